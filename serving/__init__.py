@@ -1,0 +1,1 @@
+"""What answers: the gateway, the embedded model server, and the contracts they share with training."""

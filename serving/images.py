@@ -1,0 +1,222 @@
+"""From a picture as people have it to a model's input: the one decoder, used by training and by serving.
+
+What happens to a picture stands on the model card as an :class:`ImageRecipe` and is applied in this order:
+
+1. Decode (PNG, JPEG, WebP, BMP, GIF). An animated picture is refused: which frame is meant is not ours to guess.
+   16-bit pictures are scaled to 8 bits, CMYK and palette pictures become RGB, transparency is laid onto white, and the
+   camera's EXIF orientation is applied.
+2. Colour. ``rgb`` keeps the colours. ``grey`` takes the luminance, and ``ink`` the distance of each pixel from the
+   ground's colour, so that a pen of any colour counts; both end light on a ground of 0, as Fashion-MNIST is, whichever
+   way round the picture came: the border says what the ground is, or the caller does (:data:`Polarity`).
+3. Crop to what is there, leaving a margin, and pad to a square with the ground (``rgb``: pad only, with black).
+4. Resize to the model's size, antialiased.
+
+A picture that already has the model's size, channels and ground is passed on untouched.
+"""
+
+import io
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from pydantic import BaseModel, ConfigDict, Field
+
+Pixels = NDArray[np.uint8]
+Polarity = Literal["auto", "light_on_dark", "dark_on_light"]
+
+MAX_PIXELS = 50_000_000
+_WORKING_SIDE = 512  # larger pictures are reduced to about this before they are measured
+_FORMATS: tuple[tuple[bytes, Callable[[io.BytesIO], Image.Image]], ...] = (
+    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
+    (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"GIF8", GifImagePlugin.GifImageFile),
+)
+
+
+class PictureError(ValueError):
+    """The bytes are not a picture that can be used; the message says why and what is expected."""
+
+
+class ImageRecipe(BaseModel):
+    """How a picture becomes a model's input, uint8 [height, width, channels]."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: int = Field(gt=0)
+    width: int = Field(gt=0)
+    channels: Literal[1, 3]
+    colour: Literal["rgb", "grey", "ink"]
+    crop: bool = False
+    margin: float = Field(default=0.0, ge=0.0, lt=1.0, description="share of the cropped part's longer side")
+
+
+def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pixels: int = MAX_PIXELS) -> Pixels:
+    """An encoded picture as the model's input, uint8 [height, width, channels].
+
+    Raises:
+        PictureError: empty, no known format, truncated or corrupt, animated, or more than ``max_pixels`` pixels (told
+            from the header, before anything is decoded).
+    """
+    return prepare(read(data, max_pixels, at_least=2 * max(recipe.height, recipe.width)), recipe, polarity)
+
+
+def read(data: bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> Image.Image:
+    """The decoded picture, upright, of mode L or RGB; a JPEG possibly reduced, but to no side below ``at_least``.
+
+    Raises:
+        PictureError: see :func:`decode`.
+    """
+    if not data:
+        raise PictureError("the picture is empty (0 bytes); a PNG, JPEG, WebP, BMP or GIF is expected")
+    opener = next((opener for magic, opener in _FORMATS if data.startswith(magic)), None)
+    if opener is None:
+        raise PictureError("the bytes are not a picture of a known format; PNG, JPEG, WebP, BMP or GIF is expected")
+    try:
+        picture = opener(io.BytesIO(data))
+    except Exception as error:  # Pillow's readers raise almost anything on hostile bytes
+        raise PictureError(f"the picture cannot be read: {error or type(error).__name__}") from None
+    if picture.width * picture.height > max_pixels:
+        raise PictureError(
+            f"the picture has {picture.width}×{picture.height} pixels; at most {max_pixels} in all are accepted"
+        )
+    if getattr(picture, "is_animated", False):
+        raise PictureError("the picture is animated; send one frame as a still picture")
+    try:
+        if at_least and picture.format == "JPEG":
+            side = max(at_least, _WORKING_SIDE)
+            picture.draft(None, (side, side))
+        picture.load()
+        return _eight_bit(picture)
+    except Exception as error:
+        raise PictureError(f"the picture is truncated or corrupt: {error or type(error).__name__}") from None
+
+
+def _eight_bit(picture: Image.Image) -> Image.Image:
+    """Upright, mode L or RGB."""
+    if picture.format in ("JPEG", "PNG", "WEBP") and picture.getexif().get(0x0112, 1) != 1:
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode in ("L", "RGB") and "transparency" not in picture.info:
+        return picture
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I"):  # 16-bit grey
+        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
+    if picture.has_transparency_data:
+        layer = picture.convert("RGBA")
+        ground = Image.new("RGBA", layer.size, "white")
+        return Image.alpha_composite(ground, layer).convert("RGB")
+    return picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
+
+
+def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "auto") -> Pixels:
+    """A decoded picture of mode L or RGB as the model's input, uint8 [height, width, channels]."""
+    size = (recipe.width, recipe.height)
+    if recipe.colour == "rgb":
+        square = picture if picture.width == picture.height else ImageOps.pad(picture, (max(picture.size),) * 2)
+        return _with_channels(_resize(np.asarray(square), size), recipe.channels)
+    if recipe.colour == "grey" and picture.size == size and picture.mode == "L" and polarity != "dark_on_light":
+        pixels = np.asarray(picture)
+        if polarity == "light_on_dark" or _is_dark(_border(pixels)):
+            return _with_channels(pixels, recipe.channels)
+    if max(picture.size) > _WORKING_SIDE:
+        picture = picture.reduce(max(1, max(picture.size) // _WORKING_SIDE))
+    drawing = _grey(picture, polarity) if recipe.colour == "grey" else _ink(picture, polarity)
+    if recipe.crop:
+        drawing = _crop(drawing)
+    return _with_channels(_resize(_square(drawing, recipe.margin), size), recipe.channels)
+
+
+def _border(pixels: NDArray[Any]) -> NDArray[Any]:
+    """The outermost pixels, [n] or [n, channels]."""
+    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+
+
+def _is_dark(border: NDArray[Any]) -> bool:
+    return bool(np.count_nonzero(border > 127) * 2 < len(border))
+
+
+def _grey(picture: Image.Image, polarity: Polarity) -> NDArray[np.float32]:
+    """Luminance 0…255, light on a ground that is taken to 0, [height, width]."""
+    grey = np.asarray(picture.convert("L"), np.float32)
+    border = _border(grey)
+    dark = _is_dark(border) if polarity == "auto" else polarity == "light_on_dark"
+    if not dark:
+        grey, border = 255 - grey, 255 - border
+    ground = min(float(np.median(border)), 200.0)
+    drawing: NDArray[np.float32] = np.clip((grey - ground) * (255 / (255 - ground)), 0, 255)
+    return drawing
+
+
+def _ink(picture: Image.Image, polarity: Polarity) -> NDArray[np.float32]:
+    """How far each pixel is from the ground's colour, stretched to 0…255, [height, width]."""
+    pixels = np.asarray(picture.convert("RGB"), np.float32)
+    if polarity == "auto":
+        ground = _ground(pixels)
+    else:
+        ground = np.percentile(pixels, 5 if polarity == "light_on_dark" else 95, axis=(0, 1)).astype(np.float32)
+    ink = np.abs(pixels - ground).max(axis=2)
+    noise = 4 * float(np.median(np.abs(_border(ink))))
+    strongest = float(np.percentile(ink, 99.5))
+    if strongest <= noise or strongest < 8:
+        strongest = max(float(ink.max()), 8.0)
+    drawing: NDArray[np.float32] = np.clip((ink - noise) * (255 / max(strongest - noise, 1.0)), 0, 255)
+    return drawing
+
+
+def _ground(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The ground's colour at each pixel, [height, width, 3]: a quadratic surface, for paper is never lit evenly.
+
+    Fitted to the pixels that lie near it, beginning with those near the border's median colour.
+    """
+    height, width = pixels.shape[:2]
+    median = np.median(_border(pixels), axis=0)
+    step = max(1, max(height, width) // 64)
+    sample = pixels[::step, ::step]
+    if min(sample.shape[:2]) < 8:
+        return np.broadcast_to(median, pixels.shape).astype(np.float32)
+    distance = np.abs(sample - median).max(axis=2)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    terms = np.stack(
+        [np.ones_like(x), x / width, y / height, (x / width) ** 2, (y / height) ** 2, x * y / width / height]
+    )
+    basis = terms[:, ::step, ::step].reshape(6, -1).T
+    for tolerance in (64.0, 32.0, 24.0):
+        near = (distance < tolerance).ravel()
+        if near.sum() < 0.3 * near.size:
+            return np.broadcast_to(median, pixels.shape).astype(np.float32)
+        surface, *_ = np.linalg.lstsq(basis[near], sample.reshape(-1, 3)[near], rcond=None)
+        distance = np.abs(sample.reshape(-1, 3) - basis @ surface).max(axis=1)
+    ground: NDArray[np.float32] = np.clip(np.einsum("thw,tc->hwc", terms, surface), 0, 255).astype(np.float32)
+    return ground
+
+
+def _crop(drawing: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The part that holds something; specks below a tenth of a percent of a row or column do not count."""
+    there = drawing > 0.15 * max(float(drawing.max()), 1.0)
+    rows = np.flatnonzero(there.sum(axis=1) > 0.004 * there.shape[1])
+    columns = np.flatnonzero(there.sum(axis=0) > 0.004 * there.shape[0])
+    if not len(rows) or not len(columns):
+        return drawing
+    return drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _square(drawing: NDArray[np.float32], margin: float) -> NDArray[np.float32]:
+    height, width = drawing.shape
+    side = round(max(height, width) * (1 + 2 * margin))
+    top, left = (side - height) // 2, (side - width) // 2
+    return np.pad(drawing, ((top, side - height - top), (left, side - width - left)))
+
+
+def _resize(pixels: NDArray[Any], size: tuple[int, int]) -> Pixels:
+    picture = Image.fromarray(pixels.astype(np.uint8))
+    return np.asarray(picture if picture.size == size else picture.resize(size, Image.Resampling.BILINEAR))
+
+
+def _with_channels(pixels: Pixels, channels: int) -> Pixels:
+    if pixels.ndim == 2:
+        return pixels[..., None] if channels == 1 else np.repeat(pixels[..., None], channels, axis=2)
+    if channels == 3:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).convert("L"))[..., None]

@@ -1,0 +1,116 @@
+"""NumPy arrays to and from TensorProto, without TensorFlow.
+
+Source: tensorflow/core/framework/tensor.proto. A tensor carries its values either in ``tensor_content`` (raw, little
+endian, row-major) or in a repeated field of its type, where a last value may stand for all that are missing.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.protos import tensor_pb2, types_pb2
+
+Array = NDArray[Any]
+
+#: DataType → (NumPy type, name of the repeated field). bfloat16, complex and quantised types are not served.
+_FIELDS: dict[int, tuple[Any, str]] = {
+    types_pb2.DT_FLOAT: (np.float32, "float_val"),
+    types_pb2.DT_DOUBLE: (np.float64, "double_val"),
+    types_pb2.DT_HALF: (np.float16, "half_val"),
+    types_pb2.DT_INT64: (np.int64, "int64_val"),
+    types_pb2.DT_INT32: (np.int32, "int_val"),
+    types_pb2.DT_INT16: (np.int16, "int_val"),
+    types_pb2.DT_INT8: (np.int8, "int_val"),
+    types_pb2.DT_UINT64: (np.uint64, "uint64_val"),
+    types_pb2.DT_UINT32: (np.uint32, "uint32_val"),
+    types_pb2.DT_UINT16: (np.uint16, "int_val"),
+    types_pb2.DT_UINT8: (np.uint8, "int_val"),
+    types_pb2.DT_BOOL: (np.bool_, "bool_val"),
+    types_pb2.DT_STRING: (np.object_, "string_val"),
+}
+_MOST_VALUES = 2**29  # a short message may claim any shape: the last value repeats
+_DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
+
+
+def numpy_type(data_type: int) -> np.dtype[Any] | None:
+    """The NumPy type of a DataType (object for strings), or None for one that is not served."""
+    field = _FIELDS.get(data_type)
+    return None if field is None else np.dtype(field[0])
+
+
+def type_name(data_type: int) -> str:
+    """The name that TensorFlow prints for a DataType: DT_UINT8 → ``uint8``."""
+    return str(types_pb2.DataType.Name(data_type)).removeprefix("DT_").lower()
+
+
+def to_proto(array: Array, *, as_content: bool = True) -> Any:
+    """A TensorProto of the array; values in ``tensor_content``, or in the repeated field when ``as_content`` is false.
+
+    Arrays of type object, ``S`` or ``U`` become DT_STRING (text as UTF-8).
+
+    Raises:
+        TypeError: no DataType for the array's type.
+    """
+    proto = tensor_pb2.TensorProto()
+    for size in array.shape:
+        proto.tensor_shape.dim.add().size = size
+    if array.dtype.kind in "OSU":
+        proto.dtype = types_pb2.DT_STRING
+        proto.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist())
+        return proto
+    data_type = _DATA_TYPES.get(array.dtype)
+    if data_type is None:
+        raise TypeError(f"an array of type {array.dtype} cannot be sent as a tensor")
+    proto.dtype = data_type
+    if as_content:
+        proto.tensor_content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    elif data_type == types_pb2.DT_HALF:
+        proto.half_val.extend(array.ravel().view(np.uint16).tolist())
+    else:
+        getattr(proto, _FIELDS[data_type][1]).extend(array.ravel().tolist())
+    return proto
+
+
+def to_array(proto: Any) -> Array:
+    """The array of a TensorProto; read-only where it looks into ``tensor_content``; strings as objects (bytes).
+
+    Raises:
+        ValueError: the type is not served, a size is negative or unknown, or the values do not fill the shape.
+    """
+    if proto.dtype not in _FIELDS:
+        raise ValueError(f"tensors of type {type_name(proto.dtype)} are not served")
+    numpy_type, field = _FIELDS[proto.dtype]
+    if proto.tensor_shape.unknown_rank:
+        raise ValueError("the tensor has no rank")
+    shape = tuple(d.size for d in proto.tensor_shape.dim)
+    if any(size < 0 for size in shape):
+        raise ValueError(f"the tensor's shape {list(shape)} has a negative size")
+    count = math.prod(shape)
+    if count > _MOST_VALUES:
+        raise ValueError(f"the tensor's shape {list(shape)} has more than {_MOST_VALUES} values")
+    content = proto.tensor_content
+    if content and numpy_type is not np.object_:
+        itemsize = np.dtype(numpy_type).itemsize
+        if len(content) != count * itemsize:
+            raise ValueError(
+                f"the tensor's content has {len(content)} bytes; shape {list(shape)} needs {count * itemsize}"
+            )
+        return np.frombuffer(content, np.dtype(numpy_type).newbyteorder("<")).reshape(shape)
+    values = getattr(proto, field)
+    if len(values) > count or (count and not values):
+        raise ValueError(f"the tensor has {len(values)} values; shape {list(shape)} needs {count}")
+    if proto.dtype == types_pb2.DT_HALF:
+        array: Array = np.array(values, np.uint16).view(np.float16)
+    elif proto.dtype == types_pb2.DT_STRING:
+        array = np.empty(len(values), np.object_)
+        array[:] = list(values)
+    else:
+        try:
+            array = np.array(values, numpy_type)
+        except OverflowError as error:
+            raise ValueError(f"a value does not fit {np.dtype(numpy_type)}: {error}") from None
+    if len(array) < count:  # protobuf's short form: the last value repeats
+        array = np.concatenate([array, np.repeat(array[-1:], count - len(array))])
+    return array.reshape(shape)

@@ -1,0 +1,103 @@
+"""Real programs for tests: started, waited for by an event, ended by their own process id."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Program:
+    """A running program and what it has printed (standard output and error together)."""
+
+    def __init__(self, arguments: Sequence[str], env: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            list(arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
+        )
+        self._lines: list[str] = []
+        self._news = threading.Condition()
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self._news:
+                self._lines.append(line)
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    @property
+    def output(self) -> str:
+        with self._news:
+            return "".join(self._lines)
+
+    def wait_for(self, text: str, timeout: float = 60) -> None:
+        """Until the program has printed the text; fails with all that it printed if it ends or takes too long."""
+        with self._news:
+            self._news.wait_for(lambda: self._ended or any(text in line for line in self._lines), timeout)
+            seen = any(text in line for line in self._lines)
+        if not seen:
+            raise AssertionError(f"the program did not print {text!r}; it printed:\n{self.output}")
+
+    def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
+        """Signal, wait, return the exit code; killed where it does not end in time."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the program did not end within {timeout} s; it printed:\n{self.output}") from None
+        self._reader.join(timeout)
+        assert self.process.stdout
+        self.process.stdout.close()
+        return code
+
+
+@contextlib.contextmanager
+def running(*arguments: str, ready: str, env: dict[str, str] | None = None, timeout: float = 60) -> Iterator[Program]:
+    """``python -m …`` from its first line on to its end."""
+    program = Program([sys.executable, *arguments], env)
+    try:
+        program.wait_for(ready, timeout)
+        yield program
+    finally:
+        program.stop()
+
+
+@contextlib.contextmanager
+def model_server(exports: Path, *flags: str, port: int | None = None) -> Iterator[str]:
+    """The embedded model server over a folder of exports; yields its gRPC address."""
+    port = port or free_port()
+    with running(
+        "-m",
+        "serving.model_server",
+        f"--port={port}",
+        f"--model_config_file={exports / 'models.config'}",
+        f"--mount=/models={exports}",
+        *flags,
+        ready="Running gRPC ModelServer",
+    ):
+        yield f"127.0.0.1:{port}"

@@ -1,0 +1,1 @@
+"""What learns: jobs that end in a published version under exports/."""
