@@ -97,6 +97,7 @@ def model_server(exports: Path, *flags: str, port: int | None = None) -> Iterato
         f"--port={port}",
         f"--model_config_file={exports / 'models.config'}",
         f"--mount=/models={exports}",
+        "--allow_version_labels_for_unavailable_models",  # labels stand in the file before anything is loaded
         *flags,
         ready="Running gRPC ModelServer",
     ):

@@ -1,0 +1,165 @@
+"""tensorflow_model_server's flags: the same names, forms and defaults (tensorflow_serving/model_servers/main.cc).
+
+A field of :class:`Flags` is a flag. Those of the real server that do nothing here yet are listed apart and taken with
+a warning; an unknown one is refused.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+#: Real flags that have no effect yet, with an example of their kind of value.
+WITHOUT_EFFECT: dict[str, type] = {
+    "rest_api_port": int,
+    "rest_api_num_threads": int,
+    "rest_api_timeout_in_ms": int,
+    "rest_api_enable_cors_support": bool,
+    "http_timeout_in_ms": int,
+    "enable_batching": bool,
+    "allow_version_labels": bool,
+    "batching_parameters_file": str,
+    "enable_per_model_batching_parameters": bool,
+    "flush_filesystem_caches": bool,
+    "num_unload_threads": int,
+    "per_process_gpu_memory_fraction": float,
+    "enable_grpc_healthcheck_service": bool,
+    "enforce_session_run_timeout": bool,
+    "enable_signature_method_name_check": bool,
+    "remove_unused_fields_from_bundle_metagraph": bool,
+    "enable_profiler": bool,
+    "monitoring_config_file": str,
+    "ssl_config_file": str,
+    "platform_config_file": str,
+    "tensorflow_session_config_file": str,
+    "thread_pool_factory_config_file": str,
+    "prefer_tflite_model": bool,
+    "num_tflite_pools": int,
+    "num_tflite_interpreters_per_pool": int,
+    "mixed_precision": str,
+    "skip_initialize_tpu": bool,
+    "xla_cpu_compilation_enabled": bool,
+    "xla_gpu_compilation_enabled": bool,
+    "use_tfrt": bool,
+}
+
+
+class FlagError(ValueError):
+    """A flag that is unknown or has no such value."""
+
+
+@dataclass(frozen=True)
+class Flags:
+    """The settings of one server. The comment above a group says where it is used."""
+
+    # __main__, service
+    port: int = 8500
+    grpc_socket_path: str = ""
+    grpc_max_threads: int = 0  # 0: as many calls at once as come
+    grpc_channel_arguments: str = ""
+    enable_serialization_as_tensor_content: bool = False
+    version: bool = False
+
+    # core, source
+    model_name: str = "default"
+    model_base_path: str = ""
+    model_config_file: str = ""
+    model_config_file_poll_wait_seconds: float = 0
+    file_system_poll_wait_seconds: float = 1
+    allow_version_labels_for_unavailable_models: bool = False
+    mount: tuple[str, ...] = ()  # ours: --mount=/models=DIR looks paths below /models up below DIR
+
+    # manager
+    num_load_threads: int = 0
+    max_num_load_retries: int = 5
+    load_retry_interval_micros: int = 60_000_000
+
+    # loader
+    engine: Literal["auto", "tensorflow"] = "auto"  # ours
+    saved_model_tags: str = "serve"
+    enable_model_warmup: bool = True
+    num_request_iterations_for_warmup: int = 0
+    tensorflow_session_parallelism: int = 0
+    tensorflow_intra_op_parallelism: int = 0
+    tensorflow_inter_op_parallelism: int = 0
+
+    @property
+    def mounts(self) -> list[tuple[Path, Path]]:
+        """Pairs of mount point and directory."""
+        pairs = [entry.split("=", 1) for entry in self.mount]
+        return [(Path(point), Path(directory).absolute()) for point, directory in pairs]
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Flags, and those given that have no effect here."""
+
+    flags: Flags
+    without_effect: tuple[str, ...]
+
+
+def parse(arguments: Sequence[str]) -> Parsed:
+    """Flags from a command line: ``--flag=value``, ``--flag value``, for booleans also ``--flag`` and ``--noflag``.
+
+    Raises:
+        FlagError: an unknown flag, a value that is missing or of the wrong kind.
+    """
+    kinds: dict[str, Any] = {**WITHOUT_EFFECT, **typing.get_type_hints(Flags)}
+    given: dict[str, Any] = {}
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        name, equals, value = argument.removeprefix("--").partition("=")
+        if not argument.startswith("--"):
+            raise FlagError(f"unknown argument: {argument}")
+        if not equals and name.startswith("no") and kinds.get(name[2:]) is bool:
+            name, value = name[2:], "false"
+        elif name not in kinds:
+            raise FlagError(f"unknown argument: {argument}")
+        elif not equals and kinds[name] is bool:
+            value = "true"
+        elif not equals:
+            if not rest:
+                raise FlagError(f"--{name} needs a value")
+            value = rest.pop(0)
+        converted = _convert(name, kinds[name], value)
+        given[name] = (*given.get(name, ()), converted) if name == "mount" else converted
+    flags = Flags(**{name: value for name, value in given.items() if name not in WITHOUT_EFFECT})
+    if given.get("batching_parameters_file") and not given.get("enable_batching"):
+        raise FlagError(
+            "INVALID_ARGUMENT: server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true."
+        )
+    return Parsed(flags, tuple(name for name in given if name in WITHOUT_EFFECT))
+
+
+def usage() -> str:
+    """All flags with their defaults."""
+    lines = [f"\t--{field.name}={_shown(field.default)}" for field in dataclasses.fields(Flags)]
+    lines += [f"\t--{name}\t(taken, without effect)" for name in WITHOUT_EFFECT]
+    return "usage: python -m serving.model_server\nFlags:\n" + "\n".join(lines)
+
+
+def _convert(name: str, kind: Any, value: str) -> Any:
+    if kind is bool:
+        if value.lower() in ("true", "1"):
+            return True
+        if value.lower() in ("false", "0"):
+            return False
+        raise FlagError(f"--{name} must be true or false, not {value!r}")
+    if kind in (int, float):
+        try:
+            return kind(value)
+        except ValueError:
+            raise FlagError(f"--{name} must be a number, not {value!r}") from None
+    if typing.get_origin(kind) is Literal and value not in typing.get_args(kind):
+        raise FlagError(f"--{name} must be one of {', '.join(typing.get_args(kind))}, not {value!r}")
+    if name == "mount" and not (value.startswith("/") and "=" in value):
+        raise FlagError(f"--mount must be /POINT=DIRECTORY, not {value!r}")
+    return value
+
+
+def _shown(default: Any) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default or "" if default != 0 else 0)

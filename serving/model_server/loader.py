@@ -1,0 +1,78 @@
+"""From a version directory to a servable that is ready to answer."""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from serving import store
+from serving.model_server import signature, warmup
+from serving.model_server.engine import Engine
+from serving.model_server.errors import DataLoss
+from serving.model_server.onnx_engine import TWIN_FILE, OnnxEngine
+from serving.model_server.servable import Servable
+from serving.model_server.tensorflow_engine import TensorFlowEngine
+
+logger = logging.getLogger(__name__)
+
+EngineChoice = Literal["auto", "tensorflow"]
+
+
+@dataclass(frozen=True)
+class Loader:
+    """How versions are loaded; blocks while it does, so it is called in a thread.
+
+    Attributes:
+        engine: ``auto`` takes the ONNX twin where a version has one, ``tensorflow`` the SavedModel always.
+        tags: which graph of a SavedModel.
+        warmup_iterations: how often each warm-up request is run, 0 to leave them all out.
+        intra_op_threads, inter_op_threads: threads of one run; 0 leaves TensorFlow its choice and gives a twin one.
+    """
+
+    engine: EngineChoice = "auto"
+    tags: Sequence[str] = ("serve",)
+    warmup_iterations: int = 1
+    intra_op_threads: int = 0
+    inter_op_threads: int = 0
+
+    def load(self, directory: Path) -> Servable:
+        """A servable of the version, warmed up.
+
+        Raises:
+            ServingError: the directory holds no SavedModel, its files are not those that were published, an engine
+                refuses them, or a warm-up request fails.
+        """
+        started = time.perf_counter()
+        problem = store.check_manifest(directory)
+        if problem:
+            raise DataLoss(f"the version at {directory} is damaged or not complete: {problem}")
+        signatures = signature.read(directory, self.tags)
+
+        def open_saved_model() -> Engine:
+            return TensorFlowEngine(
+                directory,
+                signatures.by_name,
+                self.tags,
+                intra_op_threads=self.intra_op_threads,
+                inter_op_threads=self.inter_op_threads,
+            )
+
+        twin = None
+        if self.engine == "auto" and (directory / TWIN_FILE).is_file():
+            twin = OnnxEngine(directory, threads=self.intra_op_threads or 1)
+        servable = Servable(signatures, twin, open_saved_model)
+        if twin is None:
+            servable.open()
+        replayed = 0
+        if self.warmup_iterations:
+            replayed = warmup.replay(servable, directory, self.warmup_iterations, skip_slow=twin is not None)
+        logger.info(
+            "loaded %s in %.2f s (%s, %d warm-up requests)",
+            directory,
+            time.perf_counter() - started,
+            "ONNX twin" if twin else "SavedModel",
+            replayed,
+        )
+        return servable

@@ -1,0 +1,219 @@
+"""Loads and unloads versions by policy, and lends them out.
+
+Source: tensorflow_serving/core/aspired_versions_manager.cc and basic_manager.cc. All state belongs to the event loop;
+only the loading itself runs in threads, so that the versions that are there go on answering.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from serving.model_server import policy
+from serving.model_server.errors import NotFound, ServingError, Unknown
+from serving.model_server.policy import Snapshot, State
+from serving.model_server.servable import Servable
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a failed load is tried again, and how long after."""
+
+    count: int = 5
+    seconds: float = 60.0
+
+
+@dataclass
+class Version:
+    """What the manager knows of one version."""
+
+    model: str
+    number: int
+    path: Path
+    state: State = State.START
+    error: ServingError | None = None
+    aspired: bool = True
+    servable: Servable | None = None
+    users: int = 0
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+
+class ServableHandle:
+    """A version on loan: it stays loaded until the ``with`` block is left."""
+
+    __slots__ = ("_manager", "_version", "model", "servable", "version")
+
+    def __init__(self, manager: "Manager", version: Version) -> None:
+        assert version.servable is not None
+        self.model = version.model
+        self.version = version.number
+        self.servable = version.servable
+        self._manager = manager
+        self._version = version
+
+    def __enter__(self) -> "ServableHandle":
+        self._version.users += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._version.users -= 1
+        if self._version.state is State.UNLOADING:
+            self._manager.finish_unloading(self._version)
+
+
+class Manager:
+    """See the module. To be used from one event loop."""
+
+    def __init__(
+        self, load: Callable[[Path], Servable], *, threads: int = 1, initial_threads: int = 1, retries: Retries
+    ) -> None:
+        """``initial_threads`` load until :meth:`settled` has returned once, ``threads`` afterwards."""
+        self._load = load
+        self._threads = threads
+        self._slots = asyncio.Semaphore(initial_threads)
+        self._pool = ThreadPoolExecutor(max(threads, initial_threads), thread_name_prefix="load")
+        self._retries = retries
+        self._models: dict[str, dict[int, Version]] = {}
+        self._latest: dict[str, Version] = {}
+        self._changed = asyncio.Event()
+
+    def aspire(self, model: str, versions: Mapping[int, Path]) -> None:
+        """These versions of the model should be there, and no others."""
+        known = self._models.setdefault(model, {})
+        for version in known.values():
+            if version.number not in versions:
+                self._give_up(version)
+        for number, path in versions.items():
+            version = known.get(number) or Version(model, number, path, State.END, aspired=False)
+            if not version.aspired:
+                version.aspired = True
+                version.path = path
+                if version.state is State.END:
+                    self._enter(version, State.START)
+                known[number] = version
+        self._advance(model)
+
+    def aspire_nothing_else(self, models: Iterable[str]) -> None:
+        """Models that are not among these go altogether."""
+        for model in set(self._models) - set(models):
+            self.aspire(model, {})
+
+    def handle(self, model: str, version: int | None = None) -> ServableHandle:
+        """The version, or the newest that is available.
+
+        Raises:
+            NotFound: it is not available.
+        """
+        found = self._latest.get(model) if version is None else self._models.get(model, {}).get(version)
+        if found is None or found.state is not State.AVAILABLE:
+            wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+            raise NotFound(f"Servable not found for request: {wanted}")
+        return ServableHandle(self, found)
+
+    def versions(self, model: str) -> list[Version]:
+        """All versions that were ever aspired, newest first."""
+        return [version for _, version in sorted(self._models.get(model, {}).items(), reverse=True)]
+
+    def is_available(self, model: str, version: int) -> bool:
+        found = self._models.get(model, {}).get(version)
+        return found is not None and found.state is State.AVAILABLE
+
+    async def settled(self, models: Iterable[str]) -> list[Version]:
+        """Wait until of each model a version is available or all have ended; returns those that ended in vain."""
+        failed: list[Version] = []
+        for model in models:
+            while True:
+                versions = [version for version in self.versions(model) if version.aspired]
+                if any(version.state is State.AVAILABLE for version in versions):
+                    break
+                if versions and all(version.state is State.END for version in versions):
+                    failed.append(versions[0])
+                    break
+                self._changed.clear()
+                await self._changed.wait()
+        self._slots = asyncio.Semaphore(self._threads)
+        return failed
+
+    async def close(self) -> None:
+        """Stop loading. A load that is under way in its thread is not waited for."""
+        tasks = [v.task for versions in self._models.values() for v in versions.values() if v.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _advance(self, model: str) -> None:
+        versions = self._models[model]
+        while action := policy.next_action(Snapshot(v.number, v.state, v.aspired) for v in versions.values()):
+            version = versions[action.version]
+            if isinstance(action, policy.Load):
+                self._enter(version, State.LOADING)
+                version.task = asyncio.create_task(self._bring_up(version))
+            else:
+                self._enter(version, State.UNLOADING)
+                self.finish_unloading(version)
+
+    async def _bring_up(self, version: Version) -> None:
+        """Load, again and again if need be, until it is available, or has failed for good, or is wanted no longer."""
+        for attempt in range(self._retries.count + 1):
+            if attempt:
+                await asyncio.sleep(self._retries.seconds)
+            slots = self._slots
+            async with slots:
+                if not version.aspired:
+                    break
+                try:
+                    servable = await asyncio.get_running_loop().run_in_executor(self._pool, self._load, version.path)
+                except Exception as error:
+                    version.error = error if isinstance(error, ServingError) else Unknown(repr(error))
+                    logger.error(
+                        "Loading servable: {name: %s version: %d} failed: %s%s",
+                        version.model,
+                        version.number,
+                        version.error.describe(),
+                        "" if attempt == self._retries.count else f"; trying again in {self._retries.seconds:g} s",
+                        exc_info=None if isinstance(error, ServingError) else error,
+                    )
+                    continue
+            version.servable = servable
+            version.error = None
+            self._enter(version, State.AVAILABLE)
+            logger.info("Successfully loaded servable version {name: %s version: %d}", version.model, version.number)
+            break
+        else:
+            self._enter(version, State.END)
+        if version.state is State.LOADING:  # wanted no longer before it came up
+            self._enter(version, State.END)
+        version.task = None
+        self._advance(version.model)
+
+    def _give_up(self, version: Version) -> None:
+        version.aspired = False
+        if version.task:
+            version.task.cancel()
+            version.task = None
+            self._enter(version, State.END)
+
+    def finish_unloading(self, version: Version) -> None:
+        """Let go of the version once nobody uses it."""
+        if version.users == 0:
+            version.servable = None
+            self._enter(version, State.END)
+            logger.info("Unloaded servable version {name: %s version: %d}", version.model, version.number)
+            self._advance(version.model)
+
+    def _enter(self, version: Version, state: State) -> None:
+        version.state = state
+        available = [v for v in self._models.get(version.model, {}).values() if v.state is State.AVAILABLE]
+        if available:
+            self._latest[version.model] = max(available, key=lambda v: v.number)
+        else:
+            self._latest.pop(version.model, None)
+        self._changed.set()

@@ -1,0 +1,77 @@
+"""One loaded version: its signatures, and the engines that run them."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from serving.model_server.engine import Engine
+from serving.model_server.onnx_engine import OnnxEngine
+from serving.model_server.signature import Signature, Signatures
+from serving.tensors import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one request asks of a servable, checked: see :mod:`serving.model_server.prediction`."""
+
+    signature: Signature
+    inputs: Mapping[str, Array]
+    outputs: Sequence[str]
+
+    @property
+    def rows(self) -> int:
+        """The batch size, as far as the inputs have one."""
+        return max((len(array) for array in self.inputs.values() if array.ndim), default=1)
+
+
+class Servable:
+    """Signatures, each run by the ONNX twin where that has it, else by TensorFlow, loaded when first needed."""
+
+    def __init__(self, signatures: Signatures, twin: OnnxEngine | None, open_saved_model: Callable[[], Engine]) -> None:
+        self.signatures = signatures.by_name
+        self.signature_def_map = signatures.signature_def_map
+        self._twin = twin
+        self._open_saved_model = open_saved_model
+        self._saved_model: Engine | None = None
+        self._opening = threading.Lock()
+        self._seconds_per_row: dict[str, float] = {}
+
+    def has_quick_engine(self, signature: str) -> bool:
+        """Whether the twin runs this signature."""
+        return self._twin is not None and signature in self._twin.signatures
+
+    def estimate(self, call: Call) -> float:
+        """Seconds that the call will take, judged by those before it; infinite before the first."""
+        return self._seconds_per_row.get(call.signature.name, float("inf")) * call.rows
+
+    def run(self, call: Call) -> list[Array]:
+        """The outputs that the call asks for, in its order.
+
+        Raises:
+            ServingError: see :meth:`serving.model_server.engine.Engine.run`.
+        """
+        name = call.signature.name
+        engine = self._engine(name)
+        started = time.perf_counter()
+        arrays = engine.run(name, call.inputs, call.outputs)
+        took = (time.perf_counter() - started) / max(call.rows, 1)
+        before = self._seconds_per_row.get(name)
+        # The first run of a signature sets things up and says little of the next; afterwards a moving average.
+        self._seconds_per_row[name] = took if before is None else min(before, took) * 0.9 + max(before, took) * 0.1
+        return arrays
+
+    def open(self) -> None:
+        """Load the SavedModel now rather than at its first use."""
+        self._engine_of_saved_model()
+
+    def _engine(self, signature: str) -> Engine:
+        if self._twin is not None and signature in self._twin.signatures:
+            return self._twin
+        return self._engine_of_saved_model()
+
+    def _engine_of_saved_model(self) -> Engine:
+        with self._opening:
+            if self._saved_model is None:
+                self._saved_model = self._open_saved_model()
+            return self._saved_model

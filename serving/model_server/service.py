@@ -1,0 +1,111 @@
+"""The RPCs: PredictionService and ModelService as generic handlers, and the server that carries them.
+
+Everything runs in one event loop. A model that answers within a moment is run right there, which spares the way to a
+thread and back; one that takes longer is run in a thread, so that the others do not wait for it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from serving.model_server import prediction
+from serving.model_server.core import ServerCore
+from serving.model_server.errors import InvalidArgument, ServingError
+from serving.protos import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+
+_MOMENT = 0.003  # seconds that the loop may be held by one run
+_SIGNATURE_DEF = "signature_def"
+
+Respond = Callable[[Any], Awaitable[Any]]
+
+
+class Service:
+    """The RPCs, each from request to response; raises ServingError."""
+
+    def __init__(self, core: ServerCore, *, threads: int, as_content: bool) -> None:
+        """``threads`` run models that take long; ``as_content``: answer in tensor_content, not in float_val etc."""
+        self._core = core
+        self._as_content = as_content
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="run")
+
+    async def predict(self, request: Any) -> Any:
+        if not request.HasField("model_spec"):
+            raise InvalidArgument("Missing ModelSpec")
+        with self._core.handle(request.model_spec) as handle:
+            servable = handle.servable
+            call = prediction.prepare(servable, request)
+
+            def run() -> Any:
+                arrays = servable.run(call)
+                return prediction.respond(handle.model, handle.version, call, arrays, as_content=self._as_content)
+
+            if servable.estimate(call) < _MOMENT:
+                return run()
+            return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+
+    async def get_model_metadata(self, request: Any) -> Any:
+        if not request.HasField("model_spec"):
+            raise InvalidArgument("Missing ModelSpec")
+        if not request.metadata_field:
+            raise InvalidArgument("GetModelMetadataRequest must specify at least one metadata_field")
+        for field in request.metadata_field:
+            if field != _SIGNATURE_DEF:
+                raise InvalidArgument(f"Metadata field {field} is not supported")
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        with self._core.handle(request.model_spec) as handle:
+            response.model_spec.name = handle.model
+            response.model_spec.version.value = handle.version
+            response.metadata[_SIGNATURE_DEF].CopyFrom(
+                AnyMessage(
+                    type_url="type.googleapis.com/tensorflow.serving.SignatureDefMap",
+                    value=handle.servable.signature_def_map,
+                )
+            )
+        return response
+
+    async def get_model_status(self, request: Any) -> Any:
+        if not request.HasField("model_spec"):
+            raise InvalidArgument("Missing ModelSpec")
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for version in self._core.versions(request.model_spec):
+            status = response.model_version_status.add(version=version.number, state=int(version.state))
+            status.status.SetInParent()
+            if version.error:
+                status.status.error_code = version.error.number
+                status.status.error_message = version.error.message
+        return response
+
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        """The RPCs as gRPC serves them."""
+        prediction_service = {
+            "Predict": _handler(self.predict, predict_pb2.PredictRequest),
+            "GetModelMetadata": _handler(self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
+        }
+        model_service = {"GetModelStatus": _handler(self.get_model_status, get_model_status_pb2.GetModelStatusRequest)}
+        return [
+            grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction_service),
+            grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model_service),
+        ]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _handler(respond: Respond, request_type: Any) -> grpc.RpcMethodHandler:
+    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        try:
+            return await respond(request)
+        except ServingError as error:
+            await context.abort(error.code, error.message)
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer, request_deserializer=request_type.FromString, response_serializer=_serialize
+    )
+
+
+def _serialize(message: Any) -> bytes:
+    return bytes(message.SerializeToString())

@@ -1,0 +1,100 @@
+"""What a SavedModel's signatures take and give, read from ``saved_model.pb`` without TensorFlow."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from serving import tensors
+from serving.model_server.errors import DataLoss, NotFound
+from serving.protos import get_model_metadata_pb2, saved_model_pb2
+from serving.tensors import Array
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One input or output: its name in the graph, DataType, and sizes (None: free); no shape at all is any rank."""
+
+    name: str
+    data_type: int
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Inputs and outputs by alias, in the aliases' order, and the inputs that may be left out."""
+
+    name: str
+    method: str
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    defaults: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Signatures:
+    """All signatures of a version, and their SignatureDefMap as GetModelMetadata sends it."""
+
+    by_name: Mapping[str, Signature]
+    signature_def_map: bytes
+
+
+def read(directory: Path, tags: Sequence[str]) -> Signatures:
+    """The signatures of the SavedModel's graph that has these tags.
+
+    Raises:
+        NotFound: no SavedModel there, or no graph with the tags.
+        DataLoss: the file is damaged.
+    """
+    graph = _meta_graph(directory, tags)
+    message = get_model_metadata_pb2.SignatureDefMap()
+    for name, definition in graph.signature_def.items():
+        message.signature_def[name].CopyFrom(definition)
+    by_name = {name: _signature(name, definition) for name, definition in sorted(graph.signature_def.items())}
+    return Signatures(by_name, message.SerializeToString())
+
+
+def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
+    message = saved_model_pb2.SavedModel()
+    binary, text = directory / "saved_model.pb", directory / "saved_model.pbtxt"
+    try:
+        if binary.is_file():
+            message.ParseFromString(binary.read_bytes())
+        elif text.is_file():
+            text_format.Parse(text.read_text(encoding="utf-8"), message)
+        else:
+            raise NotFound(
+                f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}. Check that "
+                "the directory exists and that you have the right permissions for accessing it."
+            )
+    except (DecodeError, text_format.ParseError, UnicodeDecodeError, OSError) as error:
+        raise DataLoss(f"Can't parse {binary if binary.is_file() else text} as binary proto: {error}") from None
+    for graph in message.meta_graphs:
+        if set(graph.meta_info_def.tags) == set(tags):
+            return graph
+    raise NotFound(
+        f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available tag-sets "
+        "in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
+    )
+
+
+def _signature(name: str, definition: Any) -> Signature:
+    return Signature(
+        name=name,
+        method=definition.method_name,
+        inputs={alias: _tensor_info(info) for alias, info in sorted(definition.inputs.items())},
+        outputs={alias: _tensor_info(info) for alias, info in sorted(definition.outputs.items())},
+        defaults={alias: tensors.to_array(value) for alias, value in definition.defaults.items()},
+    )
+
+
+def _tensor_info(info: Any) -> TensorInfo:
+    shape = None
+    if not info.tensor_shape.unknown_rank:
+        shape = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
+    return TensorInfo(info.name, info.dtype, shape)

@@ -1,0 +1,94 @@
+"""Which versions should be there: what lies under the base paths, narrowed by each model's version policy.
+
+Source: tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from serving.models_config import ModelConfig
+
+logger = logging.getLogger(__name__)
+
+#: Paths in the configuration below the first are looked up below the second.
+Mounts = Sequence[tuple[Path, Path]]
+Aspired = dict[int, Path]
+
+
+def aspired_versions(model: ModelConfig, found: Iterable[int]) -> list[int]:
+    """Of the versions found, those that the model's policy asks for, ascending."""
+    versions = sorted(found)
+    if model.specific:
+        return [version for version in versions if version in model.specific]
+    return versions if model.latest is None else versions[-model.latest :]
+
+
+def mounted(path: Path, mounts: Mounts) -> Path:
+    """Where the path lies really."""
+    for point, directory in mounts:
+        if path.is_relative_to(point):
+            return directory / path.relative_to(point)
+    return path
+
+
+class FileSystemSource:
+    """Looks under the base paths and says what it found; tells each oddity once, not at every look."""
+
+    def __init__(self, mounts: Mounts = ()) -> None:
+        self._mounts = mounts
+        self._told: dict[str, str] = {}
+
+    def poll(self, models: Iterable[ModelConfig]) -> dict[str, Aspired]:
+        """Aspired versions and their directories, by model.
+
+        A model whose base path cannot be read is left out: a share that is away for a moment unloads nothing.
+        """
+        aspired: dict[str, Aspired] = {}
+        for model in models:
+            base = mounted(Path(model.base_path), self._mounts)
+            try:
+                found = _version_directories(base)
+            except OSError as error:
+                self._tell(
+                    model.name,
+                    "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path "
+                    f"{base} for servable {model.name} with error {error.strerror}",
+                )
+                continue
+            versions = aspired_versions(model, found)
+            self._tell(model.name, _oddity(model, base, versions))
+            aspired[model.name] = {version: found[version] for version in versions}
+        return aspired
+
+    def _tell(self, model: str, oddity: str) -> None:
+        if oddity and self._told.get(model) != oddity:
+            logger.warning(oddity)
+        self._told[model] = oddity
+
+
+def _version_directories(base: Path) -> Mapping[int, Path]:
+    """Children named by a number that fits an int64; leading zeros count, and of two such the last by name wins."""
+    found: dict[int, Path] = {}
+    for child in sorted(base.iterdir()):
+        if child.name.isascii() and child.name.isdigit() and int(child.name) < 2**63 and child.is_dir():
+            number = int(child.name)
+            if number in found:
+                logger.debug("version %d will be loaded from %s, %s is ignored", number, child, found[number])
+            found[number] = child
+    return found
+
+
+def _oddity(model: ModelConfig, base: Path, versions: Sequence[int]) -> str:
+    missing = sorted(set(model.specific) - set(versions))
+    if missing:
+        return (
+            f"Version {missing[0]} of servable {model.name}, which was requested to be served as a 'specific' version "
+            "in the servable's version policy, was not found in the file system"
+        )
+    if not versions:
+        return (
+            f"No versions of servable {model.name} found under base path {base}. Did you forget to name your leaf "
+            "directory as a number (eg. '/1/')?"
+        )
+    return ""
