@@ -1,0 +1,30 @@
+"""Every job by its name. Modules are imported when they are asked for, so that a list needs no TensorFlow."""
+
+import importlib
+
+from serving.protos import import_tensorflow
+from training.job import Job, JobError
+
+#: name → what it is, for lists.
+JOBS = {
+    "fashion_cnn": "Fashion-MNIST classifier with separable convolutions",
+    "fashion_embedding": "Fashion-MNIST encoder with a 64-value embedding",
+    "sine_rnn": "next value of a sine by one recurrent cell",
+    "stock_rnn": "next day's price by four recurrent cells",
+    "xo_cnn": "X or O, a small convolutional net from scratch",
+    "xo_mobilenet": "X or O, transfer from MobileNetV2",
+}
+
+
+def find(name: str) -> Job:
+    """The job of that name.
+
+    Raises:
+        JobError: there is none.
+    """
+    if name not in JOBS:
+        raise JobError(f"there is no job {name}; there are: {', '.join(JOBS)}")
+    import_tensorflow()  # the real one, before a module of ours or of Keras finds the stand-in
+    module = importlib.import_module(f"training.jobs.{name}")
+    job: Job = module.JOB
+    return job

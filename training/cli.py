@@ -1,0 +1,121 @@
+"""The ``vitrine`` command: training here, everything that needs no TensorFlow in :mod:`serving.cli`."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from serving.cli import Exports, app
+from serving.store import Store
+from training.catalogue import JOBS
+
+console = Console()
+
+
+@app.command()
+def train(
+    name: Annotated[str | None, typer.Argument(help="The job; --list prints them all.", show_default=False)] = None,
+    list_jobs: Annotated[bool, typer.Option("--list", help="Print every job.")] = False,
+    quick: Annotated[bool, typer.Option(help="Seconds instead of minutes; the card says so.")] = False,
+    stand_in: Annotated[bool, typer.Option(help="Synthetic data where the real data cannot be had.")] = False,
+    csv: Annotated[Path | None, typer.Option(help="Daily prices, for stock_rnn.")] = None,
+    column: Annotated[str | None, typer.Option(help="The column of --csv to forecast.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with the folders x and o, for xo_….")] = None,
+    head: Annotated[str | None, typer.Option(help="Of xo_mobilenet: softmax (as the text asks) or sigmoid.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the course's seeds.")] = None,
+    model: Annotated[str | None, typer.Option("--as", help="Publish under this name.")] = None,
+    force: Annotated[bool, typer.Option(help="Publish in spite of the gate; recorded on the card.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Forget an unfinished run instead of going on with it.")] = False,
+    promote: Annotated[bool, typer.Option(help="Make the new version live.")] = True,
+    exports: Exports = Path("exports"),
+    runs: Annotated[Path, typer.Option(help="Where unfinished runs lie.")] = Path(".vitrine/runs"),
+) -> None:
+    """Train a model, hold it against the live one, and publish it as a new version."""
+    if list_jobs or name is None:
+        _print_jobs()
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    from training.export.check import CheckError
+    from training.job import JobError, Options
+
+    options = Options(quick=quick, stand_in=stand_in, csv=csv, column=column, data_dir=data_dir, head=head, seed=seed)
+    try:
+        from training.catalogue import find
+
+        with console.status("starting TensorFlow"):
+            job = find(name)
+            from training.run import run
+        epochs = job.recipe_for(options).epochs
+        with Progress(
+            TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[figures]}"),
+            console=console,
+        ) as bar:
+            task = bar.add_task("", total=100 * epochs, epoch=1, epochs=epochs, figures="", visible=False)
+            outcome = run(
+                job,
+                options,
+                Store(exports),
+                runs,
+                model_name=model,
+                force=force,
+                fresh=fresh,
+                promote=promote,
+                say=bar.console.print,
+                progress=lambda epoch, percent, figures: bar.update(
+                    task,
+                    completed=100 * epoch + percent,
+                    epoch=epoch + 1,
+                    figures=" ".join(f"{key} {value:.4f}" for key, value in figures.items()),
+                    visible=True,
+                ),
+            )
+    except (JobError, CheckError) as error:
+        console.print(f"[red]{name}: {error}", soft_wrap=True)
+        raise typer.Exit(1) from None
+    _print_outcome(model or name, outcome.metrics, job.printed, outcome.seconds)
+    for reason in outcome.verdict.reasons:
+        console.print(f"gate: {reason}", soft_wrap=True)
+    if outcome.version is None or outcome.card is None:
+        console.print("[red]The gate refused it: nothing was published. --force publishes all the same.")
+        raise typer.Exit(2)
+    if outcome.verdict.forced:
+        console.print("[yellow]The gate refused it; published by force, and the card says so.")
+    for note in outcome.card.notes:
+        console.print(f"[yellow]note: {note}", soft_wrap=True)
+    console.print(f"[green]published as version {outcome.version}" + (", live" if promote else ""))
+
+
+def _print_jobs() -> None:
+    table = Table("job", "what it is")
+    for name, title in JOBS.items():
+        table.add_row(name, title)
+    console.print(table)
+
+
+def _print_outcome(name: str, metrics: dict[str, float], printed: dict[str, float], seconds: float) -> None:
+    table = Table("figure", "ours", "printed in the course", title=f"{name}, {seconds:.0f} s of fitting")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for key, value in metrics.items():
+        table.add_row(key, f"{value:.4f}", f"{printed[key]:.4f}" if key in printed else "–")
+    console.print(table)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

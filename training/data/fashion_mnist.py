@@ -1,0 +1,110 @@
+"""Fashion-MNIST: 60,000 + 10,000 grey pictures of garments, 28×28, light on dark (Zalando Research, MIT)."""
+
+import gzip
+
+import numpy as np
+
+from serving.card import Data
+from serving.images import ImageRecipe
+from training.data import sources
+from training.job import Array, Examples, JobError
+
+LABELS = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+RECIPE = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True)
+_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+
+
+def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
+    """Pictures uint8 [n, 28, 28, 1] and class numbers int64 [n], in the original order.
+
+    Args:
+        stand_in: synthetic silhouettes instead of the real set.
+        at_most: only the first so many training pictures.
+
+    Raises:
+        JobError: the set cannot be reached.
+    """
+    if stand_in:
+        (x, y), (x_test, y_test) = _silhouettes(6_000, 1), _silhouettes(1_000, 2)
+        origin = "generated"
+    else:
+        (x, y), (x_test, y_test), origin = _real()
+    x, y = x[:at_most], y[:at_most]
+    train = (x[..., None], y.astype(np.int64))
+    test = (x_test[..., None], y_test.astype(np.int64))
+    return Examples(
+        train=train,
+        test=test,
+        labels=LABELS,
+        inputs=sources.picture_statistics(train[0]),
+        data=Data(
+            name="Fashion-MNIST",
+            source=origin,
+            licence="MIT (Zalando Research)" if not stand_in else "none needed",
+            stand_in="synthetic silhouettes of ten shapes" if stand_in else None,
+            rows={"train": len(x), "test": len(x_test)},
+            sha256=sources.digest(*train),
+        ),
+    )
+
+
+def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
+    folder = sources.local("fashion-mnist")
+    if folder:
+        parts = []
+        for name in _FILES:
+            try:
+                raw = gzip.decompress((folder / f"{name}-ubyte.gz").read_bytes())
+            except (OSError, EOFError) as error:
+                raise JobError(f"Fashion-MNIST in VITRINE_DATA cannot be read: {error}") from None
+            pictures = raw[3] == 3
+            values = np.frombuffer(raw, np.uint8, offset=16 if pictures else 8)
+            parts.append(values.reshape(-1, 28, 28) if pictures else values)
+        return (parts[0], parts[1]), (parts[2], parts[3]), "IDX files in VITRINE_DATA"
+
+    import keras
+
+    train, test = sources.download(
+        "Fashion-MNIST",
+        keras.datasets.fashion_mnist.load_data,
+        "fashion-mnist/ with the four original *-ubyte.gz files",
+    )
+    return train, test, "keras.datasets.fashion_mnist"
+
+
+def _silhouettes(count: int, seed: int) -> tuple[Array, Array]:
+    """Ten simple shapes with jitter and noise: enough to see every step work, no measure of anything."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[0:28, 0:28].astype(np.float32) - 13.5
+    labels = rng.integers(0, 10, count).astype(np.uint8)
+    pictures = np.empty((count, 28, 28), np.uint8)
+    for i, label in enumerate(labels):
+        u, v = x + rng.uniform(-2, 2), y + rng.uniform(-2, 2)
+        size = rng.uniform(8, 12)
+        r = np.hypot(u, v)
+        shapes = (
+            (np.abs(u) < size * 0.6) & (np.abs(v) < size),
+            (np.abs(np.abs(u) - 4) < 2.5) & (np.abs(v) < size),
+            r < size,
+            (np.abs(u) < (v + size) * 0.4) & (np.abs(v) < size),
+            (np.abs(u) < size) & (np.abs(v) < size * 0.6),
+            np.abs(v - u * 0.3) < 3,
+            (r < size) & (r > size * 0.6),
+            (np.abs(v) < 4) & (np.abs(u) < size),
+            (np.abs(u) + np.abs(v)) < size,
+            ((np.abs(u + 5) < 4) & (np.abs(v) < size)) | ((np.abs(v - 6) < 4) & (np.abs(u) < size)),
+        )
+        tone = rng.uniform(110, 230)
+        pictures[i] = np.clip(shapes[label] * tone + rng.normal(0, 12, (28, 28)) * shapes[label], 0, 255)
+    return pictures, labels

@@ -1,0 +1,60 @@
+"""Where real data is looked for: the folder that VITRINE_DATA names, else the loader that downloads it."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from serving.card import Distribution
+from training.job import Array, JobError
+
+T = TypeVar("T")
+
+
+def local(name: str) -> Path | None:
+    """The file or folder of that name in VITRINE_DATA, if it is there."""
+    folder = os.environ.get("VITRINE_DATA")
+    path = Path(folder, name) if folder else None
+    return path if path and path.exists() else None
+
+
+def download(what: str, load: Callable[[], T], local_name: str, stand_in: str | None = "--stand-in") -> T:
+    """Call a downloading loader; a failure becomes a sentence that says how to get the data.
+
+    Raises:
+        JobError: nothing could be downloaded.
+    """
+    try:
+        return load()
+    except Exception as error:  # Keras' loaders raise a bare Exception for a failed fetch
+        other = f", or train on a synthetic stand-in with {stand_in}" if stand_in else ""
+        raise JobError(
+            f"{what} cannot be downloaded ({error}). Connect to the internet, or set VITRINE_DATA to a folder that "
+            f"holds {local_name}{other}."
+        ) from error
+
+
+def digest(*arrays: Array) -> str:
+    """SHA-256 over arrays in order: which data a version was trained on."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
+def distribution(values: Any) -> Distribution:
+    """Reference statistics of one quantity."""
+    flat = np.asarray(values, np.float64).ravel()
+    quantiles = np.quantile(flat, np.linspace(0, 1, 11))
+    return Distribution(
+        mean=float(flat.mean()), std=float(flat.std()), quantiles=tuple(round(float(q), 6) for q in quantiles)
+    )
+
+
+def picture_statistics(pictures: Array) -> dict[str, Distribution]:
+    """Brightness and contrast of pictures [n, height, width, c]: mean and deviation within each."""
+    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
+    return {"brightness": distribution(flat.mean(axis=1)), "contrast": distribution(flat.std(axis=1))}

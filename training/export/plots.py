@@ -1,0 +1,81 @@
+"""The pictures of a training run that lie beside the version: history, and confusion matrix or forecast."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from PIL import Image
+
+from training.job import Array
+
+_SHOWN = 120  # values of a series
+
+
+def history(figures: Mapping[str, Sequence[float]], path: Path) -> None:
+    """One panel for the loss and one for each other metric, by epoch; validation dashed."""
+    metrics = [name for name in figures if not name.startswith("val_") and len(figures[name])]
+    if not metrics:
+        return
+    figure, axes = plt.subplots(1, len(metrics), figsize=(4.5 * len(metrics), 3.4), squeeze=False)
+    for axis, name in zip(axes[0], metrics, strict=True):
+        epochs = np.arange(1, len(figures[name]) + 1)
+        marker = "o" if len(epochs) < 30 else ""
+        axis.plot(epochs, figures[name], marker=marker, markersize=4, label="training")
+        if f"val_{name}" in figures:
+            axis.plot(epochs, figures[f"val_{name}"], "--", label="validation")
+            axis.legend(frameon=False)
+        _dress(axis, "epoch", name)
+    _save(figure, path)
+
+
+def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) -> None:
+    """Rows are the truth, columns the model's answer, cells in per cent of the row."""
+    size = len(labels)
+    counts = np.zeros((size, size))
+    np.add.at(counts, (truth, answer), 1)
+    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axis = plt.subplots(figsize=(2 + 0.5 * size, 1.6 + 0.5 * size))
+    axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
+    axis.set_xticks(range(size), labels, rotation=45, ha="right")
+    axis.set_yticks(range(size), labels)
+    for i, j in np.ndindex(size, size):
+        if share[i, j] >= 0.5:
+            axis.text(
+                j, i, f"{share[i, j]:.0f}", ha="center", va="center", color="white" if share[i, j] > 50 else "black"
+            )
+    axis.set_xlabel("answer")
+    axis.set_ylabel("truth")
+    _save(figure, path)
+
+
+def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
+    """The end of the test part and the forecasts of the next value, made one step before."""
+    figure, axis = plt.subplots(figsize=(8, 3.4))
+    axis.plot(truth[-_SHOWN:], label="truth", color="black", linewidth=1)
+    axis.plot(answer[-_SHOWN:], label="forecast, one step ahead", linewidth=1.2)
+    axis.legend(frameon=False)
+    _dress(axis, "step of the test part", unit)
+    _save(figure, path)
+
+
+def _dress(axis: Axes, across: str, up: str) -> None:
+    axis.set_xlabel(across)
+    axis.set_ylabel(up)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(alpha=0.3)
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    """As a PNG with a palette: a third of the size, and git keeps some of them."""
+    figure.tight_layout()
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(48)
+    small.save(path, optimize=True)

@@ -1,0 +1,172 @@
+"""What is exported: named signatures over inference alone.
+
+Preprocessing is inside the graph and the outside speaks raw units; augmentation is not: a Keras model with RandomZoom
+exports its seed generator and an assignment to it, which makes the served graph answer differently each time. Names
+and shapes are DESIGN's; every input and output has the batch dimension first, because TensorFlow Serving's own batching
+refuses anything else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serving.card import Kind, SeriesRecipe
+from serving.images import ImageRecipe
+from training.job import Array
+
+Function = Callable[..., dict[str, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One signature: a function of tensors, the specification of its inputs by name, and examples to call it with."""
+
+    function: Function
+    inputs: Mapping[str, tf.TensorSpec]
+    outputs: Mapping[str, tuple[str, tuple[int | None, ...]]]  # dtype and shape, for the card
+    samples: Mapping[str, Array]  # rows to check and warm up with
+    convertible: bool = True  # false: the ONNX twin leaves it out
+
+
+@dataclass(frozen=True)
+class Servable:
+    """Everything that a version answers, and the Keras models whose variables it holds."""
+
+    kind: Kind
+    endpoints: Mapping[str, Endpoint]
+    models: tuple[keras.Model, ...]
+    image: ImageRecipe | None = None
+    series: SeriesRecipe | None = None
+
+
+def image_servable(
+    network: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Callable[[tf.Tensor], tf.Tensor]
+) -> Servable:
+    """An image classifier and encoder.
+
+    Args:
+        network: prepared pictures, float32 [n, height, width, c] → {"probabilities": [n, k], "embedding": [n, d]};
+            inference alone, no augmentation.
+        recipe: the pictures that the outside sends, uint8 [n, height, width, channels].
+        samples: such pictures, for the checks and the warm-up.
+        prepare: uint8 pictures as float32 → what the network takes.
+    """
+    shape = (recipe.height, recipe.width, recipe.channels)
+    classes = network.output["probabilities"].shape[-1]
+    width = network.output["embedding"].shape[-1]
+    pictures = tf.TensorSpec((None, *shape), tf.uint8, "image")
+
+    def infer(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs: dict[str, tf.Tensor] = network(prepare(tf.cast(image, tf.float32)), training=False)
+        return outputs
+
+    def classify(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"probabilities": infer(image)["probabilities"]}
+
+    def embed(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"embedding": infer(image)["embedding"]}
+
+    def decode(encoded: tf.Tensor) -> tf.Tensor:
+        picture = tf.io.decode_image(encoded, channels=recipe.channels, expand_animations=False)
+        picture = tf.image.resize(picture, (recipe.height, recipe.width), antialias=True)
+        return tf.ensure_shape(tf.cast(tf.round(picture), tf.uint8), shape)
+
+    def classify_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+        return classify(tf.map_fn(decode, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.uint8)))
+
+    encoded = np.empty(len(samples), object)
+    encoded[:] = [tf.io.encode_png(picture).numpy() for picture in samples]
+    probabilities = {"probabilities": ("float32", (None, classes))}
+    return Servable(
+        kind="image",
+        image=recipe,
+        models=(network,),
+        endpoints={
+            "serving_default": Endpoint(classify, {"image": pictures}, probabilities, {"image": samples}),
+            "embed": Endpoint(
+                embed, {"image": pictures}, {"embedding": ("float32", (None, width))}, {"image": samples}
+            ),
+            "serving_bytes": Endpoint(
+                classify_bytes,
+                {"image_bytes": tf.TensorSpec((None,), tf.string, "image_bytes")},
+                probabilities,
+                {"image_bytes": encoded},
+                convertible=False,
+            ),
+        },
+    )
+
+
+def series_servable(
+    network: keras.Model,
+    recipe: SeriesRecipe,
+    center: float,
+    scale: float,
+    spread: Array,
+    samples: Array,
+) -> Servable:
+    """A forecaster that feeds its own predictions back, up to the longest horizon asked for.
+
+    Args:
+        network: scaled windows, float32 [n, window, 1] → the next scaled value, [n, 1].
+        recipe: window, horizon and units.
+        center, scale: scaled = (raw - center) / scale, from the training part.
+        spread: float32 [2, max_horizon]: added to the mean by step, they give the lower and the upper bound.
+        samples: raw histories, float32 [n, window].
+    """
+    bounds = tf.constant(spread, tf.float32)
+    history_spec = tf.TensorSpec((None, recipe.window), tf.float32, "history")
+
+    def step(window: tf.Tensor) -> tf.Tensor:
+        return network(window[..., tf.newaxis], training=False)[:, 0]
+
+    def predict(history: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"prediction": step((history - center) / scale) * scale + center}
+
+    def forecast(history: tf.Tensor, horizon: tf.Tensor) -> dict[str, tf.Tensor]:
+        steps = tf.clip_by_value(tf.reduce_max(horizon), 0, recipe.max_horizon)
+        window = (history - center) / scale
+
+        def advance(i: tf.Tensor, window: tf.Tensor, made: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            value = step(window)[:, tf.newaxis]
+            return i + 1, tf.concat([window[:, 1:], value], 1), tf.concat([made, value], 1)
+
+        _, _, made = tf.while_loop(
+            lambda i, *_: i < steps,
+            advance,
+            (tf.constant(0), window, window[:, :0]),
+            shape_invariants=(tf.TensorShape(()), history_spec.shape, tf.TensorShape((None, None))),
+        )
+        mean = made * scale + center
+        return {"mean": mean, "lower": mean + bounds[0, :steps], "upper": mean + bounds[1, :steps]}
+
+    ahead = ("float32", (None, None))
+    return Servable(
+        kind="series",
+        series=recipe,
+        models=(network,),
+        endpoints={
+            "serving_default": Endpoint(
+                predict, {"history": history_spec}, {"prediction": ("float32", (None,))}, {"history": samples}
+            ),
+            "forecast": Endpoint(
+                forecast,
+                {"history": history_spec, "horizon": tf.TensorSpec((None,), tf.int32, "horizon")},
+                {"mean": ahead, "lower": ahead, "upper": ahead},
+                {
+                    "history": samples,
+                    "horizon": np.resize(np.array([recipe.max_horizon, 1, 5], np.int32), len(samples)),
+                },
+            ),
+        },
+    )
+
+
+def call(endpoint: Endpoint, rows: Any = slice(None)) -> dict[str, Array]:
+    """What the Keras model itself answers to the samples: the truth that the exported version is held against."""
+    feed = {name: tf.constant(values[rows]) for name, values in endpoint.samples.items()}
+    return {name: output.numpy() for name, output in endpoint.function(**feed).items()}

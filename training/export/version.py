@@ -1,0 +1,118 @@
+"""Write a whole version directory into a staging directory and have it checked."""
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from serving.card import CARD_FILE, Card, Parity, Signature, Tensor
+from training.export import onnx_twin, warmup
+from training.export.check import check
+from training.export.servable import Servable, call
+
+TWIN_FILE = "assets.extra/model.onnx"
+_CHECKED_ROWS = 8
+_DESCRIBE = {
+    "describe": Signature(
+        inputs={"query": Tensor(dtype="string", shape=(None,))},
+        outputs={"card": Tensor(dtype="string", shape=(None,))},
+    )
+}
+
+
+def write(directory: Path, servable: Servable, card: Card) -> Card:
+    """SavedModel, ONNX twin, warm-up requests and the card, checked in a clean process; returns the finished card.
+
+    Raises:
+        CheckError: what was written is not the model that was trained.
+    """
+    anchor = directory / "card.json"
+    anchor.write_text("{}", encoding="utf-8")
+    _save(directory, servable, anchor)
+    anchor.unlink()
+    reason = onnx_twin.write(servable.endpoints, directory / TWIN_FILE)
+    _write_card(directory, card)
+    answers: dict[str, Any] = {
+        name: (
+            {key: rows[:_CHECKED_ROWS] for key, rows in endpoint.samples.items()},
+            call(endpoint, slice(_CHECKED_ROWS)),
+        )
+        for name, endpoint in servable.endpoints.items()
+    }
+    text = np.array([(directory / CARD_FILE).read_bytes()] * 2, object)
+    query = {"query": np.array([b"card", b"card"], object)}
+    report = check(directory, {**answers, "describe": (query, {"card": text})})
+    finished = card.model_copy(
+        update={
+            "parity": Parity(
+                saved_model_to_keras=report.saved_model, onnx_to_saved_model=report.onnx, onnx_reason=reason
+            ),
+            "bytes": {
+                "saved_model": (directory / "saved_model.pb").stat().st_size,
+                "variables": sum(file.stat().st_size for file in (directory / "variables").iterdir()),
+                "onnx": (directory / TWIN_FILE).stat().st_size if reason is None else 0,
+            },
+        }
+    )
+    _write_card(directory, finished)
+    warmup.write(directory, card.model, {**{n: e.samples for n, e in servable.endpoints.items()}, "describe": query})
+    return finished
+
+
+def signatures(servable: Servable) -> dict[str, Signature]:
+    """The signatures as the card lists them."""
+    table = {
+        name: Signature(
+            inputs={
+                key: Tensor(dtype=spec.dtype.name, shape=tuple(spec.shape.as_list()))
+                for key, spec in endpoint.inputs.items()
+            },
+            outputs={key: Tensor(dtype=dtype, shape=shape) for key, (dtype, shape) in endpoint.outputs.items()},
+        )
+        for name, endpoint in servable.endpoints.items()
+    }
+    return table | _DESCRIBE
+
+
+def versions() -> Mapping[str, str]:
+    """Of the libraries that made the version."""
+    names = ("tensorflow", "keras", "numpy", "tf2onnx", "onnx", "onnxruntime", "pillow")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+def _save(directory: Path, servable: Servable, anchor: Path) -> None:
+    """The SavedModel.
+
+    ``describe`` answers the first line of the asset ``card.json``, which is read when the version is loaded: the card
+    can be finished after the graph is written, with what the check of that very graph found.
+    """
+    archive = keras.export.ExportArchive()
+    for model in servable.models:
+        archive.track(model)
+    lines = tf.lookup.StaticHashTable(
+        tf.lookup.TextFileInitializer(
+            str(anchor), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
+        ),
+        default_value="",
+    )
+    archive.track(lines)
+    for name, endpoint in servable.endpoints.items():
+        archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.inputs.values()))
+
+    def describe(query: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"card": lines.lookup(tf.zeros_like(query, tf.int64))}
+
+    archive.add_endpoint("describe", describe, input_signature=[tf.TensorSpec((None,), tf.string, "query")])
+    archive.write_out(str(directory), verbose=False)
+
+
+def _write_card(directory: Path, card: Card) -> None:
+    text = card.model_dump_json(exclude_none=True)  # one line
+    for path in (directory / CARD_FILE, directory / "assets" / "card.json"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")

@@ -1,0 +1,38 @@
+"""Warm-up requests: the model server replays them before a version answers, so that no caller pays for the first call.
+
+A TFRecord of PredictionLog with one record for each signature and allowed batch size
+(tensorflow_serving/servables/tensorflow/saved_model_warmup.cc).
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from serving import tensors
+from serving.protos import prediction_log_pb2
+from training.job import Array
+
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+BATCH_SIZES = (1, 8, 32)
+_LARGEST_RECORD = 1_000_000  # bytes: large pictures are warmed up in smaller batches only
+
+
+def write(directory: Path, model: str, samples: Mapping[str, Mapping[str, Array]]) -> None:
+    """Write the file for samples by signature and input, rows first; they are repeated where a batch needs more."""
+    path = directory / WARMUP_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature, inputs in samples.items():
+            for size in BATCH_SIZES:
+                log = prediction_log_pb2.PredictionLog()
+                request = log.predict_log.request
+                request.model_spec.name = model
+                request.model_spec.signature_name = signature
+                for name, rows in inputs.items():
+                    chosen = rows[np.arange(size) % len(rows)]
+                    request.inputs[name].CopyFrom(tensors.to_proto(chosen))
+                record = log.SerializeToString()
+                if size == BATCH_SIZES[0] or len(record) <= _LARGEST_RECORD:
+                    writer.write(record)

@@ -1,0 +1,155 @@
+"""Fit a model epoch by epoch, so that a run that is killed goes on from its last finished epoch.
+
+Every epoch begins from seeds of its own, so an epoch's shuffling does not depend on how many came before it in the same
+process; weights, optimiser and the layers' random states are saved after it, and the run's own file is replaced last.
+A resumed run therefore ends where an uninterrupted one does.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from training.job import Examples, JobError, Recipe
+
+_SAVE_EVERY = 2.0  # seconds; epochs shorter than this are not each worth a checkpoint
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """``history`` holds one value for each epoch, by name; ``seconds`` counts every process that took part."""
+
+    history: dict[str, list[float]]
+    seconds: float
+    resumed_at: int | None
+
+
+class Run:
+    """The folder of one run: what is being trained, how far it is, and the weights. Removed once it is published."""
+
+    def __init__(self, directory: Path, identity: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self._identity = json.loads(json.dumps(identity, default=str))
+        self._state = directory / "run.json"
+
+    def read(self) -> dict[str, Any] | None:
+        """The saved state, None where nothing was begun.
+
+        Raises:
+            JobError: the folder holds a run of another recipe or other data.
+        """
+        try:
+            state: dict[str, Any] = json.loads(self._state.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise JobError(f"{self._state} cannot be read; --fresh begins anew") from None
+        differing = [
+            f"{name} was {state['identity'].get(name)!r}, now {value!r}"
+            for name, value in self._identity.items()
+            if state["identity"].get(name) != value
+        ]
+        if differing:
+            raise JobError(
+                f"an unfinished run of another kind lies in {self.directory} ({'; '.join(differing)}): "
+                "finish it with its own recipe, or begin anew with --fresh"
+            )
+        return state
+
+    def weights(self, epoch: int) -> Path:
+        return self.directory / f"{epoch}.weights.h5"
+
+    def save(self, model: keras.Model, epoch: int, history: Mapping[str, list[float]], seconds: float) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        model.save_weights(self.weights(epoch))
+        draft = self._state.with_suffix(".new")
+        state = {"identity": self._identity, "epoch": epoch, "history": history, "seconds": seconds}
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._state)
+        for old in self.directory.glob("*.weights.h5"):
+            if old != self.weights(epoch):
+                old.unlink()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+Progress = Callable[[int, int, Mapping[str, float]], None]
+
+
+def fit(model: keras.Model, examples: Examples, recipe: Recipe, run: Run, progress: Progress) -> Fitted:
+    """Fit on ``examples.train`` by the recipe; ``progress`` is told (epoch, percent of it, figures so far).
+
+    Raises:
+        JobError: an unfinished run of another recipe lies in the run's folder.
+    """
+    state = run.read()
+    first, before, history = 0, 0.0, {}
+    if state:
+        first, before, history = state["epoch"], state["seconds"], state["history"]
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(run.weights(first))
+    begun = saved = time.monotonic()
+    validation = {"validation_data": examples.validation} if examples.validation else {}
+    for epoch in range(first, recipe.epochs):
+        seed_everything(recipe, epoch)
+        figures = model.fit(
+            *examples.train,
+            batch_size=recipe.batch_size,
+            verbose=0,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            callbacks=[_Watcher(epoch, progress)],
+            **validation,
+        ).history
+        for name, values in figures.items():
+            history.setdefault(name, []).append(float(values[-1]))
+        now = time.monotonic()
+        if now - saved >= _SAVE_EVERY and epoch + 1 < recipe.epochs:
+            run.save(model, epoch + 1, history, before + now - begun)
+            saved = time.monotonic()
+    seconds = before + time.monotonic() - begun
+    if recipe.epochs > first:
+        run.save(model, recipe.epochs, history, seconds)
+    return Fitted(history=history, seconds=seconds, resumed_at=first if state else None)
+
+
+def seed_everything(recipe: Recipe, epoch: int = 0) -> None:
+    """The courses' seeds, moved on by one each epoch."""
+    keras.utils.set_random_seed(recipe.seed + epoch)
+    np.random.seed(recipe.numpy_seed + epoch)
+
+
+def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes two runs the same run: job, recipe, options and training data."""
+    return {"job": job, **asdict(recipe), **options, "data": data_sha256}
+
+
+class _Watcher(keras.callbacks.Callback):
+    """Tells the progress bar how far an epoch is, at most ten times a second."""
+
+    def __init__(self, epoch: int, progress: Progress) -> None:
+        super().__init__()
+        self._epoch = epoch
+        self._progress = progress
+        self._told = 0.0
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        now = time.monotonic()
+        if now - self._told > 0.1:
+            self._told = now
+            steps = self.params.get("steps") or batch + 1
+            self._progress(self._epoch, 100 * (batch + 1) // steps, logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._progress(self._epoch, 100, logs or {})

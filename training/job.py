@@ -1,0 +1,122 @@
+"""What a training job is: data, model, recipe, what it must reach, and how it is served.
+
+A job is a value, built at the foot of its own file in ``training/jobs/`` from functions that carry the same names in
+every job: ``load``, ``build``, ``evaluate``, ``serve``. :mod:`training.run` takes it from there.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.card import Data, Distribution
+from training.gate import Policy
+
+if TYPE_CHECKING:
+    import keras
+
+    from training.export.servable import Servable
+
+Array = NDArray[Any]
+
+
+class JobError(Exception):
+    """The job cannot be run as asked; the message says why and what would help."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a job is fitted. Seeds are the courses': NumPy 1, TensorFlow and Python 2."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    examples: int | None = None  # at most so many training examples
+    seed: int = 2
+    numpy_seed: int = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user chose. A job refuses those that it does not take."""
+
+    quick: bool = False
+    stand_in: bool = False
+    csv: Path | None = None
+    column: str | None = None
+    data_dir: Path | None = None
+    head: str | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs and targets, as the Keras model takes them; ``validation`` is held out from fitting and from the test."""
+
+    train: tuple[Array, Array]
+    test: tuple[Array, Array]
+    data: Data
+    validation: tuple[Array, Array] | None = None
+    labels: tuple[str, ...] = ()
+    inputs: Mapping[str, Distribution] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)  # what only this job's own functions read
+
+
+@dataclass(frozen=True)
+class Job:
+    """One system of the courses, or one of ours.
+
+    ``load(options, recipe)`` → examples; ``build(examples, options)`` → a compiled model that has been checked against
+    the exact facts; ``evaluate(model, examples)`` → metrics by name and notes for the card; ``serve(model, examples)``
+    → what is exported.
+    """
+
+    name: str
+    title: str
+    course: str | None
+    recipe: Recipe
+    quick: Recipe
+    policy: Policy
+    load: Callable[[Options, Recipe], Examples]
+    build: Callable[[Examples, Options, Recipe], "keras.Model"]
+    evaluate: Callable[["keras.Model", Examples], "Evaluation"]
+    serve: Callable[["keras.Model", Examples], "Servable"]
+    takes: frozenset[str] = frozenset()  # of Options, beside quick and seed
+    printed: Mapping[str, float] = field(default_factory=dict)
+    watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None  # measured before fitting
+
+    def recipe_for(self, options: Options) -> Recipe:
+        """The recipe to follow; raises JobError for an option that this job does not take."""
+        for name in ("stand_in", "csv", "column", "data_dir", "head"):
+            if getattr(options, name) and name not in self.takes:
+                raise JobError(f"{self.name} takes no --{name.replace('_', '-')}")
+        recipe = self.quick if options.quick else self.recipe
+        return recipe if options.seed is None else replace(recipe, seed=options.seed, numpy_seed=options.seed)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out. ``truth`` and ``answer`` feed the plot: class numbers, or values and their forecasts."""
+
+    metrics: Mapping[str, float]
+    truth: Array
+    answer: Array
+    notes: tuple[str, ...] = ()
+
+
+def require_parameters(model: "keras.Model", total: int, trainable: int | None = None) -> None:
+    """Assert the exact facts of a course's printed summary before anything is trained.
+
+    Raises:
+        JobError: the model is another one.
+    """
+    found = model.count_params()
+    found_trainable = int(sum(np.prod(w.shape) for w in model.trainable_weights))
+    if found != total or (trainable is not None and found_trainable != trainable):
+        raise JobError(
+            f"the model has {found} parameters ({found_trainable} trainable); the course's has {total}"
+            + (f" ({trainable} trainable)" if trainable is not None else "")
+        )

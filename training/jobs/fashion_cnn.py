@@ -1,0 +1,85 @@
+"""Fashion-MNIST classifier with separable convolutions (course document 000_66a6b1e9f8078a4d, question 4).
+
+    vitrine train fashion_cnn          3 minutes on two cores
+    vitrine train fashion_cnn --quick  20 seconds, one epoch on 10,000 pictures
+
+The printed summary shows 14×14 after the first convolution, so that one has stride 2, though the code cell shows none;
+the summary is followed. Printed: training accuracy .8928 in epoch 7, .9110 evaluated on the training set, test pictures
+10 to 14 predicted as 4 5 5 3 4. Expect .89, .90 and the same five predictions.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from training.data import fashion_mnist
+from training.evaluation import classification
+from training.export.servable import Servable, image_servable
+from training.gate import Policy
+from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+
+
+def load(options: Options, recipe: Recipe) -> Examples:
+    return fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
+
+
+def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+    inputs = keras.Input((28, 28, 1))
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.RandomZoom(0.1)(x)
+    x = layers.RandomContrast(0.2)(x)
+    x = layers.Conv2D(64, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.SeparableConv2D(64, 3, padding="same", activation="relu")(x)
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = layers.BatchNormalization()(x)
+    x = layers.SeparableConv2D(256, 3, padding="same", activation="relu")(x)
+    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(0.2)(x)
+    outputs = layers.Dense(10, activation="softmax")(x)
+    model = keras.Model(inputs, outputs)
+    require_parameters(model, 25_674, trainable=25_418)
+    model.compile(
+        loss="sparse_categorical_crossentropy",
+        optimizer=keras.optimizers.Adam(recipe.learning_rate),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
+    evaluation = classification(model, examples)
+    train_loss, train_accuracy = model.evaluate(*examples.train, batch_size=256, verbose=0)
+    right = np.count_nonzero(evaluation.answer[10:15] == [4, 5, 5, 3, 4])
+    figures = {"train_loss": train_loss, "train_accuracy": train_accuracy, "printed_predictions_met": float(right)}
+    return Evaluation({**evaluation.metrics, **figures}, evaluation.truth, evaluation.answer)
+
+
+def serve(model: keras.Model, examples: Examples) -> Servable:
+    x = inputs = keras.Input((28, 28, 1))
+    for layer in model.layers[4:-1]:  # behind scaling and augmentation
+        x = layer(x)
+    network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
+    return image_servable(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+
+
+JOB = Job(
+    name="fashion_cnn",
+    title="Fashion-MNIST classifier with separable convolutions",
+    course="000_66a6b1e9f8078a4d, question 4",
+    recipe=Recipe(epochs=7, batch_size=16, learning_rate=0.002),
+    quick=Recipe(epochs=1, batch_size=16, learning_rate=0.002, examples=10_000),
+    policy=Policy("test_accuracy", bound=0.85, largest_loss=0.005),
+    load=load,
+    build=build,
+    evaluate=evaluate,
+    serve=serve,
+    takes=frozenset({"stand_in"}),
+    printed={
+        "accuracy": 0.8928,
+        "train_loss": 0.2414,
+        "train_accuracy": 0.9110,
+        "printed_predictions_met": 5,
+    },
+)

@@ -1,0 +1,169 @@
+"""Run one job from data to a published version: load → fit → evaluate → gate → export → check → publish → promote."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from serving.card import Card, Training, Verdict
+from serving.store import Store
+from training import fit, gate
+from training.export import plots, version
+from training.export.servable import Servable
+from training.fit import Fitted, Progress, Run
+from training.job import Evaluation, Examples, Job, JobError, Options, Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to; ``version`` is None where the gate refused."""
+
+    metrics: Mapping[str, float]
+    verdict: Verdict
+    version: int | None
+    card: Card | None
+    seconds: float
+    resumed_at: int | None
+
+
+Say = Callable[[str], None]
+
+
+def run(
+    job: Job,
+    options: Options,
+    store: Store,
+    runs: Path,
+    *,
+    model_name: str | None = None,
+    force: bool = False,
+    fresh: bool = False,
+    promote: bool = True,
+    progress: Progress = lambda epoch, percent, figures: None,
+    say: Say = log.info,
+) -> Outcome:
+    """Train the job and, if the gate lets it, publish it and make it live.
+
+    Args:
+        job, options: what to train and how.
+        store: where versions are published.
+        runs: folder for unfinished runs; a run found there goes on from its last epoch, unless ``fresh``.
+        model_name: published under this name instead of the job's.
+        force: publish in spite of the gate's refusal; recorded on the card.
+        promote: move the ``stable`` label to the new version.
+        progress, say: told how far the fit is, and a sentence for each step.
+
+    Raises:
+        JobError: the data cannot be had, an option does not fit, or an unfinished run is another one.
+        training.export.check.CheckError: the exported version is not the model that was trained.
+    """
+    name = model_name or job.name
+    recipe = job.recipe_for(options)
+    fit.seed_everything(recipe)
+    examples = job.load(options, recipe)
+    say(f"data: {examples.data.name} from {examples.data.source}, {_rows(examples)}")
+    if examples.data.stand_in:
+        say(f"STAND-IN DATA: {examples.data.stand_in}; the figures say nothing about the real task")
+    fit.seed_everything(recipe)
+    model = job.build(examples, options, recipe)
+    say(f"model: {model.count_params():,} parameters")
+    unfinished = Run(
+        runs / name,
+        fit.identity(job.name, recipe, examples.data.sha256, {"quick": options.quick, "head": options.head}),
+    )
+    if fresh:
+        unfinished.remove()
+    before = {f"{key}_before": value for key, value in job.watch(model, examples).items()} if job.watch else {}
+    fitted = fit.fit(model, examples, recipe, unfinished, progress)
+    if fitted.resumed_at is not None:
+        say(f"resumed after epoch {fitted.resumed_at}")
+    evaluation = job.evaluate(model, examples)
+    if job.watch:
+        before |= job.watch(model, examples)
+    metrics = {**{key: values[-1] for key, values in fitted.history.items()}, **evaluation.metrics, **before}
+    live = store.live(name)
+    incumbent = gate.Live(live, store.card(name, live)) if live is not None else None
+    verdict = gate.judge(metrics, examples.data, job.policy, incumbent)
+    if not verdict.accepted:
+        if not force:
+            return Outcome(metrics, verdict, None, None, fitted.seconds, fitted.resumed_at)
+        verdict = verdict.model_copy(update={"forced": True})
+    servable = job.serve(model, examples)
+    draft = _card(job, name, options, recipe, examples, model, servable, fitted, evaluation, metrics, verdict)
+    with store.staging(name) as directory:
+        _plots(directory / "assets.extra", fitted, evaluation, examples, servable)
+        say("exporting, and checking the export in a clean process")
+        finished = version.write(directory, servable, draft)
+        number = store.publish(name, directory)
+    if promote:
+        store.promote(name, number)
+    unfinished.remove()
+    return Outcome(metrics, verdict, number, finished, fitted.seconds, fitted.resumed_at)
+
+
+def _card(
+    job: Job,
+    name: str,
+    options: Options,
+    recipe: Recipe,
+    examples: Examples,
+    model: keras.Model,
+    servable: Servable,
+    fitted: Fitted,
+    evaluation: Evaluation,
+    metrics: Mapping[str, float],
+    verdict: Verdict,
+) -> Card:
+    notes = list(evaluation.notes)
+    if examples.data.stand_in:
+        notes.append(f"Trained on stand-in data: {examples.data.stand_in}.")
+    if options.quick:
+        notes.append("A quick run, shortened to show the way: its figures mean little.")
+    return Card(
+        model=name,
+        kind=servable.kind,
+        title=job.title,
+        course=job.course,
+        created=datetime.now(UTC).replace(microsecond=0),
+        labels=examples.labels,
+        image=servable.image,
+        series=servable.series,
+        signatures=version.signatures(servable),
+        data=examples.data,
+        training=Training(
+            recipe={"job": job.name, **asdict(recipe), **({"head": options.head} if options.head else {})},
+            quick=options.quick,
+            seconds=round(fitted.seconds, 1),
+            resumed_at=fitted.resumed_at,
+        ),
+        metrics={key: round(float(value), 6) for key, value in metrics.items()},
+        printed=dict(job.printed),
+        inputs=dict(examples.inputs),
+        parameters=model.count_params(),
+        trainable_parameters=int(sum(np.prod(w.shape) for w in model.trainable_weights)),
+        gate=verdict,
+        versions=dict(version.versions()),
+        notes=tuple(notes),
+    )
+
+
+def _plots(folder: Path, fitted: Fitted, evaluation: Evaluation, examples: Examples, servable: Servable) -> None:
+    folder.mkdir(parents=True)
+    plots.history(fitted.history, folder / "history.png")
+    if servable.kind == "image":
+        plots.confusion(evaluation.truth, evaluation.answer, examples.labels, folder / "confusion.png")
+    elif servable.series:
+        plots.forecast(evaluation.truth, evaluation.answer, servable.series.unit, folder / "forecast.png")
+
+
+def _rows(examples: Examples) -> str:
+    return ", ".join(f"{count:,} {part}" for part, count in examples.data.rows.items())
+
+
+__all__ = ["JobError", "Outcome", "run"]
