@@ -7,6 +7,7 @@ real or embedded, and the gateway read one and the same file.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import text_format
 
@@ -15,6 +16,10 @@ from serving.protos import model_server_config_pb2
 
 class ConfigError(ValueError):
     """The file is no valid models.config; the message says where."""
+
+
+class ConfigSyntaxError(ConfigError):
+    """It cannot even be parsed."""
 
 
 @dataclass(frozen=True)
@@ -27,33 +32,50 @@ class ModelConfig:
     latest: int | None = 1
     specific: tuple[int, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)
+    platform: str = "tensorflow"
 
 
 def parse(text: str, origin: str = "models.config") -> dict[str, ModelConfig]:
     """Models by name, in the file's order.
 
     Raises:
-        ConfigError: not the text form of a ModelServerConfig with a ``model_config_list``, or a name twice.
+        ConfigSyntaxError: not the text form of a ModelServerConfig.
+        ConfigError: no ``model_config_list``, or see :func:`from_message`.
     """
     message = model_server_config_pb2.ModelServerConfig()
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
-        raise ConfigError(f"{origin} is not a text-format tensorflow.serving.ModelServerConfig: {error}") from None
+        raise ConfigSyntaxError(
+            f"Error parsing text-format tensorflow.serving.ModelServerConfig: {origin}: {error}"
+        ) from None
     if text.strip() and not message.HasField("model_config_list"):
         raise ConfigError(f"{origin} has no model_config_list")
+    return from_message(message)
+
+
+def from_message(message: Any) -> dict[str, ModelConfig]:
+    """Models by name of a ModelServerConfig, in its order.
+
+    Raises:
+        ConfigError: a name that is listed twice, or a request logger, which nobody has here.
+    """
     models: dict[str, ModelConfig] = {}
     for entry in message.model_config_list.config:
         if entry.name in models:
-            raise ConfigError(f"{origin} lists model {entry.name} twice")
+            raise ConfigError(f"Illegal to list model {entry.name} multiple times in config list")
+        if entry.HasField("logging_config"):
+            raise ConfigError("No request-logger-creator provided.")
         policy = entry.model_version_policy
         kind = policy.WhichOneof("policy_choice")
+        old_style = entry.model_type == model_server_config_pb2.TENSORFLOW
         models[entry.name] = ModelConfig(
             name=entry.name,
             base_path=entry.base_path,
             latest=None if kind == "all" else (policy.latest.num_versions or 1) if kind == "latest" else 1,
             specific=tuple(policy.specific.versions) if kind == "specific" else (),
             labels=dict(entry.version_labels),
+            platform="tensorflow" if old_style else entry.model_platform,
         )
     return models
 
@@ -79,7 +101,7 @@ def render(models: Mapping[str, ModelConfig]) -> str:
     message.model_config_list.SetInParent()
     for _, model in sorted(models.items()):
         entry = message.model_config_list.config.add(
-            name=model.name, base_path=model.base_path, model_platform="tensorflow"
+            name=model.name, base_path=model.base_path, model_platform=model.platform
         )
         if model.specific:
             entry.model_version_policy.specific.versions.extend(sorted(model.specific))

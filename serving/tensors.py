@@ -1,7 +1,8 @@
 """NumPy arrays to and from TensorProto, without TensorFlow.
 
 Source: tensorflow/core/framework/tensor.proto. A tensor carries its values either in ``tensor_content`` (raw, little
-endian, row-major) or in a repeated field of its type, where a last value may stand for all that are missing.
+endian, row-major) or in a repeated field of its type, where the last value stands for all that are missing, and none
+at all for zeros.
 """
 
 import math
@@ -30,7 +31,7 @@ _FIELDS: dict[int, tuple[Any, str]] = {
     types_pb2.DT_BOOL: (np.bool_, "bool_val"),
     types_pb2.DT_STRING: (np.object_, "string_val"),
 }
-_MOST_VALUES = 2**29  # a short message may claim any shape: the last value repeats
+_MOST_FILLED_IN = 2**24  # values that a short message may leave to be filled in: it can claim any shape
 _DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
 
 
@@ -88,10 +89,10 @@ def to_array(proto: Any) -> Array:
     if any(size < 0 for size in shape):
         raise ValueError(f"the tensor's shape {list(shape)} has a negative size")
     count = math.prod(shape)
-    if count > _MOST_VALUES:
-        raise ValueError(f"the tensor's shape {list(shape)} has more than {_MOST_VALUES} values")
     content = proto.tensor_content
-    if content and numpy_type is not np.object_:
+    if content:
+        if numpy_type is np.object_:
+            raise ValueError("a tensor of strings has its values in string_val")
         itemsize = np.dtype(numpy_type).itemsize
         if len(content) != count * itemsize:
             raise ValueError(
@@ -99,18 +100,22 @@ def to_array(proto: Any) -> Array:
             )
         return np.frombuffer(content, np.dtype(numpy_type).newbyteorder("<")).reshape(shape)
     values = getattr(proto, field)
-    if len(values) > count or (count and not values):
+    missing = count - len(values)
+    if missing < 0:
         raise ValueError(f"the tensor has {len(values)} values; shape {list(shape)} needs {count}")
-    if proto.dtype == types_pb2.DT_HALF:
-        array: Array = np.array(values, np.uint16).view(np.float16)
-    elif proto.dtype == types_pb2.DT_STRING:
-        array = np.empty(len(values), np.object_)
+    if missing > _MOST_FILLED_IN:
+        raise ValueError(f"the tensor has {len(values)} values; shape {list(shape)} needs {count}, too many to fill in")
+    if proto.dtype == types_pb2.DT_STRING:
+        array: Array = np.empty(len(values), np.object_)
         array[:] = list(values)
     else:
+        half = proto.dtype == types_pb2.DT_HALF
         try:
-            array = np.array(values, numpy_type)
+            array = np.fromiter(values, np.uint16 if half else numpy_type, len(values))
         except OverflowError as error:
             raise ValueError(f"a value does not fit {np.dtype(numpy_type)}: {error}") from None
-    if len(array) < count:  # protobuf's short form: the last value repeats
-        array = np.concatenate([array, np.repeat(array[-1:], count - len(array))])
+        array = array.view(np.float16) if half else array
+    if missing:
+        filler = array[-1:] if len(array) else np.array([b"" if array.dtype == np.object_ else 0], array.dtype)
+        array = np.concatenate([array, np.repeat(filler, missing)])
     return array.reshape(shape)

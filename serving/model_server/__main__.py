@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -68,6 +69,8 @@ async def serve(settings: Flags) -> None:
     try:
         if not stop.is_set():
             await starting
+            gc.collect()
+            gc.freeze()  # what lives as long as the server need not be looked through again and again
             server = await _open(settings, service)
             if settings.model_config_file:
                 server_core.watch_config(Path(settings.model_config_file), settings.model_config_file_poll_wait_seconds)

@@ -14,7 +14,7 @@ from serving import models_config
 from serving.model_server.errors import FailedPrecondition, InvalidArgument, NotFound, ServingError, Unknown
 from serving.model_server.manager import Manager, ServableHandle, Version
 from serving.model_server.source import FileSystemSource
-from serving.models_config import ConfigError, ModelConfig
+from serving.models_config import ConfigError, ConfigSyntaxError, ModelConfig
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,11 @@ def read_config(path: Path) -> dict[str, ModelConfig]:
         raise NotFound(f"{path}; No such file or directory")
     try:
         return models_config.read(path)
-    except ConfigError as error:
+    except ConfigSyntaxError as error:
         logger.error("%s", error)
         raise InvalidArgument(f"Invalid protobuf file: '{path}'") from None
+    except ConfigError as error:
+        raise InvalidArgument(str(error)) from None
 
 
 class ServerCore:
@@ -85,7 +87,7 @@ class ServerCore:
             ServingError: the configuration is refused, and the one before stays; or a new model cannot be loaded.
         """
         async with self._reloading:
-            _check(models)
+            self._check(models)
             labels = self._checked_labels(models)
             new = models.keys() - self._models.keys()
             self._models, self._labels = models, labels
@@ -158,6 +160,26 @@ class ServerCore:
                     logger.error("%s", text, exc_info=None if isinstance(error, ServingError) else error)
                 told = text
 
+    def _check(self, models: Models) -> None:
+        for name, model in models.items():
+            if not Path(model.base_path).is_absolute():
+                raise InvalidArgument(
+                    f"Expected model {name} to have an absolute path or URI; got base_path()={model.base_path}"
+                )
+            if not model.platform:
+                raise InvalidArgument(
+                    "Illegal setting neither ModelServerConfig::model_type (deprecated) "
+                    "nor ModelServerConfig::model_platform."
+                )
+            before = self._models.get(name)
+            if before and before.platform != model.platform:
+                raise InvalidArgument(
+                    f"Illegal to change a model's platform. For model {name} platform was {before.platform} "
+                    f"and new platform requested is {model.platform}"
+                )
+            if model.platform != "tensorflow":
+                raise InvalidArgument(f"model {name}: platform {model.platform} is not served; tensorflow is")
+
     def _checked_labels(self, models: Models) -> Labels:
         """The labels of a configuration; one may point at a version that is not available only while it is new."""
         for name, model in models.items():
@@ -169,14 +191,6 @@ class ServerCore:
                         "which is not currently available for inference"
                     )
         return {name: dict(model.labels) for name, model in models.items()}
-
-
-def _check(models: Models) -> None:
-    for name, model in models.items():
-        if not Path(model.base_path).is_absolute():
-            raise InvalidArgument(
-                f"Expected model {name} to have an absolute path or URI; got base_path()={model.base_path}"
-            )
 
 
 def _id(version: Version) -> str:

@@ -21,7 +21,9 @@ logger = logging.getLogger(__name__)
 
 TWIN_FILE = "assets.extra/model.onnx"
 DESCRIBE = "describe"
-_CHUNK = 128  # rows run at once: beyond this a larger batch gains no speed and costs memory
+# A larger batch is run in parts of at most so many rows and bytes: more at once is slower and costs memory.
+_PART_ROWS = 64
+_PART_BYTES = 2**20
 _LARGEST_ANSWER = 2**28
 _NUMPY_TYPES = {
     "tensor(float)": np.float32,
@@ -79,13 +81,15 @@ class OnnxEngine:
         feed = dict(inputs)
         for node in self._unnamed[signature]:
             feed[node.name] = np.zeros((rows, *node.shape[1:]), _NUMPY_TYPES[node.type])
-        if rows <= _CHUNK or not self._fixed.issuperset(outputs):
+        bytes_per_row = sum(array.nbytes for array in feed.values()) // max(rows, 1)
+        part = max(1, min(_PART_ROWS, _PART_BYTES // max(bytes_per_row, 1)))
+        if rows <= part or not self._fixed.issuperset(outputs):
             return self._run(outputs, feed)
         parts = [
-            self._run(outputs, {name: array[start : start + _CHUNK] for name, array in feed.items()})
-            for start in range(0, rows, _CHUNK)
+            self._run(outputs, {name: array[start : start + part] for name, array in feed.items()})
+            for start in range(0, rows, part)
         ]
-        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
     def _run(self, outputs: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
         try:

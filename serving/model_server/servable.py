@@ -56,9 +56,8 @@ class Servable:
         started = time.perf_counter()
         arrays = engine.run(name, call.inputs, call.outputs)
         took = (time.perf_counter() - started) / max(call.rows, 1)
-        before = self._seconds_per_row.get(name)
-        # The first run of a signature sets things up and says little of the next; afterwards a moving average.
-        self._seconds_per_row[name] = took if before is None else min(before, took) * 0.9 + max(before, took) * 0.1
+        before = self._seconds_per_row.get(name, took)
+        self._seconds_per_row[name] = 0.7 * before + 0.3 * took
         return arrays
 
     def open(self) -> None:

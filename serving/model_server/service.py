@@ -12,10 +12,12 @@ from typing import Any
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from serving import models_config
 from serving.model_server import prediction
 from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ServingError
-from serving.protos import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from serving.models_config import ConfigError
+from serving.protos import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2, predict_pb2
 
 _MOMENT = 0.003  # seconds that the loop may be held by one run
 _SIGNATURE_DEF = "signature_def"
@@ -79,13 +81,33 @@ class Service:
                 status.status.error_message = version.error.message
         return response
 
+    async def handle_reload_config_request(self, request: Any) -> Any:
+        if not request.config.HasField("model_config_list"):
+            raise InvalidArgument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        try:
+            models = models_config.from_message(request.config)
+        except ConfigError as error:
+            raise InvalidArgument(str(error)) from None
+        await self._core.reload(models)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """The RPCs as gRPC serves them."""
         prediction_service = {
             "Predict": _handler(self.predict, predict_pb2.PredictRequest),
             "GetModelMetadata": _handler(self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
         }
-        model_service = {"GetModelStatus": _handler(self.get_model_status, get_model_status_pb2.GetModelStatusRequest)}
+        model_service = {
+            "GetModelStatus": _handler(self.get_model_status, get_model_status_pb2.GetModelStatusRequest),
+            "HandleReloadConfigRequest": _handler(
+                self.handle_reload_config_request, model_management_pb2.ReloadConfigRequest
+            ),
+        }
         return [
             grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction_service),
             grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model_service),

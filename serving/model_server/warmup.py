@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from serving.model_server import prediction
 from serving.model_server.errors import DataLoss, InvalidArgument, Unimplemented
 from serving.model_server.servable import Servable
+from serving.model_server.signature import DEFAULT_SIGNATURE
 from serving.protos import prediction_log_pb2
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog, iteration
     if kind != "predict_log":
         raise Unimplemented(f"Unsupported log_type for warmup: {kind}")
     request = log.predict_log.request
-    name = request.model_spec.signature_name or prediction.DEFAULT_SIGNATURE
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     if skip_slow and name in servable.signatures and not servable.has_quick_engine(name):
         return 0
     call = prediction.prepare(servable, request)

@@ -1,0 +1,80 @@
+"""A caller of the model server, over a real socket."""
+
+from types import TracebackType
+from typing import Any
+
+import grpc
+
+from serving import protos, tensors
+from serving.protos import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_management_pb2,
+    model_server_config_pb2,
+    predict_pb2,
+)
+from serving.tensors import Array
+from tests.serving.model_server import versions
+
+RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
+
+class Client:
+    def __init__(self, address: str, timeout: float = 30) -> None:
+        self.channel = grpc.insecure_channel(address, UNLIMITED)
+        self.timeout = timeout
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.channel.close()
+
+    def call(self, path: str, request: Any, response: Any) -> Any:
+        method = self.channel.unary_unary(path, type(request).SerializeToString, response.FromString)
+        return method(request, timeout=self.timeout)
+
+    def send(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
+        return self.call(protos.PREDICT, request, predict_pb2.PredictResponse)
+
+    def predict(
+        self,
+        model: str,
+        signature: str = "",
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        outputs: tuple[str, ...] = (),
+        **inputs: Array,
+    ) -> dict[str, Array]:
+        """Outputs by alias."""
+        request = versions.predict_request(model, signature, **inputs)
+        request.output_filter.extend(outputs)
+        if version is not None:
+            request.model_spec.version.value = version
+        if label is not None:
+            request.model_spec.version_label = label
+        return {alias: tensors.to_array(proto) for alias, proto in self.send(request).outputs.items()}
+
+    def status(self, model: str, version: int | None = None) -> list[Any]:
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = model
+        if version is not None:
+            request.model_spec.version.value = version
+        answer = self.call(protos.GET_MODEL_STATUS, request, get_model_status_pb2.GetModelStatusResponse)
+        return list(answer.model_version_status)
+
+    def states(self, model: str) -> dict[int, str]:
+        """State names by version."""
+        names = get_model_status_pb2.ModelVersionStatus.State
+        return {status.version: names.Name(status.state) for status in self.status(model)}
+
+    def metadata(self, model: str, *fields: str) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
+        request.model_spec.name = model
+        return self.call(protos.GET_MODEL_METADATA, request, get_model_metadata_pb2.GetModelMetadataResponse)
+
+    def reload(self, config: model_server_config_pb2.ModelServerConfig) -> model_management_pb2.ReloadConfigResponse:
+        request = model_management_pb2.ReloadConfigRequest(config=config)
+        return self.call(RELOAD, request, model_management_pb2.ReloadConfigResponse)

@@ -1,0 +1,74 @@
+"""The flags, in all their forms."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.model_server.flags import WITHOUT_EFFECT, FlagError, Flags, parse, usage
+
+
+def test_the_defaults_are_tensorflow_servings() -> None:
+    flags = parse([]).flags
+    assert flags == Flags()
+    assert (flags.port, flags.model_name, flags.file_system_poll_wait_seconds) == (8500, "default", 1)
+    assert (flags.max_num_load_retries, flags.load_retry_interval_micros) == (5, 60_000_000)
+    assert flags.enable_model_warmup
+    assert not flags.allow_version_labels_for_unavailable_models
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--port=1234"], Flags(port=1234)),
+        (["--port", "1234", "--model_name", "m"], Flags(port=1234, model_name="m")),
+        (["--port=1", "--port=2"], Flags(port=2)),
+        (["--model_base_path=/a=b c"], Flags(model_base_path="/a=b c")),
+        (["--enable_model_warmup=false"], Flags(enable_model_warmup=False)),
+        (["--enable_model_warmup=0"], Flags(enable_model_warmup=False)),
+        (["--noenable_model_warmup"], Flags(enable_model_warmup=False)),
+        (["--enable_serialization_as_tensor_content"], Flags(enable_serialization_as_tensor_content=True)),
+        (["--enable_serialization_as_tensor_content=True"], Flags(enable_serialization_as_tensor_content=True)),
+        (["--file_system_poll_wait_seconds=0.25"], Flags(file_system_poll_wait_seconds=0.25)),
+        (["--engine", "tensorflow"], Flags(engine="tensorflow")),
+        (["--mount=/a=/b", "--mount=/c=/d"], Flags(mount=("/a=/b", "/c=/d"))),
+    ],
+)
+def test_forms(arguments: list[str], expected: Flags) -> None:
+    assert parse(arguments).flags == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--nosuch"], "unknown argument: --nosuch"),
+        (["--nosuch=1"], "unknown argument: --nosuch=1"),
+        (["-port=1"], "unknown argument: -port=1"),
+        (["8500"], "unknown argument: 8500"),
+        (["--noport"], "unknown argument: --noport"),
+        (["--port"], "--port needs a value"),
+        (["--port=http"], "--port must be a number, not 'http'"),
+        (["--enable_model_warmup=maybe"], "--enable_model_warmup must be true or false, not 'maybe'"),
+        (["--engine=onnx"], "--engine must be one of auto, tensorflow, not 'onnx'"),
+        (["--mount=exports"], "--mount must be /POINT=DIRECTORY, not 'exports'"),
+        (["--batching_parameters_file=f"], "batching_parameters_file is set without setting"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], message: str) -> None:
+    with pytest.raises(FlagError, match=message.replace("(", r"\(")):
+        parse(arguments)
+
+
+def test_flags_without_effect_are_taken_and_named() -> None:
+    parsed = parse(["--rest_api_port=8501", "--noenable_profiler", "--per_process_gpu_memory_fraction", "0.5"])
+    assert parsed.without_effect == ("rest_api_port", "enable_profiler", "per_process_gpu_memory_fraction")
+    assert parsed.flags == Flags()
+
+
+def test_mounts() -> None:
+    assert Flags(mount=("/models=/data",)).mounts == [(Path("/models"), Path("/data"))]
+    assert Flags(mount=("/models=exports",)).mounts == [(Path("/models"), Path.cwd() / "exports")]
+
+
+def test_the_usage_names_every_flag() -> None:
+    text = usage()
+    assert all(f"--{name}" in text for name in [*Flags.__dataclass_fields__, *WITHOUT_EFFECT])
