@@ -1,0 +1,144 @@
+"""``create_app(settings)``: the parts put together. Nothing here or below it is a module global."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+from serving.gateway import errors, openapi, readiness
+from serving.gateway.admission import Admission
+from serving.gateway.edge import Edge, error_answer
+from serving.gateway.errors import GatewayError
+from serving.gateway.facades import catalogue, operations, site
+from serving.gateway.facades.inference import Inference
+from serving.gateway.facades.native import Native
+from serving.gateway.facades.tensorflow import TensorFlow
+from serving.gateway.metrics import Metrics
+from serving.gateway.predict import Predictor
+from serving.gateway.registry import Names, Registry
+from serving.gateway.route import ModelState
+from serving.gateway.settings import Settings
+from serving.gateway.upstream import Upstream
+
+
+class Gateway(FastAPI):
+    """A FastAPI application with the hot paths in front of its middleware."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            title="Vitrine",
+            version="1",
+            description=openapi.DESCRIPTION,
+            lifespan=self._lifespan,
+            generate_unique_id_function=openapi.operation_id,
+            redoc_url=None,
+            telemetry={"tracing": False, "metrics": False, "logs": False},
+        )
+        self.settings = settings
+        self.draining = False
+        self.metrics = Metrics()
+        self._names = Names(settings.models_config, settings.model_names)
+        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        self._upstream = Upstream(settings.target)
+        self._registry = Registry(self._upstream, self._names, settings.poll_seconds)
+        self._predictor = Predictor(
+            self._upstream,
+            self._registry,
+            self.metrics,
+            max_rows=settings.max_rows,
+            calls_per_signature=settings.calls_per_signature,
+        )
+        for failure in (GatewayError, RequestValidationError, HTTPException):
+            self.add_exception_handler(failure, self._failed)
+        self.include_router(catalogue.router(lambda: self._registry.models, self._upstream))
+        self.include_router(operations.router(self._reasons_against, self.metrics))
+        site.mount(self)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """FastAPI's own layers, behind the edge."""
+        settings = self.settings
+        inference = Inference(
+            self._predictor,
+            Admission(settings.max_in_flight, settings.max_bytes_in_flight),
+            Native(self._predictor, max_pixels=settings.max_pixels, max_rows=settings.max_rows, threads=self._threads),
+            TensorFlow(self._predictor, max_rows=settings.max_rows),
+            max_body_bytes=settings.max_body_bytes,
+            max_rows=settings.max_rows,
+        )
+        return Edge(
+            super().build_middleware_stack(),
+            inference,
+            self.metrics,
+            deadline_seconds=settings.deadline_seconds,
+            retry_after_seconds=settings.retry_after_seconds,
+            access_log=settings.access_log,
+        )
+
+    def openapi(self) -> dict[str, Any]:
+        """What FastAPI knows of its routes, and what was written by hand about the hot paths."""
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.with_hot_paths(super().openapi())
+        return self.openapi_schema
+
+    def _reasons_against(self) -> list[str]:
+        return readiness.reasons_against(self._registry.models, self._names.problem, self.draining)
+
+    def _after_round(self, models: Mapping[str, ModelState]) -> None:
+        self.metrics.set_models(models)
+        self._predictor.forget_gone(models)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        polling = asyncio.create_task(self._registry.run(self._after_round))
+        freezing = asyncio.create_task(self._freeze())
+        try:
+            yield
+        finally:
+            for task in (polling, freezing):
+                task.cancel()
+            await asyncio.gather(polling, freezing, return_exceptions=True)
+            await self._upstream.close()
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _freeze(self) -> None:
+        """Once everything is loaded, takes it out of the garbage collector's rounds: the slowest answers halve."""
+        await self._registry.first_round.wait()
+        gc.collect()
+        gc.freeze()
+
+    async def _failed(self, request: Request, error: Exception) -> Response:
+        """FastAPI's and Starlette's own errors in the gateway's form."""
+        answer = error_answer(
+            _as_ours(error), request.scope["state"].get("request_id", ""), self.settings.retry_after_seconds
+        )
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
+        return Response(answer.body, answer.status, headers, answer.content_type.decode("ascii"))
+
+
+def _as_ours(error: Exception) -> GatewayError:
+    match error:
+        case GatewayError():
+            return error
+        case RequestValidationError():
+            first = error.errors()[0]
+            return errors.BadOption(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        case HTTPException(status_code=405):
+            allowed = (error.headers or {}).get("Allow", "")
+            return errors.MethodNotAllowed(f"this path is asked by {allowed}", allowed)
+        case HTTPException(status_code=404):
+            return errors.UnknownModel("there is no such path; /docs lists those that are there")
+        case _:
+            return GatewayError("the gateway failed")
+
+
+def create_app(settings: Settings) -> Gateway:
+    """The gateway as an ASGI application. Needs a running event loop: it opens a channel to the model server."""
+    return Gateway(settings)

@@ -1,0 +1,153 @@
+"""Requests that wait at the same moment for the same signature and row shape go to the model server as one call.
+
+There is no timer: a call leaves as soon as one of a few places is free, with whatever waits by then. Rows are counted,
+not requests. A merged call that the model refuses is repeated one by one, so that nobody pays for a neighbour's input.
+"""
+
+import asyncio
+import copy
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from serving.gateway.errors import BadTensor
+from serving.gateway.signature import Signature
+from serving.gateway.wire import Arrays, RequestEncoder, decode_response
+
+Outputs = dict[str, NDArray[Any]]
+Predict = Callable[[bytes, float], Awaitable[Any]]
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """One request's rows and the future that its answer goes to."""
+
+    arrays: Arrays
+    rows: int
+    deadline: float
+    future: "asyncio.Future[Outputs]"
+
+
+def take(waiting: deque[Waiter], max_rows: int) -> list[Waiter]:
+    """Removes and returns those that go next: in order, as many as fit, at least one; who has left is passed over."""
+    batch: list[Waiter] = []
+    rows = 0
+    while waiting:
+        waiter = waiting[0]
+        if not waiter.future.done():
+            if batch and rows + waiter.rows > max_rows:
+                break
+            batch.append(waiter)
+            rows += waiter.rows
+        waiting.popleft()
+    return batch
+
+
+class Lane:
+    """The calls of one signature of one version."""
+
+    def __init__(
+        self,
+        model: str,
+        version: int,
+        signature: Signature,
+        predict: Predict,
+        *,
+        max_rows: int,
+        calls: int,
+        on_batch: Callable[[int, float], None] = lambda rows, seconds: None,
+    ) -> None:
+        """``calls`` is the number of calls at the same time; ``on_batch`` hears of each with its rows and seconds."""
+        self._signature = signature
+        self._encoder = RequestEncoder(model, version, signature)
+        self._predict = predict
+        self._max_rows = max_rows
+        self._free = calls
+        self._on_batch = on_batch
+        self._waiting: dict[Hashable, deque[Waiter]] = {}
+        self._pump_scheduled = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and not self._tasks
+
+    async def submit(self, arrays: Arrays, rows: int, deadline: float) -> Outputs:
+        """The outputs for validated inputs. ``deadline``, a time of the event loop, bounds the call to the model
+        server; who wants to wait no longer cancels, and drops out where the call has not left.
+
+        Raises:
+            GatewayError: what the call ended with, see ``upstream.py``.
+        """
+        future: asyncio.Future[Outputs] = self._loop.create_future()
+        waiter = Waiter(arrays, rows, deadline, future)
+        key = tuple([array.shape[1:] for array in arrays.values()]) if self._signature.batched else object()
+        queue = self._waiting.get(key)
+        if queue is None:
+            queue = self._waiting[key] = deque()
+        queue.append(waiter)
+        if self._free and not self._pump_scheduled:
+            # In the loop's next turn, so that requests which are ready in this one travel along.
+            self._pump_scheduled = True
+            self._loop.call_soon(self._pump)
+        return await future
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        while self._free and self._waiting:
+            key = next(iter(self._waiting))
+            queue = self._waiting.pop(key)
+            batch = take(queue, self._max_rows)
+            if queue:
+                self._waiting[key] = queue  # behind the other shapes
+            if batch:
+                self._free -= 1
+                task = self._loop.create_task(self._send(batch))
+                self._tasks.add(task)
+                task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._free += 1
+        self._pump()
+
+    async def _send(self, batch: Sequence[Waiter]) -> None:
+        try:
+            await self._call(batch)
+        except BadTensor as error:
+            if len(batch) == 1:
+                _fail(batch, error)
+                return
+            for waiter in batch:
+                if not waiter.future.done():
+                    await self._send([waiter])
+        except Exception as error:  # a defect too: whoever waits must hear of it
+            _fail(batch, error)
+
+    async def _call(self, batch: Sequence[Waiter]) -> None:
+        rows = sum(waiter.rows for waiter in batch)
+        started = self._loop.time()
+        request = self._encoder.encode([waiter.arrays for waiter in batch])
+        response = await self._predict(request, max(waiter.deadline for waiter in batch))
+        outputs = decode_response(response, self._signature, rows)
+        self._on_batch(rows, self._loop.time() - started)
+        if len(batch) == 1:
+            if not batch[0].future.done():
+                batch[0].future.set_result(outputs)
+            return
+        first = 0
+        for waiter in batch:
+            last = first + waiter.rows
+            if not waiter.future.done():
+                waiter.future.set_result({name: array[first:last] for name, array in outputs.items()})
+            first = last
+
+
+def _fail(batch: Sequence[Waiter], error: Exception) -> None:
+    for waiter in batch:
+        if not waiter.future.done():
+            waiter.future.set_exception(copy.copy(error))  # one each: a traceback grows where an error is raised

@@ -1,0 +1,67 @@
+"""Nested JSON lists of numbers to an array of one type, without any of NumPy's generosity.
+
+``np.asarray`` alone would read the string "1.5" as a number, true as 1, and 300 as the uint8 44.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.gateway.decode.base64 import kind
+from serving.gateway.errors import BadTensor
+
+_MAX_RANK = 8
+
+
+def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
+    """The array of nested lists of numbers (or of true and false, for bool).
+
+    Raises:
+        BadTensor: ragged, another kind of value in it, or a number that the type cannot hold; ``name`` is said.
+    """
+    shape = _shape(value, name)
+    flat = _flatten(value, shape, name)
+    allowed: set[type] = {bool} if dtype.kind == "b" else {int} if dtype.kind in "iu" else {int, float}
+    other = set(map(type, flat)) - allowed
+    if other:
+        wrong = next(item for item in flat if type(item) in other)
+        what = {"b": "true or false", "i": "whole numbers", "u": "whole numbers"}.get(dtype.kind, "numbers")
+        given = f"the number {wrong}" if type(wrong) in (int, float) else kind(wrong)
+        raise BadTensor(f"input {name} must hold {what} ({dtype}), but {given} is in it")
+    if dtype.kind in "iu" and flat:
+        limits = np.iinfo(dtype)
+        if min(flat) < limits.min or max(flat) > limits.max:
+            raise BadTensor(f"input {name} must hold {dtype}, {limits.min} to {limits.max}; a number is outside of it")
+    with np.errstate(over="ignore"):
+        result = np.array(flat, dtype).reshape(shape)
+    if dtype.kind == "f" and not np.isfinite(result).all():
+        raise BadTensor(f"input {name} holds a number that is too large for {dtype}")
+    return result
+
+
+def _shape(value: Any, name: str) -> tuple[int, ...]:
+    """The shape as the first element of each list tells it."""
+    shape: list[int] = []
+    while isinstance(value, list):
+        shape.append(len(value))
+        if len(shape) > _MAX_RANK:
+            raise BadTensor(f"input {name} is nested deeper than {_MAX_RANK} lists")
+        if not value:
+            break
+        value = value[0]
+    return tuple(shape)
+
+
+def _flatten(value: Any, shape: tuple[int, ...], name: str) -> list[Any]:
+    """All values in order, having seen that every list is as long as the first one of its depth."""
+    level = [value]
+    for depth, size in enumerate(shape):
+        for item in level:
+            if not isinstance(item, list) or len(item) != size:
+                found = f"a list of {len(item)}" if isinstance(item, list) else kind(item)
+                raise BadTensor(f"input {name} is ragged: at depth {depth} a list of {size} is expected, not {found}")
+        level = [inner for item in level for inner in item]
+    if any(isinstance(item, list) for item in level):
+        raise BadTensor(f"input {name} is ragged: a list stands where its first element has a single value")
+    return level

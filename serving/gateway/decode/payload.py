@@ -1,0 +1,91 @@
+"""A request body by its content type: encoded pictures, one array, or a JSON object."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from numpy.typing import NDArray
+
+from serving.gateway.decode import multipart, npy
+from serving.gateway.errors import BadDocument, UnsupportedMedia
+
+PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
+NPY = "application/x-npy"
+_ALIASES = {
+    "image/jpg": "image/jpeg",
+    "image/x-ms-bmp": "image/bmp",
+    "application/npy": NPY,
+    "text/json": "application/json",
+}
+#: What clients send without thinking of it (curl -d, a library's default): the bytes say what they are.
+_UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Encoded pictures. ``many`` is whether the caller wrote a list."""
+
+    encoded: list[bytes]
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    array: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A JSON object."""
+
+    keys: dict[str, Any]
+
+
+Payload = Pictures | Array | Document
+
+
+def read(body: bytes, content_type: str, max_parts: int) -> Payload:
+    """What a body holds.
+
+    Raises:
+        UnsupportedMedia: the content type is none of those that are read here.
+        BadDocument: malformed JSON, multipart or npy.
+    """
+    media, _, parameters = content_type.partition(";")
+    media = media.strip().lower()
+    media = _ALIASES.get(media, media)
+    if media in PICTURE_TYPES:
+        return Pictures([body])
+    if media == "application/json" or media.endswith("+json"):
+        return Document(document(body))
+    if media == NPY:
+        return Array(npy.read(body))
+    if media == "multipart/form-data":
+        return Pictures(multipart.files(body, parameters, max_parts), many=True)
+    if media in _UNSAID:
+        if body.startswith(npy.MAGIC):
+            return Array(npy.read(body))
+        if body.lstrip()[:1] in (b"{", b"["):
+            return Document(document(body))
+        return Pictures([body])
+    raise UnsupportedMedia(
+        f"content type {media!r} is not read here; send a picture ({', '.join(PICTURE_TYPES)}), multipart/form-data, "
+        f"application/json or {NPY}"
+    )
+
+
+def document(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body.
+
+    Raises:
+        BadDocument: not JSON, or not an object.
+    """
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if not body.strip():
+            raise BadDocument("the body is empty; a JSON object is expected") from None
+        raise BadDocument(f"the body is not valid JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise BadDocument('the body must be a JSON object, such as {"b64": "…"} or {"instances": […]}')
+    return parsed

@@ -1,0 +1,110 @@
+"""Pictures to the model's input: encoded ones by the recipe on its card, arrays as they are."""
+
+import asyncio
+import struct
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving import images
+from serving.gateway.decode import base64
+from serving.gateway.decode.payload import Array, Document, Payload, Pictures
+from serving.gateway.errors import BadDocument, BadOption, BadPicture, BadTensor, listed
+from serving.gateway.signature import TensorSpec
+
+_PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_SMALL_BYTES = 65_536
+_SMALL_SIDE = 256
+
+
+def polarity(option: str | None) -> images.Polarity:
+    """The ``polarity`` parameter of a request.
+
+    Raises:
+        BadOption: it is none of the three.
+    """
+    match option:
+        case None | "auto":
+            return "auto"
+        case "light_on_dark" | "dark_on_light":
+            return option
+    raise BadOption(f"polarity must be auto, light_on_dark or dark_on_light, not {option!r}")
+
+
+async def rows(
+    payload: Payload,
+    spec: TensorSpec,
+    recipe: images.ImageRecipe,
+    how: images.Polarity,
+    *,
+    max_pixels: int,
+    max_rows: int,
+    threads: Executor,
+) -> NDArray[Any]:
+    """The model's input, [N, H, W, C]. Small pictures are decoded here and now, large ones in a thread.
+
+    Raises:
+        BadPicture: one cannot be read; where there are several the message says which.
+        BadTensor: an array of a wrong rank.
+        BadDocument: a JSON object of another form than ``{"b64": …}``.
+    """
+    if isinstance(payload, Array):
+        return _array(payload.array, spec)
+    encoded = payload.encoded if isinstance(payload, Pictures) else _from_document(payload)
+    if not 0 < len(encoded) <= max_rows:
+        raise BadTensor(f"a request has 1 to {max_rows} pictures, not {len(encoded)}")
+    if len(encoded) == 1 and is_small(encoded[0]):
+        return _decode(encoded[0], recipe, how, max_pixels)[None]
+    return await asyncio.get_running_loop().run_in_executor(threads, _decode_all, encoded, recipe, how, max_pixels)
+
+
+def is_small(data: bytes) -> bool:
+    """Whether a picture is decoded faster than it is handed to a thread: a PNG whose header says so. Other formats
+    do not tell their size so plainly."""
+    if len(data) > _SMALL_BYTES or not data.startswith(_PNG_HEADER) or len(data) < 24:
+        return False
+    width, height = struct.unpack_from(">II", data, 16)
+    return bool(width <= _SMALL_SIDE and height <= _SMALL_SIDE)
+
+
+def _from_document(document: Document) -> list[bytes]:
+    if document.keys.keys() != {"b64"}:
+        raise BadDocument(
+            'a picture in JSON is {"b64": "…"} or {"b64": ["…", …]}, tensors are {"instances": …} or {"inputs": …}; '
+            f"the keys sent are: {listed(document.keys)}"
+        )
+    value = document.keys["b64"]
+    return [base64.decode(text) for text in value] if isinstance(value, list) else [base64.decode(value)]
+
+
+def _array(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+    if array.ndim == 3:
+        return array[None]
+    if array.ndim == 4:
+        return array
+    raise BadTensor(
+        f"an array of pictures is [N, height, width, channels], or [height, width, channels] for one, for {spec}; "
+        f"this one has shape {list(array.shape)}"
+    )
+
+
+def _decode(data: bytes, recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int) -> images.Pixels:
+    try:
+        return images.decode(data, recipe, how, max_pixels)
+    except images.PictureError as error:
+        raise BadPicture(str(error)) from None
+
+
+def _decode_all(
+    encoded: list[bytes], recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int
+) -> NDArray[Any]:
+    rows = np.empty((len(encoded), recipe.height, recipe.width, recipe.channels), np.uint8)
+    for number, data in enumerate(encoded):
+        try:
+            rows[number] = images.decode(data, recipe, how, max_pixels)
+        except images.PictureError as error:
+            which = f"picture {number + 1} of {len(encoded)}: " if len(encoded) > 1 else ""
+            raise BadPicture(f"{which}{error}") from None
+    return rows

@@ -1,0 +1,115 @@
+"""Tensors from TensorFlow Serving's REST form: ``instances`` by row, ``inputs`` by column.
+
+Source: tensorflow_serving/util/json_tensor.cc and its api_rest.md. One unnamed tensor may stand without its name; bytes
+are ``{"b64": "…"}``, and text stands for its UTF-8 bytes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.gateway.decode import base64, numbers
+from serving.gateway.errors import BadDocument, BadTensor, listed
+from serving.gateway.signature import Signature, TensorSpec
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def is_request(keys: dict[str, Any]) -> bool:
+    """Whether a JSON object is a request in TensorFlow Serving's form."""
+    return "instances" in keys or "inputs" in keys
+
+
+def signature_name(keys: dict[str, Any]) -> str:
+    """The signature that a request names, or the default one.
+
+    Raises:
+        BadDocument: it is no string, both ``instances`` and ``inputs`` are there, or a key is unknown.
+    """
+    unknown = keys.keys() - {"instances", "inputs", "signature_name"}
+    if unknown or ("instances" in keys) == ("inputs" in keys):
+        raise BadDocument(
+            'a request has exactly one of "instances" and "inputs", and optionally "signature_name"; '
+            f"the keys sent are: {listed(keys)}"
+        )
+    name = keys.get("signature_name", "serving_default")
+    if not isinstance(name, str):
+        raise BadDocument("'signature_name' key must be a string value.")
+    return name or "serving_default"
+
+
+def read(keys: dict[str, Any], signature: Signature) -> Arrays:
+    """The inputs of a request by name.
+
+    Raises:
+        BadDocument: the structure is wrong. BadTensor: a tensor's values are.
+    """
+    if "inputs" in keys:
+        return _columns(keys["inputs"], signature)
+    return _rows(keys["instances"], signature)
+
+
+def _columns(inputs: Any, signature: Signature) -> Arrays:
+    named = isinstance(inputs, dict) and not base64.is_bytes(inputs)
+    if named:
+        return {name: _tensor(_spec(signature, name), value) for name, value in inputs.items()}
+    return {spec.name: _tensor(spec, inputs) for spec in [_only(signature, "inputs")]}
+
+
+def _rows(instances: Any, signature: Signature) -> Arrays:
+    if not isinstance(instances, list) or not instances:
+        raise BadDocument("'instances' must be a list that is not empty")
+    if not isinstance(instances[0], dict) or base64.is_bytes(instances[0]):
+        spec = _only(signature, "instances")
+        return {spec.name: _tensor(spec, instances)}
+    names = instances[0].keys()
+    for number, instance in enumerate(instances):
+        if not isinstance(instance, dict) or instance.keys() != names:
+            raise BadDocument(f"element {number} of 'instances' has other names than element 0: {listed(names)}")
+    return {name: _tensor(_spec(signature, name), [instance[name] for instance in instances]) for name in names}
+
+
+def _only(signature: Signature, where: str) -> TensorSpec:
+    if len(signature.inputs) != 1:
+        raise BadDocument(
+            f"signature {signature.name} takes several inputs, so each in '{where}' must stand under its name: "
+            f"{listed(signature.inputs)}"
+        )
+    return next(iter(signature.inputs.values()))
+
+
+def _spec(signature: Signature, name: str) -> TensorSpec:
+    spec = signature.inputs.get(name)
+    if spec is None:
+        expected = listed([f"{one.name} ({one})" for one in signature.inputs.values()])
+        raise BadTensor(f"signature {signature.name} has no input {name!r}; it takes {expected}")
+    return spec
+
+
+def _tensor(spec: TensorSpec, value: Any) -> NDArray[Any]:
+    if spec.is_string:
+        return _strings(spec, value)
+    if spec.dtype is None:
+        raise BadTensor(f"input {spec.name} has type {spec}, which is not served over HTTP")
+    return numbers.array(value, spec.dtype, spec.name)
+
+
+def _strings(spec: TensorSpec, value: Any) -> NDArray[Any]:
+    shape: list[int] = []
+    level = [value]
+    while any(isinstance(item, list) for item in level):
+        sizes = {len(item) if isinstance(item, list) else None for item in level}
+        if len(sizes) != 1 or len(shape) == 8:
+            raise BadTensor(f"input {spec.name} is ragged: all lists of one depth must be equally long")
+        shape.append(len(level[0]))
+        level = [inner for item in level for inner in item]
+    array = np.empty(len(level), object)
+    for place, item in enumerate(level):
+        if isinstance(item, str):
+            array[place] = item.encode("utf-8", "surrogatepass")
+        elif base64.is_bytes(item):
+            array[place] = base64.decode(item["b64"])
+        else:
+            raise BadTensor(f'input {spec.name} must hold strings or {{"b64": "…"}}, but {base64.kind(item)} is in it')
+    return array.reshape(shape)

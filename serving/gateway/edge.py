@@ -1,0 +1,221 @@
+"""The outermost layer: a request's id, its deadline, its place in the metrics and the log; and the one place where
+errors become HTTP.
+
+The hot paths (``POST /v1/models/…:verb``) are answered from here by plain functions; everything else goes on to
+FastAPI, whose middleware would take a tenth of a hot request's time.
+"""
+
+import asyncio
+import functools
+import itertools
+import logging
+import random
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.gateway import errors
+from serving.gateway.errors import GatewayError, UnknownVerb, UnknownVersion, listed
+from serving.gateway.http import Answer, Disconnected, Header, Request
+from serving.gateway.metrics import Metrics
+from serving.gateway.route import Wanted
+from serving.gateway.servable import VERBS, Verb
+
+log = logging.getLogger("vitrine.requests")
+
+STATUS: dict[type[GatewayError], int] = {
+    errors.InvalidInput: 400,
+    errors.UnknownModel: 404,
+    errors.UnknownSignature: 400,  # it stands in the body, not in the path
+    errors.MethodNotAllowed: 405,
+    errors.TooLarge: 413,
+    errors.UnsupportedMedia: 415,
+    errors.BadUpstream: 502,
+    errors.Unavailable: 503,
+    errors.DeadlineExceeded: 504,
+    GatewayError: 500,
+}
+
+_PREFIX = "/v1/models/"
+_TARGET = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+)|/labels/([^/:]+))?:([^/:]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a hot path names."""
+
+    model: str
+    wanted: Wanted
+    verb: Verb
+
+
+Hot = Callable[[Target, Request], Awaitable[Answer]]
+
+
+def is_hot(path: str) -> bool:
+    """Whether a path is ``/v1/models/…:verb``, well formed or not."""
+    return path.startswith(_PREFIX) and ":" in path
+
+
+@functools.lru_cache(maxsize=1024)
+def target(path: str) -> Target:
+    """What a hot path names.
+
+    Raises:
+        UnknownVerb: no such path or verb. UnknownVersion: the version is no number.
+    """
+    match = _TARGET.fullmatch(path)
+    if match is None:
+        raise UnknownVerb(
+            "there is no such path; a model is asked at "
+            "/v1/models/MODEL:predict, /v1/models/MODEL/versions/N:predict or /v1/models/MODEL/labels/LABEL:predict"
+        )
+    model, version, label, verb = match.groups()
+    known = next((one for one in VERBS if one == verb), None)
+    if known is None:
+        raise UnknownVerb(f"there is no verb :{verb}; there is {listed([f':{one}' for one in VERBS])}")
+    if version is not None and not (version.isascii() and version.isdigit() and int(version) < 2**63):
+        raise UnknownVersion(f"a version is a whole number, not {version!r}")
+    return Target(model, Wanted(None if version is None else int(version), label), known)
+
+
+def status_of(error: GatewayError) -> int:
+    """The HTTP status of an error: that of the nearest class with one."""
+    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def error_answer(error: GatewayError, request_id: str, retry_after: int, *, tensorflow_form: bool = False) -> Answer:
+    """An error as HTTP. TensorFlow Serving's form has the sentence alone."""
+    status = status_of(error)
+    content: dict[str, Any] = {"error": error.message}
+    if not tensorflow_form:
+        content |= {"code": error.code, "request_id": request_id}
+    headers: list[Header] = []
+    if status == 503:
+        headers.append((b"retry-after", b"%d" % retry_after))
+    if isinstance(error, errors.MethodNotAllowed):
+        headers.append((b"allow", error.allowed.encode("ascii")))
+    return Answer(status, orjson.dumps(content), headers=headers)
+
+
+class Edge:
+    """ASGI: hot paths to ``hot``, everything else to ``app``."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        hot: Hot,
+        metrics: Metrics,
+        *,
+        deadline_seconds: float,
+        retry_after_seconds: int,
+        access_log: float,
+    ) -> None:
+        self._app = app
+        self._hot = hot
+        self._metrics = metrics
+        self._deadline_seconds = deadline_seconds
+        self._retry_after = retry_after_seconds
+        self._access_log = access_log
+        self._in_flight = 0
+        self._ids = itertools.count(1)
+        self._id_prefix = secrets.token_hex(6)
+        self._reports = _Reports()
+        metrics.watch_in_flight(lambda: self._in_flight)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        request = Request(scope, receive, f"{self._id_prefix}-{next(self._ids):x}", started + self._deadline_seconds)
+        if not is_hot(request.path):
+            await self._cold(request, scope, receive, send, started)
+            return
+        self._in_flight += 1
+        verb = ""
+        try:
+            named = target(request.path)
+            verb = named.verb
+            async with asyncio.timeout_at(request.deadline):
+                answer = await self._hot(named, request)
+        except GatewayError as error:
+            answer = self._error(request, error)
+        except TimeoutError:
+            sentence = f"no answer within the deadline of {self._deadline_seconds:g} s"
+            answer = self._error(request, errors.DeadlineExceeded(sentence))
+        except Disconnected:
+            return
+        except Exception:
+            answer = self._defect(request)
+        finally:
+            self._in_flight -= 1
+        await request.answer(answer, send)
+        self._done(request, answer.model, answer.version, verb, answer.status, loop.time() - started)
+
+    async def _cold(self, request: Request, scope: Scope, receive: Receive, send: Send, started: float) -> None:
+        """FastAPI's part. Its answers get the request's id; what it could not foresee becomes a plain 500."""
+        scope.setdefault("state", {})["request_id"] = request.id
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request.id.encode("ascii"))]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception:
+            answer = self._defect(request)
+            if not status:
+                status = answer.status
+                await request.answer(answer, send)
+        seconds = asyncio.get_running_loop().time() - started
+        self._done(request, "", "", "other", status, seconds)
+
+    def _error(self, request: Request, error: GatewayError) -> Answer:
+        answer = error_answer(error, request.id, self._retry_after, tensorflow_form=request.tensorflow_form)
+        if answer.status >= 500:
+            self._reports.add(answer.status, error.message, request)
+        return answer
+
+    def _defect(self, request: Request) -> Answer:
+        log.exception("unexpected error", extra={"request_id": request.id, "path": request.path})
+        error = GatewayError("the gateway failed; its log says why under this request id")
+        return error_answer(error, request.id, self._retry_after, tensorflow_form=request.tensorflow_form)
+
+    def _done(self, request: Request, model: str, version: str, verb: str, status: int, seconds: float) -> None:
+        self._metrics.observe(model, version, verb, status, seconds)
+        if self._access_log and random.random() < self._access_log:
+            log.info(
+                "%s %s %d",
+                request.method,
+                request.path,
+                status,
+                extra={"request_id": request.id, "model_version": version, "ms": round(seconds * 1000, 2)},
+            )
+
+
+class _Reports:
+    """Logs failed requests, but at most one line a second for each status, so that trouble does not become a flood."""
+
+    def __init__(self) -> None:
+        self._next: dict[int, float] = {}
+        self._silent: dict[int, int] = {}
+
+    def add(self, status: int, message: str, request: Request) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._next.get(status, 0):
+            self._silent[status] = self._silent.get(status, 0) + 1
+            return
+        self._next[status] = now + 1
+        extra = {"request_id": request.id, "path": request.path, "status": status}
+        log.warning(message, extra=extra | {"and_before": self._silent.pop(status, 0)})

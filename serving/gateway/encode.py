@@ -1,0 +1,112 @@
+"""Outputs to JSON: the native façade's answers.
+
+Floats are written as the shortest text that reads back as the same float32. NaN and infinity, which JSON cannot carry,
+are an error that names the output.
+"""
+
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from serving.gateway.coalesce import Outputs
+from serving.gateway.errors import BadOption, BadOutput, BadUpstream
+from serving.gateway.predict import Result
+
+_NUMPY = orjson.OPT_SERIALIZE_NUMPY
+
+
+def top(option: str | None) -> int | None:
+    """The ``top`` parameter of a request: how many classes to name; None for all.
+
+    Raises:
+        BadOption: no whole number above 0.
+    """
+    if option is None:
+        return None
+    if not (option.isascii() and option.isdigit() and len(option) < 10 and int(option) > 0):
+        raise BadOption(f"top must be a whole number above 0, not {option!r}")
+    return int(option)
+
+
+def classes(result: Result, request_id: str, top: int | None) -> bytes:
+    """``predictions``: for each picture the most probable class, and the probability of each class by label; with
+    ``top`` those of the most probable ones alone, the most probable first."""
+    card = result.servable.card
+    labels = card.labels if card is not None else ()
+    predictions = []
+    for row in finite(result.outputs, "probabilities"):
+        names = labels or tuple(map(str, range(len(row))))
+        if len(names) != len(row):
+            raise BadUpstream(f"output probabilities has {len(row)} classes, but the model card names {len(names)}")
+        index = int(row.argmax())
+        if top is None:
+            probabilities = dict(zip(names, row, strict=True))
+        else:
+            probabilities = {names[place]: row[place] for place in np.argsort(-row, kind="stable")[:top].tolist()}
+        predictions.append(
+            {"label": names[index], "index": index, "probability": row[index], "probabilities": probabilities}
+        )
+    return _answer(result, request_id, {"predictions": predictions})
+
+
+def values(result: Result, request_id: str) -> bytes:
+    """``predictions``: for each history the next value."""
+    predictions = [{"value": value} for value in finite(result.outputs, "prediction")]
+    return _answer(result, request_id, {"predictions": predictions, **_units(result)})
+
+
+def embeddings(result: Result, request_id: str) -> bytes:
+    """``embeddings``: a vector for each picture, and how many ``dimensions`` it has."""
+    vectors = np.ascontiguousarray(finite(result.outputs, "embedding"))
+    return _answer(result, request_id, {"embeddings": vectors, "dimensions": vectors.shape[1]})
+
+
+def forecasts(result: Result, request_id: str, horizon: int) -> bytes:
+    """``forecasts``: for each history the ``mean`` of each step, and where the model has intervals ``lower`` and
+    ``upper``. The model server may answer wider than was asked, since calls are merged: cropped here."""
+    card = result.servable.card
+    recipe = card.series if card is not None else None
+    names = ("mean", "lower", "upper") if recipe is not None and recipe.level is not None else ("mean",)
+    columns = {}
+    for name in names:
+        column = finite(result.outputs, name, columns=horizon)
+        if column.ndim != 2 or column.shape[1] != horizon:
+            raise BadUpstream(f"output {name} has shape {list(column.shape)}; {horizon} steps were asked for")
+        columns[name] = np.ascontiguousarray(column)
+    rows = len(columns["mean"])
+    answer: dict[str, Any] = {
+        "forecasts": [{name: column[row] for name, column in columns.items()} for row in range(rows)],
+        "horizon": horizon,
+        **_units(result),
+    }
+    if recipe is not None:
+        answer["level"] = recipe.level
+    answer["notes"] = card.notes if card is not None else ()
+    return _answer(result, request_id, answer)
+
+
+def finite(outputs: Outputs, name: str, columns: int | None = None) -> NDArray[Any]:
+    """An output that JSON can carry, its second axis cut to ``columns``.
+
+    Raises:
+        BadOutput: NaN or infinity in it.
+    """
+    array = outputs[name]
+    if columns is not None and array.ndim > 1:
+        array = array[:, :columns]
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadOutput(f"output {name} of the model holds NaN or infinity for this input")
+    return array
+
+
+def _units(result: Result) -> dict[str, str]:
+    card = result.servable.card
+    return {} if card is None or card.series is None else {"unit": card.series.unit, "step": card.series.step}
+
+
+def _answer(result: Result, request_id: str, content: dict[str, Any]) -> bytes:
+    servable = result.servable
+    head = {"model": servable.model, "version": servable.version, "request_id": request_id}
+    return orjson.dumps(head | content, option=_NUMPY)

@@ -1,0 +1,122 @@
+"""What can go wrong, as one small tree. Each message is one sentence: what was wrong and what is expected.
+
+    GatewayError
+    ├── InvalidInput            the caller's input cannot be used
+    │   ├── BadPicture            not a picture, truncated, animated, too many pixels
+    │   ├── BadDocument           malformed JSON, base64, multipart or npy; a key missing, unknown or of a wrong kind
+    │   ├── BadTensor             wrong names, type, rank, size, row count or values for the signature
+    │   └── BadOption             a query parameter or header out of its range
+    ├── UnknownModel            no such model, version, label, signature, or a verb the model does not have
+    │   ├── UnknownVersion
+    │   ├── UnknownLabel
+    │   ├── UnknownSignature
+    │   └── UnknownVerb
+    ├── MethodNotAllowed        the path exists, the method is another
+    ├── TooLarge                the body is over the limit
+    ├── UnsupportedMedia        the content type or encoding is none that is read here
+    ├── Unavailable             the model or its server does not answer now; trying again helps
+    │   ├── Overloaded            all places are taken
+    │   └── VersionGone           the version was unloaded after the request was routed to it
+    ├── DeadlineExceeded        no answer within the deadline
+    └── BadUpstream             the model server failed, or answered something that is no valid answer
+        └── BadOutput             an output holds NaN or infinity, which JSON cannot carry
+
+``edge.py`` maps the tree to HTTP.
+"""
+
+
+class GatewayError(Exception):
+    """Everything that the gateway raises on purpose."""
+
+    code = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidInput(GatewayError):
+    code = "invalid_input"
+
+
+class BadPicture(InvalidInput):
+    code = "bad_picture"
+
+
+class BadDocument(InvalidInput):
+    code = "bad_document"
+
+
+class BadTensor(InvalidInput):
+    code = "bad_tensor"
+
+
+class BadOption(InvalidInput):
+    code = "bad_option"
+
+
+class UnknownModel(GatewayError):
+    code = "unknown_model"
+
+
+class UnknownVersion(UnknownModel):
+    code = "unknown_version"
+
+
+class UnknownLabel(UnknownModel):
+    code = "unknown_label"
+
+
+class UnknownSignature(UnknownModel):
+    code = "unknown_signature"
+
+
+class UnknownVerb(UnknownModel):
+    code = "unknown_verb"
+
+
+class MethodNotAllowed(GatewayError):
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class TooLarge(GatewayError):
+    code = "too_large"
+
+
+class UnsupportedMedia(GatewayError):
+    code = "unsupported_media_type"
+
+
+class Unavailable(GatewayError):
+    code = "unavailable"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+
+
+class VersionGone(Unavailable):
+    code = "version_gone"
+
+
+class DeadlineExceeded(GatewayError):
+    code = "deadline_exceeded"
+
+
+class BadUpstream(GatewayError):
+    code = "bad_upstream"
+
+
+class BadOutput(BadUpstream):
+    code = "bad_output"
+
+
+def listed(names: object, none: str = "none") -> str:
+    """Names for a sentence, in their order: ``a, b, c``, at most twenty."""
+    items = [str(name) for name in names] if isinstance(names, (list, tuple, set, frozenset, dict)) else [str(names)]
+    more = f" and {len(items) - 20} more" if len(items) > 20 else ""
+    return ", ".join(items[:20]) + more if items else none

@@ -1,0 +1,50 @@
+"""``/livez``, ``/readyz``, ``/metrics``: for whoever runs the gateway."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from pydantic import BaseModel, Field
+
+from serving.gateway.metrics import Metrics
+
+
+class Liveness(BaseModel):
+    """The process answers; nothing more is said."""
+
+    alive: bool = True
+
+
+class Readiness(BaseModel):
+    """Whether requests can be answered."""
+
+    ready: bool
+    reasons: Annotated[list[str], Field(description="why not, one sentence each", examples=[[]])]
+
+
+def router(reasons_against: Callable[[], list[str]], metrics: Metrics) -> APIRouter:
+    """The routes. ``reasons_against`` says why the gateway is not ready now."""
+    routes = APIRouter(tags=["operations"])
+
+    @routes.get("/livez", summary="Is the process alive?")
+    async def livez() -> Liveness:
+        return Liveness()
+
+    @routes.get(
+        "/readyz",
+        summary="Can requests be answered?",
+        description="200 where every configured model has an AVAILABLE version, as the model server says; else 503.",
+        responses={503: {"model": Readiness, "description": "Not ready; `reasons` says why."}},
+    )
+    async def readyz(response: Response) -> Readiness:
+        reasons = reasons_against()
+        if reasons:
+            response.status_code = 503
+        return Readiness(ready=not reasons, reasons=reasons)
+
+    @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def prometheus() -> Response:
+        return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
+
+    return routes

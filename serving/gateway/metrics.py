@@ -1,0 +1,95 @@
+"""Prometheus metrics of one gateway, in a registry of its own. Label values are bounded: a model's name appears only
+if it is configured, a version only if it answered."""
+
+import functools
+from collections.abc import Callable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from serving.gateway.route import ModelState
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """Counters and histograms; ``page`` renders them all."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._requests = Counter(
+            "vitrine_requests",
+            "Requests answered, by model, version (empty: none answered), verb and HTTP status.",
+            ["model", "version", "verb", "code"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "vitrine_request_seconds",
+            "From the request's head to its answer.",
+            ["model", "verb"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._rows = Histogram(
+            "vitrine_batch_rows",
+            "Rows in each call to the model server.",
+            ["model"],
+            buckets=_ROWS,
+            registry=self._registry,
+        )
+        self._upstream = Histogram(
+            "vitrine_upstream_seconds",
+            "Time of each call to the model server.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._in_flight = Gauge("vitrine_in_flight", "Requests under way.", registry=self._registry)
+        self._ready = Gauge(
+            "vitrine_model_ready", "1 where the model has an AVAILABLE version.", ["model"], registry=self._registry
+        )
+        self._info = Gauge(
+            "vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"], registry=self._registry
+        )
+        # A child costs a lock and a tuple to find; these are asked for with each request.
+        self._request = functools.lru_cache(maxsize=4096)(self._request_of)
+
+    def watch_in_flight(self, count: Callable[[], int]) -> None:
+        """Where the number of requests under way is read from."""
+        self._in_flight.set_function(count)
+
+    def observe(self, model: str, version: str, verb: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        count, time = self._request(model, version, verb, status)
+        count.inc()
+        time.observe(seconds)
+
+    def _request_of(self, model: str, version: str, verb: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(model, version, verb, status), self._seconds.labels(model, verb)
+
+    def batch_observer(self, model: str) -> Callable[[int, float], None]:
+        """What to call with the rows and seconds of each call to the model server."""
+        rows_seen, seconds_seen = self._rows.labels(model), self._upstream.labels(model)
+
+        def observe(rows: int, seconds: float) -> None:
+            rows_seen.observe(rows)
+            seconds_seen.observe(seconds)
+
+        return observe
+
+    def set_models(self, models: Mapping[str, ModelState]) -> None:
+        """The models as they are now."""
+        self._ready.clear()
+        self._info.clear()
+        for name, state in models.items():
+            self._ready.labels(name).set(state.problem is None and bool(state.servables))
+            for version in state.servables:
+                self._info.labels(name, version).set(1)
+
+    def page(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)

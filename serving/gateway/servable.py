@@ -1,0 +1,135 @@
+"""What the gateway knows of one version of one model, and what it therefore offers for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+
+from serving.card import Card
+from serving.gateway.errors import UnknownSignature, UnknownVerb, listed
+from serving.gateway.signature import Signature, TensorSpec, show
+from serving.protos import types_pb2
+
+Verb = Literal["predict", "embed", "forecast"]
+VERBS: tuple[Verb, ...] = get_args(Verb)
+DESCRIBE = "describe"
+
+
+@dataclass(frozen=True)
+class Servable:
+    """A version that answers. ``offers`` maps each native verb to the signature behind it, or to the reason why the
+    verb is not there."""
+
+    model: str
+    version: int
+    signatures: Mapping[str, Signature]
+    card: Card | None = None
+    offers: Mapping[Verb, Signature | str] = field(default_factory=dict)
+
+    def offer(self, verb: Verb) -> Signature:
+        """The signature behind a verb.
+
+        Raises:
+            UnknownVerb: this version does not offer it; the message says why and what it does offer.
+        """
+        offered = self.offers.get(verb, "there is no model card")
+        if isinstance(offered, str):
+            there = [f":{name}" for name, signature in self.offers.items() if isinstance(signature, Signature)]
+            otherwise = 'tensors by {"instances": …} or {"inputs": …} at :predict'
+            raise UnknownVerb(
+                f"model {self.model} version {self.version} does not offer :{verb}: {offered}; it offers "
+                f"{listed(there, otherwise)}"
+            )
+        return offered
+
+    def signature(self, name: str) -> Signature:
+        """The signature of that name.
+
+        Raises:
+            UnknownSignature: there is none; the message lists those that are there.
+        """
+        signature = self.signatures.get(name)
+        if signature is None:
+            raise UnknownSignature(
+                f"model {self.model} version {self.version} has no signature {name!r}; it has {listed(self.signatures)}"
+            )
+        return signature
+
+
+def servable(model: str, version: int, signatures: Mapping[str, Signature], card: Card | None) -> Servable:
+    """A servable with its offers worked out."""
+    return Servable(model, version, signatures, card, offers(signatures, card))
+
+
+def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[Verb, Signature | str]:
+    """For each verb the signature that serves it, checked against the card, or why it cannot be served."""
+    if card is None:
+        return dict.fromkeys(VERBS, "there is no model card")
+    if card.kind == "image" and card.image is not None:
+        recipe = card.image
+        picture = {"image": _spec(np.uint8, None, recipe.height, recipe.width, recipe.channels)}
+        probabilities = _spec(np.float32, None, len(card.labels) or None)
+        return {
+            "predict": _offer(signatures, "serving_default", picture, {"probabilities": probabilities}),
+            "embed": _offer(signatures, "embed", picture, {"embedding": _spec(np.float32, None, None)}),
+            "forecast": "it takes pictures, not series",
+        }
+    if card.kind == "series" and card.series is not None:
+        history = {"history": _spec(np.float32, None, card.series.window)}
+        steps = _spec(np.float32, None, None)
+        return {
+            "predict": _offer(signatures, "serving_default", history, {"prediction": _spec(np.float32, None)}),
+            "embed": "it takes series, not pictures",
+            "forecast": _offer(
+                signatures,
+                "forecast",
+                {**history, "horizon": _spec(np.int32, None)},
+                {"mean": steps, "lower": steps, "upper": steps},
+            ),
+        }
+    return dict.fromkeys(VERBS, f"it is a {card.kind} model")
+
+
+_Expected = tuple[type, tuple[int | None, ...]]
+
+
+def _spec(dtype: type, *shape: int | None) -> _Expected:
+    return dtype, shape
+
+
+def _offer(
+    signatures: Mapping[str, Signature],
+    name: str,
+    inputs: Mapping[str, _Expected],
+    outputs: Mapping[str, _Expected],
+) -> Signature | str:
+    signature = signatures.get(name)
+    if signature is None:
+        return f"it has no signature {name}"
+    if signature.inputs.keys() != inputs.keys():
+        return f"its signature {name} takes {listed(signature.inputs)}, not {listed(inputs)}"
+    for names, specs in ((inputs, signature.inputs), (outputs, signature.outputs)):
+        for key, expected in names.items():
+            if key not in specs:
+                return f"its signature {name} has no output {key}"
+            if not _fits(specs[key], expected):
+                dtype, shape = expected
+                return f"{key} of its signature {name} is {specs[key]}, not {np.dtype(dtype)} {show(shape)}"
+    return signature
+
+
+def _fits(spec: TensorSpec, expected: _Expected) -> bool:
+    """Whether the spec is of that type and rank, its first size free, and no other size contradicts."""
+    dtype, shape = expected
+    if spec.dtype != np.dtype(dtype) or spec.shape is None or len(spec.shape) != len(shape) or not spec.batched:
+        return False
+    return all(None in (have, want) or have == want for have, want in zip(spec.shape, shape, strict=True))
+
+
+def is_description(signature: Signature | None) -> bool:
+    """Whether a signature is the one by which a model tells its card: ``query`` string [N] → ``card`` string [N]."""
+    if signature is None or signature.inputs.keys() != {"query"} or "card" not in signature.outputs:
+        return False
+    specs = (signature.inputs["query"], signature.outputs["card"])
+    return all(spec.data_type == types_pb2.DT_STRING and spec.shape == (None,) for spec in specs)

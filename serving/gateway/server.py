@@ -1,0 +1,54 @@
+"""The program around the application: one uvicorn server that ends gently."""
+
+import asyncio
+import signal
+from types import FrameType
+
+import uvicorn
+import uvloop
+
+from serving.gateway import logs
+from serving.gateway.app import Gateway, create_app
+from serving.gateway.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, but SIGTERM first lets ``/readyz`` say 503 for a while, so that whoever routes requests here
+    can stop doing so, and the process then ends with code 0. A second signal, or Ctrl-C, ends it at once."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
+        super().__init__(config)
+        self._gateway = gateway
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        drain = self._gateway.settings.drain_seconds
+        if self._gateway.draining or sig != signal.SIGTERM or not drain:
+            self.should_exit, self.force_exit = True, self.should_exit
+        else:
+            loop = asyncio.get_running_loop()
+            loop.call_soon_threadsafe(loop.call_later, drain, setattr, self, "should_exit", True)
+        self._gateway.draining = True
+
+
+def run(settings: Settings) -> None:
+    """Serves until a signal comes."""
+    logs.set_up(settings.log_level)
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    gateway = create_app(settings)
+    config = uvicorn.Config(
+        gateway,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=4096,
+        timeout_graceful_shutdown=int(settings.grace_seconds) or 1,
+    )
+    await Server(config, gateway).serve()

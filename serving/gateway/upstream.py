@@ -1,0 +1,147 @@
+"""The model server as seen from here: one gRPC channel, three calls, and what their failures mean.
+
+Stubs are not needed: a channel calls a method by its path. Requests to Predict arrive as bytes that are encoded already
+(``wire.py``).
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from serving.gateway.errors import (
+    BadTensor,
+    BadUpstream,
+    DeadlineExceeded,
+    GatewayError,
+    Overloaded,
+    Unavailable,
+    VersionGone,
+)
+from serving.gateway.route import VersionStatus
+from serving.protos import (
+    GET_MODEL_METADATA,
+    GET_MODEL_STATUS,
+    PREDICT,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    predict_pb2,
+)
+
+_RETRY_PAUSE = 0.05
+_CODES = {code.value[0]: code.name for code in grpc.StatusCode}
+_OPTIONS = [
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1_000),  # the default of two minutes would outlast a restart by far
+    ("grpc.enable_retries", 0),  # the one retry is ours, within the deadline
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+class Upstream:
+    """Calls to the model server at a gRPC target. Needs a running event loop."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        self._predict = self._channel.unary_unary(PREDICT, response_deserializer=predict_pb2.PredictResponse.FromString)
+        self._metadata = self._channel.unary_unary(
+            GET_MODEL_METADATA,
+            request_serializer=get_model_metadata_pb2.GetModelMetadataRequest.SerializeToString,
+            response_deserializer=get_model_metadata_pb2.GetModelMetadataResponse.FromString,
+        )
+        self._status = self._channel.unary_unary(
+            GET_MODEL_STATUS,
+            request_serializer=get_model_status_pb2.GetModelStatusRequest.SerializeToString,
+            response_deserializer=get_model_status_pb2.GetModelStatusResponse.FromString,
+        )
+
+    async def predict(self, request: bytes, deadline: float) -> Any:
+        """The PredictResponse to an encoded PredictRequest. ``deadline`` is a time of the event loop.
+
+        Raises:
+            GatewayError: see :func:`failure`.
+        """
+        return await self._call(self._predict, request, deadline)
+
+    async def signature_defs(self, model: str, version: int, timeout: float) -> Mapping[str, Any]:
+        """SignatureDef messages of a version, by name.
+
+        Raises:
+            GatewayError: see :func:`failure`; :class:`BadUpstream` too where the answer cannot be read.
+        """
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = model
+        request.model_spec.version.value = version
+        response = await self._call(self._metadata, request, asyncio.get_running_loop().time() + timeout)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        if not response.metadata["signature_def"].Unpack(signatures):
+            raise BadUpstream(f"the model server's metadata of {model} version {version} holds no signatures")
+        return dict(signatures.signature_def)
+
+    async def status(self, model: str, timeout: float) -> dict[int, VersionStatus]:
+        """The versions of a model that the model server knows; none where it does not know the model.
+
+        Raises:
+            GatewayError: see :func:`failure`.
+        """
+        request = get_model_status_pb2.GetModelStatusRequest()
+        request.model_spec.name = model
+        try:
+            response = await self._call(self._status, request, asyncio.get_running_loop().time() + timeout)
+        except VersionGone:
+            return {}
+        name = get_model_status_pb2.ModelVersionStatus.State.Name
+        return {
+            int(one.version): VersionStatus(
+                name(one.state), _CODES.get(one.status.error_code, "UNKNOWN"), one.status.error_message
+            )
+            for one in response.model_version_status
+        }
+
+    async def close(self) -> None:
+        await self._channel.close()
+
+    async def _call(self, method: Any, request: Any, deadline: float) -> Any:
+        loop = asyncio.get_running_loop()
+        retried = False
+        while True:
+            timeout = deadline - loop.time()
+            if timeout <= 0:
+                raise DeadlineExceeded("the model server did not answer within the deadline")
+            try:
+                return await method(request, timeout=timeout)
+            except grpc.aio.AioRpcError as error:
+                again = error.code() is grpc.StatusCode.UNAVAILABLE and not retried and timeout > _RETRY_PAUSE
+                if not again:
+                    raise failure(error.code(), error.details() or "", self.target) from None
+            retried = True
+            await asyncio.sleep(_RETRY_PAUSE)
+
+
+def failure(code: Any, details: str, target: str) -> GatewayError:
+    """What a gRPC status of the model server means to the caller. Its own words are passed on only where they speak of
+    the caller's input."""
+    details = " ".join(details.split())[:300]
+    match code:
+        case grpc.StatusCode.UNAVAILABLE:
+            return Unavailable(f"the model server at {target} cannot be reached or is not ready; try again")
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlineExceeded("the model server did not answer within the deadline")
+        case grpc.StatusCode.NOT_FOUND:
+            return VersionGone(f"the model server no longer has what was asked for: {details}")
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Overloaded("the model server has no free place; try again")
+        case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.OUT_OF_RANGE:
+            return BadTensor(f"the model refused the input: {details}")
+        case _:
+            return BadUpstream(f"the model server failed ({code.name}): {details}")

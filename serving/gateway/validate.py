@@ -1,0 +1,70 @@
+"""Whether tensors fit a signature. Nothing is sent before this has said yes, on any façade.
+
+This is safety, not courtesy: a TensorFlow Serving 2.20 process dies of one wrong-rank picture.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.gateway.errors import BadTensor, listed
+from serving.gateway.signature import Signature, TensorSpec, show
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def check(signature: Signature, arrays: Arrays, max_rows: int) -> int:
+    """The number of rows of tensors that fit the signature (1 where the signature has no rows).
+
+    Raises:
+        BadTensor: names, type, rank, a size, the row count or a value do not fit; the message says what is expected.
+    """
+    if arrays.keys() != signature.inputs.keys():
+        raise BadTensor(_names(signature, arrays))
+    rows: dict[str, int] = {}
+    for name, spec in signature.inputs.items():
+        array = arrays[name]
+        _check_tensor(spec, array)
+        if spec.batched:
+            rows[name] = array.shape[0]
+    if not rows:
+        return 1
+    if len(set(rows.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise BadTensor(f"every input must have the same number of rows, but they have: {counts}")
+    count = next(iter(rows.values()))
+    if not 0 < count <= max_rows:
+        raise BadTensor(f"a request has 1 to {max_rows} rows, not {count}")
+    return count
+
+
+def _names(signature: Signature, arrays: Arrays) -> str:
+    extra = [name for name in arrays if name not in signature.inputs]
+    missing = [name for name in signature.inputs if name not in arrays]
+    wrong = "; ".join(f"{what}: {listed(names)}" for what, names in (("missing", missing), ("unknown", extra)) if names)
+    expected = listed([f"{name} ({spec})" for name, spec in signature.inputs.items()])
+    return f"the inputs do not fit signature {signature.name} ({wrong}); it takes {expected}"
+
+
+def _check_tensor(spec: TensorSpec, array: NDArray[Any]) -> None:
+    if spec.dtype is None:
+        raise BadTensor(f"input {spec.name} has type {spec}, which is not served over HTTP")
+    if array.dtype != spec.dtype:
+        given = "string" if array.dtype == object else str(array.dtype)
+        raise BadTensor(f"input {spec.name} must be {spec}, but its type is {given}")
+    if spec.shape is not None:
+        if array.ndim != len(spec.shape):
+            raise BadTensor(
+                f"input {spec.name} must be {spec}, but it has shape {list(array.shape)}: "
+                f"{array.ndim} axes, not {len(spec.shape)}"
+            )
+        if any(want is not None and want != size for want, size in zip(spec.shape, array.shape, strict=True)):
+            raise BadTensor(f"input {spec.name} must be {spec}, but it has shape {show(array.shape)}")
+    if array.size == 0:
+        raise BadTensor(f"input {spec.name} must be {spec}, but it is empty: its shape is {show(array.shape)}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadTensor(f"input {spec.name} holds NaN or infinity; every value must be a finite number")
+    if array.dtype == object and not all(type(value) is bytes for value in array.flat):
+        raise BadTensor(f"input {spec.name} must be {spec}; every value must be a string of bytes")
