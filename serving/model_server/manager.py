@@ -125,6 +125,11 @@ class Manager:
         found = self._models.get(model, {}).get(version)
         return found is not None and found.state is State.AVAILABLE
 
+    async def changed(self) -> None:
+        """Wait until a version enters another state."""
+        self._changed.clear()
+        await self._changed.wait()
+
     async def settled(self, models: Iterable[str]) -> list[Version]:
         """Wait until of each model a version is available or all have ended; returns those that ended in vain."""
         failed: list[Version] = []
@@ -136,8 +141,7 @@ class Manager:
                 if versions and all(version.state is State.END for version in versions):
                     failed.append(versions[0])
                     break
-                self._changed.clear()
-                await self._changed.wait()
+                await self.changed()
         self._slots = asyncio.Semaphore(self._threads)
         return failed
 

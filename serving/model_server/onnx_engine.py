@@ -21,9 +21,7 @@ logger = logging.getLogger(__name__)
 
 TWIN_FILE = "assets.extra/model.onnx"
 DESCRIBE = "describe"
-# A larger batch is run in parts of at most so many rows and bytes: more at once is slower and costs memory.
-_PART_ROWS = 64
-_PART_BYTES = 2**20
+_PART = 2**16  # bytes of input run at once: more of them are slower, since they leave the cache, and cost memory
 _LARGEST_ANSWER = 2**28
 _NUMPY_TYPES = {
     "tensor(float)": np.float32,
@@ -57,7 +55,7 @@ class OnnxEngine:
         try:
             listed = json.loads(self._session.get_modelmeta().custom_metadata_map["signatures"])
             self._inputs: dict[str, list[str]] = {name: list(entry["inputs"]) for name, entry in listed.items()}
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataLoss(f"the ONNX twin {path} does not say its signatures: {error!r}") from None
         self._unnamed: dict[str, list[Any]] = {
             name: [node for node in self._session.get_inputs() if node.name not in inputs]
@@ -82,7 +80,7 @@ class OnnxEngine:
         for node in self._unnamed[signature]:
             feed[node.name] = np.zeros((rows, *node.shape[1:]), _NUMPY_TYPES[node.type])
         bytes_per_row = sum(array.nbytes for array in feed.values()) // max(rows, 1)
-        part = max(1, min(_PART_ROWS, _PART_BYTES // max(bytes_per_row, 1)))
+        part = max(1, _PART // max(bytes_per_row, 1))
         if rows <= part or not self._fixed.issuperset(outputs):
             return self._run(outputs, feed)
         parts = [

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
 
 from serving import models_config
 from serving.model_server import prediction
@@ -118,16 +119,14 @@ class Service:
 
 
 def _handler(respond: Respond, request_type: Any) -> grpc.RpcMethodHandler:
-    async def answer(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+    async def answer(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            return await respond(request)
+            response = await respond(request_type.FromString(data))
+            return bytes(response.SerializeToString())
         except ServingError as error:
             await context.abort(error.code, error.message)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INTERNAL, f"the bytes sent are no {request_type.DESCRIPTOR.full_name}")
+        raise AssertionError("abort raises")
 
-    return grpc.unary_unary_rpc_method_handler(
-        answer, request_deserializer=request_type.FromString, response_serializer=_serialize
-    )
-
-
-def _serialize(message: Any) -> bytes:
-    return bytes(message.SerializeToString())
+    return grpc.unary_unary_rpc_method_handler(answer)

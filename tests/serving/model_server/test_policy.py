@@ -41,7 +41,7 @@ def test_next_action(case: str) -> None:
 
 @pytest.mark.parametrize("aspired", [set(), {1}, {4}, {1, 4}, {5, 6}, {1, 2, 3, 4, 5, 6}])
 def test_following_the_policy_ends_with_what_is_aspired_and_is_never_without_a_version(aspired: set[int]) -> None:
-    states = {version: AVAILABLE for version in (1, 2, 4)} | {version: START for version in aspired - {1, 2, 4}}
+    states = dict.fromkeys((1, 2, 4), AVAILABLE) | dict.fromkeys(aspired - {1, 2, 4}, START)
 
     def step() -> Action | None:
         return next_action(Snapshot(version, state, version in aspired) for version, state in states.items())

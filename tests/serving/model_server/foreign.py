@@ -1,0 +1,108 @@
+"""SavedModels as other people write them, made in a process of its own: ``python -m … FOLDER``.
+
+half_plus_two/00000123   TensorFlow 2, y = x / 2 + 2, and the same with a second output
+old/1                    TensorFlow 1, built graph by graph; a scalar goes in and a vector comes out
+text/1                   strings, a lookup table whose words lie in an asset file
+conv/1                   a convolution: what kills TensorFlow Serving when the rank is wrong
+free/1                   an input of any rank
+records                  a TFRecord file
+mixed/1                  serving_default, which the test gives an ONNX twin, and shout, which it does not
+"""
+
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+
+def half_plus_two(directory: Path) -> None:
+    model = tf.Module()
+    model.a, model.b = tf.Variable(0.5), tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def infer(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": model.a * x + model.b}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def both(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": model.a * x + model.b, "z": model.a * x + 3.0}
+
+    tf.saved_model.save(model, str(directory), signatures={"serving_default": infer, "both": both})
+
+
+def old(directory: Path) -> None:
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [], "x")
+        weights = v1.get_variable("weights", initializer=[1.0, 2.0, 3.0], use_resource=False)
+        y = tf.multiply(x, weights, name="y")
+        session.run(v1.global_variables_initializer())
+        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
+        builder = v1.saved_model.Builder(str(directory))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+
+
+def text(directory: Path) -> None:
+    words = directory.parent / "words.txt"
+    words.parent.mkdir(parents=True)
+    words.write_text("shoe\nshirt\n")
+    model = tf.Module()
+    model.table = tf.lookup.StaticHashTable(
+        tf.lookup.TextFileInitializer(
+            str(words), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        ),
+        -1,
+    )
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    def infer(words: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"number": model.table.lookup(words), "upper": tf.strings.upper(words)}
+
+    tf.saved_model.save(model, str(directory), signatures=infer)
+
+
+def conv(directory: Path) -> None:
+    model = tf.Module()
+    model.kernel = tf.Variable(tf.ones([3, 3, 1, 4]))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 1], tf.float32, "image")])
+    def infer(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.nn.conv2d(image, model.kernel, 1, "VALID")}
+
+    tf.saved_model.save(model, str(directory), signatures=infer)
+
+
+def free(directory: Path) -> None:
+    model = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, "x")])
+    def infer(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.linalg.matmul(x, [[1.0], [2.0]])}
+
+    tf.saved_model.save(model, str(directory), signatures=infer)
+
+
+def mixed(directory: Path) -> None:
+    model = tf.Module()
+    model.one = tf.Variable(1.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.float32, "x")])
+    def infer(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": 2.0 * x + model.one}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "text")])
+    def shout(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"loud": tf.strings.upper(text)}
+
+    tf.saved_model.save(model, str(directory), signatures={"serving_default": infer, "shout": shout})
+
+
+if __name__ == "__main__":
+    root = Path(sys.argv[1])
+    half_plus_two(root / "half_plus_two" / "00000123")
+    for make in (old, text, conv, free, mixed):
+        make(root / make.__name__ / "1")
+    with tf.io.TFRecordWriter(str(root / "records")) as writer:
+        for record in (b"one", b"", b"three"):
+            writer.write(record)

@@ -1,0 +1,56 @@
+"""A model server for a test: a real process over a folder of models."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving import models_config
+from serving.models_config import ModelConfig
+from tests.programs import REPOSITORY, Program, free_port, running
+from tests.serving.model_server.client import Client
+
+READY = "Running gRPC ModelServer"
+#: Look often and give up early: a test has no minutes.
+PROMPT = ("--file_system_poll_wait_seconds=0.05", "--max_num_load_retries=0")
+
+
+@dataclass(frozen=True)
+class Server:
+    client: Client
+    program: Program
+    port: int
+
+
+def flags(port: int, *more: str) -> list[str]:
+    return ["-m", "serving.model_server", f"--port={port}", *PROMPT, *more]
+
+
+def configure(root: Path, models: Sequence[ModelConfig]) -> Path:
+    """Write models.config, whole or not at all."""
+    path = root / "models.config"
+    draft = root / "models.config.new"
+    draft.write_text(models_config.render({model.name: model for model in models}))
+    return draft.replace(path)
+
+
+@contextlib.contextmanager
+def serving(*more: str, env: dict[str, str] | None = None) -> Iterator[Server]:
+    port = free_port()
+    with (
+        running(*flags(port, *more), ready=READY, env=env) as program,
+        Client(f"127.0.0.1:{port}") as client,
+    ):
+        yield Server(client, program, port)
+
+
+def fails(*more: str) -> str:
+    """What it prints before it ends with the exit code of TensorFlow Serving's failed start."""
+    ended = subprocess.run(
+        [sys.executable, *flags(free_port(), *more)], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 255, ended.stderr
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
