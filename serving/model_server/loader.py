@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from serving import store
-from serving.model_server import signature, warmup
+from serving.model_server import memory, signature, warmup
 from serving.model_server.engine import Engine
 from serving.model_server.errors import DataLoss
 from serving.model_server.onnx_engine import TWIN_FILE, OnnxEngine
@@ -68,6 +68,7 @@ class Loader:
         replayed = 0
         if self.warmup_iterations:
             replayed = warmup.replay(servable, directory, self.warmup_iterations, skip_slow=twin is not None)
+        memory.give_back()
         logger.info(
             "loaded %s in %.2f s (%s, %d warm-up requests)",
             directory,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from serving.model_server import policy
+from serving.model_server import memory, policy
 from serving.model_server.errors import NotFound, ServingError, Unknown
 from serving.model_server.policy import Snapshot, State
 from serving.model_server.servable import Servable
@@ -209,6 +209,7 @@ class Manager:
         """Let go of the version once nobody uses it."""
         if version.users == 0:
             version.servable = None
+            self._pool.submit(memory.give_back)
             self._enter(version, State.END)
             logger.info("Unloaded servable version {name: %s version: %d}", version.model, version.number)
             self._advance(version.model)
