@@ -6,12 +6,14 @@ What happens to a picture stands on the model card as an :class:`ImageRecipe` an
    16-bit pictures are scaled to 8 bits, CMYK and palette pictures become RGB, transparency is laid onto white, and the
    camera's EXIF orientation is applied.
 2. Colour. ``rgb`` keeps the colours. ``grey`` takes the luminance, and ``ink`` the distance of each pixel from the
-   ground's colour, so that a pen of any colour counts; both end light on a ground of 0, as Fashion-MNIST is, whichever
-   way round the picture came: the border says what the ground is, or the caller does (:data:`Polarity`).
-3. Crop to what is there, leaving a margin, and pad to a square with the ground (``rgb``: pad only, with black).
-4. Resize to the model's size, antialiased.
+   ground's colour, evenly lit or not, so that a pen of any colour counts; both end light on a ground of 0, as
+   Fashion-MNIST is, whichever way round the picture came: the border says what the ground is, or the caller does
+   (:data:`Polarity`). For ``ink``, bars along whole sides are cut off first: a board's cell leaves them.
+3. Crop to what is there, leaving a margin, and pad to a square with the ground (``rgb``: pad only, with black). Specks,
+   faint lines and what only lies along the border are no part of a drawing in ``ink``.
+4. Resize to the model's size, antialiased; ``ink`` is stretched to 255 again, for thin lines fade.
 
-A picture that already has the model's size, channels and ground is passed on untouched.
+A ``grey`` or ``rgb`` picture that already has the model's size, channels and ground is passed on untouched.
 """
 
 import io
@@ -22,6 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 from pydantic import BaseModel, ConfigDict, Field
+
+from serving import ink
 
 Pixels = NDArray[np.uint8]
 Polarity = Literal["auto", "light_on_dark", "dark_on_light"]
@@ -77,13 +81,14 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None)
         raise PictureError("the bytes are not a picture of a known format; PNG, JPEG, WebP, BMP or GIF is expected")
     try:
         picture = opener(io.BytesIO(data))
+        animated = getattr(picture, "is_animated", False)
     except Exception as error:  # Pillow's readers raise almost anything on hostile bytes
         raise PictureError(f"the picture cannot be read: {error or type(error).__name__}") from None
     if picture.width * picture.height > max_pixels:
         raise PictureError(
             f"the picture has {picture.width}×{picture.height} pixels; at most {max_pixels} in all are accepted"
         )
-    if getattr(picture, "is_animated", False):
+    if animated:
         raise PictureError("the picture is animated; send one frame as a still picture")
     try:
         if at_least and picture.format == "JPEG":
@@ -114,23 +119,25 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
     """A decoded picture of mode L or RGB as the model's input, uint8 [height, width, channels]."""
     size = (recipe.width, recipe.height)
     if recipe.colour == "rgb":
+        if max(picture.size) ** 2 > MAX_PIXELS:  # the square would be far larger than the picture
+            picture = picture.reduce(max(picture.size) // _WORKING_SIDE)
         square = picture if picture.width == picture.height else ImageOps.pad(picture, (max(picture.size),) * 2)
         return _with_channels(_resize(np.asarray(square), size), recipe.channels)
     if recipe.colour == "grey" and picture.size == size and picture.mode == "L" and polarity != "dark_on_light":
         pixels = np.asarray(picture)
-        if polarity == "light_on_dark" or _is_dark(_border(pixels)):
+        if polarity == "light_on_dark" or _is_dark(ink.border(pixels)):
             return _with_channels(pixels, recipe.channels)
     if max(picture.size) > _WORKING_SIDE:
         picture = picture.reduce(max(1, max(picture.size) // _WORKING_SIDE))
-    drawing = _grey(picture, polarity) if recipe.colour == "grey" else _ink(picture, polarity)
-    if recipe.crop:
-        drawing = _crop(drawing)
-    return _with_channels(_resize(_square(drawing, recipe.margin), size), recipe.channels)
-
-
-def _border(pixels: NDArray[Any]) -> NDArray[Any]:
-    """The outermost pixels, [n] or [n, channels]."""
-    return np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+    if recipe.colour == "grey":
+        drawing = _grey(picture, polarity)
+        drawing = _crop(drawing) if recipe.crop else drawing
+    else:
+        light_ground = None if polarity == "auto" else polarity == "dark_on_light"
+        drawing = ink.separate(np.asarray(picture.convert("RGB"), np.float32), light_ground)
+        drawing = ink.crop(drawing) if recipe.crop else drawing
+    pixels = _resize(_square(drawing, recipe.margin), size)
+    return _with_channels(_stretched(pixels) if recipe.colour == "ink" else pixels, recipe.channels)
 
 
 def _is_dark(border: NDArray[Any]) -> bool:
@@ -140,56 +147,13 @@ def _is_dark(border: NDArray[Any]) -> bool:
 def _grey(picture: Image.Image, polarity: Polarity) -> NDArray[np.float32]:
     """Luminance 0…255, light on a ground that is taken to 0, [height, width]."""
     grey = np.asarray(picture.convert("L"), np.float32)
-    border = _border(grey)
+    border = ink.border(grey)
     dark = _is_dark(border) if polarity == "auto" else polarity == "light_on_dark"
     if not dark:
         grey, border = 255 - grey, 255 - border
     ground = min(float(np.median(border)), 200.0)
     drawing: NDArray[np.float32] = np.clip((grey - ground) * (255 / (255 - ground)), 0, 255)
     return drawing
-
-
-def _ink(picture: Image.Image, polarity: Polarity) -> NDArray[np.float32]:
-    """How far each pixel is from the ground's colour, stretched to 0…255, [height, width]."""
-    pixels = np.asarray(picture.convert("RGB"), np.float32)
-    if polarity == "auto":
-        ground = _ground(pixels)
-    else:
-        ground = np.percentile(pixels, 5 if polarity == "light_on_dark" else 95, axis=(0, 1)).astype(np.float32)
-    ink = np.abs(pixels - ground).max(axis=2)
-    noise = 4 * float(np.median(np.abs(_border(ink))))
-    strongest = float(np.percentile(ink, 99.5))
-    if strongest <= noise or strongest < 8:
-        strongest = max(float(ink.max()), 8.0)
-    drawing: NDArray[np.float32] = np.clip((ink - noise) * (255 / max(strongest - noise, 1.0)), 0, 255)
-    return drawing
-
-
-def _ground(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The ground's colour at each pixel, [height, width, 3]: a quadratic surface, for paper is never lit evenly.
-
-    Fitted to the pixels that lie near it, beginning with those near the border's median colour.
-    """
-    height, width = pixels.shape[:2]
-    median = np.median(_border(pixels), axis=0)
-    step = max(1, max(height, width) // 64)
-    sample = pixels[::step, ::step]
-    if min(sample.shape[:2]) < 8:
-        return np.broadcast_to(median, pixels.shape).astype(np.float32)
-    distance = np.abs(sample - median).max(axis=2)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    terms = np.stack(
-        [np.ones_like(x), x / width, y / height, (x / width) ** 2, (y / height) ** 2, x * y / width / height]
-    )
-    basis = terms[:, ::step, ::step].reshape(6, -1).T
-    for tolerance in (64.0, 32.0, 24.0):
-        near = (distance < tolerance).ravel()
-        if near.sum() < 0.3 * near.size:
-            return np.broadcast_to(median, pixels.shape).astype(np.float32)
-        surface, *_ = np.linalg.lstsq(basis[near], sample.reshape(-1, 3)[near], rcond=None)
-        distance = np.abs(sample.reshape(-1, 3) - basis @ surface).max(axis=1)
-    ground: NDArray[np.float32] = np.clip(np.einsum("thw,tc->hwc", terms, surface), 0, 255).astype(np.float32)
-    return ground
 
 
 def _crop(drawing: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -212,6 +176,11 @@ def _square(drawing: NDArray[np.float32], margin: float) -> NDArray[np.float32]:
 def _resize(pixels: NDArray[Any], size: tuple[int, int]) -> Pixels:
     picture = Image.fromarray(pixels.astype(np.uint8))
     return np.asarray(picture if picture.size == size else picture.resize(size, Image.Resampling.BILINEAR))
+
+
+def _stretched(pixels: Pixels) -> Pixels:
+    """The strongest ink at 255 again: thin lines fade when they are made smaller."""
+    return (pixels * (255 / max(int(pixels.max()), 16))).clip(0, 255).astype(np.uint8)
 
 
 def _with_channels(pixels: Pixels, channels: int) -> Pixels:
