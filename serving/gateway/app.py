@@ -47,7 +47,7 @@ class Gateway(FastAPI):
         self.metrics = Metrics()
         self._names = Names(settings.models_config, settings.model_names)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        self._upstream = Upstream(settings.target)
+        self._upstream = Upstream(settings.target, settings.model_server)
         self._registry = Registry(self._upstream, self._names, settings.poll_seconds)
         self._predictor = Predictor(
             self._upstream,
@@ -77,6 +77,7 @@ class Gateway(FastAPI):
             super().build_middleware_stack(),
             inference,
             self.metrics,
+            lambda: self._registry.models,
             deadline_seconds=settings.deadline_seconds,
             retry_after_seconds=settings.retry_after_seconds,
             access_log=settings.access_log,
@@ -134,7 +135,7 @@ def _as_ours(error: Exception) -> GatewayError:
             allowed = (error.headers or {}).get("Allow", "")
             return errors.MethodNotAllowed(f"this path is asked by {allowed}", allowed)
         case HTTPException(status_code=404):
-            return errors.UnknownModel("there is no such path; /docs lists those that are there")
+            return errors.UnknownPath("there is no such path; /docs lists those that are there")
         case _:
             return GatewayError("the gateway failed")
 

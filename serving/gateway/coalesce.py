@@ -9,15 +9,13 @@ import copy
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
-
-from numpy.typing import NDArray
 
 from serving.gateway.errors import BadTensor
 from serving.gateway.signature import Signature
-from serving.gateway.wire import Arrays, RequestEncoder, decode_response
+from serving.gateway.wire import Arrays, Outputs, RequestEncoder, decode_response
 
-Outputs = dict[str, NDArray[Any]]
 Predict = Callable[[bytes, float], Awaitable[Any]]
 
 
@@ -130,11 +128,11 @@ class Lane:
 
     async def _call(self, batch: Sequence[Waiter]) -> None:
         rows = sum(waiter.rows for waiter in batch)
-        started = self._loop.time()
+        started = perf_counter()
         request = self._encoder.encode([waiter.arrays for waiter in batch])
         response = await self._predict(request, max(waiter.deadline for waiter in batch))
         outputs = decode_response(response, self._signature, rows)
-        self._on_batch(rows, self._loop.time() - started)
+        self._on_batch(rows, perf_counter() - started)
         if len(batch) == 1:
             if not batch[0].future.done():
                 batch[0].future.set_result(outputs)
@@ -143,7 +141,7 @@ class Lane:
         for waiter in batch:
             last = first + waiter.rows
             if not waiter.future.done():
-                waiter.future.set_result({name: array[first:last] for name, array in outputs.items()})
+                waiter.future.set_result(outputs.rows(first, last))
             first = last
 
 

@@ -12,15 +12,16 @@ import logging
 import random
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.gateway import errors
-from serving.gateway.errors import GatewayError, UnknownVerb, UnknownVersion, listed
+from serving.gateway.errors import GatewayError, UnknownPath, UnknownVerb, UnknownVersion, listed
 from serving.gateway.http import Answer, Disconnected, Header, Request
 from serving.gateway.metrics import Metrics
 from serving.gateway.route import Wanted
@@ -30,7 +31,7 @@ log = logging.getLogger("vitrine.requests")
 
 STATUS: dict[type[GatewayError], int] = {
     errors.InvalidInput: 400,
-    errors.UnknownModel: 404,
+    errors.NotFound: 404,
     errors.UnknownSignature: 400,  # it stands in the body, not in the path
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
@@ -67,11 +68,11 @@ def target(path: str) -> Target:
     """What a hot path names.
 
     Raises:
-        UnknownVerb: no such path or verb. UnknownVersion: the version is no number.
+        UnknownPath, UnknownVerb: no such path or verb. UnknownVersion: the version is no number.
     """
     match = _TARGET.fullmatch(path)
     if match is None:
-        raise UnknownVerb(
+        raise UnknownPath(
             "there is no such path; a model is asked at "
             "/v1/models/MODEL:predict, /v1/models/MODEL/versions/N:predict or /v1/models/MODEL/labels/LABEL:predict"
         )
@@ -104,13 +105,14 @@ def error_answer(error: GatewayError, request_id: str, retry_after: int, *, tens
 
 
 class Edge:
-    """ASGI: hot paths to ``hot``, everything else to ``app``."""
+    """ASGI: hot paths to ``hot``, everything else to ``app``. ``models`` says which names the metrics may carry."""
 
     def __init__(
         self,
         app: ASGIApp,
         hot: Hot,
         metrics: Metrics,
+        models: Callable[[], Container[str]],
         *,
         deadline_seconds: float,
         retry_after_seconds: int,
@@ -119,6 +121,7 @@ class Edge:
         self._app = app
         self._hot = hot
         self._metrics = metrics
+        self._models = models
         self._deadline_seconds = deadline_seconds
         self._retry_after = retry_after_seconds
         self._access_log = access_log
@@ -132,19 +135,20 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        request = Request(scope, receive, f"{self._id_prefix}-{next(self._ids):x}", started + self._deadline_seconds)
+        started = perf_counter()
+        deadline = asyncio.get_running_loop().time() + self._deadline_seconds
+        request = Request(scope, receive, f"{self._id_prefix}-{next(self._ids):x}", deadline)
         if not is_hot(request.path):
             await self._cold(request, scope, receive, send, started)
             return
         self._in_flight += 1
-        verb = ""
+        model = version = verb = ""
         try:
             named = target(request.path)
-            verb = named.verb
+            model, verb = named.model, named.verb
             async with asyncio.timeout_at(request.deadline):
                 answer = await self._hot(named, request)
+            version = answer.version
         except GatewayError as error:
             answer = self._error(request, error)
         except TimeoutError:
@@ -157,7 +161,9 @@ class Edge:
         finally:
             self._in_flight -= 1
         await request.answer(answer, send)
-        self._done(request, answer.model, answer.version, verb, answer.status, loop.time() - started)
+        if model not in self._models():
+            model = ""  # whatever a client makes up is no label
+        self._done(request, model, version, verb, answer.status, perf_counter() - started)
 
     async def _cold(self, request: Request, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         """FastAPI's part. Its answers get the request's id; what it could not foresee becomes a plain 500."""
@@ -178,8 +184,7 @@ class Edge:
             if not status:
                 status = answer.status
                 await request.answer(answer, send)
-        seconds = asyncio.get_running_loop().time() - started
-        self._done(request, "", "", "other", status, seconds)
+        self._done(request, "", "", "other", status, perf_counter() - started)
 
     def _error(self, request: Request, error: GatewayError) -> Answer:
         answer = error_answer(error, request.id, self._retry_after, tensorflow_form=request.tensorflow_form)

@@ -12,9 +12,9 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.coalesce import Outputs
 from serving.gateway.encode import finite
 from serving.gateway.errors import BadUpstream
+from serving.gateway.wire import Outputs
 
 
 def predictions(outputs: Outputs) -> bytes:

@@ -6,11 +6,13 @@
     │   ├── BadDocument           malformed JSON, base64, multipart or npy; a key missing, unknown or of a wrong kind
     │   ├── BadTensor             wrong names, type, rank, size, row count or values for the signature
     │   └── BadOption             a query parameter or header out of its range
-    ├── UnknownModel            no such model, version, label, signature, or a verb the model does not have
+    ├── NotFound                what the request names is not there; the message says what is
+    │   ├── UnknownPath
+    │   ├── UnknownModel
     │   ├── UnknownVersion
     │   ├── UnknownLabel
     │   ├── UnknownSignature
-    │   └── UnknownVerb
+    │   └── UnknownVerb           no such verb, or the model does not offer it
     ├── MethodNotAllowed        the path exists, the method is another
     ├── TooLarge                the body is over the limit
     ├── UnsupportedMedia        the content type or encoding is none that is read here
@@ -55,23 +57,31 @@ class BadOption(InvalidInput):
     code = "bad_option"
 
 
-class UnknownModel(GatewayError):
+class NotFound(GatewayError):
+    code = "not_found"
+
+
+class UnknownPath(NotFound):
+    code = "unknown_path"
+
+
+class UnknownModel(NotFound):
     code = "unknown_model"
 
 
-class UnknownVersion(UnknownModel):
+class UnknownVersion(NotFound):
     code = "unknown_version"
 
 
-class UnknownLabel(UnknownModel):
+class UnknownLabel(NotFound):
     code = "unknown_label"
 
 
-class UnknownSignature(UnknownModel):
+class UnknownSignature(NotFound):
     code = "unknown_signature"
 
 
-class UnknownVerb(UnknownModel):
+class UnknownVerb(NotFound):
     code = "unknown_verb"
 
 

@@ -28,13 +28,12 @@ class Disconnected(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """A status, a body and what else the head says. ``model`` and ``version`` are for the metrics."""
+    """A status, a body and what else the head says. ``version`` is for the metrics: the one that answered."""
 
     status: int
     body: bytes
     content_type: bytes = JSON
     headers: Sequence[Header] = ()
-    model: str = ""
     version: str = ""
 
 

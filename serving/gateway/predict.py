@@ -7,7 +7,7 @@ another version the request is made anew for that one, so that a swap loses no r
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from serving.gateway.coalesce import Lane, Outputs
+from serving.gateway.coalesce import Lane
 from serving.gateway.errors import UnknownVersion, VersionGone
 from serving.gateway.metrics import Metrics
 from serving.gateway.registry import Registry
@@ -15,10 +15,10 @@ from serving.gateway.route import ModelState, Wanted, choose
 from serving.gateway.servable import Servable
 from serving.gateway.signature import Signature
 from serving.gateway.upstream import Upstream
-from serving.gateway.wire import Arrays
+from serving.gateway.wire import Arrays, Outputs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """What is to be sent: validated inputs and the signature that they fit."""
 
@@ -27,7 +27,7 @@ class Call:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     servable: Servable
     call: Call

@@ -4,11 +4,13 @@ import asyncio
 import signal
 from types import FrameType
 
+import prometheus_client
 import uvicorn
 import uvloop
 
 from serving.gateway import logs
 from serving.gateway.app import Gateway, create_app
+from serving.gateway.protocol import Protocol
 from serving.gateway.settings import Settings
 
 
@@ -33,6 +35,7 @@ class Server(uvicorn.Server):
 def run(settings: Settings) -> None:
     """Serves until a signal comes."""
     logs.set_up(settings.log_level)
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the page
     uvloop.run(_serve(settings))
 
 
@@ -42,7 +45,7 @@ async def _serve(settings: Settings) -> None:
         gateway,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=Protocol,
         ws="none",
         log_config=None,
         access_log=False,

@@ -3,6 +3,7 @@
 Source: tensorflow/core/protobuf/meta_graph.proto (SignatureDef, TensorInfo).
 """
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,16 +24,16 @@ class TensorSpec:
     data_type: int
     shape: Shape | None
 
-    @property
+    @functools.cached_property
     def dtype(self) -> np.dtype[Any] | None:
         """Its NumPy type (object for strings); None where the type is not served."""
         return numpy_type(self.data_type)
 
-    @property
+    @functools.cached_property
     def is_string(self) -> bool:
         return bool(self.data_type == types_pb2.DT_STRING)
 
-    @property
+    @functools.cached_property
     def batched(self) -> bool:
         """Whether the first size is free, so that rows of several callers can travel together."""
         return self.shape is not None and self.shape[:1] == (None,)
@@ -47,7 +48,7 @@ class Signature:
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
 
-    @property
+    @functools.cached_property
     def batched(self) -> bool:
         """Whether every input and output has rows, so that requests can be merged and their answers split."""
         return bool(self.inputs) and all(spec.batched for spec in (*self.inputs.values(), *self.outputs.values()))

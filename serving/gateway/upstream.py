@@ -50,8 +50,9 @@ _OPTIONS = [
 class Upstream:
     """Calls to the model server at a gRPC target. Needs a running event loop."""
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+    def __init__(self, target: str, address: str) -> None:
+        """``address`` is how the target is called in messages."""
+        self._address = address
         self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
         self._predict = self._channel.unary_unary(PREDICT, response_deserializer=predict_pb2.PredictResponse.FromString)
         self._metadata = self._channel.unary_unary(
@@ -123,18 +124,18 @@ class Upstream:
             except grpc.aio.AioRpcError as error:
                 again = error.code() is grpc.StatusCode.UNAVAILABLE and not retried and timeout > _RETRY_PAUSE
                 if not again:
-                    raise failure(error.code(), error.details() or "", self.target) from None
+                    raise failure(error.code(), error.details() or "", self._address) from None
             retried = True
             await asyncio.sleep(_RETRY_PAUSE)
 
 
-def failure(code: Any, details: str, target: str) -> GatewayError:
+def failure(code: Any, details: str, address: str) -> GatewayError:
     """What a gRPC status of the model server means to the caller. Its own words are passed on only where they speak of
     the caller's input."""
     details = " ".join(details.split())[:300]
     match code:
         case grpc.StatusCode.UNAVAILABLE:
-            return Unavailable(f"the model server at {target} cannot be reached or is not ready; try again")
+            return Unavailable(f"the model server at {address} cannot be reached")
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return DeadlineExceeded("the model server did not answer within the deadline")
         case grpc.StatusCode.NOT_FOUND:

@@ -1,4 +1,4 @@
-"""PredictRequest messages, made once for each signature and only filled for each call; PredictResponse to arrays."""
+"""Arrays to PredictRequest bytes, PredictResponse messages to arrays."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,58 +8,96 @@ from numpy.typing import NDArray
 
 from serving.gateway.errors import BadUpstream
 from serving.gateway.signature import Signature
-from serving.protos import predict_pb2
+from serving.protos import predict_pb2, tensor_pb2
 from serving.tensors import to_array
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
+class Outputs(dict[str, NDArray[Any]]):
+    """Outputs by name. ``clean`` is whether every number in them was seen to be finite; where it is not, look again."""
+
+    __slots__ = ("clean",)
+
+    def __init__(self, arrays: Arrays, clean: bool) -> None:
+        super().__init__(arrays)
+        self.clean = clean
+
+    def rows(self, first: int, last: int) -> "Outputs":
+        """These rows of each."""
+        return Outputs({name: array[first:last] for name, array in self.items()}, self.clean)
+
+
 class RequestEncoder:
-    """Encodes calls of one signature of one version. Not to be shared by threads."""
+    """Encodes calls of one signature of one version.
+
+    Rows are joined once and never copied into a message: the few fields around them are written by hand. A message
+    kept and filled anew would grow with each call, since protobuf frees what a field held only with the whole message.
+    """
 
     def __init__(self, model: str, version: int, signature: Signature) -> None:
-        self._message = predict_pb2.PredictRequest()
-        self._message.model_spec.name = model
-        self._message.model_spec.version.value = version
-        self._message.model_spec.signature_name = signature.name
-        self._tensors = []
-        for name, spec in signature.inputs.items():
-            tensor = self._message.inputs[name]
-            tensor.dtype = spec.data_type
-            self._tensors.append((name, spec.is_string, tensor))
+        message = predict_pb2.PredictRequest()
+        message.model_spec.name = model
+        message.model_spec.version.value = version
+        message.model_spec.signature_name = signature.name
+        self._head: bytes = message.SerializeToString()
+        self._inputs = [
+            (name, spec.is_string, _field(_KEY, len(name.encode())) + name.encode(), spec.data_type)
+            for name, spec in signature.inputs.items()
+        ]
 
     def encode(self, parts: Sequence[Arrays]) -> bytes:
-        """A request whose inputs are those of the parts, one below the other. The arrays have been validated and
+        """A PredictRequest whose inputs are those of the parts, one below the other. The arrays have been validated and
         differ in their first size only; a single part may have any shape."""
-        for name, is_string, tensor in self._tensors:
+        pieces = [self._head]
+        for name, is_string, key, data_type in self._inputs:
             arrays = [part[name] for part in parts]
             shape = arrays[0].shape
             if len(arrays) > 1:
                 shape = (sum(map(len, arrays)), *shape[1:])
-            dims = tensor.tensor_shape.dim
-            if len(dims) != len(shape):
-                del dims[:]
-                for _ in shape:
-                    dims.add()
-            for dim, size in zip(dims, shape, strict=True):
-                dim.size = size
+            tensor = tensor_pb2.TensorProto(dtype=data_type)
+            for size in shape:
+                tensor.tensor_shape.dim.add().size = size
+            contents: list[Any] = []
             if is_string:
-                del tensor.string_val[:]
                 for array in arrays:
                     tensor.string_val.extend(array.ravel().tolist())
             else:
-                tensor.tensor_content = b"".join([np.ascontiguousarray(array).data for array in arrays])
-        encoded: bytes = self._message.SerializeToString()
-        return encoded
+                contents = [np.ascontiguousarray(array).data for array in arrays]
+            head = tensor.SerializeToString()
+            if contents:
+                head += _field(_CONTENT, sum(array.nbytes for array in arrays))
+            size = len(head) + sum(content.nbytes for content in contents)
+            value = _field(_VALUE, size)
+            pieces += [_field(_INPUTS, len(key) + len(value) + size), key, value, head, *contents]
+        return b"".join(pieces)
 
 
-def decode_response(response: Any, signature: Signature, rows: int) -> dict[str, NDArray[Any]]:
+# Numbers of length-delimited fields: predict.proto's map of inputs and its entries, tensor.proto's tensor_content.
+_INPUTS = 2
+_KEY = 1
+_VALUE = 2
+_CONTENT = 4
+
+
+def _field(number: int, size: int) -> bytes:
+    """What stands before a length-delimited field: its tag and size as varints
+    (https://protobuf.dev/programming-guides/encoding/)."""
+    written = bytearray([number << 3 | 2])
+    while size > 0x7F:
+        written.append(size & 0x7F | 0x80)
+        size >>= 7
+    written.append(size)
+    return bytes(written)
+
+
+def decode_response(response: Any, signature: Signature, rows: int) -> Outputs:
     """The outputs by name; where the signature has rows, each has been seen to have as many as were sent.
 
     Raises:
         BadUpstream: an output is missing, cannot be read, or has another number of rows.
     """
-    outputs: dict[str, NDArray[Any]] = {}
+    outputs = Outputs({}, clean=True)
     for name in signature.outputs:
         if name not in response.outputs:
             raise BadUpstream(f"the model server's answer lacks output {name} of signature {signature.name}")
@@ -72,4 +110,5 @@ def decode_response(response: Any, signature: Signature, rows: int) -> dict[str,
                 f"output {name} of the model server's answer has shape {list(array.shape)}; {rows} rows were sent"
             )
         outputs[name] = array
+        outputs.clean = outputs.clean and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
     return outputs

@@ -21,7 +21,7 @@ _ALIASES = {
 _UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pictures:
     """Encoded pictures. ``many`` is whether the caller wrote a list."""
 
@@ -29,12 +29,12 @@ class Pictures:
     many: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Array:
     array: NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
     """A JSON object."""
 

@@ -102,7 +102,7 @@ def answer(result: Result, body: bytes, content_type: bytes = b"application/json
     """An answer that names the version it came from."""
     version = str(result.servable.version)
     headers = [(b"x-model-version", version.encode("ascii"))]
-    return Answer(200, body, content_type, headers, result.servable.model, version)
+    return Answer(200, body, content_type, headers, version)
 
 
 def _image(servable: Servable) -> ImageRecipe:
