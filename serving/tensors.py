@@ -61,7 +61,7 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
         proto.dtype = types_pb2.DT_STRING
         proto.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist())
         return proto
-    data_type = _DATA_TYPES.get(array.dtype)
+    data_type = _DATA_TYPES.get(array.dtype.newbyteorder("="))
     if data_type is None:
         raise TypeError(f"an array of type {array.dtype} cannot be sent as a tensor")
     proto.dtype = data_type
