@@ -33,17 +33,16 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s] %(message)s")
     try:
         parsed = flags.parse(sys.argv[1:])
+        if parsed.flags.version:
+            print("Vitrine embedded model server, after TensorFlow ModelServer 2.20.0")
+            return 0
+        for name in parsed.without_effect:
+            logger.warning("--%s is taken but has no effect in the embedded model server", name)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(parsed.flags))
     except flags.FlagError as error:
         print(error, flags.usage(), sep="\n", file=sys.stderr)
         return _FAILED
-    if parsed.flags.version:
-        print("Vitrine embedded model server, after TensorFlow ModelServer 2.20.0")
-        return 0
-    for name in parsed.without_effect:
-        logger.warning("--%s is taken but has no effect in the embedded model server", name)
-    try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(parsed.flags))
     except ServingError as error:
         print(f"Failed to start server. Error: {error.describe()}", file=sys.stderr)
         return _FAILED
@@ -62,7 +61,9 @@ async def serve(settings: Flags) -> None:
         loop.add_signal_handler(number, stop.set)
 
     server_core = _core(settings)
-    service = Service(server_core, threads=2 * _cpus(), as_content=settings.enable_serialization_as_tensor_content)
+    service = Service(
+        server_core, threads=max(16, 4 * _cpus()), as_content=settings.enable_serialization_as_tensor_content
+    )
     starting = asyncio.create_task(server_core.start(_models(settings)))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -125,7 +126,7 @@ async def _open(settings: Flags, service: Service) -> grpc.aio.Server:
         options.append((name, int(value) if value.removeprefix("-").isdigit() else value))
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.grpc_max_threads or None)
     server.add_generic_rpc_handlers(service.handlers())
-    addresses = [f"0.0.0.0:{settings.port}"]
+    addresses = [f"{settings.host}:{settings.port}"]
     if settings.grpc_socket_path:
         addresses.append(f"unix:{settings.grpc_socket_path}")
     for address in addresses:

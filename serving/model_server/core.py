@@ -59,7 +59,7 @@ class ServerCore:
         self._labels: Labels = {}
         self._look = ThreadPoolExecutor(1, thread_name_prefix="poll")
         self._tasks: list[asyncio.Task[None]] = []
-        self._reloading = asyncio.Lock()
+        self._applying = asyncio.Lock()
 
     async def start(self, models: Models) -> None:
         """Load the models; returns when each has a version that answers.
@@ -74,11 +74,10 @@ class ServerCore:
     def watch_config(self, path: Path, seconds: float) -> None:
         """Read the configuration again and again, and follow it."""
 
-        async def read_and_reload() -> None:
-            loop = asyncio.get_running_loop()
-            await self.reload(await loop.run_in_executor(self._look, read_config, path))
+        async def follow() -> None:
+            await self._apply(await asyncio.get_running_loop().run_in_executor(self._look, read_config, path))
 
-        self._tasks.append(asyncio.create_task(self._every(seconds, read_and_reload)))
+        self._tasks.append(asyncio.create_task(self._every(seconds, follow)))
 
     async def reload(self, models: Models) -> None:
         """Take these models in place of those before; returns when each new one has a version that answers.
@@ -86,17 +85,21 @@ class ServerCore:
         Raises:
             ServingError: the configuration is refused, and the one before stays; or a new model cannot be loaded.
         """
-        async with self._reloading:
+        failed = await self._manager.settled(await self._apply(models))
+        if failed:
+            listed = "".join(f"{{{version.id}{_reason(version)}}}, " for version in failed)
+            raise Unknown(f"{len(failed)} model(s) did not become available: {{{listed}}}")
+
+    async def _apply(self, models: Models) -> list[str]:
+        """Take these models; returns the names of the new ones, which are loading."""
+        async with self._applying:
             self._check(models)
             labels = self._checked_labels(models)
-            new = models.keys() - self._models.keys()
+            new = [name for name in models if name not in self._models]
             self._models, self._labels = models, labels
             self._manager.aspire_nothing_else(models)
             await self._poll()
-            failed = await self._manager.settled(new)
-        if failed:
-            listed = "".join(f"{{{_id(version)}{_reason(version)}}}, " for version in failed)
-            raise Unknown(f"{len(failed)} model(s) did not become available: {{{listed}}}")
+        return new
 
     def handle(self, spec: Any) -> ServableHandle:
         """The servable that a ModelSpec means.
@@ -191,10 +194,6 @@ class ServerCore:
                         "which is not currently available for inference"
                     )
         return {name: dict(model.labels) for name, model in models.items()}
-
-
-def _id(version: Version) -> str:
-    return f"{{name: {version.model} version: {version.number}}}"
 
 
 def _reason(version: Version) -> str:

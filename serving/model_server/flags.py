@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from serving.model_server.errors import InvalidArgument
+
 #: Real flags that have no effect yet, with an example of their kind of value.
 WITHOUT_EFFECT: dict[str, type] = {
     "rest_api_port": int,
@@ -55,6 +57,7 @@ class Flags:
     """The settings of one server. The comment above a group says where it is used."""
 
     # __main__, service
+    host: str = "0.0.0.0"  # ours
     port: int = 8500
     grpc_socket_path: str = ""
     grpc_max_threads: int = 0  # 0: as many calls at once as come
@@ -105,6 +108,7 @@ def parse(arguments: Sequence[str]) -> Parsed:
 
     Raises:
         FlagError: an unknown flag, a value that is missing or of the wrong kind.
+        InvalidArgument: flags that do not go together.
     """
     kinds: dict[str, Any] = {**WITHOUT_EFFECT, **typing.get_type_hints(Flags)}
     given: dict[str, Any] = {}
@@ -128,9 +132,8 @@ def parse(arguments: Sequence[str]) -> Parsed:
         given[name] = (*given.get(name, ()), converted) if name == "mount" else converted
     flags = Flags(**{name: value for name, value in given.items() if name not in WITHOUT_EFFECT})
     if given.get("batching_parameters_file") and not given.get("enable_batching"):
-        raise FlagError(
-            "INVALID_ARGUMENT: server_options.batching_parameters_file is set without setting "
-            "server_options.enable_batching to true."
+        raise InvalidArgument(
+            "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
         )
     return Parsed(flags, tuple(name for name in given if name in WITHOUT_EFFECT))
 

@@ -42,6 +42,11 @@ class Version:
     users: int = 0
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
+    @property
+    def id(self) -> str:
+        """As TensorFlow Serving prints a ServableId."""
+        return f"{{name: {self.model} version: {self.number}}}"
+
 
 class ServableHandle:
     """A version on loan: it stays loaded until the ``with`` block is left."""
@@ -165,38 +170,37 @@ class Manager:
                 self.finish_unloading(version)
 
     async def _bring_up(self, version: Version) -> None:
-        """Load, again and again if need be, until it is available, or has failed for good, or is wanted no longer."""
+        """Load, again and again if need be, until it is available or has failed for good."""
         for attempt in range(self._retries.count + 1):
             if attempt:
                 await asyncio.sleep(self._retries.seconds)
-            slots = self._slots
-            async with slots:
-                if not version.aspired:
-                    break
-                try:
-                    servable = await asyncio.get_running_loop().run_in_executor(self._pool, self._load, version.path)
-                except Exception as error:
-                    version.error = error if isinstance(error, ServingError) else Unknown(repr(error))
-                    logger.error(
-                        "Loading servable: {name: %s version: %d} failed: %s%s",
-                        version.model,
-                        version.number,
-                        version.error.describe(),
-                        "" if attempt == self._retries.count else f"; trying again in {self._retries.seconds:g} s",
-                        exc_info=None if isinstance(error, ServingError) else error,
-                    )
-                    continue
-            version.servable = servable
-            version.error = None
-            self._enter(version, State.AVAILABLE)
-            logger.info("Successfully loaded servable version {name: %s version: %d}", version.model, version.number)
-            break
+            async with self._slots:
+                version.servable = await self._try(version, is_last=attempt == self._retries.count)
+            if version.servable is not None:
+                version.error = None
+                self._enter(version, State.AVAILABLE)
+                logger.info("Successfully loaded servable version %s", version.id)
+                break
         else:
-            self._enter(version, State.END)
-        if version.state is State.LOADING:  # wanted no longer before it came up
             self._enter(version, State.END)
         version.task = None
         self._advance(version.model)
+
+    async def _try(self, version: Version, is_last: bool) -> Servable | None:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._load, version.path)
+        except Exception as error:
+            expected = isinstance(error, ServingError)
+            version.error = error if isinstance(error, ServingError) else Unknown(repr(error))
+            again = "" if is_last else f"; trying again in {self._retries.seconds:g} s"
+            logger.error(
+                "Loading servable: %s failed: %s%s",
+                version.id,
+                version.error.describe(),
+                again,
+                exc_info=None if expected else error,
+            )
+            return None
 
     def _give_up(self, version: Version) -> None:
         version.aspired = False
@@ -207,12 +211,15 @@ class Manager:
 
     def finish_unloading(self, version: Version) -> None:
         """Let go of the version once nobody uses it."""
-        if version.users == 0:
-            version.servable = None
-            self._pool.submit(memory.give_back)
-            self._enter(version, State.END)
-            logger.info("Unloaded servable version {name: %s version: %d}", version.model, version.number)
-            self._advance(version.model)
+        if version.users:
+            return
+        version.servable = None
+        self._pool.submit(memory.give_back)
+        self._enter(version, State.END)
+        logger.info("Unloaded servable version %s", version.id)
+        if version.aspired:  # again, since it began to unload
+            self._enter(version, State.START)
+        self._advance(version.model)
 
     def _enter(self, version: Version, state: State) -> None:
         version.state = state

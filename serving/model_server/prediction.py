@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from serving import tensors
-from serving.model_server.errors import FailedPrecondition, InvalidArgument
+from serving.model_server.errors import FailedPrecondition, InvalidArgument, Unimplemented
 from serving.model_server.servable import Call, Servable
 from serving.model_server.signature import DEFAULT_SIGNATURE, Signature, TensorInfo
 from serving.protos import predict_pb2, types_pb2
@@ -31,14 +31,22 @@ def prepare(servable: Servable, request: Any) -> Call:
 
 
 def respond(model: str, version: int, call: Call, arrays: Sequence[Array], *, as_content: bool) -> Any:
-    """The PredictResponse, with the version and signature that answered."""
+    """The PredictResponse, with the version and signature that answered.
+
+    Raises:
+        Unimplemented: an output of a type that is not served.
+    """
     response = predict_pb2.PredictResponse()
     spec = response.model_spec
     spec.name = model
     spec.version.value = version
     spec.signature_name = call.signature.name
     for alias, array in zip(call.outputs, arrays, strict=True):
-        response.outputs[alias].CopyFrom(tensors.to_proto(array, as_content=as_content))
+        try:
+            proto = tensors.to_proto(array, as_content=as_content)
+        except TypeError as error:
+            raise Unimplemented(f"output {alias}: {error}") from None
+        response.outputs[alias].CopyFrom(proto)
     return response
 
 

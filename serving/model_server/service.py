@@ -5,6 +5,7 @@ thread and back; one that takes longer is run in a thread, so that the others do
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -19,6 +20,8 @@ from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ServingError
 from serving.models_config import ConfigError
 from serving.protos import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2, predict_pb2
+
+logger = logging.getLogger(__name__)
 
 _MOMENT = 0.003  # seconds that the loop may be held by one run
 _SIGNATURE_DEF = "signature_def"
@@ -127,6 +130,9 @@ def _handler(respond: Respond, request_type: Any) -> grpc.RpcMethodHandler:
             await context.abort(error.code, error.message)
         except DecodeError:
             await context.abort(grpc.StatusCode.INTERNAL, f"the bytes sent are no {request_type.DESCRIPTOR.full_name}")
+        except Exception:
+            logger.exception("a %s failed", request_type.DESCRIPTOR.full_name)
+            await context.abort(grpc.StatusCode.INTERNAL, "the model server failed; its log says how")
         raise AssertionError("abort raises")
 
     return grpc.unary_unary_rpc_method_handler(answer)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from serving.model_server.errors import InvalidArgument
 from serving.model_server.flags import WITHOUT_EFFECT, FlagError, Flags, parse, usage
 
 
@@ -50,12 +51,17 @@ def test_forms(arguments: list[str], expected: Flags) -> None:
         (["--enable_model_warmup=maybe"], "--enable_model_warmup must be true or false, not 'maybe'"),
         (["--engine=onnx"], "--engine must be one of auto, tensorflow, not 'onnx'"),
         (["--mount=exports"], "--mount must be /POINT=DIRECTORY, not 'exports'"),
-        (["--batching_parameters_file=f"], "batching_parameters_file is set without setting"),
     ],
 )
 def test_what_is_refused(arguments: list[str], message: str) -> None:
     with pytest.raises(FlagError, match=message.replace("(", r"\(")):
         parse(arguments)
+
+
+def test_flags_that_do_not_go_together() -> None:
+    with pytest.raises(InvalidArgument, match="batching_parameters_file is set without setting"):
+        parse(["--batching_parameters_file=f"])
+    assert parse(["--batching_parameters_file=f", "--enable_batching"]).without_effect
 
 
 def test_flags_without_effect_are_taken_and_named() -> None:

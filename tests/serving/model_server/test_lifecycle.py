@@ -152,6 +152,9 @@ def test_the_configuration_file_is_followed(root: Path) -> None:
         with pytest.raises(grpc.RpcError, match=r"Servable not found for request: Latest\(more\)"):
             answering(client, "more")
 
+        configure(root, [labelled, ModelConfig("nowhere", "/models/nowhere")])
+        server.program.wait_for("Could not find base path")  # and what stands in the file is followed all the same
+
         (root / "models.config").write_text("model_config_list { config {")
         server.program.wait_for("INVALID_ARGUMENT: Invalid protobuf file: ")
         assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.program.output

@@ -172,6 +172,20 @@ async def test_a_version_that_is_wanted_no_longer_while_it_loads(paths: dict[int
     await manager.close()
 
 
+async def test_a_version_that_is_wanted_again_while_it_unloads_is_loaded_anew(paths: dict[int, Path]) -> None:
+    manager = Manager(Loader().load, retries=NO_RETRIES)
+    manager.aspire("m", {1: paths[1]})
+    await manager.settled(["m"])
+    with manager.handle("m") as handle:
+        manager.aspire("m", {})
+        assert states(manager) == {1: State.UNLOADING}
+        manager.aspire("m", {1: paths[1]})
+        before = handle.servable
+    await until(manager, lambda: states(manager) == {1: State.AVAILABLE})
+    assert manager.handle("m").servable is not before
+    await manager.close()
+
+
 async def test_a_model_that_goes_and_comes_back(paths: dict[int, Path]) -> None:
     manager = Manager(Loader().load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
