@@ -43,11 +43,12 @@ def _strongest(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     return largest
 
 
-def _light(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which pixels are in the upper half of the picture's range of brightness, [height, width]."""
-    brightness = pixels[0] + pixels[1] + pixels[2]
-    light: NDArray[np.bool_] = brightness > (float(brightness.min()) + float(brightness.max())) / 2
-    return light
+def _brightness(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """From 0, the picture's darkest pixel, to 1, its lightest, [height, width]."""
+    total = pixels[0] + pixels[1] + pixels[2]
+    lowest = float(total.min())
+    brightness: NDArray[np.float32] = (total - lowest) / max(float(total.max()) - lowest, 1.0)
+    return brightness
 
 
 def _without_bars(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -55,19 +56,19 @@ def _without_bars(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
     Bars are of the colour that is rarer, and leave a border that is nearly free of it.
     """
-    bars = _light(pixels)
+    bars = _brightness(pixels)
     if bars.mean() > 0.5:
-        bars = ~bars
+        bars = 1 - bars
     height, width = bars.shape
     rows, columns = bars.mean(axis=1), bars.mean(axis=0)
     inside = (slice(_bar(rows), height - _bar(rows[::-1])), slice(_bar(columns), width - _bar(columns[::-1])))
     return pixels[:, *inside] if bars.mean() < 0.4 and border(bars[inside]).mean() < 0.25 else pixels
 
 
-def _bar(share: NDArray[np.floating[Any]]) -> int:
+def _bar(share: NDArray[np.float32]) -> int:
     """How many lines belong to a bar at the first of these lines; given is the share of its colour in each, [n].
 
-    A bar ends within a few lines; a thick round stroke near the border begins slowly.
+    A bar ends within a few lines; a shadow, or a thick round stroke near the border, does not.
     """
     outside = np.flatnonzero(share[: len(share) * 3 // 10] < 0.3)
     if share[0] < 0.7 or not len(outside):
@@ -111,7 +112,7 @@ def _ground_colour(pixels: NDArray[np.float32], light_ground: bool | None) -> ND
     """
     step = max(1, max(pixels.shape) // 128)
     sample = pixels[:, ::step, ::step]
-    light = _light(sample)
+    light = _brightness(sample) > 0.5
     if light_ground is None:
         light_ground = 5 * float(border(light).mean()) + float(light.mean()) > 3
     chosen = sample[:, light == light_ground] if light.any() else sample.reshape(3, -1)

@@ -1,0 +1,119 @@
+"""Generated noughts and crosses, and those of two folders."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from serving.images import ImageRecipe, Pixels
+from training.data import noughts_crosses
+
+RECIPE = ImageRecipe(height=16, width=16, channels=1, colour="ink", crop=True, margin=0.1)
+
+
+@pytest.fixture(scope="module")
+def drawings() -> tuple[Pixels, NDArray[np.int64]]:
+    return noughts_crosses.generate(300, RECIPE, seed=1)
+
+
+def neighbours_say(known: Pixels, labels: NDArray[np.int64], asked: Pixels) -> NDArray[np.int64]:
+    """The majority of the five nearest known drawings, by pixels: a plain classifier with nothing to train."""
+    flat, others = (x.reshape(len(x), -1).astype(np.float32) for x in (asked, known))
+    distance = (flat**2).sum(axis=1)[:, None] - 2 * flat @ others.T + (others**2).sum(axis=1)
+    return (labels[np.argsort(distance, axis=1)[:, :5]].mean(axis=1) > 0.5).astype(np.int64)
+
+
+class TestGenerate:
+    def test_shapes_and_labels(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+        x, y = drawings
+        assert x.shape == (600, 16, 16, 1) and x.dtype == np.uint8
+        assert y.dtype == np.int64 and y[:4].tolist() == [0, 1, 0, 1] and y.sum() == 300
+        colour = RECIPE.model_copy(update={"channels": 3, "height": 20})
+        assert noughts_crosses.generate(1, colour, seed=1)[0].shape == (2, 20, 16, 3)
+
+    def test_the_seed_decides(self) -> None:
+        one, again, other = (noughts_crosses.generate(5, RECIPE, seed)[0] for seed in (1, 1, 2))
+        assert (one == again).all()
+        assert (one != other).any()
+
+    def test_every_drawing_is_there_and_stands_off_its_ground(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+        x, _ = drawings
+        assert (x.max(axis=(1, 2, 3)) > 240).all()
+        assert np.mean(x.min(axis=(1, 2, 3)) < 20) > 0.99
+
+    def test_no_two_are_alike(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+        assert len(np.unique(drawings[0], axis=0)) == 600
+
+    def test_kinds_can_be_told_apart(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+        x, y = noughts_crosses.generate(100, RECIPE, seed=2)
+        assert np.mean(neighbours_say(*drawings, x) == y) > 0.85
+
+    def test_real_drawings_are_told_by_the_generated_ones(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+        folder = Path(os.environ.get("VITRINE_DATA", "")) / "xo" / "train"
+        if "VITRINE_DATA" not in os.environ or not folder.is_dir():
+            pytest.skip("set VITRINE_DATA to a folder that holds xo/train to measure on real drawings")
+        x, y = noughts_crosses.from_folders(folder, RECIPE)
+        assert len(y) == 320
+        assert np.mean(neighbours_say(*drawings, x) == y) > 0.95
+
+
+def test_draw_gives_pictures_of_both_kinds_in_many_sizes() -> None:
+    rng = np.random.default_rng(1)
+    drawn = [noughts_crosses.draw(rng) for _ in range(60)]
+    assert {label for _, label in drawn} == {0, 1}
+    assert {picture.mode for picture, _ in drawn} == {"L", "RGB"}
+    sides = [side for picture, _ in drawn for side in picture.size]
+    assert 24 <= min(sides) < 48 and 150 < max(sides) <= 340
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Two pictures in a folder O and one in x."""
+    for name in ("O/1.png", "O/2.jpg", "x/1.bmp"):
+        picture = Image.new("RGB", (40, 30), "white")
+        ImageDraw.Draw(picture).ellipse((8, 4, 30, 26), outline="navy", width=3)
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        picture.save(tmp_path / name)
+    return tmp_path
+
+
+class TestFromFolders:
+    def test_o_comes_first_and_case_does_not_matter(self, folders: Path) -> None:
+        x, y = noughts_crosses.from_folders(folders, RECIPE)
+        assert x.shape == (3, 16, 16, 1) and x.dtype == np.uint8
+        assert y.tolist() == [0, 0, 1]
+        assert x.max() > 240
+
+    def test_what_file_managers_leave_behind_is_passed_over(self, folders: Path) -> None:
+        (folders / "x" / ".DS_Store").write_bytes(b"\0")
+        (folders / "O" / "Thumbs.db").write_bytes(b"\0")
+        (folders / "notes.txt").write_text("other things beside the two folders do not matter")
+        assert len(noughts_crosses.from_folders(folders, RECIPE)[1]) == 3
+
+    def test_no_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match=r"is not a folder; one with two folders of pictures, o and x"):
+            noughts_crosses.from_folders(tmp_path / "none", RECIPE)
+
+    def test_one_kind_only(self, folders: Path) -> None:
+        shutil.rmtree(folders / "x")
+        with pytest.raises(ValueError, match=r"the folder x is missing; pictures of both kinds are needed"):
+            noughts_crosses.from_folders(folders, RECIPE)
+
+    def test_no_pictures(self, folders: Path) -> None:
+        (folders / "x" / "1.bmp").unlink()
+        with pytest.raises(ValueError, match=r"the folder x is empty; pictures of both kinds are needed"):
+            noughts_crosses.from_folders(folders, RECIPE)
+
+    def test_files_that_cannot_be_used_are_all_named(self, folders: Path) -> None:
+        (folders / "x" / "notes.txt").write_text("an X")
+        whole = (folders / "x" / "1.bmp").read_bytes()
+        (folders / "x" / "cut.bmp").write_bytes(whole[: len(whole) // 2])
+        (folders / "O" / "more").mkdir()
+        with pytest.raises(ValueError, match=r"holds 3 files that cannot be used") as refused:
+            noughts_crosses.from_folders(folders, RECIPE)
+        for name in ("x/notes.txt: the bytes are not a picture", "x/cut.bmp: the picture is truncated", "O/more: "):
+            assert name in str(refused.value)
