@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnxruntime
@@ -34,6 +34,19 @@ _NUMPY_TYPES = {
 }
 
 
+class _Filler(NamedTuple):
+    """A graph input that a signature does not name: zeros of this shape for each row."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @classmethod
+    def of(cls, node: Any) -> "_Filler":
+        sizes = tuple(size if isinstance(size, int) else 1 for size in node.shape[1:])
+        return cls(node.name, sizes, _NUMPY_TYPES[node.type])
+
+
 class OnnxEngine:
     """See :class:`serving.model_server.engine.Engine`."""
 
@@ -56,15 +69,13 @@ class OnnxEngine:
         try:
             listed = json.loads(self._session.get_modelmeta().custom_metadata_map["signatures"])
             self._inputs: dict[str, list[str]] = {name: list(entry["inputs"]) for name, entry in listed.items()}
+            self._unnamed = {
+                name: [_Filler.of(node) for node in self._session.get_inputs() if node.name not in inputs]
+                for name, inputs in self._inputs.items()
+            }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DataLoss(f"the ONNX twin {path} does not say its signatures: {error!r}") from None
-        self._unnamed: dict[str, list[Any]] = {
-            name: [node for node in self._session.get_inputs() if node.name not in inputs]
-            for name, inputs in self._inputs.items()
-        }
         self._fixed = {node.name for node in self._session.get_outputs() if _is_fixed(node.shape[1:])}
-        self._options = onnxruntime.RunOptions()
-        self._options.only_execute_path_to_fetches = True
         card = version_directory / CARD_FILE
         self._card = card.read_bytes() if card.is_file() else None
 
@@ -78,8 +89,8 @@ class OnnxEngine:
             return self._describe(inputs["query"])
         rows = _rows(inputs)
         feed = dict(inputs)
-        for node in self._unnamed[signature]:
-            feed[node.name] = np.zeros((rows, *node.shape[1:]), _NUMPY_TYPES[node.type])
+        for filler in self._unnamed[signature]:
+            feed[filler.name] = np.zeros((rows, *filler.shape), filler.dtype)
         bytes_per_row = sum(array.nbytes for array in feed.values()) // max(rows, 1)
         part = max(1, _PART // max(bytes_per_row, 1))
         if rows <= part or not self._fixed.issuperset(outputs):
@@ -92,7 +103,7 @@ class OnnxEngine:
 
     def _run(self, outputs: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
         try:
-            return list(self._session.run(outputs, feed, self._options))
+            return list(self._session.run(outputs, feed))
         except Exception as error:
             raise _translated(error) from None
 

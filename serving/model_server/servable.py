@@ -60,17 +60,22 @@ class Servable:
         self._seconds_per_row[name] = 0.7 * before + 0.3 * took
         return arrays
 
-    def open(self) -> None:
-        """Load the SavedModel now rather than at its first use."""
-        self._engine_of_saved_model()
+    def is_open(self, signature: str) -> bool:
+        """Whether the engine that runs this signature is loaded."""
+        return self.has_quick_engine(signature) or self._saved_model is not None
 
-    def _engine(self, signature: str) -> Engine:
-        if self._twin is not None and signature in self._twin.signatures:
-            return self._twin
-        return self._engine_of_saved_model()
+    def open(self) -> Engine:
+        """Load the SavedModel now rather than at its first use; takes seconds.
 
-    def _engine_of_saved_model(self) -> Engine:
+        Raises:
+            ServingError: it cannot be loaded.
+        """
         with self._opening:
             if self._saved_model is None:
                 self._saved_model = self._open_saved_model()
             return self._saved_model
+
+    def _engine(self, signature: str) -> Engine:
+        if self._twin is not None and signature in self._twin.signatures:
+            return self._twin
+        return self._saved_model or self.open()

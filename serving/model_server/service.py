@@ -37,6 +37,7 @@ class Service:
         self._core = core
         self._as_content = as_content
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="run")
+        self._opener = ThreadPoolExecutor(1, thread_name_prefix="open")
 
     async def predict(self, request: Any) -> Any:
         if not request.HasField("model_spec"):
@@ -51,7 +52,10 @@ class Service:
 
             if servable.estimate(call) < _MOMENT:
                 return run()
-            return await asyncio.get_running_loop().run_in_executor(self._pool, run)
+            loop = asyncio.get_running_loop()
+            if not servable.is_open(call.signature.name):
+                await loop.run_in_executor(self._opener, servable.open)
+            return await loop.run_in_executor(self._pool, run)
 
     async def get_model_metadata(self, request: Any) -> Any:
         if not request.HasField("model_spec"):
@@ -118,7 +122,8 @@ class Service:
         ]
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._opener):
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _handler(respond: Respond, request_type: Any) -> grpc.RpcMethodHandler:

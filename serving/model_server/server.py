@@ -1,0 +1,150 @@
+"""The program: from flags to a server that runs until it is told to stop."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+import grpc
+
+from serving.model_server import core, flags
+from serving.model_server.core import ServerCore
+from serving.model_server.errors import InvalidArgument, ServingError, Unknown
+from serving.model_server.flags import Flags
+from serving.model_server.loader import Loader
+from serving.model_server.manager import Manager, Retries
+from serving.model_server.service import Service
+from serving.model_server.source import FileSystemSource
+from serving.models_config import ModelConfig
+
+logger = logging.getLogger("serving.model_server")
+
+_LARGEST_MESSAGE = 2**31 - 1
+_GRACE = 30.0  # seconds that calls in flight have to end
+_FAILED = 255  # the exit code of main's "return -1"
+
+
+def main() -> int:
+    """Serve; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s] %(message)s")
+    try:
+        parsed = flags.parse(sys.argv[1:])
+        if parsed.flags.version:
+            print("Vitrine embedded model server, after TensorFlow ModelServer 2.20.0")
+            return 0
+        for name in parsed.without_effect:
+            logger.warning("--%s is taken but has no effect in the embedded model server", name)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(parsed.flags))
+    except flags.FlagError as error:
+        print(error, flags.usage(), sep="\n", file=sys.stderr)
+        return _FAILED
+    except ServingError as error:
+        print(f"Failed to start server. Error: {error.describe()}", file=sys.stderr)
+        return _FAILED
+    return 0
+
+
+async def serve(settings: Flags) -> None:
+    """Load all models, then open the port; until SIGTERM or SIGINT.
+
+    Raises:
+        ServingError: the server cannot start.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    server_core = _core(settings)
+    service = Service(server_core, threads=2 * _cpus(), as_content=settings.enable_serialization_as_tensor_content)
+    starting = asyncio.create_task(server_core.start(_models(settings)))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if not stop.is_set():
+            await starting
+            gc.collect()
+            gc.freeze()  # what lives as long as the server need not be looked through again and again
+            server = await _open(settings, service)
+            if settings.model_config_file:
+                server_core.watch_config(Path(settings.model_config_file), settings.model_config_file_poll_wait_seconds)
+            await stopping
+            logger.info("stopping; calls in flight may end")
+            await server.stop(_GRACE)
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await server_core.close()
+        service.close()
+
+
+def _models(settings: Flags) -> dict[str, ModelConfig]:
+    if settings.model_config_file:
+        return core.read_config(Path(settings.model_config_file))
+    if not settings.model_base_path:
+        raise InvalidArgument("Both server_options.model_base_path and server_options.model_config_file are empty!")
+    return {settings.model_name: ModelConfig(settings.model_name, settings.model_base_path)}
+
+
+def _core(settings: Flags) -> ServerCore:
+    loader = Loader(
+        engine=settings.engine,
+        tags=settings.saved_model_tags.split(","),
+        warmup_iterations=max(settings.num_request_iterations_for_warmup, 1) if settings.enable_model_warmup else 0,
+        intra_op_threads=settings.tensorflow_intra_op_parallelism or settings.tensorflow_session_parallelism,
+        inter_op_threads=settings.tensorflow_inter_op_parallelism or settings.tensorflow_session_parallelism,
+    )
+    manager = Manager(
+        loader.load,
+        threads=max(settings.num_load_threads, 1),
+        initial_threads=_cpus(),
+        retries=Retries(settings.max_num_load_retries, settings.load_retry_interval_micros / 1e6),
+    )
+    return ServerCore(
+        manager,
+        FileSystemSource(settings.mounts),
+        file_system_poll_seconds=settings.file_system_poll_wait_seconds,
+        allow_labels_for_unavailable_models=settings.allow_version_labels_for_unavailable_models,
+    )
+
+
+async def _open(settings: Flags, service: Service) -> grpc.aio.Server:
+    options: list[tuple[str, int | str]] = [
+        ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+        ("grpc.max_send_message_length", _LARGEST_MESSAGE),
+        ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent share
+    ]
+    for argument in filter(None, settings.grpc_channel_arguments.split(",")):
+        name, _, value = argument.partition("=")
+        options.append((name, int(value) if value.removeprefix("-").isdigit() else value))
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.grpc_max_threads or None)
+    server.add_generic_rpc_handlers(service.handlers())
+    addresses = [f"{settings.host}:{settings.port}"]
+    if settings.grpc_socket_path:
+        addresses.append(f"unix:{settings.grpc_socket_path}")
+    for address in addresses:
+        try:
+            server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise Unknown(f"cannot listen on {address}: {error}") from None
+    await server.start()
+    for address in addresses:
+        logger.info("Running gRPC ModelServer at %s ...", address)
+    return server
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    with contextlib.suppress(ImportError):  # not on Windows
+        import uvloop
+
+        return uvloop.Loop
+    return None
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,92 @@
+"""The shipped models, as a clone has them: served from their ONNX twins, and the same by TensorFlow."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving import card, models_config
+from serving.card import Card
+from tests.conftest import SHIPPED
+from tests.programs import REPOSITORY
+from tests.serving.model_server.client import Client
+from tests.serving.model_server.servers import Server, configure, serving
+
+EXPORTS = REPOSITORY / "exports"
+LABELS = "--allow_version_labels_for_unavailable_models"
+
+
+@pytest.fixture(scope="module")
+def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """For the shipped models alone, as the repository's models.config has them."""
+    entries = models_config.read(EXPORTS / "models.config")
+    config = configure(tmp_path_factory.mktemp("config"), [entries[model] for model in SHIPPED])
+    return [f"--model_config_file={config}", f"--mount=/models={EXPORTS}", LABELS]
+
+
+@pytest.fixture(scope="module")
+def server(flags: list[str]) -> Iterator[Server]:
+    with serving(*flags) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def tensorflow(flags: list[str]) -> Iterator[Client]:
+    with serving(*flags, "--engine=tensorflow") as running:
+        yield running.client
+
+
+def inputs(model_card: Card) -> dict[str, np.ndarray]:
+    """Five rows that the model could be sent."""
+    random = np.random.default_rng(0)
+    if model_card.image:
+        shape = model_card.image.height, model_card.image.width, model_card.image.channels
+        return {"image": random.integers(0, 256, (5, *shape), np.uint8)}
+    assert model_card.series
+    start = model_card.inputs["history"].mean if "history" in model_card.inputs else 0.0
+    return {"history": (start + random.normal(size=(5, model_card.series.window))).astype(np.float32)}
+
+
+def test_every_shipped_model_is_available_and_needs_no_tensorflow(server: Server) -> None:
+    for model in SHIPPED:
+        assert server.client.states(model)[1] == "AVAILABLE"
+    assert server.program.output.count("(ONNX twin, ") == len(SHIPPED)
+    process = Path(f"/proc/{server.program.process.pid}")
+    assert "libtensorflow" not in (process / "maps").read_text()
+    resident = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS"))
+    assert int(resident.split()[1]) < 120 * 1024
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_a_model_describes_itself(server: Server, model: str) -> None:
+    (text,) = server.client.predict(model, "describe", query=np.array([""]))["card"]
+    assert card.parse(text) == card.read(EXPORTS / model / "1")
+    assert card.parse(text).model == model
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_both_engines_give_the_same_answers(server: Server, tensorflow: Client, model: str) -> None:
+    known = card.read(EXPORTS / model / "1")
+    sent = inputs(known)
+    for signature, entry in known.signatures.items():
+        if signature in ("describe", "serving_bytes"):
+            continue
+        rows = dict(sent)
+        if "horizon" in entry.inputs:
+            rows["horizon"] = np.array([1, 3, 2, 3, 1], np.int32)
+        quick = server.client.predict(model, signature, **rows)
+        slow = tensorflow.predict(model, signature, **rows)
+        assert quick.keys() == slow.keys() == entry.outputs.keys()
+        for name, values in quick.items():
+            scale = max(1.0, float(np.abs(slow[name]).max()))
+            np.testing.assert_allclose(values / scale, slow[name] / scale, atol=1e-5, err_msg=f"{signature}.{name}")
+    assert tensorflow.predict(model, "describe", query=np.array([""])) == server.client.predict(
+        model, "describe", query=np.array([""])
+    )
+
+
+def test_warm_up_requests_were_replayed(server: Server) -> None:
+    lines = [line for line in server.program.output.splitlines() if "warm-up requests)" in line]
+    assert lines
+    assert not any("(ONNX twin, 0 warm-up requests)" in line for line in lines)
