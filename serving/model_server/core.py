@@ -189,6 +189,8 @@ class ServerCore:
             for label, version in model.labels.items():
                 is_new = self._labels.get(name, {}).get(label) in (None, version)
                 if not self._manager.is_available(name, version) and not (self._allow_early_labels and is_new):
+                    if is_new:
+                        logger.error("--allow_version_labels_for_unavailable_models would allow it")
                     raise FailedPrecondition(
                         f"Request to assign label to version {version} of model {name}, "
                         "which is not currently available for inference"

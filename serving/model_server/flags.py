@@ -131,6 +131,8 @@ def parse(arguments: Sequence[str]) -> Parsed:
         converted = _convert(name, kinds[name], value)
         given[name] = (*given.get(name, ()), converted) if name == "mount" else converted
     flags = Flags(**{name: value for name, value in given.items() if name not in WITHOUT_EFFECT})
+    if flags.port == 0:
+        raise InvalidArgument("server_options.grpc_port is not set.")
     if given.get("batching_parameters_file") and not given.get("enable_batching"):
         raise InvalidArgument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."

@@ -1,4 +1,4 @@
-"""The RPCs: PredictionService and ModelService as generic handlers, and the server that carries them.
+"""The RPCs: PredictionService and ModelService as generic handlers.
 
 Everything runs in one event loop. A model that answers within a moment is run right there, which spares the way to a
 thread and back; one that takes longer is run in a thread, so that the others do not wait for it.

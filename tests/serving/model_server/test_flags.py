@@ -62,6 +62,8 @@ def test_flags_that_do_not_go_together() -> None:
     with pytest.raises(InvalidArgument, match="batching_parameters_file is set without setting"):
         parse(["--batching_parameters_file=f"])
     assert parse(["--batching_parameters_file=f", "--enable_batching"]).without_effect
+    with pytest.raises(InvalidArgument, match="grpc_port is not set"):
+        parse(["--port=0"])
 
 
 def test_flags_without_effect_are_taken_and_named() -> None:

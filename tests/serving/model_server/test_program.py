@@ -91,6 +91,7 @@ def test_it_does_not_start_with_a_label_on_a_version_that_is_not_loaded(model: P
         "Failed to start server. Error: FAILED_PRECONDITION: Request to assign label to version 1 of model line, "
         "which is not currently available for inference" in text
     )
+    assert "--allow_version_labels_for_unavailable_models would allow it" in text
 
 
 def test_it_does_not_start_when_a_model_cannot_be_loaded(model: Path) -> None:
