@@ -1,8 +1,8 @@
 """Fit a model epoch by epoch, so that a run that is killed goes on from its last finished epoch.
 
-Every epoch begins from seeds of its own, so an epoch's shuffling does not depend on how many came before it in the same
-process; weights, optimiser and the layers' random states are saved after it, and the run's own file is replaced last.
-A resumed run therefore ends where an uninterrupted one does.
+Every stretch of ``save_every`` epochs begins from seeds of its own, so its shuffling does not depend on what came
+before it in the same process; weights, optimiser and the layers' random states are saved behind it, and the run's own file is
+replaced last. A resumed run therefore ends where an uninterrupted one does.
 """
 
 import json
@@ -18,8 +18,6 @@ import keras
 import numpy as np
 
 from training.job import Examples, JobError, Recipe
-
-_SAVE_EVERY = 2.0  # seconds; epochs shorter than this are not each worth a checkpoint
 
 
 @dataclass(frozen=True)
@@ -99,29 +97,24 @@ def fit(model: keras.Model, examples: Examples, recipe: Recipe, run: Run, progre
         first, before, history = state["epoch"], state["seconds"], state["history"]
         model.optimizer.build(model.trainable_variables)
         model.load_weights(run.weights(first))
-    begun = saved = time.monotonic()
+    begun = time.monotonic()
     validation = {"validation_data": examples.validation} if examples.validation else {}
-    for epoch in range(first, recipe.epochs):
+    for epoch in range(first, recipe.epochs, recipe.save_every):
+        end = min(epoch + recipe.save_every, recipe.epochs)
         seed_everything(recipe, epoch)
         figures = model.fit(
             *examples.train,
             batch_size=recipe.batch_size,
             verbose=0,
             initial_epoch=epoch,
-            epochs=epoch + 1,
-            callbacks=[_Watcher(epoch, progress)],
+            epochs=end,
+            callbacks=[_Watcher(progress)],
             **validation,
         ).history
         for name, values in figures.items():
-            history.setdefault(name, []).append(float(values[-1]))
-        now = time.monotonic()
-        if now - saved >= _SAVE_EVERY and epoch + 1 < recipe.epochs:
-            run.save(model, epoch + 1, history, before + now - begun)
-            saved = time.monotonic()
-    seconds = before + time.monotonic() - begun
-    if recipe.epochs > first:
-        run.save(model, recipe.epochs, history, seconds)
-    return Fitted(history=history, seconds=seconds, resumed_at=first if state else None)
+            history.setdefault(name, []).extend(float(value) for value in values)
+        run.save(model, end, history, before + time.monotonic() - begun)
+    return Fitted(history, before + time.monotonic() - begun, resumed_at=first if state else None)
 
 
 def seed_everything(recipe: Recipe, epoch: int = 0) -> None:
@@ -138,11 +131,14 @@ def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping
 class _Watcher(keras.callbacks.Callback):
     """Tells the progress bar how far an epoch is, at most ten times a second."""
 
-    def __init__(self, epoch: int, progress: Progress) -> None:
+    def __init__(self, progress: Progress) -> None:
         super().__init__()
-        self._epoch = epoch
+        self._epoch = 0
         self._progress = progress
         self._told = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         now = time.monotonic()

@@ -29,12 +29,16 @@ class JobError(Exception):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a job is fitted. Seeds are the courses': NumPy 1, TensorFlow and Python 2."""
+    """How a job is fitted. Seeds are the courses': NumPy 1, TensorFlow and Python 2.
+
+    ``save_every`` is how many epochs pass between two checkpoints: more than one where epochs are short.
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
     examples: int | None = None  # at most so many training examples
+    save_every: int = 1
     seed: int = 2
     numpy_seed: int = 1
 

@@ -118,7 +118,6 @@ def series_servable(
         spread: float32 [2, max_horizon]: added to the mean by step, they give the lower and the upper bound.
         samples: raw histories, float32 [n, window].
     """
-    bounds = tf.constant(spread, tf.float32)
     history_spec = tf.TensorSpec((None, recipe.window), tf.float32, "history")
 
     def step(window: tf.Tensor) -> tf.Tensor:
@@ -142,6 +141,7 @@ def series_servable(
             shape_invariants=(tf.TensorShape(()), history_spec.shape, tf.TensorShape((None, None))),
         )
         mean = made * scale + center
+        bounds = tf.constant(spread, tf.float32)  # here, or a large one is captured as an input of the ONNX graph
         return {"mean": mean, "lower": mean + bounds[0, :steps], "upper": mean + bounds[1, :steps]}
 
     ahead = ("float32", (None, None))

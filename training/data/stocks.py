@@ -1,0 +1,111 @@
+"""Daily prices: a CSV that the user names, or Google's from 2004-08-19 to 2008-10-14, which come with matplotlib."""
+
+import csv
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.job import Array, JobError
+
+_FEWEST = 120  # rows: three parts, each with windows of 10 and a horizon behind them
+
+
+@dataclass(frozen=True)
+class Prices:
+    """Closing prices in order of time, float64 [n], and what they are."""
+
+    values: Array
+    name: str
+    source: str
+    licence: str
+
+
+def load(path: Path | None = None, column: str | None = None) -> Prices:
+    """Prices by day.
+
+    Args:
+        path: a CSV with a header, one row a day; None takes matplotlib's GOOG.
+        column: the column of prices; by default the one whose name has "adjusted" or "adj close" in it, else "close".
+
+    Raises:
+        JobError: the file cannot be read, has no such column, a cell that is no price, too few rows, or days that are
+            out of order or there twice.
+    """
+    if path is None:
+        if column:
+            raise JobError("--column goes with --csv")
+        return _goog()
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise JobError(f"{path} cannot be read as a CSV: {error}") from None
+    if not rows:
+        raise JobError(f"{path} is empty; a CSV with a header and one row a day is expected")
+    header = [cell.strip() for cell in rows[0]]
+    chosen = _column(path, header, column)
+    values = np.array([_price(path, line, row, chosen, header) for line, row in enumerate(rows[1:], 2)])
+    if len(values) < _FEWEST:
+        raise JobError(f"{path} has {len(values)} rows; at least {_FEWEST} days are needed to train and to measure")
+    _check_dates(path, header, rows)
+    return Prices(values, f"{path.stem}, {header[chosen]}", path.name, "the user's own")
+
+
+def _goog() -> Prices:
+    from matplotlib import cbook
+
+    with cbook.get_sample_data("goog.npz") as file:
+        prices = file["price_data"]
+    return Prices(
+        prices["adj_close"].astype(np.float64),
+        "GOOG daily, 2004-08-19 to 2008-10-14",
+        "matplotlib's sample data, goog.npz",
+        "as matplotlib (PSF-based)",
+    )
+
+
+def _column(path: Path, header: list[str], column: str | None) -> int:
+    if column:
+        if column not in header:
+            raise JobError(f"{path} has no column {column!r}; it has: {', '.join(header)}")
+        return header.index(column)
+    for wanted in ("adjusted", "adj close", "adj_close", "close"):
+        for index, name in enumerate(header):
+            if wanted in name.lower():
+                return index
+    raise JobError(f"{path} has no column named like a closing price; choose one with --column: {', '.join(header)}")
+
+
+def _price(path: Path, line: int, row: list[str], column: int, header: list[str]) -> float:
+    cell = row[column].strip() if column < len(row) else ""
+    try:
+        value = float(cell)
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value):
+        what = "is empty" if not cell else f"holds {cell!r}"
+        raise JobError(f"{path}, line {line}: {header[column]} {what}; a number is expected")
+    if value <= 0:
+        raise JobError(f"{path}, line {line}: {header[column]} is {value}; a price above 0 is expected")
+    return value
+
+
+def _check_dates(path: Path, header: list[str], rows: list[list[str]]) -> None:
+    """Where there is a date column (the first whose name says so), days must rise."""
+    index = next((i for i, name in enumerate(header) if "date" in name.lower()), None)
+    if index is None:
+        return
+    before: datetime.date | None = None
+    for line, row in enumerate(rows[1:], 2):
+        try:
+            day = datetime.date.fromisoformat(row[index].strip()[:10])
+        except (ValueError, IndexError):
+            found = row[index] if index < len(row) else ""
+            raise JobError(f"{path}, line {line}: {found!r} is no date; YYYY-MM-DD is expected") from None
+        if before and day == before:
+            raise JobError(f"{path}, line {line}: {day} is there twice")
+        if before and day < before:
+            raise JobError(f"{path}, line {line}: {day} comes after {before}; the oldest day must come first")
+        before = day

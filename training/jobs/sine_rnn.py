@@ -1,0 +1,105 @@
+"""The next value of a sine by one recurrent cell (course document 004_1e87cdad635ebe4c, "senoid_rnn").
+
+    vitrine train sine_rnn          15 seconds on two cores
+    vitrine train sine_rnn --quick  5 seconds
+
+sin(x) in steps of π/10; a SimpleRNN of one cell with the identity as activation, so that its answer is s_t = x_t·W_i +
+s_{t−1}·W_s + b. Over a window of two values the sine's own recurrence sin(x+h) = 2·cos(h)·sin(x) − sin(x−h) is within
+reach: W_i = 2·cos(h) = 1.9021 and W_s = −1 / W_i = −0.5257. Expect those weights, and a prediction for [sin .31] and
+[sin .31, sin .62] that equals the one computed by hand from them.
+"""
+
+import keras
+import numpy as np
+from keras import layers
+
+from serving.card import Data, SeriesRecipe
+from training import forecasting
+from training.data import sources
+from training.export.servable import Servable, series_servable
+from training.gate import Policy
+from training.job import Array, Evaluation, Examples, Job, Options, Recipe, require_parameters
+
+SERIES = SeriesRecipe(window=2, max_horizon=100, step="π/10", unit="1", level=0.9)
+
+
+def load(options: Options, recipe: Recipe) -> Examples:
+    series = np.sin(np.arange(2000) * np.pi / 10)
+    parts = forecasting.chronological(series, SERIES.window)
+    x, y = forecasting.windows(parts.train, SERIES.window)
+    x_validation, y_validation = forecasting.windows(parts.validation, SERIES.window)
+    x_test, y_test = forecasting.windows(parts.test, SERIES.window)
+    return Examples(
+        train=(x[..., None], y),
+        validation=(x_validation[..., None], y_validation),
+        test=(x_test[..., None], y_test),
+        extra={"validation": parts.validation, "test": parts.test},
+        inputs={"level": sources.distribution(x.mean(axis=1)), "volatility": sources.distribution(x.std(axis=1))},
+        data=Data(
+            name="sin(x), x in steps of π/10",
+            source="generated",
+            licence="none needed",
+            rows={"train": len(x), "validation": len(x_validation), "test": len(x_test)},
+            sha256=sources.digest(x, y),
+        ),
+    )
+
+
+def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+    model = keras.Sequential([keras.Input((None, 1)), layers.SimpleRNN(1, activation=None)])
+    require_parameters(model, 3)
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(recipe.learning_rate))
+    return model
+
+
+def by_hand(weights: list[Array], inputs: Array) -> float:
+    """The answer to a sequence [n] from the weights alone: s_t = g(x_t·W_i + s_{t−1}·W_s + b), g the identity."""
+    w_input, w_state, bias = (weight.astype(np.float64) for weight in weights)
+    state = np.zeros(1)
+    for value in inputs:
+        state = value * w_input[0] + state @ w_state + bias
+    return float(state[0])
+
+
+def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
+    x, y = examples.test
+    prediction = _step(model, x[..., 0])
+    figures = forecasting.against_naive(y, prediction, x[:, -1, 0])
+    figures["coverage"] = forecasting.coverage(
+        forecasting.backtest(lambda w: _step(model, w), examples.extra["test"], SERIES), _spread(model, examples)
+    )
+    weights = model.get_weights()
+    sequences = (np.sin([0.31]), np.sin([0.31, 0.62]))
+    apart = [abs(float(model(s[None, :, None])[0, 0]) - by_hand(weights, s)) for s in sequences]
+    figures |= {"by_hand_difference": max(apart), "w_input": weights[0].item(), "w_state": weights[1].item()}
+    repeats = "A sine repeats: the value 20 steps ago is an exact forecast, which no model can beat."
+    return Evaluation(figures, truth=y, answer=prediction, notes=(*forecasting.notes(figures, SERIES), repeats))
+
+
+def serve(model: keras.Model, examples: Examples) -> Servable:
+    samples = examples.test[0][:32, :, 0].astype(np.float32)
+    return series_servable(model, SERIES, 0.0, 1.0, _spread(model, examples), samples)
+
+
+def _step(model: keras.Model, windows: Array) -> Array:
+    """Windows [n, 2] → next values [n]."""
+    return model.predict_on_batch(windows[..., None])[:, 0].astype(np.float64)
+
+
+def _spread(model: keras.Model, examples: Examples) -> Array:
+    errors = forecasting.backtest(lambda w: _step(model, w), examples.extra["validation"], SERIES)
+    return forecasting.conformal_spread(errors, SERIES.level or 0.9)
+
+
+JOB = Job(
+    name="sine_rnn",
+    title="Next value of a sine by one recurrent cell",
+    course="004_1e87cdad635ebe4c, senoid_rnn",
+    recipe=Recipe(epochs=60, batch_size=16, learning_rate=0.02, save_every=10),
+    quick=Recipe(epochs=15, batch_size=16, learning_rate=0.05, save_every=15),
+    policy=Policy("test_mae", higher_is_better=False, bound=0.01, largest_loss=0.001),
+    load=load,
+    build=build,
+    evaluate=evaluate,
+    serve=serve,
+)
