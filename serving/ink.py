@@ -22,7 +22,7 @@ def separate(picture: NDArray[np.float32], light_ground: bool | None = None) -> 
         picture: RGB 0…255, [height, width, 3]. Bars along whole sides are cut off, so the result may be smaller.
         light_ground: whether the ground is lighter than the ink; without it, the picture tells.
     """
-    pixels = _without_bars(picture.transpose(2, 0, 1))
+    pixels = _without_bars(picture.transpose(2, 0, 1), light_ground)
     ground = _ground(pixels, light_ground)
     difference = pixels - ground
     if ground.mean() > 170:  # on light paper only what is darker is ink, not the glare of a lamp
@@ -51,13 +51,13 @@ def _brightness(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return brightness
 
 
-def _without_bars(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _without_bars(pixels: NDArray[np.float32], light_ground: bool | None) -> NDArray[np.float32]:
     """The part inside bars that run along whole sides, as when one cell was cut out of a photo of a board.
 
-    Bars are of the colour that is rarer, and leave a border that is nearly free of it.
+    Bars are as dark or light as the ink (the rarer of both), and leave a border that is nearly free of it.
     """
     bars = _brightness(pixels)
-    if bars.mean() > 0.5:
+    if bars.mean() > 0.5 if light_ground is None else light_ground:
         bars = 1 - bars
     height, width = bars.shape
     rows, columns = bars.mean(axis=1), bars.mean(axis=0)

@@ -161,16 +161,20 @@ def _o(rng: np.random.Generator) -> list[Points]:
         lefts = np.zeros((1, 2))
     direction = rng.choice([-1.0, 1.0])
     spiral = rng.normal(0, 0.10)
+    corners = np.exp(rng.normal(np.log(2), 0.2))  # below 2 a lozenge, above it a rounded square
+    point = rng.uniform(0.1, 0.5) if _chance(rng, 0.3) else 0.0  # where the pen was put down
     bumps = [(waves, rng.normal(0, 0.10 / waves), rng.uniform(0, 2 * np.pi)) for waves in (2, 3, 4)]
     strokes = []
     for (begin, end), left in zip(arcs, lefts, strict=True):
         angle = np.linspace(begin, end, 72)
-        radius = 1 + spiral * (angle - begin) / (2 * np.pi)
+        radius = (np.abs(np.cos(angle)) ** corners + np.abs(np.sin(angle)) ** corners) ** (-1 / corners)
+        radius = radius + spiral * (angle - begin) / (2 * np.pi)
+        radius = radius + point * np.exp(-((np.angle(np.exp(1j * (angle - start))) / 0.35) ** 2))
         for waves, height, phase in bumps:
             radius = radius + height * np.sin(waves * angle + phase)
         stroke = np.stack([radius * np.cos(direction * angle), radius * np.sin(direction * angle)], axis=1) + left
-        if _chance(rng, 0.12):  # lifted with a tail, inward or outward
-            away = stroke[-1] * rng.uniform(-0.6, 0.5) + (stroke[-1] - stroke[-4])
+        if _chance(rng, 0.25):  # lifted with a tail, inward or outward
+            away = stroke[-1] * rng.uniform(-0.6, 0.5) + (stroke[-1] - stroke[-4]) * rng.uniform(0, 2)
             stroke = np.concatenate(
                 [stroke, _bezier([stroke[-1], 2 * stroke[-1] - stroke[-3], stroke[-1] + away], 10)[1:]]
             )
@@ -180,8 +184,8 @@ def _o(rng: np.random.Generator) -> list[Points]:
 
 def _held(rng: np.random.Generator, strokes: list[Points]) -> list[Points]:
     """As the paper or the camera was held: stretched, slanted, turned; the whole within -1…1."""
-    stretch = np.exp(rng.normal(0, 0.18))
-    slant = rng.normal(0, 0.12)
+    stretch = np.exp(rng.normal(0, 0.22))
+    slant = rng.normal(0, 0.25)
     turn = np.deg2rad(np.clip(rng.normal(0, 14), -40, 40))
     matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ np.array(
         [[stretch, slant], [0, 1 / stretch]]
