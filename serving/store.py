@@ -10,7 +10,6 @@ versions are loaded and where the labels point stands in ``models.config`` (:mod
 import contextlib
 import errno
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -19,12 +18,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from serving import card, models_config
+from serving import card, manifest, models_config
 from serving.models_config import ModelConfig
 
 STABLE = "stable"
 PREVIOUS = "previous"
-MANIFEST = "assets.extra/MANIFEST.sha256"
 #: Where models.config says that the exports lie: the container's mount. The embedded server's --mount maps it.
 MOUNT_POINT = "/models"
 
@@ -114,7 +112,7 @@ class Store:
         Raises:
             OSError: the disk is full or fails; nothing visible is left behind.
         """
-        write_manifest(staged)
+        manifest.write(staged)
         _sync_tree(staged)
         parent = self.root / model
         number = (self.versions(model) or [0])[-1] + 1
@@ -135,7 +133,7 @@ class Store:
         Raises:
             StoreError: there is no such version, or its files do not match its manifest.
         """
-        problem = check_manifest(self.directory(model, version))
+        problem = manifest.check(self.directory(model, version))
         if problem:
             raise StoreError(f"{model} version {version} cannot be promoted: {problem}")
         with self._edit() as models:
@@ -188,39 +186,6 @@ class Store:
         if not versions:
             return f"there is no model {model}; there are: {', '.join(self.models()) or 'none'}"
         return f"{model} has no version {version}; there are: {', '.join(map(str, versions))}"
-
-
-def write_manifest(directory: Path) -> None:
-    """``assets.extra/MANIFEST.sha256``, in sha256sum's format, of every other file of the version."""
-    path = directory / MANIFEST
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(f"{_sha256(directory / name)}  {name}\n" for name in _files(directory)), encoding="utf-8")
-
-
-def check_manifest(directory: Path) -> str | None:
-    """What does not match the manifest, or None where all does or where there is none (a foreign SavedModel)."""
-    try:
-        lines = (directory / MANIFEST).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return None
-    for line in lines:
-        expected, _, name = line.partition("  ")
-        path = directory / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if _sha256(path) != expected:
-            return f"{name} is not the file that was published"
-    return None
-
-
-def _files(directory: Path) -> list[str]:
-    found = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
-    return sorted(name for name in found if name != MANIFEST)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _sync(path: Path) -> None:

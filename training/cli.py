@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from serving.cli import Exports, app
+from serving import up as together
+from serving.cli import Exports, app, fail
 from serving.store import Store
 from training.catalogue import JOBS
 
@@ -82,8 +85,7 @@ def train(
                 ),
             )
     except (JobError, CheckError) as error:
-        console.print(f"[red]{name}: {error}", soft_wrap=True)
-        raise typer.Exit(1) from None
+        raise fail(f"{name}: {error}") from None
     _print_outcome(model or name, outcome.metrics, job.printed, outcome.seconds)
     for reason in outcome.verdict.reasons:
         console.print(f"gate: {reason}", soft_wrap=True)
@@ -95,6 +97,29 @@ def train(
     for note in outcome.card.notes:
         console.print(f"[yellow]note: {note}", soft_wrap=True)
     console.print(f"[green]published as version {outcome.version}" + (", live" if promote else ""))
+
+
+@app.command()
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the gateway.")] = 8000,
+    grpc_port: Annotated[int, typer.Option(help="Of the model server.")] = 8500,
+    engine: Annotated[str, typer.Option(help="auto (ONNX where there is a twin) or tensorflow.")] = "auto",
+    train_missing: Annotated[bool, typer.Option(help="First train the jobs that have no version yet.")] = True,
+    exports: Exports = Path("exports"),
+) -> None:
+    """Train what is missing, start model server and gateway, and say where to look."""
+    if train_missing:
+        missing = [name for name in JOBS if not Store(exports).versions(name)]
+        for name in missing:
+            console.print(f"{name} has no version yet: training it")
+            subprocess.run([sys.executable, "-m", "training", name, "--exports", str(exports)], check=False)
+    if not Store(exports).models():
+        raise fail(f"there is no model in {exports}, and none could be trained")
+    try:
+        together.run(exports, together.Addresses(host, port, grpc_port), lambda line: print(line, flush=True), engine)
+    except together.UpError as error:
+        raise fail(error) from None
 
 
 def _print_jobs() -> None:

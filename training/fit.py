@@ -1,8 +1,8 @@
 """Fit a model epoch by epoch, so that a run that is killed goes on from its last finished epoch.
 
 Every stretch of ``save_every`` epochs begins from seeds of its own, so its shuffling does not depend on what came
-before it in the same process; weights, optimiser and the layers' random states are saved behind it, and the run's own file is
-replaced last. A resumed run therefore ends where an uninterrupted one does.
+before it in the same process; weights, optimiser and the layers' random states are saved behind it, and the run's own
+file is replaced last. A resumed run therefore ends where an uninterrupted one does.
 """
 
 import json

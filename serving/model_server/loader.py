@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from serving import store
+from serving import manifest
 from serving.model_server import memory, signature, warmup
 from serving.model_server.engine import Engine
 from serving.model_server.errors import DataLoss
@@ -45,7 +45,7 @@ class Loader:
                 refuses them, or a warm-up request fails.
         """
         started = time.perf_counter()
-        problem = store.check_manifest(directory)
+        problem = manifest.check(directory)
         if problem:
             raise DataLoss(f"the version at {directory} is damaged or not complete: {problem}")
         signatures = signature.read(directory, self.tags)

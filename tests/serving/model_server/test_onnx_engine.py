@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from serving import store
+from serving import manifest
 from serving.model_server.errors import DataLoss, InvalidArgument
 from serving.model_server.onnx_engine import OnnxEngine
 from tests.serving.model_server import versions
@@ -70,6 +70,6 @@ def test_a_twin_that_does_not_say_its_signatures(tmp_path: Path, table: str | No
     if table is not None:
         onnx.helper.set_model_props(model, {"signatures": table})
     onnx.save(model, directory / "assets.extra" / "model.onnx")
-    store.write_manifest(directory)
+    manifest.write(directory)
     with pytest.raises(DataLoss, match="does not say its signatures"):
         OnnxEngine(directory)

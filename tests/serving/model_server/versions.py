@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from serving import store, tensors
+from serving import manifest, tensors
 from serving.protos import predict_pb2, prediction_log_pb2, saved_model_pb2, types_pb2
 from serving.tensors import Array
 
@@ -35,7 +35,7 @@ def write(directory: Path, slope: float = 1.0, offset: float = 0.0, warmup: Iter
     (extra / "card.json").write_text(json.dumps({"model": "line", "slope": slope, "offset": offset}))
     if warmup is not None:
         (extra / "tf_serving_warmup_requests").write_bytes(b"".join(map(record, warmup)))
-    store.write_manifest(directory)
+    manifest.write(directory)
     return directory
 
 
