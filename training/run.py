@@ -145,7 +145,7 @@ def _card(
         metrics={key: round(float(value), 6) for key, value in metrics.items()},
         printed=dict(job.printed),
         inputs=dict(examples.inputs),
-        parameters=model.count_params(),
+        parameters=sum(network.count_params() for network in servable.models),
         trainable_parameters=int(sum(np.prod(w.shape) for w in model.trainable_weights)),
         gate=verdict,
         versions=dict(version.versions()),

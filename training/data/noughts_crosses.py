@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving import images
-from training.data import media, strokes
+from serving.card import Data
+from training.data import media, sources, strokes
+from training.job import Examples, JobError, Options
 
 CLASSES = ("O", "X")
 _NOT_PICTURES = {"thumbs.db", "desktop.ini"}  # left in folders by file managers, as names with a leading dot are
@@ -76,3 +78,44 @@ def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Imag
     ink = media.inked(rng, drawn, height, width)
     medium = rng.choice(media.MEDIA, p=media.MEDIA_SHARES)
     return medium(rng, ink), label
+
+
+def load(options: Options, recipe: images.ImageRecipe, count_per_class: int) -> Examples:
+    """Generated drawings, or one's own from ``--data-dir`` with every fifth held out for the test.
+
+    The test part of the generated set comes from another seed. Real drawings of others, ``xo/test`` in VITRINE_DATA,
+    are kept in ``extra["others"]`` where they are at hand; nothing is ever trained on them.
+
+    Raises:
+        JobError: the folder cannot be used.
+    """
+    others = sources.local("xo/test")
+    extra = {"others": from_folders(others, recipe)} if others else {}
+    if options.data_dir:
+        try:
+            x, y = from_folders(options.data_dir, recipe)
+        except ValueError as error:
+            raise JobError(str(error)) from None
+        held_out = np.concatenate([np.flatnonzero(y == label)[::5] for label in range(len(CLASSES))])
+        fitted = np.setdiff1d(np.arange(len(y)), held_out)
+        if not all((y[fitted] == label).any() for label in range(len(CLASSES))):
+            raise JobError(f"{options.data_dir}: at least two pictures of each kind are needed, one to test on")
+        train, test = (x[fitted], y[fitted]), (x[held_out], y[held_out])
+        name, origin, licence = f"pictures in {options.data_dir.name}", "two folders of pictures", "the user's own"
+    else:
+        train, test = generate(count_per_class, recipe, seed=2), generate(400, recipe, seed=999)
+        name, origin, licence = "generated drawings of X and O", "training.data.noughts_crosses", "none needed"
+    return Examples(
+        train=train,
+        test=test,
+        labels=CLASSES,
+        extra=extra,
+        inputs=sources.picture_statistics(train[0]),
+        data=Data(
+            name=name,
+            source=origin,
+            licence=licence,
+            rows={"train": len(train[0]), "test": len(test[0])},
+            sha256=sources.digest(*train),
+        ),
+    )

@@ -92,8 +92,6 @@ def _save(directory: Path, servable: Servable, anchor: Path) -> None:
     can be finished after the graph is written, with what the check of that very graph found.
     """
     archive = keras.export.ExportArchive()
-    for model in servable.models:
-        archive.track(model)
     lines = tf.lookup.StaticHashTable(
         tf.lookup.TextFileInitializer(
             str(anchor), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE

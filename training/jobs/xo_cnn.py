@@ -1,0 +1,75 @@
+"""X or O by a small convolutional net from scratch (course document 004_1e87cdad635ebe4c, "cnn_ox").
+
+    vitrine train xo_cnn                       2 minutes on two cores
+    vitrine train xo_cnn --quick               20 seconds, 600 drawings a class
+    vitrine train xo_cnn --data-dir pictures   on your own, in pictures/x and pictures/o
+
+The course compares it with the transfer from MobileNetV2 and asks who will enlarge the data set: 3,000 generated
+drawings a class do. Batch normalisation has momentum .9, for runs this short leave Keras' running statistics behind, and
+the rate falls by a cosine. Expect .99 on drawings that were held out, and 1.00 on 80 marker drawings by others.
+"""
+
+import keras
+from keras import layers
+
+from serving.images import ImageRecipe
+from training.data import noughts_crosses
+from training.evaluation import classification
+from training.export.servable import Servable, image_servable
+from training.gate import Policy
+from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+
+RECIPE = ImageRecipe(height=32, width=32, channels=1, colour="ink", crop=True, margin=0.1)
+
+
+def load(options: Options, recipe: Recipe) -> Examples:
+    return noughts_crosses.load(options, RECIPE, count_per_class=recipe.examples or 3000)
+
+
+def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+    x = inputs = keras.Input((32, 32, 1))
+    x = layers.Rescaling(1 / 255)(x)
+    for filters in (16, 32, 48):
+        for _ in range(2):
+            x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = layers.BatchNormalization(momentum=0.9)(x)
+            x = layers.ReLU()(x)
+        x = layers.MaxPooling2D()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    x = layers.Dropout(0.3)(x)
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(x))
+    require_parameters(model, 51_698)
+    steps = recipe.epochs * -(-len(examples.train[0]) // recipe.batch_size)
+    model.compile(
+        loss="sparse_categorical_crossentropy",
+        optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
+    return classification(model, examples)
+
+
+def serve(model: keras.Model, examples: Examples) -> Servable:
+    x = inputs = keras.Input((32, 32, 1))
+    for layer in model.layers[2:-1]:  # behind scaling
+        x = layer(x)
+    network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
+    return image_servable(network, RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+
+
+JOB = Job(
+    name="xo_cnn",
+    title="X or O by a small convolutional net from scratch",
+    course="004_1e87cdad635ebe4c, cnn_ox",
+    recipe=Recipe(epochs=8, batch_size=64, learning_rate=0.002),
+    quick=Recipe(epochs=8, batch_size=64, learning_rate=0.002, examples=600),
+    policy=Policy("test_accuracy", bound=0.95, largest_loss=0.01),
+    load=load,
+    build=build,
+    evaluate=evaluate,
+    serve=serve,
+    takes=frozenset({"data_dir"}),
+)
