@@ -1,0 +1,53 @@
+"""One gateway in front of one model server, for all tests that change neither."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.programs import model_server
+from tests.serving.gateway import models, programs
+from tests.serving.gateway.programs import Gateway
+
+
+@pytest.fixture(scope="session")
+def models_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of models.py. Not to be changed."""
+    return models.write(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def served(models_root: Path) -> Iterator[Gateway]:
+    with (
+        model_server(models_root, *programs.PROMPT) as address,
+        programs.gateway(
+            address, models_root / "models.config", "--max-body-bytes=1000000", "--max-pixels=1000000"
+        ) as one,
+    ):
+        programs.wait_until_ready(one, "shade", "trend", "line", "broken")
+        yield one
+
+
+@pytest.fixture
+def http(served: Gateway) -> httpx.Client:
+    return served.http
+
+
+def picture(
+    value: int | np.ndarray = 200, side: int = 4, mode: str = "L", form: str = "PNG", **options: object
+) -> bytes:
+    """An encoded picture of one brightness, or of these pixels."""
+    pixels = np.full((side, side), value, np.uint8) if isinstance(value, int) else value
+    stream = io.BytesIO()
+    Image.fromarray(pixels).convert(mode).save(stream, form, **options)
+    return stream.getvalue()
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()

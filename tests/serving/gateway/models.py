@@ -1,0 +1,211 @@
+"""Small whole versions with model cards, made without TensorFlow, whose answers can be told by mental arithmetic.
+
+shade/V   image 4×4×1: class by mean brightness (dark, middle, light), embedding [mean, V]
+trend/V   series, window 4: goes on from the last value by V a step
+line/V    no card: y = V · x, see tests/serving/model_server/versions.py
+broken/1  no card: y = NaN
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from serving import manifest, models_config
+from serving.card import Card, Data, SeriesRecipe, Signature, Tensor, Training
+from serving.images import ImageRecipe
+from serving.models_config import ModelConfig
+from serving.protos import saved_model_pb2, types_pb2
+from tests.serving.model_server import versions
+
+SHADES = ("dark", "middle", "light")
+WINDOW = 4
+MAX_HORIZON = 50
+_TYPES = {"uint8": types_pb2.DT_UINT8, "float32": types_pb2.DT_FLOAT, "int32": types_pb2.DT_INT32}
+
+
+def write(root: Path) -> Path:
+    """The four models, version 1 of each, and a models.config that labels them ``stable``."""
+    shade(root, 1)
+    trend(root, 1)
+    line(root, 1)
+    versions.write(root / "broken" / "1", slope=float("nan"))
+    configure(root, {name: {"stable": 1} for name in ("shade", "trend", "line", "broken")})
+    return root
+
+
+def configure(root: Path, labels: Mapping[str, Mapping[str, int]]) -> None:
+    """models.config for these models, every version of them loaded; replaced as a whole."""
+    entries = {name: ModelConfig(name, f"/models/{name}", latest=None, labels=given) for name, given in labels.items()}
+    draft = root / "models.config.new"
+    draft.write_text(models_config.render(entries))
+    draft.replace(root / "models.config")
+
+
+def line(root: Path, version: int) -> None:
+    with _appearing(root / "line" / str(version)) as draft:
+        versions.write(draft.path, slope=float(version))
+
+
+def shade(root: Path, version: int) -> None:
+    image = {"image": Tensor(dtype="uint8", shape=(None, 4, 4, 1))}
+    signatures = {
+        "serving_default": Signature(inputs=image, outputs={"probabilities": Tensor(dtype="float32", shape=(None, 3))}),
+        "embed": Signature(inputs=image, outputs={"embedding": Tensor(dtype="float32", shape=(None, 2))}),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("Mul", ["mean", "weights"], ["weighed"]),
+        helper.make_node("Add", ["weighed", "biases"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "version"], ["versions"]),
+        helper.make_node("Concat", ["mean", "versions"], ["embedding"], axis=1),
+    ]
+    constants = {
+        "weights": np.array([[-0.1, 0.0, 0.1]], np.float32),
+        "biases": np.array([[6.0, 0.0, -19.0]], np.float32),
+        "zero": np.float32(0),
+        "version": np.float32(version),
+    }
+    card = _card(
+        "shade", "image", signatures, labels=SHADES, image=ImageRecipe(height=4, width=4, channels=1, colour="grey")
+    )
+    _write(root / "shade" / str(version), signatures, nodes, constants, card)
+
+
+def trend(root: Path, version: int) -> None:
+    history = {"history": Tensor(dtype="float32", shape=(None, WINDOW))}
+    steps = Tensor(dtype="float32", shape=(None, None))
+    signatures = {
+        "serving_default": Signature(inputs=history, outputs={"prediction": Tensor(dtype="float32", shape=(None,))}),
+        "forecast": Signature(
+            inputs=history | {"horizon": Tensor(dtype="int32", shape=(None,))},
+            outputs={"mean": steps, "lower": steps, "upper": steps},
+        ),
+    }
+    nodes = [
+        helper.make_node("Slice", ["history", "last", "end", "axis"], ["newest"]),
+        helper.make_node("Add", ["newest", "slope"], ["next"]),
+        helper.make_node("Squeeze", ["next", "axis"], ["prediction"]),
+        helper.make_node("ReduceMax", ["horizon"], ["longest"], keepdims=0),
+        helper.make_node("Add", ["longest", "one"], ["behind"]),
+        helper.make_node("Range", ["one", "behind", "one"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["steps"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["steps", "slope"], ["rise"]),
+        helper.make_node("Add", ["newest", "rise"], ["mean"]),
+        helper.make_node("Sub", ["mean", "slope"], ["lower"]),
+        helper.make_node("Add", ["mean", "slope"], ["upper"]),
+    ]
+    constants = {
+        "last": np.array([WINDOW - 1]),
+        "end": np.array([WINDOW]),
+        "axis": np.array([1]),
+        "one": np.int32(1),
+        "slope": np.float32(version),
+    }
+    recipe = SeriesRecipe(window=WINDOW, max_horizon=MAX_HORIZON, step="day", unit="USD", level=0.9)
+    card = _card("trend", "series", signatures, series=recipe, notes=("It goes on as it went.",))
+    _write(root / "trend" / str(version), signatures, nodes, constants, card)
+
+
+def _card(model: str, kind: str, signatures: Mapping[str, Signature], **more: object) -> Card:
+    return Card.model_validate(
+        {
+            "model": model,
+            "kind": kind,
+            "title": f"The {model} of tests",
+            "created": datetime(2026, 1, 1, tzinfo=UTC),
+            "signatures": signatures,
+            "data": Data(name="none", source="made up", licence="CC0", rows={}),
+            "training": Training(recipe={}, quick=False, seconds=0),
+            "metrics": {},
+            "parameters": 0,
+            "trainable_parameters": 0,
+            "versions": {},
+            **more,
+        }
+    )
+
+
+class _appearing:
+    """A draft folder that becomes the version folder at once when it is whole."""
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self.path = final.with_name(f"{final.name}.draft")
+
+    def __enter__(self) -> "_appearing":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.path.rename(self._final)
+
+
+def _write(
+    final: Path,
+    signatures: Mapping[str, Signature],
+    nodes: list[onnx.NodeProto],
+    constants: Mapping[str, np.ndarray | np.generic],
+    card: Card,
+) -> None:
+    with _appearing(final) as draft:
+        extra = draft.path / "assets.extra"
+        extra.mkdir(parents=True)
+        (draft.path / "saved_model.pb").write_bytes(_saved_model(signatures))
+        onnx.save(_graph(signatures, nodes, constants), extra / "model.onnx")
+        (extra / "card.json").write_text(card.model_dump_json())
+        manifest.write(draft.path)
+
+
+def _saved_model(signatures: Mapping[str, Signature]) -> bytes:
+    message = saved_model_pb2.SavedModel()
+    meta = message.meta_graphs.add()
+    meta.meta_info_def.tags.append("serve")
+    described = {"describe": ({"query": (types_pb2.DT_STRING, (None,))}, {"card": (types_pb2.DT_STRING, (None,))})}
+    told = {
+        name: tuple(
+            {key: (_TYPES[one.dtype], one.shape) for key, one in side.items()} for side in (made.inputs, made.outputs)
+        )
+        for name, made in signatures.items()
+    }
+    for name, (inputs, outputs) in (told | described).items():
+        definition = meta.signature_def[name]
+        definition.method_name = "tensorflow/serving/predict"
+        for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
+            for key, (data_type, shape) in tensors.items():
+                infos[key].name = f"{name}_{key}:0"
+                infos[key].dtype = data_type
+                for size in shape:
+                    infos[key].tensor_shape.dim.add().size = -1 if size is None else size
+    return bytes(message.SerializeToString())
+
+
+def _graph(
+    signatures: Mapping[str, Signature],
+    nodes: list[onnx.NodeProto],
+    constants: Mapping[str, np.ndarray | np.generic],
+) -> onnx.ModelProto:
+    kinds = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "int32": TensorProto.INT32}
+
+    def infos(sides: list[Mapping[str, Tensor]]) -> list[onnx.ValueInfoProto]:
+        tensors = {key: one for side in sides for key, one in side.items()}
+        return [helper.make_tensor_value_info(key, kinds[one.dtype], one.shape) for key, one in tensors.items()]
+
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        infos([made.inputs for made in signatures.values()]),
+        infos([made.outputs for made in signatures.values()]),
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    listed = {name: {"inputs": list(made.inputs), "outputs": list(made.outputs)} for name, made in signatures.items()}
+    helper.set_model_props(model, {"signatures": json.dumps(listed)})
+    return model
