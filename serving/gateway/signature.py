@@ -39,7 +39,8 @@ class TensorSpec:
         return self.shape is not None and self.shape[:1] == (None,)
 
     def __str__(self) -> str:
-        return f"{type_name(self.data_type)} {show(self.shape)}"
+        name = type_name(self.data_type) if self.dtype is None or self.is_string else str(self.dtype)
+        return f"{name} {show(self.shape)}"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from serving.gateway.errors import BadDocument
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-_MAX_HEADER_BYTES = 8192
-
 
 def files(body: bytes, parameters: str, max_parts: int) -> list[bytes]:
     """The contents of all file parts.
@@ -51,7 +49,6 @@ class _Files:
         self._name = b""
         self._value = b""
         self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = 0
         self.callbacks: MultipartCallbacks = {
             "on_part_begin": self._part_begin,
             "on_part_data": self._part_data,
@@ -65,7 +62,7 @@ class _Files:
     def _part_begin(self) -> None:
         if len(self.files) == self._max_parts:
             raise BadDocument(f"the multipart body holds more than {self._max_parts} files")
-        self._content, self._headers, self._header_bytes = [], {}, 0
+        self._content, self._headers = [], {}
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         self._content.append(data[start:end])
@@ -80,20 +77,14 @@ class _Files:
         self.files.append(b"".join(self._content))
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._name += self._piece(data, start, end)
+        self._name += data[start:end]
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += self._piece(data, start, end)
+        self._value += data[start:end]
 
     def _header_end(self) -> None:
         self._headers[self._name.lower()] = self._value
         self._name = self._value = b""
-
-    def _piece(self, data: bytes, start: int, end: int) -> bytes:
-        self._header_bytes += end - start
-        if self._header_bytes > _MAX_HEADER_BYTES:
-            raise BadDocument(f"a part of the multipart body has more than {_MAX_HEADER_BYTES} bytes of headers")
-        return data[start:end]
 
     def _end(self) -> None:
         self.ended = True

@@ -1,0 +1,130 @@
+"""TensorFlow Serving's REST form: answers as its documents show them, and what must never reach a model."""
+
+import base64
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.serving.gateway.conftest import picture
+
+LINE = "/v1/models/line:predict"
+
+
+def ask(http: httpx.Client, path: str, **document: Any) -> Any:
+    answer = http.post(path, json=document)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-model-version"] == "1"
+    return answer.json()
+
+
+def test_by_row(http: httpx.Client) -> None:
+    assert ask(http, LINE, instances=[[1, 2, 3], [4, 5, 6]]) == {"predictions": [[1, 2, 3], [4, 5, 6]]}
+    assert ask(http, LINE, instances=[{"x": [1, 2, 3.5]}]) == {"predictions": [[1, 2, 3.5]]}
+
+
+def test_by_column(http: httpx.Client) -> None:
+    assert ask(http, LINE, inputs=[[1, 2, 3]]) == {"outputs": [[1, 2, 3]]}
+    assert ask(http, LINE, inputs={"x": [[1, 2, 3]]}) == {"outputs": [[1, 2, 3]]}
+
+
+def test_several_inputs_and_outputs(http: httpx.Client) -> None:
+    row = ask(http, LINE, instances=[{"x": [1, 2, 3], "shift": [1]}], signature_name="both")
+    assert row == {"predictions": [{"y": [1, 2, 3], "z": [2, 3, 4]}]}
+    column = ask(http, LINE, inputs={"x": [[1, 2, 3]], "shift": [[1]]}, signature_name="both")
+    assert column == {"outputs": {"y": [[1, 2, 3]], "z": [[2, 3, 4]]}}
+
+
+def test_floats_are_written_as_floats(http: httpx.Client) -> None:
+    answer = http.post(LINE, json={"instances": [[1, 2, 0.1]]})
+    assert answer.text == '{"predictions":[[1.0,2.0,0.1]]}'
+
+
+def test_strings(http: httpx.Client) -> None:
+    answer = ask(http, "/v1/models/shade:predict", instances=["card"], signature_name="describe")
+    assert '"model":"shade"' in answer["predictions"][0]
+    b64 = base64.b64encode(b"card").decode()
+    assert ask(http, "/v1/models/shade:predict", inputs=[{"b64": b64}], signature_name="describe")["outputs"]
+
+
+def test_models_with_a_card_answer_in_this_form_too(http: httpx.Client) -> None:
+    pixels = np.full((1, 4, 4, 1), 250).tolist()
+    native = http.post("/v1/models/shade:predict", content=picture(250), params={"polarity": "light_on_dark"}).json()
+    expected = list(native["predictions"][0]["probabilities"].values())
+    for place in ("", "/versions/1", "/labels/stable"):
+        assert ask(http, f"/v1/models/shade{place}:predict", instances=pixels) == {"predictions": [expected]}
+    assert ask(http, "/v1/models/shade:predict", instances=pixels, signature_name="embed") == {
+        "predictions": [[250, 1]]
+    }
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "wrong rank": ({"instances": [1, 2]}, "float32 [N, 3]"),
+    "rank 1 in place of 2": ({"inputs": [1, 2, 3]}, "1 axes, not 2"),
+    "wrong size": ({"instances": [[1, 2]]}, "float32 [N, 3]"),
+    "ragged": ({"instances": [[1, 2, 3], [1]]}, "ragged"),
+    "deep": ({"instances": [[[1, 2, 3]]]}, "3 axes, not 2"),
+    "text": ({"instances": [["1", "2", "3"]]}, "a string"),
+    "truth": ({"instances": [[True, False, True]]}, "true or false"),
+    "null": ({"instances": [[None, 1, 2]]}, "null"),
+    "too large": ({"instances": [[1e300, 1, 2]]}, "too large"),
+    "empty": ({"instances": []}, "not empty"),
+    "no list": ({"instances": 7}, "list"),
+    "no rows": ({"inputs": []}, "[N, 3]"),
+    "empty rows": ({"inputs": [[]]}, "[N, 3]"),
+    "unknown input": ({"inputs": {"z": [[1, 2, 3]]}}, "no input 'z'"),
+    "unknown input by row": ({"instances": [{"z": [1, 2, 3]}]}, "no input 'z'"),
+    "missing input": ({"inputs": {"x": [[1, 2, 3]]}, "signature_name": "both"}, "missing: shift"),
+    "unnamed of several": ({"inputs": [[1, 2, 3]], "signature_name": "both"}, "x, shift"),
+    "rows differ": (
+        {"inputs": {"x": [[1, 2, 3]], "shift": [[1], [2]]}, "signature_name": "both"},
+        "the same number of rows",
+    ),
+    "names differ": ({"instances": [{"x": [1, 2, 3]}, {"z": [1, 2, 3]}]}, "element 1"),
+    "fraction for a whole number": (
+        {"inputs": {"x": [[1, 2, 3]], "shift": [[1.5]]}, "signature_name": "both"},
+        "whole numbers",
+    ),
+    "out of range": (
+        {"inputs": {"x": [[1, 2, 3]], "shift": [[2**40]]}, "signature_name": "both"},
+        "-2147483648 to 2147483647",
+    ),
+    "both keys": ({"instances": [[1, 2, 3]], "inputs": [[1, 2, 3]]}, "exactly one"),
+    "unknown key": ({"instances": [[1, 2, 3]], "signature": "x"}, "signature"),
+    "signature": ({"instances": [[1, 2, 3]], "signature_name": "nope"}, "no signature 'nope'"),
+    "signature of another kind": ({"instances": [[1, 2, 3]], "signature_name": 7}, "string"),
+    "too many rows": ({"instances": [[1, 2, 3]] * 129}, "1 to 128"),
+    "number for text": ({"inputs": [7], "signature_name": "describe"}, "strings"),
+    "bad base64": ({"inputs": [{"b64": "%"}], "signature_name": "describe"}, "base64"),
+    "bottomless": ({"inputs": eval("[" * 20 + "]" * 20)}, "deeper"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+    document, word = REFUSED[name]
+    answer = http.post(LINE, json=document)
+    assert answer.status_code == 400, answer.text
+    assert answer.json().keys() == {"error"}
+    assert word in answer.json()["error"]
+    assert answer.headers["x-request-id"]
+
+
+def test_status(http: httpx.Client) -> None:
+    status = {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    for place in ("", "/versions/1", "/labels/stable"):
+        assert http.get(f"/v1/models/line{place}").json() == {"model_version_status": [status]}
+    answer = http.get("/v1/models/line/versions/7")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "Could not find version 7 of model line"
+    assert http.get("/v1/models/nobody").status_code == 404
+
+
+def test_metadata(http: httpx.Client) -> None:
+    for place in ("", "/versions/1", "/labels/stable"):
+        body = http.get(f"/v1/models/line{place}/metadata").json()
+        assert body["model_spec"] == {"name": "line", "signature_name": "", "version": "1"}
+        inputs = body["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
+        assert inputs["x"]["dtype"] == "DT_FLOAT"
+        assert [dim["size"] for dim in inputs["x"]["tensor_shape"]["dim"]] == ["-1", "3"]
