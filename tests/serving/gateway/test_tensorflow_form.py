@@ -1,6 +1,7 @@
 """TensorFlow Serving's REST form: answers as its documents show them, and what must never reach a model."""
 
 import base64
+import json
 from typing import Any
 
 import httpx
@@ -76,7 +77,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "unknown input": ({"inputs": {"z": [[1, 2, 3]]}}, "no input 'z'"),
     "unknown input by row": ({"instances": [{"z": [1, 2, 3]}]}, "no input 'z'"),
     "missing input": ({"inputs": {"x": [[1, 2, 3]]}, "signature_name": "both"}, "missing: shift"),
-    "unnamed of several": ({"inputs": [[1, 2, 3]], "signature_name": "both"}, "x, shift"),
+    "unnamed of several": ({"inputs": [[1, 2, 3]], "signature_name": "both"}, "shift, x"),
     "rows differ": (
         {"inputs": {"x": [[1, 2, 3]], "shift": [[1], [2]]}, "signature_name": "both"},
         "the same number of rows",
@@ -97,7 +98,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "too many rows": ({"instances": [[1, 2, 3]] * 129}, "1 to 128"),
     "number for text": ({"inputs": [7], "signature_name": "describe"}, "strings"),
     "bad base64": ({"inputs": [{"b64": "%"}], "signature_name": "describe"}, "base64"),
-    "bottomless": ({"inputs": eval("[" * 20 + "]" * 20)}, "deeper"),
+    "bottomless": ({"inputs": json.loads("[" * 20 + "]" * 20)}, "deeper"),
 }
 
 

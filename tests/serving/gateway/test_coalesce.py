@@ -1,0 +1,201 @@
+"""Coalescing, with a model in the same loop: who travels with whom, and that everyone gets their own answer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.gateway.coalesce import Lane, Waiter, take
+from serving.gateway.errors import BadTensor, Unavailable
+from serving.gateway.signature import Signature, TensorSpec
+from serving.protos import predict_pb2, types_pb2
+from serving.tensors import to_array, to_proto
+
+SIGNATURE = Signature(
+    "serving_default",
+    {"x": TensorSpec("x", types_pb2.DT_FLOAT, (None, None))},
+    {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, None))},
+)
+ALONE = Signature("alone", {"x": TensorSpec("x", types_pb2.DT_FLOAT, None)}, SIGNATURE.outputs)
+FAR = 1e12
+
+
+class Model:
+    """Answers y = 2 x, once it may; refuses what holds a negative number."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.may = asyncio.Event()
+        self.may.set()
+        self.called = asyncio.Condition()
+
+    async def predict(self, request: bytes, deadline: float) -> Any:
+        x = to_array(predict_pb2.PredictRequest.FromString(request).inputs["x"])
+        self.calls.append(len(x))
+        async with self.called:
+            self.called.notify_all()
+        await self.may.wait()
+        if (x < 0).any():
+            raise BadTensor("negative")
+        response = predict_pb2.PredictResponse()
+        response.outputs["y"].CopyFrom(to_proto(2 * x))
+        return response
+
+    async def wait_for_calls(self, count: int) -> None:
+        async with self.called:
+            await self.called.wait_for(lambda: len(self.calls) >= count)
+
+
+def lane(
+    predict: Callable[[bytes, float], Awaitable[Any]],
+    calls: int = 1,
+    max_rows: int = 8,
+    signature: Signature = SIGNATURE,
+) -> Lane:
+    return Lane("m", 1, signature, predict, max_rows=max_rows, calls=calls)
+
+
+async def ask(lane: Lane, *values: float, width: int = 1) -> list[float]:
+    array = np.repeat(np.array(values, np.float32)[:, None], width, axis=1)
+    outputs = await lane.submit({"x": array}, len(values), FAR)
+    assert outputs["y"].shape == array.shape
+    return [float(value) for value in outputs["y"][:, 0]]
+
+
+async def test_what_waits_at_the_same_moment_travels_together() -> None:
+    model = Model()
+    one = lane(model.predict)
+    assert await asyncio.gather(*(ask(one, value) for value in range(5))) == [[2.0 * value] for value in range(5)]
+    assert model.calls == [5]
+
+
+async def test_a_call_leaves_when_the_one_before_has_returned() -> None:
+    model = Model()
+    model.may.clear()
+    one = lane(model.predict)
+    first = asyncio.create_task(ask(one, 1))
+    await model.wait_for_calls(1)
+    others = [asyncio.create_task(ask(one, value)) for value in (2, 3, 4)]
+    await asyncio.wait(others, timeout=0.01)
+    assert model.calls == [1]
+    model.may.set()
+    assert await asyncio.gather(first, *others) == [[2], [4], [6], [8]]
+    assert model.calls == [1, 3]
+    assert one.idle
+
+
+async def test_rows_are_counted_not_requests() -> None:
+    model = Model()
+    one = lane(model.predict, max_rows=8)
+    sizes = [3, 3, 3, 8, 9, 1]
+    answers = await asyncio.gather(*(ask(one, *range(size)) for size in sizes))
+    assert [len(answer) for answer in answers] == sizes
+    assert model.calls == [6, 3, 8, 9, 1]
+
+
+async def test_row_shapes_are_never_mixed() -> None:
+    model = Model()
+    one = lane(model.predict)
+    answers = await asyncio.gather(*(ask(one, value, width=1 + value % 2) for value in range(6)))
+    assert answers == [[2.0 * value] for value in range(6)]
+    assert sorted(model.calls) == [3, 3]
+
+
+async def test_signatures_without_rows_are_never_merged() -> None:
+    model = Model()
+    one = lane(model.predict, signature=ALONE)
+    await asyncio.gather(*(ask(one, value) for value in range(4)))
+    assert model.calls == [1, 1, 1, 1]
+
+
+async def test_a_refused_call_is_repeated_one_by_one() -> None:
+    model = Model()
+    one = lane(model.predict)
+    answers = await asyncio.gather(*(ask(one, value) for value in (1, -2, 3)), return_exceptions=True)
+    assert answers[0] == [2]
+    assert isinstance(answers[1], BadTensor)
+    assert answers[2] == [6]
+    assert model.calls == [3, 1, 1, 1]
+
+
+async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() -> None:
+    async def down(request: bytes, deadline: float) -> Any:
+        raise Unavailable("down")
+
+    one = lane(down)
+    errors = await asyncio.gather(*(ask(one, value) for value in range(3)), return_exceptions=True)
+    assert [str(error) for error in errors] == ["down"] * 3
+    assert len({id(error) for error in errors}) == 3
+    assert await asyncio.gather(ask(one, 1), return_exceptions=True)
+    assert one.idle
+
+
+async def test_a_defect_reaches_who_waits_and_the_lane_goes_on() -> None:
+    async def defect(request: bytes, deadline: float) -> Any:
+        raise ZeroDivisionError
+
+    one = lane(defect)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await ask(one, 1)
+
+
+async def test_who_has_left_does_not_travel() -> None:
+    model = Model()
+    model.may.clear()
+    one = lane(model.predict)
+    first = asyncio.create_task(ask(one, 1))
+    await model.wait_for_calls(1)
+    gone, stays = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
+    await asyncio.wait([gone, stays], timeout=0.01)
+    gone.cancel()
+    model.may.set()
+    assert await stays == [6]
+    assert await first == [2]
+    assert model.calls == [1, 1]
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(-1, 9), min_size=1, max_size=5), max_size=30),
+    st.integers(1, 3),
+    st.integers(1, 10),
+)
+def test_everyone_gets_their_own_answer(requests: list[list[int]], calls: int, max_rows: int) -> None:
+    async def run() -> list[Any]:
+        model = Model()
+        one = lane(model.predict, calls, max_rows)
+        return await asyncio.gather(*(ask(one, *values) for values in requests), return_exceptions=True)
+
+    for values, answer in zip(requests, asyncio.run(run()), strict=True):
+        if -1 in values:
+            assert isinstance(answer, BadTensor)
+        else:
+            assert answer == [2.0 * value for value in values]
+
+
+async def test_take() -> None:
+    def waiters(*rows: int) -> list[Waiter]:
+        return [Waiter({}, count, FAR, asyncio.get_running_loop().create_future()) for count in rows]
+
+    for rows, most, taken in (
+        ((), 8, []),
+        ((1, 2, 3), 8, [1, 2, 3]),
+        ((4, 4, 1), 8, [4, 4]),
+        ((9, 1), 8, [9]),
+        ((5, 5), 8, [5]),
+        ((5, 5, 1), 8, [5]),  # in order: nobody overtakes
+    ):
+        waiting = deque(waiters(*rows))
+        assert [one.rows for one in take(waiting, most)] == taken
+        assert [one.rows for one in waiting] == list(rows[len(taken) :])
+    gone, there = waiters(1, 2)
+    gone.future.cancel()
+    assert take(deque([gone, there]), 8) == [there]

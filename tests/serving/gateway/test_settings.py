@@ -1,0 +1,68 @@
+"""Settings: addresses as gRPC wants them, and a program that refuses what it does not know."""
+
+import subprocess
+import sys
+
+import pytest
+from pydantic import ValidationError
+
+from serving.gateway.settings import Settings, target
+from tests.programs import REPOSITORY
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("127.0.0.1:8500", "ipv4:127.0.0.1:8500"),
+        ("10.0.0.1:8500, 10.0.0.2:8501", "ipv4:10.0.0.1:8500,10.0.0.2:8501"),
+        ("[::1]:8500", "ipv6:[::1]:8500"),
+        ("models:8500", "dns:///models:8500"),
+        ("models.vitrine.svc.cluster.local:8500", "dns:///models.vitrine.svc.cluster.local:8500"),
+        ("unix:/run/models.sock", "unix:/run/models.sock"),
+        ("dns:///models:8500", "dns:///models:8500"),
+    ],
+)
+def test_targets(address: str, expected: str) -> None:
+    assert target(address) == expected
+
+
+@pytest.mark.parametrize(
+    "address", ["", "models", "models:", ":8500", "models:http", "models:0", "a:1,b:2", "10.0.0.1:1,[::1]:1"]
+)
+def test_bad_addresses(address: str) -> None:
+    with pytest.raises(ValidationError, match="model server address"):
+        Settings(model_server=address)
+
+
+def test_names() -> None:
+    assert Settings(models=" a, b ,").model_names == ("a", "b")
+    assert Settings().model_names == ()
+
+
+def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serving.gateway", *arguments]
+    return subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, env={"COLUMNS": "120", **env}
+    )
+
+
+def test_help_names_every_setting() -> None:
+    printed = run("--help").stdout
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "word"),
+    [
+        (["--prot=1"], {}, "--prot=1"),
+        (["--port=x"], {}, "port"),
+        (["--model-server=nowhere"], {}, "not host:port"),
+        ([], {"VITRINE_PORT": "70000"}, "port"),
+    ],
+)
+def test_refused_at_the_start(arguments: list[str], env: dict[str, str], word: str) -> None:
+    ended = run(*arguments, **env)
+    assert ended.returncode == 2
+    assert word in ended.stderr
+    assert "Traceback" not in ended.stderr
