@@ -35,7 +35,7 @@ class Names:
         """``fixed`` names, where given, stand in place of the file."""
         self._path = path
         self._fixed = fixed
-        self._seen: object = None
+        self._seen: object = ()  # no file looks like this, not even a missing one
         self._labels: dict[str, Mapping[str, int]] = {name: {} for name in fixed}
         self.problem: str | None = None
 
