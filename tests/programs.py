@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
@@ -59,6 +60,14 @@ class Program:
             seen = any(text in line for line in self._lines)
         if not seen:
             raise AssertionError(f"the program did not print {text!r}; it printed:\n{self.output}")
+
+    def wait_until(self, what: Callable[[], bool], timeout: float = 60) -> None:
+        """Until something outside the program is so; fails if the program ends first or takes too long."""
+        until = time.monotonic() + timeout
+        while not what():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(f"it did not come to that; the program printed:\n{self.output}")
+            time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
         """Signal, wait, return the exit code; killed where it does not end in time."""

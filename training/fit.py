@@ -1,8 +1,8 @@
 """Fit a model epoch by epoch, so that a run that is killed goes on from its last finished epoch.
 
-Every stretch of ``save_every`` epochs begins from seeds of its own, so its shuffling does not depend on what came
-before it in the same process; weights, optimiser and the layers' random states are saved behind it, and the run's own
-file is replaced last. A resumed run therefore ends where an uninterrupted one does.
+Every stretch of ``save_every`` epochs begins from seeds of its own, so its shuffling, dropout and augmentation do not
+depend on what came before it in the same process; weights and optimiser are saved behind it, and the run's own file is
+replaced last. A resumed run therefore ends where an uninterrupted one does.
 """
 
 import json
@@ -102,6 +102,7 @@ def fit(model: keras.Model, examples: Examples, recipe: Recipe, run: Run, progre
     for epoch in range(first, recipe.epochs, recipe.save_every):
         end = min(epoch + recipe.save_every, recipe.epochs)
         seed_everything(recipe, epoch)
+        _seed_layers(model, recipe.seed + epoch)
         figures = model.fit(
             *examples.train,
             batch_size=recipe.batch_size,
@@ -121,6 +122,13 @@ def seed_everything(recipe: Recipe, epoch: int = 0) -> None:
     """The courses' seeds, moved on by one each epoch."""
     keras.utils.set_random_seed(recipe.seed + epoch)
     np.random.seed(recipe.numpy_seed + epoch)
+
+
+def _seed_layers(model: keras.Model, seed: int) -> None:
+    """Seed dropout and augmentation anew: their generators' states are not among the weights that Keras saves."""
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
+    for index, state in enumerate(states):
+        state.assign([seed, index])
 
 
 def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping[str, Any]) -> dict[str, Any]:

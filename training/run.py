@@ -142,7 +142,7 @@ def _card(
             seconds=round(fitted.seconds, 1),
             resumed_at=fitted.resumed_at,
         ),
-        metrics={key: round(float(value), 6) for key, value in metrics.items()},
+        metrics={key: float(f"{value:.6g}") for key, value in metrics.items()},
         printed=dict(job.printed),
         inputs=dict(examples.inputs),
         parameters=sum(network.count_params() for network in servable.models),

@@ -5,7 +5,7 @@
     vitrine train xo_cnn --data-dir pictures   on your own, in pictures/x and pictures/o
 
 The course compares it with the transfer from MobileNetV2 and asks who will enlarge the data set: 3,000 generated
-drawings a class do. Batch normalisation has momentum .9, for runs this short leave Keras' running statistics behind, and
+drawings a class do. Batch normalisation has momentum .9, for short runs leave Keras' running statistics behind, and
 the rate falls by a cosine. Expect .99 on drawings that were held out, and 1.00 on 80 marker drawings by others.
 """
 

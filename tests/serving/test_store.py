@@ -1,0 +1,120 @@
+"""exports/: whole versions or none, numbers that never collide, labels that move."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving import manifest, models_config
+from serving.store import Store, StoreError, versions_in
+from tests.programs import REPOSITORY
+
+
+def publish(store: Store, model: str = "m", text: str = "weights") -> int:
+    with store.staging(model) as directory:
+        (directory / "saved_model.pb").write_text(text, encoding="utf-8")
+        return store.publish(model, directory)
+
+
+def test_versions_count_up_and_leave_no_staging_behind(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert [publish(store), publish(store)] == [1, 2]
+    assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == ["1", "2"]
+    assert manifest.check(tmp_path / "m" / "2") is None
+
+
+def test_a_failure_while_staging_leaves_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(RuntimeError), store.staging("m") as directory:
+        (directory / "saved_model.pb").write_text("half", encoding="utf-8")
+        raise RuntimeError("the trainer was killed")
+    assert not (tmp_path / "m").exists()
+    assert store.models() == []
+
+
+def test_publishers_at_once_get_different_numbers(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from serving.store import Store\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "for _ in range(10):\n"
+        "    with store.staging('m') as d:\n"
+        "        (d / 'saved_model.pb').write_text('x')\n"
+        "        print(store.publish('m', d))\n"
+    )
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
+        )
+        for _ in range(3)
+    ]
+    numbers = [int(line) for run in runs for line in run.communicate()[0].split()]
+    assert sorted(numbers) == list(range(1, 31))
+
+
+def test_only_numbers_are_versions(tmp_path: Path) -> None:
+    for name in ("1", "007", "x", ".staging-1", "-3", "1.5", str(2**63)):
+        (tmp_path / name).mkdir()
+    (tmp_path / "9").write_text("a file", encoding="utf-8")
+    assert versions_in(tmp_path) == [1, 7]
+
+
+def test_promote_and_rollback_move_labels(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for _ in range(3):
+        publish(store)
+    assert store.live("m") == 3
+    store.promote("m", 2)
+    store.promote("m", 3)
+    assert store.labels("m") == {"stable": 3, "previous": 2}
+    assert store.rollback("m") == (3, 2)
+    assert store.live("m") == 2
+    assert store.labels("m") == {"stable": 2, "previous": 3}
+    assert store.rollback("m") == (2, 3)
+
+
+def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for _ in range(4):
+        publish(store)
+    store.promote("m", 4)
+    assert models_config.read(store.config_path)["m"].latest == 2
+    store.promote("m", 1)
+    assert models_config.read(store.config_path)["m"].specific == (1, 3, 4)
+
+
+def test_refusals_say_what_there_is(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store)
+    with pytest.raises(StoreError, match="m has no version 7; there are: 1"):
+        store.promote("m", 7)
+    with pytest.raises(StoreError, match="there is no model n; there are: m"):
+        store.promote("n", 1)
+    with pytest.raises(StoreError, match="no version before 1"):
+        store.rollback("m")
+    with pytest.raises(StoreError, match="is no model name"), store.staging("../m"):
+        pass
+
+
+def test_a_damaged_version_is_not_promoted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store)
+    (tmp_path / "m" / "1" / "saved_model.pb").write_text("other", encoding="utf-8")
+    with pytest.raises(StoreError, match=r"saved_model\.pb is not the file that was published"):
+        store.promote("m", 1)
+
+
+def test_a_full_disk_leaves_nothing_visible(tmp_path: Path) -> None:
+    """A real full file system: a tmpfs of 64 kB, where the machine lets us mount one."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        store = Store(small)
+        with pytest.raises(OSError, match="No space left"), store.staging("m") as directory:
+            (directory / "saved_model.pb").write_bytes(bytes(200_000))
+        assert store.models() == [] and not (small / "m").exists()
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -1,0 +1,52 @@
+"""What may not be published: graphs that are random, change state, or are not the model that was trained."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from training.export.check import CheckError, check, impure
+
+
+def save(path: Path, function: object, shape: tuple[int | None, ...]) -> None:
+    archive = keras.export.ExportArchive()
+    archive.add_endpoint("serving_default", function, input_signature=[tf.TensorSpec(shape, tf.float32, "x")])
+    archive.write_out(str(path), verbose=False)
+
+
+def test_augmentation_is_refused(tmp_path: Path) -> None:
+    net = keras.Sequential([keras.Input((8, 8, 1)), layers.RandomZoom(0.3), layers.GlobalAveragePooling2D()])
+    save(tmp_path / "v", lambda x: {"y": net(x, training=True)}, (None, 8, 8, 1))
+    x = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
+    with pytest.raises(CheckError, match=r"not inference alone: it holds .*Assign"):
+        check(tmp_path / "v", {"serving_default": ({"x": x}, {"y": np.zeros((2, 1), np.float32)})})
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    save(tmp_path / "v", lambda x: {"y": 2 * x}, (None,))
+    x = np.ones(3, np.float32)
+    with pytest.raises(CheckError, match="differs from the Keras model by 1 in serving_default/y"):
+        check(tmp_path / "v", {"serving_default": ({"x": x}, {"y": x})})
+    with pytest.raises(CheckError, match="signature embed is missing"):
+        check(tmp_path / "v", {"embed": ({"x": x}, {"y": x})})
+    report = check(tmp_path / "v", {"serving_default": ({"x": x}, {"y": 2 * x})})
+    assert report.saved_model == {"serving_default/y": 0.0}
+
+
+def test_half_a_version_cannot_be_loaded(tmp_path: Path) -> None:
+    save(tmp_path / "v", lambda x: {"y": x}, (None,))
+    (tmp_path / "v" / "saved_model.pb").write_bytes(b"half")
+    with pytest.raises(CheckError, match="cannot be loaded"):
+        check(tmp_path / "v", {"serving_default": ({"x": np.ones(1, np.float32)}, {"y": np.ones(1, np.float32)})})
+
+
+def test_impure_operations_by_name() -> None:
+    assert impure(["MatMul", "StatelessWhile", "StatelessIf", "Relu"]) == []
+    assert impure(["RandomUniform", "AssignVariableOp", "StatelessRandomUniformV2"]) == [
+        "AssignVariableOp",
+        "RandomUniform",
+        "StatelessRandomUniformV2",
+    ]

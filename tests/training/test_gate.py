@@ -1,0 +1,61 @@
+"""The gate's verdict, by a table of cases."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from serving.card import Card, Data, Training
+from training.gate import Live, Policy, judge
+
+DATA = Data(name="digits", source="test", licence="none", rows={"train": 1})
+HIGH = Policy("accuracy", bound=0.8, largest_loss=0.01)
+LOW = Policy("mae", higher_is_better=False, bound=2.0, largest_loss=0.1)
+GAIN = Policy("accuracy", smallest_gain=0.02)
+
+
+def live(data: Data = DATA, **metrics: float) -> Live:
+    card = Card(
+        model="m",
+        kind="image",
+        title="m",
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+        signatures={},
+        data=data,
+        training=Training(recipe={}, quick=False, seconds=1),
+        metrics=metrics,
+        parameters=1,
+        trainable_parameters=1,
+        versions={},
+    )
+    return Live(3, card)
+
+
+@pytest.mark.parametrize(
+    ("policy", "metrics", "data", "incumbent", "accepted", "said"),
+    [
+        (HIGH, {"accuracy": 0.9}, DATA, None, True, "no live version"),
+        (HIGH, {"accuracy": 0.79}, DATA, None, False, "at least 0.8 is asked"),
+        (HIGH, {"accuracy": 0.8}, DATA, None, True, "at least 0.8 is asked"),
+        (HIGH, {}, DATA, None, False, "was not measured"),
+        (HIGH, {"accuracy": float("nan")}, DATA, None, False, "was not measured"),
+        (HIGH, {"accuracy": 0.9}, DATA, live(accuracy=0.905), True, "version 3 has 0.905"),
+        (HIGH, {"accuracy": 0.89}, DATA, live(accuracy=0.905), False, "a loss of at most 0.01"),
+        (HIGH, {"accuracy": 0.95}, DATA, live(accuracy=0.9), True, "version 3 has 0.9"),
+        (LOW, {"mae": 1.9}, DATA, None, True, "at most 2"),
+        (LOW, {"mae": 2.1}, DATA, None, False, "at most 2"),
+        (LOW, {"mae": 1.5}, DATA, live(mae=1.45), True, "version 3 has 1.45"),
+        (LOW, {"mae": 1.6}, DATA, live(mae=1.45), False, "a loss of at most 0.1"),
+        (GAIN, {"accuracy": 0.91}, DATA, live(accuracy=0.9), False, "a gain of at least 0.02"),
+        (GAIN, {"accuracy": 0.93}, DATA, live(accuracy=0.9), True, "version 3 has 0.9"),
+        (HIGH, {"accuracy": 0.9}, DATA, live(loss=1.0), True, "has no accuracy"),
+        (HIGH, {"accuracy": 0.9}, DATA.model_copy(update={"name": "letters"}), live(accuracy=0.8), False, "compared"),
+        (HIGH, {"accuracy": 0.9}, DATA.model_copy(update={"stand_in": "toys"}), live(accuracy=0.8), False, "stand-in"),
+    ],
+)
+def test_verdict(
+    policy: Policy, metrics: dict[str, float], data: Data, incumbent: Live | None, accepted: bool, said: str
+) -> None:
+    verdict = judge(metrics, data, policy, incumbent)
+    assert verdict.accepted is accepted
+    assert any(said in reason for reason in verdict.reasons), verdict.reasons
+    assert verdict.compared_with == (3 if incumbent else None)

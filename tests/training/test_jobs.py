@@ -1,0 +1,73 @@
+"""Exact facts of the courses' models: parameters, shapes and formulas. COURSES.md's rows, as far as there are jobs."""
+
+import numpy as np
+import pytest
+
+from serving.card import Data
+from training.catalogue import JOBS, find
+from training.job import Examples, JobError, Options, Recipe
+from training.jobs import fashion_cnn, fashion_embedding, sine_rnn, stock_rnn, xo_cnn, xo_mobilenet
+
+DATA = Data(name="none", source="test", licence="none", rows={})
+RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=0.001)
+
+
+def some(*shape: int) -> Examples:
+    part = (np.zeros(shape, np.float32), np.zeros(shape[0], np.int64))
+    return Examples(train=part, test=part, data=DATA)
+
+
+def shapes(model: object) -> list[tuple[int, ...]]:
+    return [tuple(layer.output.shape[1:]) for layer in model.layers]  # type: ignore[attr-defined]
+
+
+def test_fashion_cnn_is_the_printed_summary() -> None:
+    model = fashion_cnn.build(some(1, 28, 28, 1), Options(), RECIPE)
+    assert model.count_params() == 25_674
+    found = shapes(model)
+    for printed in ((14, 14, 64), (7, 7, 64), (7, 7, 256), (4, 4, 256), (256,), (10,)):
+        assert printed in found
+
+
+def test_fashion_embedding_is_the_printed_summary() -> None:
+    model = fashion_embedding.build(some(1, 28, 28, 1), Options(), RECIPE)
+    assert model.count_params() == 72_842
+    assert shapes(model)[1:6] == [(13, 13, 32), (6, 6, 64), (2, 2, 64), (256,), (64,)]
+
+
+def test_sine_by_hand_equals_by_model() -> None:
+    model = sine_rnn.build(some(1, 2, 1), Options(), RECIPE)
+    assert model.count_params() == 3
+    for sequence in (np.sin([0.31]), np.sin([0.31, 0.62])):
+        by_model = float(model(sequence[None, :, None])[0, 0])
+        assert by_model == pytest.approx(sine_rnn.by_hand(model.get_weights(), sequence), abs=1e-6)
+
+
+def test_stock_rnn_has_24_and_5_parameters() -> None:
+    model = stock_rnn.build(some(1, 10, 1), Options(), RECIPE)
+    assert [layer.count_params() for layer in model.layers] == [24, 5]
+
+
+def test_both_heads_of_xo_mobilenet() -> None:
+    assert xo_mobilenet.build(some(1, 1280), Options(), RECIPE).count_params() == 12_832
+    single = xo_mobilenet.build(some(1, 1280), Options(head="sigmoid"), RECIPE)
+    assert single.count_params() == 12_821
+    np.testing.assert_allclose(single(np.ones((3, 1280), np.float32)).numpy().sum(axis=1), 1, rtol=1e-6)
+    with pytest.raises(JobError, match="softmax or sigmoid"):
+        xo_mobilenet.build(some(1, 1280), Options(head="relu"), RECIPE)
+
+
+def test_xo_cnn_is_small() -> None:
+    assert xo_cnn.build(some(1, 32, 32, 1), Options(), RECIPE).count_params() == 51_698
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_job_is_what_its_name_says(name: str) -> None:
+    job = find(name)
+    assert job.name == name
+    assert job.title and job.recipe.epochs >= job.quick.epochs
+
+
+def test_another_seed_changes_both_seeds() -> None:
+    recipe = find("fashion_cnn").recipe_for(Options(seed=7))
+    assert (recipe.seed, recipe.numpy_seed) == (7, 7)

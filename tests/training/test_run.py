@@ -1,0 +1,115 @@
+"""Whole jobs, from data to a published version, as a user starts them."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+from serving import card, manifest
+from serving.store import Store
+from tests.programs import REPOSITORY, Program
+
+
+def train(exports: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``python -m training …`` to its end."""
+    command = [sys.executable, "-m", "training", *arguments]
+    folders = ["--exports", str(exports), "--runs", str(exports.parent / "runs")]
+    return subprocess.run([*command, *folders], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sine_rnn, trained by its quick recipe and published as version 1."""
+    exports = tmp_path_factory.mktemp("sine") / "exports"
+    done = train(exports, "sine_rnn", "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "published as version 1, live" in done.stdout
+    return exports / "sine_rnn" / "1"
+
+
+def test_a_version_is_whole(published: Path) -> None:
+    extra = {path.name for path in (published / "assets.extra").iterdir()}
+    assert extra >= {"card.json", "model.onnx", "tf_serving_warmup_requests", "history.png", "forecast.png"}
+    assert manifest.check(published) is None
+    assert (published / "assets" / "card.json").read_bytes() == (published / "assets.extra/card.json").read_bytes()
+    made = card.read(published)
+    assert made.training.quick and "quick run" in " ".join(made.notes)
+    assert made.parity and max(made.parity.onnx_to_saved_model.values()) < 1e-5
+    assert made.gate and made.gate.accepted
+    assert Store(published.parents[1]).labels("sine_rnn") == {"stable": 1}
+
+
+def test_the_model_describes_itself(published: Path) -> None:
+    loaded = tf.saved_model.load(str(published))
+    answer = loaded.signatures["describe"](query=tf.constant(["card", "card"]))["card"].numpy()
+    assert answer.shape == (2,)
+    assert json.loads(answer[0]) == json.loads((published / "assets.extra/card.json").read_bytes())
+
+
+def test_twenty_calls_give_one_answer_and_both_engines_agree(published: Path) -> None:
+    loaded = tf.saved_model.load(str(published))
+    history = np.sin(np.array([[0.31, 0.62], [1.0, 1.31]], np.float32))
+    feed = {"history": tf.constant(history), "horizon": tf.constant([3, 6])}
+    answers = [loaded.signatures["forecast"](**feed)["mean"].numpy() for _ in range(20)]
+    assert all(np.array_equal(answers[0], answer) for answer in answers)
+    assert answers[0].shape == (2, 6)
+    session = onnxruntime.InferenceSession(published / "assets.extra/model.onnx", providers=["CPUExecutionProvider"])
+    twin = session.run(["mean"], {"history": history, "horizon": np.array([3, 6], np.int32)})[0]
+    np.testing.assert_allclose(twin, answers[0], atol=1e-5)
+
+
+def test_a_worse_version_is_refused_and_force_is_recorded(published: Path, tmp_path: Path) -> None:
+    """The live version's card is made to claim what nobody can reach."""
+    exports = tmp_path / "exports"
+    shutil.copytree(published.parents[1], exports)
+    path = exports / "sine_rnn" / "1" / "assets.extra" / "card.json"
+    claim = json.loads(path.read_text(encoding="utf-8"))
+    claim["metrics"]["test_mae"] = -1.0
+    path.write_text(json.dumps(claim), encoding="utf-8")
+
+    refused = train(exports, "sine_rnn", "--quick")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "live version 1 has -1: a loss of at most 0.001 is allowed" in refused.stdout
+    assert "nothing was published" in refused.stdout
+    assert Store(exports).versions("sine_rnn") == [1]
+
+    forced = train(exports, "sine_rnn", "--quick", "--force")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    verdict = card.read(exports / "sine_rnn" / "2").gate
+    assert verdict and verdict.forced and not verdict.accepted and verdict.compared_with == 1
+    assert Store(exports).labels("sine_rnn") == {"stable": 2, "previous": 1}
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    state = tmp_path / "runs" / "sine_rnn" / "run.json"
+    command = ["-m", "training", "sine_rnn", "--exports", str(exports), "--runs", str(tmp_path / "runs")]
+    program = Program([sys.executable, *command])
+    program.wait_until(state.exists)
+    program.stop(signal.SIGKILL)
+    assert state.exists(), program.output
+    assert not Store(exports).models()
+    done = train(exports, "sine_rnn", "--no-promote")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "resumed after epoch" in done.stdout
+    assert "published as version 1" in done.stdout
+    assert not state.exists()
+    assert card.read(exports / "sine_rnn" / "1").training.resumed_at
+
+
+def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
+    done = train(tmp_path / "exports", "fashion")
+    assert done.returncode == 1
+    assert "there is no job fashion; there are: fashion_cnn" in done.stdout
+    done = train(tmp_path / "exports", "sine_rnn", "--stand-in")
+    assert done.returncode == 1 and "sine_rnn takes no --stand-in" in done.stdout
+    done = train(tmp_path / "exports", "stock_rnn", "--csv", "nowhere.csv")
+    assert done.returncode == 1 and "nowhere.csv cannot be read as a CSV" in done.stdout
+    assert not (tmp_path / "exports" / "stock_rnn").exists()
