@@ -5,6 +5,7 @@ const element = (id) => document.getElementById(id);
 const cards = new Map();
 let lastPicture = null;
 let asked = 0;
+let chosen = false;
 
 function make(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -27,8 +28,8 @@ async function ask(path, options) {
   return body;
 }
 
-const percent = (share) => `${(share * 100).toFixed(1)} %`;
-const short = (value) => Number(value.toPrecision(4)).toString();
+const percent = (share) => `${Number((share * 100).toFixed(1))} %`;
+const short = (value) => Number(Number(value.toPrecision(4)).toFixed(6)).toString();
 
 // ---- what there is
 
@@ -56,7 +57,7 @@ function choices(id, models) {
   const section = element(id).closest("section");
   section.hidden = models.length === 0;
   element(id).replaceChildren(...models.map((model) =>
-    make("option", { value: model.name }, `${model.name} – ${model.title}`)));
+    make("option", { value: model.name, title: model.title }, model.name)));
 }
 
 function showCard(kind) {
@@ -65,7 +66,7 @@ function showCard(kind) {
   place.replaceChildren();
   if (!card) return;
   const measured = Object.entries(card.metrics).filter(([name]) => name.startsWith("test") || name === "naive_mae");
-  place.append(make("p", {}, `Trained on ${card.data.name}. ` +
+  place.append(make("p", {}, `${card.title}. Trained on ${card.data.name}. ` +
     measured.map(([name, value]) => `${name.replaceAll("_", " ")} ${short(value)}`).join(", ")));
   const notes = [...card.notes];
   if (card.training.quick) notes.unshift("A quick run: it shows the way, its answers mean little.");
@@ -103,6 +104,17 @@ function choose(file) {
   classify(file);
 }
 
+// Who draws before choosing a model most likely draws an X or an O.
+function preferDrawings() {
+  const select = element("picture-model");
+  const fits = (name) => ["X", "O"].every((label) => cards.get(name).labels.includes(label));
+  const better = [...select.options].map((option) => option.value).find(fits);
+  if (better && !fits(select.value)) {
+    select.value = better;
+    showCard("picture");
+  }
+}
+
 function drawing() {
   const canvas = element("canvas");
   const pen = canvas.getContext("2d");
@@ -116,6 +128,7 @@ function drawing() {
   Object.assign(pen, { lineWidth: 16, lineCap: "round", lineJoin: "round", strokeStyle: "#1b2a4a" });
   canvas.addEventListener("pointerdown", (event) => {
     down = true;
+    if (!chosen) preferDrawings();
     canvas.setPointerCapture(event.pointerId);
     pen.beginPath();
     pen.moveTo(...place(event));
@@ -216,6 +229,7 @@ for (const name of ["dragover", "dragleave", "drop"]) element("drop").addEventLi
 });
 element("drop").addEventListener("keydown", (event) => { if (event.key === "Enter") element("file").click(); });
 for (const id of ["picture-model", "polarity"]) element(id).addEventListener("change", () => {
+  chosen = true;
   showCard("picture");
   if (lastPicture) classify(lastPicture);
 });
