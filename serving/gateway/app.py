@@ -69,7 +69,7 @@ class Gateway(FastAPI):
             self._predictor,
             Admission(settings.max_in_flight, settings.max_bytes_in_flight),
             Native(self._predictor, max_pixels=settings.max_pixels, max_rows=settings.max_rows, threads=self._threads),
-            TensorFlow(self._predictor, max_rows=settings.max_rows),
+            TensorFlow(self._predictor, max_rows=settings.max_rows, threads=self._threads),
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )

@@ -40,7 +40,18 @@ class Answer:
 class Request:
     """One request. ``deadline`` is a time of the event loop."""
 
-    __slots__ = ("_receive", "_scope", "body_read", "deadline", "headers", "id", "method", "path", "tensorflow_form")
+    __slots__ = (
+        "_receive",
+        "_scope",
+        "body_read",
+        "deadline",
+        "headers",
+        "id",
+        "method",
+        "path",
+        "size",
+        "tensorflow_form",
+    )
 
     def __init__(self, scope: Scope, receive: Receive, new_id: str, deadline: float) -> None:
         self._scope = scope
@@ -50,6 +61,7 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.deadline = deadline
         self.body_read = False
+        self.size = 0  # of the body, once it is read
         #: Whether the body was seen to be in TensorFlow Serving's form; errors then are too.
         self.tensorflow_form = False
         given = self.headers.get(b"x-request-id")
@@ -84,22 +96,22 @@ class Request:
         if declared is not None and int(declared) > max_bytes:
             raise TooLarge(f"the body has {int(declared)} bytes; at most {max_bytes} are accepted")
         chunks: list[bytes] = []
-        size = 0
         try:
             while not self.body_read:
                 message = await self._receive()
                 if message["type"] != "http.request":
                     raise Disconnected
                 chunk: bytes = message.get("body", b"")
-                if size + len(chunk) > max_bytes:
+                if self.size + len(chunk) > max_bytes:
                     raise TooLarge(f"the body has more than {max_bytes} bytes")
                 admission.hold(len(chunk))
-                size += len(chunk)
+                self.size += len(chunk)
                 chunks.append(chunk)
                 self.body_read = not message.get("more_body", False)
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
         except BaseException:
-            admission.release(size)
+            admission.release(self.size)
+            self.size = 0
             raise
 
     @property

@@ -40,10 +40,8 @@ class Inference:
             raise MethodNotAllowed(f":{target.verb} is asked by POST, not {request.method}", allowed="POST")
         servable = self._predictor.route(target.model, target.wanted)
         self._admission.enter(target.model)
-        held = 0
         try:
             body = await request.body(self._max_body_bytes, self._admission)
-            held = len(body)
             content = payload.read(body, request.header(b"content-type"), self._max_rows)
             if isinstance(content, payload.Document) and target.verb == "predict" and tensors.is_request(content.keys):
                 request.tensorflow_form = True
@@ -51,4 +49,4 @@ class Inference:
             return await self._native.answer(request, target, servable, content)
         finally:
             self._admission.leave(target.model)
-            self._admission.release(held)
+            self._admission.release(request.size)

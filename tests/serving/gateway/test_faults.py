@@ -74,11 +74,11 @@ def test_the_model_server_goes_and_comes_back(root: Path) -> None:
 
 def test_a_new_version_and_a_moved_label_arrive_without_a_lost_request(pair: Gateway, root: Path) -> None:
     """Requests run all the while; every one is answered, by version 1 first and by 2 in the end."""
-    seen: list[int] = []
+    answered: list[list[int]] = [[] for _ in range(4)]
     failed: list[str] = []
-    stop = threading.Event()
+    begun, stop = threading.Barrier(5, timeout=20), threading.Event()
 
-    def ask() -> None:
+    def ask(seen: list[int]) -> None:
         with httpx.Client(base_url=pair.url) as client:
             while not stop.is_set():
                 answer = client.post(EMBED, content=picture())
@@ -86,10 +86,13 @@ def test_a_new_version_and_a_moved_label_arrive_without_a_lost_request(pair: Gat
                     seen.append(answer.json()["version"])
                 else:
                     failed.append(answer.text)
+                if len(seen) + len(failed) == 1:
+                    begun.wait()
 
-    callers = [threading.Thread(target=ask) for _ in range(4)]
+    callers = [threading.Thread(target=ask, args=(seen,)) for seen in answered]
     for caller in callers:
         caller.start()
+    begun.wait()
     models.shade(root, 2)
     models.configure(root, {"shade": {"stable": 2}})
     pair.program.wait_for("answered by version 2")
@@ -100,8 +103,9 @@ def test_a_new_version_and_a_moved_label_arrive_without_a_lost_request(pair: Gat
     for caller in callers:
         caller.join()
     assert not failed
-    assert seen == sorted(seen)
-    assert {seen[0], seen[-1]} == {1, 2}
+    for seen in answered:
+        assert seen == sorted(seen)
+        assert {seen[0], seen[-1]} == {1, 2}
     assert version(pair, "/v1/models/shade/labels/stable:embed") == 2
     gone = pair.http.post("/v1/models/shade/versions/1:embed", content=picture())
     assert gone.status_code == 404
