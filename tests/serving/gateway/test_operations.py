@@ -1,5 +1,6 @@
 """What whoever runs the gateway looks at: states, lists, cards, metrics, documents, the page."""
 
+import json
 import re
 
 import httpx
@@ -116,8 +117,6 @@ def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
 
 
 def test_the_log_is_json_and_quiet(served: Gateway) -> None:
-    import json
-
     lines = [json.loads(line) for line in served.program.output.splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     assert not [line for line in lines if "trace" in line]
