@@ -1,0 +1,229 @@
+"""The load: a process of its own that keeps a number of connections busy and looks at every answer.
+
+It must not be what is measured. On two cores it also takes from what it measures, so it does the least it can: blocking
+sockets under one epoll, requests built beforehand, answers kept as they came and looked at when the clock has stopped.
+Its own processor time is reported.
+"""
+
+import gc
+import json
+import multiprocessing
+import select
+import signal
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from multiprocessing.connection import Connection
+
+from benchmarks.gateway.pictures import TOLERANCE, Picture
+
+_PATIENCE = 30.0  # seconds without any answer, after which what is on its way counts as an error
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where pictures are posted to."""
+
+    port: int
+    path: str
+
+    def request(self, png: bytes) -> bytes:
+        head = f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: image/png\r\n"
+        return f"{head}Content-Length: {len(png)}\r\n\r\n".encode() + png
+
+
+@dataclass
+class Slice:
+    """What came of one stretch of load. ``latencies`` are seconds of every answer with status 200; ``seconds`` reach
+    from the first request to the last answer; ``errors`` are other statuses, broken answers and lost connections."""
+
+    latencies: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    errors: int = 0
+    wrong: int = 0
+    client_cpu: float = 0.0
+    complaint: str = ""
+
+
+class Load:
+    """The process of :func:`running`."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def apply(self, target: Target, connections: int, seconds: float) -> Slice:
+        """Keep that many requests on their way for that long, then wait for the last answers."""
+        self._pipe.send((target, connections, seconds))
+        result: Slice = self._pipe.recv()
+        return result
+
+
+@contextmanager
+def running(pictures: Sequence[Picture]) -> Iterator[Load]:
+    """The load's process, from start to end."""
+    context = multiprocessing.get_context("spawn")
+    ours, its = context.Pipe()
+    process = context.Process(target=_work, args=(its, pictures), daemon=True)
+    process.start()
+    its.close()
+    try:
+        yield Load(ours)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def check(body: bytes, picture: Picture) -> str:
+    """What is wrong with an answer; empty where nothing is."""
+    try:
+        (prediction,) = json.loads(body)["predictions"]
+        label, probability, found = prediction["label"], prediction["probability"], prediction["probabilities"]
+        right = (
+            label == picture.label
+            and abs(probability - picture.probability) <= TOLERANCE
+            and found.keys() == picture.probabilities.keys()
+            and all(abs(found[name] - value) <= TOLERANCE for name, value in picture.probabilities.items())
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return f"not the form of an answer: {body[:200]!r}"
+    return "" if right else f"{label} {probability:.4f} in place of {picture.label} {picture.probability:.4f}"
+
+
+def _work(pipe: Connection, pictures: Sequence[Picture]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    gc.disable()
+    while True:
+        try:
+            target, connections, seconds = pipe.recv()
+        except EOFError:
+            return
+        requests = [target.request(picture.png) for picture in pictures]
+        result, answers = _apply(target.port, requests, connections, seconds)
+        for index, body in answers:
+            if complaint := check(body, pictures[index]):
+                result.wrong += 1
+                result.complaint = complaint
+        pipe.send(result)
+
+
+class _Caller:
+    """One kept-alive connection and the request that is on its way there."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.index = 0
+        self.sent = 0.0
+        self.received = b""
+
+
+def _apply(
+    port: int, requests: Sequence[bytes], connections: int, seconds: float
+) -> tuple[Slice, list[tuple[int, bytes]]]:
+    """The stretch of load, and each answer's body with its picture's number, not looked at yet."""
+    result, answers = Slice(), []
+    poll, clock = select.epoll(), time.perf_counter
+    callers: dict[int, _Caller] = {}
+    numbers = cycle(range(len(requests)))
+
+    def send(caller: _Caller) -> None:
+        caller.index = next(numbers)
+        caller.received = b""
+        caller.sent = clock()
+        caller.socket.sendall(requests[caller.index])
+
+    def open_one() -> None:
+        caller = _Caller(port)
+        caller.socket.setblocking(True)  # epoll says when; a time-out would cost a system call each time
+        callers[caller.socket.fileno()] = caller
+        poll.register(caller.socket, select.EPOLLIN)
+        send(caller)
+
+    def close(number: int) -> None:
+        poll.unregister(number)
+        callers.pop(number).socket.close()
+
+    cpu, started = time.process_time(), clock()
+    stop = started + seconds
+    last = started
+    try:
+        for _ in range(connections):
+            open_one()
+        while callers:
+            events = poll.poll(_PATIENCE)
+            if not events:
+                result.errors += len(callers)
+                result.complaint = f"no answer within {_PATIENCE:.0f} s"
+                break
+            for number, _ in events:
+                caller = callers[number]
+                try:
+                    data = caller.socket.recv(262_144)
+                    now = clock()
+                    caller.received = caller.received + data if caller.received else data
+                    status, body = _parse(caller.received)
+                    if body is None:
+                        if data:
+                            continue
+                        raise ConnectionError("the server closed the connection before its answer was complete")
+                    last = now
+                    if status == 200:
+                        result.latencies.append(now - caller.sent)
+                        answers.append((caller.index, body))
+                    else:
+                        result.errors += 1
+                        result.complaint = f"status {status}: {body[:200]!r}"
+                    if now >= stop:
+                        close(number)
+                    else:
+                        send(caller)
+                except (OSError, ValueError) as error:
+                    result.errors += 1
+                    result.complaint = str(error) or type(error).__name__
+                    close(number)
+                    if clock() < stop:
+                        open_one()
+    except OSError as error:  # the server no longer takes connections
+        result.errors += 1
+        result.complaint = str(error)
+    finally:
+        for number in list(callers):
+            close(number)
+        poll.close()
+    result.seconds = last - started
+    result.client_cpu = time.process_time() - cpu
+    return result, answers
+
+
+def _parse(received: bytes) -> tuple[int, bytes | None]:
+    """Status, and the body once it is complete.
+
+    Raises:
+        ValueError: no HTTP, or without a Content-Length.
+    """
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return 0, None
+    head = received[:end].lower()
+    place = head.find(b"content-length:")
+    if place < 0:
+        raise ValueError(f"an answer without Content-Length: {head[:200]!r}")
+    length = int(head[place + 15 :].split(b"\r\n", 1)[0])
+    complete = len(received) >= end + 4 + length
+    return int(head[9:12]), received[end + 4 : end + 4 + length] if complete else None
+
+
+def post_once(target: Target, picture: Picture) -> str:
+    """What is wrong with one answer by itself; empty where it is good."""
+    caller = _Caller(target.port)
+    with caller.socket as connection:
+        connection.sendall(target.request(picture.png))
+        while data := connection.recv(262_144):
+            caller.received += data
+            status, body = _parse(caller.received)
+            if body is not None:
+                return check(body, picture) if status == 200 else f"status {status}: {body[:200]!r}"
+    return "the connection was closed"

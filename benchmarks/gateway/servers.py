@@ -1,0 +1,208 @@
+"""The servers under measurement: which programs each is made of, started together, ended by their own ids."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.gateway.load import Target, post_once
+from benchmarks.gateway.pictures import Picture
+from serving.store import MOUNT_POINT
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+_TICK = os.sysconf("SC_CLK_TCK")
+_PATIENCE = 120.0  # seconds for a start
+
+
+class ServerError(Exception):
+    """A server did not start; the message has what it printed."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Its programs by name, each started as ``python -m`` with these arguments, and where it answers."""
+
+    name: str
+    programs: Mapping[str, list[str]]
+    target: Target
+
+
+@dataclass
+class Running:
+    """A server's processes."""
+
+    server: Server
+    pids: Mapping[str, int]
+    cold_start: float
+
+    def cpu(self) -> float:
+        """Seconds of processor time that its processes have taken."""
+        return sum(_cpu(pid) for parent in self.pids.values() for pid in _family(parent))
+
+    def memory(self) -> dict[str, float]:
+        """Resident megabytes by program, its children included."""
+        return {name: sum(_resident(pid) for pid in _family(parent)) for name, parent in self.pids.items()}
+
+
+def servers(exports: Path, model: str, version: int) -> list[Server]:
+    """Ours first, then the peers, then the yardstick."""
+    directory = str(exports / model / str(version))
+    port, grpc_port, keras_port, onnx_port, sketch_port, sketch_grpc_port = _free_ports(6)
+    return [
+        # The arguments are those of serving/up.py.
+        Server(
+            "Vitrine",
+            {
+                "model server": [
+                    "serving.model_server",
+                    f"--port={grpc_port}",
+                    "--host=127.0.0.1",
+                    f"--model_config_file={exports / 'models.config'}",
+                    f"--mount={MOUNT_POINT}={exports}",
+                    "--model_config_file_poll_wait_seconds=1",
+                    "--allow_version_labels_for_unavailable_models",
+                    "--enable_serialization_as_tensor_content",
+                    "--max_num_load_retries=1",
+                    "--load_retry_interval_micros=1000000",
+                    "--engine=auto",
+                ],
+                "gateway": [
+                    "serving.gateway",
+                    "--host=127.0.0.1",
+                    f"--port={port}",
+                    f"--model-server=127.0.0.1:{grpc_port}",
+                    f"--models-config={exports / 'models.config'}",
+                    "--log-level=warning",
+                ],
+            },
+            Target(port, f"/v1/models/{model}:predict"),
+        ),
+        Server(
+            "FastAPI + Keras predict",
+            {"server": ["benchmarks.peers.keras_predict", directory, f"--port={keras_port}"]},
+            Target(keras_port, "/predict"),
+        ),
+        Server(
+            "FastAPI + onnxruntime",
+            {"server": ["benchmarks.peers.onnx_in_process", directory, f"--port={onnx_port}"]},
+            Target(onnx_port, "/predict"),
+        ),
+        Server(
+            "sketch (yardstick)",
+            {
+                "model server": [
+                    "serving.model_server",
+                    f"--port={sketch_grpc_port}",
+                    "--host=127.0.0.1",
+                    f"--model_base_path={exports / model}",
+                    "--enable_serialization_as_tensor_content",
+                ],
+                "gateway": [
+                    "benchmarks.peers.sketch",
+                    directory,
+                    f"--port={sketch_port}",
+                    f"--model-server=127.0.0.1:{sketch_grpc_port}",
+                ],
+            },
+            Target(sketch_port, "/predict"),
+        ),
+    ]
+
+
+@contextmanager
+def running(server: Server, picture: Picture) -> Iterator[Running]:
+    """The server from its start, or rather from its first right answer, to its end.
+
+    Raises:
+        ServerError: there was none.
+    """
+    with ExitStack() as stack:
+        started = time.perf_counter()
+        programs = {name: stack.enter_context(_program(arguments)) for name, arguments in server.programs.items()}
+        complaint = "it does not answer"
+        while time.perf_counter() < started + _PATIENCE:
+            for name, program in programs.items():
+                if program.process.poll() is not None:
+                    raise ServerError(f"{server.name}: its {name} has ended; it printed:\n{program.output()}")
+            try:
+                complaint = post_once(server.target, picture)
+            except (OSError, ValueError) as error:
+                complaint = str(error)
+            if not complaint:
+                pids = {name: program.process.pid for name, program in programs.items()}
+                yield Running(server, pids, time.perf_counter() - started)
+                return
+            time.sleep(0.01)
+        printed = "\n".join(program.output() for program in programs.values())
+        raise ServerError(f"{server.name} has not given a right answer ({complaint}); it printed:\n{printed}")
+
+
+@dataclass(frozen=True)
+class _Program:
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")[-4000:]
+
+
+@contextmanager
+def _program(arguments: list[str]) -> Iterator[_Program]:
+    """In a session of its own, so that Ctrl-C reaches us alone and we end it."""
+    with tempfile.TemporaryDirectory() as folder, (log := Path(folder, "log")).open("wb") as output:
+        command = [sys.executable, "-m", *arguments]
+        process = subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            yield _Program(process, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [int(listener.getsockname()[1]) for listener in listeners]
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the third on (proc_pid_stat(5)); none where the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _family(pid: int) -> list[int]:
+    """The process and all its descendants."""
+    parents = {
+        int(entry.name): _stat(int(entry.name))[1:2] for entry in Path("/proc").iterdir() if entry.name.isdigit()
+    }
+    family = [pid]
+    for member in family:
+        family += [child for child, parent in parents.items() if parent == [str(member)]]
+    return family
+
+
+def _cpu(pid: int) -> float:
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICK if fields else 0.0
+
+
+def _resident(pid: int) -> float:
+    fields = _stat(pid)
+    return int(fields[21]) * os.sysconf("SC_PAGE_SIZE") / 2**20 if fields else 0.0

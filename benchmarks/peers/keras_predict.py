@@ -1,0 +1,36 @@
+"""The naive server: FastAPI with ``keras.Model.predict`` in the request's handler, as most tutorials have it."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from fastapi import FastAPI, Request
+from PIL import Image
+
+from benchmarks.peers.server import answer, labels, serve
+
+
+def create_app(version_directory: Path) -> FastAPI:
+    """FastAPI + keras.Model.predict."""
+    image = keras.Input((28, 28, 1), dtype="uint8", name="image")
+    outputs = keras.layers.TFSMLayer(str(version_directory), call_endpoint="serving_default")(image)
+    model = keras.Model(image, outputs["probabilities"])
+    names = labels(version_directory)
+    app = FastAPI()
+
+    @app.post("/predict")
+    async def predict(request: Request) -> dict[str, Any]:
+        pixels = np.asarray(Image.open(io.BytesIO(await request.body())))
+        probabilities = model.predict(pixels[None, :, :, None], verbose=0)
+        return answer(names, probabilities[0].tolist())
+
+    return app
+
+
+if __name__ == "__main__":
+    serve(create_app)
