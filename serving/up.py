@@ -1,12 +1,12 @@
 """Model server and gateway together on one machine, from the first line to Ctrl-C."""
 
+import contextlib
 import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,8 +36,15 @@ class Addresses:
         return f"http://{self.host}:{self.port}"
 
 
-def run(exports: Path, addresses: Addresses, say: Callable[[str], None], engine: str = "auto") -> None:
+def run(exports: Path, addresses: Addresses, logs: Path, say: Callable[[str], None], engine: str = "auto") -> None:
     """Start both, say where to look, and return once both have ended after Ctrl-C or SIGTERM.
+
+    Args:
+        exports: the folder of all models.
+        addresses: where the programs listen.
+        logs: folder for what they print.
+        say: told each line for the user.
+        engine: of the model server, auto or tensorflow.
 
     Raises:
         UpError: a port is taken, or a program ended by itself.
@@ -64,31 +71,36 @@ def run(exports: Path, addresses: Addresses, say: Callable[[str], None], engine:
         f"--models-config={exports / 'models.config'}",
         "--log-level=warning",
     ]
+    logs.mkdir(parents=True, exist_ok=True)
     with (
         _stop_on_signal(),
-        _program("serving.model_server", server) as model_server,
-        _program("serving.gateway", gateway) as front,
+        contextlib.suppress(KeyboardInterrupt),
+        _program("serving.model_server", server, logs / f"model_server-{addresses.grpc_port}.log") as model_server,
     ):
-        programs = {"the model server": model_server, "the gateway": front}
-        try:
-            _wait_until_ready(addresses.url, programs)
-            for line in greeting(addresses.url):
+        _wait(lambda: _taken(addresses.host, addresses.grpc_port), [model_server], "the model server does not listen")
+        with _program("serving.gateway", gateway, logs / f"gateway-{addresses.port}.log") as front:
+            programs = [model_server, front]
+            _wait(lambda: _is_ready(addresses.url), programs, f"{addresses.url}/readyz does not say that it is ready")
+            for line in greeting(addresses.url, logs):
                 say(line)
             while True:
-                _check(programs)
+                for program in programs:
+                    program.check()
                 time.sleep(0.5)
-        except KeyboardInterrupt:
-            say("stopping")
+    say("stopped")
 
 
-def greeting(url: str) -> list[str]:
+def greeting(url: str, logs: Path) -> list[str]:
     """Where to look, and three lines to try."""
     boot, cross = (shlex.quote(_shown(EXAMPLES / name)) for name in ("ankle_boot.png", "cross.jpg"))
     return [
-        f"Vitrine answers at {url}  (a page to try it; {url}/docs describes every call). Ctrl-C stops it. Try:",
+        f"Vitrine answers at {url}",
+        f"  a page to try it: {url}    every call: {url}/docs    logs: {_shown(logs.absolute())}",
+        "Three lines for another terminal; Ctrl-C here stops it:",
         f"  curl --data-binary @{boot} -H 'Content-Type: image/png' {url}/v1/models/fashion_cnn:predict",
         f"  curl --data-binary @{cross} -H 'Content-Type: image/jpeg' {url}/v1/models/xo_cnn:predict",
-        f'  curl --json \'{{"history": [0.31, 0.58], "horizon": 12}}\' {url}/v1/models/sine_rnn:forecast',
+        f"""  curl -d '{{"history": [0.31, 0.58], "horizon": 12}}' -H 'Content-Type: application/json' """
+        f"{url}/v1/models/sine_rnn:forecast",
     ]
 
 
@@ -107,54 +119,67 @@ def _taken(host: str, port: int) -> bool:
     return False
 
 
+class _Running:
+    """A program that was started, and where it prints to."""
+
+    def __init__(self, module: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self._module = module
+        self._process = process
+        self._log = log
+
+    def check(self) -> None:
+        """Raises UpError with its last lines if the program has ended."""
+        if self._process.poll() is not None:
+            last = "".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[-12:])
+            raise UpError(f"{self._module} has ended with code {self._process.returncode}; its last lines:\n{last}")
+
+
 @contextmanager
-def _program(module: str, arguments: list[str]) -> Iterator[subprocess.Popen[bytes]]:
+def _program(module: str, arguments: list[str], log: Path) -> Iterator[_Running]:
     """One program in a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], start_new_session=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], stdout=output, stderr=output, start_new_session=True
+        )
     try:
-        yield process
+        yield _Running(module, process, log)
     finally:
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextmanager
 def _stop_on_signal() -> Iterator[None]:
-    """SIGTERM ends us as Ctrl-C does."""
+    """SIGTERM and Ctrl-C both end us, also where a shell in the background had Ctrl-C ignored."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _check(programs: dict[str, subprocess.Popen[bytes]]) -> None:
-    for name, process in programs.items():
-        if process.poll() is not None:
-            raise UpError(f"{name} has ended with code {process.returncode}; what it printed is above")
+def _is_ready(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=2):
+            return True
+    except OSError:  # not there yet, or 503
+        return False
 
 
-def _wait_until_ready(url: str, programs: dict[str, subprocess.Popen[bytes]], patience: float = 120) -> None:
-    reason = "it does not answer"
+def _wait(done: Callable[[], bool], programs: list[_Running], complaint: str, patience: float = 120) -> None:
     until = time.monotonic() + patience
-    while time.monotonic() < until:
-        _check(programs)
-        try:
-            with urllib.request.urlopen(f"{url}/readyz", timeout=2):
-                return
-        except urllib.error.HTTPError as error:
-            with error:
-                reason = error.read().decode(errors="replace")
-        except OSError as error:
-            reason = str(error)
+    while not done():
+        for program in programs:
+            program.check()
+        if time.monotonic() > until:
+            raise UpError(f"{complaint} after {patience:.0f} s; the logs say more")
         time.sleep(0.05)
-    raise UpError(f"the gateway is not ready after {patience:.0f} s: {reason}")

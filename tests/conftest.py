@@ -1,10 +1,12 @@
 """Fixtures for all tests. Programs are real (tests/programs.py); models are the shipped ones, copied."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from serving.store import Store
 from tests.programs import REPOSITORY
 
 SHIPPED = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn")
@@ -12,9 +14,18 @@ SHIPPED = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn"
 
 @pytest.fixture
 def exports(tmp_path: Path) -> Path:
-    """A copy of the repository's version 1 of the shipped models, with its models.config as a clone has it."""
+    """A copy of the repository's version 1 of the shipped models, each of them stable."""
     root = tmp_path / "exports"
     for model in SHIPPED:
         shutil.copytree(REPOSITORY / "exports" / model / "1", root / model / "1")
-    shutil.copy(REPOSITORY / "exports" / "models.config", root / "models.config")
+        Store(root).promote(model, 1)
     return root
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data sets that VITRINE_DATA names; the few tests that measure on it are skipped without."""
+    folder = os.environ.get("VITRINE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("VITRINE_DATA names no folder of real data sets")
+    return Path(folder)

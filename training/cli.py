@@ -107,6 +107,7 @@ def up(
     engine: Annotated[str, typer.Option(help="auto (ONNX where there is a twin) or tensorflow.")] = "auto",
     train_missing: Annotated[bool, typer.Option(help="First train the jobs that have no version yet.")] = True,
     exports: Exports = Path("exports"),
+    logs: Annotated[Path, typer.Option(help="Where both programs' logs go.")] = Path(".vitrine/logs"),
 ) -> None:
     """Train what is missing, start model server and gateway, and say where to look."""
     if train_missing:
@@ -117,7 +118,9 @@ def up(
     if not Store(exports).models():
         raise fail(f"there is no model in {exports}, and none could be trained")
     try:
-        together.run(exports, together.Addresses(host, port, grpc_port), lambda line: print(line, flush=True), engine)
+        together.run(
+            exports, together.Addresses(host, port, grpc_port), logs, lambda line: print(line, flush=True), engine
+        )
     except together.UpError as error:
         raise fail(error) from None
 

@@ -128,7 +128,7 @@ def _seed_layers(model: keras.Model, seed: int) -> None:
     """Seed dropout and augmentation anew: their generators' states are not among the weights that Keras saves."""
     states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
     for index, state in enumerate(states):
-        state.assign([seed, index])
+        state.assign([1000 * seed + index, 0])
 
 
 def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping[str, Any]) -> dict[str, Any]:

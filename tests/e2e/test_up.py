@@ -1,0 +1,127 @@
+"""``vitrine up`` as a newcomer uses it: the three lines it prints, a new version under load, a rollback, Ctrl-C."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving.store import Store
+from tests.programs import REPOSITORY, Program, free_port
+
+
+@pytest.fixture
+def up(exports: Path, tmp_path: Path) -> Iterator[tuple[Program, str]]:
+    """The command over a copy of the shipped models in a folder with a space, on ports of its own."""
+    folder = tmp_path / "with a space" / "exports"
+    shutil.copytree(exports, folder)
+    port, grpc_port = free_port(), free_port()
+    command = ["-m", "training.cli", "up", "--no-train-missing", f"--port={port}", f"--grpc-port={grpc_port}"]
+    program = Program([sys.executable, *command, f"--exports={folder}", f"--logs={tmp_path / 'logs'}"])
+    try:
+        program.wait_for("sine_rnn:forecast", 30)
+        yield program, f"http://127.0.0.1:{port}"
+    finally:
+        assert program.stop(signal.SIGINT) == 0
+        assert "stopped" in program.output
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.1:{port}/livez")
+
+
+def test_the_three_lines_answer_as_they_stand(up: tuple[Program, str]) -> None:
+    program, _ = up
+    lines = re.findall(r"^  (curl .*)$", program.output, re.MULTILINE)
+    assert len(lines) == 3
+    answers = []
+    for line in lines:
+        done = subprocess.run(f"{line} --silent --fail", shell=True, capture_output=True, cwd=REPOSITORY, check=True)
+        answers.append(json.loads(done.stdout))
+    boot, cross, sine = answers
+    assert (boot["version"], boot["predictions"][0]["label"]) == (1, "Ankle boot")
+    assert cross["predictions"][0]["label"] == "X"
+    assert sine["forecasts"][0]["mean"][:2] == pytest.approx([0.7932, 0.9288], abs=0.001)
+
+
+def test_vitrine_predict_and_forecast(up: tuple[Program, str]) -> None:
+    _, url = up
+
+    def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "training.cli", *arguments, "--url", url]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+
+    assert "Ankle boot" in vitrine("predict", "examples/ankle_boot.png").stdout
+    assert re.search(r"│ 1 +│ 0\.7932", vitrine("forecast", "sine_rnn", "--history", "0.31,0.58").stdout)
+    refused = vitrine("predict", "pyproject.toml")
+    assert refused.returncode == 1 and "PNG, JPEG" in refused.stdout and "Traceback" not in refused.stderr
+
+
+def test_a_new_version_takes_over_and_gives_back_without_a_lost_request(
+    up: tuple[Program, str], tmp_path: Path
+) -> None:
+    _, url = up
+    store = Store(tmp_path / "with a space" / "exports")
+    picture = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
+    seen: list[int] = []
+    failures: list[str] = []
+    news, stop = threading.Condition(), threading.Event()
+
+    def caller() -> None:
+        with httpx.Client(base_url=url, timeout=30) as client:
+            while not stop.is_set():
+                response = client.post(
+                    "/v1/models/fashion_cnn:predict", content=picture, headers={"Content-Type": "image/png"}
+                )
+                with news:
+                    if response.status_code != 200 or response.json()["predictions"][0]["label"] != "Ankle boot":
+                        failures.append(response.text)
+                    else:
+                        seen.append(response.json()["version"])
+                    news.notify_all()
+
+    def until_answered_by(version: int) -> None:
+        with news:
+            start = len(seen)
+            assert news.wait_for(lambda: failures or version in seen[start:], 30), f"version {version} never answered"
+
+    callers = [threading.Thread(target=caller) for _ in range(4)]
+    for thread in callers:
+        thread.start()
+    try:
+        until_answered_by(1)
+        with store.staging("fashion_cnn") as directory:
+            shutil.copytree(store.directory("fashion_cnn", 1), directory, dirs_exist_ok=True)
+            assert store.publish("fashion_cnn", directory) == 2
+        store.promote("fashion_cnn", 2)
+        until_answered_by(2)
+        assert store.rollback("fashion_cnn") == (2, 1)
+        until_answered_by(1)
+    finally:
+        stop.set()
+        for thread in callers:
+            thread.join()
+    assert not failures, failures[:3]
+
+
+def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:
+    _, url = up
+    port = url.rpartition(":")[2]
+    command = [
+        sys.executable,
+        "-m",
+        "training.cli",
+        "up",
+        "--no-train-missing",
+        f"--port={port}",
+        "--exports",
+        str(exports),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 1
+    assert f"port {port} is taken by another program: choose another with --port" in done.stdout
