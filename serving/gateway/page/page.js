@@ -206,7 +206,7 @@ function chart(history, { mean, lower, upper }) {
     "aria-label": "the history and its forecast" });
   for (const value of [low, low + span / 2, high]) {
     const label = draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" });
-    label.textContent = short(value);
+    label.textContent = short(Math.abs(value) < span / 1000 ? 0 : value);
     picture.append(draw("line", { class: "grid", x1: left, x2: width - edge, y1: y(value), y2: y(value) }), label);
   }
   if (lower) picture.append(draw("polygon", { class: "band",
