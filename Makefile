@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
-export VITRINE_DATA ?= $(wildcard ../shared/data)
+export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
 .PHONY: setup up test lint lock clean
 

@@ -39,6 +39,7 @@ _FORMATS: tuple[tuple[bytes, Callable[[io.BytesIO], Image.Image]], ...] = (
     (b"BM", BmpImagePlugin.BmpImageFile),
     (b"GIF8", GifImagePlugin.GifImageFile),
 )
+_SAYS_ORIENTATION = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})  # looking costs 8 µs
 
 
 class PictureError(ValueError):
@@ -102,7 +103,7 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None)
 
 def _eight_bit(picture: Image.Image) -> Image.Image:
     """Upright, mode L or RGB."""
-    if picture.format in ("JPEG", "PNG", "WEBP") and picture.getexif().get(0x0112, 1) != 1:
+    if not _SAYS_ORIENTATION.isdisjoint(picture.info) and picture.getexif().get(0x0112, 1) != 1:
         picture = ImageOps.exif_transpose(picture)
     if picture.mode in ("L", "RGB") and "transparency" not in picture.info:
         return picture

@@ -1,0 +1,27 @@
+"""What the README promises is there: commands, jobs and every setting of the gateway."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.gateway.settings import Settings
+from tests.programs import REPOSITORY
+from training.catalogue import JOBS
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*JOBS, "make up", "make test"])
+def test_jobs_and_commands_are_named(name: str) -> None:
+    assert f"`{name}`" in README or f"    {name} " in README
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_in_the_table_with_its_default(name: str) -> None:
+    default = Settings.model_fields[name].default
+    assert f"| `VITRINE_{name.upper()}` | `{default}` |" in README
+
+
+def test_linked_files_exist() -> None:
+    for path in ("docs/page.png", "benchmarks/README.md", "examples/ankle_boot.png", "examples/cross.jpg"):
+        assert path in README and Path(REPOSITORY, path).is_file()
