@@ -25,6 +25,14 @@ _DESCRIBE = {
 }
 
 
+class _FirstLine(tf.lookup.TextFileInitializer):  # type: ignore[misc]
+    """Reads a file into a table whose name is not, as TensorFlow's would be, the path on the training machine."""
+
+    @property
+    def _shared_name(self) -> str:
+        return ""
+
+
 def write(directory: Path, servable: Servable, card: Card) -> Card:
     """SavedModel, ONNX twin, warm-up requests and the card, checked in a clean process; returns the finished card.
 
@@ -93,7 +101,7 @@ def _save(directory: Path, servable: Servable, anchor: Path) -> None:
     """
     archive = keras.export.ExportArchive()
     lines = tf.lookup.StaticHashTable(
-        tf.lookup.TextFileInitializer(
+        _FirstLine(
             str(anchor), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
         ),
         default_value="",

@@ -1,0 +1,41 @@
+"""What the repository ships: five real models by their full recipes, whole, small, and free of the maker's paths."""
+
+import re
+
+import pytest
+
+from serving import card, manifest, models_config
+from tests.conftest import SHIPPED
+from tests.programs import REPOSITORY
+
+EXPORTS = REPOSITORY / "exports"
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_version_1_is_real_and_whole(model: str) -> None:
+    version = EXPORTS / model / "1"
+    assert manifest.check(version) is None
+    made = card.read(version)
+    assert not made.training.quick and made.data.stand_in is None
+    assert made.gate and made.gate.accepted and not made.gate.forced
+    assert made.parity and made.parity.onnx_reason is None
+    assert max(made.parity.onnx_to_saved_model.values()) < 1e-5
+    assert (version / "assets" / "card.json").read_bytes() == (version / card.CARD_FILE).read_bytes()
+
+
+def test_together_they_are_small() -> None:
+    files = [file for model in SHIPPED for file in (EXPORTS / model / "1").rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in files) < 6_000_000
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_no_path_of_the_training_machine_is_inside(model: str) -> None:
+    for file in (EXPORTS / model / "1").rglob("*"):
+        if file.is_file() and file.suffix != ".png":
+            assert not re.search(rb"/(home|root|work|tmp|Users|mnt|usr)/", file.read_bytes()), file
+
+
+def test_the_config_names_them() -> None:
+    models = models_config.read(EXPORTS / "models.config")
+    assert set(models) >= set(SHIPPED)
+    assert all(models[name].base_path == f"/models/{name}" and "stable" in models[name].labels for name in SHIPPED)
