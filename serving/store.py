@@ -27,6 +27,7 @@ PREVIOUS = "previous"
 MOUNT_POINT = "/models"
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class StoreError(Exception):
@@ -42,10 +43,20 @@ def versions_in(directory: Path) -> list[int]:
     return sorted({int(name) for name in names if name.isascii() and name.isdigit() and int(name) < 2**63})
 
 
+def check_name(model: str) -> None:
+    """Raises StoreError for what cannot be a model's name, which is also the name of its folder."""
+    if not _NAME.fullmatch(model):
+        raise StoreError(f"{model!r} is no model name: small letters, digits and _ are, beginning with a letter")
+
+
 def with_labels(model: ModelConfig, versions: list[int], labels: Mapping[str, int]) -> ModelConfig:
-    """The model's entry once its labels stand so: the two newest versions are loaded, and any that a label names."""
+    """The model's entry once its labels stand so: the two newest versions are loaded, and any that a label names.
+
+    They are listed, unless the newest is the only one with a label: by ``latest`` the next version to appear would drop
+    one that answers.
+    """
     newest = sorted(versions)[-2:]
-    if set(labels.values()) <= set(newest):
+    if set(labels.values()) <= set(newest[-1:]):
         return replace(model, latest=2, specific=(), labels=dict(labels))
     return replace(model, specific=tuple(sorted({*newest, *labels.values()})), labels=dict(labels))
 
@@ -93,8 +104,7 @@ class Store:
     @contextlib.contextmanager
     def staging(self, model: str) -> Iterator[Path]:
         """An empty directory beside the versions to build the next one in; gone afterwards unless it was published."""
-        if not _NAME.fullmatch(model):
-            raise StoreError(f"{model!r} is no model name: small letters, digits and _ are, beginning with a letter")
+        check_name(model)
         parent = self.root / model
         parent.mkdir(parents=True, exist_ok=True)
         directory = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
@@ -108,6 +118,8 @@ class Store:
 
     def publish(self, model: str, staged: Path) -> int:
         """Make a staged directory the model's next version and return its number; the labels stay where they are.
+
+        A model that is in models.config has the new version loaded beside those that are.
 
         Raises:
             OSError: the disk is full or fails; nothing visible is left behind.
@@ -125,14 +137,19 @@ class Store:
                     raise
                 number += 1  # another publisher was faster
         _sync(parent)
+        if model in models_config.read(self.config_path):
+            with self._edit() as models:
+                models[model] = with_labels(models[model], self.versions(model), models[model].labels)
         return number
 
     def promote(self, model: str, version: int, label: str = STABLE) -> int | None:
         """Point a label at a version; returns where it pointed. Moving ``stable`` leaves ``previous`` behind.
 
         Raises:
-            StoreError: there is no such version, or its files do not match its manifest.
+            StoreError: there is no such version, its files do not match its manifest, or the label cannot be one.
         """
+        if not _LABEL.fullmatch(label):
+            raise StoreError(f"{label!r} is no label: letters, digits, _, . and - are, beginning with a letter")
         problem = manifest.check(self.directory(model, version))
         if problem:
             raise StoreError(f"{model} version {version} cannot be promoted: {problem}")

@@ -83,6 +83,33 @@ def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
     assert models_config.read(store.config_path)["m"].specific == (1, 3, 4)
 
 
+def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_path: Path) -> None:
+    """``latest`` would drop version 1 as soon as 3 appears, which nobody has promoted."""
+    store = Store(tmp_path)
+    publish(store)
+    store.promote("m", 1)
+    for loaded in ((1, 2), (1, 2, 3), (1, 3, 4)):
+        before = models_config.read(store.config_path)["m"]
+        assert before.specific or before.latest == 2 and store.versions("m") == [1]
+        publish(store)
+        assert models_config.read(store.config_path)["m"].specific == loaded
+    assert store.labels("m") == {"stable": 1}
+
+
+def test_publishing_does_not_name_a_model_that_nobody_promoted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store)
+    assert models_config.read(store.config_path) == {}
+
+
+@pytest.mark.parametrize("label", ["", "7", "a b", "a/b", '"', ":predict"])
+def test_what_no_address_can_name_is_no_label(tmp_path: Path, label: str) -> None:
+    store = Store(tmp_path)
+    publish(store)
+    with pytest.raises(StoreError, match="is no label"):
+        store.promote("m", 1, label)
+
+
 def test_refusals_say_what_there_is(tmp_path: Path) -> None:
     store = Store(tmp_path)
     publish(store)
