@@ -43,20 +43,20 @@ def load(options: Options, recipe: Recipe) -> Examples:
 
 
 def mobilenet() -> keras.Model:
-    """Pictures float32 [n, 96, 96, 3] of -1…1 → features float32 [n, 1280]; frozen.
+    """Pictures float32 [n, 96, 96, 3] of -1…1 → features float32 [n, 1280]; frozen, with the weights made at 224×224.
 
     Raises:
         JobError: the weights are not in VITRINE_DATA and cannot be downloaded.
     """
     local = sources.local(WEIGHTS)
-    base: keras.Model = sources.download(
+    at_224 = sources.download(
         "MobileNetV2's ImageNet weights",
-        lambda: keras.applications.MobileNetV2(
-            input_shape=(96, 96, 3), include_top=False, weights=str(local) if local else "imagenet", pooling="avg"
-        ),
+        lambda: keras.applications.MobileNetV2(include_top=False, weights=str(local) if local else "imagenet"),
         WEIGHTS,
         stand_in=None,
     )
+    base = keras.applications.MobileNetV2(input_shape=(96, 96, 3), include_top=False, weights=None, pooling="avg")
+    base.set_weights(at_224.get_weights())
     base.trainable = False
     require_parameters(base, 2_257_984, trainable=0)
     return base
