@@ -13,8 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from serving import up as together
+from serving.card import CardError
 from serving.cli import Exports, app, fail
-from serving.store import Store
+from serving.models_config import ConfigError
+from serving.store import Store, StoreError
 from training.catalogue import JOBS
 
 console = Console()
@@ -84,7 +86,7 @@ def train(
                     visible=True,
                 ),
             )
-    except (JobError, CheckError) as error:
+    except (JobError, CheckError, StoreError, CardError, ConfigError, OSError) as error:
         raise fail(f"{name}: {error}") from None
     _print_outcome(model or name, outcome.metrics, job.printed, outcome.seconds)
     for reason in outcome.verdict.reasons:

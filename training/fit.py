@@ -5,11 +5,13 @@ depend on what came before it in the same process; weights and optimiser are sav
 replaced last. A resumed run therefore ends where an uninterrupted one does.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,23 @@ class Run:
         self.directory = directory
         self._identity = json.loads(json.dumps(identity, default=str))
         self._state = directory / "run.json"
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes off the folder meanwhile.
+
+        Raises:
+            JobError: one is at it.
+        """
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        with self.directory.with_name(f".{self.directory.name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JobError(
+                    f"another process is training in {self.directory}: wait for it, or take another folder with --runs"
+                ) from None
+            yield
 
     def read(self) -> dict[str, Any] | None:
         """The saved state, None where nothing was begun.

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from serving.card import Card, Training, Verdict
-from serving.store import Store
+from serving.store import Store, check_name
 from training import fit, gate
 from training.export import plots, version
 from training.export.servable import Servable
@@ -60,10 +60,13 @@ def run(
         progress, say: told how far the fit is, and a sentence for each step.
 
     Raises:
-        JobError: the data cannot be had, an option does not fit, or an unfinished run is another one.
+        JobError: the data cannot be had, an option does not fit, an unfinished run is another one, or another process
+            is at it.
+        serving.store.StoreError: ``model_name`` can be no model's name.
         training.export.check.CheckError: the exported version is not the model that was trained.
     """
     name = model_name or job.name
+    check_name(name)
     recipe = job.recipe_for(options)
     fit.seed_everything(recipe)
     examples = job.load(options, recipe)
@@ -77,34 +80,35 @@ def run(
         runs / name,
         fit.identity(job.name, recipe, examples.data.sha256, {"quick": options.quick, "head": options.head}),
     )
-    if fresh:
+    with unfinished.held():
+        if fresh:
+            unfinished.remove()
+        before = {f"{key}_before": value for key, value in job.watch(model, examples).items()} if job.watch else {}
+        fitted = fit.fit(model, examples, recipe, unfinished, progress)
+        if fitted.resumed_at is not None:
+            say(f"resumed after epoch {fitted.resumed_at}")
+        evaluation = job.evaluate(model, examples)
+        if job.watch:
+            before |= job.watch(model, examples)
+        metrics = {**{key: values[-1] for key, values in fitted.history.items()}, **evaluation.metrics, **before}
+        live = store.live(name)
+        incumbent = gate.Live(live, store.card(name, live)) if live is not None else None
+        verdict = gate.judge(metrics, examples.data, job.policy, incumbent)
+        if not verdict.accepted:
+            if not force:
+                return Outcome(metrics, verdict, None, None, fitted.seconds, fitted.resumed_at)
+            verdict = verdict.model_copy(update={"forced": True})
+        servable = job.serve(model, examples)
+        draft = _card(job, name, options, recipe, examples, model, servable, fitted, evaluation, metrics, verdict)
+        with store.staging(name) as directory:
+            _plots(directory / "assets.extra", fitted, evaluation, examples, servable)
+            say("exporting, and checking the export in a clean process")
+            finished = version.write(directory, servable, draft)
+            number = store.publish(name, directory)
+        if promote:
+            store.promote(name, number)
         unfinished.remove()
-    before = {f"{key}_before": value for key, value in job.watch(model, examples).items()} if job.watch else {}
-    fitted = fit.fit(model, examples, recipe, unfinished, progress)
-    if fitted.resumed_at is not None:
-        say(f"resumed after epoch {fitted.resumed_at}")
-    evaluation = job.evaluate(model, examples)
-    if job.watch:
-        before |= job.watch(model, examples)
-    metrics = {**{key: values[-1] for key, values in fitted.history.items()}, **evaluation.metrics, **before}
-    live = store.live(name)
-    incumbent = gate.Live(live, store.card(name, live)) if live is not None else None
-    verdict = gate.judge(metrics, examples.data, job.policy, incumbent)
-    if not verdict.accepted:
-        if not force:
-            return Outcome(metrics, verdict, None, None, fitted.seconds, fitted.resumed_at)
-        verdict = verdict.model_copy(update={"forced": True})
-    servable = job.serve(model, examples)
-    draft = _card(job, name, options, recipe, examples, model, servable, fitted, evaluation, metrics, verdict)
-    with store.staging(name) as directory:
-        _plots(directory / "assets.extra", fitted, evaluation, examples, servable)
-        say("exporting, and checking the export in a clean process")
-        finished = version.write(directory, servable, draft)
-        number = store.publish(name, directory)
-    if promote:
-        store.promote(name, number)
-    unfinished.remove()
-    return Outcome(metrics, verdict, number, finished, fitted.seconds, fitted.resumed_at)
+        return Outcome(metrics, verdict, number, finished, fitted.seconds, fitted.resumed_at)
 
 
 def _card(

@@ -74,3 +74,14 @@ def test_a_finished_fit_is_not_done_again(tmp_path: Path) -> None:
     second = fit.fit(model(), examples(), RECIPE, Run(tmp_path, {}), quiet)
     assert second.resumed_at == RECIPE.epochs
     assert second.history == first.history
+
+
+def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
+    with (
+        Run(tmp_path / "run", {}).held(),
+        pytest.raises(JobError, match="another process is training"),
+        Run(tmp_path / "run", {}).held(),
+    ):
+        pass
+    with Run(tmp_path / "run", {}).held():
+        pass

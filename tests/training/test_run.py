@@ -113,3 +113,5 @@ def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
     done = train(tmp_path / "exports", "stock_rnn", "--csv", "nowhere.csv")
     assert done.returncode == 1 and "nowhere.csv cannot be read as a CSV" in done.stdout
     assert not (tmp_path / "exports" / "stock_rnn").exists()
+    done = train(tmp_path / "exports", "sine_rnn", "--quick", "--fresh", "--as", "../elsewhere")
+    assert done.returncode == 1 and "'../elsewhere' is no model name" in done.stdout

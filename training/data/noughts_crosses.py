@@ -90,18 +90,23 @@ def load(options: Options, recipe: images.ImageRecipe, count_per_class: int) -> 
         JobError: the folder cannot be used.
     """
     others = sources.local("xo/test")
-    extra = {"others": from_folders(others, recipe)} if others else {}
-    if options.data_dir:
-        try:
-            x, y = from_folders(options.data_dir, recipe)
-        except ValueError as error:
-            raise JobError(str(error)) from None
+    try:
+        extra = {"others": from_folders(others, recipe)} if others else {}
+        own = from_folders(options.data_dir, recipe) if options.data_dir else None
+    except (ValueError, OSError) as error:
+        raise JobError(str(error)) from None
+    if options.data_dir and own:
+        x, y = own
         held_out = np.concatenate([np.flatnonzero(y == label)[::5] for label in range(len(CLASSES))])
         fitted = np.setdiff1d(np.arange(len(y)), held_out)
         if not all((y[fitted] == label).any() for label in range(len(CLASSES))):
             raise JobError(f"{options.data_dir}: at least two pictures of each kind are needed, one to test on")
         train, test = (x[fitted], y[fitted]), (x[held_out], y[held_out])
-        name, origin, licence = f"pictures in {options.data_dir.name}", "two folders of pictures", "the user's own"
+        name, origin, licence = (
+            f"pictures in {options.data_dir.resolve().name}",
+            "two folders of pictures",
+            "the user's own",
+        )
     else:
         train, test = generate(count_per_class, recipe, seed=2), generate(400, recipe, seed=999)
         name, origin, licence = "generated drawings of X and O", "training.data.noughts_crosses", "none needed"
