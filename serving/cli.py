@@ -1,5 +1,6 @@
 """The commands of ``vitrine`` that need no TensorFlow: what there is, which version is live, and asking for answers."""
 
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,7 +111,8 @@ def predict(
         files = [("image", (path.name, path.read_bytes())) for path in pictures]
     except OSError as error:
         raise fail(error) from None
-    answer = _post(f"{url}/v1/models/{model}:predict", params={"polarity": polarity}, files=files)
+    chosen = {} if polarity == "auto" else {"polarity": polarity}
+    answer = _post(f"{url}/v1/models/{model}:predict", params=chosen, files=files)
     console.print(f"{answer['model']}, version {answer['version']}", style="dim")
     for path, prediction in zip(pictures, answer["predictions"], strict=True):
         console.print(f"{path}: [bold]{prediction['label']}[/]")
@@ -132,6 +134,8 @@ def forecast(
         values = [float(part) for part in text.replace(",", " ").split()]
     except ValueError as error:
         raise fail(f"the history must be numbers: {error}") from None
+    if not all(map(math.isfinite, values)):
+        raise fail("the history must be finite numbers; nan or inf is in it")
     answer = _post(f"{url}/v1/models/{model}:forecast", json={"history": values, "horizon": horizon})
     table = Table("step", "mean", "lower", "upper", title=f"{answer['model']}, version {answer['version']}")
     made = answer["forecasts"][0]
@@ -151,7 +155,7 @@ def _post(url: str, **content: Any) -> dict[str, Any]:
     if response.is_error:
         try:
             raise fail(response.json()["error"])
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             raise fail(f"{url} answered {response.status_code}: {response.text[:500]}") from None
     answer: dict[str, Any] = response.json()
     return answer

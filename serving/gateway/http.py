@@ -162,6 +162,8 @@ def _options(query: bytes, allowed: frozenset[str]) -> dict[str, str]:
     options = dict(pairs)
     unknown = options.keys() - allowed
     if unknown or len(options) < len(pairs):
-        names = listed(sorted(allowed))
-        raise BadOption(f"parameters here are {names}, each at most once; sent: {listed([name for name, _ in pairs])}")
+        taken = (
+            f"parameters here are {listed(sorted(allowed))}, each at most once" if allowed else "no parameter is taken"
+        )
+        raise BadOption(f"{taken}; sent: {listed([name for name, _ in pairs])}")
     return options

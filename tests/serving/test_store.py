@@ -90,7 +90,7 @@ def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_
     store.promote("m", 1)
     for loaded in ((1, 2), (1, 2, 3), (1, 3, 4)):
         before = models_config.read(store.config_path)["m"]
-        assert before.specific or before.latest == 2 and store.versions("m") == [1]
+        assert before.specific or store.versions("m") == [1]
         publish(store)
         assert models_config.read(store.config_path)["m"].specific == loaded
     assert store.labels("m") == {"stable": 1}

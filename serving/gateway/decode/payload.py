@@ -1,5 +1,6 @@
 """A request body by its content type: encoded pictures, one array, or a JSON object."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ _ALIASES = {
 }
 #: What clients send without thinking of it (curl -d, a library's default): the bytes say what they are.
 _UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
+_NOT_FINITE = re.compile("NaN|Infinity")
 
 
 @dataclass(slots=True)
@@ -85,6 +87,10 @@ def document(body: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         if not body.strip():
             raise BadDocument("the body is empty; a JSON object is expected") from None
+        if _NOT_FINITE.match(error.doc, error.pos):  # Python's json writes them
+            raise BadDocument(
+                "the body is not valid JSON: a number in it is not finite; NaN and Infinity are none"
+            ) from None
         raise BadDocument(f"the body is not valid JSON: {error}") from None
     if not isinstance(parsed, dict):
         raise BadDocument('the body must be a JSON object, such as {"b64": "…"} or {"instances": […]}')
