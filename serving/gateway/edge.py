@@ -34,6 +34,7 @@ STATUS: dict[type[GatewayError], int] = {
     errors.NotFound: 404,
     errors.UnknownSignature: 400,  # it stands in the body, not in the path
     errors.MethodNotAllowed: 405,
+    errors.TooLate: 408,
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
     errors.BadUpstream: 502,
@@ -152,8 +153,11 @@ class Edge:
         except GatewayError as error:
             answer = self._error(request, error)
         except TimeoutError:
-            sentence = f"no answer within the deadline of {self._deadline_seconds:g} s"
-            answer = self._error(request, errors.DeadlineExceeded(sentence))
+            limit = f"within the deadline of {self._deadline_seconds:g} s"
+            if request.body_read:
+                answer = self._error(request, errors.DeadlineExceeded(f"no answer {limit}"))
+            else:
+                answer = self._error(request, errors.TooLate(f"the body did not come whole {limit}; send it again"))
         except Disconnected:
             return
         except Exception:

@@ -14,6 +14,7 @@
     │   ├── UnknownSignature
     │   └── UnknownVerb           no such verb, or the model does not offer it
     ├── MethodNotAllowed        the path exists, the method is another
+    ├── TooLate                 the body did not come whole within the deadline
     ├── TooLarge                the body is over the limit
     ├── UnsupportedMedia        the content type or encoding is none that is read here
     ├── Unavailable             the model or its server does not answer now; trying again helps
@@ -91,6 +92,10 @@ class MethodNotAllowed(GatewayError):
     def __init__(self, message: str, allowed: str) -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class TooLate(GatewayError):
+    code = "too_late"
 
 
 class TooLarge(GatewayError):

@@ -284,6 +284,7 @@ _FORECASTS = {
 _ERRORS = {
     "400": _error("The input cannot be used", "bad_picture", "the picture is truncated or corrupt: …"),
     "404": _error("No such model, version, label or verb", "unknown_model", "there is no model 'x'; there is …"),
+    "408": _error("The body came too slowly", "too_late", "the body did not come whole within the deadline of 10 s; …"),
     "413": _error(
         "The body is over the limit", "too_large", "the body has 40000000 bytes; at most 32000000 are accepted"
     ),
