@@ -1,6 +1,7 @@
 """Model server and gateway together on one machine, from the first line to Ctrl-C."""
 
 import contextlib
+import errno
 import shlex
 import signal
 import socket
@@ -47,11 +48,14 @@ def run(exports: Path, addresses: Addresses, logs: Path, say: Callable[[str], No
         engine: of the model server, auto or tensorflow.
 
     Raises:
-        UpError: a port is taken, or a program ended by itself.
+        UpError: a port is taken or no such address is here, or a program ended by itself.
     """
     for port, flag in ((addresses.port, "--port"), (addresses.grpc_port, "--grpc-port")):
-        if _taken(addresses.host, port):
+        error = _refusal(addresses.host, port)
+        if error and error.errno == errno.EADDRINUSE:
             raise UpError(f"port {port} is taken by another program: choose another with {flag}")
+        if error:
+            raise UpError(f"{addresses.host}:{port} cannot be listened on ({error}): see --host and {flag}")
     server = [
         f"--port={addresses.grpc_port}",
         f"--host={addresses.host}",
@@ -110,13 +114,18 @@ def _shown(path: Path) -> str:
 
 
 def _taken(host: str, port: int) -> bool:
+    return _refusal(host, port) is not None
+
+
+def _refusal(host: str, port: int) -> OSError | None:
+    """Why nothing of ours could listen there (IPv4), None where it could."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return True
-    return False
+        except OSError as error:
+            return error
+    return None
 
 
 class _Running:
