@@ -3,7 +3,7 @@
     python -m benchmarks.gateway [--seconds 4] [--concurrency 1 16 64] [--markdown]
 
 Run it from the repository's root, on Linux (processor time and memory are read from /proc), with VITRINE_DATA set to
-post pictures of Fashion-MNIST's test set, else generated ones. It takes about 100 seconds.
+post pictures of Fashion-MNIST's test set, else generated ones. It takes about two minutes.
 
 - **Vitrine**: gateway → gRPC → embedded model server, with all models of exports/, as ``vitrine up`` starts them
 - **FastAPI + Keras predict** and **FastAPI + onnxruntime**: everything in one process
@@ -60,7 +60,7 @@ def main() -> int:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="measured in each cell, all rounds together")
-    parser.add_argument("--rounds", type=int, default=2, help="slices that a cell is cut into, so that noise is shared")
+    parser.add_argument("--rounds", type=int, default=4, help="slices that a cell is cut into, so that noise is shared")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
     parser.add_argument("--servers", nargs="+", default=[""], help="only those whose name holds one of these; ours too")
     parser.add_argument("--pictures", type=int, default=1000, help="at most so many different ones")

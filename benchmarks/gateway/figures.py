@@ -44,11 +44,13 @@ class Figures:
 
 
 def schedule(names: Sequence[str], concurrencies: Sequence[int], rounds: int) -> Iterator[tuple[str, int]]:
-    """Each server at each concurrency once a round; every other round backwards, so that what drifts or disturbs for a
-    while falls on all."""
-    order = [(name, concurrency) for concurrency in concurrencies for name in names]
+    """Each server at each concurrency once a round, another server first each time: what drifts or disturbs for a while
+    falls on all, and never on all slices of one cell."""
     for number in range(rounds):
-        yield from order if number % 2 == 0 else reversed(order)
+        first = number % len(names)
+        for concurrency in concurrencies:
+            for name in (*names[first:], *names[:first]):
+                yield name, concurrency
 
 
 def figures(cell: Cell) -> Figures:

@@ -31,7 +31,9 @@ class Coalescer:
     """Pictures that wait at the same moment go out as one Predict. Needs a running event loop."""
 
     def __init__(self, address: str) -> None:
-        self._predict = grpc.aio.insecure_channel(address).unary_unary(PREDICT)
+        # Else a channel that is opened before the model server is there waits a second before it tries again.
+        pauses = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.min_reconnect_backoff_ms", 200)]
+        self._predict = grpc.aio.insecure_channel(address, pauses).unary_unary(PREDICT)
         self._waiting: list[tuple[bytes, asyncio.Future[NDArray[np.float32]]]] = []
         self._free = CALLS
         self._loop = asyncio.get_running_loop()
