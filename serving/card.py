@@ -69,7 +69,8 @@ class Training(_Part):
 
 
 class Parity(_Part):
-    """Largest absolute differences, by signature output, seen when the version was checked in a clean process."""
+    """Largest differences by ``signature/output``, seen when the version was checked in a clean process: absolute, or
+    of the largest value where that is above 1."""
 
     saved_model_to_keras: dict[str, float]
     onnx_to_saved_model: dict[str, float] = {}

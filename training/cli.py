@@ -17,7 +17,7 @@ from serving.card import CardError
 from serving.cli import Exports, app, fail
 from serving.models_config import ConfigError
 from serving.store import Store, StoreError
-from training.catalogue import JOBS
+from training.catalogue import JOBS, SHOWN
 
 console = Console()
 
@@ -87,7 +87,7 @@ def train(
                 ),
             )
     except (JobError, CheckError, StoreError, CardError, ConfigError, OSError) as error:
-        raise fail(f"{name}: {error}") from None
+        raise fail(error) from None
     _print_outcome(model or name, outcome.metrics, job.printed, outcome.seconds)
     for reason in outcome.verdict.reasons:
         console.print(f"gate: {reason}", soft_wrap=True)
@@ -107,13 +107,13 @@ def up(
     port: Annotated[int, typer.Option(help="Of the gateway.")] = 8000,
     grpc_port: Annotated[int, typer.Option(help="Of the model server.")] = 8500,
     engine: Annotated[str, typer.Option(help="auto (ONNX where there is a twin) or tensorflow.")] = "auto",
-    train_missing: Annotated[bool, typer.Option(help="First train the jobs that have no version yet.")] = True,
+    train_missing: Annotated[bool, typer.Option(help="First train what the page shows and has no version yet.")] = True,
     exports: Exports = Path("exports"),
     logs: Annotated[Path, typer.Option(help="Where both programs' logs go.")] = Path(".vitrine/logs"),
 ) -> None:
     """Train what is missing, start model server and gateway, and say where to look."""
     if train_missing:
-        missing = [name for name in JOBS if not Store(exports).versions(name)]
+        missing = [name for name in SHOWN if not Store(exports).versions(name)]
         for name in missing:
             console.print(f"{name} has no version yet: training it")
             subprocess.run([sys.executable, "-m", "training", name, "--exports", str(exports)], check=False)

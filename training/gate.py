@@ -29,8 +29,10 @@ class Live:
     card: Card
 
 
-def judge(metrics: Mapping[str, float], data: Data, policy: Policy, live: Live | None) -> Verdict:
-    """Accept or refuse, always with reasons that a person can act on."""
+def judge(
+    metrics: Mapping[str, float], data: Data, policy: Policy, live: Live | None, *, quick: bool = False
+) -> Verdict:
+    """Accept or refuse, always with reasons that a person can act on; ``quick`` is a shortened run."""
     value = metrics.get(policy.metric)
     if value is None or value != value:
         return Verdict(accepted=False, reasons=(f"{policy.metric} was not measured",))
@@ -44,6 +46,8 @@ def judge(metrics: Mapping[str, float], data: Data, policy: Policy, live: Live |
         findings.append("there is no live version to compare with")
     else:
         before = live.card.metrics.get(policy.metric)
+        if quick and not live.card.training.quick:
+            objections.append(f"a quick run may not follow live version {live.version}, which had its full recipe")
         if data.stand_in and not live.card.data.stand_in:
             objections.append(
                 f"trained on stand-in data ({data.stand_in}); live version {live.version} is on real data"

@@ -93,7 +93,7 @@ def run(
         metrics = {**{key: values[-1] for key, values in fitted.history.items()}, **evaluation.metrics, **before}
         live = store.live(name)
         incumbent = gate.Live(live, store.card(name, live)) if live is not None else None
-        verdict = gate.judge(metrics, examples.data, job.policy, incumbent)
+        verdict = gate.judge(metrics, examples.data, job.policy, incumbent, quick=options.quick)
         if not verdict.accepted:
             if not force:
                 return Outcome(metrics, verdict, None, None, fitted.seconds, fitted.resumed_at)
@@ -105,9 +105,9 @@ def run(
             say("exporting, and checking the export in a clean process")
             finished = version.write(directory, servable, draft)
             number = store.publish(name, directory)
+        unfinished.remove()
         if promote:
             store.promote(name, number)
-        unfinished.remove()
         return Outcome(metrics, verdict, number, finished, fitted.seconds, fitted.resumed_at)
 
 

@@ -59,3 +59,9 @@ def test_verdict(
     assert verdict.accepted is accepted
     assert any(said in reason for reason in verdict.reasons), verdict.reasons
     assert verdict.compared_with == (3 if incumbent else None)
+
+
+def test_a_quick_run_does_not_follow_a_full_one() -> None:
+    verdict = judge({"accuracy": 0.95}, DATA, HIGH, live(accuracy=0.9), quick=True)
+    assert not verdict.accepted and "a quick run may not follow live version 3" in verdict.reasons[0]
+    assert judge({"accuracy": 0.95}, DATA, HIGH, None, quick=True).accepted

@@ -6,7 +6,16 @@ import pytest
 from serving.card import Data
 from training.catalogue import JOBS, find
 from training.job import Examples, JobError, Options, Recipe
-from training.jobs import fashion_cnn, fashion_embedding, sine_rnn, stock_rnn, xo_cnn, xo_mobilenet
+from training.jobs import (
+    fashion_cnn,
+    fashion_embedding,
+    fashion_inception,
+    fashion_resnet,
+    sine_rnn,
+    stock_rnn,
+    xo_cnn,
+    xo_mobilenet,
+)
 
 DATA = Data(name="none", source="test", licence="none", rows={})
 RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=0.001)
@@ -33,6 +42,13 @@ def test_fashion_embedding_is_the_printed_summary() -> None:
     model = fashion_embedding.build(some(1, 28, 28, 1), Options(), RECIPE)
     assert model.count_params() == 72_842
     assert shapes(model)[1:6] == [(13, 13, 32), (6, 6, 64), (2, 2, 64), (256,), (64,)]
+
+
+def test_inception_and_resnet_have_the_printed_parameters() -> None:
+    for job, parameters, last in ((fashion_inception, 196_154, 176), (fashion_resnet, 186_058, 64)):
+        model = job.build(some(1, 28, 28, 1), Options(), RECIPE)
+        assert model.count_params() == parameters
+        assert model.get_layer("embedding").output.shape == (None, last)
 
 
 def test_sine_by_hand_equals_by_model() -> None:

@@ -39,14 +39,15 @@ def load(path: Path | None = None, column: str | None = None) -> Prices:
         return _goog()
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if any(cell.strip() for cell in row)]
+            reader = csv.reader(file)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise JobError(f"{path} cannot be read as a CSV: {error}") from None
     if not rows:
         raise JobError(f"{path} is empty; a CSV with a header and one row a day is expected")
-    header = [cell.strip() for cell in rows[0]]
+    header = [cell.strip() for cell in rows[0][1]]
     chosen = _column(path, header, column)
-    values = np.array([_price(path, line, row, chosen, header) for line, row in enumerate(rows[1:], 2)])
+    values = np.array([_price(path, line, row, chosen, header) for line, row in rows[1:]])
     if len(values) < _FEWEST:
         raise JobError(f"{path} has {len(values)} rows; at least {_FEWEST} days are needed to train and to measure")
     _check_dates(path, header, rows)
@@ -92,13 +93,13 @@ def _price(path: Path, line: int, row: list[str], column: int, header: list[str]
     return value
 
 
-def _check_dates(path: Path, header: list[str], rows: list[list[str]]) -> None:
+def _check_dates(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
     """Where there is a date column (the first whose name says so), days must rise."""
     index = next((i for i, name in enumerate(header) if "date" in name.lower()), None)
     if index is None:
         return
     before: datetime.date | None = None
-    for line, row in enumerate(rows[1:], 2):
+    for line, row in rows[1:]:
         try:
             day = datetime.date.fromisoformat(row[index].strip()[:10])
         except (ValueError, IndexError):

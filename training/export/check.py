@@ -43,7 +43,7 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """Largest absolute difference by ``signature/output``."""
+    """Largest difference by ``signature/output``, of the largest value where that is above 1, else absolute."""
 
     saved_model: dict[str, float]
     onnx: dict[str, float]

@@ -1,0 +1,66 @@
+"""Fashion-MNIST by two Inception-V1 modules, on 800 pictures (course document 003_f995c3228e7eacd7, exercise 10).
+
+    vitrine train fashion_inception          4 minutes on two cores
+    vitrine train fashion_inception --quick  15 seconds, four epochs
+
+So few pictures show what each net does with them: this one stops short of a loss of 0 after 100 epochs. Printed: loss
+.345 and accuracy .858 on the 800, .715 and .758 on the test set.
+"""
+
+import keras
+from keras import layers
+
+from training.data import fashion_mnist
+from training.evaluation import fit_and_test
+from training.export.servable import Servable, image_servable
+from training.gate import Policy
+from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.layers import inception_module
+
+
+def load(options: Options, recipe: Recipe) -> Examples:
+    return fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
+
+
+def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+    inputs = keras.Input((28, 28, 1))
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = inception_module(x, 32, 32, 32, 32, 32, 16)
+    x = layers.MaxPooling2D(2, strides=2, padding="same")(x)
+    x = inception_module(x, 32, 64, 64, 64, 64, 16)
+    x = layers.MaxPooling2D(2, strides=2, padding="same")(x)
+    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+    model = keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
+    require_parameters(model, 196_154)
+    model.compile(
+        loss="sparse_categorical_crossentropy",
+        optimizer=keras.optimizers.SGD(recipe.learning_rate, momentum=0.8),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
+    return fit_and_test(model, examples)
+
+
+def serve(model: keras.Model, examples: Examples) -> Servable:
+    outputs = {"probabilities": model.output, "embedding": model.get_layer("embedding").output}
+    network = keras.Model(model.inputs, outputs)
+    return image_servable(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures)
+
+
+JOB = Job(
+    name="fashion_inception",
+    title="Fashion-MNIST by two Inception-V1 modules, on 800 pictures",
+    course="003_f995c3228e7eacd7, exercise 10",
+    recipe=Recipe(epochs=100, batch_size=64, learning_rate=0.05, examples=800, save_every=5),
+    quick=Recipe(epochs=4, batch_size=64, learning_rate=0.05, examples=800, save_every=4),
+    policy=Policy("test_accuracy", bound=0.65, largest_loss=0.02),
+    load=load,
+    build=build,
+    evaluate=evaluate,
+    serve=serve,
+    takes=frozenset({"stand_in"}),
+    printed={"train_loss": 0.345, "train_accuracy": 0.858, "test_loss": 0.715, "test_accuracy": 0.758},
+)
