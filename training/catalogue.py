@@ -7,6 +7,8 @@ from training.job import Job, JobError
 
 #: name → what it is, for lists.
 JOBS = {
+    "cifar100_deep": "CIFAR-100 by six convolutions",
+    "cifar100_shallow": "CIFAR-100 by four convolutions",
     "fashion_cnn": "Fashion-MNIST classifier with separable convolutions",
     "fashion_embedding": "Fashion-MNIST encoder with a 64-value embedding",
     "fashion_inception": "Fashion-MNIST by two Inception-V1 modules, on 800 pictures",

@@ -5,8 +5,11 @@ import pytest
 
 from serving.card import Data
 from training.catalogue import JOBS, find
+from training.data import cifar100
 from training.job import Examples, JobError, Options, Recipe
 from training.jobs import (
+    cifar100_deep,
+    cifar100_shallow,
     fashion_cnn,
     fashion_embedding,
     fashion_inception,
@@ -49,6 +52,22 @@ def test_inception_and_resnet_have_the_printed_parameters() -> None:
         model = job.build(some(1, 28, 28, 1), Options(), RECIPE)
         assert model.count_params() == parameters
         assert model.get_layer("embedding").output.shape == (None, last)
+
+
+def test_cifar100_nets_are_the_printed_summaries() -> None:
+    shallow = cifar100_shallow.build(some(1, 32, 32, 3), Options(), RECIPE)
+    assert shallow.count_params() == 106_212
+    assert shapes(shallow)[1:] == [(16, 16, 32), (16, 8, 64), (8, 8, 64), (2, 2, 128), (128,), (100,)]
+    deep = cifar100_deep.build(some(1, 32, 32, 3), Options(), RECIPE)
+    assert deep.count_params() == 130_916
+    assert shapes(deep)[3:] == [(8, 8, 64), (8, 4, 64), (4, 4, 64), (2, 2, 128), (128,), (100,)]
+
+
+def test_cifar100_s_stand_in_says_that_it_is_one() -> None:
+    examples = cifar100.load(stand_in=True, at_most=50)
+    assert examples.train[0].shape == (50, 32, 32, 3) and examples.train[0].dtype == np.uint8
+    assert len(set(examples.labels)) == 100 and list(examples.labels) == sorted(examples.labels)
+    assert examples.data.stand_in
 
 
 def test_sine_by_hand_equals_by_model() -> None:

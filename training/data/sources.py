@@ -21,7 +21,7 @@ def local(name: str) -> Path | None:
     return path if path and path.exists() else None
 
 
-def download(what: str, load: Callable[[], T], local_name: str, stand_in: str | None = "--stand-in") -> T:
+def download(what: str, load: Callable[[], T], local_name: str | None = None, stand_in: str | None = "--stand-in") -> T:
     """Call a downloading loader; a failure becomes a sentence that says how to get the data.
 
     Raises:
@@ -31,10 +31,8 @@ def download(what: str, load: Callable[[], T], local_name: str, stand_in: str | 
         return load()
     except Exception as error:  # Keras' loaders raise a bare Exception for a failed fetch
         other = f", or train on a synthetic stand-in with {stand_in}" if stand_in else ""
-        raise JobError(
-            f"{what} cannot be downloaded ({error}). Connect to the internet, or set VITRINE_DATA to a folder that "
-            f"holds {local_name}{other}."
-        ) from error
+        local = f", or set VITRINE_DATA to a folder that holds {local_name}" if local_name else ""
+        raise JobError(f"{what} cannot be downloaded ({error}). Connect to the internet{local}{other}.") from error
 
 
 def digest(*arrays: Array) -> str:

@@ -35,16 +35,19 @@ def history(figures: Mapping[str, Sequence[float]], path: Path) -> None:
 
 
 def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) -> None:
-    """Rows are the truth, columns the model's answer, cells in per cent of the row."""
+    """Rows are the truth, columns the model's answer, cells in per cent of the row; colours alone for many classes."""
     size = len(labels)
+    many = size > 20
     counts = np.zeros((size, size))
     np.add.at(counts, (truth, answer), 1)
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axis = plt.subplots(figsize=(2 + 0.5 * size, 1.6 + 0.5 * size))
+    side = 0.1 * size if many else 0.5 * size
+    figure, axis = plt.subplots(figsize=(2 + side, 1.6 + side))
     axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
-    axis.set_xticks(range(size), labels, rotation=45, ha="right")
-    axis.set_yticks(range(size), labels)
-    for i, j in np.ndindex(size, size):
+    font = {"fontsize": 5} if many else {}
+    axis.set_xticks(range(size), labels, rotation=90 if many else 45, ha="center" if many else "right", **font)
+    axis.set_yticks(range(size), labels, **font)
+    for i, j in np.ndindex(0 if many else size, size):
         if share[i, j] >= 0.5:
             axis.text(
                 j, i, f"{share[i, j]:.0f}", ha="center", va="center", color="white" if share[i, j] > 50 else "black"

@@ -1,0 +1,69 @@
+"""CIFAR-100: 50,000 + 10,000 colour photos of 100 kinds of things, 32×32 (Krizhevsky 2009)."""
+
+import numpy as np
+
+from serving.card import Data
+from serving.images import ImageRecipe
+from training.data import sources
+from training.job import Array, Examples
+
+RECIPE = ImageRecipe(height=32, width=32, channels=3, colour="rgb")
+_NAMES = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle
+caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant
+flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard lobster man maple_tree
+motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate
+poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper snail snake spider
+squirrel streetcar sunflower sweet_pepper table tank telephone television tiger tractor train trout tulip turtle
+wardrobe whale willow_tree wolf woman worm
+"""
+LABELS = tuple(_NAMES.split())
+
+
+def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
+    """Pictures uint8 [n, 32, 32, 3] and class numbers int64 [n], in the original order.
+
+    Args:
+        stand_in: synthetic stripes, one colour and direction for each class, instead of the real set.
+        at_most: only the first so many training pictures.
+
+    Raises:
+        JobError: the set cannot be reached.
+    """
+    if stand_in:
+        (x, y), (x_test, y_test) = _stripes(5_000, 1), _stripes(1_000, 2)
+    else:
+        import keras
+
+        (x, y), (x_test, y_test) = sources.download("CIFAR-100", keras.datasets.cifar100.load_data)
+    train = (x[:at_most], y[:at_most].ravel().astype(np.int64))
+    test = (x_test, y_test.ravel().astype(np.int64))
+    return Examples(
+        train=train,
+        test=test,
+        labels=LABELS,
+        inputs=sources.picture_statistics(train[0]),
+        data=Data(
+            name="CIFAR-100",
+            source="generated" if stand_in else "keras.datasets.cifar100",
+            licence="none needed" if stand_in else "none stated (University of Toronto)",
+            stand_in="synthetic stripes in 100 colours and directions" if stand_in else None,
+            rows={"train": len(train[0]), "test": len(test[0])},
+            sha256=sources.digest(*train),
+        ),
+    )
+
+
+def _stripes(count: int, seed: int) -> tuple[Array, Array]:
+    """Ten colours by ten directions: enough to see every step work, no measure of anything."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 100, count)
+    y, x = np.mgrid[0:32, 0:32].astype(np.float32)
+    angle = (labels % 10) * np.pi / 10
+    phase = rng.uniform(0, 2 * np.pi, count)
+    along = np.cos(angle)[:, None, None] * x + np.sin(angle)[:, None, None] * y
+    stripes = 0.5 + 0.5 * np.sin(along * 0.7 + phase[:, None, None])
+    hue = (labels // 10)[:, None] * 0.6 + np.array([0.0, 2.1, 4.2])
+    colours = 128 + 100 * np.sin(hue)
+    pictures = stripes[..., None] * colours[:, None, None] + rng.normal(0, 10, (count, 32, 32, 3))
+    return pictures.clip(0, 255).astype(np.uint8), labels
