@@ -10,16 +10,10 @@ So few pictures show what each net does with them: this one learns all 800 by he
 import keras
 from keras import layers
 
-from training.data import fashion_mnist
-from training.evaluation import fit_and_test
-from training.export.servable import Servable, image_servable
 from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.job import Examples, Job, Options, Recipe, require_parameters
+from training.jobs.fashion_inception import compiled, evaluate, load, serve
 from training.layers import residual_block
-
-
-def load(options: Options, recipe: Recipe) -> Examples:
-    return fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
 def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
@@ -31,22 +25,7 @@ def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
     model = keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
     require_parameters(model, 186_058)
-    model.compile(
-        loss="sparse_categorical_crossentropy",
-        optimizer=keras.optimizers.SGD(recipe.learning_rate, momentum=0.8),
-        metrics=["accuracy"],
-    )
-    return model
-
-
-def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    return fit_and_test(model, examples)
-
-
-def serve(model: keras.Model, examples: Examples) -> Servable:
-    outputs = {"probabilities": model.output, "embedding": model.get_layer("embedding").output}
-    network = keras.Model(model.inputs, outputs)
-    return image_servable(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures)
+    return compiled(model, recipe)
 
 
 JOB = Job(
