@@ -30,9 +30,9 @@ lint: setup
 
 # Renews both lock files: hashes, but no address of a registry.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command 'make lock' --extra dev pyproject.toml -o requirements/all.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --custom-compile-command 'make lock' pyproject.toml -o requirements/gateway.lock
 
 clean:

@@ -15,7 +15,7 @@ from training import fit, gate
 from training.export import plots, version
 from training.export.servable import Servable
 from training.fit import Fitted, Progress, Run
-from training.job import Evaluation, Examples, Job, JobError, Options, Recipe
+from training.job import Evaluation, Examples, Job, Options, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +168,3 @@ def _plots(folder: Path, fitted: Fitted, evaluation: Evaluation, examples: Examp
 
 def _rows(examples: Examples) -> str:
     return ", ".join(f"{count:,} {part}" for part, count in examples.data.rows.items())
-
-
-__all__ = ["JobError", "Outcome", "run"]

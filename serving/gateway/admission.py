@@ -12,9 +12,6 @@ class Admission:
         self._in_flight: dict[str, int] = {}
         self.bytes_held = 0
 
-    def in_flight(self, model: str) -> int:
-        return self._in_flight.get(model, 0)
-
     def enter(self, model: str) -> None:
         """A place for one request.
 
