@@ -9,13 +9,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from serving.images import ImageRecipe
 
 CARD_FILE = "assets.extra/card.json"
 
-Kind = Literal["image", "series", "table"]
+Kind = Literal["image", "series", "table", "signal"]
 
 
 class CardError(ValueError):
@@ -46,6 +46,39 @@ class SeriesRecipe(_Part):
     step: str = Field(description="what one step is: 'day', 'π/10', …")
     unit: str = Field(description="what a value is: 'USD', '1', …")
     level: float | None = Field(default=None, description="nominal coverage of lower…upper; None: no interval is given")
+
+
+class Column(_Part):
+    """One quantity of a table, in raw units."""
+
+    name: str
+    unit: str | None = Field(default=None, description="None: a pure number")
+    description: str = Field(description="one line")
+    minimum: float | None = Field(default=None, description="the smallest value that the model has an answer for")
+    maximum: float | None = Field(default=None, description="the largest value that the model has an answer for")
+
+
+class TableRecipe(_Part):
+    """What a model of table rows takes and gives, in raw units."""
+
+    columns: tuple[Column, ...] = Field(min_length=1, description="in the order of `features`")
+    target: Column = Field(description="what `prediction` is")
+
+    @field_validator("columns")
+    @classmethod
+    def _names_differ(cls, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        if len({column.name for column in columns}) < len(columns):
+            raise ValueError("two columns have the same name")
+        return columns
+
+
+class SignalRecipe(_Part):
+    """What a classifier of 1-D signals takes, in raw units."""
+
+    length: int = Field(gt=0, description="samples of one signal")
+    channels: int = Field(gt=0, default=1)
+    sampling: str = Field(description="what lies between two samples: '1 ms', '1/1024 of the window', …")
+    unit: str = Field(description="what a sample is: 'mV', '1', …")
 
 
 class Data(_Part):
@@ -106,6 +139,8 @@ class Card(_Part):
     labels: tuple[str, ...] = Field(default=(), description="class names, by index of `probabilities`")
     image: ImageRecipe | None = None
     series: SeriesRecipe | None = None
+    table: TableRecipe | None = None
+    signal: SignalRecipe | None = None
     signatures: dict[str, Signature]
     data: Data
     training: Training

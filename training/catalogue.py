@@ -7,6 +7,8 @@ from training.job import Job, JobError
 
 #: name → what it is, for lists.
 JOBS = {
+    "boston_decay": "Boston house values by a dense net, decaying learning rate",
+    "boston_default": "Boston house values by a dense net, Adam's own learning rate",
     "cifar100_deep": "CIFAR-100 by six convolutions",
     "cifar100_shallow": "CIFAR-100 by four convolutions",
     "fashion_cnn": "Fashion-MNIST classifier with separable convolutions",

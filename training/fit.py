@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,14 @@ class Run:
 Progress = Callable[[int, int, Mapping[str, float]], None]
 
 
-def fit(model: keras.Model, examples: Examples, recipe: Recipe, run: Run, progress: Progress) -> Fitted:
+def fit(
+    model: keras.Model,
+    examples: Examples,
+    recipe: Recipe,
+    run: Run,
+    progress: Progress,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Fitted:
     """Fit on ``examples.train`` by the recipe; ``progress`` is told (epoch, percent of it, figures so far).
 
     Raises:
@@ -128,7 +135,7 @@ def fit(model: keras.Model, examples: Examples, recipe: Recipe, run: Run, progre
             verbose=0,
             initial_epoch=epoch,
             epochs=end,
-            callbacks=[_Watcher(progress)],
+            callbacks=[*callbacks, _Watcher(progress)],
             **validation,
         ).history
         for name, values in figures.items():

@@ -4,7 +4,7 @@ A job is a value, built at the foot of its own file in ``training/jobs/`` from f
 every job: ``load``, ``build``, ``evaluate``, ``serve``. :mod:`training.run` takes it from there.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +91,7 @@ class Job:
     takes: frozenset[str] = frozenset()  # of Options, beside quick and seed
     printed: Mapping[str, float] = field(default_factory=dict)
     watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None  # measured before fitting
+    callbacks: Callable[[], Sequence["keras.callbacks.Callback"]] = tuple  # of Keras, for the fit
 
     def recipe_for(self, options: Options) -> Recipe:
         """The recipe to follow; raises JobError for an option that this job does not take."""
@@ -124,3 +125,15 @@ def require_parameters(model: "keras.Model", total: int, trainable: int | None =
             f"the model has {found} parameters ({found_trainable} trainable); the course's has {total}"
             + (f" ({trainable} trainable)" if trainable is not None else "")
         )
+
+
+def require_outputs(model: "keras.Model", shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Assert the output shapes, without the batch, of layers by their names.
+
+    Raises:
+        JobError: the model is another one.
+    """
+    for name, shape in shapes.items():
+        found = tuple(model.get_layer(name).output.shape[1:])
+        if found != shape:
+            raise JobError(f"layer {name} gives {found}; the course's gives {shape}")

@@ -84,7 +84,7 @@ def run(
         if fresh:
             unfinished.remove()
         before = {f"{key}_before": value for key, value in job.watch(model, examples).items()} if job.watch else {}
-        fitted = fit.fit(model, examples, recipe, unfinished, progress)
+        fitted = fit.fit(model, examples, recipe, unfinished, progress, job.callbacks())
         if fitted.resumed_at is not None:
             say(f"resumed after epoch {fitted.resumed_at}")
         evaluation = job.evaluate(model, examples)
@@ -138,6 +138,8 @@ def _card(
         labels=examples.labels,
         image=servable.image,
         series=servable.series,
+        table=servable.table,
+        signal=servable.signal,
         signatures=version.signatures(servable),
         data=examples.data,
         training=Training(
@@ -160,10 +162,12 @@ def _card(
 def _plots(folder: Path, fitted: Fitted, evaluation: Evaluation, examples: Examples, servable: Servable) -> None:
     folder.mkdir(parents=True)
     plots.history(fitted.history, folder / "history.png")
-    if servable.kind == "image":
+    if servable.kind in ("image", "signal"):
         plots.confusion(evaluation.truth, evaluation.answer, examples.labels, folder / "confusion.png")
     elif servable.series:
         plots.forecast(evaluation.truth, evaluation.answer, servable.series.unit, folder / "forecast.png")
+    elif servable.table:
+        plots.prediction(evaluation.truth, evaluation.answer, servable.table.target, folder / "prediction.png")
 
 
 def _rows(examples: Examples) -> str:

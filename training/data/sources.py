@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,3 +56,13 @@ def picture_statistics(pictures: Array) -> dict[str, Distribution]:
     """Brightness and contrast of pictures [n, height, width, c]: mean and deviation within each."""
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     return {"brightness": distribution(flat.mean(axis=1)), "contrast": distribution(flat.std(axis=1))}
+
+
+def column_statistics(names: Iterable[str], rows: Array) -> dict[str, Distribution]:
+    """Each column of a table [n, columns] by its name."""
+    return {name: distribution(column) for name, column in zip(names, rows.T, strict=True)}
+
+
+def signal_statistics(signals: Array) -> dict[str, Distribution]:
+    """Level and strength of signals [n, length, channels]: mean and deviation within each."""
+    return {"level": distribution(signals.mean(axis=(1, 2))), "strength": distribution(signals.std(axis=(1, 2)))}

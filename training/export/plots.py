@@ -1,4 +1,4 @@
-"""The pictures of a training run that lie beside the version: history, and confusion matrix or forecast."""
+"""The pictures of a training run that lie beside the version: history, and confusion matrix, forecast or prediction."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 
+from serving.card import Column
 from training.job import Array
 
 _SHOWN = 120  # values of a series
@@ -64,6 +65,17 @@ def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
     axis.plot(answer[-_SHOWN:], label="forecast, one step ahead", linewidth=1.2)
     axis.legend(frameon=False)
     _dress(axis, "step of the test part", unit)
+    _save(figure, path)
+
+
+def prediction(truth: Array, answer: Array, target: Column, path: Path) -> None:
+    """The answer by the truth, one point for each row of the test part; on the line they are equal."""
+    figure, axis = plt.subplots(figsize=(4.5, 4.2))
+    ends = [float(min(truth.min(), answer.min())), float(max(truth.max(), answer.max()))]
+    axis.plot(ends, ends, color="black", linewidth=1)
+    axis.scatter(truth, answer, s=9, alpha=0.5)
+    unit = f", {target.unit}" if target.unit else ""
+    _dress(axis, f"{target.name}{unit}", "prediction")
     _save(figure, path)
 
 

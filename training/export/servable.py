@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serving.card import Kind, SeriesRecipe
+from serving.card import Kind, SeriesRecipe, SignalRecipe, TableRecipe
 from serving.images import ImageRecipe
 from training.job import Array
 
@@ -41,6 +41,8 @@ class Servable:
     models: tuple[keras.Model, ...]
     image: ImageRecipe | None = None
     series: SeriesRecipe | None = None
+    table: TableRecipe | None = None
+    signal: SignalRecipe | None = None
 
 
 def image_servable(

@@ -32,7 +32,9 @@ class ModelEntry(BaseModel):
     """One configured model."""
 
     name: Annotated[str, Field(examples=["fashion_cnn"])]
-    kind: Annotated[str | None, Field(description="image, series or table; null without a card", examples=["image"])]
+    kind: Annotated[
+        str | None, Field(description="image, series, table or signal; null without a card", examples=["image"])
+    ]
     title: Annotated[str | None, Field(examples=["Fashion-MNIST, small convolutional net"])]
     default_version: Annotated[int | None, Field(description="answers requests that name none", examples=[1])]
     verbs: Annotated[list[str], Field(description="what can be asked natively", examples=[["predict", "embed"]])]

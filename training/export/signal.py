@@ -1,0 +1,36 @@
+"""The signature of a classifier of 1-D signals."""
+
+import keras
+import tensorflow as tf
+
+from serving.card import SignalRecipe
+from training.export.servable import Endpoint, Servable
+from training.job import Array
+
+
+def signal_servable(network: keras.Model, recipe: SignalRecipe, samples: Array) -> Servable:
+    """A classifier of signals.
+
+    Args:
+        network: raw signals, float32 [n, length, channels] → probabilities [n, k].
+        recipe: length, channels and units.
+        samples: such signals, for the checks and the warm-up.
+    """
+    signal_spec = tf.TensorSpec((None, recipe.length, recipe.channels), tf.float32, "signal")
+
+    def classify(signal: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"probabilities": network(signal, training=False)}
+
+    return Servable(
+        kind="signal",
+        signal=recipe,
+        models=(network,),
+        endpoints={
+            "serving_default": Endpoint(
+                classify,
+                {"signal": signal_spec},
+                {"probabilities": ("float32", (None, network.output.shape[-1]))},
+                {"signal": samples},
+            )
+        },
+    )
