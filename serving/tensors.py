@@ -46,6 +46,20 @@ def type_name(data_type: int) -> str:
     return str(types_pb2.DataType.Name(data_type)).removeprefix("DT_").lower()
 
 
+def data_type(array: Array) -> int:
+    """The DataType of an array.
+
+    Raises:
+        TypeError: it has none.
+    """
+    if array.dtype.kind in "OSU":
+        return int(types_pb2.DT_STRING)
+    number = _DATA_TYPES.get(array.dtype.newbyteorder("="))
+    if number is None:
+        raise TypeError(f"an array of type {array.dtype} cannot be sent as a tensor")
+    return number
+
+
 def to_proto(array: Array, *, as_content: bool = True) -> Any:
     """A TensorProto of the array; values in ``tensor_content``, or in the repeated field when ``as_content`` is false.
 
@@ -57,20 +71,15 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
     proto = tensor_pb2.TensorProto()
     for size in array.shape:
         proto.tensor_shape.dim.add().size = size
-    if array.dtype.kind in "OSU":
-        proto.dtype = types_pb2.DT_STRING
+    proto.dtype = number = data_type(array)
+    if number == types_pb2.DT_STRING:
         proto.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist())
-        return proto
-    data_type = _DATA_TYPES.get(array.dtype.newbyteorder("="))
-    if data_type is None:
-        raise TypeError(f"an array of type {array.dtype} cannot be sent as a tensor")
-    proto.dtype = data_type
-    if as_content:
+    elif as_content:
         proto.tensor_content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    elif data_type == types_pb2.DT_HALF:
+    elif number == types_pb2.DT_HALF:
         proto.half_val.extend(array.ravel().view(np.uint16).tolist())
     else:
-        getattr(proto, _FIELDS[data_type][1]).extend(array.ravel().tolist())
+        getattr(proto, _FIELDS[number][1]).extend(array.ravel().tolist())
     return proto
 
 

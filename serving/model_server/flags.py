@@ -29,11 +29,9 @@ WITHOUT_EFFECT: dict[str, type] = {
     "per_process_gpu_memory_fraction": float,
     "enable_grpc_healthcheck_service": bool,
     "enforce_session_run_timeout": bool,
-    "enable_signature_method_name_check": bool,
     "remove_unused_fields_from_bundle_metagraph": bool,
     "enable_profiler": bool,
     "monitoring_config_file": str,
-    "ssl_config_file": str,
     "platform_config_file": str,
     "tensorflow_session_config_file": str,
     "thread_pool_factory_config_file": str,
@@ -62,7 +60,9 @@ class Flags:
     grpc_socket_path: str = ""
     grpc_max_threads: int = 0  # 0: as many calls at once as come
     grpc_channel_arguments: str = ""
+    ssl_config_file: str = ""
     enable_serialization_as_tensor_content: bool = False
+    enable_signature_method_name_check: bool = False
     version: bool = False
 
     # core, source

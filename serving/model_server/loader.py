@@ -59,10 +59,11 @@ class Loader:
                 inter_op_threads=self.inter_op_threads,
             )
 
+        has_twin = (directory / TWIN_FILE).is_file()
         twin = None
-        if self.engine == "auto" and (directory / TWIN_FILE).is_file():
+        if has_twin and self.engine == "auto":
             twin = OnnxEngine(directory, threads=self.intra_op_threads or 1)
-        servable = Servable(signatures, twin, open_saved_model)
+        servable = Servable(signatures, twin, open_saved_model, strict=has_twin)
         if twin is None:
             servable.open()
         replayed = 0

@@ -1,33 +1,42 @@
 """From a PredictRequest to a checked call, and from its outputs to a PredictResponse; knows nothing of gRPC.
 
 Source: tensorflow_serving/servables/tensorflow/predict_util.cc, for the checks, their order and their messages. One
-check is ours: TensorFlow Serving leaves shapes to the graph and may die of them (CONTRACT D.11); here a tensor that
-does not fit its signature goes no further.
+check is ours: TensorFlow Serving leaves shapes to the graph and may die of them; here a tensor that does not fit the
+signature of a strict servable goes no further.
 """
 
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from serving import tensors
-from serving.model_server.errors import FailedPrecondition, InvalidArgument, Unimplemented
+from serving.model_server.errors import FailedPrecondition, Internal, InvalidArgument, Unimplemented
 from serving.model_server.servable import Call, Servable
 from serving.model_server.signature import DEFAULT_SIGNATURE, Signature, TensorInfo
 from serving.protos import predict_pb2, types_pb2
 from serving.tensors import Array
 
+_METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
 
-def prepare(servable: Servable, request: Any) -> Call:
+
+def prepare(servable: Servable, request: Any, *, check_method: bool = False) -> Call:
     """The call that a PredictRequest describes.
 
     Raises:
         FailedPrecondition: no such signature.
+        Internal: ``check_method``, and it is for something else.
         InvalidArgument: inputs or outputs that do not fit the signature.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
     if signature is None:
         raise FailedPrecondition(f'Serving signature key "{name}" not found.')
-    return Call(signature, _inputs(signature, request.inputs), _outputs(signature, request.output_filter))
+    if check_method and signature.method not in _METHODS:
+        raise Internal(
+            f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}. Was: {signature.method}"
+        )
+    return Call(
+        signature, _inputs(signature, request.inputs, servable.strict), _outputs(signature, request.output_filter)
+    )
 
 
 def respond(model: str, version: int, call: Call, arrays: Sequence[Array], *, as_content: bool) -> Any:
@@ -50,7 +59,7 @@ def respond(model: str, version: int, call: Call, arrays: Sequence[Array], *, as
     return response
 
 
-def _inputs(signature: Signature, sent: Any) -> dict[str, Array]:
+def _inputs(signature: Signature, sent: Any, strict: bool) -> dict[str, Array]:
     if len(sent) > len(signature.inputs) or (len(sent) < len(signature.inputs) and not signature.defaults):
         raise InvalidArgument(
             f"input size does not match signature: {len(sent)}!={len(signature.inputs)} len({_set(sent)}) != "
@@ -73,7 +82,9 @@ def _inputs(signature: Signature, sent: Any) -> dict[str, Array]:
             inputs[alias] = tensors.to_array(proto)
         except ValueError:
             raise InvalidArgument(f"tensor parsing error: {alias}") from None
-        _check(alias, position, info, proto.dtype, inputs[alias].shape)
+        _check_type(position, info, proto.dtype)
+        if strict:
+            check_shape(alias, info, inputs[alias].shape)
     if not inputs.keys() >= set(sent):
         raise InvalidArgument(
             f"Inputs contains invalid name. Used request inputs: {','.join(sorted(set(sent) & inputs.keys()))}, "
@@ -82,12 +93,20 @@ def _inputs(signature: Signature, sent: Any) -> dict[str, Array]:
     return inputs
 
 
-def _check(alias: str, position: int, info: TensorInfo, data_type: int, shape: tuple[int, ...]) -> None:
+def _check_type(position: int, info: TensorInfo, data_type: int) -> None:
     if data_type != info.data_type and info.data_type != types_pb2.DT_INVALID:
         raise InvalidArgument(
             f"Expects arg[{position}] to be {tensors.type_name(info.data_type)} "
             f"but {tensors.type_name(data_type)} is provided"
         )
+
+
+def check_shape(alias: str, info: TensorInfo, shape: tuple[int, ...]) -> None:
+    """That a tensor of the shape fits the signature.
+
+    Raises:
+        InvalidArgument: it does not.
+    """
     if info.shape is None:
         return
     if len(shape) != len(info.shape) or any(

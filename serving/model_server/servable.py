@@ -26,9 +26,21 @@ class Call:
 
 
 class Servable:
-    """Signatures, each run by the ONNX twin where that has it, else by TensorFlow, loaded when first needed."""
+    """Signatures, each run by the ONNX twin where that has it, else by TensorFlow, loaded when first needed.
 
-    def __init__(self, signatures: Signatures, twin: OnnxEngine | None, open_saved_model: Callable[[], Engine]) -> None:
+    A ``strict`` one takes tensors of its signatures' shapes alone, so that both its engines refuse the same; any other
+    takes, as in TensorFlow Serving, whatever the ops of its graph take.
+    """
+
+    def __init__(
+        self,
+        signatures: Signatures,
+        twin: OnnxEngine | None,
+        open_saved_model: Callable[[], Engine],
+        *,
+        strict: bool = True,
+    ) -> None:
+        self.strict = strict
         self.signatures = signatures.by_name
         self.signature_def_map = signatures.signature_def_map
         self._twin = twin

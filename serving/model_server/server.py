@@ -11,7 +11,7 @@ from pathlib import Path
 
 import grpc
 
-from serving.model_server import core, flags
+from serving.model_server import core, credentials, flags
 from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ServingError, Unknown
 from serving.model_server.flags import Flags
@@ -61,7 +61,13 @@ async def serve(settings: Flags) -> None:
         loop.add_signal_handler(number, stop.set)
 
     server_core = _core(settings)
-    service = Service(server_core, threads=2 * _cpus(), as_content=settings.enable_serialization_as_tensor_content)
+    service = Service(
+        server_core,
+        threads=2 * _cpus(),
+        as_content=settings.enable_serialization_as_tensor_content,
+        check_method_names=settings.enable_signature_method_name_check,
+    )
+    secret = credentials.read(Path(settings.ssl_config_file)) if settings.ssl_config_file else None
     starting = asyncio.create_task(server_core.start(_models(settings)))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -70,7 +76,7 @@ async def serve(settings: Flags) -> None:
             await starting
             gc.collect()
             gc.freeze()  # what lives as long as the server need not be looked through again and again
-            server = await _open(settings, service)
+            server = await _open(settings, service, secret)
             if settings.model_config_file:
                 server_core.watch_config(Path(settings.model_config_file), settings.model_config_file_poll_wait_seconds)
             await stopping
@@ -113,7 +119,7 @@ def _core(settings: Flags) -> ServerCore:
     )
 
 
-async def _open(settings: Flags, service: Service) -> grpc.aio.Server:
+async def _open(settings: Flags, service: Service, secret: grpc.ServerCredentials | None) -> grpc.aio.Server:
     options: list[tuple[str, int | str]] = [
         ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
         ("grpc.max_send_message_length", _LARGEST_MESSAGE),
@@ -129,7 +135,10 @@ async def _open(settings: Flags, service: Service) -> grpc.aio.Server:
         addresses.append(f"unix:{settings.grpc_socket_path}")
     for address in addresses:
         try:
-            server.add_insecure_port(address)
+            if secret is None:
+                server.add_insecure_port(address)
+            else:
+                server.add_secure_port(address, secret)
         except RuntimeError as error:
             raise Unknown(f"cannot listen on {address}: {error}") from None
     await server.start()

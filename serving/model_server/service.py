@@ -6,7 +6,7 @@ thread and back; one that takes longer is run in a thread, so that the others do
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,11 +15,22 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
 from serving import models_config
-from serving.model_server import prediction
+from serving.model_server import inference, prediction
 from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ServingError
+from serving.model_server.servable import Call, Servable
 from serving.models_config import ConfigError
-from serving.protos import get_model_metadata_pb2, get_model_status_pb2, model_management_pb2, predict_pb2
+from serving.protos import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
+    model_pb2,
+    predict_pb2,
+    regression_pb2,
+)
+from serving.tensors import Array
 
 logger = logging.getLogger(__name__)
 
@@ -32,41 +43,78 @@ Respond = Callable[[Any], Awaitable[Any]]
 class Service:
     """The RPCs, each from request to response; raises ServingError."""
 
-    def __init__(self, core: ServerCore, *, threads: int, as_content: bool) -> None:
-        """``threads`` run models that take long; ``as_content``: answer in tensor_content, not in float_val etc."""
+    def __init__(
+        self, core: ServerCore, *, threads: int, as_content: bool = False, check_method_names: bool = False
+    ) -> None:
+        """``threads`` run models that take long; ``as_content``: answer in tensor_content, not in float_val etc.;
+        ``check_method_names``: Classify and Regress only by signatures that were exported for them."""
         self._core = core
         self._as_content = as_content
+        self._check_method = check_method_names
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="run")
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="open")
 
     async def predict(self, request: Any) -> Any:
-        if not request.HasField("model_spec"):
-            raise InvalidArgument("Missing ModelSpec")
-        with self._core.handle(request.model_spec) as handle:
-            servable = handle.servable
-            call = prediction.prepare(servable, request)
+        with self._core.handle(_spec(request)) as handle:
+            call = prediction.prepare(handle.servable, request, check_method=self._check_method)
 
-            def run() -> Any:
-                arrays = servable.run(call)
-                return prediction.respond(handle.model, handle.version, call, arrays, as_content=self._as_content)
+            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
+                return prediction.respond(handle.model, handle.version, call, outputs[0], as_content=self._as_content)
 
-            if servable.estimate(call) < _MOMENT:
-                return run()
-            loop = asyncio.get_running_loop()
-            if not servable.is_open(call.signature.name):
-                await loop.run_in_executor(self._opener, servable.open)
-            return await loop.run_in_executor(self._pool, run)
+            return await self._run(handle.servable, [call], respond)
+
+    async def classify(self, request: Any) -> Any:
+        with self._core.handle(_spec(request)) as handle:
+            task = inference.prepare_classify(handle.servable, request, check_method=self._check_method)
+
+            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
+                return inference.respond_classify(handle.model, handle.version, task, outputs[0])
+
+            return await self._run(handle.servable, [task.call], respond)
+
+    async def regress(self, request: Any) -> Any:
+        with self._core.handle(_spec(request)) as handle:
+            task = inference.prepare_regress(handle.servable, request, check_method=self._check_method)
+
+            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
+                return inference.respond_regress(handle.model, handle.version, task, outputs[0])
+
+            return await self._run(handle.servable, [task.call], respond)
+
+    async def multi_inference(self, request: Any) -> Any:
+        spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+        with self._core.handle(spec) as handle:
+            tasks = inference.prepare_multi(handle.servable, request, check_method=self._check_method)
+
+            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
+                return inference.respond_multi(handle.model, handle.version, tasks, outputs)
+
+            return await self._run(handle.servable, [task.call for task in tasks], respond)
+
+    async def _run(
+        self, servable: Servable, calls: Sequence[Call], respond: Callable[[Sequence[Sequence[Array]]], Any]
+    ) -> Any:
+        """Run the calls and make the response of their outputs: here, or in a thread if that takes long."""
+
+        def run() -> Any:
+            return respond([servable.run(call) for call in calls])
+
+        if sum(map(servable.estimate, calls)) < _MOMENT:
+            return run()
+        loop = asyncio.get_running_loop()
+        if not all(servable.is_open(call.signature.name) for call in calls):
+            await loop.run_in_executor(self._opener, servable.open)
+        return await loop.run_in_executor(self._pool, run)
 
     async def get_model_metadata(self, request: Any) -> Any:
-        if not request.HasField("model_spec"):
-            raise InvalidArgument("Missing ModelSpec")
+        spec = _spec(request)
         if not request.metadata_field:
             raise InvalidArgument("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
             if field != _SIGNATURE_DEF:
                 raise InvalidArgument(f"Metadata field {field} is not supported")
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        with self._core.handle(request.model_spec) as handle:
+        with self._core.handle(spec) as handle:
             response.model_spec.name = handle.model
             response.model_spec.version.value = handle.version
             response.metadata[_SIGNATURE_DEF].CopyFrom(
@@ -78,10 +126,9 @@ class Service:
         return response
 
     async def get_model_status(self, request: Any) -> Any:
-        if not request.HasField("model_spec"):
-            raise InvalidArgument("Missing ModelSpec")
+        spec = _spec(request)
         response = get_model_status_pb2.GetModelStatusResponse()
-        for version in self._core.versions(request.model_spec):
+        for version in self._core.versions(spec):
             status = response.model_version_status.add(version=version.number, state=int(version.state))
             status.status.SetInParent()
             if version.error:
@@ -108,6 +155,9 @@ class Service:
         """The RPCs as gRPC serves them."""
         prediction_service = {
             "Predict": _handler(self.predict, predict_pb2.PredictRequest),
+            "Classify": _handler(self.classify, classification_pb2.ClassificationRequest),
+            "Regress": _handler(self.regress, regression_pb2.RegressionRequest),
+            "MultiInference": _handler(self.multi_inference, inference_pb2.MultiInferenceRequest),
             "GetModelMetadata": _handler(self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
         }
         model_service = {
@@ -124,6 +174,12 @@ class Service:
     def close(self) -> None:
         for pool in (self._pool, self._opener):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _spec(request: Any) -> Any:
+    if not request.HasField("model_spec"):
+        raise InvalidArgument("Missing ModelSpec")
+    return request.model_spec
 
 
 def _handler(respond: Respond, request_type: Any) -> grpc.RpcMethodHandler:

@@ -6,6 +6,7 @@ alike and gives the same error messages.
 """
 
 import functools
+import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -23,8 +24,9 @@ _MOST_CALLABLES = 64  # one for every signature and choice of outputs that a cli
 
 @functools.cache
 def _tensorflow() -> Any:
-    # With oneDNN a picture of the wrong rank aborts the process (CONTRACT D.11), and small models run slower.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # With oneDNN a picture of the wrong rank aborts the process, and small models run slower; without, the graph's ops
+    # refuse it themselves.
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     tensorflow = protos.import_tensorflow()
     tensorflow.get_logger().setLevel("ERROR")
@@ -67,6 +69,7 @@ class TensorFlowEngine:
             raise self._translated(error) from None
         except Exception as error:  # a damaged graph: ValueError, OSError, DecodeError, RuntimeError …
             raise errors.DataLoss(f"the SavedModel {version_directory} cannot be loaded: {error}") from None
+        self._callable_options = importlib.import_module("tensorflow.core.protobuf.config_pb2").CallableOptions
         self._callables: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
 
     def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
@@ -84,9 +87,12 @@ class TensorFlowEngine:
         if key not in self._callables:
             if len(self._callables) > _MOST_CALLABLES:
                 self._callables.clear()
-            self._callables[key] = self._session.make_callable(
-                [signature.outputs[alias].name for alias in outputs],
-                feed_list=[info.name for info in signature.inputs.values()],
+            # The public make_callable puts a Python traceback of the graph's making before each message, and is slower.
+            self._callables[key] = self._session._make_callable_from_options(
+                self._callable_options(
+                    feed=[info.name for info in signature.inputs.values()],
+                    fetch=[signature.outputs[alias].name for alias in outputs],
+                )
             )
         return self._callables[key]
 

@@ -4,7 +4,6 @@ Source: tensorflow_serving/servables/tensorflow/saved_model_warmup.cc. The file 
 record its length as uint64, a masked crc32c of that, the data, a masked crc32c of the data.
 """
 
-import logging
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,10 @@ from pathlib import Path
 import google_crc32c
 from google.protobuf.message import DecodeError
 
-from serving.model_server import prediction
+from serving.model_server import inference, prediction
 from serving.model_server.errors import DataLoss, InvalidArgument, Unimplemented
-from serving.model_server.servable import Servable
-from serving.model_server.signature import DEFAULT_SIGNATURE
+from serving.model_server.servable import Call, Servable
 from serving.protos import prediction_log_pb2
-
-logger = logging.getLogger(__name__)
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 _MOST_RECORDS = 1000
@@ -73,20 +69,26 @@ def replay(servable: Servable, version_directory: Path, iterations: int = 1, *, 
 
 
 def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog, iterations: int, skip_slow: bool) -> int:
-    kind = log.WhichOneof("log_type")
-    if kind in ("classify_log", "regress_log", "multi_inference_log"):
-        logger.warning("a warm-up record of type %s is skipped", kind)
+    calls = _calls(servable, log)
+    if skip_slow and not all(servable.has_quick_engine(call.signature.name) for call in calls):
         return 0
-    if kind != "predict_log":
-        raise Unimplemented(f"Unsupported log_type for warmup: {kind}")
-    request = log.predict_log.request
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    if skip_slow and name in servable.signatures and not servable.has_quick_engine(name):
-        return 0
-    call = prediction.prepare(servable, request)
     for _ in range(iterations):
-        servable.run(call)
+        for call in calls:
+            servable.run(call)
     return 1
+
+
+def _calls(servable: Servable, log: prediction_log_pb2.PredictionLog) -> list[Call]:
+    kind = log.WhichOneof("log_type")
+    if kind == "predict_log":
+        return [prediction.prepare(servable, log.predict_log.request)]
+    if kind == "classify_log":
+        return [inference.prepare_classify(servable, log.classify_log.request).call]
+    if kind == "regress_log":
+        return [inference.prepare_regress(servable, log.regress_log.request).call]
+    if kind == "multi_inference_log":
+        return [task.call for task in inference.prepare_multi(servable, log.multi_inference_log.request)]
+    raise Unimplemented(f"Unsupported log_type for warmup: {kind}")
 
 
 def _masked_crc(data: bytes) -> int:

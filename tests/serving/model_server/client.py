@@ -16,13 +16,21 @@ from serving.protos import (
 from serving.tensors import Array
 from tests.serving.model_server import versions
 
+CLASSIFY = "/tensorflow.serving.PredictionService/Classify"
+REGRESS = "/tensorflow.serving.PredictionService/Regress"
+MULTI_INFERENCE = "/tensorflow.serving.PredictionService/MultiInference"
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
 class Client:
-    def __init__(self, address: str, timeout: float = 30) -> None:
-        self.channel = grpc.insecure_channel(address, UNLIMITED)
+    def __init__(
+        self, address: str, timeout: float = 30, *, credentials: grpc.ChannelCredentials | None = None
+    ) -> None:
+        if credentials is None:
+            self.channel = grpc.insecure_channel(address, UNLIMITED)
+        else:
+            self.channel = grpc.secure_channel(address, credentials, UNLIMITED)
         self.timeout = timeout
 
     def __enter__(self) -> "Client":

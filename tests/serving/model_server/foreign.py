@@ -2,6 +2,7 @@
 
 half_plus_two/00000123   TensorFlow 2, y = x / 2 + 2, and the same with a second output
 old/1                    TensorFlow 1, built graph by graph; a scalar goes in and a vector comes out
+examples/123             TensorFlow 1, as TensorFlow Serving's own tests have it: tf.Examples are parsed in the graph
 text/1                   strings, a lookup table whose words lie in an asset file
 conv/1                   a convolution: what kills TensorFlow Serving when the rank is wrong
 free/1                   an input of any rank
@@ -40,6 +41,43 @@ def old(directory: Path) -> None:
         signature = v1.saved_model.predict_signature_def({"x": x}, {"y": y})
         builder = v1.saved_model.Builder(str(directory))
         builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+
+
+def examples(directory: Path) -> None:
+    """After tensorflow/cc/saved_model/testdata/half_plus_two: y = x / 2 + 2, y2 = x / 2 + 3, y3 = x2 / 2 + 3."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        a, b, c = (v1.Variable(value, name=name) for name, value in (("a", 0.5), ("b", 2.0), ("c", 3.0)))
+        serialized = v1.placeholder(tf.string, name="tf_example")  # of any rank, as there
+        features = {"x": v1.FixedLenFeature([1], tf.float32), "x2": v1.FixedLenFeature([1], tf.float32, [0.0])}
+        parsed = v1.parse_example(serialized, features)
+        x, x2 = tf.identity(parsed["x"], name="x"), tf.identity(parsed["x2"], name="x2")
+        x.set_shape([None, 1])
+        y = tf.add(tf.multiply(a, x), b, name="y")
+        y2 = tf.add(tf.multiply(a, x), c, name="y2")
+        y3 = tf.add(tf.multiply(a, x2), c, name="y3")
+        info = v1.saved_model.build_tensor_info
+        session.run(v1.global_variables_initializer())
+
+        def signature(given: tf.Tensor, answered: dict[str, tf.Tensor], method: str, alias: str = "inputs") -> object:
+            outputs = {name: info(tensor) for name, tensor in answered.items()}
+            return v1.saved_model.build_signature_def({alias: info(given)}, outputs, f"tensorflow/serving/{method}")
+
+        builder = v1.saved_model.Builder(str(directory))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {
+                "serving_default": signature(x, {"y": y}, "predict", "x"),
+                "regress_x_to_y": signature(serialized, {"outputs": y}, "regress"),
+                "regress_x_to_y2": signature(serialized, {"outputs": y2}, "regress"),
+                "regress_x2_to_y3": signature(x2, {"outputs": y3}, "regress"),
+                "classify_x_to_y": signature(serialized, {"scores": y}, "classify"),
+                "both": signature(serialized, {"classes": tf.strings.as_string(y), "scores": y2}, "classify"),
+                "wide": signature(serialized, {"outputs": tf.concat([y, y2], 1)}, "regress"),
+            },
+        )
         builder.save()
 
 
@@ -101,6 +139,7 @@ def mixed(directory: Path) -> None:
 if __name__ == "__main__":
     root = Path(sys.argv[1])
     half_plus_two(root / "half_plus_two" / "00000123")
+    examples(root / "examples" / "123")
     for make in (old, text, conv, free, mixed):
         make(root / make.__name__ / "1")
     with tf.io.TFRecordWriter(str(root / "records")) as writer:

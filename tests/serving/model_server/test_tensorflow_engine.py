@@ -59,7 +59,7 @@ def test_what_would_kill_tensorflow_serving_is_an_error_like_any_other(client: C
     with pytest.raises(grpc.RpcError) as raised:
         client.predict("conv", image=np.zeros((8, 8, 1), np.float32))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert raised.value.details() == "input image must have shape [?, 8, 8, 1] but has shape [8, 8, 1]"
+    assert "convolution input must be 4-dimensional: [8,8,1]" in raised.value.details()
     assert client.predict("conv", image=np.zeros((0, 8, 8, 1), np.float32))["y"].shape == (0, 6, 6, 4)
     assert client.predict("conv", image=np.zeros((2, 8, 8, 1), np.float32))["y"].shape == (2, 6, 6, 4)
 
