@@ -1,4 +1,5 @@
-"""Bounded work: how many requests are under way for each model, and how many bytes of bodies are held for all."""
+"""Bounded work: how many requests are under way for each model, and how many bytes of bodies are held for all. The
+rows that wait for a signature are bounded in ``coalesce.py``."""
 
 from serving.gateway.errors import Overloaded
 

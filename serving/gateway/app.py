@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,10 +11,13 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
+from serving import keys, routing
 from serving.gateway import errors, openapi, readiness
 from serving.gateway.admission import Admission
+from serving.gateway.door import Door
 from serving.gateway.edge import Edge, error_answer
 from serving.gateway.errors import GatewayError
 from serving.gateway.facades import catalogue, operations, site
@@ -26,7 +29,8 @@ from serving.gateway.predict import Predictor
 from serving.gateway.registry import Names, Registry
 from serving.gateway.route import ModelState
 from serving.gateway.settings import Settings
-from serving.gateway.upstream import Upstream
+from serving.gateway.upstream import Upstream, tls
+from serving.gateway.watched import Watched
 
 
 class Gateway(FastAPI):
@@ -47,19 +51,33 @@ class Gateway(FastAPI):
         self.metrics = Metrics()
         self._names = Names(settings.models_config, settings.model_names)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        self._upstream = Upstream(settings.target, settings.model_server)
-        self._registry = Registry(self._upstream, self._names, settings.poll_seconds)
+        ca = settings.model_server_ca
+        self._upstream = Upstream(
+            settings.target,
+            settings.model_server,
+            tls(ca, settings.model_server_cert, settings.model_server_key) if ca is not None else None,
+        )
+        self._routing = Watched[routing.Routing](settings.routing, routing.parse, {}, optional=True)
+        self._keys = Watched[keys.Keys](settings.keys, keys.parse, {}) if settings.keys is not None else None
+        self._files: dict[str, Watched[Any]] = {"models_config": self._names, "routing": self._routing}
+        if self._keys is not None:
+            self._keys.read()
+            self._files["keys"] = self._keys
+        for name, file in self._files.items():
+            self.metrics.watch_file(name, file.is_refused)
+        self._registry = Registry(self._upstream, self._names, self._routing, settings.poll_seconds)
         self._predictor = Predictor(
             self._upstream,
             self._registry,
             self.metrics,
             max_rows=settings.max_rows,
+            max_waiting=settings.max_queue_rows,
             calls_per_signature=settings.calls_per_signature,
         )
         for failure in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(failure, self._failed)
         self.include_router(catalogue.router(lambda: self._registry.models, self._upstream))
-        self.include_router(operations.router(self._reasons_against, self.metrics))
+        self.include_router(operations.router(self._reasons_against, self._notes, self.metrics))
         site.mount(self)
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -73,15 +91,26 @@ class Gateway(FastAPI):
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )
-        return Edge(
+        edge = Edge(
             super().build_middleware_stack(),
             inference,
             self.metrics,
             lambda: self._registry.models,
+            self._door(),
             deadline_seconds=settings.deadline_seconds,
             retry_after_seconds=settings.retry_after_seconds,
             access_log=settings.access_log,
         )
+        return _with_cors(edge, settings.origins) if settings.origins else edge
+
+    def _door(self) -> Door | None:
+        settings, known = self.settings, self._keys
+        if known is None and not settings.rate:
+            return None
+        from serving.gateway.rates import Rates  # it takes a while, which only those with keys or rates are to pay
+
+        rates = Rates(settings.rate, settings.rate_storage)
+        return Door(None if known is None else lambda: known.value, rates, metrics_need_key=settings.metrics_need_key)
 
     def openapi(self) -> dict[str, Any]:
         """What FastAPI knows of its routes, and what was written by hand about the hot paths."""
@@ -92,22 +121,32 @@ class Gateway(FastAPI):
     def _reasons_against(self) -> list[str]:
         return readiness.reasons_against(self._registry.models, self._names.problem, self.draining)
 
+    def _notes(self) -> list[str]:
+        return [f"{file.problem}; what was read before stays" for file in self._files.values() if file.problem]
+
     def _after_round(self, models: Mapping[str, ModelState]) -> None:
         self.metrics.set_models(models)
         self._predictor.forget_gone(models)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        polling = asyncio.create_task(self._registry.run(self._after_round))
-        freezing = asyncio.create_task(self._freeze())
+        tasks = [asyncio.create_task(self._registry.run(self._after_round)), asyncio.create_task(self._freeze())]
+        if self._keys is not None:
+            tasks.append(asyncio.create_task(self._follow_keys(self._keys)))
         try:
             yield
         finally:
-            for task in (polling, freezing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(polling, freezing, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._predictor.close()
             await self._upstream.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _follow_keys(self, file: Watched[keys.Keys]) -> None:
+        while True:
+            file.read()
+            await asyncio.sleep(self.settings.poll_seconds)
 
     async def _freeze(self) -> None:
         """Once everything is loaded, takes it out of the garbage collector's rounds: the slowest answers halve."""
@@ -122,6 +161,17 @@ class Gateway(FastAPI):
         )
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
         return Response(answer.body, answer.status, headers, answer.content_type.decode("ascii"))
+
+
+def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "X-Request-Timeout"],
+        expose_headers=["Retry-After", "X-Model-Version", "X-Request-Id"],
+        max_age=3600,
+    )
 
 
 def _as_ours(error: Exception) -> GatewayError:

@@ -2,6 +2,9 @@
 
 There is no timer: a call leaves as soon as one of a few places is free, with whatever waits by then. Rows are counted,
 not requests. A merged call that the model refuses is repeated one by one, so that nobody pays for a neighbour's input.
+
+The queue is bounded by rows, and who could not be answered before the deadline, by what is ahead and how long calls
+take, is not let into it.
 """
 
 import asyncio
@@ -12,9 +15,11 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from serving.gateway.errors import BadTensor
+from serving.gateway.errors import BadTensor, Overloaded
 from serving.gateway.signature import Signature
 from serving.gateway.wire import Arrays, Outputs, RequestEncoder, decode_response
+
+_NEWEST = 0.2  # what the last call counts in the time that calls take of late
 
 Predict = Callable[[bytes, float], Awaitable[Any]]
 
@@ -29,19 +34,28 @@ class Waiter:
     future: "asyncio.Future[Outputs]"
 
 
-def take(waiting: deque[Waiter], max_rows: int) -> list[Waiter]:
-    """Removes and returns those that go next: in order, as many as fit, at least one; who has left is passed over."""
+def take(waiting: deque[Waiter], max_rows: int) -> tuple[list[Waiter], int]:
+    """Removes and returns those that go next: in order, as many as fit, at least one; who has left is passed over.
+    Beside them, how many rows were removed in all."""
     batch: list[Waiter] = []
-    rows = 0
+    rows = passed = 0
     while waiting:
         waiter = waiting[0]
-        if not waiter.future.done():
+        if waiter.future.done():
+            passed += waiter.rows
+        else:
             if batch and rows + waiter.rows > max_rows:
                 break
             batch.append(waiter)
             rows += waiter.rows
         waiting.popleft()
-    return batch
+    return batch, rows + passed
+
+
+def seconds_until_done(call_seconds: float, rows_ahead: int, max_rows: int, calls: int) -> float:
+    """How long a request that finds every place taken will be under way: one of the calls under way ends on average
+    after half its time, then go the calls that wait already, then its own."""
+    return call_seconds * (1.5 + rows_ahead // max_rows / calls)
 
 
 class Lane:
@@ -55,15 +69,22 @@ class Lane:
         predict: Predict,
         *,
         max_rows: int,
+        max_waiting: int,
         calls: int,
         on_batch: Callable[[int, float], None] = lambda rows, seconds: None,
     ) -> None:
-        """``calls`` is the number of calls at the same time; ``on_batch`` hears of each with its rows and seconds."""
+        """``max_waiting`` rows may wait; ``calls`` is the number of calls at the same time; ``on_batch`` hears of each
+        with its rows and seconds."""
+        self._name = f"version {version} of model {model}"
         self._signature = signature
         self._encoder = RequestEncoder(model, version, signature)
         self._predict = predict
         self._max_rows = max_rows
+        self._max_waiting = max_waiting
+        self._calls = calls
         self._free = calls
+        self._rows_waiting = 0
+        self._call_seconds = 0.0  # of late
         self._on_batch = on_batch
         self._waiting: dict[Hashable, deque[Waiter]] = {}
         self._pump_scheduled = False
@@ -79,8 +100,12 @@ class Lane:
         server; who wants to wait no longer cancels, and drops out where the call has not left.
 
         Raises:
-            GatewayError: what the call ended with, see ``upstream.py``.
+            GatewayError: what the call ended with, see ``upstream.py``. Overloaded: the queue is full, or so long that
+                there would be no answer before the deadline.
         """
+        if not self._free:
+            self._check_queue(rows, deadline)
+        self._rows_waiting += rows
         future: asyncio.Future[Outputs] = self._loop.create_future()
         waiter = Waiter(arrays, rows, deadline, future)
         key = tuple([array.shape[1:] for array in arrays.values()]) if self._signature.batched else object()
@@ -94,12 +119,24 @@ class Lane:
             self._loop.call_soon(self._pump)
         return await future
 
+    def _check_queue(self, rows: int, deadline: float) -> None:
+        if self._rows_waiting + rows > self._max_waiting and self._rows_waiting:
+            raise Overloaded(f"{self._name} has {self._rows_waiting} rows waiting, as many as it may; try again")
+        needed = seconds_until_done(self._call_seconds, self._rows_waiting, self._max_rows, self._calls)
+        left = deadline - self._loop.time()
+        if needed > left:
+            raise Overloaded(
+                f"{self._name} would need about {needed:.2g} s, by the {self._rows_waiting} rows that wait, "
+                f"and {max(left, 0):.2g} s are left until the deadline; try again"
+            )
+
     def _pump(self) -> None:
         self._pump_scheduled = False
         while self._free and self._waiting:
             key = next(iter(self._waiting))
             queue = self._waiting.pop(key)
-            batch = take(queue, self._max_rows)
+            batch, removed = take(queue, self._max_rows)
+            self._rows_waiting -= removed
             if queue:
                 self._waiting[key] = queue  # behind the other shapes
             if batch:
@@ -114,6 +151,7 @@ class Lane:
         self._pump()
 
     async def _send(self, batch: Sequence[Waiter]) -> None:
+        started = perf_counter()
         try:
             await self._call(batch)
         except BadTensor as error:
@@ -125,6 +163,8 @@ class Lane:
                     await self._send([waiter])
         except Exception as error:  # a defect too: whoever waits must hear of it
             _fail(batch, error)
+        finally:
+            self._call_seconds += (perf_counter() - started - self._call_seconds) * _NEWEST
 
     async def _call(self, batch: Sequence[Waiter]) -> None:
         rows = sum(waiter.rows for waiter in batch)

@@ -21,6 +21,7 @@ import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.gateway import errors
+from serving.gateway.door import Door
 from serving.gateway.errors import GatewayError, UnknownPath, UnknownVerb, UnknownVersion, listed
 from serving.gateway.http import Answer, Disconnected, Header, Request
 from serving.gateway.metrics import Metrics
@@ -31,12 +32,15 @@ log = logging.getLogger("vitrine.requests")
 
 STATUS: dict[type[GatewayError], int] = {
     errors.InvalidInput: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.UnknownSignature: 400,  # it stands in the body, not in the path
     errors.MethodNotAllowed: 405,
     errors.TooLate: 408,
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
+    errors.TooMany: 429,
     errors.BadUpstream: 502,
     errors.Unavailable: 503,
     errors.DeadlineExceeded: 504,
@@ -98,8 +102,10 @@ def error_answer(error: GatewayError, request_id: str, retry_after: int, *, tens
     if not tensorflow_form:
         content |= {"code": error.code, "request_id": request_id}
     headers: list[Header] = []
-    if status == 503:
-        headers.append((b"retry-after", b"%d" % retry_after))
+    if status in (429, 503):
+        headers.append((b"retry-after", b"%d" % (error.retry_after or retry_after)))
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="vitrine"'))
     if isinstance(error, errors.MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode("ascii")))
     return Answer(status, orjson.dumps(content), headers=headers)
@@ -114,6 +120,7 @@ class Edge:
         hot: Hot,
         metrics: Metrics,
         models: Callable[[], Container[str]],
+        door: Door | None,
         *,
         deadline_seconds: float,
         retry_after_seconds: int,
@@ -123,6 +130,7 @@ class Edge:
         self._hot = hot
         self._metrics = metrics
         self._models = models
+        self._door = door
         self._deadline_seconds = deadline_seconds
         self._retry_after = retry_after_seconds
         self._access_log = access_log
@@ -137,33 +145,45 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        deadline = asyncio.get_running_loop().time() + self._deadline_seconds
-        request = Request(scope, receive, f"{self._id_prefix}-{next(self._ids):x}", deadline)
+        now = asyncio.get_running_loop().time()
+        request = Request(scope, receive, f"{self._id_prefix}-{next(self._ids):x}", now, self._deadline_seconds)
         if not is_hot(request.path):
             await self._cold(request, scope, receive, send, started)
             return
         self._in_flight += 1
         model = version = verb = ""
+        scope["vitrine"] = request  # for the protocol, which sees a client hang up
+        request.task = asyncio.current_task()
         try:
+            if self._door is not None:
+                await self._door.enter(request)
             named = target(request.path)
             model, verb = named.model, named.verb
+            wanted = request.headers.get(b"x-request-timeout")
+            if wanted is not None:
+                request.shorten(wanted)
             async with asyncio.timeout_at(request.deadline):
                 answer = await self._hot(named, request)
             version = answer.version
         except GatewayError as error:
             answer = self._error(request, error)
         except TimeoutError:
-            limit = f"within the deadline of {self._deadline_seconds:g} s"
+            limit = f"within the deadline of {request.timeout:g} s"
             if request.body_read:
                 answer = self._error(request, errors.DeadlineExceeded(f"no answer {limit}"))
             else:
                 answer = self._error(request, errors.TooLate(f"the body did not come whole {limit}; send it again"))
         except Disconnected:
             return
+        except asyncio.CancelledError:
+            if request.hung_up:
+                return
+            raise
         except Exception:
             answer = self._defect(request)
         finally:
             self._in_flight -= 1
+            request.task = None
         await request.answer(answer, send)
         if model not in self._models():
             model = ""  # whatever a client makes up is no label
@@ -182,7 +202,13 @@ class Edge:
             await send(message)
 
         try:
+            if self._door is not None:
+                await self._door.enter(request)
             await self._app(scope, receive, send_with_id)
+        except GatewayError as error:
+            answer = self._error(request, error)
+            status = answer.status
+            await request.answer(answer, send)
         except Exception:
             answer = self._defect(request)
             if not status:

@@ -6,6 +6,8 @@
     │   ├── BadDocument           malformed JSON, base64, multipart or npy; a key missing, unknown or of a wrong kind
     │   ├── BadTensor             wrong names, type, rank, size, row count or values for the signature
     │   └── BadOption             a query parameter or header out of its range
+    ├── Unauthorized            a key is needed, and none was shown that is known
+    ├── Forbidden               the key may not do that
     ├── NotFound                what the request names is not there; the message says what is
     │   ├── UnknownPath
     │   ├── UnknownModel
@@ -14,11 +16,12 @@
     │   ├── UnknownSignature
     │   └── UnknownVerb           no such verb, or the model does not offer it
     ├── MethodNotAllowed        the path exists, the method is another
+    ├── TooMany                 more requests than the key's rate allows
     ├── TooLate                 the body did not come whole within the deadline
     ├── TooLarge                the body is over the limit
     ├── UnsupportedMedia        the content type or encoding is none that is read here
     ├── Unavailable             the model or its server does not answer now; trying again helps
-    │   ├── Overloaded            all places are taken
+    │   ├── Overloaded            all places are taken, or the request could not be served before its deadline
     │   └── VersionGone           the version was unloaded after the request was routed to it
     ├── DeadlineExceeded        no answer within the deadline
     └── BadUpstream             the model server failed, or answered something that is no valid answer
@@ -29,9 +32,11 @@
 
 
 class GatewayError(Exception):
-    """Everything that the gateway raises on purpose."""
+    """Everything that the gateway raises on purpose. ``retry_after`` is when trying again may help, in whole seconds,
+    where that is known."""
 
     code = "error"
+    retry_after: int | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -56,6 +61,14 @@ class BadTensor(InvalidInput):
 
 class BadOption(InvalidInput):
     code = "bad_option"
+
+
+class Unauthorized(GatewayError):
+    code = "unauthorized"
+
+
+class Forbidden(GatewayError):
+    code = "forbidden"
 
 
 class NotFound(GatewayError):
@@ -92,6 +105,14 @@ class MethodNotAllowed(GatewayError):
     def __init__(self, message: str, allowed: str) -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class TooMany(GatewayError):
+    code = "too_many_requests"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class TooLate(GatewayError):

@@ -2,15 +2,20 @@
 
 import asyncio
 import functools
+import random
 import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
 from serving.gateway.admission import Admission
 from serving.gateway.errors import BadOption, TooLarge, UnsupportedMedia, listed
+from serving.gateway.route import Share, point
+from serving.keys import Key
 
 Header = tuple[bytes, bytes]
 
@@ -19,6 +24,7 @@ JSON = b"application/json"
 _SMALL_REST = 65_536
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 4_000_000
+_TIMEOUT = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|)")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -38,28 +44,39 @@ class Answer:
 
 
 class Request:
-    """One request. ``deadline`` is a time of the event loop."""
+    """One request. ``deadline`` is a time of the event loop, ``timeout`` seconds from the request's head; ``key`` is
+    what the caller showed, where keys are needed."""
 
     __slots__ = (
+        "_cookie",
         "_receive",
         "_scope",
         "body_read",
         "deadline",
         "headers",
+        "hung_up",
         "id",
+        "key",
         "method",
         "path",
         "size",
+        "task",
         "tensorflow_form",
+        "timeout",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, new_id: str, deadline: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, new_id: str, now: float, timeout: float) -> None:
         self._scope = scope
         self._receive = receive
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.deadline = deadline
+        self.timeout = timeout
+        self.deadline = now + timeout
+        self.key: Key | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.hung_up = False
+        self._cookie: tuple[str, str] | None = None
         self.body_read = False
         self.size = 0  # of the body, once it is read
         #: Whether the body was seen to be in TensorFlow Serving's form; errors then are too.
@@ -70,6 +87,54 @@ class Request:
     def header(self, name: bytes) -> str:
         """A header's value, empty where there is none."""
         return self.headers.get(name, b"").decode("latin-1")
+
+    @property
+    def client(self) -> str:
+        """The address that the request came from."""
+        client = self._scope.get("client")
+        return client[0] if client else ""
+
+    def hang_up(self) -> None:
+        """The client has gone: whoever works on the request stops."""
+        if self.task is not None:
+            self.hung_up = True
+            self.task.cancel()
+
+    def shorten(self, wanted: bytes) -> None:
+        """Brings the deadline forward to what X-Request-Timeout says; never back.
+
+        Raises:
+            BadOption: it cannot be read.
+        """
+        match = _TIMEOUT.fullmatch(wanted)
+        seconds = float(match[1]) / (1000 if match[2] == b"ms" else 1) if match else 0
+        if not seconds:
+            raise BadOption(
+                f"X-Request-Timeout is seconds above 0, like 1.5, 1.5s or 250ms, not {wanted.decode('latin-1')[:40]!r}"
+            )
+        if seconds < self.timeout:
+            self.deadline += seconds - self.timeout
+            self.timeout = seconds
+
+    def draw(self, model: str, share: Share) -> float:
+        """Where the request stands among all, see :func:`serving.gateway.route.point`; by chance where the caller is
+        not to be known again, or cannot be."""
+        caller = self._known_by(share.sticky) if share.sticky is not None else b""
+        return point(model, share, caller) if caller else random.random() * 100
+
+    def _known_by(self, sticky: str) -> bytes:
+        kind, _, name = sticky.partition(":")
+        if kind == "key":
+            return self.key.id.encode("ascii") if self.key is not None else b""
+        if kind == "header":
+            return self.headers.get(name.lower().encode("ascii"), b"")
+        for pair in self.header(b"cookie").split(";"):
+            held, _, value = pair.partition("=")
+            if held.strip() == name and value:
+                return value.strip().encode("latin-1")
+        if self._cookie is None:
+            self._cookie = name, secrets.token_urlsafe(12)
+        return self._cookie[1].encode("ascii")
 
     def options(self, allowed: frozenset[str]) -> dict[str, str]:
         """The query's parameters.
@@ -133,6 +198,10 @@ class Request:
             (b"x-request-id", self.id.encode("ascii")),
             *answer.headers,
         ]
+        if self._cookie is not None:
+            secure = "; Secure" if self._scope["scheme"] == "https" else ""
+            cookie = f"{self._cookie[0]}={self._cookie[1]}; Path=/; HttpOnly; SameSite=Lax{secure}"
+            headers.append((b"set-cookie", cookie.encode("ascii")))
         close = self._must_close
         if close:
             headers.append((b"connection", b"close"))

@@ -8,9 +8,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from serving.gateway.compare import Comparison
 from serving.gateway.route import ModelState
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_DIFFERENCES = (1e-6, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
@@ -55,6 +57,37 @@ class Metrics:
         self._info = Gauge(
             "vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"], registry=self._registry
         )
+        self._canary = Gauge(
+            "vitrine_canary_share",
+            "Percent of the requests that name no version which the canary answers.",
+            ["model", "version"],
+            registry=self._registry,
+        )
+        self._shadow = Counter(
+            "vitrine_shadow_requests",
+            "Copies for a shadow version, by outcome: compared, failed, dropped.",
+            ["model", "version", "outcome"],
+            registry=self._registry,
+        )
+        self._shadow_rows = Counter(
+            "vitrine_shadow_rows",
+            "Rows whose likeliest class in the shadow version's answer was the live one's, or another.",
+            ["model", "version", "agreement"],
+            registry=self._registry,
+        )
+        self._shadow_difference = Histogram(
+            "vitrine_shadow_difference",
+            "Mean absolute difference of the shadow version's answer, relative to the live one's mean absolute value.",
+            ["model", "version"],
+            buckets=_DIFFERENCES,
+            registry=self._registry,
+        )
+        self._refused_file = Gauge(
+            "vitrine_file_refused",
+            "1 where the file as it stands is not valid and what was read before stays.",
+            ["file"],
+            registry=self._registry,
+        )
         # A child costs a lock and a tuple to find; these are asked for with each request.
         self._request = functools.lru_cache(maxsize=4096)(self._request_of)
 
@@ -85,10 +118,32 @@ class Metrics:
         """The models as they are now."""
         self._ready.clear()
         self._info.clear()
+        self._canary.clear()
         for name, state in models.items():
             self._ready.labels(name).set(state.problem is None and bool(state.servables))
             for version in state.servables:
                 self._info.labels(name, version).set(1)
+            if state.canary is not None:
+                self._canary.labels(name, state.canary.version).set(state.canary.percent)
+
+    def shadow_compared(self, model: str, version: int, seen: Comparison) -> None:
+        """A shadow version answered what a live one had answered."""
+        self._shadow.labels(model, version, "compared").inc()
+        if seen.agree is not None and seen.differ is not None:
+            self._shadow_rows.labels(model, version, "same").inc(seen.agree)
+            self._shadow_rows.labels(model, version, "other").inc(seen.differ)
+        if seen.difference is not None:
+            self._shadow_difference.labels(model, version).observe(seen.difference)
+
+    def shadow_failed(self, model: str, version: int) -> None:
+        self._shadow.labels(model, version, "failed").inc()
+
+    def shadow_dropped(self, model: str, version: int) -> None:
+        self._shadow.labels(model, version, "dropped").inc()
+
+    def watch_file(self, name: str, refused: Callable[[], bool]) -> None:
+        """Where it is read from whether a file was refused."""
+        self._refused_file.labels(name).set_function(refused)
 
     def page(self) -> bytes:
         """All of it in Prometheus' text format."""

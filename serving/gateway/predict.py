@@ -2,20 +2,40 @@
 
 A version may be unloaded between the choice and the call. Then the model is looked at again, and where that leads to
 another version the request is made anew for that one, so that a swap loses no request.
+
+Where a model has a shadow, a copy of some of its answered requests goes there (``shadow.py``).
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from serving.gateway.coalesce import Lane
+from serving.gateway.door import check_scope
 from serving.gateway.errors import UnknownVersion, VersionGone
 from serving.gateway.metrics import Metrics
 from serving.gateway.registry import Registry
-from serving.gateway.route import ModelState, Wanted, choose
+from serving.gateway.route import ModelState, Share, Wanted, choose
 from serving.gateway.servable import Servable
+from serving.gateway.shadow import Copy, Shadows
 from serving.gateway.signature import Signature
 from serving.gateway.upstream import Upstream
 from serving.gateway.wire import Arrays, Outputs
+from serving.keys import Key
+
+_ANY = Wanted()
+_SHADOW_SECONDS = 10.0
+
+
+class Caller(Protocol):
+    """Who asks: the key that was shown, where one is needed, and where the request stands among all."""
+
+    @property
+    def key(self) -> Key | None: ...
+
+    def draw(self, model: str, share: Share) -> float: ...
 
 
 @dataclass(slots=True)
@@ -38,18 +58,33 @@ class Predictor:
     """Sends calls to the model server through one lane for each signature in use."""
 
     def __init__(
-        self, upstream: Upstream, registry: Registry, metrics: Metrics, *, max_rows: int, calls_per_signature: int
+        self,
+        upstream: Upstream,
+        registry: Registry,
+        metrics: Metrics,
+        *,
+        max_rows: int,
+        max_waiting: int,
+        calls_per_signature: int,
     ) -> None:
         self._upstream = upstream
         self._registry = registry
         self._metrics = metrics
         self._max_rows = max_rows
+        self._max_waiting = max_waiting
         self._calls = calls_per_signature
+        self._shadows = Shadows(metrics)
         self._lanes: dict[tuple[str, int, str], tuple[Signature, Lane]] = {}
 
-    def route(self, model: str, wanted: Wanted) -> Servable:
-        """The servable that answers; see :func:`serving.gateway.route.choose`."""
-        return choose(self._registry.models, model, wanted)
+    def route(self, caller: Caller, model: str, wanted: Wanted, verb: str) -> Servable:
+        """The servable that answers; see :func:`serving.gateway.route.choose`.
+
+        Raises:
+            Forbidden: the caller's key does not reach to that model and verb.
+        """
+        if caller.key is not None:
+            check_scope(caller.key, model, verb)
+        return choose(self._registry.models, model, wanted, caller.draw)
 
     async def run(
         self, servable: Servable, wanted: Wanted, prepare: Callable[[Servable], Awaitable[Call]], deadline: float
@@ -64,13 +99,47 @@ class Predictor:
             outputs = await self._lane(servable, call.signature).submit(call.arrays, call.rows, deadline)
         except VersionGone as gone:
             await self._registry.refresh(servable.model)
-            again = self.route(servable.model, wanted)
+            again = choose(self._registry.models, servable.model, wanted)
             if again.version == servable.version:
                 raise UnknownVersion(gone.message) from None
             call = await prepare(again)
             servable = again
             outputs = await self._lane(servable, call.signature).submit(call.arrays, call.rows, deadline)
+        state = self._registry.models.get(servable.model)
+        if state is not None and state.shadow is not None and wanted == _ANY:
+            self._copy(state, state.shadow, servable, call, outputs, prepare)
         return Result(servable, call, outputs)
+
+    def _copy(
+        self,
+        state: ModelState,
+        shadow: Share,
+        servable: Servable,
+        call: Call,
+        outputs: Outputs,
+        prepare: Callable[[Servable], Awaitable[Call]],
+    ) -> None:
+        """Offers the shadow the request that was just answered, if it is drawn; by the input as it was sent where the
+        shadow takes it in the same way, else decoded anew."""
+        other = state.servables[shadow.version]
+        if other is servable or random.random() * 100 >= shadow.percent:
+            return
+
+        async def ask() -> tuple[Outputs, Sequence[str]]:
+            signature = other.signatures.get(call.signature.name)
+            if signature is not None and signature.inputs == call.signature.inputs and _same_recipe(servable, other):
+                again = Call(signature, call.arrays, call.rows)
+            else:
+                again = await prepare(other)
+            deadline = asyncio.get_running_loop().time() + _SHADOW_SECONDS
+            lane = self._lane(other, again.signature)
+            return await lane.submit(again.arrays, again.rows, deadline), _labels(other)
+
+        self._shadows.offer(Copy(state.name, shadow.version, outputs, _labels(servable), ask))
+
+    async def close(self) -> None:
+        """Ends what nobody waits for."""
+        await self._shadows.close()
 
     def forget_gone(self, models: Mapping[str, ModelState]) -> None:
         """Drops the lanes of versions that are no longer there."""
@@ -90,8 +159,20 @@ class Predictor:
             signature,
             self._upstream.predict,
             max_rows=self._max_rows,
+            max_waiting=self._max_waiting,
             calls=self._calls,
             on_batch=self._metrics.batch_observer(servable.model),
         )
         self._lanes[key] = (signature, lane)
         return lane
+
+
+def _labels(servable: Servable) -> Sequence[str]:
+    return servable.card.labels if servable.card is not None else ()
+
+
+def _same_recipe(one: Servable, other: Servable) -> bool:
+    """Whether both make the same tensors of the same request."""
+    if one.card is None or other.card is None:
+        return one.card is other.card
+    return one.card.image == other.card.image and one.card.series == other.card.series

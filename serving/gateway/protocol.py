@@ -1,4 +1,5 @@
-"""uvicorn's HTTP protocol with one write for each answer in place of two, at the end of the event loop's turn.
+"""uvicorn's HTTP protocol with one write for each answer in place of two, at the end of the event loop's turn; with
+limits to a request's head; and with word of clients that hang up.
 
 A merged call ends the wait of many requests at once. Written one by one, each answer would wake its reader and hand the
 processor over before the next one is ready; written together after all have been encoded they do not: a quarter of a
@@ -8,7 +9,10 @@ small request's time, seen under load.
 import asyncio
 from typing import Any
 
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.gateway.http import Request
 
 _LARGE = 65_536
 
@@ -41,8 +45,68 @@ class JoinedWrites:
         return getattr(self._transport, name)
 
 
+class _HeadTooLarge(Exception):
+    """Raised inside the parser, which then goes the way of what it cannot read."""
+
+
 class Protocol(HttpToolsProtocol):
     """What the server speaks on each connection."""
 
+    def __init__(self, *arguments: Any, max_headers: int, max_header_bytes: int, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._max_headers = max_headers
+        self._max_bytes = max_header_bytes
+        self._in_head = False
+        self._chunk = 0  # bytes that came last
+        self._received = 0  # bytes that came after those with which the head began
+        self._refusal = ""
+        self._too_long = f"the request's head has more than {max_header_bytes} bytes"
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        cycle = self.cycle
+        super().connection_lost(exc)
+        if cycle is not None and not cycle.response_complete:
+            request = cycle.scope.get("vitrine")
+            if isinstance(request, Request):
+                request.hang_up()
+
+    def data_received(self, data: bytes) -> None:
+        self._chunk = len(data)
+        self._received += self._chunk
+        super().data_received(data)
+        if self._in_head and self._received > self._max_bytes and not self.transport.is_closing():
+            self._refusal = self._too_long
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._received = 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if len(self.headers) > self._max_headers:
+            self._refusal = f"the request has {len(self.headers)} headers; at most {self._max_headers} are accepted"
+            raise _HeadTooLarge
+        # The sum is taken only where it may be too much: the body may have begun in the same piece.
+        if self._received + self._chunk > self._max_bytes and self._head_bytes() > self._max_bytes:
+            self._refusal = self._too_long
+            raise _HeadTooLarge
+        super().on_headers_complete()
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be read as HTTP, or not within the limits, is answered in the gateway's form and ends there."""
+        status, code = b"400 Bad Request", "bad_request"
+        if self._refusal:
+            status, code = b"431 Request Header Fields Too Large", "head_too_large"
+        sentence = self._refusal or "this is no HTTP/1.1 request that can be read; the connection ends here"
+        body = orjson.dumps({"error": sentence, "code": code})
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % (status, len(body)) + body)
+        self.transport.close()

@@ -7,7 +7,7 @@ GetModelStatus tells the versions; of every version that becomes AVAILABLE the s
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,13 @@ from serving import card as cards
 from serving import models_config
 from serving.card import Card
 from serving.gateway.errors import BadTensor, BadUpstream, GatewayError
-from serving.gateway.route import ModelState, VersionStatus, default_version, effective_labels
+from serving.gateway.route import ModelState, VersionStatus, default_version, effective_labels, share
 from serving.gateway.servable import DESCRIBE, Servable, is_description, servable
 from serving.gateway.signature import Signature, from_proto
 from serving.gateway.upstream import Upstream
+from serving.gateway.watched import Watched
 from serving.gateway.wire import RequestEncoder, decode_response
+from serving.routing import Entry, Routing
 
 _TIMEOUT = 2.0  # for each question to the model server
 _LEARN_TIMEOUT = 10.0
@@ -28,99 +30,115 @@ _LEARN_TIMEOUT = 10.0
 log = logging.getLogger("vitrine.registry")
 
 
-class Names:
-    """The configured models and their labels, from a file that is read again when it changes."""
+Labels = Mapping[str, Mapping[str, int]]
+
+
+class Names(Watched[Labels]):
+    """The configured models and their labels, from models.config."""
 
     def __init__(self, path: Path, fixed: tuple[str, ...] = ()) -> None:
         """``fixed`` names, where given, stand in place of the file."""
-        self._path = path
-        self._fixed = fixed
-        self._seen: object = ()  # no file looks like this, not even a missing one
-        self._labels: dict[str, Mapping[str, int]] = {name: {} for name in fixed}
-        self.problem: str | None = None
+        super().__init__(path, _labels, {name: {} for name in fixed})
+        self._fixed = bool(fixed)
 
-    def read(self) -> Mapping[str, Mapping[str, int]]:
-        """Labels by model. A file that is not valid changes nothing; the reason is logged once and kept."""
-        stamp = None if self._fixed else self._stamp()
-        if self._fixed or stamp == self._seen:
-            return self._labels
-        self._seen = stamp
-        try:
-            if stamp is None:
-                raise models_config.ConfigError(f"there is no file {self._path}")
-            self._labels = {name: config.labels for name, config in models_config.read(self._path).items()}
-            self.problem = None
-            log.info("read %s: %s", self._path, ", ".join(self._labels) or "no models")
-        except models_config.ConfigError as error:
-            self.problem = str(error)
-            log.error("%s; what was read before stays", error)
-        return self._labels
+    def read(self) -> Labels:
+        return self.value if self._fixed else super().read()
 
-    def _stamp(self) -> object:
-        try:
-            stat = self._path.stat()
-        except OSError:
-            return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+def _labels(text: bytes, origin: str) -> Labels:
+    return {name: config.labels for name, config in models_config.parse(text.decode(), origin).items()}
 
 
 class Registry:
     """Keeps ``models`` up to date. Each value is replaced as a whole and never changed, so readers need no lock."""
 
-    def __init__(self, upstream: Upstream, names: Names, poll_seconds: float) -> None:
+    def __init__(self, upstream: Upstream, names: Names, routing: Watched[Routing], poll_seconds: float) -> None:
         self.models: dict[str, ModelState] = {}
         self._upstream = upstream
         self._names = names
+        self._routing = routing
         self._poll_seconds = poll_seconds
+        self._applied: tuple[object, object] = (None, None)
         self._reported: dict[object, str] = {}
         self.first_round = asyncio.Event()
 
-    async def run(self, after_round: Callable[[Mapping[str, ModelState]], None] = lambda models: None) -> None:
-        """Polls until cancelled."""
+    async def run(self, after_change: Callable[[Mapping[str, ModelState]], None] = lambda models: None) -> None:
+        """Polls until cancelled: the files apart from the model server, so that an edit never waits for that."""
+        await asyncio.gather(
+            self._again_and_again(self._ask_all, after_change), self._again_and_again(self._read_files, after_change)
+        )
+
+    async def _again_and_again(
+        self, look: Callable[[], Awaitable[bool]], after_change: Callable[[Mapping[str, ModelState]], None]
+    ) -> None:
         while True:
             try:
-                labels = self._names.read()
-                for name in [name for name in self.models if name not in labels]:
-                    del self.models[name]
-                for name in labels:
-                    self.models.setdefault(name, ModelState(name, problem="the model server has not answered yet"))
-                await asyncio.gather(*(self.refresh(name) for name in labels))
-                after_round(self.models)
+                if await look():
+                    after_change(self.models)
             except Exception:
                 log.exception("the models could not be looked at; trying again")
-            self.first_round.set()
             await asyncio.sleep(self._poll_seconds)
+
+    async def _ask_all(self) -> bool:
+        self._apply_files()
+        await asyncio.gather(*(self.refresh(name) for name in self._names.value))
+        self.first_round.set()
+        return True
+
+    async def _read_files(self) -> bool:
+        return self._apply_files()
+
+    def _apply_files(self) -> bool:
+        """Brings the models in line with models.config and routing.json; returns whether one of them changed."""
+        labels, routing = self._names.read(), self._routing.read()
+        if self._applied[0] is labels and self._applied[1] is routing:
+            return False
+        self._applied = labels, routing
+        for name in [name for name in self.models if name not in labels]:
+            del self.models[name]
+        for name in labels:
+            known = self.models.setdefault(name, ModelState(name, problem="the model server has not answered yet"))
+            self._set(name, known.servables, known.states, known.problem)
+        for name in routing.keys() - labels.keys():
+            log.warning("%s speaks of model %s, which is not configured", self._routing.path, name)
+        return True
 
     async def refresh(self, name: str) -> None:
         """Asks for one model now."""
         before = self.models.get(name, ModelState(name))
-        labels = self._names.read().get(name, {})
         try:
             statuses = await self._upstream.status(name, _TIMEOUT)
         except GatewayError as error:
             self._report((name, None), error.message)
-            self._set(name, before, labels, before.servables, before.states, error.message)
+            self._set(name, before.servables, before.states, error.message)
             return
         self._report((name, None), None)
         # A model server that was away may have come back with other files under the same number: ask again.
         servables = await self._learn(name, before.servables, statuses, trusted=before.problem is None)
-        self._set(name, before, labels, servables, dict(sorted(statuses.items())), None)
+        self._set(name, servables, dict(sorted(statuses.items())), None)
 
     def _set(
         self,
         name: str,
-        before: ModelState,
-        labels: Mapping[str, int],
         servables: Mapping[int, Servable],
         states: Mapping[int, VersionStatus],
         problem: str | None,
     ) -> None:
+        labels = self._names.read().get(name)
+        if labels is None:
+            return
+        before = self.models.get(name, ModelState(name))
+        entry = self._routing.value.get(name, Entry())
         effective = effective_labels(labels, servables, before.effective)
-        default = default_version(effective, servables)
+        default = default_version(entry, effective, servables)
         if default != before.default:
             log.info("model %s: requests that name no version are answered by version %s", name, default)
-        if name in self._names.read():
-            self.models[name] = ModelState(name, servables, states, labels, effective, default, problem)
+        canary = share(entry.canary, effective, servables, default)
+        shadow = share(entry.shadow, effective, servables, default)
+        for what, now, then in (("canary", canary, before.canary), ("shadow", shadow, before.shadow)):
+            if now != then:
+                log.info("model %s: %s %s", name, what, f"{now.percent:g} % of version {now.version}" if now else "off")
+        self.models[name] = ModelState(name, servables, states, labels, effective, default, canary, shadow, problem)
 
     async def _learn(
         self, name: str, known: Mapping[int, Servable], statuses: Mapping[int, VersionStatus], *, trusted: bool

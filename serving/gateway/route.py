@@ -2,18 +2,21 @@
 
 - ``/versions/N`` means N.
 - ``/labels/L`` means the version that ``models.config`` gives L, once it is AVAILABLE; until then, the one before.
-- Neither means the label ``stable``, read in the same way; where that points nowhere, the newest AVAILABLE version.
+- Neither means what :mod:`serving.routing` says: the canary for its share of the requests, else the live version, by
+  default the label ``stable``, read in the same way; where that points nowhere, the first AVAILABLE of the fallbacks;
+  where there is none, the newest AVAILABLE version.
 
 The gateway always names a version number to the model server, so an answer's version is never a guess.
 """
 
-from collections.abc import Collection, Mapping
+import hashlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from serving.gateway.errors import Unavailable, UnknownLabel, UnknownModel, UnknownVersion, listed
 from serving.gateway.servable import Servable
+from serving.routing import Canary, Entry, Shadow
 
-STABLE = "stable"
 _NOT_YET = frozenset({"UNKNOWN", "START", "LOADING", "AVAILABLE"})  # AVAILABLE, but not learnt
 
 
@@ -23,6 +26,19 @@ class Wanted:
 
     version: int | None = None
     label: str | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """An AVAILABLE version, ``percent`` of the requests that it gets, and by what callers are known again."""
+
+    version: int
+    percent: float
+    sticky: str | None = None
+
+
+#: Where a request stands among all, from 0 to below 100: the same for the same caller where the share is sticky.
+Draw = Callable[[str, Share], float]
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,8 @@ class ModelState:
 
     ``servables`` are the AVAILABLE versions whose signatures have been learnt; ``states`` every version that the model
     server spoke of; ``labels`` what models.config says; ``effective`` where the labels point among the servables;
-    ``default`` the version for requests that name none; ``problem`` why the model server could not be asked.
+    ``default`` the version for requests that name none; ``canary`` and ``shadow`` the versions that answer a share of
+    those, or see a copy of a share of them; ``problem`` why the model server could not be asked.
     """
 
     name: str
@@ -49,6 +66,8 @@ class ModelState:
     labels: Mapping[str, int] = field(default_factory=dict)
     effective: Mapping[str, int] = field(default_factory=dict)
     default: int | None = None
+    canary: Share | None = None
+    shadow: Share | None = None
     problem: str | None = None
 
 
@@ -58,13 +77,36 @@ def effective_labels(labels: Mapping[str, int], available: Collection[int], last
     return {label: version for label, version in chosen.items() if version is not None and version in available}
 
 
-def default_version(effective: Mapping[str, int], available: Collection[int]) -> int | None:
+def default_version(entry: Entry, effective: Mapping[str, int], available: Collection[int]) -> int | None:
     """The version for requests that name none."""
-    return effective.get(STABLE, max(available, default=None))
+    for version in (entry.live, *entry.fallback):
+        number = effective.get(version) if isinstance(version, str) else version
+        if number in available:
+            return number
+    return max(available, default=None)
 
 
-def choose(models: Mapping[str, ModelState], name: str, wanted: Wanted) -> Servable:
-    """The servable that answers.
+def share(
+    of: Canary | Shadow | None, effective: Mapping[str, int], available: Collection[int], default: int | None
+) -> Share | None:
+    """What a canary or shadow comes to now; None where its version is not AVAILABLE, or answers by default anyway."""
+    if of is None:
+        return None
+    number = effective.get(of.version) if isinstance(of.version, str) else of.version
+    if number is None or number not in available or number == default or not of.percent:
+        return None
+    return Share(number, of.percent, of.sticky if isinstance(of, Canary) else None)
+
+
+def point(model: str, share: Share, caller: bytes) -> float:
+    """Where a caller stands among all, from 0 to below 100. It does not depend on the percentage, so that callers only
+    join as that grows; it does on the version, so that not the same ones are first each time."""
+    hashed = hashlib.blake2b(caller, digest_size=6, key=f"{share.version} {model}".encode()[:64])
+    return int.from_bytes(hashed.digest(), "big") / 2**48 * 100
+
+
+def choose(models: Mapping[str, ModelState], name: str, wanted: Wanted, draw: Draw | None = None) -> Servable:
+    """The servable that answers. Without ``draw`` no canary does.
 
     Raises:
         UnknownModel, UnknownVersion, UnknownLabel: there is none; the message says which there are.
@@ -73,7 +115,7 @@ def choose(models: Mapping[str, ModelState], name: str, wanted: Wanted) -> Serva
     state = models.get(name)
     if state is None:
         raise UnknownModel(f"there is no model {name!r}; there is {listed(models, 'none yet')}")
-    version = _version(state, wanted)
+    version = _version(state, wanted, draw)
     servable = state.servables.get(version)
     if servable is not None:
         return servable
@@ -85,7 +127,7 @@ def choose(models: Mapping[str, ModelState], name: str, wanted: Wanted) -> Serva
     raise UnknownVersion(f"model {name} has no version {version}; available: {listed(sorted(state.servables))}")
 
 
-def _version(state: ModelState, wanted: Wanted) -> int:
+def _version(state: ModelState, wanted: Wanted, draw: Draw | None) -> int:
     if wanted.version is not None:
         return wanted.version
     if wanted.label is not None:
@@ -95,4 +137,7 @@ def _version(state: ModelState, wanted: Wanted) -> int:
     if state.default is None:
         why = state.problem or "none of its versions is AVAILABLE yet"
         raise Unavailable(f"model {state.name} cannot answer: {why}")
+    canary = state.canary
+    if canary is not None and draw is not None and draw(state.name, canary) < canary.percent:
+        return canary.version
     return state.default

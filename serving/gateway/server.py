@@ -1,6 +1,7 @@
 """The program around the application: one uvicorn server that ends gently."""
 
 import asyncio
+import functools
 import signal
 from types import FrameType
 
@@ -45,7 +46,11 @@ async def _serve(settings: Settings) -> None:
         gateway,
         host=settings.host,
         port=settings.port,
-        http=Protocol,
+        http=functools.partial(  # type: ignore[arg-type]
+            Protocol, max_headers=settings.max_headers, max_header_bytes=settings.max_header_bytes
+        ),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
         ws="none",
         log_config=None,
         access_log=False,

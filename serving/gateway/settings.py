@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
+
+from serving import keys
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -34,13 +36,39 @@ class Settings(BaseSettings):
         Path("exports/models.config"), description="the file that names the models and their labels, re-read on change"
     )
     models: str = Field("", description="model names with commas; where given, models_config is not read")
-    poll_seconds: Positive = Field(1.0, description="how often model states and models_config are looked at")
+    routing: Path = Field(
+        Path("exports/routing.json"), description="the file of canaries, shadows and fallbacks, re-read on change"
+    )
+    poll_seconds: Positive = Field(1.0, description="how often model states and the files are looked at")
 
-    deadline_seconds: Positive = Field(10.0, description="longest time for one request")
+    keys: Path | None = Field(
+        None, description="the file of keys, re-read on change; needed where the address is not this machine's own"
+    )
+    insecure: CliImplicitFlag[bool] = Field(False, description="serve every address without keys")
+    metrics_need_key: CliImplicitFlag[bool] = Field(False, description="whether /metrics needs a key too")
+    rate: str = Field(
+        "", description="most requests of a key (without keys: of an address), as in 10/second; beyond it 429"
+    )
+    rate_storage: str = Field(
+        "memory://", description="where requests are counted: memory://, or redis://HOST:PORT for several gateways"
+    )
+    cors_origins: str = Field("", description="origins with commas whose pages may ask, as in https://shop.example")
+    tls_cert: Path | None = Field(None, description="certificate chain (PEM) for HTTPS")
+    tls_key: Path | None = Field(None, description="its private key (PEM)")
+    model_server_ca: Path | None = Field(
+        None, description="certificates (PEM) that the model server's is checked against; with it, gRPC is by TLS"
+    )
+    model_server_cert: Path | None = Field(None, description="certificate (PEM) that the model server is shown")
+    model_server_key: Path | None = Field(None, description="its private key (PEM)")
+
+    deadline_seconds: Positive = Field(10.0, description="longest time for one request; X-Request-Timeout shortens it")
+    max_headers: Count = Field(100, description="most headers in a request")
+    max_header_bytes: Count = Field(32_768, description="most bytes in a request's head")
     max_body_bytes: Count = Field(32_000_000, description="largest request body")
     max_pixels: Count = Field(50_000_000, description="most pixels in a picture, told from its header")
     max_rows: Count = Field(128, description="most pictures or series in a request, and most rows in a merged call")
     max_in_flight: Count = Field(1024, description="most requests under way for one model; beyond it 503 at once")
+    max_queue_rows: Count = Field(2048, description="most rows that wait for one signature; beyond it 503 at once")
     max_bytes_in_flight: Count = Field(256_000_000, description="most bytes of request bodies held at once")
     calls_per_signature: Count = Field(2, description="calls to the model server at the same time, by signature")
     decode_threads: Count = Field(2, description="threads that decode large pictures")
@@ -59,6 +87,11 @@ class Settings(BaseSettings):
         return tuple(name.strip() for name in self.models.split(",") if name.strip())
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins in ``cors_origins``."""
+        return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
+
+    @property
     def target(self) -> str:
         """``model_server`` as gRPC wants it, see :func:`target`."""
         return target(self.model_server)
@@ -66,7 +99,34 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         target(self.model_server)
+        self._check_door()
+        self._check_files()
         return self
+
+    def _check_door(self) -> None:
+        if self.keys is None:
+            if not is_loopback(self.host) and not self.insecure:
+                raise ValueError(
+                    f"{self.host} can be reached from other machines, so keys are needed: --keys=FILE, which "
+                    "vitrine keys create NAME --keys FILE makes; or --insecure"
+                )
+        elif not self.keys.is_file():
+            raise ValueError(f"there is no file {self.keys}; vitrine keys create NAME --keys {self.keys} makes it")
+        else:
+            keys.read(self.keys)
+        if self.rate:
+            keys.check_rate(self.rate)
+
+    def _check_files(self) -> None:
+        for cert, key in (("tls_cert", "tls_key"), ("model_server_cert", "model_server_key")):
+            if (getattr(self, cert) is None) != (getattr(self, key) is None):
+                raise ValueError(f"{cert} and {key} go together")
+        if self.model_server_cert is not None and self.model_server_ca is None:
+            raise ValueError("model_server_cert is shown by TLS alone, which model_server_ca asks for")
+        for name in ("tls_cert", "tls_key", "model_server_ca", "model_server_cert", "model_server_key"):
+            path = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise ValueError(f"{name}: there is no file {path}")
 
 
 def target(address: str) -> str:
@@ -94,3 +154,11 @@ def target(address: str) -> str:
             f"model server addresses {address!r} must be IP addresses of one family, or one name that stands for all"
         )
     return f"{families.pop()}:{','.join(parts)}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

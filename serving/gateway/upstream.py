@@ -7,6 +7,7 @@ Stubs are not needed: a channel calls a method by its path. Requests to Predict 
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -50,10 +51,13 @@ _OPTIONS = [
 class Upstream:
     """Calls to the model server at a gRPC target. Needs a running event loop."""
 
-    def __init__(self, target: str, address: str) -> None:
-        """``address`` is how the target is called in messages."""
+    def __init__(self, target: str, address: str, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """``address`` is how the target is called in messages; with ``credentials`` the channel is by TLS."""
         self._address = address
-        self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
         self._predict = self._channel.unary_unary(PREDICT, response_deserializer=predict_pb2.PredictResponse.FromString)
         self._metadata = self._channel.unary_unary(
             GET_MODEL_METADATA,
@@ -127,6 +131,19 @@ class Upstream:
                     raise failure(error.code(), error.details() or "", self._address) from None
             retried = True
             await asyncio.sleep(_RETRY_PAUSE)
+
+
+def tls(ca: Path, cert: Path | None, key: Path | None) -> grpc.ChannelCredentials:
+    """Credentials that check the model server by ``ca`` and show it ``cert``, if any. All files are PEM.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    return grpc.ssl_channel_credentials(
+        ca.read_bytes(),
+        private_key=key.read_bytes() if key is not None else None,
+        certificate_chain=cert.read_bytes() if cert is not None else None,
+    )
 
 
 def failure(code: Any, details: str, address: str) -> GatewayError:

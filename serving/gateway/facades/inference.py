@@ -38,7 +38,7 @@ class Inference:
         """
         if request.method != "POST":
             raise MethodNotAllowed(f":{target.verb} is asked by POST, not {request.method}", allowed="POST")
-        servable = self._predictor.route(target.model, target.wanted)
+        servable = self._predictor.route(request, target.model, target.wanted, target.verb)
         self._admission.enter(target.model)
         try:
             body = await request.body(self._max_body_bytes, self._admission)

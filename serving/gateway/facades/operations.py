@@ -21,10 +21,11 @@ class Readiness(BaseModel):
 
     ready: bool
     reasons: Annotated[list[str], Field(description="why not, one sentence each", examples=[[]])]
+    notes: Annotated[list[str], Field(description="edits of files that were refused, and why", examples=[[]])]
 
 
-def router(reasons_against: Callable[[], list[str]], metrics: Metrics) -> APIRouter:
-    """The routes. ``reasons_against`` says why the gateway is not ready now."""
+def router(reasons_against: Callable[[], list[str]], notes: Callable[[], list[str]], metrics: Metrics) -> APIRouter:
+    """The routes. ``reasons_against`` says why the gateway is not ready now, ``notes`` what else is amiss."""
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/livez", summary="Is the process alive?")
@@ -41,7 +42,7 @@ def router(reasons_against: Callable[[], list[str]], metrics: Metrics) -> APIRou
         reasons = reasons_against()
         if reasons:
             response.status_code = 503
-        return Readiness(ready=not reasons, reasons=reasons)
+        return Readiness(ready=not reasons, reasons=reasons, notes=notes())
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def prometheus() -> Response:

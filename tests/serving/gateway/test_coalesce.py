@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.gateway.coalesce import Lane, Waiter, take
-from serving.gateway.errors import BadTensor, Unavailable
+from serving.gateway.coalesce import Lane, Waiter, seconds_until_done, take
+from serving.gateway.errors import BadTensor, Overloaded, Unavailable
 from serving.gateway.signature import Signature, TensorSpec
 from serving.protos import predict_pb2, types_pb2
 from serving.tensors import to_array, to_proto
@@ -56,8 +56,9 @@ def lane(
     calls: int = 1,
     max_rows: int = 8,
     signature: Signature = SIGNATURE,
+    max_waiting: int = 1000,
 ) -> Lane:
-    return Lane("m", 1, signature, predict, max_rows=max_rows, calls=calls)
+    return Lane("m", 1, signature, predict, max_rows=max_rows, max_waiting=max_waiting, calls=calls)
 
 
 async def ask(lane: Lane, *values: float, width: int = 1) -> list[float]:
@@ -194,8 +195,76 @@ async def test_take() -> None:
         ((5, 5, 1), 8, [5]),  # in order: nobody overtakes
     ):
         waiting = deque(waiters(*rows))
-        assert [one.rows for one in take(waiting, most)] == taken
+        batch, removed = take(waiting, most)
+        assert [one.rows for one in batch] == taken
+        assert removed == sum(taken)
         assert [one.rows for one in waiting] == list(rows[len(taken) :])
     gone, there = waiters(1, 2)
     gone.future.cancel()
-    assert take(deque([gone, there]), 8) == [there]
+    assert take(deque([gone, there]), 8) == ([there], 3)
+
+
+@pytest.mark.parametrize(
+    ("call_seconds", "rows_ahead", "max_rows", "calls", "expected"),
+    [
+        (0.0, 500, 8, 1, 0.0),  # nothing measured yet
+        (0.1, 0, 8, 1, 0.15),  # half of the one under way, and its own
+        (0.1, 7, 8, 1, 0.15),  # it goes with them
+        (0.1, 8, 8, 1, 0.25),
+        (0.1, 80, 8, 2, 0.65),
+    ],
+)
+def test_seconds_until_done(call_seconds: float, rows_ahead: int, max_rows: int, calls: int, expected: float) -> None:
+    assert seconds_until_done(call_seconds, rows_ahead, max_rows, calls) == pytest.approx(expected)
+
+
+async def test_the_queue_is_bounded_by_rows() -> None:
+    model = Model()
+    model.may.clear()
+    one = lane(model.predict, max_waiting=3)
+    first = asyncio.create_task(ask(one, 1))
+    await model.wait_for_calls(1)
+    waiting = [asyncio.create_task(ask(one, value, value)) for value in (2,)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="2 rows waiting"):
+        await ask(one, 3, 3)
+    waiting.append(asyncio.create_task(ask(one, 4)))
+    model.may.set()
+    assert await asyncio.gather(first, *waiting) == [[2.0], [4.0, 4.0], [8.0]]
+    assert await ask(one, 5, 6, 7, 8) == [10.0, 12.0, 14.0, 16.0]  # more than may wait, but nobody does
+
+
+async def test_who_cannot_be_answered_before_the_deadline_is_refused_at_once() -> None:
+    model = Model()
+    one = lane(model.predict)
+    loop = asyncio.get_running_loop()
+    row = {"x": np.ones((1, 1), np.float32)}
+    model.may.clear()
+    slow = asyncio.create_task(one.submit(row, 1, FAR))
+    await model.wait_for_calls(1)
+    await asyncio.sleep(0.05)
+    model.may.set()
+    await slow
+    model.may.clear()
+    under_way = asyncio.create_task(one.submit(row, 1, FAR))  # a free place: let in, however little time is left
+    await model.wait_for_calls(2)
+    with pytest.raises(Overloaded, match="left until the deadline"):
+        await one.submit(row, 1, loop.time() + 0.001)
+    patient = asyncio.create_task(one.submit(row, 1, FAR))
+    model.may.set()
+    await asyncio.gather(under_way, patient)
+    assert model.calls == [1, 1, 1]
+
+
+async def test_who_leaves_the_queue_is_not_sent() -> None:
+    model = Model()
+    model.may.clear()
+    one = lane(model.predict, max_waiting=2)
+    first = asyncio.create_task(ask(one, 1))
+    await model.wait_for_calls(1)
+    leaving, staying = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    model.may.set()
+    assert await asyncio.gather(first, staying) == [[2.0], [6.0]]
+    assert model.calls == [1, 1]

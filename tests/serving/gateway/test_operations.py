@@ -38,7 +38,7 @@ def test_alive_and_ready(http: httpx.Client) -> None:
     assert http.get("/livez").json() == {"alive": True}
     answer = http.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "reasons": []}
+    assert answer.json() == {"ready": True, "reasons": [], "notes": []}
     assert answer.headers["x-request-id"]
 
 

@@ -7,6 +7,7 @@ import pytest
 from serving.gateway.errors import GatewayError, Unavailable, UnknownLabel, UnknownModel, UnknownVersion
 from serving.gateway.route import ModelState, VersionStatus, Wanted, choose, default_version, effective_labels
 from serving.gateway.servable import Servable
+from serving.routing import Entry
 
 ANY, STABLE, CANARY = Wanted(), Wanted(label="stable"), Wanted(label="canary")
 
@@ -23,7 +24,9 @@ def model(
     effective = effective_labels(labels, servables, last or {})
     known = {version: VersionStatus("AVAILABLE") for version in available}
     known |= {int(name[1:]): VersionStatus(state) for name, state in states.items()}
-    return ModelState("m", servables, known, labels, effective, default_version(effective, servables), problem)
+    return ModelState(
+        "m", servables, known, labels, effective, default_version(Entry(), effective, servables), problem=problem
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""How many requests a key may make in a time: the ``limits`` library counts, in memory, or in Redis for several
+gateways.
+
+Where Redis cannot be asked, requests are let in and the log says so: that the counter is away is no reason to be away.
+"""
+
+import asyncio
+import functools
+import logging
+import math
+import time
+
+import limits
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+
+from serving.gateway.errors import TooMany
+from serving.keys import Key
+
+_PATIENCE = 0.25  # seconds for Redis to answer
+_QUIET = 10.0  # seconds between two lines of the log about it
+
+log = logging.getLogger("vitrine.rates")
+
+
+class Rates:
+    """Counts requests by key, or by the caller's address where there are no keys."""
+
+    def __init__(self, rate: str, storage: str) -> None:
+        """``rate`` as in ``10/second``, empty for none but the keys' own; ``storage`` is ``memory://`` or
+        ``redis://host:port``.
+
+        Raises:
+            ValueError: one of them cannot be read, or the redis library is missing.
+        """
+        options: dict[str, float | str] = {}
+        if not storage.startswith("memory"):
+            options = {"implementation": "redispy", "socket_timeout": _PATIENCE}
+        try:
+            self._storage = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
+        except Exception as error:
+            raise ValueError(f"rate storage {storage!r} cannot be used: {error}") from None
+        self._limiter = SlidingWindowCounterRateLimiter(self._storage)
+        self._rate = rate
+        self._item = functools.lru_cache(maxsize=1024)(limits.parse)
+        self._quiet_until = 0.0
+
+    async def count(self, key: Key | None, address: str) -> None:
+        """One more request.
+
+        Raises:
+            TooMany: it is one too many; says when the next may come.
+        """
+        rate = key.rate if key is not None and key.rate is not None else self._rate
+        if not rate:
+            return
+        item = self._item(rate)
+        caller = f"key {key.id}" if key is not None else address
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                if await self._limiter.hit(item, caller):
+                    return
+                reset = (await self._limiter.get_window_stats(item, caller)).reset_time
+        except (StorageError, TimeoutError) as error:
+            self._report(error)
+            return
+        wait = max(1, math.ceil(reset - time.time()))
+        raise TooMany(f"{caller} may make {rate} requests; wait {wait} s", wait)
+
+    def _report(self, error: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET
+            log.error("rates cannot be counted, requests are let in: %s", error or "the storage does not answer")
