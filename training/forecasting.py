@@ -1,15 +1,16 @@
-"""Windows, naive forecasts and intervals: what every series job needs, over plain arrays.
+"""Windows, splits by time, intervals and what the card says: what every series job needs, over plain arrays.
 
-A series job scales by its training part only, splits by time, and is reported beside the naive forecasts: where it does
-not beat "the next value equals the last one", its card says so.
+A series job scales by its training part only, splits by time, and is reported beside the naive forecasts of
+:mod:`training.backtest`: where it does not beat one of them, its card says so.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from serving.card import SeriesRecipe
+from training.backtest import Origins, roll
 from training.job import Array
 
 
@@ -23,39 +24,40 @@ def windows(series: Array, length: int) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class Split:
-    """A series in three parts by time; later parts begin with the ``window`` values before them."""
+    """A series in three parts by time; the later two begin with the ``window`` values before them."""
 
-    train: Array
-    validation: Array
-    test: Array
+    series: Array
+    window: int
+    first_validation: int
+    first_test: int
+
+    @property
+    def train(self) -> Array:
+        return self.series[: self.first_validation]
+
+    @property
+    def validation(self) -> Array:
+        return self.series[self.first_validation - self.window : self.first_test]
+
+    @property
+    def test(self) -> Array:
+        return self.series[self.first_test - self.window :]
+
+    def validation_origins(self, horizon: int, season: int) -> Origins:
+        """Origins in the validation part, as :func:`training.backtest.roll` makes them."""
+        known = self.series[: self.first_test]
+        return roll(known, self.first_validation, window=self.window, horizon=horizon, season=season)
+
+    def test_origins(self, horizon: int, season: int) -> Origins:
+        """Origins in the test part."""
+        return roll(self.series, self.first_test, window=self.window, horizon=horizon, season=season)
 
 
 def chronological(series: Array, window: int, validation: float = 0.15, test: float = 0.15) -> Split:
     """Split by time: the test part is the end, the validation part lies before it."""
     first_test = round(len(series) * (1 - test))
     first_validation = round(len(series) * (1 - test - validation))
-    return Split(
-        train=series[:first_validation],
-        validation=series[first_validation - window : first_test],
-        test=series[first_test - window :],
-    )
-
-
-def backtest(step: Callable[[Array], Array], series: Array, recipe: SeriesRecipe) -> Array:
-    """Errors (truth - forecast) of forecasts that feed their own values back, from every origin: [n, max_horizon].
-
-    Args:
-        step: windows [n, window] → next values [n].
-        series: what was not fitted on, at least window + max_horizon values.
-    """
-    view = np.lib.stride_tricks.sliding_window_view(series, recipe.window + recipe.max_horizon)
-    window, truth = view[:, : recipe.window], view[:, recipe.window :]
-    errors = np.empty(truth.shape)
-    for ahead in range(recipe.max_horizon):
-        value = step(window)
-        errors[:, ahead] = truth[:, ahead] - value
-        window = np.concatenate([window[:, 1:], value[:, None]], axis=1)
-    return errors
+    return Split(series, window, first_validation, first_test)
 
 
 def conformal_spread(errors: Array, level: float) -> Array:
@@ -75,33 +77,33 @@ def conformal_spread(errors: Array, level: float) -> Array:
     return bounds.astype(np.float32)
 
 
-def against_naive(truth: Array, forecast: Array, last: Array) -> dict[str, float]:
-    """Mean absolute errors one step ahead beside "the next value equals the last one"; skill = 1 - ours / its.
+def notes(figures: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tuple[str, ...]:
+    """What the card must say of a forecaster that does not beat a naive forecast, or is surer than it may be.
 
     Args:
-        truth, forecast: [n].
-        last: the last value that each forecast saw, [n].
+        figures: those of :meth:`training.forecaster.Forecaster.measure`.
+        season: steps of the seasonal naive forecast.
     """
-    ours, naive = float(np.abs(truth - forecast).mean()), float(np.abs(truth - last).mean())
-    return {"test_mae": ours, "naive_mae": naive, "skill": 1 - ours / naive if naive else 0.0}
-
-
-def coverage(errors: Array, spread: Array) -> float:
-    """The share of values inside the interval; errors (truth - forecast) [n, horizon], spread [2, horizon]."""
-    return float(((errors >= spread[0]) & (errors <= spread[1])).mean())
-
-
-def notes(figures: dict[str, float], recipe: SeriesRecipe) -> tuple[str, ...]:
-    """What the card must say of a forecaster that does not beat the naive forecast, or is surer than it may be."""
     said = []
     if recipe.level and figures["coverage"] < recipe.level - 0.1:
         said.append(
             f"The interval is meant to cover {recipe.level:.0%} and covers {figures['coverage']:.0%} of the test part: "
             "the series has changed its ways since the validation part."
         )
-    if figures["skill"] <= 0:
-        said.append(
-            f'No better than "the next value equals the last one": one {recipe.step} ahead its mean absolute error is '
-            f"{figures['test_mae']:.4g} {recipe.unit}, that forecast's {figures['naive_mae']:.4g} {recipe.unit}."
-        )
+    naive = {
+        "naive": "the next value equals the last one",
+        "seasonal": f"the value of {season} steps before comes again",
+        "drift": "it goes on as it has gone on the whole",
+    }
+    for prefix, span in {"": f"one {recipe.step} ahead", "horizon_": f"over {recipe.max_horizon} steps ahead"}.items():
+        better = [
+            f'"{sentence}" ({figures[f"{prefix}{name}_mae"]:.4g} {recipe.unit})'
+            for name, sentence in naive.items()
+            if figures[prefix + ("skill" if name == "naive" else f"{name}_skill")] <= 0
+        ]
+        if better:
+            ours = figures["horizon_mae" if prefix else "test_mae"]
+            said.append(
+                f"No better than {' or '.join(better)}: {span} its mean absolute error is {ours:.4g} {recipe.unit}."
+            )
     return tuple(said)

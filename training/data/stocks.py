@@ -9,7 +9,7 @@ import numpy as np
 
 from training.job import Array, JobError
 
-_FEWEST = 120  # rows: three parts, each with windows of 10 and a horizon behind them
+_FEWEST = 240  # rows: 15 % of them are the test part, which a forecast of 30 days must find room in
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from serving.card import Kind, SeriesRecipe, SignalRecipe, TableRecipe
 from serving.images import ImageRecipe
+from training.forecaster import Forecaster
 from training.job import Array
 
 Function = Callable[..., dict[str, tf.Tensor]]
@@ -103,48 +104,25 @@ def image_servable(
     )
 
 
-def series_servable(
-    network: keras.Model,
-    recipe: SeriesRecipe,
-    center: float,
-    scale: float,
-    spread: Array,
-    samples: Array,
-) -> Servable:
-    """A forecaster that feeds its own predictions back, up to the longest horizon asked for.
+def series_servable(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> Servable:
+    """A forecaster, up to the longest horizon asked for.
 
     Args:
-        network: scaled windows, float32 [n, window, 1] → the next scaled value, [n, 1].
-        recipe: window, horizon and units.
-        center, scale: scaled = (raw - center) / scale, from the training part.
-        spread: float32 [2, max_horizon]: added to the mean by step, they give the lower and the upper bound.
-        samples: raw histories, float32 [n, window].
+        network: the Keras model that the forecaster's functions call.
+        spread: float32 [2, max_horizon], the forecaster's ``calibrate``.
+        samples: raw histories, [n, window].
     """
+    recipe = forecaster.recipe
+    samples = samples.astype(np.float32)
     history_spec = tf.TensorSpec((None, recipe.window), tf.float32, "history")
 
-    def step(window: tf.Tensor) -> tf.Tensor:
-        return network(window[..., tf.newaxis], training=False)[:, 0]
-
     def predict(history: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"prediction": step((history - center) / scale) * scale + center}
+        return {"prediction": forecaster.step(history)}
 
     def forecast(history: tf.Tensor, horizon: tf.Tensor) -> dict[str, tf.Tensor]:
-        steps = tf.clip_by_value(tf.reduce_max(horizon), 0, recipe.max_horizon)
-        window = (history - center) / scale
-
-        def advance(i: tf.Tensor, window: tf.Tensor, made: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            value = step(window)[:, tf.newaxis]
-            return i + 1, tf.concat([window[:, 1:], value], 1), tf.concat([made, value], 1)
-
-        _, _, made = tf.while_loop(
-            lambda i, *_: i < steps,
-            advance,
-            (tf.constant(0), window, window[:, :0]),
-            shape_invariants=(tf.TensorShape(()), history_spec.shape, tf.TensorShape((None, None))),
-        )
-        mean = made * scale + center
-        bounds = tf.constant(spread, tf.float32)  # here, or a large one is captured as an input of the ONNX graph
-        return {"mean": mean, "lower": mean + bounds[0, :steps], "upper": mean + bounds[1, :steps]}
+        mean = forecaster.ahead(history, tf.clip_by_value(tf.reduce_max(horizon), 0, recipe.max_horizon))
+        lower, upper = forecaster.interval(history, mean, spread)
+        return {"mean": mean, "lower": lower, "upper": upper}
 
     ahead = ("float32", (None, None))
     return Servable(

@@ -9,18 +9,23 @@ reach: W_i = 2·cos(h) = 1.9021 and W_s = −1 / W_i = −0.5257. Expect those w
 [sin .31, sin .62] that equals the one computed by hand from them.
 """
 
+from dataclasses import replace
+
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from serving.card import Data, SeriesRecipe
 from training import forecasting
 from training.data import sources
 from training.export.servable import Servable, series_servable
+from training.forecaster import Forecaster, recursive
 from training.gate import Policy
 from training.job import Array, Evaluation, Examples, Job, Options, Recipe, require_parameters
 
 SERIES = SeriesRecipe(window=2, max_horizon=100, step="π/10", unit="1", level=0.9)
+SEASON = 20
 
 
 def load(options: Options, recipe: Recipe) -> Examples:
@@ -33,7 +38,7 @@ def load(options: Options, recipe: Recipe) -> Examples:
         train=(x[..., None], y),
         validation=(x_validation[..., None], y_validation),
         test=(x_test[..., None], y_test),
-        extra={"validation": parts.validation, "test": parts.test},
+        extra={"parts": parts},
         inputs={"level": sources.distribution(x.mean(axis=1)), "volatility": sources.distribution(x.std(axis=1))},
         data=Data(
             name="sin(x), x in steps of π/10",
@@ -62,33 +67,27 @@ def by_hand(weights: list[Array], inputs: Array) -> float:
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    x, y = examples.test
-    prediction = _step(model, x[..., 0])
-    figures = forecasting.against_naive(y, prediction, x[:, -1, 0])
-    figures["coverage"] = forecasting.coverage(
-        forecasting.backtest(lambda w: _step(model, w), examples.extra["test"], SERIES), _spread(model, examples)
-    )
+    ours, parts = forecaster(model), examples.extra["parts"]
+    near, far = parts.test_origins(1, SEASON), parts.test_origins(SERIES.max_horizon, SEASON)
+    evaluation = ours.measure(near, far, _spread(ours, examples), SEASON)
     weights = model.get_weights()
     sequences = (np.sin([0.31]), np.sin([0.31, 0.62]))
     apart = [abs(float(model(s[None, :, None])[0, 0]) - by_hand(weights, s)) for s in sequences]
-    figures |= {"by_hand_difference": max(apart), "w_input": weights[0].item(), "w_state": weights[1].item()}
-    repeats = "A sine repeats: the value 20 steps ago is an exact forecast, which no model can beat."
-    return Evaluation(figures, truth=y, answer=prediction, notes=(*forecasting.notes(figures, SERIES), repeats))
+    exact = {"by_hand_difference": max(apart), "w_input": weights[0].item(), "w_state": weights[1].item()}
+    return replace(evaluation, metrics={**evaluation.metrics, **exact})
 
 
 def serve(model: keras.Model, examples: Examples) -> Servable:
-    samples = examples.test[0][:32, :, 0].astype(np.float32)
-    return series_servable(model, SERIES, 0.0, 1.0, _spread(model, examples), samples)
+    ours = forecaster(model)
+    return series_servable(model, ours, _spread(ours, examples), examples.test[0][:32, :, 0])
 
 
-def _step(model: keras.Model, windows: Array) -> Array:
-    """Windows [n, 2] → next values [n]."""
-    return model.predict_on_batch(windows[..., None])[:, 0].astype(np.float64)
+def forecaster(model: keras.Model) -> Forecaster:
+    return recursive(SERIES, lambda window: model(window[..., tf.newaxis], training=False)[:, 0])
 
 
-def _spread(model: keras.Model, examples: Examples) -> Array:
-    errors = forecasting.backtest(lambda w: _step(model, w), examples.extra["validation"], SERIES)
-    return forecasting.conformal_spread(errors, SERIES.level or 0.9)
+def _spread(ours: Forecaster, examples: Examples) -> Array:
+    return ours.calibrate(examples.extra["parts"].validation_origins(SERIES.max_horizon, SEASON))
 
 
 JOB = Job(

@@ -13,16 +13,19 @@ part. A price follows nearly a random walk, so expect a skill below 0 against "t
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from serving.card import Data, SeriesRecipe
 from training import forecasting
 from training.data import sources, stocks
 from training.export.servable import Servable, series_servable
+from training.forecaster import Forecaster, recursive
 from training.gate import Policy
 from training.job import Array, Evaluation, Examples, Job, Options, Recipe, require_parameters
 
 SERIES = SeriesRecipe(window=10, max_horizon=30, step="day", unit="USD", level=0.9)
+SEASON = 5  # trading days in a week
 
 
 def load(options: Options, recipe: Recipe) -> Examples:
@@ -41,7 +44,7 @@ def load(options: Options, recipe: Recipe) -> Examples:
         train=(x, y),
         validation=validation,
         test=test,
-        extra={"center": center, "scale": scale, "validation": parts.validation, "test": parts.test},
+        extra={"center": center, "scale": scale, "parts": parts},
         inputs={"level": sources.distribution(raw.mean(axis=1)), "volatility": sources.distribution(raw.std(axis=1))},
         data=Data(
             name=prices.name,
@@ -61,36 +64,29 @@ def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    x, truth = forecasting.windows(examples.extra["test"], SERIES.window)
-    prediction = _step(model, examples, x)
-    figures = forecasting.against_naive(truth, prediction, x[:, -1])
-    errors = forecasting.backtest(lambda w: _step(model, examples, w), examples.extra["test"], SERIES)
-    figures["coverage"] = forecasting.coverage(errors, _spread(model, examples))
-    return Evaluation(figures, truth=truth, answer=prediction, notes=forecasting.notes(figures, SERIES))
+    ours, parts = forecaster(model, examples), examples.extra["parts"]
+    near, far = parts.test_origins(1, SEASON), parts.test_origins(SERIES.max_horizon, SEASON)
+    return ours.measure(near, far, _spread(ours, examples), SEASON)
 
 
 def serve(model: keras.Model, examples: Examples) -> Servable:
-    samples, _ = forecasting.windows(examples.extra["test"], SERIES.window)
-    return series_servable(
-        model,
-        SERIES,
-        examples.extra["center"],
-        examples.extra["scale"],
-        _spread(model, examples),
-        samples[:32].astype(np.float32),
-    )
+    ours = forecaster(model, examples)
+    samples, _ = forecasting.windows(examples.extra["parts"].test, SERIES.window)
+    return series_servable(model, ours, _spread(ours, examples), samples[:32])
 
 
-def _step(model: keras.Model, examples: Examples, windows: Array) -> Array:
-    """Windows of prices [n, 10] → the next prices [n]."""
+def forecaster(model: keras.Model, examples: Examples) -> Forecaster:
     center, scale = examples.extra["center"], examples.extra["scale"]
-    scaled = ((windows - center) / scale).astype(np.float32)
-    return model.predict_on_batch(scaled[..., None])[:, 0].astype(np.float64) * scale + center
+
+    def step(window: tf.Tensor) -> tf.Tensor:
+        answer = model(((window - center) / scale)[..., tf.newaxis], training=False)
+        return answer[:, 0] * scale + center
+
+    return recursive(SERIES, step)
 
 
-def _spread(model: keras.Model, examples: Examples) -> Array:
-    errors = forecasting.backtest(lambda w: _step(model, examples, w), examples.extra["validation"], SERIES)
-    return forecasting.conformal_spread(errors, SERIES.level or 0.9)
+def _spread(ours: Forecaster, examples: Examples) -> Array:
+    return ours.calibrate(examples.extra["parts"].validation_origins(SERIES.max_horizon, SEASON))
 
 
 JOB = Job(

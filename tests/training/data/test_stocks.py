@@ -7,7 +7,7 @@ import pytest
 from training.data import stocks
 from training.job import JobError
 
-DAYS = [f"20{year}-01-{day:02}" for year in range(10, 22) for day in range(1, 13)]
+DAYS = [f"20{year}-01-{day:02}" for year in range(10, 22) for day in range(1, 21)]
 
 
 def write(path: Path, *rows: str, header: str = "Date,Open,Close") -> Path:
@@ -36,7 +36,7 @@ def test_the_default_is_real() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda rows: rows[:1], "has 1 rows; at least 120"),
+        (lambda rows: rows[:1], "has 1 rows; at least 240"),
         (lambda rows: [*rows[:5], f"{DAYS[5]},1,", *rows[6:]], "line 7: Close is empty; a number is expected"),
         (lambda rows: [*rows[:5], f"{DAYS[5]},1,n/a", *rows[6:]], "line 7: Close holds 'n/a'"),
         (lambda rows: [*rows[:5], f"{DAYS[5]},1,-3", *rows[6:]], "line 7: Close is -3.0; a price above 0"),
