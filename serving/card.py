@@ -48,6 +48,14 @@ class SeriesRecipe(_Part):
     level: float | None = Field(default=None, description="nominal coverage of lower…upper; None: no interval is given")
 
 
+class NeighboursRecipe(_Part):
+    """Among what an image model looks for similar items."""
+
+    references: int = Field(gt=0, description="items that the version holds embeddings of")
+    max_k: int = Field(gt=0, description="neighbours of one picture, at most")
+    source: str = Field(description="what the items are, and what their index counts")
+
+
 class Column(_Part):
     """One quantity of a table, in raw units."""
 
@@ -138,6 +146,7 @@ class Card(_Part):
     created: datetime
     labels: tuple[str, ...] = Field(default=(), description="class names, by index of `probabilities`")
     image: ImageRecipe | None = None
+    neighbours: NeighboursRecipe | None = Field(default=None, description="of an image model with that signature")
     series: SeriesRecipe | None = None
     table: TableRecipe | None = None
     signal: SignalRecipe | None = None

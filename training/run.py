@@ -137,6 +137,7 @@ def _card(
         created=datetime.now(UTC).replace(microsecond=0),
         labels=examples.labels,
         image=servable.image,
+        neighbours=servable.neighbours,
         series=servable.series,
         table=servable.table,
         signal=servable.signal,

@@ -63,6 +63,27 @@ def embeddings(result: Result, request_id: str) -> bytes:
     return _answer(result, request_id, {"embeddings": vectors, "dimensions": vectors.shape[1]})
 
 
+def neighbours(result: Result, request_id: str, count: int) -> bytes:
+    """``neighbours``: for each picture the ``count`` most similar items, the most similar first. The model server may
+    name more than was asked, since calls are merged: cropped here."""
+    card = result.servable.card
+    labels = card.labels if card is not None else ()
+    columns = [finite(result.outputs, name, columns=count) for name in ("indices", "labels", "distance")]
+    for name, column in zip(("indices", "labels", "distance"), columns, strict=True):
+        if column.ndim != 2 or column.shape[1] != count:
+            raise BadUpstream(f"output {name} has shape {list(column.shape)}; {count} neighbours were asked for")
+    if labels and columns[1].size and not 0 <= columns[1].min() <= columns[1].max() < len(labels):
+        raise BadUpstream(f"output labels names a class that is none of the {len(labels)} on the model card")
+    answers = [
+        [
+            {"index": index, "label": labels[label] if labels else str(label), "distance": distance}
+            for index, label, distance in zip(*row, strict=True)
+        ]
+        for row in zip(columns[0].tolist(), columns[1].tolist(), columns[2], strict=True)
+    ]
+    return _answer(result, request_id, {"neighbours": answers})
+
+
 def forecasts(result: Result, request_id: str, horizon: int) -> bytes:
     """``forecasts``: for each history the ``mean`` of each step, and where the model has intervals ``lower`` and
     ``upper``. The model server may answer wider than was asked, since calls are merged: cropped here."""

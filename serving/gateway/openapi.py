@@ -44,12 +44,14 @@ def operation_id(route: APIRoute) -> str:
 
 
 def with_hot_paths(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with ``:predict``, ``:embed`` and ``:forecast`` in it, by model, version and label."""
+    """The document with the verbs in it, by model, version and label."""
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     components |= _SCHEMAS
+    operations = {"predict": _predict(), "embed": _embed(), "neighbours": _neighbours(), "forecast": _forecast()}
+    examples = {"neighbours": "fashion_metric", "forecast": "sine_rnn"}
     for place, (suffix, which, parameters) in _PLACES.items():
-        for verb, operation in (("predict", _predict()), ("embed", _embed()), ("forecast", _forecast())):
-            example = "sine_rnn" if verb == "forecast" else "fashion_cnn"
+        for verb, operation in operations.items():
+            example = examples.get(verb, "fashion_cnn")
             schema["paths"][f"/v1/models/{{model}}{place}:{verb}"] = {
                 "post": operation
                 | {
@@ -104,6 +106,27 @@ def _embed() -> dict[str, Any]:
         "parameters": [_POLARITY],
         "requestBody": _body(_picture_bodies(), {"picture": {"value": {"b64": ["iVBORw0KGgo…"]}}}, ["PictureDocument"]),
         "responses": answer,
+    }
+
+
+def _neighbours() -> dict[str, Any]:
+    return {
+        "summary": "Items similar to pictures",
+        "description": (
+            "Pictures as for `:predict`. For each the items whose embeddings are nearest, the nearest first; the model "
+            "card's `neighbours` says what the items are and what `index` counts. `distance` is Euclidean."
+        ),
+        "parameters": [
+            _POLARITY,
+            {
+                "name": "k",
+                "in": "query",
+                "description": "how many items for each picture",
+                "schema": {"type": "integer", "minimum": 1, "default": 10},
+            },
+        ],
+        "requestBody": _body(_picture_bodies(), {"picture": {"value": {"b64": "iVBORw0KGgo…"}}}, ["PictureDocument"]),
+        "responses": _ok({"neighbours": ("Neighbours", _NEIGHBOURS)}),
     }
 
 
@@ -233,6 +256,18 @@ _SCHEMAS: dict[str, Any] = {
         _HEAD | {"predictions": {"type": "array", "items": _object({"value": _NUMBER})}, "unit": _TEXT, "step": _TEXT}
     ),
     "Embeddings": _object(_HEAD | {"embeddings": {"type": "array", "items": _NUMBERS}, "dimensions": _INTEGER}),
+    "Neighbours": _object(
+        _HEAD
+        | {
+            "neighbours": {
+                "type": "array",
+                "items": {
+                    "type": "array",
+                    "items": _object({"index": _INTEGER, "label": _TEXT, "distance": _NUMBER}),
+                },
+            }
+        }
+    ),
     "Forecasts": _object(
         _HEAD
         | {
@@ -270,6 +305,12 @@ _VALUES = {
     "step": "π/10",
 }
 _EMBEDDINGS = _EXAMPLE_HEAD | {"embeddings": [[0.12, -0.57]], "dimensions": 2}
+_NEIGHBOURS = {
+    "model": "fashion_metric",
+    "version": 1,
+    "request_id": "4f1c2a9be07d-4",
+    "neighbours": [[{"index": 7, "label": "Sneaker", "distance": 0.041}]],
+}
 _FORECASTS = {
     "model": "sine_rnn",
     "version": 1,

@@ -11,7 +11,7 @@ from serving.gateway.errors import UnknownSignature, UnknownVerb, listed
 from serving.gateway.signature import Signature, TensorSpec, show
 from serving.protos import types_pb2
 
-Verb = Literal["predict", "embed", "forecast"]
+Verb = Literal["predict", "embed", "neighbours", "forecast"]
 VERBS: tuple[Verb, ...] = get_args(Verb)
 DESCRIBE = "describe"
 
@@ -73,6 +73,7 @@ def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[Verb,
         return {
             "predict": _offer(signatures, "serving_default", picture, {"probabilities": probabilities}),
             "embed": _offer(signatures, "embed", picture, {"embedding": _spec(np.float32, None, None)}),
+            "neighbours": _neighbours(signatures, picture, card),
             "forecast": "it takes pictures, not series",
         }
     if card.kind == "series" and card.series is not None:
@@ -81,6 +82,7 @@ def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[Verb,
         return {
             "predict": _offer(signatures, "serving_default", history, {"prediction": _spec(np.float32, None)}),
             "embed": "it takes series, not pictures",
+            "neighbours": "it takes series, not pictures",
             "forecast": _offer(
                 signatures,
                 "forecast",
@@ -89,6 +91,18 @@ def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[Verb,
             ),
         }
     return dict.fromkeys(VERBS, f"it is a {card.kind} model")
+
+
+def _neighbours(signatures: Mapping[str, Signature], picture: "Mapping[str, _Expected]", card: Card) -> Signature | str:
+    if card.neighbours is None:
+        return "it holds no items to compare with"
+    whole, distance = _spec(np.int32, None, None), _spec(np.float32, None, None)
+    return _offer(
+        signatures,
+        "neighbours",
+        {**picture, "k": _spec(np.int32, None)},
+        {"indices": whole, "distance": distance, "labels": whole},
+    )
 
 
 _Expected = tuple[type, tuple[int | None, ...]]

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serving.card import Kind, SeriesRecipe, SignalRecipe, TableRecipe
+from serving.card import Kind, NeighboursRecipe, SeriesRecipe, SignalRecipe, TableRecipe
 from serving.images import ImageRecipe
 from training.forecaster import Forecaster
 from training.job import Array
@@ -41,6 +41,7 @@ class Servable:
     endpoints: Mapping[str, Endpoint]
     models: tuple[keras.Model, ...]
     image: ImageRecipe | None = None
+    neighbours: NeighboursRecipe | None = None
     series: SeriesRecipe | None = None
     table: TableRecipe | None = None
     signal: SignalRecipe | None = None

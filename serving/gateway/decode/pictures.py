@@ -17,6 +17,7 @@ from serving.gateway.signature import TensorSpec
 _PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _SMALL_BYTES = 65_536
 _SMALL_SIDE = 256
+_NEIGHBOURS = 10
 
 
 def polarity(option: str | None) -> images.Polarity:
@@ -31,6 +32,19 @@ def polarity(option: str | None) -> images.Polarity:
         case "light_on_dark" | "dark_on_light":
             return option
     raise BadOption(f"polarity must be auto, light_on_dark or dark_on_light, not {option!r}")
+
+
+def neighbours(option: str | None, most: int) -> int:
+    """The ``k`` parameter of a request: how many similar items to name, 10 where it is not said.
+
+    Raises:
+        BadOption: no whole number of 1 to ``most``.
+    """
+    if option is None:
+        return min(_NEIGHBOURS, most)
+    if not (option.isascii() and option.isdigit() and len(option) < 10 and 1 <= int(option) <= most):
+        raise BadOption(f"k must be a whole number of 1 to {most}, not {option!r}")
+    return int(option)
 
 
 async def rows(

@@ -1,4 +1,4 @@
-"""``POST /v1/models/…:predict``, ``:embed``, ``:forecast``: reads the body and tells the façades apart by it."""
+"""``POST /v1/models/…:predict`` and the other verbs: reads the body and tells the façades apart by it."""
 
 from serving.gateway.admission import Admission
 from serving.gateway.decode import payload, tensors

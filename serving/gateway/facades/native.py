@@ -1,10 +1,12 @@
 """The native façade: pictures and series as people have them, answers by label."""
 
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from serving.card import SeriesRecipe
+from serving.card import NeighboursRecipe, SeriesRecipe
 from serving.gateway import encode
 from serving.gateway.decode import npy, pictures, series
 from serving.gateway.decode.payload import NPY, Payload
@@ -12,17 +14,19 @@ from serving.gateway.edge import Target
 from serving.gateway.http import Answer, Request
 from serving.gateway.predict import Call, Predictor, Result
 from serving.gateway.servable import Servable
+from serving.gateway.signature import Signature
 from serving.gateway.validate import check
-from serving.images import ImageRecipe
+from serving.images import ImageRecipe, Polarity
 
 _CLASS_OPTIONS = frozenset({"polarity", "top"})
 _PICTURE_OPTIONS = frozenset({"polarity"})
+_NEIGHBOUR_OPTIONS = frozenset({"polarity", "k"})
 _FORECAST_OPTIONS = frozenset({"horizon"})
 _NO_OPTIONS: frozenset[str] = frozenset()
 
 
 class Native:
-    """``:predict``, ``:embed`` and ``:forecast`` for models with a card."""
+    """``:predict``, ``:embed``, ``:neighbours`` and ``:forecast`` for models with a card."""
 
     def __init__(self, predictor: Predictor, *, max_pixels: int, max_rows: int, threads: Executor) -> None:
         self._predictor = predictor
@@ -41,6 +45,8 @@ class Native:
             return await self._forecast(request, target, servable, content)
         if servable.card is not None and servable.card.kind == "series":
             return await self._next_value(request, target, servable, content)
+        if target.verb == "neighbours":
+            return await self._neighbours(request, target, servable, content)
         return await self._pictures(request, target, servable, content)
 
     async def _pictures(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
@@ -51,16 +57,7 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer(target.verb)
-            rows = await pictures.rows(
-                content,
-                signature.inputs["image"],
-                _image(servable),
-                how,
-                max_pixels=self._max_pixels,
-                max_rows=self._max_rows,
-                threads=self._threads,
-            )
-            arrays = {"image": rows}
+            arrays = {"image": await self._rows(servable, signature, content, how)}
             return Call(signature, arrays, check(signature, arrays, self._max_rows))
 
         result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
@@ -69,6 +66,31 @@ class Native:
         if NPY in request.header(b"accept"):
             return answer(result, npy.write(encode.finite(result.outputs, "embedding")), NPY.encode("ascii"))
         return answer(result, encode.embeddings(result, request.id))
+
+    async def _neighbours(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
+        options = request.options(_NEIGHBOUR_OPTIONS)
+        how = pictures.polarity(options.get("polarity"))
+
+        async def prepare(servable: Servable) -> Call:
+            signature = servable.offer(target.verb)
+            count = pictures.neighbours(options.get("k"), _among(servable).max_k)
+            rows = await self._rows(servable, signature, content, how)
+            arrays = {"image": rows, "k": np.full(len(rows), count, np.int32)}
+            return Call(signature, arrays, check(signature, arrays, self._max_rows))
+
+        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        return answer(result, encode.neighbours(result, request.id, int(result.call.arrays["k"][0])))
+
+    async def _rows(self, servable: Servable, signature: Signature, content: Payload, how: Polarity) -> NDArray[Any]:
+        return await pictures.rows(
+            content,
+            signature.inputs["image"],
+            _image(servable),
+            how,
+            max_pixels=self._max_pixels,
+            max_rows=self._max_rows,
+            threads=self._threads,
+        )
 
     async def _next_value(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
         request.options(_NO_OPTIONS)
@@ -108,6 +130,11 @@ def answer(result: Result, body: bytes, content_type: bytes = b"application/json
 def _image(servable: Servable) -> ImageRecipe:
     assert servable.card is not None and servable.card.image is not None  # the verb is offered
     return servable.card.image
+
+
+def _among(servable: Servable) -> NeighboursRecipe:
+    assert servable.card is not None and servable.card.neighbours is not None  # the verb is offered
+    return servable.card.neighbours
 
 
 def _series(servable: Servable) -> SeriesRecipe:

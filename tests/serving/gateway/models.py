@@ -1,6 +1,6 @@
 """Small whole versions with model cards, made without TensorFlow, whose answers can be told by mental arithmetic.
 
-shade/V   image 4×4×1: class by mean brightness (dark, middle, light), embedding [mean, V]
+shade/V   image 4×4×1: class by mean brightness (dark, middle, light), embedding [mean, V], neighbours among four
 trend/V   series, window 4: goes on from the last value by V a step
 line/V    no card: y = V · x, see tests/serving/model_server/versions.py
 broken/1  no card: y = NaN
@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from serving import manifest, models_config
-from serving.card import Card, Data, SeriesRecipe, Signature, Tensor, Training
+from serving.card import Card, Data, NeighboursRecipe, SeriesRecipe, Signature, Tensor, Training
 from serving.images import ImageRecipe
 from serving.models_config import ModelConfig
 from serving.protos import saved_model_pb2, types_pb2
@@ -56,6 +56,14 @@ def shade(root: Path, version: int) -> None:
     signatures = {
         "serving_default": Signature(inputs=image, outputs={"probabilities": Tensor(dtype="float32", shape=(None, 3))}),
         "embed": Signature(inputs=image, outputs={"embedding": Tensor(dtype="float32", shape=(None, 2))}),
+        "neighbours": Signature(
+            inputs=image | {"k": Tensor(dtype="int32", shape=(None,))},
+            outputs={
+                "indices": Tensor(dtype="int32", shape=(None, None)),
+                "distance": Tensor(dtype="float32", shape=(None, None)),
+                "labels": Tensor(dtype="int32", shape=(None, None)),
+            },
+        ),
     }
     nodes = [
         helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
@@ -66,15 +74,29 @@ def shade(root: Path, version: int) -> None:
         helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
         helper.make_node("Add", ["nothing", "version"], ["versions"]),
         helper.make_node("Concat", ["mean", "versions"], ["embedding"], axis=1),
+        helper.make_node("Sub", ["mean", "items"], ["differences"]),
+        helper.make_node("Abs", ["differences"], ["distances"]),
+        helper.make_node("ReduceMax", ["k"], ["most"], keepdims=1),
+        helper.make_node("Cast", ["most"], ["columns"], to=TensorProto.INT64),
+        helper.make_node("TopK", ["distances", "columns"], ["distance", "nearest"], axis=1, largest=0),
+        helper.make_node("Cast", ["nearest"], ["indices"], to=TensorProto.INT32),
+        helper.make_node("Gather", ["classes", "nearest"], ["labels"]),
     ]
     constants = {
         "weights": np.array([[-0.1, 0.0, 0.1]], np.float32),
         "biases": np.array([[6.0, 0.0, -19.0]], np.float32),
         "zero": np.float32(0),
         "version": np.float32(version),
+        "items": np.array([[200, 100, 0, 90]], np.float32),
+        "classes": np.array([2, 1, 0, 1], np.int32),
     }
     card = _card(
-        "shade", "image", signatures, labels=SHADES, image=ImageRecipe(height=4, width=4, channels=1, colour="grey")
+        "shade",
+        "image",
+        signatures,
+        labels=SHADES,
+        image=ImageRecipe(height=4, width=4, channels=1, colour="grey"),
+        neighbours=NeighboursRecipe(references=4, max_k=4, source="brightnesses 200, 100, 0, 90"),
     )
     _write(root / "shade" / str(version), signatures, nodes, constants, card)
 

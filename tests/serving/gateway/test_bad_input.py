@@ -243,6 +243,9 @@ def test_a_picture_is_no_series_and_the_reverse(http: httpx.Client) -> None:
         (PREDICT, {"tpo": "1"}, ("polarity, top", "tpo")),
         (PREDICT, [("top", "1"), ("top", "2")], ("at most once",)),
         (EMBED, {"top": "1"}, ("polarity",)),
+        ("/v1/models/shade:neighbours", {"k": "0"}, ("1 to 4", "'0'")),
+        ("/v1/models/shade:neighbours", {"k": "5"}, ("1 to 4", "'5'")),
+        ("/v1/models/shade:neighbours", {"k": "many"}, ("whole number", "'many'")),
         ("/v1/models/trend:predict", {"horizon": "3"}, ("horizon",)),
     ],
 )
@@ -262,6 +265,7 @@ def test_bad_parameters(http: httpx.Client, path: str, params: Any, words: tuple
         ("/v1/models/shade:classify", "unknown_verb", (":classify", ":predict", ":embed")),
         ("/v1/models/shade:forecast", "unknown_verb", ("pictures", ":predict, :embed")),
         ("/v1/models/trend:embed", "unknown_verb", ("series", ":predict, :forecast")),
+        ("/v1/models/trend:neighbours", "unknown_verb", ("series", ":predict, :forecast")),
         ("/v1/models/line:embed", "unknown_verb", ("no model card", "instances")),
         ("/v1/models/shade/versions:predict", "unknown_path", ("/v1/models/MODEL:predict",)),
         ("/v1/models/:predict", "unknown_path", ("/v1/models/MODEL:predict",)),

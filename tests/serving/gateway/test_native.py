@@ -2,6 +2,7 @@
 
 import base64
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -103,6 +104,38 @@ def test_embeddings_as_an_array(http: httpx.Client) -> None:
     array = np.load(io.BytesIO(answer.content), allow_pickle=False)
     assert array.dtype == np.float32
     assert array.tolist() == [[5.0, 1.0], [7.0, 1.0]]
+
+
+def test_the_nearest_items_come_first(http: httpx.Client) -> None:
+    answer = http.post("/v1/models/shade:neighbours", content=picture(96), params={"k": 3})
+    assert answer.headers["x-model-version"] == "1"
+    assert answer.json() == {
+        "model": "shade",
+        "version": 1,
+        "request_id": answer.headers["x-request-id"],
+        "neighbours": [
+            [
+                {"index": 1, "label": "middle", "distance": 4.0},
+                {"index": 3, "label": "middle", "distance": 6.0},
+                {"index": 2, "label": "dark", "distance": 96.0},
+            ]
+        ],
+    }
+
+
+def test_neighbours_of_many_pictures(http: httpx.Client) -> None:
+    files = [("a", ("a", DARK)), ("b", ("b", LIGHT))]
+    both = http.post("/v1/models/shade:neighbours?polarity=light_on_dark", files=files).json()["neighbours"]
+    assert [[one["index"] for one in each] for each in both] == [[2, 3, 1, 0], [0, 1, 3, 2]]  # 10, but there are 4
+
+
+def test_merged_questions_get_as_many_neighbours_as_they_asked_for(http: httpx.Client) -> None:
+    def count(k: int) -> int:
+        return len(http.post("/v1/models/shade:neighbours", content=DARK, params={"k": k}).json()["neighbours"][0])
+
+    wanted = [1, 4, 2, 3] * 8
+    with ThreadPoolExecutor(8) as callers:
+        assert list(callers.map(count, wanted)) == wanted
 
 
 def test_a_forecast_in_full(http: httpx.Client) -> None:

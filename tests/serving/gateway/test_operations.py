@@ -49,7 +49,7 @@ def test_the_list(http: httpx.Client) -> None:
         "kind": "image",
         "title": "The shade of tests",
         "default_version": 1,
-        "verbs": ["predict", "embed"],
+        "verbs": ["predict", "embed", "neighbours"],
         "versions": [{"version": 1, "state": "AVAILABLE", "labels": ["stable"]}],
         "problem": None,
     }

@@ -1,0 +1,65 @@
+"""Neighbours inside the graph, held against a search by hand, in TensorFlow and in the ONNX twin."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+from serving.images import ImageRecipe
+from training.export import onnx_twin
+from training.export.neighbours import MOST_NEIGHBOURS, with_neighbours
+from training.export.servable import Servable, image_servable
+
+RECIPE = ImageRecipe(height=4, width=4, channels=1, colour="grey")
+RNG = np.random.default_rng(1)
+PICTURES = RNG.integers(0, 256, (6, 4, 4, 1)).astype(np.uint8)
+REFERENCES = RNG.normal(0, 1e-3, (300, 3)).astype(np.float32) + np.float32([3, -4, 5])  # close together, far from 0
+LABELS = RNG.integers(0, 10, 300)
+
+
+@pytest.fixture(scope="module")
+def servable() -> Servable:
+    keras.utils.set_random_seed(1)
+    x = inputs = keras.Input((4, 4, 1))
+    x = keras.layers.Dense(3, kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3))(
+        keras.layers.Flatten()(x)
+    )
+    x = x + np.float32([3, -4, 5])
+    network = keras.Model(inputs, {"embedding": x, "probabilities": keras.layers.Softmax()(x)})
+    plain = image_servable(network, RECIPE, PICTURES, lambda pictures: pictures / 255)
+    return with_neighbours(plain, REFERENCES, LABELS, "items made up, in order")
+
+
+def test_it_is_the_search_by_hand(servable: Servable, tmp_path: Path) -> None:
+    k = np.array([7, 1, 2, 3, 4, 5], np.int32)
+    embedding = servable.endpoints["embed"].function(tf.constant(PICTURES))["embedding"].numpy()
+    by_hand = np.linalg.norm(embedding[:, None].astype(np.float64) - REFERENCES, axis=2)
+    nearest = by_hand.argsort(axis=1)[:, :7]
+    answer = {n: v.numpy() for n, v in servable.endpoints["neighbours"].function(PICTURES, tf.constant(k)).items()}
+    assert onnx_twin.write(servable.endpoints, tmp_path / "model.onnx") is None
+    names = ["indices", "distance", "labels"]
+    twin = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(names, {"image": PICTURES, "k": k})
+    for found in (answer, dict(zip(names, twin, strict=True))):
+        assert {name: str(array.dtype) for name, array in found.items()} == {
+            "indices": "int32",
+            "distance": "float32",
+            "labels": "int32",
+        }
+        assert found["indices"].tolist() == nearest.tolist()
+        assert found["labels"].tolist() == LABELS[nearest].tolist()
+        np.testing.assert_allclose(found["distance"], np.take_along_axis(by_hand, nearest, 1), rtol=1e-3)
+
+
+@pytest.mark.parametrize(("k", "columns"), [(0, 1), (-5, 1), (1000, MOST_NEIGHBOURS)])
+def test_what_cannot_be_asked_for_is_brought_into_range(servable: Servable, k: int, columns: int) -> None:
+    answer = servable.endpoints["neighbours"].function(PICTURES[:1], tf.constant([k]))
+    assert {tuple(output.shape) for output in answer.values()} == {(1, columns)}
+
+
+@pytest.mark.parametrize("count", [MOST_NEIGHBOURS - 1, 10_001])
+def test_too_many_and_too_few_references_are_refused(servable: Servable, count: int) -> None:
+    with pytest.raises(ValueError, match=f"{count} references are given; 100 to 10000"):
+        with_neighbours(servable, np.zeros((count, 3), np.float32), np.zeros(count), "zeros")
