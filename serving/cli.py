@@ -10,13 +10,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from serving import rollout
 from serving.card import Card, CardError
+from serving.keys_cli import app as keys_app
 from serving.models_config import ConfigError
+from serving.routing import Entry, RoutingError
 from serving.store import PREVIOUS, STABLE, Store, StoreError
 
 app = typer.Typer(
     help="Small Keras models from training job to HTTP answer.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+app.add_typer(keys_app, name="keys")
 console = Console(highlight=False)
 
 Exports = Annotated[Path, typer.Option(envvar="VITRINE_EXPORTS", help="The folder of all models.")]
@@ -80,23 +84,67 @@ def promote(
     label: Annotated[str, typer.Option(help="The label to move.")] = STABLE,
     exports: Exports = Path("exports"),
 ) -> None:
-    """Point a label (stable: the live version) at a version."""
+    """Point a label (stable: the live version) at a version; where it was the canary, that ends."""
     try:
-        before = Store(exports).promote(model, version, label)
-    except (ConfigError, StoreError) as error:
+        moved = rollout.promote(Store(exports), model, version, label)
+    except (ConfigError, RoutingError, StoreError) as error:
         raise fail(error) from None
-    came_from = f" (was {before})" if before not in (None, version) else ""
-    console.print(f"{model}: {label} is version {version}{came_from}")
+    came_from = f" (was {moved.before})" if moved.before not in (None, version) else ""
+    ended = "; its canary has ended" if moved.ended is not None else ""
+    console.print(f"{model}: {label} is version {version}{came_from}{ended}")
 
 
 @app.command()
 def rollback(model: str, exports: Exports = Path("exports")) -> None:
-    """Make the version that was live before live again."""
+    """End the canary; where there is none, make the version that was live before live again."""
     try:
-        before, now = Store(exports).rollback(model)
-    except (ConfigError, StoreError) as error:
+        moved = rollout.rollback(Store(exports), model)
+    except (ConfigError, RoutingError, StoreError) as error:
         raise fail(error) from None
-    console.print(f"{model}: {STABLE} is version {now} (was {before}; {PREVIOUS} now names it)")
+    if moved.version == moved.before:
+        console.print(f"{model}: the canary has ended; version {moved.version} answers all")
+    else:
+        console.print(f"{model}: {STABLE} is version {moved.version} (was {moved.before}; {PREVIOUS} now names it)")
+
+
+@app.command()
+def canary(
+    model: str,
+    version: Annotated[int | None, typer.Argument(help="The version to try.", show_default=False)] = None,
+    percent: Annotated[float | None, typer.Argument(help="Of the requests, 0 to 100.", show_default=False)] = None,
+    sticky: Annotated[
+        str | None, typer.Option(help="Keep callers with a version: key, header:NAME or cookie:NAME.")
+    ] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Send it copies instead; answers are compared.")] = False,
+    off: Annotated[bool, typer.Option("--off", help="End the canary, or with --shadow the shadow.")] = False,
+    exports: Exports = Path("exports"),
+) -> None:
+    """Have another version answer a share of the requests, or see a copy of them; alone: say how it stands."""
+    store = Store(exports)
+    what = rollout.SHADOW if shadow else rollout.CANARY
+    try:
+        if off:
+            rollout.off(store, model, what)
+        elif version is not None and percent is not None:
+            if not shadow:
+                rollout.canary(store, model, version, percent, sticky)
+            elif sticky is None:
+                rollout.shadow(store, model, version, percent)
+            else:
+                raise fail("a shadow is drawn request by request: --sticky is for canaries")
+        elif version is not None:
+            raise fail(f"what percentage of the requests? vitrine canary {model} {version} PERCENT")
+        live, entry = store.live(model), store.routing().get(model, Entry())
+    except (ConfigError, RoutingError, StoreError) as error:
+        raise fail(error) from None
+    if live is None:
+        raise fail(f"there is no model {model}; there are: {', '.join(store.models()) or 'none'}")
+    console.print(f"{model}: version {live if entry.live == STABLE else entry.live} is live")
+    if entry.canary is not None:
+        by = f", the same callers by {entry.canary.sticky}" if entry.canary.sticky else ""
+        console.print(f"  canary: version {entry.canary.version} answers {entry.canary.percent:g} %{by}")
+    if entry.shadow is not None:
+        console.print(f"  shadow: version {entry.shadow.version} sees a copy of {entry.shadow.percent:g} %")
 
 
 @app.command()

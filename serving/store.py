@@ -18,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from serving import card, manifest, models_config
+from serving import card, manifest, models_config, routing
 from serving.models_config import ModelConfig
+from serving.routing import Entry
 
 STABLE = "stable"
 PREVIOUS = "previous"
@@ -67,6 +68,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.config_path = root / "models.config"
+        self.routing_path = root / "routing.json"
 
     def models(self) -> list[str]:
         """Names of the models that have a version."""
@@ -164,6 +166,14 @@ class Store:
             models[model] = with_labels(entry, self.versions(model), kept)
         return before
 
+    def unlabel(self, model: str, label: str) -> None:
+        """Takes a label away, if it is there."""
+        with self._edit() as models:
+            entry = models.get(model)
+            if entry is not None and label in entry.labels:
+                labels = {name: number for name, number in entry.labels.items() if name != label}
+                models[model] = with_labels(entry, self.versions(model), labels)
+
     def rollback(self, model: str) -> tuple[int, int]:
         """Point ``stable`` back at ``previous`` (else at the version below it); returns (from, to).
 
@@ -182,21 +192,45 @@ class Store:
         self.promote(model, target)
         return live, target
 
+    def routing(self) -> dict[str, Entry]:
+        """What routing.json says. Raises RoutingError where it is not valid."""
+        return routing.read(self.routing_path)
+
+    @contextlib.contextmanager
+    def edit_routing(self) -> Iterator[dict[str, Entry]]:
+        """routing.json, held for one writer and replaced in one step.
+
+        Raises:
+            RoutingError: it is not valid as it stands.
+        """
+        with self._held():
+            entries = routing.read(self.routing_path)
+            yield entries
+            self._replace(self.routing_path, routing.render(entries))
+
     @contextlib.contextmanager
     def _edit(self) -> Iterator[dict[str, ModelConfig]]:
         """models.config, held for one writer and replaced in one step."""
+        with self._held():
+            models = models_config.read(self.config_path)
+            yield models
+            self._replace(self.config_path, models_config.render(models))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            models = models_config.read(self.config_path)
-            yield models
-            draft = self.config_path.with_suffix(".config.new")
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(models_config.render(models))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self.config_path)
-            _sync(self.root)
+            yield
+
+    def _replace(self, path: Path, text: str) -> None:
+        draft = path.with_name(f"{path.name}.new")
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        _sync(self.root)
 
     def _unknown(self, model: str, version: int | None) -> str:
         versions = self.versions(model)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from types import FrameType
 
 from serving.store import MOUNT_POINT
 
+#: Where the model server listens: it knows no keys, so nobody but the gateway is to reach it.
+LOCAL = "127.0.0.1"
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -37,7 +39,14 @@ class Addresses:
         return f"http://{self.host}:{self.port}"
 
 
-def run(exports: Path, addresses: Addresses, logs: Path, say: Callable[[str], None], engine: str = "auto") -> None:
+def run(
+    exports: Path,
+    addresses: Addresses,
+    logs: Path,
+    say: Callable[[str], None],
+    engine: str = "auto",
+    door: Sequence[str] = (),
+) -> None:
     """Start both, say where to look, and return once both have ended after Ctrl-C or SIGTERM.
 
     Args:
@@ -46,19 +55,20 @@ def run(exports: Path, addresses: Addresses, logs: Path, say: Callable[[str], No
         logs: folder for what they print.
         say: told each line for the user.
         engine: of the model server, auto or tensorflow.
+        door: flags of the gateway that say who may come in.
 
     Raises:
         UpError: a port is taken or no such address is here, or a program ended by itself.
     """
-    for port, flag in ((addresses.port, "--port"), (addresses.grpc_port, "--grpc-port")):
-        error = _refusal(addresses.host, port)
+    for host, port, flag in ((addresses.host, addresses.port, "--port"), (LOCAL, addresses.grpc_port, "--grpc-port")):
+        error = _refusal(host, port)
         if error and error.errno == errno.EADDRINUSE:
             raise UpError(f"port {port} is taken by another program: choose another with {flag}")
         if error:
-            raise UpError(f"{addresses.host}:{port} cannot be listened on ({error}): see --host and {flag}")
+            raise UpError(f"{host}:{port} cannot be listened on ({error}): see --host and {flag}")
     server = [
         f"--port={addresses.grpc_port}",
-        f"--host={addresses.host}",
+        f"--host={LOCAL}",
         f"--model_config_file={exports / 'models.config'}",
         f"--mount={MOUNT_POINT}={exports.resolve()}",
         "--model_config_file_poll_wait_seconds=1",
@@ -71,8 +81,10 @@ def run(exports: Path, addresses: Addresses, logs: Path, say: Callable[[str], No
     gateway = [
         f"--host={addresses.host}",
         f"--port={addresses.port}",
-        f"--model-server={addresses.host}:{addresses.grpc_port}",
+        f"--model-server={LOCAL}:{addresses.grpc_port}",
         f"--models-config={exports / 'models.config'}",
+        f"--routing={exports / 'routing.json'}",
+        *door,
         "--log-level=warning",
     ]
     logs.mkdir(parents=True, exist_ok=True)
@@ -81,7 +93,7 @@ def run(exports: Path, addresses: Addresses, logs: Path, say: Callable[[str], No
         contextlib.suppress(KeyboardInterrupt),
         _program("serving.model_server", server, logs / f"model_server-{addresses.grpc_port}.log") as model_server,
     ):
-        _wait(lambda: _taken(addresses.host, addresses.grpc_port), [model_server], "the model server does not listen")
+        _wait(lambda: _taken(LOCAL, addresses.grpc_port), [model_server], "the model server does not listen")
         with _program("serving.gateway", gateway, logs / f"gateway-{addresses.port}.log") as front:
             programs = [model_server, front]
             _wait(lambda: _is_ready(addresses.url), programs, f"{addresses.url}/readyz does not say that it is ready")

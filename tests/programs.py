@@ -99,6 +99,13 @@ def running(*arguments: str, ready: str, env: dict[str, str] | None = None, time
 @contextlib.contextmanager
 def model_server(exports: Path, *flags: str, port: int | None = None) -> Iterator[str]:
     """The embedded model server over a folder of exports; yields its gRPC address."""
+    with model_server_program(exports, *flags, port=port) as (address, _):
+        yield address
+
+
+@contextlib.contextmanager
+def model_server_program(exports: Path, *flags: str, port: int | None = None) -> Iterator[tuple[str, Program]]:
+    """As :func:`model_server`, and the program itself."""
     port = port or free_port()
     with running(
         "-m",
@@ -109,5 +116,5 @@ def model_server(exports: Path, *flags: str, port: int | None = None) -> Iterato
         "--allow_version_labels_for_unavailable_models",  # labels stand in the file before anything is loaded
         *flags,
         ready="Running gRPC ModelServer",
-    ):
-        yield f"127.0.0.1:{port}"
+    ) as program:
+        yield f"127.0.0.1:{port}", program

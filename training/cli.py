@@ -107,6 +107,8 @@ def up(
     port: Annotated[int, typer.Option(help="Of the gateway.")] = 8000,
     grpc_port: Annotated[int, typer.Option(help="Of the model server.")] = 8500,
     engine: Annotated[str, typer.Option(help="auto (ONNX where there is a twin) or tensorflow.")] = "auto",
+    keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="Of callers: vitrine keys.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
     train_missing: Annotated[bool, typer.Option(help="First train what the page shows and has no version yet.")] = True,
     exports: Exports = Path("exports"),
     logs: Annotated[Path, typer.Option(help="Where both programs' logs go.")] = Path(".vitrine/logs"),
@@ -119,10 +121,10 @@ def up(
             subprocess.run([sys.executable, "-m", "training", name, "--exports", str(exports)], check=False)
     if not Store(exports).models():
         raise fail(f"there is no model in {exports}, and none could be trained")
+    door = [*([f"--keys={keys}"] if keys else ()), *(["--insecure"] if insecure else ())]
+    addresses = together.Addresses(host, port, grpc_port)
     try:
-        together.run(
-            exports, together.Addresses(host, port, grpc_port), logs, lambda line: print(line, flush=True), engine
-        )
+        together.run(exports, addresses, logs, lambda line: print(line, flush=True), engine, door)
     except together.UpError as error:
         raise fail(error) from None
 

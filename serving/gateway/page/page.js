@@ -21,9 +21,12 @@ function draw(name, attributes, ...children) {
   return made;
 }
 
-async function ask(path, options) {
-  const answer = await fetch(path, options);
+async function ask(path, options = {}) {
+  const key = sessionStorage.getItem("key");
+  const headers = { ...options.headers, ...(key ? { authorization: `Bearer ${key}` } : {}) };
+  const answer = await fetch(path, { ...options, headers });
   const body = await answer.json();
+  if (answer.status === 401) element("door").hidden = false;
   if (!answer.ok) throw new Error(body.error);
   return body;
 }
@@ -236,7 +239,14 @@ for (const id of ["picture-model", "polarity"]) element(id).addEventListener("ch
 element("series-model").addEventListener("change", () => { showCard("series"); example(); });
 element("example").addEventListener("click", example);
 element("forecast").addEventListener("click", forecast);
-load().catch((error) => {
+const start = () => load().catch((error) => {
   element("trouble").hidden = false;
   element("trouble").textContent = error.message;
 });
+element("door").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("key", element("key").value.trim()); // gone with this tab
+  element("door").hidden = true;
+  start();
+});
+start();

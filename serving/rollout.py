@@ -1,0 +1,119 @@
+"""Which version answers, step by step: a canary's share, a shadow, promotion, and the way back.
+
+Labels stand in models.config, by which the model server has the versions loaded; shares stand in routing.json. A
+gateway looks at both every second (``--poll-seconds``).
+"""
+
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from serving.routing import Canary, Entry, RoutingError, Shadow
+from serving.store import STABLE, Store, StoreError
+
+CANARY = "canary"
+SHADOW = "shadow"
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a step did: the label now names ``version`` and named ``before``; ``ended`` is a canary that is no more."""
+
+    version: int
+    before: int | None
+    ended: int | None = None
+
+
+def canary(store: Store, model: str, version: int, percent: float, sticky: str | None = None) -> None:
+    """Has the version answer that share of the requests that name no version, in place of any canary before.
+
+    Raises:
+        StoreError: there is no such version, it is not whole, or it is live already.
+        RoutingError: a share or stickiness that cannot be, or routing.json is not valid.
+    """
+    made = _part(Canary, version=version, percent=percent, sticky=sticky)
+    _load(store, model, version, CANARY)
+    _update(store, model, canary=made)
+
+
+def shadow(store: Store, model: str, version: int, percent: float) -> None:
+    """Has the version see a copy of that share of the requests that name no version.
+
+    Raises:
+        StoreError, RoutingError: as :func:`canary`.
+    """
+    made = _part(Shadow, version=version, percent=percent)
+    _load(store, model, version, SHADOW)
+    _update(store, model, shadow=made)
+
+
+def off(store: Store, model: str, what: str) -> None:
+    """Ends a model's canary or shadow.
+
+    Raises:
+        StoreError: it has none. RoutingError: routing.json is not valid.
+    """
+    if getattr(store.routing().get(model, Entry()), what) is None:
+        raise StoreError(f"{model} has no {what}")
+    _update(store, model, **{what: None})
+    store.unlabel(model, what)
+
+
+def promote(store: Store, model: str, version: int, label: str = STABLE) -> Moved:
+    """Points a label at a version. Where that makes it live, its time as a canary is over, and so is that of any other
+    version which routing.json had made live.
+
+    Raises:
+        StoreError: see :meth:`Store.promote`. RoutingError: routing.json is not valid.
+    """
+    entry = store.routing().get(model)
+    before = store.promote(model, version, label)
+    ended = None
+    if label == STABLE and entry is not None:
+        if entry.live != STABLE:
+            _update(store, model, live=STABLE)
+        if entry.canary is not None and entry.canary.version == version:
+            off(store, model, CANARY)
+            ended = version
+    return Moved(version, before, ended)
+
+
+def rollback(store: Store, model: str) -> Moved:
+    """Ends the canary if there is one: then the live version is the good one and stays. Else points ``stable`` back at
+    ``previous``.
+
+    Raises:
+        StoreError: there is nothing to go back to. RoutingError: routing.json is not valid.
+    """
+    entry = store.routing().get(model, Entry())
+    if entry.canary is not None:
+        off(store, model, CANARY)
+        live = store.live(model)
+        assert live is not None  # a canary has a version
+        return Moved(live, live, entry.canary.version if isinstance(entry.canary.version, int) else None)
+    before, now = store.rollback(model)
+    if entry.live != STABLE:
+        _update(store, model, live=STABLE)
+    return Moved(now, before)
+
+
+def _part(kind: type[Canary] | type[Shadow], **values: object) -> Canary | Shadow:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RoutingError(f"{first['loc'][0]}: {first['msg']}") from None
+
+
+def _load(store: Store, model: str, version: int, label: str) -> None:
+    if version == store.live(model):
+        raise StoreError(f"version {version} of {model} is live already")
+    store.promote(model, version, label)
+
+
+def _update(store: Store, model: str, **changes: object) -> None:
+    with store.edit_routing() as routing:
+        entry = routing.get(model, Entry()).model_copy(update=changes)
+        routing[model] = entry
+        if entry == Entry():
+            del routing[model]

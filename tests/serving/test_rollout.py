@@ -1,0 +1,107 @@
+"""Canary, shadow, promotion and the way back: what each step writes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving import models_config, rollout
+from serving.routing import Canary, Entry, RoutingError, Shadow
+from serving.store import Store, StoreError
+from tests.programs import REPOSITORY
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Versions 1 to 4 of m, of which 2 is stable."""
+    store = Store(tmp_path)
+    for _ in range(4):
+        with store.staging("m") as directory:
+            (directory / "saved_model.pb").write_text("weights", encoding="utf-8")
+            store.publish("m", directory)
+    store.promote("m", 2)
+    return store
+
+
+def loaded(store: Store) -> tuple[int, ...]:
+    return models_config.read(store.config_path)["m"].specific
+
+
+def test_a_canary_grows_and_becomes_live(store: Store) -> None:
+    rollout.canary(store, "m", 1, 10, "key")
+    assert store.routing() == {"m": Entry(canary=Canary(version=1, percent=10, sticky="key"))}
+    assert loaded(store) == (1, 2, 3, 4)  # else nobody could answer
+    rollout.canary(store, "m", 3, 50)
+    assert store.routing()["m"].canary == Canary(version=3, percent=50)
+    assert rollout.promote(store, "m", 3) == rollout.Moved(3, before=2, ended=3)
+    assert store.routing() == {}
+    assert store.labels("m") == {"stable": 3, "previous": 2}
+
+
+def test_a_bad_canary_is_taken_back_and_then_the_live_version(store: Store) -> None:
+    rollout.promote(store, "m", 3)
+    rollout.canary(store, "m", 4, 10)
+    assert rollout.rollback(store, "m") == rollout.Moved(3, before=3, ended=4)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 3, "previous": 2})
+    assert rollout.rollback(store, "m") == rollout.Moved(2, before=3)
+
+
+def test_a_shadow_beside_a_canary(store: Store) -> None:
+    rollout.canary(store, "m", 3, 10)
+    rollout.shadow(store, "m", 4, 2.5)
+    rollout.off(store, "m", rollout.CANARY)
+    assert store.routing() == {"m": Entry(shadow=Shadow(version=4, percent=2.5))}
+    assert store.labels("m") == {"stable": 2, "shadow": 4}
+    rollout.off(store, "m", rollout.SHADOW)
+    with pytest.raises(StoreError, match="m has no shadow"):
+        rollout.off(store, "m", rollout.SHADOW)
+
+
+def test_promotion_goes_before_a_version_that_was_made_live_by_hand(store: Store) -> None:
+    store.routing_path.write_text('{"m": {"live": 1, "fallback": [2]}}')
+    rollout.promote(store, "m", 3)
+    assert store.routing() == {"m": Entry(fallback=(2,))}
+
+
+def test_what_is_refused_changes_nothing(store: Store) -> None:
+    for version, percent, sticky, error in (
+        (9, 10, None, StoreError),
+        (2, 10, None, StoreError),  # live already
+        (3, 101, None, RoutingError),
+        (3, 10, "browser", RoutingError),
+    ):
+        with pytest.raises(error):
+            rollout.canary(store, "m", version, percent, sticky)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 2})
+    store.routing_path.write_text("{")
+    for step in (
+        lambda: rollout.rollback(store, "m"),
+        lambda: rollout.promote(store, "m", 3),
+        lambda: rollout.off(store, "m", "canary"),
+    ):
+        with pytest.raises(RoutingError, match=r"routing\.json"):
+            step()
+    assert store.labels("m") == {"stable": 2}
+
+
+def test_from_the_terminal(store: Store) -> None:
+    def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", "from serving.cli import app; app()", *arguments, "--exports", str(store.root)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+
+    vitrine("canary", "m", "3", "10", "--sticky", "cookie:sid")
+    said = vitrine("canary", "m", "4", "100", "--shadow").stdout
+    assert "version 2 is live" in said
+    assert "version 3 answers 10 %, the same callers by cookie:sid" in said
+    assert "version 4 sees a copy of 100 %" in said
+    assert "the canary has ended; version 2 answers all" in vitrine("rollback", "m").stdout
+    assert "shadow" not in vitrine("canary", "m", "--off", "--shadow").stdout
+    for wrong, words in (
+        (("canary", "m", "3"), "what percentage"),
+        (("canary", "m", "--off"), "m has no canary"),
+        (("canary", "n"), "there is no model n; there are: m"),
+        (("canary", "m", "3", "5", "--shadow", "--sticky", "key"), "--sticky is for canaries"),
+    ):
+        refused = vitrine(*wrong)
+        assert refused.returncode == 1 and words in refused.stdout and "Traceback" not in refused.stderr
