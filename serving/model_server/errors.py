@@ -6,6 +6,7 @@
     ├── FailedPrecondition   not now: no such signature in this version, a label on a version that is not loaded
     ├── DataLoss             a file is damaged
     ├── Unimplemented        not served here
+    ├── DeadlineExceeded     it took longer than was allowed
     ├── Unavailable          try again
     ├── Internal             an engine failed
     └── Unknown              everything else
@@ -60,6 +61,10 @@ class DataLoss(ServingError):
 
 class Unimplemented(ServingError):
     code = grpc.StatusCode.UNIMPLEMENTED
+
+
+class DeadlineExceeded(ServingError):
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class Unavailable(ServingError):

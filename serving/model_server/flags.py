@@ -15,10 +15,6 @@ from serving.model_server.errors import InvalidArgument
 
 #: Real flags that have no effect yet, with an example of their kind of value.
 WITHOUT_EFFECT: dict[str, type] = {
-    "rest_api_port": int,
-    "rest_api_num_threads": int,
-    "rest_api_timeout_in_ms": int,
-    "rest_api_enable_cors_support": bool,
     "http_timeout_in_ms": int,
     "enable_batching": bool,
     "allow_version_labels": bool,
@@ -64,6 +60,12 @@ class Flags:
     enable_serialization_as_tensor_content: bool = False
     enable_signature_method_name_check: bool = False
     version: bool = False
+
+    # rest
+    rest_api_port: int = 0  # 0: no REST
+    rest_api_num_threads: int = 0  # 0: four for each CPU
+    rest_api_timeout_in_ms: int = 30_000
+    rest_api_enable_cors_support: bool = False
 
     # core, source
     model_name: str = "default"

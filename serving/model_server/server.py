@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -20,6 +21,9 @@ from serving.model_server.manager import Manager, Retries
 from serving.model_server.service import Service
 from serving.model_server.source import FileSystemSource
 from serving.models_config import ModelConfig
+
+if TYPE_CHECKING:
+    from serving.model_server.rest.http import HttpServer
 
 logger = logging.getLogger("serving.model_server")
 
@@ -79,9 +83,10 @@ async def serve(settings: Flags) -> None:
             server = await _open(settings, service, secret)
             if settings.model_config_file:
                 server_core.watch_config(Path(settings.model_config_file), settings.model_config_file_poll_wait_seconds)
+            rest = _open_rest(settings, service)
             await stopping
             logger.info("stopping; calls in flight may end")
-            await server.stop(_GRACE)
+            await asyncio.gather(server.stop(_GRACE), *([rest.stop(_GRACE)] if rest else []))
     finally:
         starting.cancel()
         stopping.cancel()
@@ -144,6 +149,36 @@ async def _open(settings: Flags, service: Service, secret: grpc.ServerCredential
     await server.start()
     for address in addresses:
         logger.info("Running gRPC ModelServer at %s ...", address)
+    return server
+
+
+def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
+    """The REST interface, where it is wanted; that it cannot be had stops nothing else, as in TensorFlow Serving."""
+    port = settings.rest_api_port
+    if port == 0:
+        return None
+    if port == settings.port:
+        logger.error(
+            "server_options.http_port cannot be same as grpc_port. Please use a different port for HTTP/REST API. "
+            "Skipped exporting HTTP/REST API."
+        )
+        return None
+    from serving.model_server.rest.api import Api  # not at start: it takes .1 s and memory
+    from serving.model_server.rest.http import HttpServer
+
+    api = Api(
+        service,
+        threads=settings.rest_api_num_threads or 4 * _cpus(),
+        timeout_ms=settings.rest_api_timeout_in_ms,
+        cors=settings.rest_api_enable_cors_support,
+    )
+    try:
+        server = HttpServer(api, port)
+    except (OSError, OverflowError) as error:
+        logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error)
+        return None
+    server.start()
+    logger.info("Exporting HTTP/REST API at:localhost:%d ...", port)
     return server
 
 

@@ -48,50 +48,50 @@ class Service:
     ) -> None:
         """``threads`` run models that take long; ``as_content``: answer in tensor_content, not in float_val etc.;
         ``check_method_names``: Classify and Regress only by signatures that were exported for them."""
-        self._core = core
+        self.core = core
         self._as_content = as_content
         self._check_method = check_method_names
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="run")
         self._opener = ThreadPoolExecutor(1, thread_name_prefix="open")
 
     async def predict(self, request: Any) -> Any:
-        with self._core.handle(_spec(request)) as handle:
+        with self.core.handle(_spec(request)) as handle:
             call = prediction.prepare(handle.servable, request, check_method=self._check_method)
 
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return prediction.respond(handle.model, handle.version, call, outputs[0], as_content=self._as_content)
 
-            return await self._run(handle.servable, [call], respond)
+            return await self.run(handle.servable, [call], respond)
 
     async def classify(self, request: Any) -> Any:
-        with self._core.handle(_spec(request)) as handle:
+        with self.core.handle(_spec(request)) as handle:
             task = inference.prepare_classify(handle.servable, request, check_method=self._check_method)
 
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return inference.respond_classify(handle.model, handle.version, task, outputs[0])
 
-            return await self._run(handle.servable, [task.call], respond)
+            return await self.run(handle.servable, [task.call], respond)
 
     async def regress(self, request: Any) -> Any:
-        with self._core.handle(_spec(request)) as handle:
+        with self.core.handle(_spec(request)) as handle:
             task = inference.prepare_regress(handle.servable, request, check_method=self._check_method)
 
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return inference.respond_regress(handle.model, handle.version, task, outputs[0])
 
-            return await self._run(handle.servable, [task.call], respond)
+            return await self.run(handle.servable, [task.call], respond)
 
     async def multi_inference(self, request: Any) -> Any:
         spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
-        with self._core.handle(spec) as handle:
+        with self.core.handle(spec) as handle:
             tasks = inference.prepare_multi(handle.servable, request, check_method=self._check_method)
 
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return inference.respond_multi(handle.model, handle.version, tasks, outputs)
 
-            return await self._run(handle.servable, [task.call for task in tasks], respond)
+            return await self.run(handle.servable, [task.call for task in tasks], respond)
 
-    async def _run(
+    async def run(
         self, servable: Servable, calls: Sequence[Call], respond: Callable[[Sequence[Sequence[Array]]], Any]
     ) -> Any:
         """Run the calls and make the response of their outputs: here, or in a thread if that takes long."""
@@ -104,7 +104,7 @@ class Service:
         loop = asyncio.get_running_loop()
         if not all(servable.is_open(call.signature.name) for call in calls):
             await loop.run_in_executor(self._opener, servable.open)
-        return await loop.run_in_executor(self._pool, run)
+        return await self.in_thread(run)
 
     async def get_model_metadata(self, request: Any) -> Any:
         spec = _spec(request)
@@ -114,7 +114,7 @@ class Service:
             if field != _SIGNATURE_DEF:
                 raise InvalidArgument(f"Metadata field {field} is not supported")
         response = get_model_metadata_pb2.GetModelMetadataResponse()
-        with self._core.handle(spec) as handle:
+        with self.core.handle(spec) as handle:
             response.model_spec.name = handle.model
             response.model_spec.version.value = handle.version
             response.metadata[_SIGNATURE_DEF].CopyFrom(
@@ -128,7 +128,7 @@ class Service:
     async def get_model_status(self, request: Any) -> Any:
         spec = _spec(request)
         response = get_model_status_pb2.GetModelStatusResponse()
-        for version in self._core.versions(spec):
+        for version in self.core.versions(spec):
             status = response.model_version_status.add(version=version.number, state=int(version.state))
             status.status.SetInParent()
             if version.error:
@@ -146,10 +146,14 @@ class Service:
             models = models_config.from_message(request.config)
         except ConfigError as error:
             raise InvalidArgument(str(error)) from None
-        await self._core.reload(models)
+        await self.core.reload(models)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
         return response
+
+    async def in_thread(self, work: Callable[[], Any]) -> Any:
+        """The result of work that would hold the loop for too long."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def handlers(self) -> list[grpc.GenericRpcHandler]:
         """The RPCs as gRPC serves them."""

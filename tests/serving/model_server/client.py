@@ -1,5 +1,8 @@
 """A caller of the model server, over a real socket."""
 
+import contextlib
+import http.client
+import json
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +24,35 @@ REGRESS = "/tensorflow.serving.PredictionService/Regress"
 MULTI_INFERENCE = "/tensorflow.serving.PredictionService/MultiInference"
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
+
+class Rest:
+    """A caller of the REST interface."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers by their names in small letters, and body; a body that is no bytes is sent as JSON."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        connection = http.client.HTTPConnection("localhost", self._port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, data, headers or {})
+            response = connection.getresponse()
+            return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+
+    def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        """The JSON of an answer that must have this status."""
+        found, headers, text = self.call(method, path, body)
+        assert (found, headers["content-type"]) == (status, "application/json"), text
+        return json.loads(text)
+
+    def error(self, method: str, path: str, body: Any = None, status: int = 400) -> str:
+        answer = self.ask(method, path, body, status)
+        assert answer.keys() == {"error"}
+        return str(answer["error"])
 
 
 class Client:

@@ -10,9 +10,10 @@ from pathlib import Path
 from serving import models_config
 from serving.models_config import ModelConfig
 from tests.programs import REPOSITORY, Program, free_port, running
-from tests.serving.model_server.client import Client
+from tests.serving.model_server.client import Client, Rest
 
 READY = "Running gRPC ModelServer"
+REST_READY = "Exporting HTTP/REST API"
 #: Look often and give up early: a test has no minutes.
 PROMPT = ("--file_system_poll_wait_seconds=0.05", "--max_num_load_retries=0")
 
@@ -20,8 +21,10 @@ PROMPT = ("--file_system_poll_wait_seconds=0.05", "--max_num_load_retries=0")
 @dataclass(frozen=True)
 class Server:
     client: Client
+    rest: Rest
     program: Program
     port: int
+    rest_port: int
 
 
 def flags(port: int, *more: str) -> list[str]:
@@ -37,13 +40,15 @@ def configure(root: Path, models: Sequence[ModelConfig]) -> Path:
 
 
 @contextlib.contextmanager
-def serving(*more: str, env: dict[str, str] | None = None) -> Iterator[Server]:
-    port = free_port()
+def serving(*more: str, rest: bool = False, env: dict[str, str] | None = None) -> Iterator[Server]:
+    """Without ``rest`` nothing listens on ``rest_port``."""
+    port, rest_port = free_port(), free_port()
+    wanted = [f"--rest_api_port={rest_port}"] if rest else []
     with (
-        running(*flags(port, *more), ready=READY, env=env) as program,
+        running(*flags(port, *wanted, *more), ready=REST_READY if rest else READY, env=env) as program,
         Client(f"127.0.0.1:{port}") as client,
     ):
-        yield Server(client, program, port)
+        yield Server(client, Rest(rest_port), program, port, rest_port)
 
 
 def fails(*more: str) -> str:

@@ -67,8 +67,8 @@ def test_flags_that_do_not_go_together() -> None:
 
 
 def test_flags_without_effect_are_taken_and_named() -> None:
-    parsed = parse(["--rest_api_port=8501", "--noenable_profiler", "--per_process_gpu_memory_fraction", "0.5"])
-    assert parsed.without_effect == ("rest_api_port", "enable_profiler", "per_process_gpu_memory_fraction")
+    parsed = parse(["--mixed_precision=x", "--noenable_profiler", "--per_process_gpu_memory_fraction", "0.5"])
+    assert parsed.without_effect == ("mixed_precision", "enable_profiler", "per_process_gpu_memory_fraction")
     assert parsed.flags == Flags()
 
 

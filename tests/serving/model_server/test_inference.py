@@ -11,16 +11,21 @@ import pytest
 from serving.models_config import ModelConfig
 from serving.protos import classification_pb2, inference_pb2, input_pb2, regression_pb2
 from tests.serving.model_server.client import CLASSIFY, MULTI_INFERENCE, REGRESS, Client
-from tests.serving.model_server.servers import configure, serving
+from tests.serving.model_server.servers import Server, configure, serving
 
 METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
 
 
 @pytest.fixture(scope="module")
-def client(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+def server(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models = [ModelConfig(name, str(foreign / name)) for name in ("examples", "half_plus_two")]
-    with serving(f"--model_config_file={configure(tmp_path_factory.mktemp('inference'), models)}") as server:
-        yield server.client
+    with serving(f"--model_config_file={configure(tmp_path_factory.mktemp('inference'), models)}", rest=True) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: Server) -> Client:
+    return server.client
 
 
 def examples(*values: float, name: str = "x", context: float | None = None) -> input_pb2.Input:
@@ -130,3 +135,38 @@ def test_tasks_for_two_models(client: Client) -> None:
     request.tasks[0].model_spec.signature_name = "regress_x_to_y"
     with pytest.raises(grpc.RpcError, match="must access the same model name"):
         client.call(MULTI_INFERENCE, request, inference_pb2.MultiInferenceResponse)
+
+
+def test_rest(server: Server) -> None:
+    """The bodies of TensorFlow Serving's own tests."""
+    path = "/v1/models/examples"
+    body = {"signature_name": "classify_x_to_y", "examples": [{"x": 2.0}, {"x": [20.0]}]}
+    assert (
+        server.rest.call("POST", f"{path}:classify", body)[2]
+        == b'{\n    "results": [[["", 3.0]], [["", 12.0]]\n    ]\n}'
+    )
+    body = {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}], "context": {"y": "a", "z": {"b64": "YQ=="}}}
+    assert server.rest.call("POST", f"{path}/versions/123:regress", body)[2] == b'{\n    "results": [3.0]\n}'
+    assert server.rest.ask("POST", f"{path}:predict", {"instances": [2.0, 3.0, 4.0]}) == {
+        "predictions": [3.0, 3.5, 4.0]
+    }
+    assert server.rest.ask("POST", f"{path}:predict", {"inputs": [2.0, 3.0]}) == {"outputs": [3.0, 3.5]}
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        ([], "'examples' value is an empty array"),
+        ({"x": 1.0}, "Expecting 'examples' value to be an list/array"),
+        ([1], "Example must be JSON object but got JSON Number"),
+        ([{"x": None}], "Feature: x has element with unexpected JSON type: Null"),
+        ([{"x": [[1]]}], "Feature: x has element with unexpected JSON type: Array"),
+        ([{"x": [1.0, 1]}], "Unexpected element type in feature: x expecting type: float"),
+        ([{"x": 2**63}], "Feature: x has uint64 element. Only int64 is supported."),
+        ([{"x": 1e39}], "Cannot convert JSON value: 1e+39 to float without loss of precision."),
+        ([{"x": "a"}], "Data type: string but expected type: float"),
+    ],
+)
+def test_rest_examples_refused(server: Server, examples: object, message: str) -> None:
+    body = {"signature_name": "regress_x_to_y", "examples": examples}
+    assert message in server.rest.error("POST", "/v1/models/examples:regress", body)

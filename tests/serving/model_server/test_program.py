@@ -45,8 +45,8 @@ def test_a_unix_socket_and_channel_arguments(model: Path, tmp_path: Path) -> Non
 
 
 def test_flags_without_effect_are_warned_of(model: Path) -> None:
-    with serving(f"--model_base_path={model}", "--rest_api_port=8501", "--noenable_profiler") as server:
-        assert "--rest_api_port is taken but has no effect" in server.program.output
+    with serving(f"--model_base_path={model}", "--flush_filesystem_caches", "--noenable_profiler") as server:
+        assert "--flush_filesystem_caches is taken but has no effect" in server.program.output
         assert "--enable_profiler is taken but has no effect" in server.program.output
 
 

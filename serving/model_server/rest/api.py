@@ -1,0 +1,198 @@
+"""From an HTTP request to its answer; knows nothing of sockets.
+
+Source: tensorflow_serving/model_servers/{http_server,http_rest_api_handler}.cc.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from google.protobuf import json_format
+
+from serving.model_server import prediction
+from serving.model_server.errors import DeadlineExceeded, Internal, InvalidArgument, ServingError
+from serving.model_server.rest import examples, paths, rapidjson, tensors
+from serving.model_server.servable import Call, Servable
+from serving.model_server.service import Service
+from serving.model_server.signature import DEFAULT_SIGNATURE
+from serving.protos import (
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    regression_pb2,
+)
+from serving.tensors import Array
+
+_LARGE = 2**18  # bytes of JSON that take long enough for others not to wait for
+_MOST_INFLATED = 100 * 2**20
+_SIGNATURE_DEF = "signature_def"
+
+#: HTTP status by gRPC code; what is not here is 500.
+_STATUS: Final = {
+    1: 499,
+    3: 400,
+    4: 504,
+    5: 404,
+    6: 409,
+    7: 403,
+    8: 429,
+    9: 400,
+    10: 409,
+    11: 400,
+    12: 501,
+    14: 503,
+    16: 401,
+}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
+_NOT_FOUND = (
+    b"<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n"  # libevent's
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP status, headers and a body."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+
+
+class Api:
+    """All of the REST interface."""
+
+    def __init__(self, service: Service, *, threads: int, timeout_ms: int = 30_000, cors: bool = False) -> None:
+        """``threads``: how many requests are worked on at once; a ``timeout_ms`` of 0 is none."""
+        self._service = service
+        self._slots = asyncio.Semaphore(threads)
+        self._timeout = timeout_ms / 1000 if timeout_ms > 0 else None
+        self._cors = cors
+
+    async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The answer to a request; ``headers`` by their names in small letters. Never raises."""
+        if not paths.is_served(path):
+            return Answer(404, _NOT_FOUND, {"Content-Type": "text/html"})
+        more = _CORS if self._cors else {}
+        if method == "OPTIONS" and self._cors and _is_web(headers.get("origin", "")):
+            return Answer(200, b"", {"Content-Type": "application/json", **more})
+        try:
+            async with self._slots, asyncio.timeout(self._timeout):
+                text = await self._respond(method, path, _inflated(headers, body))
+            return Answer(200, text, {"Content-Type": "application/json", **more})
+        except ServingError as error:
+            refused = error
+        except TimeoutError:
+            refused = DeadlineExceeded("Timed out waiting for notification")
+        except RecursionError:
+            refused = InvalidArgument("JSON Value: nested too deeply")
+        text = rapidjson.lines("{}", [f'"error": {rapidjson.string(refused.message)}'], 0).encode("utf-8", "replace")
+        return Answer(_STATUS.get(refused.number, 500), text, {"Content-Type": "application/json", **more})
+
+    async def _respond(self, method: str, path: str, body: bytes) -> bytes:
+        wanted = paths.read(method, path)
+        if wanted.action == "status":
+            request = get_model_status_pb2.GetModelStatusRequest(model_spec=wanted.spec)
+            return (_json(await self._service.get_model_status(request)) + "\n").encode()
+        if wanted.action == "metadata":
+            return await self._metadata(wanted.spec)
+        document = await self._soon(len(body), lambda: _document(body))
+        if not isinstance(document.get("signature_name", ""), str):
+            raise tensors.format_error(
+                document, "not formatted correctly. 'signature_name' key must be a string value."
+            )
+        wanted.spec.signature_name = document.get("signature_name", "")
+        if wanted.action == "classify":
+            request = classification_pb2.ClassificationRequest(model_spec=wanted.spec)
+            examples.fill(document, request.input)
+            return examples.classifications((await self._service.classify(request)).result)
+        if wanted.action == "regress":
+            request = regression_pb2.RegressionRequest(model_spec=wanted.spec)
+            examples.fill(document, request.input)
+            return examples.regressions((await self._service.regress(request)).result)
+        return await self._predict(wanted.spec, document, len(body))
+
+    async def _predict(self, spec: Any, document: dict[str, Any], size: int) -> bytes:
+        with self._service.core.handle(spec) as handle:
+            call = await self._soon(size, lambda: _call(handle.servable, spec.signature_name, document))
+            write = tensors.to_rows if "instances" in document else tensors.to_columns
+
+            def respond(outputs: Sequence[Sequence[Array]]) -> bytes:
+                return write(dict(zip(call.outputs, outputs[0], strict=True)))
+
+            text: bytes = await self._service.run(handle.servable, [call], respond)
+            return text
+
+    async def _metadata(self, spec: Any) -> bytes:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=[_SIGNATURE_DEF])
+        response = await self._service.get_model_metadata(request)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata[_SIGNATURE_DEF].Unpack(signatures)
+        return (
+            f'{{\n"model_spec":{_json(response.model_spec)}\n,\n'
+            f'"metadata": {{"signature_def": {_json(signatures)}\n}}\n}}\n'
+        ).encode()
+
+    async def _soon(self, size: int, work: Callable[[], Any]) -> Any:
+        """Do the work here, or in a thread where the body is large."""
+        return work() if size < _LARGE else await self._service.in_thread(work)
+
+
+def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> Call:
+    name = signature_name or DEFAULT_SIGNATURE
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise InvalidArgument(f'Serving signature name: "{name}" not found in signature def')
+    if not signature.inputs:
+        raise InvalidArgument(f"Failed to get input map for signature: {signature_name or 'DEFAULT'}")
+    if tensors.is_by_row(document):
+        arrays = tensors.from_rows(document["instances"], signature)
+    else:
+        arrays = tensors.from_columns(document["inputs"], signature)
+    if servable.strict:
+        for alias, array in arrays.items():
+            prediction.check_shape(alias, signature.inputs[alias], array.shape)
+    inputs = {alias: arrays[alias] if alias in arrays else signature.defaults[alias] for alias in signature.inputs}
+    return Call(signature, inputs, tuple(signature.outputs))
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise InvalidArgument("JSON Parse error: The document is empty")
+    try:
+        document = rapidjson.parse(body)
+    except rapidjson.ParseError as error:
+        raise InvalidArgument(f"JSON Parse error: {error}") from None
+    if not isinstance(document, dict):
+        raise tensors.format_error(document, "Is not object")
+    return document
+
+
+def _inflated(headers: Mapping[str, str], body: bytes) -> bytes:
+    """The body as it was before it was compressed; empty, as in TensorFlow Serving, where it cannot be told."""
+    if "gzip" not in headers.get("content-encoding", "").lower():
+        return body
+    reader = zlib.decompressobj(wbits=31)
+    try:
+        inflated = reader.decompress(body, _MOST_INFLATED)
+    except zlib.error:
+        return b""
+    return inflated if reader.eof else b""
+
+
+def _is_web(origin: str) -> bool:
+    return origin.lower().startswith(("http://", "https://"))
+
+
+def _json(message: Any) -> str:
+    try:
+        return json_format.MessageToJson(
+            message, always_print_fields_with_no_presence=True, preserving_proto_field_name=True, indent=1
+        )
+    except json_format.SerializeToJsonError as error:
+        raise Internal(f"Failed to convert proto to json. Error: {error}") from None

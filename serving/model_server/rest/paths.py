@@ -1,0 +1,68 @@
+"""What a method and a path ask for.
+
+Source: tensorflow_serving/model_servers/http_rest_api_util.cc. Paths are matched in any case; the name of a method and
+``metadata`` count only in small letters, as there.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import unquote_to_bytes
+
+from serving.model_server.errors import InvalidArgument
+from serving.protos import model_pb2
+
+_SERVED = re.compile(r"(?i)/v1/.*", re.ASCII | re.DOTALL)
+_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
+_ACTION = re.compile(rf"(?i)/v1/models/(?P<model>[^/:]+){_VERSION}:(?P<action>classify|regress|predict)", re.ASCII)
+_STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]+))?{_VERSION}(?:/(?P<action>metadata))?", re.ASCII)
+
+Action = Literal["predict", "classify", "regress", "status", "metadata"]
+_BY_NAME: dict[str, Action] = {"predict": "predict", "classify": "classify", "regress": "regress"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to do, and the ModelSpec that says with which model."""
+
+    action: Action
+    spec: Any
+
+
+def is_served(path: str) -> bool:
+    """Whether a path is one of this interface at all."""
+    return _SERVED.fullmatch(path) is not None
+
+
+def read(method: str, path: str) -> Wanted:
+    """What a request asks for.
+
+    Raises:
+        InvalidArgument: there is no such thing.
+    """
+    pattern = {"POST": _ACTION, "GET": _STATUS}.get(method)
+    match = pattern.fullmatch(path) if pattern else None
+    if match is None:
+        raise InvalidArgument(f"Malformed request: {method} {path}")
+    spec = model_pb2.ModelSpec()
+    if match["version"]:
+        if int(match["version"]) >= 2**63:
+            raise InvalidArgument(f"Failed to convert version: {match['version']} to numeric.")
+        spec.version.value = int(match["version"])
+    if match["label"]:
+        spec.version_label = _decoded(match["label"], "model version label")
+    if not match["model"]:
+        raise InvalidArgument("Missing model name in request.")
+    spec.name = _decoded(match["model"], "model name")
+    if method == "GET":
+        return Wanted("metadata" if match["action"] == "metadata" else "status", spec)
+    if match["action"] not in _BY_NAME:
+        raise InvalidArgument(f"Malformed request: {method} {path}")
+    return Wanted(_BY_NAME[match["action"]], spec)
+
+
+def _decoded(text: str, what: str) -> str:
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError:
+        raise InvalidArgument(f"Failed to decode {what}:{text}") from None

@@ -1,0 +1,368 @@
+"""Tensors in and out of JSON: ``instances`` by row, ``inputs`` by column.
+
+Source: tensorflow_serving/util/json_tensor.cc, for the checks, their order and their messages.
+"""
+
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from serving import tensors
+from serving.model_server.errors import InvalidArgument, ServingError, Unimplemented
+from serving.model_server.rest import rapidjson
+from serving.model_server.signature import Signature
+from serving.protos import types_pb2
+from serving.tensors import Array
+
+_FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
+_WHOLE = (
+    types_pb2.DT_INT8,
+    types_pb2.DT_INT16,
+    types_pb2.DT_INT32,
+    types_pb2.DT_INT64,
+    types_pb2.DT_UINT8,
+    types_pb2.DT_UINT32,
+    types_pb2.DT_UINT64,
+)
+_EXACT = 2**24  # whole numbers below it are exact as float32
+_LARGEST = 3.4e38  # about float32's largest
+_DEEPEST = 254  # TensorFlow's largest rank
+_BLANKS = re.compile(r"\s")
+_JSON_TYPES = {type(None): "Null", dict: "Object", list: "Array", str: "String", int: "Number", float: "Number"}
+
+
+def is_by_row(document: Mapping[str, Any]) -> bool:
+    """Whether a request's tensors stand by row; by column they do otherwise.
+
+    Raises:
+        InvalidArgument: neither or both of the keys are there, or no rows.
+    """
+    if "instances" in document and "inputs" in document:
+        raise format_error(
+            document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
+        )
+    if "instances" not in document and "inputs" not in document:
+        raise InvalidArgument("Missing 'inputs' or 'instances' key")
+    if "instances" not in document:
+        return False
+    if not isinstance(document["instances"], list):
+        raise format_error(document, "Excepting 'instances' to be an list/array")
+    if not document["instances"]:
+        raise format_error(document, "No values in 'instances' array")
+    return True
+
+
+def from_rows(instances: list[Any], signature: Signature) -> dict[str, Array]:
+    """The inputs of ``instances``.
+
+    Raises:
+        ServingError: they do not fit the signature.
+    """
+    names = sorted(signature.inputs)
+    if len(names) > 1 and not isinstance(instances[0], dict):
+        raise InvalidArgument(
+            "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
+            "tensorinfo_map"
+        )
+    if not _is_object(instances[0]):
+        if any(map(_is_object, instances)):
+            place = next(place for place, item in enumerate(instances) if _is_object(item))
+            raise InvalidArgument(f"Expecting value/list but got object at item {place} of input list")
+        return {names[0]: _stacked(instances, signature.inputs[names[0]].data_type, "")}
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    for place, item in enumerate(instances):
+        if not _is_object(item):
+            raise InvalidArgument(f"Expecting object but got list at item {place} of input list")
+        for name, value in item.items():
+            if name not in columns:
+                error = InvalidArgument(f"JSON object: does not have named input: {name}")
+                raise _element_error(place, f" key: {name}", error)
+            columns[name].append(value)
+        if item.keys() != columns.keys():
+            raise InvalidArgument(
+                f"Failed to process element: {place} of 'instances' list. JSON object: {rapidjson.show(item)} "
+                f"keys must be equal to: {','.join(names)}"
+            )
+    return {
+        name: _stacked(values, signature.inputs[name].data_type, f" key: {name}") for name, values in columns.items()
+    }
+
+
+def from_columns(inputs: Any, signature: Signature) -> dict[str, Array]:
+    """The inputs of ``inputs``.
+
+    Raises:
+        ServingError: they do not fit the signature.
+    """
+    names = sorted(signature.inputs)
+    if not _is_object(inputs):
+        if len(names) > 1:
+            raise InvalidArgument(
+                "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
+                "tensorinfo_map"
+            )
+        inputs = {names[0]: inputs}
+    arrays: dict[str, Array] = {}
+    for name in names:
+        if name not in inputs and name in signature.defaults:
+            continue
+        if name not in inputs:
+            raise InvalidArgument(f"Missing named input: {name} in 'inputs' object.")
+        data_type = signature.inputs[name].data_type
+        array = _regular(inputs[name], data_type)
+        arrays[name] = _checked(inputs[name], data_type) if array is None else array
+    return arrays
+
+
+def to_rows(outputs: Mapping[str, Array]) -> bytes:
+    """The answer to ``instances``.
+
+    Raises:
+        InvalidArgument: the outputs have no rows, or not equally many, or cannot be written.
+    """
+    rows = -1
+    for name, array in outputs.items():
+        if array.ndim == 0:
+            raise InvalidArgument(f"Tensor name: {name} has no shape information ")
+        if rows not in (-1, len(array)):
+            raise InvalidArgument(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {rows}")
+        rows = len(array)
+    named = len(outputs) > 1
+    columns = {
+        name: rapidjson.nested(_leaves(name, array, array.ndim + 1 + named), array.shape[1:] if rows else ())
+        for name, array in outputs.items()
+    }
+    if named:
+        keys = [rapidjson.string(name) for name in columns]
+        items = [
+            rapidjson.lines("{}", [f"{key}: {text}" for key, text in zip(keys, row, strict=True)], 2)
+            for row in zip(*columns.values(), strict=True)
+        ]
+        return _document("predictions", rapidjson.lines("[]", items, 1))
+    (texts,) = columns.values()
+    return _document("predictions", f"[{', '.join(texts)}\n    ]" if rows else "[]")
+
+
+def to_columns(outputs: Mapping[str, Array]) -> bytes:
+    """The answer to ``inputs``.
+
+    Raises:
+        InvalidArgument: an output cannot be written.
+    """
+    named = len(outputs) > 1
+    texts = {
+        name: _pretty(iter(_leaves(name, array, array.ndim + 1 + named)), array.shape, 1 + named)
+        for name, array in outputs.items()
+    }
+    if named:
+        items = [f"{rapidjson.string(name)}: {text}" for name, text in texts.items()]
+        return _document("outputs", rapidjson.lines("{}", items, 1))
+    return _document("outputs", *texts.values())
+
+
+def to_bytes(value: str) -> bytes:
+    """A JSON string as bytes: UTF-8, or what was sent in place of it."""
+    return value.encode("utf-8", "surrogateescape")
+
+
+def is_bytes(value: Any) -> bool:
+    """Whether a JSON value is ``{"b64": "…"}``."""
+    return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)
+
+
+def from_base64(value: Any) -> bytes:
+    """The bytes of ``{"b64": "…"}``; padding may be missing and blanks may be anywhere.
+
+    Raises:
+        InvalidArgument: it is no such object, or no base64.
+    """
+    if not is_bytes(value):
+        raise InvalidArgument(f"JSON Value: {rapidjson.show(value)} not formatted correctly for base64 data")
+    text = _BLANKS.sub("", value["b64"]).rstrip("=")
+    try:
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except (binascii.Error, ValueError):
+        raise InvalidArgument("Unable to base64 decode") from None
+
+
+def json_type(value: Any) -> str:
+    """What RapidJSON calls the type of a value."""
+    return str(value) if isinstance(value, bool) else _JSON_TYPES[type(value)]
+
+
+def format_error(value: Any, problem: str) -> InvalidArgument:
+    return InvalidArgument(f"JSON Value: {rapidjson.show(value)} {problem}")
+
+
+def lossy_error(value: Any, target: str) -> InvalidArgument:
+    return InvalidArgument(f"Cannot convert JSON value: {rapidjson.show(value)} to {target} without loss of precision.")
+
+
+def loses_precision(value: int | float, data_type: int) -> bool:
+    """Whether a number is too large for the float, or a whole one has more digits than it holds."""
+    limits = np.finfo(np.float32 if data_type == types_pb2.DT_FLOAT else np.float64)
+    if isinstance(value, int):
+        return bool(abs(value) > 2 ** (limits.nmant + 1) - 1)
+    return bool(np.isfinite(value) and abs(value) > float(limits.max))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and not is_bytes(value)
+
+
+def _stacked(values: list[Any], data_type: int, key: str) -> Array:
+    """One tensor of a value for each row."""
+    array = _regular(values, data_type)
+    if array is not None:
+        return array
+    rows: list[Array] = []
+    for place, value in enumerate(values):
+        try:
+            row = _checked(value, data_type)
+            if rows and row.size != rows[0].size:
+                raise InvalidArgument(f"Expecting tensor size: {rows[0].size} but got: {row.size}")
+            if rows and row.shape != rows[0].shape:
+                raise InvalidArgument(f"Expecting shape {_shape(rows[0])} but got: {_shape(row)}")
+        except ServingError as error:
+            raise _element_error(place, key, error) from None
+        rows.append(row)
+    return np.stack(rows)
+
+
+def _regular(value: Any, data_type: int) -> Array | None:
+    """The tensor of a value that is as it should be, quickly; None for any other."""
+    shape: list[int] = []
+    level = [value]
+    while isinstance(level[0], list):
+        size = len(level[0])
+        if size == 0 or len(shape) == _DEEPEST or any(type(item) is not list or len(item) != size for item in level):
+            return None
+        shape.append(size)
+        level = [inner for item in level for inner in item]
+    kinds = set(map(type, level))
+    if data_type == types_pb2.DT_STRING and kinds == {str}:
+        array: Array = np.empty(len(level), np.object_)
+        array[:] = [to_bytes(item) for item in level]
+    elif (
+        (data_type in _FLOATS and kinds <= {int, float})
+        or (data_type in _WHOLE and kinds == {int})
+        or (data_type == types_pb2.DT_BOOL and kinds == {bool})
+    ):
+        numpy_type = tensors.numpy_type(data_type)
+        assert numpy_type is not None
+        if data_type in _WHOLE and not np.iinfo(numpy_type).min <= min(level) <= max(level) <= np.iinfo(numpy_type).max:
+            return None
+        most = _EXACT if int in kinds else _LARGEST
+        if data_type in _FLOATS and not -most < min(level) <= max(level) < most:
+            return None  # also where NaN is the first; elsewhere it does no harm
+        array = np.array(level, numpy_type)
+    else:
+        return None
+    return array.reshape(shape)
+
+
+def _checked(value: Any, data_type: int) -> Array:
+    """The tensor of a value, or the error that TensorFlow Serving has for it."""
+    shape: list[int] = []
+    first = value
+    while isinstance(first, list):
+        shape.append(len(first))
+        if len(shape) > _DEEPEST:
+            raise InvalidArgument(f"lists are nested deeper than {_DEEPEST} levels")
+        if not first:
+            break
+        first = first[0]
+    leaves: list[Any] = []
+    _fill(value, 0, shape, data_type, leaves)
+    numpy_type = tensors.numpy_type(data_type)
+    if numpy_type is None:
+        raise Unimplemented(f"tensors of type {tensors.type_name(data_type)} are not served")
+    array: Array = np.empty(len(leaves), numpy_type)
+    array[:] = leaves
+    return array.reshape(shape)
+
+
+def _fill(value: Any, level: int, shape: list[int], data_type: int, leaves: list[Any]) -> None:
+    if not isinstance(value, list):
+        if level != len(shape):
+            raise InvalidArgument(
+                f"JSON Value: {rapidjson.show(value)} found at incorrect level: {level + 1} in the JSON DOM. "
+                f"Expected at level: {len(shape)}"
+            )
+        leaves.append(_leaf(value, data_type))
+        return
+    if level >= len(shape):
+        raise InvalidArgument(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+    if len(value) != shape[level]:
+        raise InvalidArgument(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    for item in value:
+        _fill(item, level + 1, shape, data_type, leaves)
+
+
+def _leaf(value: Any, data_type: int) -> Any:
+    name = tensors.type_name(data_type)
+    if isinstance(value, dict):
+        if data_type == types_pb2.DT_STRING:
+            return from_base64(value)
+    elif data_type in _FLOATS:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if loses_precision(value, data_type):
+                raise lossy_error(value, name)
+            return value
+    elif data_type in _WHOLE:
+        numpy_type = tensors.numpy_type(data_type)
+        assert numpy_type is not None
+        if type(value) is int and np.iinfo(numpy_type).min <= value <= np.iinfo(numpy_type).max:
+            return value
+    elif data_type == types_pb2.DT_STRING:
+        if isinstance(value, str):
+            return to_bytes(value)
+    elif data_type == types_pb2.DT_BOOL:
+        if isinstance(value, bool):
+            return value
+    else:
+        raise Unimplemented(f"Conversion of JSON Value: {rapidjson.show(value)} to type: {name}")
+    raise InvalidArgument(
+        f"JSON Value: {rapidjson.show(value)} Type: {json_type(value)} is not of expected type: {name}"
+    )
+
+
+def _leaves(name: str, array: Array, depth: int) -> list[str]:
+    """Texts of all values, in row-major order; ``depth`` is how deep they stand."""
+    if array.dtype.kind in "OSU":
+        texts = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel().tolist()]
+        if name.endswith("_bytes"):
+            encoded = (binascii.b2a_base64(text, newline=False).decode("ascii") for text in texts)
+            return [rapidjson.lines("{}", [f'"b64": "{text}"'], depth) for text in encoded]
+        return [rapidjson.string(text.decode("utf-8", "surrogateescape")) for text in texts]
+    if array.dtype in (np.float32, np.float64):
+        return rapidjson.decimals(array)
+    if array.dtype.kind == "b":
+        return ["true" if value else "false" for value in array.ravel().tolist()]
+    if array.dtype.kind in "iu" and array.dtype != np.uint16:
+        return list(map(str, array.ravel().tolist()))
+    kind = tensors.type_name(tensors.data_type(array))
+    raise InvalidArgument(f"Failed to write JSON value for tensor type: {kind}")
+
+
+def _pretty(leaves: Any, shape: tuple[int, ...], indent: int) -> str:
+    if not shape:
+        return str(next(leaves))
+    return rapidjson.lines("[]", [_pretty(leaves, shape[1:], indent + 1) for _ in range(shape[0])], indent)
+
+
+def _document(key: str, text: str) -> bytes:
+    return rapidjson.lines("{}", [f'"{key}": {text}'], 0).encode("utf-8", "surrogateescape")
+
+
+def _element_error(place: int, key: str, error: ServingError) -> InvalidArgument:
+    return InvalidArgument(f"Failed to process element: {place}{key} of 'instances' list. Error: {error.describe()}")
+
+
+def _shape(array: Array) -> str:
+    return "[" + ",".join(map(str, array.shape)) + "]"

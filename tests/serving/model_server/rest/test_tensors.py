@@ -1,0 +1,164 @@
+"""Tensors in and out of JSON, by tables of what goes in and what comes out."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving.model_server.errors import InvalidArgument, ServingError, Unimplemented
+from serving.model_server.rest import tensors
+from serving.model_server.signature import Signature, TensorInfo
+from serving.protos import types_pb2
+
+TYPES = {
+    "f": types_pb2.DT_FLOAT,
+    "d": types_pb2.DT_DOUBLE,
+    "i": types_pb2.DT_INT32,
+    "l": types_pb2.DT_INT64,
+    "u": types_pb2.DT_UINT8,
+    "s": types_pb2.DT_STRING,
+    "b": types_pb2.DT_BOOL,
+    "h": types_pb2.DT_HALF,
+}
+
+
+def signature(names: str, **defaults: Any) -> Signature:
+    """Inputs that are each named by their type."""
+    inputs = {name: TensorInfo(f"{name}:0", TYPES[name], None) for name in names}
+    return Signature("serving_default", "tensorflow/serving/predict", inputs, {}, defaults)
+
+
+@pytest.mark.parametrize(
+    ("names", "instances", "expected"),
+    [
+        ("f", [1, 2.5, 3], {"f": np.float32([1, 2.5, 3])}),
+        ("f", [[1, float("nan")], [float("inf"), 1e-50]], {"f": np.float32([[1, np.nan], [np.inf, 0]])}),
+        ("d", [[16777217]], {"d": np.float64([[16777217]])}),
+        ("u", [[[0], [255]]], {"u": np.uint8([[[0], [255]]])}),
+        ("l", [2**63 - 1], {"l": np.int64([2**63 - 1])}),
+        ("b", [True, False], {"b": np.array([True, False])}),
+        ("s", ["é", {"b64": "/w=="}, {"b64": " /w "}], {"s": np.array(["é".encode(), b"\xff", b"\xff"], object)}),
+        ("s", ["\udcff"], {"s": np.array([b"\xff"], object)}),
+        ("fi", [{"f": 1, "i": [2]}, {"i": [3], "f": 4}], {"f": np.float32([1, 4]), "i": np.int32([[2], [3]])}),
+        ("f", [{"f": [1]}], {"f": np.float32([[1]])}),
+        ("f", [[], []], {"f": np.zeros((2, 0), np.float32)}),
+    ],
+)
+def test_from_rows(names: str, instances: list[Any], expected: dict[str, Any]) -> None:
+    np.testing.assert_equal(tensors.from_rows(instances, signature(names)), expected)
+
+
+@pytest.mark.parametrize(
+    ("names", "inputs", "expected"),
+    [
+        ("f", 1.5, {"f": np.float32(1.5)}),
+        ("s", {"b64": "YQ=="}, {"s": np.array(b"a", object)}),
+        ("fi", {"f": [1], "i": [[2]], "more": 3}, {"f": np.float32([1]), "i": np.int32([[2]])}),
+    ],
+)
+def test_from_columns(names: str, inputs: Any, expected: dict[str, Any]) -> None:
+    np.testing.assert_equal(tensors.from_columns(inputs, signature(names)), expected)
+
+
+def test_an_input_with_a_default_may_be_missing_by_column() -> None:
+    assert tensors.from_columns({"f": [1]}, signature("fi", i=np.int32(3))).keys() == {"f"}
+
+
+ELEMENT = "Failed to process element: "
+
+
+@pytest.mark.parametrize(
+    ("names", "instances", "message"),
+    [
+        ("f", ["a"], ELEMENT + "0 of 'instances' list. Error: INVALID_ARGUMENT: JSON Value: \"a\" Type: String "),
+        ("f", [1, [2]], ELEMENT + "1 of 'instances' list. Error: INVALID_ARGUMENT: Expecting shape [] but got: [1]"),
+        ("f", [[1, 2], [1]], "Expecting tensor size: 2 but got: 1"),
+        ("f", [[[1, 2], [1]]], "Encountered list at unexpected size: 1 at level: 1 expected size: 2"),
+        ("f", [[1, [2]]], "Encountered list at unexpected level: 1 expected < 1"),
+        ("f", [[[1], 2]], "JSON Value: 2 found at incorrect level: 2 in the JSON DOM. Expected at level: 2"),
+        ("f", [None], "JSON Value: null Type: Null is not of expected type: float"),
+        ("f", [True], "JSON Value: true Type: True is not of expected type: float"),
+        ("f", [{"b64": "YQ=="}], "Type: Object is not of expected type: float"),
+        ("f", [16777216], "Cannot convert JSON value: 16777216 to float without loss of precision."),
+        ("f", [1e39], "Cannot convert JSON value: 1e+39 to float without loss of precision."),
+        ("i", [1.0], "JSON Value: 1.0 Type: Number is not of expected type: int32"),
+        ("i", [2**31], "JSON Value: 2147483648 Type: Number is not of expected type: int32"),
+        ("u", [256], "JSON Value: 256 Type: Number is not of expected type: uint8"),
+        ("s", [1], "JSON Value: 1 Type: Number is not of expected type: string"),
+        ("s", [{"b64": "?"}], "Unable to base64 decode"),
+        ("b", [1], "JSON Value: 1 Type: Number is not of expected type: bool"),
+        ("h", [1], "UNIMPLEMENTED: Conversion of JSON Value: 1 to type: half"),
+        ("f", [1, {"f": 1}], "Expecting value/list but got object at item 1 of input list"),
+        ("f", [{"f": 1}, 1], "Expecting object but got list at item 1 of input list"),
+        ("fi", [1], "instances is a plain list, but expecting list of objects as multiple input tensors required as"),
+        (
+            "f",
+            [{"g": 1}],
+            ELEMENT
+            + "0 key: g of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not have named input: g",
+        ),
+        ("fi", [{"f": 1}], 'JSON object: {\n    "f": 1\n} keys must be equal to: f,i'),
+    ],
+)
+def test_rows_refused(names: str, instances: list[Any], message: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        tensors.from_rows(instances, signature(names))
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "inputs", "kind", "message"),
+    [
+        ("fi", [1], InvalidArgument, "inputs is a plain value/list, but expecting an object as multiple input tensors"),
+        ("fi", {"f": 1}, InvalidArgument, "Missing named input: i in 'inputs' object."),
+        ("h", [1], Unimplemented, "Conversion of JSON Value: 1 to type: half"),
+        ("s", {"s": {"b64": 1}}, InvalidArgument, "not formatted correctly for base64 data"),
+    ],
+)
+def test_columns_refused(names: str, inputs: Any, kind: type[ServingError], message: str) -> None:
+    with pytest.raises(kind) as refused:
+        tensors.from_columns(inputs, signature(names))
+    assert message in str(refused.value)
+
+
+def text(*lines: str) -> bytes:
+    return "\n".join(lines).encode()
+
+
+def test_to_rows() -> None:
+    one = tensors.to_rows({"y": np.float32([2.5, 3, 4.5])})
+    assert one == text("{", '    "predictions": [2.5, 3.0, 4.5', "    ]", "}")
+    wide = tensors.to_rows({"y": np.int64([[1, 2], [3, 4]])})
+    assert wide == text("{", '    "predictions": [[1, 2], [3, 4]', "    ]", "}")
+    named = tensors.to_rows({"a": np.array([True]), "b": np.array([b'"\xff'], object)})
+    item = ["        {", '            "a": true,', '            "b": "\\"\udcff"', "        }"]
+    expected = ["{", '    "predictions": [', *item, "    ]", "}"]
+    assert named == "\n".join(expected).encode("utf-8", "surrogateescape")
+    assert tensors.to_rows({"y": np.zeros((0, 3))}) == text("{", '    "predictions": []', "}")
+    encoded = tensors.to_rows({"y_bytes": np.array([b"a"], object)})
+    assert encoded == text("{", '    "predictions": [{', '            "b64": "YQ=="', "        }", "    ]", "}")
+
+
+def test_to_columns() -> None:
+    assert tensors.to_columns({"y": np.float32(2)}) == text("{", '    "outputs": 2.0', "}")
+    assert tensors.to_columns({"y": np.float64([2, 3])}) == text(
+        "{", '    "outputs": [', "        2.0,", "        3.0", "    ]", "}"
+    )
+    assert tensors.to_columns({"a": np.uint8([1]), "b": np.zeros((1, 0))}) == text(
+        "{", '    "outputs": {', '        "a": [', "            1", "        ],", '        "b": [', "            []",
+        "        ]", "    }", "}",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"y": np.float32(1)}, "Tensor name: y has no shape information "),
+        ({"a": np.zeros(1), "b": np.zeros(2)}, "Tensor name: b has inconsistent batch size: 2 expecting: 1"),
+        ({"y": np.zeros(1, np.float16)}, "Failed to write JSON value for tensor type: half"),
+    ],
+)
+def test_what_cannot_be_written(outputs: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        tensors.to_rows(outputs)
+    assert str(refused.value) == message
