@@ -1,11 +1,26 @@
 """Routing as a table: what is known, what is asked, which version answers."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from serving import routing
 from serving.gateway.errors import GatewayError, Unavailable, UnknownLabel, UnknownModel, UnknownVersion
-from serving.gateway.route import ModelState, VersionStatus, Wanted, choose, default_version, effective_labels
+from serving.gateway.route import (
+    ModelState,
+    Share,
+    VersionStatus,
+    Wanted,
+    choose,
+    default_version,
+    effective_labels,
+    point,
+    share,
+)
 from serving.gateway.servable import Servable
 from serving.routing import Entry
 
@@ -79,3 +94,72 @@ def test_an_unknown_model_is_told_which_there_are() -> None:
         choose({"m": model((1,), {})}, "n", ANY)
     with pytest.raises(UnknownModel, match="none yet"):
         choose({}, "n", ANY)
+
+
+@pytest.mark.parametrize(
+    ("entry", "labels", "available", "default"),
+    [
+        (Entry(live=2), {"stable": 1}, (1, 2, 3), 2),
+        (Entry(live="next"), {"stable": 1, "next": 3}, (1, 2, 3), 3),
+        (Entry(live="next"), {"stable": 1}, (1, 2), 2),  # nothing is called so: the newest
+        (Entry(fallback=("previous", 2)), {"stable": 5, "previous": 4}, (1, 2, 3), 2),
+        (Entry(fallback=("previous", 2)), {"stable": 5, "previous": 4}, (1, 2, 3, 4), 4),
+        (Entry(fallback=(7,)), {"stable": 5}, (1, 2, 3), 3),
+        (Entry(fallback=(7,)), {}, (), None),
+    ],
+)
+def test_live_and_fallbacks(
+    entry: Entry, labels: Mapping[str, int], available: tuple[int, ...], default: int | None
+) -> None:
+    assert default_version(entry, effective_labels(labels, available, {}), available) == default
+
+
+@pytest.mark.parametrize(
+    ("of", "expected"),
+    [
+        (None, None),
+        (routing.Canary(version=2, percent=10, sticky="key"), Share(2, 10, "key")),
+        (routing.Canary(version="next", percent=10), Share(3, 10)),
+        (routing.Shadow(version=3), Share(3, 100)),
+        (routing.Canary(version=1, percent=10), None),  # it answers anyway
+        (routing.Canary(version=2, percent=0), None),
+        (routing.Canary(version=4, percent=10), None),  # not there yet
+        (routing.Canary(version="nobody", percent=10), None),
+    ],
+)
+def test_shares(of: routing.Canary | routing.Shadow | None, expected: Share | None) -> None:
+    assert share(of, {"stable": 1, "next": 3}, (1, 2, 3), 1) == expected
+
+
+def test_a_canary_answers_what_is_drawn_below_its_share_and_names_no_version() -> None:
+    state = replace(model((1, 2), {"stable": 1}), canary=Share(2, 10))
+    for drawn, wanted, version in ((9.9, ANY, 2), (10.0, ANY, 1), (0.0, STABLE, 1), (0.0, Wanted(version=1), 1)):
+        assert choose({"m": state}, "m", wanted, lambda name, canary, drawn=drawn: drawn).version == version
+    assert choose({"m": state}, "m", ANY).version == 1
+
+
+@given(st.binary(min_size=1), st.floats(0, 100), st.floats(0, 100), st.text(max_size=80), st.integers(1, 2**63 - 1))
+def test_callers_join_a_growing_canary_and_never_leave(
+    caller: bytes, one: float, other: float, name: str, version: int
+) -> None:
+    small, large = sorted((one, other))
+    before = point(name, Share(version, small, "key"), caller) < small
+    after = point(name, Share(version, large, "key"), caller) < large
+    assert after or not before
+    assert 0 <= point(name, Share(version, small), caller) < 100
+
+
+@settings(max_examples=20)
+@given(st.sampled_from((1, 5, 20, 50, 90)), st.integers(1, 1000), st.text(max_size=10))
+def test_the_share_of_callers_comes_to_the_percentage(percent: int, version: int, salt: str) -> None:
+    callers = 4000
+    canary = Share(version, percent, "key")
+    hit = sum(point("m", canary, f"{salt}{number}".encode()) < percent for number in range(callers))
+    deviation = math.sqrt(callers * percent * (100 - percent)) / 100
+    assert abs(hit - callers * percent / 100) < 6 * deviation
+
+
+def test_another_version_is_tried_on_other_callers() -> None:
+    callers = [f"caller-{number}".encode() for number in range(1000)]
+    first, second = ({one for one in callers if point("m", Share(v, 10, "key"), one) < 10} for v in (2, 3))
+    assert len(first & second) < 50
