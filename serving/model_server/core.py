@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from serving import models_config
-from serving.model_server.errors import FailedPrecondition, InvalidArgument, NotFound, ServingError, Unknown
+from serving.model_server.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    ServingError,
+    Unavailable,
+    Unknown,
+)
 from serving.model_server.manager import Manager, ServableHandle, Version
 from serving.model_server.source import FileSystemSource
 from serving.models_config import ConfigError, ConfigSyntaxError, ModelConfig
@@ -51,12 +58,14 @@ class ServerCore:
         file_system_poll_seconds: float = 1.0,
         allow_labels_for_unavailable_models: bool = False,
     ) -> None:
+        """``file_system_poll_seconds``: between looks at the base paths; 0 looks once for each configuration, less
+        never."""
         self._manager = manager
         self._source = source
         self._poll_seconds = file_system_poll_seconds
         self._allow_early_labels = allow_labels_for_unavailable_models
         self._models: Models = {}
-        self._labels: Labels = {}
+        self._labels: Labels | None = None
         self._look = ThreadPoolExecutor(1, thread_name_prefix="poll")
         self._tasks: list[asyncio.Task[None]] = []
         self._applying = asyncio.Lock()
@@ -98,7 +107,8 @@ class ServerCore:
             new = [name for name in models if name not in self._models]
             self._models, self._labels = models, labels
             self._manager.aspire_nothing_else(models)
-            await self._poll()
+            if self._poll_seconds >= 0:
+                await self._poll()
         return new
 
     def handle(self, spec: Any) -> ServableHandle:
@@ -112,6 +122,8 @@ class ServerCore:
             raise InvalidArgument("ModelSpec has no name specified.")
         choice = spec.WhichOneof("version_choice")
         if choice == "version_label":
+            if self._labels is None:
+                raise Unavailable(f"Model labels does not init yet.{spec.version_label}")
             version = self._labels.get(spec.name, {}).get(spec.version_label)
             if version is None:
                 raise InvalidArgument(f"Unrecognized servable version label: {spec.version_label}")
@@ -187,7 +199,7 @@ class ServerCore:
         """The labels of a configuration; one may point at a version that is not available only while it is new."""
         for name, model in models.items():
             for label, version in model.labels.items():
-                is_new = self._labels.get(name, {}).get(label) in (None, version)
+                is_new = (self._labels or {}).get(name, {}).get(label) in (None, version)
                 if not self._manager.is_available(name, version) and not (self._allow_early_labels and is_new):
                     if is_new:
                         logger.error("--allow_version_labels_for_unavailable_models would allow it")

@@ -6,6 +6,7 @@
     ├── FailedPrecondition   not now: no such signature in this version, a label on a version that is not loaded
     ├── DataLoss             a file is damaged
     ├── Unimplemented        not served here
+    ├── ResourceExhausted    more at once than is allowed
     ├── DeadlineExceeded     it took longer than was allowed
     ├── Unavailable          try again
     ├── Internal             an engine failed
@@ -61,6 +62,10 @@ class DataLoss(ServingError):
 
 class Unimplemented(ServingError):
     code = grpc.StatusCode.UNIMPLEMENTED
+
+
+class ResourceExhausted(ServingError):
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class DeadlineExceeded(ServingError):

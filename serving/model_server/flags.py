@@ -23,7 +23,6 @@ WITHOUT_EFFECT: dict[str, type] = {
     "flush_filesystem_caches": bool,
     "num_unload_threads": int,
     "per_process_gpu_memory_fraction": float,
-    "enable_grpc_healthcheck_service": bool,
     "enforce_session_run_timeout": bool,
     "remove_unused_fields_from_bundle_metagraph": bool,
     "enable_profiler": bool,
@@ -31,13 +30,13 @@ WITHOUT_EFFECT: dict[str, type] = {
     "platform_config_file": str,
     "tensorflow_session_config_file": str,
     "thread_pool_factory_config_file": str,
-    "prefer_tflite_model": bool,
     "num_tflite_pools": int,
     "num_tflite_interpreters_per_pool": int,
     "mixed_precision": str,
     "skip_initialize_tpu": bool,
     "xla_cpu_compilation_enabled": bool,
     "xla_gpu_compilation_enabled": bool,
+    "use_alts_credentials": bool,
     "use_tfrt": bool,
 }
 
@@ -54,9 +53,11 @@ class Flags:
     host: str = "0.0.0.0"  # ours
     port: int = 8500
     grpc_socket_path: str = ""
-    grpc_max_threads: int = 0  # 0: as many calls at once as come
+    # 0: as many calls at once as come. TensorFlow Serving's 4 × CPU refuses most of 16 callers on two cores.
+    grpc_max_threads: int = 0
     grpc_channel_arguments: str = ""
     ssl_config_file: str = ""
+    enable_grpc_healthcheck_service: bool = False
     enable_serialization_as_tensor_content: bool = False
     enable_signature_method_name_check: bool = False
     version: bool = False
@@ -84,6 +85,7 @@ class Flags:
     # loader
     engine: Literal["auto", "tensorflow"] = "auto"  # ours
     saved_model_tags: str = "serve"
+    prefer_tflite_model: bool = False
     enable_model_warmup: bool = True
     num_request_iterations_for_warmup: int = 0
     tensorflow_session_parallelism: int = 0
@@ -135,6 +137,13 @@ def parse(arguments: Sequence[str]) -> Parsed:
     flags = Flags(**{name: value for name, value in given.items() if name not in WITHOUT_EFFECT})
     if flags.port == 0:
         raise InvalidArgument("server_options.grpc_port is not set.")
+    threads = (flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism)
+    if min(*threads, flags.tensorflow_session_parallelism) > 0:
+        raise InvalidArgument(
+            "Either configure server_options.tensorflow_session_parallelism or "
+            "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
+            "separately. You cannot configure all."
+        )
     if given.get("batching_parameters_file") and not given.get("enable_batching"):
         raise InvalidArgument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
@@ -146,7 +155,7 @@ def usage() -> str:
     """All flags with their defaults."""
     lines = [f"\t--{field.name}={_shown(field.default)}" for field in dataclasses.fields(Flags)]
     lines += [f"\t--{name}\t(taken, without effect)" for name in WITHOUT_EFFECT]
-    return "usage: python -m serving.model_server\nFlags:\n" + "\n".join(lines)
+    return "usage: vitrine-model-server\nFlags:\n" + "\n".join(lines)
 
 
 def _convert(name: str, kind: Any, value: str) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from serving.model_server import core, credentials, flags
+from serving.model_server import core, credentials, flags, health
 from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ServingError, Unknown
 from serving.model_server.flags import Flags
@@ -38,19 +38,24 @@ def main() -> int:
     try:
         parsed = flags.parse(sys.argv[1:])
         if parsed.flags.version:
-            print("Vitrine embedded model server, after TensorFlow ModelServer 2.20.0")
+            print("TensorFlow ModelServer: 2.20.0 (Vitrine's embedded model server, which does as it does)")
             return 0
         for name in parsed.without_effect:
             logger.warning("--%s is taken but has no effect in the embedded model server", name)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(serve(parsed.flags))
     except flags.FlagError as error:
-        print(error, flags.usage(), sep="\n", file=sys.stderr)
-        return _FAILED
+        return _failed(str(error), flags.usage())
     except ServingError as error:
-        print(f"Failed to start server. Error: {error.describe()}", file=sys.stderr)
-        return _FAILED
+        return _failed(f"Failed to start server. Error: {error.describe()}")
     return 0
+
+
+def _failed(*lines: str) -> int:
+    """Say why on standard output, where TensorFlow Serving does, and in the log."""
+    logger.error(lines[0])
+    print(*lines, sep="\n")
+    return _FAILED
 
 
 async def serve(settings: Flags) -> None:
@@ -106,6 +111,7 @@ def _core(settings: Flags) -> ServerCore:
     loader = Loader(
         engine=settings.engine,
         tags=settings.saved_model_tags.split(","),
+        prefer_tflite=settings.prefer_tflite_model,
         warmup_iterations=max(settings.num_request_iterations_for_warmup, 1) if settings.enable_model_warmup else 0,
         intra_op_threads=settings.tensorflow_intra_op_parallelism or settings.tensorflow_session_parallelism,
         inter_op_threads=settings.tensorflow_inter_op_parallelism or settings.tensorflow_session_parallelism,
@@ -133,8 +139,10 @@ async def _open(settings: Flags, service: Service, secret: grpc.ServerCredential
     for argument in filter(None, settings.grpc_channel_arguments.split(",")):
         name, _, value = argument.partition("=")
         options.append((name, int(value) if value.removeprefix("-").isdigit() else value))
-    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=settings.grpc_max_threads or None)
-    server.add_generic_rpc_handlers(service.handlers())
+    server = grpc.aio.server(options=options)
+    server.add_generic_rpc_handlers(service.handlers(settings.grpc_max_threads))
+    if settings.enable_grpc_healthcheck_service:
+        server.add_generic_rpc_handlers([health.handler()])
     addresses = [f"{settings.host}:{settings.port}"]
     if settings.grpc_socket_path:
         addresses.append(f"unix:{settings.grpc_socket_path}")
@@ -173,7 +181,7 @@ def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
         cors=settings.rest_api_enable_cors_support,
     )
     try:
-        server = HttpServer(api, port)
+        server = HttpServer(api, settings.host, port)
     except (OSError, OverflowError) as error:
         logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error)
         return None

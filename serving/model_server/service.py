@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 from serving import models_config
 from serving.model_server import inference, prediction
 from serving.model_server.core import ServerCore
-from serving.model_server.errors import InvalidArgument, ServingError
+from serving.model_server.errors import InvalidArgument, ResourceExhausted, ServingError
 from serving.model_server.servable import Call, Servable
 from serving.models_config import ConfigError
 from serving.protos import (
@@ -155,21 +155,24 @@ class Service:
         """The result of work that would hold the loop for too long."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def handlers(self) -> list[grpc.GenericRpcHandler]:
-        """The RPCs as gRPC serves them."""
-        prediction_service = {
-            "Predict": _handler(self.predict, predict_pb2.PredictRequest),
-            "Classify": _handler(self.classify, classification_pb2.ClassificationRequest),
-            "Regress": _handler(self.regress, regression_pb2.RegressionRequest),
-            "MultiInference": _handler(self.multi_inference, inference_pb2.MultiInferenceRequest),
-            "GetModelMetadata": _handler(self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
-        }
-        model_service = {
-            "GetModelStatus": _handler(self.get_model_status, get_model_status_pb2.GetModelStatusRequest),
-            "HandleReloadConfigRequest": _handler(
-                self.handle_reload_config_request, model_management_pb2.ReloadConfigRequest
-            ),
-        }
+    def handlers(self, most_calls: int = 0) -> list[grpc.GenericRpcHandler]:
+        """The RPCs as gRPC serves them, refused beyond ``most_calls`` at once (0: never)."""
+        limit = _Limit(most_calls)
+
+        def methods(**listed: tuple[Respond, Any]) -> dict[str, grpc.RpcMethodHandler]:
+            return {name: _handler(respond, request, limit) for name, (respond, request) in listed.items()}
+
+        prediction_service = methods(
+            Predict=(self.predict, predict_pb2.PredictRequest),
+            Classify=(self.classify, classification_pb2.ClassificationRequest),
+            Regress=(self.regress, regression_pb2.RegressionRequest),
+            MultiInference=(self.multi_inference, inference_pb2.MultiInferenceRequest),
+            GetModelMetadata=(self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
+        )
+        model_service = methods(
+            GetModelStatus=(self.get_model_status, get_model_status_pb2.GetModelStatusRequest),
+            HandleReloadConfigRequest=(self.handle_reload_config_request, model_management_pb2.ReloadConfigRequest),
+        )
         return [
             grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction_service),
             grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model_service),
@@ -186,11 +189,28 @@ def _spec(request: Any) -> Any:
     return request.model_spec
 
 
-def _handler(respond: Respond, request_type: Any) -> grpc.RpcMethodHandler:
+class _Limit:
+    """How many calls are answered at once, and how many may be."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._active = 0
+
+    def __enter__(self) -> None:
+        if 0 < self._most <= self._active:
+            raise ResourceExhausted("Server Threadpool Exhausted")
+        self._active += 1
+
+    def __exit__(self, *raised: object) -> None:
+        self._active -= 1
+
+
+def _handler(respond: Respond, request_type: Any, limit: _Limit) -> grpc.RpcMethodHandler:
     async def answer(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            response = await respond(request_type.FromString(data))
-            return bytes(response.SerializeToString())
+            with limit:
+                response = await respond(request_type.FromString(data))
+                return bytes(response.SerializeToString())
         except ServingError as error:
             await context.abort(error.code, error.message)
         except DecodeError:

@@ -51,11 +51,15 @@ def read(directory: Path, tags: Sequence[str]) -> Signatures:
         NotFound: no SavedModel there, or no graph with the tags.
         DataLoss: the file is damaged.
     """
-    graph = _meta_graph(directory, tags)
+    return of_definitions(_meta_graph(directory, tags).signature_def)
+
+
+def of_definitions(definitions: Mapping[str, Any]) -> Signatures:
+    """The signatures of SignatureDefs by name."""
     message = get_model_metadata_pb2.SignatureDefMap()
-    for name, definition in graph.signature_def.items():
+    for name, definition in definitions.items():
         message.signature_def[name].CopyFrom(definition)
-    by_name = {name: _signature(name, definition) for name, definition in sorted(graph.signature_def.items())}
+    by_name = {name: _signature(name, definition) for name, definition in sorted(definitions.items())}
     return Signatures(by_name, message.SerializeToString())
 
 

@@ -23,7 +23,8 @@ _MOST_CALLABLES = 64  # one for every signature and choice of outputs that a cli
 
 
 @functools.cache
-def _tensorflow() -> Any:
+def load_tensorflow() -> Any:
+    """TensorFlow, as it is used here; raises ImportError where it is not installed."""
     # With oneDNN a picture of the wrong rank aborts the process, and small models run slower; without, the graph's ops
     # refuse it themselves.
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
@@ -51,7 +52,7 @@ class TensorFlowEngine:
             ServingError: the SavedModel cannot be loaded.
         """
         try:
-            tensorflow = _tensorflow()
+            tensorflow = load_tensorflow()
         except ImportError as error:
             raise errors.Unimplemented(f"TensorFlow is not installed, and there is no ONNX twin: {error}") from None
         self._op_error = tensorflow.errors.OpError

@@ -23,9 +23,9 @@ _KEEP_ALIVE = 75  # seconds that a connection may idle
 class HttpServer:
     """Listens from the moment it is made, answers between :meth:`start` and :meth:`stop`."""
 
-    def __init__(self, api: Api, port: int) -> None:
-        """Raises OSError where the port cannot be had."""
-        self._socket = _listen(port)
+    def __init__(self, api: Api, host: str, port: int) -> None:
+        """A ``host`` of 0.0.0.0 is every address, of IPv6 as well. Raises OSError where the port cannot be had."""
+        self._socket = _listen(host, port)
         config = uvicorn.Config(
             _application(api),
             http="httptools",
@@ -60,19 +60,12 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(port: int) -> socket.socket:
-    """A socket for IPv6 and IPv4, or where there is no IPv6 for that."""
-    both = socket.has_dualstack_ipv6()
-    try:
-        return _bound(socket.AF_INET6 if both else socket.AF_INET, "::" if both else "0.0.0.0", port, both)
-    except OSError as error:
-        if not both or error.errno not in (97, 99):  # EAFNOSUPPORT, EADDRNOTAVAIL: switched off
-            raise
-        return _bound(socket.AF_INET, "0.0.0.0", port, False)
-
-
-def _bound(family: socket.AddressFamily, host: str, port: int, both: bool) -> socket.socket:
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+def _listen(host: str, port: int) -> socket.socket:
+    if host == "0.0.0.0" and socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):  # IPv6 may be switched off; a port that is taken is told below
+            return socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 def _application(api: Api) -> Any:

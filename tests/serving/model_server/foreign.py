@@ -3,6 +3,8 @@
 half_plus_two/00000123   TensorFlow 2, y = x / 2 + 2, and the same with a second output
 old/1                    TensorFlow 1, built graph by graph; a scalar goes in and a vector comes out
 examples/123             TensorFlow 1, as TensorFlow Serving's own tests have it: tf.Examples are parsed in the graph
+lite/1                   TensorFlow Lite alone, y = x / 2 + 2; its signature names the input x and the output y
+lite_metadata/1          the same, whose SignatureDef in the metadata names them a and b
 text/1                   strings, a lookup table whose words lie in an asset file
 conv/1                   a convolution: what kills TensorFlow Serving when the rank is wrong
 free/1                   an input of any rank
@@ -10,10 +12,15 @@ records                  a TFRecord file
 mixed/1                  serving_default, which the test gives an ONNX twin, and shout, which it does not
 """
 
+import shutil
 import sys
 from pathlib import Path
 
+import flatbuffers
 import tensorflow as tf
+from flatbuffers import flexbuffers
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow.lite.python import schema_py_generated
 
 
 def half_plus_two(directory: Path) -> None:
@@ -81,6 +88,38 @@ def examples(directory: Path) -> None:
         builder.save()
 
 
+def lite(directory: Path, aliases: dict[str, str] | None = None) -> None:
+    model = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def infer(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x * 0.5 + 2.0}
+
+    saved = directory.parent / "saved"
+    tf.saved_model.save(model, str(saved), signatures=infer)
+    content = tf.lite.TFLiteConverter.from_saved_model(str(saved)).convert()
+    shutil.rmtree(saved)
+    directory.mkdir()
+    (directory / "model.tflite").write_bytes(content if aliases is None else with_metadata(content, aliases))
+
+
+def with_metadata(content: bytes, aliases: dict[str, str]) -> bytes:
+    """As tensorflow/lite/tools/signature/signature_def_util.cc puts a SignatureDef into a model."""
+    interpreter = tf.lite.Interpreter(model_content=content)
+    definition = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
+    definition.inputs[aliases["x"]].name = interpreter.get_input_details()[0]["name"]
+    definition.outputs[aliases["y"]].name = interpreter.get_output_details()[0]["name"]
+    model = schema_py_generated.ModelT.InitFromPackedBuf(content, 0)
+    buffer, metadata = schema_py_generated.BufferT(), schema_py_generated.MetadataT()
+    buffer.data = list(flexbuffers.Dumps({"serving_default": definition.SerializeToString()}))
+    metadata.name, metadata.buffer = "signature_defs_metadata", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), metadata]
+    builder = flatbuffers.Builder(len(content) + 4096)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 def text(directory: Path) -> None:
     words = directory.parent / "words.txt"
     words.parent.mkdir(parents=True)
@@ -140,6 +179,8 @@ if __name__ == "__main__":
     root = Path(sys.argv[1])
     half_plus_two(root / "half_plus_two" / "00000123")
     examples(root / "examples" / "123")
+    lite(root / "lite" / "1")
+    lite(root / "lite_metadata" / "1", {"x": "a", "y": "b"})
     for make in (old, text, conv, free, mixed):
         make(root / make.__name__ / "1")
     with tf.io.TFRecordWriter(str(root / "records")) as writer:

@@ -66,6 +66,15 @@ def test_flags_that_do_not_go_together() -> None:
         parse(["--port=0"])
 
 
+def test_threads_are_set_once() -> None:
+    kinds = ("session", "intra_op", "inter_op")
+    with pytest.raises(InvalidArgument, match="You cannot configure all"):
+        parse([f"--tensorflow_{kind}_parallelism=2" for kind in kinds])
+    assert (
+        parse([f"--tensorflow_{kind}_parallelism=2" for kind in kinds[1:]]).flags.tensorflow_intra_op_parallelism == 2
+    )
+
+
 def test_flags_without_effect_are_taken_and_named() -> None:
     parsed = parse(["--mixed_precision=x", "--noenable_profiler", "--per_process_gpu_memory_fraction", "0.5"])
     assert parsed.without_effect == ("mixed_precision", "enable_profiler", "per_process_gpu_memory_fraction")

@@ -8,8 +8,10 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
+from google.protobuf import wrappers_pb2
 
 from serving.models_config import ModelConfig
 from tests.programs import Program, free_port
@@ -48,6 +50,21 @@ def test_flags_without_effect_are_warned_of(model: Path) -> None:
     with serving(f"--model_base_path={model}", "--flush_filesystem_caches", "--noenable_profiler") as server:
         assert "--flush_filesystem_caches is taken but has no effect" in server.program.output
         assert "--enable_profiler is taken but has no effect" in server.program.output
+
+
+def test_the_health_service(model: Path) -> None:
+    with serving(f"--model_base_path={model}", "--enable_grpc_healthcheck_service") as server:
+        check = server.client.channel.unary_unary("/grpc.health.v1.Health/Check")
+        watch = server.client.channel.unary_stream("/grpc.health.v1.Health/Watch")
+        for service in ("", "ModelService", "PredictionService"):
+            request = wrappers_pb2.StringValue(value=service).SerializeToString()
+            assert check(request, timeout=10) == b"\x08\x01"  # SERVING
+            watching = watch(request, timeout=10)
+            assert next(watching) == b"\x08\x01"
+            watching.cancel()
+        with pytest.raises(grpc.RpcError) as refused:
+            check(wrappers_pb2.StringValue(value="x").SerializeToString(), timeout=10)
+        assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 def test_the_mount_makes_paths_of_a_container_work(model: Path) -> None:
@@ -178,7 +195,7 @@ def test_more_calls_at_once_than_the_flag_allows_are_refused(model: Path) -> Non
     ):
         errors = [call.exception() for call in [pool.submit(server.client.predict, "line", x=rows) for _ in range(4)]]
     assert None in errors
-    assert any("RESOURCE_EXHAUSTED" in repr(error) for error in errors)
+    assert any("RESOURCE_EXHAUSTED" in repr(error) and "Server Threadpool Exhausted" in repr(error) for error in errors)
 
 
 def test_no_tensorflow_in_a_process_that_serves_twins(model: Path) -> None:
