@@ -12,8 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from serving.images import ImageRecipe
-
-CARD_FILE = "assets.extra/card.json"
+from serving.manifest import CARD_FILE
 
 Kind = Literal["image", "series", "table", "signal"]
 

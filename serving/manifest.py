@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 MANIFEST_FILE = "assets.extra/MANIFEST.sha256"
+CARD_FILE = "assets.extra/card.json"  # here, not in card.py, for those who only hand it on and need no pydantic
 
 
 def write(directory: Path) -> None:

@@ -20,7 +20,7 @@ def test_version_1_is_real_and_whole(model: str) -> None:
     assert made.gate and made.gate.accepted and not made.gate.forced
     assert made.parity and made.parity.onnx_reason is None
     assert max(made.parity.onnx_to_saved_model.values()) < 1e-5
-    assert (version / "assets" / "card.json").read_bytes() == (version / card.CARD_FILE).read_bytes()
+    assert (version / "assets" / "card.json").read_bytes() == (version / manifest.CARD_FILE).read_bytes()
 
 
 def test_together_they_are_small() -> None:

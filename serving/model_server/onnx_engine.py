@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnxruntime
 
-from serving.card import CARD_FILE
+from serving.manifest import CARD_FILE
 from serving.model_server.errors import DataLoss, Internal, InvalidArgument, ServingError
 from serving.tensors import Array
 

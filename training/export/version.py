@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serving.card import CARD_FILE, Card, Parity, Signature, Tensor
+from serving.card import Card, Parity, Signature, Tensor
+from serving.manifest import CARD_FILE
 from training.export import onnx_twin, warmup
 from training.export.check import check
 from training.export.servable import Servable, call

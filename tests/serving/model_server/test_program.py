@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import pytest
 from google.protobuf import wrappers_pb2
 
 from serving.models_config import ModelConfig
-from tests.programs import Program, free_port
+from tests.programs import REPOSITORY, Program, free_port
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import configure, fails, flags, serving
@@ -205,3 +206,11 @@ def test_no_tensorflow_in_a_process_that_serves_twins(model: Path) -> None:
     assert "libonnxruntime" in mapped or "onnxruntime" in mapped
     assert "libtensorflow" not in mapped
     assert "_pywrap_tensorflow" not in mapped
+
+
+def test_nothing_heavy_is_imported_at_start() -> None:
+    """A cold start of less than a second is imports for the most part."""
+    heavy = "pydantic", "PIL", "uvicorn", "tensorflow.python", "fastapi", "httpx"
+    code = f"import sys, serving.model_server.server; print([name for name in {heavy!r} if name in sys.modules])"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "[]"
