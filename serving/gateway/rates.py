@@ -19,6 +19,7 @@ from serving.gateway.errors import TooMany
 from serving.keys import Key
 
 _PATIENCE = 0.25  # seconds for Redis to answer
+_PAUSE = 1.0  # seconds without asking after it did not
 _QUIET = 10.0  # seconds between two lines of the log about it
 
 log = logging.getLogger("vitrine.rates")
@@ -30,20 +31,15 @@ class Rates:
     def __init__(self, rate: str, storage: str) -> None:
         """``rate`` as in ``10/second``, empty for none but the keys' own; ``storage`` is ``memory://`` or
         ``redis://host:port``.
-
-        Raises:
-            ValueError: one of them cannot be read, or the redis library is missing.
         """
         options: dict[str, float | str] = {}
         if not storage.startswith("memory"):
             options = {"implementation": "redispy", "socket_timeout": _PATIENCE}
-        try:
-            self._storage = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
-        except Exception as error:
-            raise ValueError(f"rate storage {storage!r} cannot be used: {error}") from None
-        self._limiter = SlidingWindowCounterRateLimiter(self._storage)
+        counter = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
+        self._limiter = SlidingWindowCounterRateLimiter(counter)
         self._rate = rate
         self._item = functools.lru_cache(maxsize=1024)(limits.parse)
+        self._pause_until = 0.0
         self._quiet_until = 0.0
 
     async def count(self, key: Key | None, address: str) -> None:
@@ -53,7 +49,7 @@ class Rates:
             TooMany: it is one too many; says when the next may come.
         """
         rate = key.rate if key is not None and key.rate is not None else self._rate
-        if not rate:
+        if not rate or time.monotonic() < self._pause_until:
             return
         item = self._item(rate)
         caller = f"key {key.id}" if key is not None else address
@@ -70,6 +66,7 @@ class Rates:
 
     def _report(self, error: Exception) -> None:
         now = time.monotonic()
+        self._pause_until = now + _PAUSE
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
             log.error("rates cannot be counted, requests are let in: %s", error or "the storage does not answer")

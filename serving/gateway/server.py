@@ -52,6 +52,7 @@ async def _serve(settings: Settings) -> None:
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
         ws="none",
+        lifespan="on",
         log_config=None,
         access_log=False,
         proxy_headers=False,

@@ -1,6 +1,8 @@
 """The gateway's settings: flags of ``python -m serving.gateway`` or ``VITRINE_…`` variables; a flag wins."""
 
+import importlib.util
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -8,6 +10,8 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
 from serving import keys
+
+_STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -116,6 +120,10 @@ class Settings(BaseSettings):
             keys.read(self.keys)
         if self.rate:
             keys.check_rate(self.rate)
+        if not _STORAGE.fullmatch(self.rate_storage):
+            raise ValueError(f"rate storage {self.rate_storage!r} is neither memory:// nor redis://HOST:PORT")
+        if not self.rate_storage.startswith("memory") and importlib.util.find_spec("redis") is None:
+            raise ValueError(f"rate storage {self.rate_storage} needs the redis library: pip install vitrine[redis]")
 
     def _check_files(self) -> None:
         for cert, key in (("tls_cert", "tls_key"), ("model_server_cert", "model_server_key")):
