@@ -75,6 +75,23 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None)
     Raises:
         PictureError: see :func:`decode`.
     """
+    picture = opened(data, max_pixels)
+    try:
+        if at_least and picture.format == "JPEG":
+            side = max(at_least, _WORKING_SIDE)
+            picture.draft(None, (side, side))
+        picture.load()
+        return _eight_bit(picture)
+    except Exception as error:
+        raise PictureError(f"the picture is truncated or corrupt: {error or type(error).__name__}") from None
+
+
+def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The picture of which the header alone has been read.
+
+    Raises:
+        PictureError: empty, no known format, an unreadable header, animated, or more than ``max_pixels`` pixels.
+    """
     if not data:
         raise PictureError("the picture is empty (0 bytes); a PNG, JPEG, WebP, BMP or GIF is expected")
     opener = next((opener for magic, opener in _FORMATS if data.startswith(magic)), None)
@@ -91,14 +108,7 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None)
         )
     if animated:
         raise PictureError("the picture is animated; send one frame as a still picture")
-    try:
-        if at_least and picture.format == "JPEG":
-            side = max(at_least, _WORKING_SIDE)
-            picture.draft(None, (side, side))
-        picture.load()
-        return _eight_bit(picture)
-    except Exception as error:
-        raise PictureError(f"the picture is truncated or corrupt: {error or type(error).__name__}") from None
+    return picture
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

@@ -57,13 +57,17 @@ from tensorflow_serving.apis import (  # noqa: E402
 from tensorflow_serving.config import model_server_config_pb2  # noqa: E402
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
+CLASSIFY = "/tensorflow.serving.PredictionService/Classify"
+REGRESS = "/tensorflow.serving.PredictionService/Regress"
 GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
 GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 __all__ = [
+    "CLASSIFY",
     "GET_MODEL_METADATA",
     "GET_MODEL_STATUS",
     "PREDICT",
+    "REGRESS",
     "classification_pb2",
     "get_model_metadata_pb2",
     "get_model_status_pb2",

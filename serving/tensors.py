@@ -8,6 +8,7 @@ at all for zeros.
 import math
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,11 +16,12 @@ from serving.protos import tensor_pb2, types_pb2
 
 Array = NDArray[Any]
 
-#: DataType → (NumPy type, name of the repeated field). bfloat16, complex and quantised types are not served.
+#: DataType → (NumPy type, name of the repeated field). Complex and quantised types are not served.
 _FIELDS: dict[int, tuple[Any, str]] = {
     types_pb2.DT_FLOAT: (np.float32, "float_val"),
     types_pb2.DT_DOUBLE: (np.float64, "double_val"),
     types_pb2.DT_HALF: (np.float16, "half_val"),
+    types_pb2.DT_BFLOAT16: (ml_dtypes.bfloat16, "half_val"),
     types_pb2.DT_INT64: (np.int64, "int64_val"),
     types_pb2.DT_INT32: (np.int32, "int_val"),
     types_pb2.DT_INT16: (np.int16, "int_val"),
@@ -31,6 +33,8 @@ _FIELDS: dict[int, tuple[Any, str]] = {
     types_pb2.DT_BOOL: (np.bool_, "bool_val"),
     types_pb2.DT_STRING: (np.object_, "string_val"),
 }
+_AS_BITS = frozenset({types_pb2.DT_HALF, types_pb2.DT_BFLOAT16})  # whose repeated field holds uint16
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _MOST_FILLED_IN = 2**24  # values that a short message may leave to be filled in: it can claim any shape
 _DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
 
@@ -39,6 +43,11 @@ def numpy_type(data_type: int) -> np.dtype[Any] | None:
     """The NumPy type of a DataType (object for strings), or None for one that is not served."""
     field = _FIELDS.get(data_type)
     return None if field is None else np.dtype(field[0])
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Whether NaN and infinity can be in an array of this type."""
+    return dtype.kind == "f" or dtype == _BFLOAT16
 
 
 def type_name(data_type: int) -> str:
@@ -76,7 +85,7 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
         proto.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist())
     elif as_content:
         proto.tensor_content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    elif number == types_pb2.DT_HALF:
+    elif number in _AS_BITS:
         proto.half_val.extend(array.ravel().view(np.uint16).tolist())
     else:
         getattr(proto, _FIELDS[number][1]).extend(array.ravel().tolist())
@@ -118,12 +127,12 @@ def to_array(proto: Any) -> Array:
         array: Array = np.empty(len(values), np.object_)
         array[:] = list(values)
     else:
-        half = proto.dtype == types_pb2.DT_HALF
+        bits = proto.dtype in _AS_BITS
         try:
-            array = np.fromiter(values, np.uint16 if half else numpy_type, len(values))
+            array = np.fromiter(values, np.uint16 if bits else numpy_type, len(values))
         except OverflowError as error:
             raise ValueError(f"a value does not fit {np.dtype(numpy_type)}: {error}") from None
-        array = array.view(np.float16) if half else array
+        array = array.view(numpy_type) if bits else array
     if missing:
         filler = array[-1:] if len(array) else np.array([b"" if array.dtype == np.object_ else 0], array.dtype)
         array = np.concatenate([array, np.repeat(filler, missing)])

@@ -17,14 +17,17 @@ from starlette.types import ASGIApp
 from serving import keys, routing
 from serving.gateway import errors, openapi, readiness
 from serving.gateway.admission import Admission
+from serving.gateway.calls import Limits
 from serving.gateway.door import Door
 from serving.gateway.edge import Edge, error_answer
 from serving.gateway.errors import GatewayError
-from serving.gateway.facades import catalogue, operations, site
+from serving.gateway.facades import catalogue, inference_protocol, operations, site
 from serving.gateway.facades.inference import Inference
+from serving.gateway.facades.inference_protocol import InferenceProtocol
 from serving.gateway.facades.native import Native
 from serving.gateway.facades.tensorflow import TensorFlow
 from serving.gateway.metrics import Metrics
+from serving.gateway.paths import error_form
 from serving.gateway.predict import Predictor
 from serving.gateway.registry import Names, Registry
 from serving.gateway.route import ModelState
@@ -77,17 +80,22 @@ class Gateway(FastAPI):
         for failure in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(failure, self._failed)
         self.include_router(catalogue.router(lambda: self._registry.models, self._upstream))
+        self.include_router(
+            inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against())
+        )
         self.include_router(operations.router(self._reasons_against, self._notes, self.metrics))
         site.mount(self)
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's own layers, behind the edge."""
         settings = self.settings
+        limits = Limits(settings.max_rows, settings.max_pixels)
         inference = Inference(
             self._predictor,
             Admission(settings.max_in_flight, settings.max_bytes_in_flight),
-            Native(self._predictor, max_pixels=settings.max_pixels, max_rows=settings.max_rows, threads=self._threads),
-            TensorFlow(self._predictor, max_rows=settings.max_rows, threads=self._threads),
+            Native(self._predictor, limits, threads=self._threads),
+            TensorFlow(self._predictor, self._upstream, limits, threads=self._threads),
+            InferenceProtocol(self._predictor, limits, threads=self._threads),
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )
@@ -157,7 +165,10 @@ class Gateway(FastAPI):
     async def _failed(self, request: Request, error: Exception) -> Response:
         """FastAPI's and Starlette's own errors in the gateway's form."""
         answer = error_answer(
-            _as_ours(error), request.scope["state"].get("request_id", ""), self.settings.retry_after_seconds
+            _as_ours(error),
+            request.scope["state"].get("request_id", ""),
+            self.settings.retry_after_seconds,
+            error_form(request.url.path),
         )
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
         return Response(answer.body, answer.status, headers, answer.content_type.decode("ascii"))

@@ -17,7 +17,7 @@ from typing import Any
 
 from serving.gateway.errors import BadTensor, Overloaded
 from serving.gateway.signature import Signature
-from serving.gateway.wire import Arrays, Outputs, RequestEncoder, decode_response
+from serving.gateway.wire import Arrays, Outputs, RequestEncoder, RowsDiffer, decode_response
 
 _NEWEST = 0.2  # what the last call counts in the time that calls take of late
 
@@ -71,12 +71,18 @@ class Lane:
         max_rows: int,
         max_waiting: int,
         calls: int,
+        vouched: bool = False,
         on_batch: Callable[[int, float], None] = lambda rows, seconds: None,
     ) -> None:
         """``max_waiting`` rows may wait; ``calls`` is the number of calls at the same time; ``on_batch`` hears of each
-        with its rows and seconds."""
+        with its rows and seconds.
+
+        ``vouched`` is whether a model card says that rows go in and come out; without one, an answer of other rows is
+        the model's way, and what cannot be split is not merged."""
         self._name = f"version {version} of model {model}"
         self._signature = signature
+        self._vouched = vouched
+        self._merges = signature.batched if vouched else signature.mergeable
         self._encoder = RequestEncoder(model, version, signature)
         self._predict = predict
         self._max_rows = max_rows
@@ -108,7 +114,7 @@ class Lane:
         self._rows_waiting += rows
         future: asyncio.Future[Outputs] = self._loop.create_future()
         waiter = Waiter(arrays, rows, deadline, future)
-        key = tuple([array.shape[1:] for array in arrays.values()]) if self._signature.batched else object()
+        key = tuple([array.shape[1:] for array in arrays.values()]) if self._merges else object()
         queue = self._waiting.get(key)
         if queue is None:
             queue = self._waiting[key] = deque()
@@ -154,7 +160,7 @@ class Lane:
         started = perf_counter()
         try:
             await self._call(batch)
-        except BadTensor as error:
+        except (BadTensor, RowsDiffer) as error:
             if len(batch) == 1:
                 _fail(batch, error)
                 return
@@ -171,7 +177,7 @@ class Lane:
         started = perf_counter()
         request = self._encoder.encode([waiter.arrays for waiter in batch])
         response = await self._predict(request, max(waiter.deadline for waiter in batch))
-        outputs = decode_response(response, self._signature, rows)
+        outputs = decode_response(response, self._signature, rows if self._vouched or len(batch) > 1 else None)
         self._on_batch(rows, perf_counter() - started)
         if len(batch) == 1:
             if not batch[0].future.done():

@@ -1,19 +1,16 @@
 """The outermost layer: a request's id, its deadline, its place in the metrics and the log; and the one place where
 errors become HTTP.
 
-The hot paths (``POST /v1/models/…:verb``) are answered from here by plain functions; everything else goes on to
-FastAPI, whose middleware would take a tenth of a hot request's time.
+The hot paths (``POST /v1/models/…:verb``, ``/v2/models/…/infer`` and their like) are answered from here by plain
+functions; everything else goes on to FastAPI, whose middleware would take a tenth of a hot request's time.
 """
 
 import asyncio
-import functools
 import itertools
 import logging
 import random
-import re
 import secrets
 from collections.abc import Awaitable, Callable, Container
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -22,11 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.gateway import errors
 from serving.gateway.door import Door
-from serving.gateway.errors import GatewayError, UnknownPath, UnknownVerb, UnknownVersion, listed
+from serving.gateway.errors import GatewayError
 from serving.gateway.http import Answer, Disconnected, Header, Request
 from serving.gateway.metrics import Metrics
-from serving.gateway.route import Wanted
-from serving.gateway.servable import VERBS, Verb
+from serving.gateway.paths import Form, Target, is_hot, normal, target
 
 log = logging.getLogger("vitrine.requests")
 
@@ -41,53 +37,14 @@ STATUS: dict[type[GatewayError], int] = {
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
     errors.TooMany: 429,
+    errors.Unimplemented: 501,
     errors.BadUpstream: 502,
     errors.Unavailable: 503,
     errors.DeadlineExceeded: 504,
     GatewayError: 500,
 }
 
-_PREFIX = "/v1/models/"
-_TARGET = re.compile(r"/v1/models/([^/:]+)(?:/versions/([^/:]+)|/labels/([^/:]+))?:([^/:]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a hot path names."""
-
-    model: str
-    wanted: Wanted
-    verb: Verb
-
-
 Hot = Callable[[Target, Request], Awaitable[Answer]]
-
-
-def is_hot(path: str) -> bool:
-    """Whether a path is ``/v1/models/…:verb``, well formed or not."""
-    return path.startswith(_PREFIX) and ":" in path
-
-
-@functools.lru_cache(maxsize=1024)
-def target(path: str) -> Target:
-    """What a hot path names.
-
-    Raises:
-        UnknownPath, UnknownVerb: no such path or verb. UnknownVersion: the version is no number.
-    """
-    match = _TARGET.fullmatch(path)
-    if match is None:
-        raise UnknownPath(
-            "there is no such path; a model is asked at "
-            "/v1/models/MODEL:predict, /v1/models/MODEL/versions/N:predict or /v1/models/MODEL/labels/LABEL:predict"
-        )
-    model, version, label, verb = match.groups()
-    known = next((one for one in VERBS if one == verb), None)
-    if known is None:
-        raise UnknownVerb(f"there is no verb :{verb}; there is {listed([f':{one}' for one in VERBS])}")
-    if version is not None and not (version.isascii() and version.isdigit() and int(version) < 2**63):
-        raise UnknownVersion(f"a version is a whole number, not {version!r}")
-    return Target(model, Wanted(None if version is None else int(version), label), known)
 
 
 def status_of(error: GatewayError) -> int:
@@ -95,12 +52,9 @@ def status_of(error: GatewayError) -> int:
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def error_answer(error: GatewayError, request_id: str, retry_after: int, *, tensorflow_form: bool = False) -> Answer:
-    """An error as HTTP. TensorFlow Serving's form has the sentence alone."""
+def error_answer(error: GatewayError, request_id: str, retry_after: int, form: Form) -> Answer:
+    """An error as HTTP, in the form of the façade that was asked."""
     status = status_of(error)
-    content: dict[str, Any] = {"error": error.message}
-    if not tensorflow_form:
-        content |= {"code": error.code, "request_id": request_id}
     headers: list[Header] = []
     if status in (429, 503):
         headers.append((b"retry-after", b"%d" % (error.retry_after or retry_after)))
@@ -108,7 +62,18 @@ def error_answer(error: GatewayError, request_id: str, retry_after: int, *, tens
         headers.append((b"www-authenticate", b'Bearer realm="vitrine"'))
     if isinstance(error, errors.MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode("ascii")))
-    return Answer(status, orjson.dumps(content), headers=headers)
+    return Answer(status, orjson.dumps(_document(error, status, request_id, form)), headers=headers)
+
+
+def _document(error: GatewayError, status: int, request_id: str, form: Form) -> dict[str, Any]:
+    match form:
+        case Form.NATIVE:
+            return {"error": error.message, "code": error.code, "request_id": request_id}
+        case Form.PLAIN:
+            return {"error": error.message}
+        case Form.OPENAI:
+            kind = "invalid_request_error" if status < 500 else "server_error"
+            return {"error": {"message": error.message, "type": kind, "param": None, "code": error.code}}
 
 
 class Edge:
@@ -151,14 +116,14 @@ class Edge:
             await self._cold(request, scope, receive, send, started)
             return
         self._in_flight += 1
-        model = version = verb = ""
+        version = verb = ""
         scope["vitrine"] = request  # for the protocol, which sees a client hang up
         request.task = asyncio.current_task()
         try:
             if self._door is not None:
                 await self._door.enter(request)
             named = target(request.path)
-            model, verb = named.model, named.verb
+            request.model, verb = named.model, named.verb
             wanted = request.headers.get(b"x-request-timeout")
             if wanted is not None:
                 request.shorten(wanted)
@@ -185,13 +150,13 @@ class Edge:
             self._in_flight -= 1
             request.task = None
         await request.answer(answer, send)
-        if model not in self._models():
-            model = ""  # whatever a client makes up is no label
+        model = request.model if request.model in self._models() else ""  # whatever a client makes up is no label
         self._done(request, model, version, verb, answer.status, perf_counter() - started)
 
     async def _cold(self, request: Request, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         """FastAPI's part. Its answers get the request's id; what it could not foresee becomes a plain 500."""
         scope.setdefault("state", {})["request_id"] = request.id
+        scope["path"] = normal(request.path)
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -217,7 +182,7 @@ class Edge:
         self._done(request, "", "", "other", status, perf_counter() - started)
 
     def _error(self, request: Request, error: GatewayError) -> Answer:
-        answer = error_answer(error, request.id, self._retry_after, tensorflow_form=request.tensorflow_form)
+        answer = error_answer(error, request.id, self._retry_after, request.form)
         if answer.status >= 500:
             self._reports.add(answer.status, error.message, request)
         return answer
@@ -225,7 +190,7 @@ class Edge:
     def _defect(self, request: Request) -> Answer:
         log.exception("unexpected error", extra={"request_id": request.id, "path": request.path})
         error = GatewayError("the gateway failed; its log says why under this request id")
-        return error_answer(error, request.id, self._retry_after, tensorflow_form=request.tensorflow_form)
+        return error_answer(error, request.id, self._retry_after, request.form)
 
     def _done(self, request: Request, model: str, version: str, verb: str, status: int, seconds: float) -> None:
         self._metrics.observe(model, version, verb, status, seconds)

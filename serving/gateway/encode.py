@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from serving.gateway.errors import BadOption, BadOutput, BadUpstream
 from serving.gateway.predict import Result
 from serving.gateway.wire import Outputs
+from serving.tensors import is_float
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 
@@ -52,7 +53,7 @@ def classes(result: Result, request_id: str, top: int | None) -> bytes:
 
 
 def values(result: Result, request_id: str) -> bytes:
-    """``predictions``: for each history the next value."""
+    """``predictions``: for each history the next value, for each table row the target's."""
     predictions = [{"value": value} for value in finite(result.outputs, "prediction")]
     return _answer(result, request_id, {"predictions": predictions, **_units(result)})
 
@@ -63,12 +64,12 @@ def embeddings(result: Result, request_id: str) -> bytes:
     return _answer(result, request_id, {"embeddings": vectors, "dimensions": vectors.shape[1]})
 
 
-def neighbours(result: Result, request_id: str, count: int) -> bytes:
-    """``neighbours``: for each picture the ``count`` most similar items, the most similar first. The model server may
-    name more than was asked, since calls are merged: cropped here."""
+def neighbours(result: Result, request_id: str) -> bytes:
+    """``neighbours``: for each picture the most similar items, the most similar first."""
     card = result.servable.card
     labels = card.labels if card is not None else ()
-    columns = [finite(result.outputs, name, columns=count) for name in ("indices", "labels", "distance")]
+    count = int(result.call.arrays["k"].max())
+    columns = [finite(result.outputs, name) for name in ("indices", "labels", "distance")]
     for name, column in zip(("indices", "labels", "distance"), columns, strict=True):
         if column.ndim != 2 or column.shape[1] != count:
             raise BadUpstream(f"output {name} has shape {list(column.shape)}; {count} neighbours were asked for")
@@ -84,19 +85,13 @@ def neighbours(result: Result, request_id: str, count: int) -> bytes:
     return _answer(result, request_id, {"neighbours": answers})
 
 
-def forecasts(result: Result, request_id: str, horizon: int) -> bytes:
+def forecasts(result: Result, request_id: str) -> bytes:
     """``forecasts``: for each history the ``mean`` of each step, and where the model has intervals ``lower`` and
-    ``upper``. The model server may answer wider than was asked, since calls are merged: cropped here."""
+    ``upper``."""
     card = result.servable.card
     recipe = card.series if card is not None else None
-    names = ("mean", "lower", "upper") if recipe is not None and recipe.level is not None else ("mean",)
-    columns = {}
-    for name in names:
-        column = finite(result.outputs, name, columns=horizon)
-        if column.ndim != 2 or column.shape[1] != horizon:
-            raise BadUpstream(f"output {name} has shape {list(column.shape)}; {horizon} steps were asked for")
-        columns[name] = np.ascontiguousarray(column)
-    rows = len(columns["mean"])
+    columns = steps(result)
+    rows, horizon = columns["mean"].shape
     answer: dict[str, Any] = {
         "forecasts": [{name: column[row] for name, column in columns.items()} for row in range(rows)],
         "horizon": horizon,
@@ -108,23 +103,43 @@ def forecasts(result: Result, request_id: str, horizon: int) -> bytes:
     return _answer(result, request_id, answer)
 
 
-def finite(outputs: Outputs, name: str, columns: int | None = None) -> NDArray[Any]:
-    """An output that JSON can carry, its second axis cut to ``columns``.
+def steps(result: Result) -> dict[str, NDArray[Any]]:
+    """A forecast's ``mean`` [N, horizon], and where the model has intervals ``lower`` and ``upper``.
+
+    Raises:
+        BadUpstream: not as many steps as were asked for.
+    """
+    card = result.servable.card
+    horizon = int(result.call.arrays["horizon"].max())
+    has_level = card is not None and card.series is not None and card.series.level is not None
+    columns = {}
+    for name in ("mean", "lower", "upper") if has_level else ("mean",):
+        column = finite(result.outputs, name)
+        if column.ndim != 2 or column.shape[1] != horizon:
+            raise BadUpstream(f"output {name} has shape {list(column.shape)}; {horizon} steps were asked for")
+        columns[name] = np.ascontiguousarray(column)
+    return columns
+
+
+def finite(outputs: Outputs, name: str) -> NDArray[Any]:
+    """An output that JSON can carry.
 
     Raises:
         BadOutput: NaN or infinity in it.
     """
     array = outputs[name]
-    if columns is not None and array.ndim > 1:
-        array = array[:, :columns]
-    if not outputs.clean and array.dtype.kind == "f" and not np.isfinite(array).all():
+    if not outputs.clean and is_float(array.dtype) and not np.isfinite(array).all():
         raise BadOutput(f"output {name} of the model holds NaN or infinity for this input")
     return array
 
 
-def _units(result: Result) -> dict[str, str]:
+def _units(result: Result) -> dict[str, str | None]:
     card = result.servable.card
-    return {} if card is None or card.series is None else {"unit": card.series.unit, "step": card.series.step}
+    if card is not None and card.series is not None:
+        return {"unit": card.series.unit, "step": card.series.step}
+    if card is not None and card.table is not None:
+        return {"target": card.table.target.name, "unit": card.table.target.unit}
+    return {}
 
 
 def _answer(result: Result, request_id: str, content: dict[str, Any]) -> bytes:

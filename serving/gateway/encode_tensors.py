@@ -1,59 +1,80 @@
-"""Outputs to JSON in TensorFlow Serving's REST form: ``predictions`` by row, ``outputs`` by column.
+"""Outputs to JSON in TensorFlow Serving's REST form: ``predictions`` by row, ``outputs`` by column, ``results``.
 
 Source: tensorflow_serving/util/json_tensor.cc. One output stands without its name. Bytes are ``{"b64": "…"}`` where the
-output's name ends in ``_bytes`` or they are no text.
+output's name ends in ``_bytes`` or they are no text. Floats have a point or an exponent; NaN, Infinity and -Infinity
+stand there as bare words, which strict JSON does not know. White space is left out.
 """
 
 import binascii
 import contextlib
+import json
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.encode import finite
 from serving.gateway.errors import BadUpstream
 from serving.gateway.wire import Outputs
+from serving.tensors import is_float
 
 
 def predictions(outputs: Outputs) -> bytes:
     """The answer to ``instances``.
 
     Raises:
-        BadOutput: NaN or infinity. BadUpstream: the outputs have no rows, or not the same number of them.
+        BadUpstream: the outputs have no rows, or not the same number of them.
     """
     rows = {array.shape[0] if array.ndim else None for array in outputs.values()}
     if len(rows) != 1 or None in rows:
         raise BadUpstream("the outputs of this signature have no common row count; ask by 'inputs', not 'instances'")
-    columns = {name: _values(name, finite(outputs, name)) for name in outputs}
+    columns = {name: _values(name, outputs[name], outputs.clean) for name in outputs}
     if len(columns) == 1:
-        return _dump({"predictions": next(iter(columns.values()))})
+        return _dump({"predictions": next(iter(columns.values()))}, outputs.clean)
     named = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return _dump({"predictions": named})
+    return _dump({"predictions": named}, outputs.clean)
 
 
 def columns(outputs: Outputs) -> bytes:
-    """The answer to ``inputs``.
-
-    Raises:
-        BadOutput: NaN or infinity.
-    """
-    values = {name: _values(name, finite(outputs, name)) for name in outputs}
-    return _dump({"outputs": next(iter(values.values())) if len(values) == 1 else values})
+    """The answer to ``inputs``."""
+    values = {name: _values(name, outputs[name], outputs.clean) for name in outputs}
+    return _dump({"outputs": next(iter(values.values())) if len(values) == 1 else values}, outputs.clean)
 
 
-def _dump(answer: dict[str, Any]) -> bytes:
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+def classifications(result: Any) -> bytes:
+    """The answer to ``:classify``: a list of label and score for each example, from a ClassificationResult."""
+    rows = [[[one.label, _shortest(one.score)] for one in row.classes] for row in result.classifications]
+    return _dump({"results": rows}, clean=False)
 
 
-def _values(name: str, array: NDArray[Any]) -> Any:
-    """What orjson writes: nested lists of text, or an array, whose rows it can write too."""
+def regressions(result: Any) -> bytes:
+    """The answer to ``:regress``: a value for each example, from a RegressionResult."""
+    return _dump({"results": [_shortest(one.value) for one in result.regressions]}, clean=False)
+
+
+def _dump(answer: dict[str, Any], clean: bool) -> bytes:
+    """``clean`` is whether every number is seen to be finite; orjson would write null for the others."""
+    if clean:
+        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+def _values(name: str, array: NDArray[Any], clean: bool) -> Any:
+    """What is written then: nested lists, or where all is clean an array, whose rows orjson can write too."""
     if array.dtype == object:
         return _texts(array.tolist(), name.endswith("_bytes"))
-    if array.dtype == np.float16:
+    if is_float(array.dtype) and array.dtype.itemsize == 2:
         array = array.astype(np.float32)
-    return np.ascontiguousarray(array) if array.ndim else array.tolist()
+    if not clean and array.dtype == np.float32:
+        shortest = np.empty(array.size, object)
+        shortest[:] = [_shortest(value) for value in array.flat]
+        return shortest.reshape(array.shape).tolist()
+    return np.ascontiguousarray(array) if clean and array.ndim else array.tolist()
+
+
+def _shortest(value: Any) -> float:
+    """The float64 that is written as the shortest text that reads back as the same float32."""
+    return float(str(np.float32(value)))
 
 
 def _texts(value: Any, as_bytes: bool) -> Any:

@@ -23,12 +23,15 @@
     ├── Unavailable             the model or its server does not answer now; trying again helps
     │   ├── Overloaded            all places are taken, or the request could not be served before its deadline
     │   └── VersionGone           the version was unloaded after the request was routed to it
+    ├── Unimplemented           the model server does not know the call
     ├── DeadlineExceeded        no answer within the deadline
     └── BadUpstream             the model server failed, or answered something that is no valid answer
         └── BadOutput             an output holds NaN or infinity, which JSON cannot carry
 
 ``edge.py`` maps the tree to HTTP.
 """
+
+from collections.abc import Collection
 
 
 class GatewayError(Exception):
@@ -139,6 +142,10 @@ class VersionGone(Unavailable):
     code = "version_gone"
 
 
+class Unimplemented(GatewayError):
+    code = "unimplemented"
+
+
 class DeadlineExceeded(GatewayError):
     code = "deadline_exceeded"
 
@@ -149,6 +156,15 @@ class BadUpstream(GatewayError):
 
 class BadOutput(BadUpstream):
     code = "bad_output"
+
+
+def difference(expected: Collection[str], given: Collection[str]) -> str:
+    """What is missing and what is unknown among names, for a sentence: ``missing: a; unknown: b``."""
+    missing = [name for name in expected if name not in given]
+    unknown = [name for name in given if name not in expected]
+    return "; ".join(
+        f"{what}: {listed(names)}" for what, names in (("missing", missing), ("unknown", unknown)) if names
+    )
 
 
 def listed(names: object, none: str = "none") -> str:

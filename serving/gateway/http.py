@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from serving.gateway.admission import Admission
 from serving.gateway.errors import BadOption, TooLarge, UnsupportedMedia, listed
+from serving.gateway.paths import error_form
 from serving.gateway.route import Share, point
 from serving.keys import Key
 
@@ -53,15 +54,16 @@ class Request:
         "_scope",
         "body_read",
         "deadline",
+        "form",
         "headers",
         "hung_up",
         "id",
         "key",
         "method",
+        "model",
         "path",
         "size",
         "task",
-        "tensorflow_form",
         "timeout",
     )
 
@@ -79,8 +81,9 @@ class Request:
         self._cookie: tuple[str, str] | None = None
         self.body_read = False
         self.size = 0  # of the body, once it is read
-        #: Whether the body was seen to be in TensorFlow Serving's form; errors then are too.
-        self.tensorflow_form = False
+        self.model = ""  # that it names, in its path or its body
+        #: Of errors. The path tells, but that ``:predict`` is asked in TensorFlow Serving's form the body does.
+        self.form = error_form(self.path)
         given = self.headers.get(b"x-request-id")
         self.id = given.decode("ascii") if given is not None and _SANE_ID.fullmatch(given) else new_id
 

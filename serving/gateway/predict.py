@@ -10,8 +10,9 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from serving.gateway.calls import Call, cropped
 from serving.gateway.coalesce import Lane
 from serving.gateway.door import check_scope
 from serving.gateway.errors import UnknownVersion, VersionGone
@@ -22,7 +23,7 @@ from serving.gateway.servable import Servable
 from serving.gateway.shadow import Copy, Shadows
 from serving.gateway.signature import Signature
 from serving.gateway.upstream import Upstream
-from serving.gateway.wire import Arrays, Outputs
+from serving.gateway.wire import Outputs
 from serving.keys import Key
 
 _ANY = Wanted()
@@ -38,13 +39,7 @@ class Caller(Protocol):
     def draw(self, model: str, share: Share) -> float: ...
 
 
-@dataclass(slots=True)
-class Call:
-    """What is to be sent: validated inputs and the signature that they fit."""
-
-    signature: Signature
-    arrays: Arrays
-    rows: int
+Answered = TypeVar("Answered")
 
 
 @dataclass(slots=True)
@@ -94,33 +89,45 @@ class Predictor:
         Raises:
             GatewayError: what ``prepare`` or the model server said.
         """
-        call = await prepare(servable)
-        try:
+
+        async def attempt(servable: Servable) -> Result:
+            call = await prepare(servable)
             outputs = await self._lane(servable, call.signature).submit(call.arrays, call.rows, deadline)
+            return Result(servable, call, cropped(servable, call, outputs))
+
+        result = await self.through_swaps(servable, wanted, attempt)
+        state = self._registry.models.get(servable.model)
+        if state is not None and state.shadow is not None and wanted == _ANY:
+            self._copy(state, state.shadow, result, prepare)
+        return result
+
+    async def through_swaps(
+        self, servable: Servable, wanted: Wanted, attempt: Callable[[Servable], Awaitable[Answered]]
+    ) -> Answered:
+        """What the attempt gives for the servable, or where that is gone, for the one in its place.
+
+        Raises:
+            GatewayError: what the attempt raised; :class:`UnknownVersion` where nothing took the version's place.
+        """
+        try:
+            return await attempt(servable)
         except VersionGone as gone:
             await self._registry.refresh(servable.model)
             again = choose(self._registry.models, servable.model, wanted)
             if again.version == servable.version:
                 raise UnknownVersion(gone.message) from None
-            call = await prepare(again)
-            servable = again
-            outputs = await self._lane(servable, call.signature).submit(call.arrays, call.rows, deadline)
-        state = self._registry.models.get(servable.model)
-        if state is not None and state.shadow is not None and wanted == _ANY:
-            self._copy(state, state.shadow, servable, call, outputs, prepare)
-        return Result(servable, call, outputs)
+            return await attempt(again)
 
     def _copy(
         self,
         state: ModelState,
         shadow: Share,
-        servable: Servable,
-        call: Call,
-        outputs: Outputs,
+        answered: Result,
         prepare: Callable[[Servable], Awaitable[Call]],
     ) -> None:
         """Offers the shadow the request that was just answered, if it is drawn; by the input as it was sent where the
         shadow takes it in the same way, else decoded anew."""
+        servable, call = answered.servable, answered.call
         other = state.servables[shadow.version]
         if other is servable or random.random() * 100 >= shadow.percent:
             return
@@ -133,9 +140,10 @@ class Predictor:
                 again = await prepare(other)
             deadline = asyncio.get_running_loop().time() + _SHADOW_SECONDS
             lane = self._lane(other, again.signature)
-            return await lane.submit(again.arrays, again.rows, deadline), _labels(other)
+            outputs = await lane.submit(again.arrays, again.rows, deadline)
+            return cropped(other, again, outputs), _labels(other)
 
-        self._shadows.offer(Copy(state.name, shadow.version, outputs, _labels(servable), ask))
+        self._shadows.offer(Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask))
 
     async def close(self) -> None:
         """Ends what nobody waits for."""
@@ -161,6 +169,7 @@ class Predictor:
             max_rows=self._max_rows,
             max_waiting=self._max_waiting,
             calls=self._calls,
+            vouched=any(signature is offered for offered in servable.offers.values()),
             on_batch=self._metrics.batch_observer(servable.model),
         )
         self._lanes[key] = (signature, lane)

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -11,9 +10,10 @@ from serving.gateway.errors import UnknownSignature, UnknownVerb, listed
 from serving.gateway.signature import Signature, TensorSpec, show
 from serving.protos import types_pb2
 
-Verb = Literal["predict", "embed", "neighbours", "forecast"]
-VERBS: tuple[Verb, ...] = get_args(Verb)
+#: What models with a card are asked for natively.
+VERBS = ("predict", "embed", "neighbours", "forecast")
 DESCRIBE = "describe"
+SERVING_DEFAULT = "serving_default"
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Servable:
     version: int
     signatures: Mapping[str, Signature]
     card: Card | None = None
-    offers: Mapping[Verb, Signature | str] = field(default_factory=dict)
+    offers: Mapping[str, Signature | str] = field(default_factory=dict)
 
-    def offer(self, verb: Verb) -> Signature:
+    def offer(self, verb: str) -> Signature:
         """The signature behind a verb.
 
         Raises:
@@ -43,8 +43,14 @@ class Servable:
             )
         return offered
 
-    def signature(self, name: str) -> Signature:
-        """The signature of that name.
+    @property
+    def default_signature(self) -> str:
+        """The name of the signature that answers where none is named."""
+        others = [name for name in self.signatures if name != DESCRIBE]
+        return others[0] if len(others) == 1 else SERVING_DEFAULT
+
+    def signature(self, name: str, method: str = "") -> Signature:
+        """The signature of that name, and of that method where one is given.
 
         Raises:
             UnknownSignature: there is none; the message lists those that are there.
@@ -54,6 +60,12 @@ class Servable:
             raise UnknownSignature(
                 f"model {self.model} version {self.version} has no signature {name!r}; it has {listed(self.signatures)}"
             )
+        if method and signature.method != method:
+            fitting = [one.name for one in self.signatures.values() if one.method == method]
+            raise UnknownSignature(
+                f"signature {name} of model {self.model} version {self.version} is made for "
+                f"{signature.method or 'nothing that it says'}, not {method}; that are: {listed(fitting)}"
+            )
         return signature
 
 
@@ -62,7 +74,7 @@ def servable(model: str, version: int, signatures: Mapping[str, Signature], card
     return Servable(model, version, signatures, card, offers(signatures, card))
 
 
-def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[Verb, Signature | str]:
+def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[str, Signature | str]:
     """For each verb the signature that serves it, checked against the card, or why it cannot be served."""
     if card is None:
         return dict.fromkeys(VERBS, "there is no model card")
@@ -90,7 +102,24 @@ def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[Verb,
                 {"mean": steps, "lower": steps, "upper": steps},
             ),
         }
-    return dict.fromkeys(VERBS, f"it is a {card.kind} model")
+    if card.kind == "table" and card.table is not None:
+        features = {"features": _spec(np.float32, None, len(card.table.columns))}
+        return {
+            "predict": _offer(signatures, "serving_default", features, {"prediction": _spec(np.float32, None)}),
+            "embed": "it takes table rows, not pictures",
+            "neighbours": "it takes table rows, not pictures",
+            "forecast": "it takes table rows, not series",
+        }
+    if card.kind == "signal" and card.signal is not None:
+        signal = {"signal": _spec(np.float32, None, card.signal.length, card.signal.channels)}
+        probabilities = _spec(np.float32, None, len(card.labels) or None)
+        return {
+            "predict": _offer(signatures, "serving_default", signal, {"probabilities": probabilities}),
+            "embed": "it takes signals, not pictures",
+            "neighbours": "it takes signals, not pictures",
+            "forecast": "it classifies signals",
+        }
+    return dict.fromkeys(VERBS, f"its model card says nothing of what a {card.kind} model takes")
 
 
 def _neighbours(signatures: Mapping[str, Signature], picture: "Mapping[str, _Expected]", card: Card) -> Signature | str:

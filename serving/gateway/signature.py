@@ -45,14 +45,23 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
+    """``method`` is what it was made for: ``tensorflow/serving/predict``, ``…/classify`` or ``…/regress``."""
+
     name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    method: str = ""
 
     @functools.cached_property
     def batched(self) -> bool:
-        """Whether every input and output has rows, so that requests can be merged and their answers split."""
+        """Whether every input and output has rows."""
         return bool(self.inputs) and all(spec.batched for spec in (*self.inputs.values(), *self.outputs.values()))
+
+    @functools.cached_property
+    def mergeable(self) -> bool:
+        """Whether requests can be merged and their answers split without knowing more of the model: it has rows, and
+        no row can make its neighbours' answers larger."""
+        return self.batched and all(None not in (spec.shape or ())[1:] for spec in self.outputs.values())
 
 
 def show(shape: tuple[int | None, ...] | None) -> str:
@@ -70,6 +79,7 @@ def from_proto(signature_defs: Mapping[str, Any]) -> dict[str, Signature]:
             name,
             {key: _spec(key, info) for key, info in sorted(definition.inputs.items())},
             {key: _spec(key, info) for key, info in sorted(definition.outputs.items())},
+            definition.method_name,
         )
         for name, definition in sorted(signature_defs.items())
         if definition.inputs and definition.outputs

@@ -1,4 +1,4 @@
-"""The model server as seen from here: one gRPC channel, three calls, and what their failures mean.
+"""The model server as seen from here: one gRPC channel, five calls, and what their failures mean.
 
 Stubs are not needed: a channel calls a method by its path. Requests to Predict arrive as bytes that are encoded already
 (``wire.py``).
@@ -20,16 +20,21 @@ from serving.gateway.errors import (
     GatewayError,
     Overloaded,
     Unavailable,
+    Unimplemented,
     VersionGone,
 )
 from serving.gateway.route import VersionStatus
 from serving.protos import (
+    CLASSIFY,
     GET_MODEL_METADATA,
     GET_MODEL_STATUS,
     PREDICT,
+    REGRESS,
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     predict_pb2,
+    regression_pb2,
 )
 
 _RETRY_PAUSE = 0.05
@@ -59,6 +64,16 @@ class Upstream:
         else:
             self._channel = grpc.aio.secure_channel(target, credentials, options=_OPTIONS)
         self._predict = self._channel.unary_unary(PREDICT, response_deserializer=predict_pb2.PredictResponse.FromString)
+        self._classify = self._channel.unary_unary(
+            CLASSIFY,
+            request_serializer=classification_pb2.ClassificationRequest.SerializeToString,
+            response_deserializer=classification_pb2.ClassificationResponse.FromString,
+        )
+        self._regress = self._channel.unary_unary(
+            REGRESS,
+            request_serializer=regression_pb2.RegressionRequest.SerializeToString,
+            response_deserializer=regression_pb2.RegressionResponse.FromString,
+        )
         self._metadata = self._channel.unary_unary(
             GET_MODEL_METADATA,
             request_serializer=get_model_metadata_pb2.GetModelMetadataRequest.SerializeToString,
@@ -77,6 +92,14 @@ class Upstream:
             GatewayError: see :func:`failure`.
         """
         return await self._call(self._predict, request, deadline)
+
+    async def classify(self, request: Any, deadline: float) -> Any:
+        """The ClassificationResponse to a ClassificationRequest. Raises as :meth:`predict`."""
+        return await self._call(self._classify, request, deadline)
+
+    async def regress(self, request: Any, deadline: float) -> Any:
+        """The RegressionResponse to a RegressionRequest. Raises as :meth:`predict`."""
+        return await self._call(self._regress, request, deadline)
 
     async def signature_defs(self, model: str, version: int, timeout: float) -> Mapping[str, Any]:
         """SignatureDef messages of a version, by name.
@@ -161,5 +184,7 @@ def failure(code: Any, details: str, address: str) -> GatewayError:
             return Overloaded("the model server has no free place; try again")
         case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.OUT_OF_RANGE:
             return BadTensor(f"the model refused the input: {details}")
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return Unimplemented(f"the model server does not do this: {details or 'it does not know the call'}")
         case _:
             return BadUpstream(f"the model server failed ({code.name}): {details}")

@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.errors import BadTensor, listed
+from serving.gateway.errors import BadTensor, difference, listed
 from serving.gateway.signature import Signature, TensorSpec, show
+from serving.tensors import is_float
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def check(signature: Signature, arrays: Arrays, max_rows: int) -> int:
+def check(signature: Signature, arrays: Arrays, max_rows: int, *, finite: bool = True) -> int:
     """The number of rows of tensors that fit the signature (1 where the signature has no rows).
+
+    Args:
+        finite: whether NaN and infinity are refused.
 
     Raises:
         BadTensor: names, type, rank, a size, the row count or a value do not fit; the message says what is expected.
@@ -26,7 +30,7 @@ def check(signature: Signature, arrays: Arrays, max_rows: int) -> int:
     rows: dict[str, int] = {}
     for name, spec in signature.inputs.items():
         array = arrays[name]
-        _check_tensor(spec, array)
+        _check_tensor(spec, array, finite)
         if spec.batched:
             rows[name] = array.shape[0]
     if not rows:
@@ -41,14 +45,12 @@ def check(signature: Signature, arrays: Arrays, max_rows: int) -> int:
 
 
 def _names(signature: Signature, arrays: Arrays) -> str:
-    extra = [name for name in arrays if name not in signature.inputs]
-    missing = [name for name in signature.inputs if name not in arrays]
-    wrong = "; ".join(f"{what}: {listed(names)}" for what, names in (("missing", missing), ("unknown", extra)) if names)
+    wrong = difference(signature.inputs, arrays)
     expected = listed([f"{name} ({spec})" for name, spec in signature.inputs.items()])
     return f"the inputs do not fit signature {signature.name} ({wrong}); it takes {expected}"
 
 
-def _check_tensor(spec: TensorSpec, array: NDArray[Any]) -> None:
+def _check_tensor(spec: TensorSpec, array: NDArray[Any], finite: bool) -> None:
     if spec.dtype is None:
         raise BadTensor(f"input {spec.name} has type {spec}, which is not served over HTTP")
     if array.dtype != spec.dtype:
@@ -64,7 +66,7 @@ def _check_tensor(spec: TensorSpec, array: NDArray[Any]) -> None:
             raise BadTensor(f"input {spec.name} must be {spec}, but it has shape {show(array.shape)}")
     if array.size == 0:
         raise BadTensor(f"input {spec.name} must be {spec}, but it is empty: its shape is {show(array.shape)}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    if finite and is_float(array.dtype) and not np.isfinite(array).all():
         raise BadTensor(f"input {spec.name} holds NaN or infinity; every value must be a finite number")
     if array.dtype == object and not all(type(value) is bytes for value in array.flat):
         raise BadTensor(f"input {spec.name} must be {spec}; every value must be a string of bytes")

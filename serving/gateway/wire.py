@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from serving.gateway.errors import BadUpstream
 from serving.gateway.signature import Signature
 from serving.protos import predict_pb2, tensor_pb2
-from serving.tensors import to_array
+from serving.tensors import is_float, to_array
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -63,7 +63,7 @@ class RequestEncoder:
                 for array in arrays:
                     tensor.string_val.extend(array.ravel().tolist())
             else:
-                contents = [np.ascontiguousarray(array).data for array in arrays]
+                contents = [_bytes_of(array) for array in arrays]
             head = tensor.SerializeToString()
             if contents:
                 head += _field(_CONTENT, sum(array.nbytes for array in arrays))
@@ -71,6 +71,11 @@ class RequestEncoder:
             value = _field(_VALUE, size)
             pieces += [_field(_INPUTS, len(key) + len(value) + size), key, value, head, *contents]
         return b"".join(pieces)
+
+
+def _bytes_of(array: NDArray[Any]) -> memoryview:
+    array = np.ascontiguousarray(array)
+    return array.data if array.dtype.kind != "V" else array.view(np.uint16).data  # bfloat16 is unknown to memoryview
 
 
 # Numbers of length-delimited fields: predict.proto's map of inputs and its entries, tensor.proto's tensor_content.
@@ -91,11 +96,15 @@ def _field(number: int, size: int) -> bytes:
     return bytes(written)
 
 
-def decode_response(response: Any, signature: Signature, rows: int) -> Outputs:
-    """The outputs by name; where the signature has rows, each has been seen to have as many as were sent.
+class RowsDiffer(BadUpstream):
+    """An output has another number of rows than were sent."""
+
+
+def decode_response(response: Any, signature: Signature, rows: int | None) -> Outputs:
+    """The outputs by name; where ``rows`` says how many were sent, each has been seen to have as many.
 
     Raises:
-        BadUpstream: an output is missing, cannot be read, or has another number of rows.
+        BadUpstream: an output is missing, cannot be read, or (:class:`RowsDiffer`) has another number of rows.
     """
     outputs = Outputs({}, clean=True)
     for name in signature.outputs:
@@ -105,10 +114,10 @@ def decode_response(response: Any, signature: Signature, rows: int) -> Outputs:
             array = to_array(response.outputs[name])
         except ValueError as error:
             raise BadUpstream(f"output {name} of the model server's answer cannot be read: {error}") from None
-        if signature.batched and (not array.ndim or len(array) != rows):
-            raise BadUpstream(
+        if rows is not None and (not array.ndim or len(array) != rows):
+            raise RowsDiffer(
                 f"output {name} of the model server's answer has shape {list(array.shape)}; {rows} rows were sent"
             )
         outputs[name] = array
-        outputs.clean = outputs.clean and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
+        outputs.clean = outputs.clean and (not is_float(array.dtype) or bool(np.isfinite(array).all()))
     return outputs

@@ -1,4 +1,5 @@
-"""``{"b64": "…"}``: bytes inside JSON, as TensorFlow Serving's REST interface writes them. The standard alphabet."""
+"""``{"b64": "…"}``: bytes inside JSON, as TensorFlow Serving's REST interface writes them, and data URLs. The standard
+alphabet."""
 
 import binascii
 from typing import Any
@@ -11,18 +12,40 @@ def is_bytes(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {"b64"}
 
 
-def decode(text: Any) -> bytes:
+def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
     """The bytes that the text stands for.
 
     Raises:
-        BadDocument: not a string, or not base64.
+        BadDocument: not a string, or not base64; ``what`` is said.
     """
     if not isinstance(text, str):
-        raise BadDocument(f'the value of "b64" must be a string of base64, not {kind(text)}')
+        raise BadDocument(f"{what} must be a string of base64, not {kind(text)}")
     try:
         return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError) as error:
-        raise BadDocument(f'the value of "b64" is not base64 of the standard alphabet: {error}') from None
+        raise BadDocument(f"{what} is not base64 of the standard alphabet: {error}") from None
+
+
+def data_url(text: Any) -> bytes:
+    """The bytes in a data URL such as ``data:image/png;base64,…`` (RFC 2397).
+
+    Raises:
+        BadDocument: it is none, or not in base64.
+    """
+    head, comma, data = text.partition(",") if isinstance(text, str) else ("", "", "")
+    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+        given = repr(text[:40]) if isinstance(text, str) else kind(text)
+        raise BadDocument(f"a data URL of a picture is expected, such as data:image/png;base64,…, not {given}")
+    return decode(data, "the data URL")
+
+
+def picture(text: Any) -> bytes:
+    """The bytes of a picture in base64, or in a data URL.
+
+    Raises:
+        BadDocument: neither.
+    """
+    return data_url(text) if isinstance(text, str) and text.startswith("data:") else decode(text)
 
 
 def kind(value: Any) -> str:

@@ -3,6 +3,7 @@
 ``np.asarray`` alone would read the string "1.5" as a number, true as 1, and 300 as the uint8 44.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 
 from serving.gateway.decode.base64 import kind
 from serving.gateway.errors import BadTensor
+from serving.tensors import is_float
 
 _MAX_RANK = 8
 
 
 def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
-    """The array of nested lists of numbers (or of true and false, for bool).
+    """The array of nested lists of numbers (or of true and false, for bool). NaN and infinity are passed on.
 
     Raises:
         BadTensor: ragged, another kind of value in it, or a number that the type cannot hold; ``name`` is said.
@@ -35,9 +37,25 @@ def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
             raise BadTensor(f"input {name} must hold {dtype}, {limits.min} to {limits.max}; a number is outside of it")
     with np.errstate(over="ignore"):
         result = np.array(flat, dtype).reshape(shape)
-    if dtype.kind == "f" and not np.isfinite(result).all():
+    if is_float(dtype) and not np.isfinite(result).all() and _overflowed(flat, result):
         raise BadTensor(f"input {name} holds a number that is too large for {dtype}")
     return result
+
+
+def as_float32(array: NDArray[Any], name: str) -> NDArray[np.float32]:
+    """An array of numbers as float32; what is too large becomes infinity.
+
+    Raises:
+        BadTensor: it does not hold numbers; ``name`` is said.
+    """
+    if array.dtype.kind not in "iuf":
+        raise BadTensor(f"input {name} must hold numbers, but its type is {array.dtype}")
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32)
+
+
+def _overflowed(flat: list[Any], result: NDArray[Any]) -> bool:
+    return any(math.isfinite(value) and not np.isfinite(made) for value, made in zip(flat, result.flat, strict=True))
 
 
 def _shape(value: Any, name: str) -> tuple[int, ...]:

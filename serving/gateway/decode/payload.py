@@ -1,13 +1,15 @@
 """A request body by its content type: encoded pictures, one array, or a JSON object."""
 
+import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.decode import multipart, npy
+from serving.gateway.decode import multipart, npy, tensors
 from serving.gateway.errors import BadDocument, UnsupportedMedia
 
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
@@ -20,7 +22,7 @@ _ALIASES = {
 }
 #: What clients send without thinking of it (curl -d, a library's default): the bytes say what they are.
 _UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
-_NOT_FINITE = re.compile("NaN|Infinity")
+_NOT_FINITE = re.compile("-?(NaN|Infinity)")
 
 
 @dataclass(slots=True)
@@ -59,7 +61,7 @@ def read(body: bytes, content_type: str, max_parts: int) -> Payload:
     if media in PICTURE_TYPES:
         return Pictures([body])
     if media == "application/json" or media.endswith("+json"):
-        return Document(document(body))
+        return Document(document(body, tensors.is_request))
     if media == NPY:
         return Array(npy.read(body))
     if media == "multipart/form-data":
@@ -68,7 +70,7 @@ def read(body: bytes, content_type: str, max_parts: int) -> Payload:
         if body.startswith(npy.MAGIC):
             return Array(npy.read(body))
         if body.lstrip()[:1] in (b"{", b"["):
-            return Document(document(body))
+            return Document(document(body, tensors.is_request))
         return Pictures([body])
     raise UnsupportedMedia(
         f"content type {media!r} is not read here; send a picture ({', '.join(PICTURE_TYPES)}), multipart/form-data, "
@@ -76,8 +78,9 @@ def read(body: bytes, content_type: str, max_parts: int) -> Payload:
     )
 
 
-def document(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body.
+def document(body: bytes, not_finite: Callable[[dict[str, Any]], bool] = lambda keys: False) -> dict[str, Any]:
+    """The JSON object in a body. ``not_finite`` says in which objects NaN, Infinity and -Infinity are taken for
+    numbers, as TensorFlow Serving does; everywhere else they are no JSON.
 
     Raises:
         BadDocument: not JSON, or not an object.
@@ -88,6 +91,9 @@ def document(body: bytes) -> dict[str, Any]:
         if not body.strip():
             raise BadDocument("the body is empty; a JSON object is expected") from None
         if _NOT_FINITE.match(error.doc, error.pos):  # Python's json writes them
+            parsed = _with_words(body)
+            if isinstance(parsed, dict) and not_finite(parsed):
+                return parsed
             raise BadDocument(
                 "the body is not valid JSON: a number in it is not finite; NaN and Infinity are none"
             ) from None
@@ -95,3 +101,11 @@ def document(body: bytes) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise BadDocument('the body must be a JSON object, such as {"b64": "…"} or {"instances": […]}')
     return parsed
+
+
+def _with_words(body: bytes) -> Any:
+    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity; None where it fails too."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

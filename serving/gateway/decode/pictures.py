@@ -90,7 +90,7 @@ def _from_document(document: Document) -> list[bytes]:
             f"the keys sent are: {listed(document.keys)}"
         )
     value = document.keys["b64"]
-    return [base64.decode(text) for text in value] if isinstance(value, list) else [base64.decode(value)]
+    return [base64.picture(text) for text in value] if isinstance(value, list) else [base64.picture(value)]
 
 
 def _array(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:

@@ -43,10 +43,7 @@ def read(payload: Payload, recipe: SeriesRecipe, horizon_option: str | None) -> 
             newest = _crop(keys["history"], recipe.window)
             values = numbers.array(newest, _FLOAT, "history")
         case Array(array):
-            if array.dtype.kind not in "iuf":
-                raise BadTensor(f"input history must hold numbers, but its type is {array.dtype}")
-            with np.errstate(over="ignore"):
-                values = array[..., -recipe.window :].astype(np.float32) if array.ndim else array.astype(np.float32)
+            values = numbers.as_float32(array[..., -recipe.window :] if array.ndim else array, "history")
         case _:
             raise UnsupportedMedia("a series is expected: application/json or application/x-npy")
     if values.ndim == 1:

@@ -53,8 +53,8 @@ def read(keys: dict[str, Any], signature: Signature) -> Arrays:
 def _columns(inputs: Any, signature: Signature) -> Arrays:
     named = isinstance(inputs, dict) and not base64.is_bytes(inputs)
     if named:
-        return {name: _tensor(_spec(signature, name), value) for name, value in inputs.items()}
-    return {spec.name: _tensor(spec, inputs) for spec in [_only(signature, "inputs")]}
+        return {name: tensor(spec_of(signature, name), value) for name, value in inputs.items()}
+    return {spec.name: tensor(spec, inputs) for spec in [_only(signature, "inputs")]}
 
 
 def _rows(instances: Any, signature: Signature) -> Arrays:
@@ -62,12 +62,12 @@ def _rows(instances: Any, signature: Signature) -> Arrays:
         raise BadDocument("'instances' must be a list that is not empty")
     if not isinstance(instances[0], dict) or base64.is_bytes(instances[0]):
         spec = _only(signature, "instances")
-        return {spec.name: _tensor(spec, instances)}
+        return {spec.name: tensor(spec, instances)}
     names = instances[0].keys()
     for number, instance in enumerate(instances):
         if not isinstance(instance, dict) or instance.keys() != names:
             raise BadDocument(f"element {number} of 'instances' has other names than element 0: {listed(names)}")
-    return {name: _tensor(_spec(signature, name), [instance[name] for instance in instances]) for name in names}
+    return {name: tensor(spec_of(signature, name), [instance[name] for instance in instances]) for name in names}
 
 
 def _only(signature: Signature, where: str) -> TensorSpec:
@@ -79,7 +79,12 @@ def _only(signature: Signature, where: str) -> TensorSpec:
     return next(iter(signature.inputs.values()))
 
 
-def _spec(signature: Signature, name: str) -> TensorSpec:
+def spec_of(signature: Signature, name: str) -> TensorSpec:
+    """The input of that name.
+
+    Raises:
+        BadTensor: there is none; the message lists those that are there.
+    """
     spec = signature.inputs.get(name)
     if spec is None:
         expected = listed([f"{one.name} ({one})" for one in signature.inputs.values()])
@@ -87,7 +92,12 @@ def _spec(signature: Signature, name: str) -> TensorSpec:
     return spec
 
 
-def _tensor(spec: TensorSpec, value: Any) -> NDArray[Any]:
+def tensor(spec: TensorSpec, value: Any) -> NDArray[Any]:
+    """The tensor of nested lists; a value alone has no axes.
+
+    Raises:
+        BadTensor: its values are not of the input's type, or ragged. BadDocument: bad base64.
+    """
     if spec.is_string:
         return _strings(spec, value)
     if spec.dtype is None:

@@ -1,13 +1,20 @@
-"""``POST /v1/models/…:predict`` and the other verbs: reads the body and tells the façades apart by it."""
+"""The hot paths: reads the body, and finds the façade by path and body."""
+
+from dataclasses import replace
 
 from serving.gateway.admission import Admission
 from serving.gateway.decode import payload, tensors
-from serving.gateway.edge import Target
-from serving.gateway.errors import MethodNotAllowed
+from serving.gateway.decode.base64 import kind
+from serving.gateway.errors import BadDocument, MethodNotAllowed
+from serving.gateway.facades.inference_protocol import InferenceProtocol
 from serving.gateway.facades.native import Native
+from serving.gateway.facades.openai import OpenAI
 from serving.gateway.facades.tensorflow import TensorFlow
+from serving.gateway.facades.timeseries import TimeSeries
 from serving.gateway.http import Answer, Request
+from serving.gateway.paths import Form, Target
 from serving.gateway.predict import Predictor
+from serving.gateway.servable import Servable
 
 
 class Inference:
@@ -19,6 +26,7 @@ class Inference:
         admission: Admission,
         native: Native,
         tensorflow: TensorFlow,
+        inference_protocol: InferenceProtocol,
         *,
         max_body_bytes: int,
         max_rows: int,
@@ -27,6 +35,9 @@ class Inference:
         self._admission = admission
         self._native = native
         self._tensorflow = tensorflow
+        self._inference_protocol = inference_protocol
+        self._openai = OpenAI(native)
+        self._timeseries = TimeSeries(native)
         self._max_body_bytes = max_body_bytes
         self._max_rows = max_rows
 
@@ -37,16 +48,49 @@ class Inference:
             GatewayError: the request cannot be answered. Disconnected: there is nobody to answer.
         """
         if request.method != "POST":
-            raise MethodNotAllowed(f":{target.verb} is asked by POST, not {request.method}", allowed="POST")
-        servable = self._predictor.route(request, target.model, target.wanted, target.verb)
-        self._admission.enter(target.model)
+            raise MethodNotAllowed(f"{request.path} is asked by POST, not {request.method}", allowed="POST")
         try:
-            body = await request.body(self._max_body_bytes, self._admission)
-            content = payload.read(body, request.header(b"content-type"), self._max_rows)
-            if isinstance(content, payload.Document) and target.verb == "predict" and tensors.is_request(content.keys):
-                request.tensorflow_form = True
-                return await self._tensorflow.predict(request, target, servable, content.keys)
-            return await self._native.answer(request, target, servable, content)
+            keys = None
+            if not target.model:
+                keys = payload.document(await self._body(request))
+                target = replace(target, model=_model(keys))
+                request.model = target.model
+            servable = self._predictor.route(request, target.model, target.wanted, target.scope)
+            self._admission.enter(target.model)
+            try:
+                return await self._answer(target, request, servable, keys)
+            finally:
+                self._admission.leave(target.model)
         finally:
-            self._admission.leave(target.model)
             self._admission.release(request.size)
+
+    async def _answer(
+        self, target: Target, request: Request, servable: Servable, keys: dict[str, object] | None
+    ) -> Answer:
+        """``keys`` are those of a body that was read to find the model."""
+        if keys is not None:
+            if target.verb == "embeddings":
+                return await self._openai.embeddings(request, target, servable, keys)
+            return await self._timeseries.forecast(request, target, servable, keys)
+        body = await self._body(request)
+        if target.verb == "infer":
+            return await self._inference_protocol.infer(request, target, servable, body)
+        if target.verb in ("classify", "regress"):
+            examples = payload.document(body, not_finite=lambda keys: True)
+            return await self._tensorflow.examples(request, target, servable, examples)
+        content = payload.read(body, request.header(b"content-type"), self._max_rows)
+        if isinstance(content, payload.Document) and target.verb == "predict" and tensors.is_request(content.keys):
+            request.form = Form.PLAIN
+            return await self._tensorflow.predict(request, target, servable, content.keys)
+        return await self._native.answer(request, target, servable, content)
+
+    async def _body(self, request: Request) -> bytes:
+        return await request.body(self._max_body_bytes, self._admission)
+
+
+def _model(keys: dict[str, object]) -> str:
+    model = keys.get("model")
+    if not isinstance(model, str):
+        given = "it is missing" if "model" not in keys else f"not {kind(model)}"
+        raise BadDocument(f"model must be the name of a model, a string; {given}")
+    return model

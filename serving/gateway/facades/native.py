@@ -1,4 +1,4 @@
-"""The native façade: pictures and series as people have them, answers by label."""
+"""The native façade: pictures, series, table rows and signals as people have them, answers by label and with units."""
 
 from concurrent.futures import Executor
 from typing import Any
@@ -6,21 +6,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.card import NeighboursRecipe, SeriesRecipe
+from serving.card import Card
 from serving.gateway import encode
-from serving.gateway.decode import npy, pictures, series
+from serving.gateway.calls import Call, Limits, fitting
+from serving.gateway.decode import npy, pictures, series, signals, tables
 from serving.gateway.decode.payload import NPY, Payload
-from serving.gateway.edge import Target
+from serving.gateway.errors import BadUpstream
 from serving.gateway.http import Answer, Request
-from serving.gateway.predict import Call, Predictor, Result
+from serving.gateway.paths import Target
+from serving.gateway.predict import Predictor, Result
 from serving.gateway.servable import Servable
 from serving.gateway.signature import Signature
-from serving.gateway.validate import check
-from serving.images import ImageRecipe, Polarity
+from serving.images import Polarity
 
 _CLASS_OPTIONS = frozenset({"polarity", "top"})
 _PICTURE_OPTIONS = frozenset({"polarity"})
 _NEIGHBOUR_OPTIONS = frozenset({"polarity", "k"})
+_SIGNAL_OPTIONS = frozenset({"top"})
 _FORECAST_OPTIONS = frozenset({"horizon"})
 _NO_OPTIONS: frozenset[str] = frozenset()
 
@@ -28,10 +30,9 @@ _NO_OPTIONS: frozenset[str] = frozenset()
 class Native:
     """``:predict``, ``:embed``, ``:neighbours`` and ``:forecast`` for models with a card."""
 
-    def __init__(self, predictor: Predictor, *, max_pixels: int, max_rows: int, threads: Executor) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits, *, threads: Executor) -> None:
         self._predictor = predictor
-        self._max_pixels = max_pixels
-        self._max_rows = max_rows
+        self._limits = limits
         self._threads = threads
 
     async def answer(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
@@ -41,28 +42,59 @@ class Native:
             GatewayError: the model does not offer the verb, the input does not fit, or the model server failed.
         """
         servable.offer(target.verb)
-        if target.verb == "forecast":
-            return await self._forecast(request, target, servable, content)
-        if servable.card is not None and servable.card.kind == "series":
-            return await self._next_value(request, target, servable, content)
-        if target.verb == "neighbours":
-            return await self._neighbours(request, target, servable, content)
-        return await self._pictures(request, target, servable, content)
-
-    async def _pictures(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
-        embed = target.verb == "embed"
-        options = request.options(_PICTURE_OPTIONS if embed else _CLASS_OPTIONS)
-        how = pictures.polarity(options.get("polarity"))
+        match target.verb, card_of(servable).kind:
+            case "embed", _:
+                return await self._embed(request, target, servable, content)
+            case "neighbours", _:
+                return await self._neighbours(request, target, servable, content)
+            case "forecast", _:
+                option = request.options(_FORECAST_OPTIONS).get("horizon")
+                result = await self.forecast(request, target, servable, content, option)
+                return answer(result, encode.forecasts(result, request.id))
+            case _, "series":
+                return await self._next_value(request, target, servable, content)
+            case _, "table":
+                return await self._table(request, target, servable, content)
+            case _, "signal":
+                return await self._signal(request, target, servable, content)
+        options = request.options(_CLASS_OPTIONS)
         top = encode.top(options.get("top"))
+        how = pictures.polarity(options.get("polarity"))
+        result = await self.pictures(request, target, servable, content, "predict", how)
+        return answer(result, encode.classes(result, request.id, top))
+
+    async def pictures(
+        self, request: Request, target: Target, servable: Servable, content: Payload, verb: str, how: Polarity
+    ) -> Result:
+        """What the model gives for pictures. Raises as :meth:`answer`."""
 
         async def prepare(servable: Servable) -> Call:
-            signature = servable.offer(target.verb)
+            signature = servable.offer(verb)
             arrays = {"image": await self._rows(servable, signature, content, how)}
-            return Call(signature, arrays, check(signature, arrays, self._max_rows))
+            return fitting(servable, signature, arrays, self._limits)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
-        if not embed:
-            return answer(result, encode.classes(result, request.id, top))
+        return await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+
+    async def forecast(
+        self, request: Request, target: Target, servable: Servable, content: Payload, horizon: str | None
+    ) -> Result:
+        """What the model gives for histories; ``horizon`` is for content that does not say it. Raises as
+        :meth:`answer`."""
+
+        async def prepare(servable: Servable) -> Call:
+            signature = servable.offer("forecast")
+            recipe = card_of(servable).series
+            assert recipe is not None
+            histories = series.read(content, recipe, horizon)
+            steps = series.check_horizon(histories.horizon, recipe.max_horizon)
+            horizons = np.full(len(histories.values), steps, np.int32)
+            return fitting(servable, signature, {"history": histories.values, "horizon": horizons}, self._limits)
+
+        return await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+
+    async def _embed(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
+        how = pictures.polarity(request.options(_PICTURE_OPTIONS).get("polarity"))
+        result = await self.pictures(request, target, servable, content, "embed", how)
         if NPY in request.header(b"accept"):
             return answer(result, npy.write(encode.finite(result.outputs, "embedding")), NPY.encode("ascii"))
         return answer(result, encode.embeddings(result, request.id))
@@ -72,23 +104,27 @@ class Native:
         how = pictures.polarity(options.get("polarity"))
 
         async def prepare(servable: Servable) -> Call:
-            signature = servable.offer(target.verb)
-            count = pictures.neighbours(options.get("k"), _among(servable).max_k)
+            signature = servable.offer("neighbours")
+            recipe = card_of(servable).neighbours
+            assert recipe is not None
+            count = pictures.neighbours(options.get("k"), recipe.max_k)
             rows = await self._rows(servable, signature, content, how)
             arrays = {"image": rows, "k": np.full(len(rows), count, np.int32)}
-            return Call(signature, arrays, check(signature, arrays, self._max_rows))
+            return fitting(servable, signature, arrays, self._limits)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
-        return answer(result, encode.neighbours(result, request.id, int(result.call.arrays["k"][0])))
+        return answer(result, encode.neighbours(result, request.id))
 
     async def _rows(self, servable: Servable, signature: Signature, content: Payload, how: Polarity) -> NDArray[Any]:
+        recipe = card_of(servable).image
+        assert recipe is not None  # the verb is offered
         return await pictures.rows(
             content,
             signature.inputs["image"],
-            _image(servable),
+            recipe,
             how,
-            max_pixels=self._max_pixels,
-            max_rows=self._max_rows,
+            max_pixels=self._limits.pixels,
+            max_rows=self._limits.rows,
             threads=self._threads,
         )
 
@@ -96,47 +132,56 @@ class Native:
         request.options(_NO_OPTIONS)
 
         async def prepare(servable: Servable) -> Call:
-            signature = servable.offer(target.verb)
-            arrays = {"history": series.read(content, _series(servable), None).values}
-            return Call(signature, arrays, check(signature, arrays, self._max_rows))
+            recipe = card_of(servable).series
+            assert recipe is not None
+            arrays = {"history": series.read(content, recipe, None).values}
+            return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
         return answer(result, encode.values(result, request.id))
 
-    async def _forecast(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
-        option = request.options(_FORECAST_OPTIONS).get("horizon")
+    async def _table(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
+        request.options(_NO_OPTIONS)
 
         async def prepare(servable: Servable) -> Call:
-            signature = servable.offer(target.verb)
-            recipe = _series(servable)
-            histories = series.read(content, recipe, option)
-            horizon = series.check_horizon(histories.horizon, recipe.max_horizon)
-            rows = len(histories.values)
-            arrays = {"history": histories.values, "horizon": np.full(rows, horizon, np.int32)}
-            return Call(signature, arrays, check(signature, arrays, self._max_rows))
+            recipe = card_of(servable).table
+            assert recipe is not None
+            arrays = {"features": tables.read(content, recipe)}
+            return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
-        horizon = int(result.call.arrays["horizon"][0])
-        return answer(result, encode.forecasts(result, request.id, horizon))
+        return answer(result, encode.values(result, request.id))
+
+    async def _signal(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
+        top = encode.top(request.options(_SIGNAL_OPTIONS).get("top"))
+
+        async def prepare(servable: Servable) -> Call:
+            recipe = card_of(servable).signal
+            assert recipe is not None
+            arrays = {"signal": signals.read(content, recipe)}
+            return fitting(servable, servable.offer("predict"), arrays, self._limits)
+
+        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        return answer(result, encode.classes(result, request.id, top))
 
 
 def answer(result: Result, body: bytes, content_type: bytes = b"application/json") -> Answer:
     """An answer that names the version it came from."""
-    version = str(result.servable.version)
-    headers = [(b"x-model-version", version.encode("ascii"))]
-    return Answer(200, body, content_type, headers, version)
+    return by_version(result.servable, body, content_type)
 
 
-def _image(servable: Servable) -> ImageRecipe:
-    assert servable.card is not None and servable.card.image is not None  # the verb is offered
-    return servable.card.image
+def by_version(servable: Servable, body: bytes, content_type: bytes = b"application/json") -> Answer:
+    """An answer of this servable."""
+    version = str(servable.version)
+    return Answer(200, body, content_type, [(b"x-model-version", version.encode("ascii"))], version)
 
 
-def _among(servable: Servable) -> NeighboursRecipe:
-    assert servable.card is not None and servable.card.neighbours is not None  # the verb is offered
-    return servable.card.neighbours
+def card_of(servable: Servable) -> Card:
+    """The card of a servable that offers a native verb.
 
-
-def _series(servable: Servable) -> SeriesRecipe:
-    assert servable.card is not None and servable.card.series is not None  # the verb is offered
-    return servable.card.series
+    Raises:
+        BadUpstream: it has none: the version in its place has lost it.
+    """
+    if servable.card is None:
+        raise BadUpstream(f"model {servable.model} version {servable.version} has no model card")
+    return servable.card

@@ -1,4 +1,5 @@
-"""TensorFlow Serving's REST form of ``:predict``: tensors in and out by signature, for models with and without a card.
+"""TensorFlow Serving's REST form of ``:predict``, ``:classify`` and ``:regress``: tensors and examples by signature,
+for models with and without a card.
 
 A client written for TensorFlow Serving needs no change but the port. Unlike there, the head of the answer says which
 version it came from, and wrong ranks, sizes and values are refused before they reach the model.
@@ -9,23 +10,27 @@ from concurrent.futures import Executor
 from typing import Any
 
 from serving.gateway import encode_tensors
-from serving.gateway.decode import tensors
-from serving.gateway.edge import Target
-from serving.gateway.facades.native import answer
+from serving.gateway.calls import Call, Limits, fitting
+from serving.gateway.decode import examples, tensors
+from serving.gateway.facades.native import answer, by_version
 from serving.gateway.http import Answer, Request
-from serving.gateway.predict import Call, Predictor
+from serving.gateway.paths import Target
+from serving.gateway.predict import Predictor
 from serving.gateway.servable import Servable
-from serving.gateway.validate import check
+from serving.gateway.upstream import Upstream
+from serving.protos import classification_pb2, model_pb2, regression_pb2
 
 _LARGE = 262_144  # bytes of JSON whose lists take long enough to become arrays that others should not wait for it
 
 
 class TensorFlow:
-    """``{"instances": …}`` → ``{"predictions": …}``, ``{"inputs": …}`` → ``{"outputs": …}``."""
+    """``{"instances": …}`` → ``{"predictions": …}``, ``{"inputs": …}`` → ``{"outputs": …}``, ``{"examples": …}`` →
+    ``{"results": …}``."""
 
-    def __init__(self, predictor: Predictor, *, max_rows: int, threads: Executor) -> None:
+    def __init__(self, predictor: Predictor, upstream: Upstream, limits: Limits, *, threads: Executor) -> None:
         self._predictor = predictor
-        self._max_rows = max_rows
+        self._upstream = upstream
+        self._limits = limits
         self._threads = threads
 
     async def predict(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
@@ -44,7 +49,25 @@ class TensorFlow:
         encoded = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
         return answer(result, encoded(result.outputs))
 
+    async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
+        """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
+        name = examples.signature_name(keys)
+        given = examples.read(keys, self._limits.rows)
+
+        async def attempt(servable: Servable) -> Answer:
+            servable.signature(name, f"tensorflow/serving/{target.verb}")
+            spec = model_pb2.ModelSpec(name=servable.model, signature_name=name)
+            spec.version.value = servable.version
+            if target.verb == "classify":
+                asked = classification_pb2.ClassificationRequest(model_spec=spec, input=given)
+                response = await self._upstream.classify(asked, request.deadline)
+                return by_version(servable, encode_tensors.classifications(response.result))
+            asked = regression_pb2.RegressionRequest(model_spec=spec, input=given)
+            response = await self._upstream.regress(asked, request.deadline)
+            return by_version(servable, encode_tensors.regressions(response.result))
+
+        return await self._predictor.through_swaps(servable, target.wanted, attempt)
+
     def _call(self, servable: Servable, keys: dict[str, Any]) -> Call:
         signature = servable.signature(tensors.signature_name(keys))
-        arrays = tensors.read(keys, signature)
-        return Call(signature, arrays, check(signature, arrays, self._max_rows))
+        return fitting(servable, signature, tensors.read(keys, signature), self._limits)

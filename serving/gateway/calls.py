@@ -1,0 +1,109 @@
+"""A call to the model: tensors that have been seen to fit the signature and what the model card says beyond it.
+
+Every façade makes its calls here, so that nothing reaches the model server that one of them would have refused.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from serving import images
+from serving.card import TableRecipe
+from serving.gateway.errors import BadOption, BadPicture, BadTensor
+from serving.gateway.servable import Servable
+from serving.gateway.signature import Signature
+from serving.gateway.validate import check
+from serving.gateway.wire import Arrays, Outputs
+
+#: The signature of pictures as strings, decoded in the graph.
+BYTES = "serving_bytes"
+_BYTES_FORMATS = ("PNG", "JPEG")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most of what a request may hold."""
+
+    rows: int
+    pixels: int
+
+
+@dataclass(slots=True)
+class Call:
+    """What is to be sent: validated inputs and the signature that they fit."""
+
+    signature: Signature
+    arrays: Arrays
+    rows: int
+
+
+def fitting(servable: Servable, signature: Signature, arrays: Arrays, limits: Limits) -> Call:
+    """A call of these tensors. NaN and infinity are let through where no card says what the model takes.
+
+    Raises:
+        BadTensor: they do not fit the signature, or a column's range. BadOption: a horizon is out of the card's range.
+        BadPicture: an encoded picture is none, or too large.
+    """
+    card = servable.card
+    rows = check(signature, arrays, limits.rows, finite=card is not None)
+    if card is not None:
+        width = _width(servable, signature)
+        if width is not None:
+            _check_width(*width, arrays)
+        if card.table is not None and signature is servable.offers.get("predict"):
+            _check_columns(arrays, card.table)
+        if card.image is not None and signature.name == BYTES:
+            _check_pictures(arrays, limits.pixels)
+    return Call(signature, arrays, rows)
+
+
+def cropped(servable: Servable, call: Call, outputs: Outputs) -> Outputs:
+    """The outputs as wide as this call asked for: calls are merged, and a merged forecast is as wide as its widest."""
+    width = _width(servable, call.signature)
+    if width is None:
+        return outputs
+    columns = int(call.arrays[width[0]].max())
+    return Outputs({name: array[:, :columns] for name, array in outputs.items()}, outputs.clean)
+
+
+def _width(servable: Servable, signature: Signature) -> tuple[str, int] | None:
+    """The input that says how wide the outputs become, and the most it may say; None where there is none."""
+    card = servable.card
+    if card is not None and card.series is not None and signature is servable.offers.get("forecast"):
+        return "horizon", card.series.max_horizon
+    if card is not None and card.neighbours is not None and signature is servable.offers.get("neighbours"):
+        return "k", card.neighbours.max_k
+    return None
+
+
+def _check_width(name: str, most: int, arrays: Arrays) -> None:
+    outside = [int(value) for value in arrays[name] if not 1 <= value <= most]
+    if outside:
+        raise BadOption(f"{name} must be a whole number of 1 to {most}, not {outside[0]}")
+
+
+def _check_columns(arrays: Arrays, recipe: TableRecipe) -> None:
+    for column, values in zip(recipe.columns, arrays["features"].T, strict=True):
+        low = np.float32(-np.inf if column.minimum is None else column.minimum)
+        high = np.float32(np.inf if column.maximum is None else column.maximum)
+        outside = values[(values < low) | (values > high)]
+        if len(outside):
+            unit = f" {column.unit}" if column.unit else ""
+            raise BadTensor(f"column {column.name} must be {low:g} to {high:g}{unit}, but {outside[0]:g} is in it")
+
+
+def _check_pictures(arrays: Arrays, max_pixels: int) -> None:
+    """The graph decodes whatever its size is, so all of one request together are bounded."""
+    pixels = 0
+    for name, array in arrays.items():
+        for number, data in enumerate(array.flat):
+            which = f"input {name}, row {number}: " if array.size > 1 else ""
+            try:
+                picture = images.opened(data, max_pixels)
+            except images.PictureError as error:
+                raise BadPicture(f"{which}{error}") from None
+            if picture.format not in _BYTES_FORMATS:
+                raise BadPicture(f"{which}a PNG or JPEG is expected here, not {picture.format}")
+            pixels += picture.width * picture.height
+    if pixels > max_pixels:
+        raise BadPicture(f"the pictures have {pixels} pixels together; at most {max_pixels} in all are accepted")

@@ -1,0 +1,171 @@
+"""Requests of the Open Inference Protocol v2: a JSON object, and behind it the tensors that stand in binary.
+
+Source: kserve/open-inference-protocol (required_api.md, Inference) and Triton's extension_binary_data.md.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from serving.gateway import datatypes
+from serving.gateway.decode import payload, tensors
+from serving.gateway.decode.base64 import kind
+from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
+from serving.gateway.signature import Signature, TensorSpec
+
+_MAX_RANK = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """A request whose structure is right. ``outputs`` are those asked for, each with whether it is to be binary; all
+    where there are none. ``binary`` is for those that do not say it."""
+
+    id: str | None
+    signature_name: str | None
+    inputs: Sequence[Mapping[str, Any]]
+    outputs: Mapping[str, bool | None]
+    binary: bool
+    raw: memoryview
+
+
+def read(body: bytes, header_length: str) -> Inference:
+    """A request from its body. ``header_length`` is what Inference-Header-Content-Length says, empty where it is not
+    sent: the body is JSON alone then.
+
+    Raises:
+        BadDocument: malformed JSON, or a key missing, unknown or of a wrong kind. BadOption: a parameter or header.
+    """
+    end = len(body)
+    if header_length:
+        if not (header_length.isascii() and header_length.isdigit() and 0 < int(header_length) <= len(body)):
+            raise BadOption(
+                f"Inference-Header-Content-Length must be the size of the JSON part, 1 to {len(body)} bytes, "
+                f"not {header_length!r}"
+            )
+        end = int(header_length)
+    keys = payload.document(body[:end])
+    _only(keys, ("id", "parameters", "inputs", "outputs"), "a request")
+    inputs = keys.get("inputs")
+    if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
+        raise BadDocument("a request has a list of inputs, each an object with name, shape, datatype and data")
+    identity = keys.get("id")
+    if identity is not None and not isinstance(identity, str):
+        raise BadDocument(f"the id of a request is a string, not {kind(identity)}")
+    parameters = _parameters(keys, ("signature_name", "binary_data_output"), "a request")
+    name = parameters.get("signature_name")
+    if name is not None and not isinstance(name, str):
+        raise BadOption(f"parameter signature_name is a string, not {kind(name)}")
+    outputs = {}
+    for output in _list(keys, "outputs"):
+        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
+            raise BadDocument("each of the outputs asked for is an object with a name")
+        _only(output, ("name", "parameters"), "an output")
+        wish = _parameters(output, ("binary_data",), f"output {output['name']}")
+        outputs[output["name"]] = _truth(wish, "binary_data")
+    binary = _truth(parameters, "binary_data_output") or False
+    return Inference(identity, name, inputs, outputs, binary, memoryview(body)[end:])
+
+
+def arrays(request: Inference, signature: Signature) -> dict[str, NDArray[Any]]:
+    """The inputs by name.
+
+    Raises:
+        BadDocument: a key is missing, unknown or of a wrong kind, or bytes are left over. BadTensor: a tensor does not
+            fit the signature, or its data not its shape.
+    """
+    made: dict[str, NDArray[Any]] = {}
+    left = request.raw
+    for tensor in request.inputs:
+        spec = _spec(tensor, signature)
+        if spec.name in made:
+            raise BadDocument(f"input {spec.name} stands there twice")
+        shape = _shape(tensor, spec)
+        size = _binary_size(tensor, spec, len(left))
+        if size is None:
+            made[spec.name] = _from_json(tensor, spec, shape)
+            continue
+        assert spec.dtype is not None
+        made[spec.name] = datatypes.from_bytes(left[:size], spec.dtype, math.prod(shape), spec.name).reshape(shape)
+        left = left[size:]
+    if left:
+        raise BadDocument(f"{len(left)} bytes follow that belong to no input; each input says its binary_data_size")
+    return made
+
+
+def _spec(tensor: Mapping[str, Any], signature: Signature) -> TensorSpec:
+    _only(tensor, ("name", "shape", "datatype", "parameters", "data"), "an input")
+    name = tensor.get("name")
+    if not isinstance(name, str):
+        raise BadDocument("each input has a name, a string")
+    spec = tensors.spec_of(signature, name)
+    expected = datatypes.NAMES.get(spec.data_type)
+    if expected is None:
+        raise BadTensor(f"input {name} has type {spec}, which is not served over HTTP")
+    if tensor.get("datatype") != expected:
+        raise BadTensor(f"input {name} must be {spec}, so its datatype is {expected}, not {tensor.get('datatype')!r}")
+    return spec
+
+
+def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
+    shape = tensor.get("shape")
+    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
+        raise BadDocument(f"the shape of input {spec.name} is a list of whole numbers, for {spec}")
+    if len(shape) > _MAX_RANK:
+        raise BadTensor(f"input {spec.name} must be {spec}, but it has {len(shape)} axes")
+    return tuple(shape)
+
+
+def _binary_size(tensor: Mapping[str, Any], spec: TensorSpec, left: int) -> int | None:
+    parameters = _parameters(tensor, ("binary_data_size",), f"input {spec.name}")
+    size = parameters.get("binary_data_size")
+    if (size is None) == ("data" not in tensor):
+        raise BadDocument(f"input {spec.name} has either data or the parameter binary_data_size")
+    if size is not None and not (type(size) is int and 0 <= size <= left):
+        raise BadDocument(f"the binary_data_size of input {spec.name} is {size!r}, but {left} bytes are left for it")
+    return size
+
+
+def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The data, which may be nested as the shape is, or one flat list in row-major order."""
+    data = tensor["data"]
+    if not isinstance(data, list):
+        raise BadTensor(f"the data of input {spec.name} must be a list, not {kind(data)}")
+    array = tensors.tensor(spec, data)
+    if array.shape != shape and (array.ndim != 1 or array.size != math.prod(shape)):
+        raise BadTensor(f"input {spec.name} says it has shape {list(shape)}, but its data has {list(array.shape)}")
+    return array.reshape(shape)
+
+
+def _list(keys: Mapping[str, Any], name: str) -> list[Any]:
+    value = keys.get(name)
+    if value is not None and not isinstance(value, list):
+        raise BadDocument(f"{name} is a list, not {kind(value)}")
+    return value or []
+
+
+def _parameters(keys: Mapping[str, Any], known: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    parameters = keys.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise BadDocument(f"the parameters of {where} are an object, not {kind(parameters)}")
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        raise BadOption(f"parameters of {where} here are {listed(known)}; sent: {listed(list(parameters))}")
+    return parameters
+
+
+def _truth(parameters: Mapping[str, Any], name: str) -> bool | None:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise BadOption(f"parameter {name} is true or false, not {kind(value)}")
+    return value
+
+
+def _only(keys: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
+    if any(key not in known for key in keys):
+        raise BadDocument(f"{what} has the keys {listed(known)}; the keys sent are: {listed(list(keys))}")

@@ -1,0 +1,160 @@
+"""The Open Inference Protocol v2 (KServe, Triton, …): tensors in and out, for models with and without a card.
+
+``infer`` is a hot path; what only tells about the server and its models is on FastAPI. A signature other than
+``serving_default`` is asked for by the request parameter ``signature_name``.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
+
+from serving.gateway import datatypes, encode_inference
+from serving.gateway.calls import Call, Limits, fitting
+from serving.gateway.decode import inference_protocol
+from serving.gateway.facades.catalogue import ModelName, VersionNumber
+from serving.gateway.facades.native import answer
+from serving.gateway.http import JSON, Answer, Request
+from serving.gateway.paths import Target
+from serving.gateway.predict import Predictor
+from serving.gateway.route import ModelState, Wanted, choose
+from serving.gateway.servable import Servable
+from serving.gateway.signature import TensorSpec
+
+BINARY = "binary_tensor_data"
+_HEADER_LENGTH = b"inference-header-content-length"
+_LARGE = 262_144  # bytes whose lists take long enough to become arrays that others should not wait for it
+
+
+class InferenceProtocol:
+    """``POST /v2/models/M[/versions/N]/infer``."""
+
+    def __init__(self, predictor: Predictor, limits: Limits, *, threads: Executor) -> None:
+        self._predictor = predictor
+        self._limits = limits
+        self._threads = threads
+
+    async def infer(self, request: Request, target: Target, servable: Servable, body: bytes) -> Answer:
+        """The answer to a request that was routed to the servable.
+
+        Raises:
+            GatewayError: the input does not fit the signature, or the model server failed.
+        """
+        asked = inference_protocol.read(body, request.header(_HEADER_LENGTH))
+
+        def call(servable: Servable) -> Call:
+            signature = servable.signature(asked.signature_name or servable.default_signature)
+            encode_inference.wanted(asked.outputs, asked.binary, signature)  # known before anything is sent
+            return fitting(servable, signature, inference_protocol.arrays(asked, signature), self._limits)
+
+        async def prepare(servable: Servable) -> Call:
+            if len(body) - len(asked.raw) < _LARGE:
+                return call(servable)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call, servable)
+
+        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)
+        content, json_size = encode_inference.answer(result, asked.id, outputs)
+        made = answer(result, content, JSON if json_size is None else b"application/octet-stream")
+        if json_size is not None:
+            made.headers = [*made.headers, (_HEADER_LENGTH, b"%d" % json_size)]
+        return made
+
+
+class ServerMetadata(BaseModel):
+    name: str = "vitrine"
+    version: str = "1"
+    extensions: list[str] = [BINARY]
+
+
+class Live(BaseModel):
+    live: bool = True
+
+
+class Ready(BaseModel):
+    ready: bool
+
+
+class ModelReady(BaseModel):
+    name: Annotated[str, Field(examples=["fashion_cnn"])]
+    ready: bool = True
+
+
+class TensorMetadata(BaseModel):
+    name: Annotated[str, Field(examples=["image"])]
+    datatype: Annotated[str, Field(examples=["UINT8"])]
+    shape: Annotated[list[int], Field(description="-1 is free", examples=[[-1, 28, 28, 1]])]
+
+
+class ModelMetadata(BaseModel):
+    """A model's tensors, by the signature that answers where none is named."""
+
+    name: Annotated[str, Field(examples=["fashion_cnn"])]
+    versions: Annotated[list[str], Field(examples=[["1"]])]
+    platform: str = "tensorflow_savedmodel"
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], bool]) -> APIRouter:
+    """The routes. ``models`` says what is known now, ``ready`` whether requests can be answered."""
+    routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+
+    def metadata(model: str, wanted: Wanted) -> ModelMetadata:
+        servable = choose(models(), model, wanted)
+        signature = servable.signature(servable.default_signature)
+        return ModelMetadata(
+            name=model,
+            versions=[str(version) for version in models()[model].servables],
+            inputs=[_tensor(spec) for spec in signature.inputs.values()],
+            outputs=[_tensor(spec) for spec in signature.outputs.values()],
+        )
+
+    @routes.get("", summary="What is this server?")
+    async def server_metadata() -> ServerMetadata:
+        return ServerMetadata()
+
+    @routes.get("/health/live", summary="Is the process alive?")
+    async def server_live() -> Live:
+        return Live()
+
+    @routes.get(
+        "/health/ready",
+        summary="Can requests be answered?",
+        responses={503: {"model": Ready, "description": "Not ready; `/readyz` says why."}},
+    )
+    async def server_ready(response: Response) -> Ready:
+        if not ready():
+            response.status_code = 503
+        return Ready(ready=ready())
+
+    @routes.get("/models/{model}", summary="Tensors of a model")
+    async def model_metadata(model: ModelName) -> ModelMetadata:
+        return metadata(model, Wanted())
+
+    @routes.get("/models/{model}/versions/{version}", summary="Tensors of a version")
+    async def model_version_metadata(model: ModelName, version: VersionNumber) -> ModelMetadata:
+        return metadata(model, Wanted(version=version))
+
+    @routes.get("/models/{model}/ready", summary="Does a model answer?")
+    async def model_ready(model: ModelName) -> ModelReady:
+        choose(models(), model, Wanted())
+        return ModelReady(name=model)
+
+    @routes.get("/models/{model}/versions/{version}/ready", summary="Does a version answer?")
+    async def model_version_ready(model: ModelName, version: VersionNumber) -> ModelReady:
+        choose(models(), model, Wanted(version=version))
+        return ModelReady(name=model)
+
+    return routes
+
+
+def _tensor(spec: TensorSpec) -> TensorMetadata:
+    return TensorMetadata(
+        name=spec.name,
+        datatype=datatypes.NAMES.get(spec.data_type, str(spec).split(" ")[0].upper()),
+        shape=[-1 if size is None else size for size in spec.shape or (None,)] if spec.shape != () else [],
+    )

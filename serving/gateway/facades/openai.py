@@ -1,0 +1,75 @@
+"""OpenAI's form of embeddings, ``POST /v1/embeddings``, for pictures as data URLs.
+
+Source: the create-embeddings part of OpenAI's API reference. Pictures have no tokens, so ``usage`` counts none.
+"""
+
+import binascii
+from typing import Any
+
+import numpy as np
+import orjson
+
+from serving.gateway import encode
+from serving.gateway.decode import base64
+from serving.gateway.decode.payload import Pictures
+from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
+from serving.gateway.facades.native import Native, answer
+from serving.gateway.http import Answer, Request
+from serving.gateway.paths import Target
+from serving.gateway.predict import Result
+from serving.gateway.servable import Servable
+
+_KEYS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
+_FORMATS = ("float", "base64")
+
+
+class OpenAI:
+    """Embeddings by the native ``:embed``."""
+
+    def __init__(self, native: Native) -> None:
+        self._native = native
+
+    async def embeddings(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
+        """The answer to a request that was routed to the servable.
+
+        Raises:
+            GatewayError: the model has no embeddings, the input does not fit, or the model server failed.
+        """
+        if keys.keys() - _KEYS or "input" not in keys:
+            raise BadDocument(
+                "a request has model and input, and optionally encoding_format and user; "
+                f"the keys sent are: {listed(keys)}"
+            )
+        form = keys.get("encoding_format", "float")
+        if form not in _FORMATS:
+            raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {form!r}")
+        if keys.get("dimensions") is not None:
+            raise BadOption("dimensions cannot be chosen: an embedding is as wide as its model makes it")
+        pictures = Pictures(_pictures(keys["input"]))
+        result = await self._native.pictures(request, target, servable, pictures, "embed", "auto")
+        return answer(result, _dump(result, form))
+
+
+def _pictures(given: Any) -> list[bytes]:
+    urls = given if isinstance(given, list) else [given]
+    if not urls:
+        raise BadTensor("input is empty; a data URL of a picture is expected, or a list of them")
+    return [base64.data_url(url) for url in urls]
+
+
+def _dump(result: Result, form: str) -> bytes:
+    vectors = np.ascontiguousarray(encode.finite(result.outputs, "embedding"), "<f4")
+    content = {
+        "object": "list",
+        "data": [
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": vector if form == "float" else binascii.b2a_base64(vector, newline=False).decode("ascii"),
+            }
+            for index, vector in enumerate(vectors)
+        ],
+        "model": result.servable.model,
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    }
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
