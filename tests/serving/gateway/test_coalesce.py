@@ -58,7 +58,7 @@ def lane(
     signature: Signature = SIGNATURE,
     max_waiting: int = 1000,
 ) -> Lane:
-    return Lane("m", 1, signature, predict, max_rows=max_rows, max_waiting=max_waiting, calls=calls)
+    return Lane("m", 1, signature, predict, max_rows=max_rows, max_waiting=max_waiting, calls=calls, vouched=True)
 
 
 async def ask(lane: Lane, *values: float, width: int = 1) -> list[float]:

@@ -1,0 +1,124 @@
+"""A model server of one's own making, over a real socket: it gives back what it gets, and writes down whatever does not
+fit the signature that was asked.
+
+Every input ``x`` comes back as output ``echo_x``. The checks are written anew, not taken from the gateway.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import numpy as np
+
+from serving.gateway.signature import Signature, TensorSpec
+from serving.protos import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from serving.tensors import numpy_type, to_array, to_proto
+
+Models = Mapping[str, Mapping[str, Signature]]
+
+
+def echo(name: str, *inputs: TensorSpec) -> Signature:
+    outputs = [TensorSpec(f"echo_{spec.name}", spec.data_type, spec.shape) for spec in inputs]
+    return Signature(name, {spec.name: spec for spec in inputs}, {spec.name: spec for spec in outputs})
+
+
+class Stub:
+    """What was asked of it: ``calls`` counts Predict, ``violations`` are sentences."""
+
+    def __init__(self, models: Models, max_rows: int = 128) -> None:
+        self.models = models
+        self.violations: list[str] = []
+        self.calls = 0
+        self._max_rows = max_rows
+        self._lock = threading.Lock()
+
+    def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
+        signature = self.models[request.model_spec.name][request.model_spec.signature_name]
+        arrays = {name: to_array(proto) for name, proto in request.inputs.items()}
+        wrong = list(self._wrong(signature, arrays, request.inputs))
+        with self._lock:
+            self.calls += 1
+            self.violations += wrong
+        if wrong:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, wrong[0])
+        response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+        for name, array in arrays.items():
+            response.outputs[f"echo_{name}"].CopyFrom(to_proto(array))
+        return response
+
+    def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
+        definitions = get_model_metadata_pb2.SignatureDefMap()
+        for name, signature in self.models[request.model_spec.name].items():
+            made = definitions.signature_def[name]
+            made.method_name = "tensorflow/serving/predict"
+            for infos, specs in ((made.inputs, signature.inputs), (made.outputs, signature.outputs)):
+                for spec in specs.values():
+                    infos[spec.name].dtype = spec.data_type
+                    if spec.shape is None:
+                        infos[spec.name].tensor_shape.unknown_rank = True
+                    for size in spec.shape or ():
+                        infos[spec.name].tensor_shape.dim.add().size = -1 if size is None else size
+        response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
+        response.metadata["signature_def"].Pack(definitions)
+        return response
+
+    def status(self, request: Any, context: grpc.ServicerContext) -> Any:
+        response = get_model_status_pb2.GetModelStatusResponse()
+        response.model_version_status.add(version=1, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+        return response
+
+    def _wrong(
+        self, signature: Signature, arrays: Mapping[str, np.ndarray], protos: Mapping[str, Any]
+    ) -> Iterator[str]:
+        if set(arrays) != set(signature.inputs):
+            yield f"{set(arrays)} in place of {set(signature.inputs)}"
+            return
+        rows = set()
+        for name, spec in signature.inputs.items():
+            array = arrays[name]
+            if protos[name].dtype != spec.data_type or array.dtype != numpy_type(spec.data_type):
+                yield f"{name} is {array.dtype} in place of {spec}"
+            if spec.shape is None:
+                continue
+            if array.ndim != len(spec.shape):
+                yield f"{name} has rank {array.ndim} in place of {spec}"
+            elif any(want not in (None, size) for want, size in zip(spec.shape, array.shape, strict=True)):
+                yield f"{name} has shape {array.shape} in place of {spec}"
+            elif spec.shape[:1] == (None,):
+                rows.add(array.shape[0])
+            if array.size == 0:
+                yield f"{name} is empty"
+        if len(rows) > 1 or (rows and not 0 < max(rows) <= self._max_rows):
+            yield f"rows {rows}"
+
+
+@contextlib.contextmanager
+def serving(stub: Stub) -> Iterator[str]:
+    """The stub behind a gRPC port; yields its address."""
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+    services = {
+        "tensorflow.serving.PredictionService": {
+            "Predict": (stub.predict, predict_pb2.PredictRequest),
+            "GetModelMetadata": (stub.metadata, get_model_metadata_pb2.GetModelMetadataRequest),
+        },
+        "tensorflow.serving.ModelService": {
+            "GetModelStatus": (stub.status, get_model_status_pb2.GetModelStatusRequest)
+        },
+    }
+    for service, methods in services.items():
+        handlers = {
+            name: grpc.unary_unary_rpc_method_handler(
+                answer, request.FromString, lambda response: response.SerializeToString()
+            )
+            for name, (answer, request) in methods.items()
+        }
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(0).wait()

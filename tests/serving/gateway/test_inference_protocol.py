@@ -1,0 +1,310 @@
+"""The Open Inference Protocol v2 over real sockets: Triton's own client, the plain JSON, and what must be refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import ml_dtypes
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from serving.gateway import datatypes
+from serving.gateway.signature import TensorSpec
+from serving.tensors import numpy_type
+from tests.programs import free_port
+from tests.serving.gateway import programs, stub
+from tests.serving.gateway.programs import Gateway
+
+INFER = "/v2/models/line/infer"
+X = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
+
+
+@pytest.fixture
+def client(served: Gateway) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(served.url.removeprefix("http://")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A model for each type of tensor, which gives back what it gets."""
+    models = {
+        f"echo_{name.lower()}": {"only": stub.echo("only", TensorSpec("x", data_type, (None, 2)))}
+        for data_type, name in datatypes.NAMES.items()
+    }
+    names = ",".join(models)
+    missing = tmp_path_factory.mktemp("none") / "none"
+    with (
+        stub.serving(stub.Stub(models)) as address,
+        programs.gateway(address, missing, f"--models={names}") as one,
+    ):
+        programs.wait_until_ready(one, *models)
+        yield one
+
+
+def example(name: str) -> np.ndarray:
+    data_type = next(number for number, one in datatypes.NAMES.items() if one == name)
+    if name == "BYTES":
+        return np.array([[b"\x00\xff", b""], ["ä".encode(), b"plain"]], object)
+    dtype = numpy_type(data_type)
+    assert dtype is not None
+    if name in ("FP16", "BF16", "FP32", "FP64"):
+        return np.array([[1.5, -0.25], [1e-3, 300]], dtype)
+    if name == "BOOL":
+        return np.array([[True, False], [False, True]])
+    limits = np.iinfo(dtype)
+    return np.array([[limits.min, limits.max], [0, 1]], dtype)
+
+
+def tensor(name: str, datatype: str, array: np.ndarray, binary: bool = True) -> triton.InferInput:
+    made = triton.InferInput(name, list(array.shape), datatype)
+    # Triton's client takes bfloat16 as the float32 that it is cut from.
+    return made.set_data_from_numpy(array.astype(np.float32) if datatype == "BF16" else array, binary_data=binary)
+
+
+def test_triton_sees_the_server(client: triton.InferenceServerClient) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("line")
+    assert client.is_model_ready("line", "1")
+    assert not client.is_model_ready("line", "7")
+    assert not client.is_model_ready("nobody")
+    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    assert client.get_model_metadata("shade") == {
+        "name": "shade",
+        "versions": ["1"],
+        "platform": "tensorflow_savedmodel",
+        "inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 4, 4, 1]}],
+        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
+    }
+    assert client.get_model_metadata("line", "1")["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
+
+
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False])
+@pytest.mark.parametrize("version", ["", "1"])
+def test_triton_infers(client: triton.InferenceServerClient, binary_in: bool, binary_out: bool, version: str) -> None:
+    x = np.array([[1, 2, 3], [4, 5, 6.5]], np.float32)
+    wanted = [triton.InferRequestedOutput("y", binary_data=binary_out)]
+    answer = client.infer("line", [tensor("x", "FP32", x, binary_in)], version, outputs=wanted, request_id="mine")
+    np.testing.assert_array_equal(answer.as_numpy("y"), x)
+    head = answer.get_response()
+    assert (head["model_name"], head["model_version"], head["id"]) == ("line", "1", "mine")
+
+
+def test_triton_asks_for_another_signature(client: triton.InferenceServerClient) -> None:
+    inputs = [tensor("x", "FP32", np.ones((1, 3), np.float32)), tensor("shift", "INT32", np.array([[2]], np.int32))]
+    answer = client.infer("line", inputs, parameters={"signature_name": "both"})
+    assert answer.as_numpy("z").tolist() == [[3, 3, 3]]
+    wanted = [triton.InferRequestedOutput("z", binary_data=False)]
+    answer = client.infer("line", inputs, outputs=wanted, parameters={"signature_name": "both"})
+    assert [output["name"] for output in answer.get_response()["outputs"]] == ["z"]
+
+
+async def test_tritons_asynchronous_client(served: Gateway) -> None:
+    import tritonclient.http.aio as aio
+
+    async with aio.InferenceServerClient(served.url.removeprefix("http://")) as client:
+        answer = await client.infer("shade", [tensor("image", "UINT8", np.full((2, 4, 4, 1), 250, np.uint8))])
+        assert answer.as_numpy("probabilities").argmax(axis=1).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("name", sorted(datatypes.NAMES.values()))
+def test_every_type_there_and_back_in_binary(echo: Gateway, name: str) -> None:
+    array = example(name)
+    with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
+        model = f"echo_{name.lower()}"
+        assert client.get_model_metadata(model)["inputs"][0]["datatype"] == name
+        answer = client.infer(model, [tensor("x", name, array)])
+        back = answer.as_numpy("echo_x")
+        expected = array.astype(np.float32) if name == "BF16" else array
+        assert back.tolist() == expected.tolist()
+        assert name == "BF16" or np_to_triton_dtype(back.dtype) == name
+
+
+@pytest.mark.parametrize("name", sorted(set(datatypes.NAMES.values()) - {"BYTES"}))
+def test_every_type_there_and_back_in_json(echo: Gateway, name: str) -> None:
+    array = example(name)
+    values = array.astype(float if name in ("FP16", "BF16") else array.dtype).tolist()
+    for data in (values, [*values[0], *values[1]]):  # nested, and flat
+        request = {"inputs": [{"name": "x", "shape": [2, 2], "datatype": name, "data": data}]}
+        answer = echo.http.post(f"/v2/models/echo_{name.lower()}/infer", json=request)
+        assert answer.status_code == 200, answer.text
+        (output,) = answer.json()["outputs"]
+        assert (output["datatype"], output["shape"]) == (name, [2, 2])
+        np.testing.assert_array_equal(np.array(output["data"], array.dtype).reshape(2, 2), array)
+
+
+def test_text_in_json(echo: Gateway) -> None:
+    path = "/v2/models/echo_bytes/infer"
+    one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["shoe", "ä"]}
+    assert echo.http.post(path, json={"inputs": [one]}).json()["outputs"][0]["data"] == ["shoe", "ä"]
+    no_text = {**one, "data": [{"b64": "/w=="}, "a"]}
+    refused(echo.http.post(path, json={"inputs": [no_text]}), 400, "no text", "binary_data")
+
+
+def test_what_is_not_finite(echo: Gateway) -> None:
+    """A model without a card may take NaN; JSON cannot carry it either way, binary can."""
+    array = np.array([[np.nan, np.inf]], np.float32)
+    with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
+        sent = [tensor("x", "FP32", array)]
+        np.testing.assert_array_equal(client.infer("echo_fp32", sent).as_numpy("echo_x"), array)
+        with pytest.raises(InferenceServerException, match="NaN or infinity") as failure:
+            client.infer("echo_fp32", sent, outputs=[triton.InferRequestedOutput("echo_x", binary_data=False)])
+        assert failure.value.status() == "502"
+
+
+def test_the_plain_json(http: httpx.Client) -> None:
+    answer = http.post(INFER, json={"inputs": [X], "id": "mine"})
+    assert answer.json() == {
+        "model_name": "line",
+        "model_version": "1",
+        "id": "mine",
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 3], "data": [1.0, 2.0, 3.0]}],
+    }
+    assert answer.headers["x-model-version"] == "1"
+    assert answer.headers["content-type"] == "application/json"
+    assert http.post("/v2/models/line/versions/1/infer", json={"inputs": [X]}).status_code == 200
+
+
+def test_the_binary_answer_says_where_it_begins(http: httpx.Client) -> None:
+    answer = http.post(INFER, json={"inputs": [X], "parameters": {"binary_data_output": True}})
+    assert answer.headers["content-type"] == "application/octet-stream"
+    end = int(answer.headers["inference-header-content-length"])
+    (output,) = json.loads(answer.content[:end])["outputs"]
+    assert output == {"name": "y", "datatype": "FP32", "shape": [1, 3], "parameters": {"binary_data_size": 12}}
+    assert np.frombuffer(answer.content[end:], "<f4").tolist() == [1, 2, 3]
+
+
+def refused(answer: httpx.Response, status: int, *words: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.json().keys() == {"error"}
+    assert answer.headers["x-request-id"]
+    for word in words:
+        assert word in answer.json()["error"]
+
+
+REFUSED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "no inputs": ({}, ("list of inputs",)),
+    "no input": ({"inputs": []}, ("list of inputs",)),
+    "inputs of another kind": ({"inputs": [7]}, ("list of inputs",)),
+    "an unknown key": ({"inputs": [X], "input": 1}, ("id, parameters, inputs, outputs",)),
+    "an unknown key of an input": ({"inputs": [{**X, "dtype": "FP32"}]}, ("datatype", "dtype")),
+    "an id that is a number": ({"inputs": [X], "id": 7}, ("string",)),
+    "no name": ({"inputs": [{**X, "name": None}]}, ("name",)),
+    "another name": ({"inputs": [{**X, "name": "z"}]}, ("no input 'z'", "x (float32 [N, 3])")),
+    "twice": ({"inputs": [X, X]}, ("twice",)),
+    "missing": ({"inputs": [X], "parameters": {"signature_name": "both"}}, ("missing: shift",)),
+    "another type": ({"inputs": [{**X, "datatype": "FP64"}]}, ("FP32", "FP64")),
+    "no type": ({"inputs": [{**X, "datatype": None}]}, ("FP32",)),
+    "no shape": ({"inputs": [{**X, "shape": None}]}, ("shape",)),
+    "a negative size": ({"inputs": [{**X, "shape": [-1, 3]}]}, ("whole numbers",)),
+    "a true size": ({"inputs": [{**X, "shape": [True, 3]}]}, ("whole numbers",)),
+    "wrong rank": ({"inputs": [{**X, "shape": [3]}]}, ("1 axes, not 2",)),
+    "wrong size": ({"inputs": [{**X, "shape": [1, 2], "data": [1, 2]}]}, ("float32 [N, 3]",)),
+    "data of another shape": ({"inputs": [{**X, "shape": [2, 3]}]}, ("[2, 3]", "[3]")),
+    "nested another way": ({"inputs": [{**X, "data": [[1], [2], [3]]}]}, ("[1, 3]", "[3, 1]")),
+    "ragged": ({"inputs": [{**X, "data": [[1, 2], [3]]}]}, ("ragged",)),
+    "text": ({"inputs": [{**X, "data": ["1", "2", "3"]}]}, ("a string",)),
+    "too large": ({"inputs": [{**X, "data": [1e39, 2, 3]}]}, ("too large",)),
+    "no data": ({"inputs": [{key: X[key] for key in ("name", "shape", "datatype")}]}, ("binary_data_size",)),
+    "data twice": ({"inputs": [{**X, "parameters": {"binary_data_size": 12}}]}, ("either",)),
+    "data of another kind": ({"inputs": [{**X, "data": 7}]}, ("a list",)),
+    "too many rows": ({"inputs": [{**X, "shape": [129, 3], "data": [0] * 387}]}, ("1 to 128",)),
+    "no rows": ({"inputs": [{**X, "shape": [0, 3], "data": []}]}, ("empty",)),
+    "an endless shape": ({"inputs": [{**X, "shape": [2**31 - 1] * 3}]}, ("[3]",)),
+    "an unknown output": ({"inputs": [X], "outputs": [{"name": "w"}]}, ("no output w", "y")),
+    "an output of another kind": ({"inputs": [X], "outputs": ["y"]}, ("object with a name",)),
+    "classification": (
+        {"inputs": [X], "outputs": [{"name": "y", "parameters": {"classification": 2}}]},
+        ("binary_data",),
+    ),
+    "shared memory": ({"inputs": [{**X, "parameters": {"shared_memory_region": "a"}}]}, ("binary_data_size",)),
+    "an unknown parameter": ({"inputs": [X], "parameters": {"sequence_id": 1}}, ("signature_name", "sequence_id")),
+    "an untrue parameter": ({"inputs": [X], "parameters": {"binary_data_output": 1}}, ("true or false",)),
+    "another signature": ({"inputs": [X], "parameters": {"signature_name": "nope"}}, ("no signature 'nope'", "both")),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+    request, words = REFUSED[name]
+    refused(http.post(INFER, json=request), 400, *words)
+
+
+def binary(http: httpx.Client, raw: bytes, size: Any = 12, header: str | None = None, **more: Any) -> httpx.Response:
+    one = {"name": "x", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": size}, **more}
+    head = json.dumps({"inputs": [one]}).encode()
+    length = str(len(head)) if header is None else header
+    return http.post(INFER, content=head + raw, headers={"inference-header-content-length": length})
+
+
+def test_binary_bodies_that_do_not_add_up(http: httpx.Client) -> None:
+    assert binary(http, bytes(12)).status_code == 200
+    refused(binary(http, bytes(11)), 400, "11 bytes are left")
+    refused(binary(http, bytes(13)), 400, "1 bytes follow")
+    refused(binary(http, bytes(8), size=8), 400, "take 12 bytes")
+    refused(binary(http, bytes(12), size=-12), 400, "binary_data_size")
+    refused(binary(http, bytes(12), size="12"), 400, "binary_data_size")
+    refused(binary(http, bytes(12), header="0"), 400, "Inference-Header-Content-Length")
+    refused(binary(http, bytes(12), header="x"), 400, "Inference-Header-Content-Length")
+    refused(binary(http, bytes(12), header="99999"), 400, "Inference-Header-Content-Length")
+    refused(binary(http, bytes(12), header="10"), 400, "not valid JSON")
+    refused(binary(http, bytes(12), header=""), 400, "not valid JSON")
+
+
+@pytest.mark.parametrize("raw", [b"\x05\x00\x00\x00ab", b"\x01\x00", b"\x01\x00\x00\x00a" * 3, b""])
+def test_strings_that_do_not_add_up(echo: Gateway, raw: bytes) -> None:
+    one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [one]}).encode()
+    answer = echo.http.post(
+        "/v2/models/echo_bytes/infer",
+        content=head + raw,
+        headers={"inference-header-content-length": str(len(head))},
+    )
+    refused(answer, 400, "2 strings")
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/v2/models/nobody/infer", "no model 'nobody'"),
+        ("/v2/models/line/versions/9/infer", "no version 9"),
+        ("/v2/models/line/versions/x/infer", "whole number"),
+        ("/v2/models/infer", "/v2/models/MODEL/infer"),
+        ("/v2/models/a/b/infer", "/v2/models/MODEL/infer"),
+        ("/v2/nothing", "/docs"),
+    ],
+)
+def test_what_is_not_there(http: httpx.Client, path: str, word: str) -> None:
+    refused(http.post(path, json={"inputs": [X]}), 404, word)
+
+
+def test_wrong_methods_and_what_tells_of_models(http: httpx.Client) -> None:
+    refused(http.get(INFER), 405, "POST")
+    refused(http.post("/v2"), 405, "GET")
+    refused(http.get("/v2/models/nobody"), 404, "nobody")
+    refused(http.get("/v2/models/line/versions/9/ready"), 404, "9")
+    refused(http.get("/v2/models/line/versions/x"), 400, "version")
+    assert http.get("/v2/health/live").json() == {"live": True}
+    assert http.get("/v2/health/ready").json() == {"ready": True}
+    assert http.get("/v2/models/line/ready").json() == {"name": "line", "ready": True}
+
+
+def test_bfloat16_is_cut_as_everywhere() -> None:
+    array = np.array([1.0, 3.140625], ml_dtypes.bfloat16)
+    assert datatypes.to_bytes(array) == b"\x80\x3f\x49\x40"
+    assert datatypes.from_bytes(memoryview(b"\x80\x3f\x49\x40"), array.dtype, 2, "x").tolist() == array.tolist()
+
+
+def test_an_unready_gateway(tmp_path: Path) -> None:
+    free = f"127.0.0.1:{free_port()}"
+    with programs.gateway(free, tmp_path / "none", "--models=line") as one:
+        answer = one.http.get("/v2/health/ready")
+        assert (answer.status_code, answer.json()) == (503, {"ready": False})
+        refused(one.http.get("/v2/models/line/ready"), 503, "line")
+        refused(one.http.post(INFER, json={"inputs": [X]}), 503, "line")
