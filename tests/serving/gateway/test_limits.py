@@ -1,0 +1,111 @@
+"""What a request may cost: its head, its time, and what it holds after its client has gone."""
+
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.programs import model_server_program
+from tests.serving.gateway import programs
+from tests.serving.gateway.conftest import picture
+from tests.serving.gateway.programs import Gateway
+from tests.serving.gateway.test_canary import metric, until
+
+PREDICT = "/v1/models/shade:predict"
+PICTURE = picture()
+
+
+@contextlib.contextmanager
+def raw(gateway: Gateway, sent: bytes) -> Iterator[socket.socket]:
+    """A connection on which this was sent."""
+    url = httpx.URL(gateway.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+        connection.sendall(sent)
+        yield connection
+
+
+def request(*headers: str, body: bytes = PICTURE) -> bytes:
+    lines = [f"POST {PREDICT} HTTP/1.1", "host: x", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "words"),
+    [
+        (request(*[f"x-{number}: 1" for number in range(98)]), b"200", b'"predictions"'),
+        (request(*[f"x-{number}: 1" for number in range(99)]), b"431", b"101 headers; at most 100"),
+        (request("x-long: " + "a" * 32_000), b"200", b'"predictions"'),
+        (request("x-long: " + "a" * 33_000), b"431", b"more than 32768 bytes"),
+        (request(body=b"x" * 500_000), b"400", b"bad_picture"),  # a long body is no long head
+        (b"GET /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n", b"431", b"more than 32768 bytes"),
+        (b"GET / HTTP/1.1\r\nx-long: " + b"a" * 2_000_000, b"431", b"head_too_large"),  # and it never ends
+        (b"hello\r\n\r\n", b"400", b'"code":"bad_request"'),
+    ],
+)
+def test_heads_are_bounded(served: Gateway, sent: bytes, status: bytes, words: bytes) -> None:
+    url = httpx.URL(served.url)
+    with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
+        with contextlib.suppress(ConnectionError):  # the answer may come before all was sent
+            connection.sendall(sent)
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert words in answer
+    assert served.http.post(PREDICT, content=PICTURE).status_code == 200
+
+
+@pytest.mark.parametrize("wanted", ["0", "-1", "1m", "soon", "", "1e3", "0.0s", "nan", "1 s"])
+def test_a_timeout_that_cannot_be_read(http: httpx.Client, wanted: str) -> None:
+    refused = http.post(PREDICT, content=PICTURE, headers={"X-Request-Timeout": wanted})
+    assert refused.status_code == 400
+    assert refused.json()["code"] == "bad_option"
+    assert "1.5, 1.5s or 250ms" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("wanted", ["5", "5s", "2.5", "2500ms", "1000000"])
+def test_a_timeout_that_is_long_enough(http: httpx.Client, wanted: str) -> None:
+    assert http.post(PREDICT, content=PICTURE, headers={"X-Request-Timeout": wanted}).status_code == 200
+
+
+@pytest.fixture
+def stopped(models_root: Path) -> Iterator[Gateway]:
+    """A gateway with one place at a time for calls, whose model server hangs from now on."""
+    with (
+        model_server_program(models_root, *programs.PROMPT) as (address, server),
+        programs.gateway(address, models_root / "models.config", "--calls-per-signature=1") as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade")
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            yield gateway
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+
+
+def in_flight(gateway: Gateway) -> float:
+    return metric(gateway, "vitrine_in_flight")
+
+
+def test_the_callers_deadline_counts_and_one_that_cannot_be_kept_is_refused_at_once(stopped: Gateway) -> None:
+    late = stopped.http.post(PREDICT, content=PICTURE, headers={"X-Request-Timeout": "300ms"})
+    assert late.status_code == 504
+    assert late.json()["error"] == "no answer within the deadline of 0.3 s"
+    with raw(stopped, request("x-request-timeout: 5")):  # takes the one place, and its time becomes what is expected
+        until(lambda: in_flight(stopped) == 1)
+        hurried = {"X-Request-Timeout": "20ms"}
+        until(lambda: stopped.http.post(PREDICT, content=PICTURE, headers=hurried).status_code == 503)
+        refused = stopped.http.post(PREDICT, content=PICTURE, headers=hurried)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"]
+        assert "left until the deadline" in refused.json()["error"]
+
+
+def test_a_client_that_hangs_up_while_the_model_works_frees_its_place(stopped: Gateway) -> None:
+    with raw(stopped, request()), raw(stopped, request()):
+        until(lambda: in_flight(stopped) == 2)
+    until(lambda: in_flight(stopped) == 0)
+    assert "Traceback" not in stopped.program.output
+    assert "unexpected" not in stopped.program.output
