@@ -6,7 +6,7 @@
     ├── FailedPrecondition   not now: no such signature in this version, a label on a version that is not loaded
     ├── DataLoss             a file is damaged
     ├── Unimplemented        not served here
-    ├── ResourceExhausted    more at once than is allowed
+    ├── ResourceExhausted    more at once than is allowed, or it waited too long to be run
     ├── DeadlineExceeded     it took longer than was allowed
     ├── Unavailable          try again
     ├── Internal             an engine failed
@@ -64,16 +64,16 @@ class Unimplemented(ServingError):
     code = grpc.StatusCode.UNIMPLEMENTED
 
 
-class ResourceExhausted(ServingError):
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
-
-
 class DeadlineExceeded(ServingError):
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class Unavailable(ServingError):
     code = grpc.StatusCode.UNAVAILABLE
+
+
+class ResourceExhausted(ServingError):
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class Internal(ServingError):

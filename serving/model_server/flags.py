@@ -16,17 +16,13 @@ from serving.model_server.errors import InvalidArgument
 #: Real flags that have no effect yet, with an example of their kind of value.
 WITHOUT_EFFECT: dict[str, type] = {
     "http_timeout_in_ms": int,
-    "enable_batching": bool,
     "allow_version_labels": bool,
-    "batching_parameters_file": str,
-    "enable_per_model_batching_parameters": bool,
     "flush_filesystem_caches": bool,
     "num_unload_threads": int,
     "per_process_gpu_memory_fraction": float,
     "enforce_session_run_timeout": bool,
     "remove_unused_fields_from_bundle_metagraph": bool,
     "enable_profiler": bool,
-    "monitoring_config_file": str,
     "platform_config_file": str,
     "tensorflow_session_config_file": str,
     "thread_pool_factory_config_file": str,
@@ -67,6 +63,14 @@ class Flags:
     rest_api_num_threads: int = 0  # 0: four for each CPU
     rest_api_timeout_in_ms: int = 30_000
     rest_api_enable_cors_support: bool = False
+
+    # batcher, loader
+    enable_batching: bool = False
+    batching_parameters_file: str = ""
+    enable_per_model_batching_parameters: bool = False
+
+    # metrics
+    monitoring_config_file: str = ""
 
     # core, source
     model_name: str = "default"

@@ -3,14 +3,16 @@
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from serving import manifest
-from serving.model_server import memory, signature, tflite_engine, warmup
+from serving.model_server import batching_parameters, memory, signature, tflite_engine, warmup
+from serving.model_server.batching_parameters import PER_MODEL_FILE, BatchingParameters
 from serving.model_server.engine import Engine
 from serving.model_server.errors import DataLoss
+from serving.model_server.metrics import Metrics
 from serving.model_server.onnx_engine import TWIN_FILE, OnnxEngine
 from serving.model_server.servable import Servable
 from serving.model_server.tensorflow_engine import TensorFlowEngine
@@ -30,6 +32,9 @@ class Loader:
         prefer_tflite: take ``model.tflite`` where a version has one.
         warmup_iterations: how often each warm-up request is run, 0 to leave them all out.
         intra_op_threads, inter_op_threads: threads of one run; 0 leaves TensorFlow its choice and gives a twin one.
+        batching: how calls are merged, None for not at all.
+        batching_per_model: the version's own file says how instead, and that it is not there: not at all.
+        metrics: where loads are counted.
     """
 
     engine: EngineChoice = "auto"
@@ -38,6 +43,9 @@ class Loader:
     warmup_iterations: int = 1
     intra_op_threads: int = 0
     inter_op_threads: int = 0
+    batching: BatchingParameters | None = None
+    batching_per_model: bool = False
+    metrics: Metrics = field(default_factory=Metrics)
 
     def load(self, directory: Path) -> Servable:
         """A servable of the version, warmed up.
@@ -47,28 +55,39 @@ class Loader:
                 refuses them, or a warm-up request fails.
         """
         started = time.perf_counter()
-        problem = manifest.check(directory)
-        if problem:
-            raise DataLoss(f"the version at {directory} is damaged or not complete: {problem}")
-        servable = self._open_tflite(directory) if self.prefer_tflite else None
-        kind = "TensorFlow Lite model"
-        if servable is None:
-            servable, kind = self._open(directory)
-        skip_slow = kind == "ONNX twin"
-        replayed = 0
-        if self.warmup_iterations:
-            replayed = warmup.replay(servable, directory, self.warmup_iterations, skip_slow=skip_slow)
+        servable, kind = self._counted(directory)
+        replayed = self._warm_up(servable, directory) if self.warmup_iterations else 0
         memory.give_back()
         took = time.perf_counter() - started
         logger.info("loaded %s in %.2f s (%s, %d warm-up requests)", directory, took, kind, replayed)
         return servable
+
+    def _counted(self, directory: Path) -> tuple[Servable, str]:
+        started = time.perf_counter()
+        status = "fail"
+        try:
+            found = self._choose(directory)
+            status = "success"
+        finally:
+            self.metrics.load_attempt_count.add(str(directory), status)
+        self.metrics.load_latency.add(str(directory), by=(time.perf_counter() - started) * 1e6)
+        return found
+
+    def _choose(self, directory: Path) -> tuple[Servable, str]:
+        """The version not yet warmed up, and what it is run from."""
+        problem = manifest.check(directory)
+        if problem:
+            raise DataLoss(f"the version at {directory} is damaged or not complete: {problem}")
+        servable = self._open_tflite(directory) if self.prefer_tflite else None
+        return (servable, "TensorFlow Lite model") if servable else self._open(directory)
 
     def _open_tflite(self, directory: Path) -> Servable | None:
         path = directory / tflite_engine.MODEL_FILE
         if not path.is_file():
             return None
         engine = tflite_engine.TfliteEngine(path, threads=self.intra_op_threads)
-        servable = Servable(engine.signatures, None, lambda: engine, strict=False)
+        batching = self._batching(directory)
+        servable = Servable(engine.signatures, None, lambda: engine, strict=False, batching=batching)
         servable.open()
         return servable
 
@@ -89,7 +108,25 @@ class Loader:
         twin = None
         if has_twin and self.engine == "auto":
             twin = OnnxEngine(directory, threads=self.intra_op_threads or 1)
-        servable = Servable(signatures, twin, open_saved_model, strict=has_twin)
+        servable = Servable(signatures, twin, open_saved_model, strict=has_twin, batching=self._batching(directory))
         if twin is None:
             servable.open()
         return servable, "ONNX twin" if twin else "SavedModel"
+
+    def _batching(self, directory: Path) -> BatchingParameters | None:
+        if self.batching is None or not self.batching_per_model:
+            return self.batching
+        file = directory / PER_MODEL_FILE
+        return batching_parameters.read(file, threads=self.batching.num_batch_threads) if file.is_file() else None
+
+    def _warm_up(self, servable: Servable, directory: Path) -> int:
+        started = time.perf_counter()
+        status = "fail"
+        try:
+            replayed = warmup.replay(servable, directory, self.warmup_iterations, skip_slow=servable.has_twin)
+            status = "success"
+        finally:
+            took = (time.perf_counter() - started) * 1e6
+            self.metrics.warmup_latency.observe(took, str(directory), status)
+        self.metrics.warmup_records.add(str(directory), by=replayed)
+        return replayed

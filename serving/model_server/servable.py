@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.engine import Engine
 from serving.model_server.onnx_engine import OnnxEngine
 from serving.model_server.signature import Signature, Signatures
@@ -29,7 +30,8 @@ class Servable:
     """Signatures, each run by the ONNX twin where that has it, else by TensorFlow, loaded when first needed.
 
     A ``strict`` one takes tensors of its signatures' shapes alone, so that both its engines refuse the same; any other
-    takes, as in TensorFlow Serving, whatever the ops of its graph take.
+    takes, as in TensorFlow Serving, whatever the ops of its graph take. ``batching`` says how its calls are merged;
+    None: not at all.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Servable:
         open_saved_model: Callable[[], Engine],
         *,
         strict: bool = True,
+        batching: BatchingParameters | None = None,
     ) -> None:
         self.strict = strict
+        self.batching = batching
         self.signatures = signatures.by_name
         self.signature_def_map = signatures.signature_def_map
         self._twin = twin
@@ -49,13 +53,22 @@ class Servable:
         self._opening = threading.Lock()
         self._seconds_per_row: dict[str, float] = {}
 
+    @property
+    def has_twin(self) -> bool:
+        """Whether the ONNX twin runs what it can."""
+        return self._twin is not None
+
     def has_quick_engine(self, signature: str) -> bool:
         """Whether the twin runs this signature."""
         return self._twin is not None and signature in self._twin.signatures
 
     def estimate(self, call: Call) -> float:
         """Seconds that the call will take, judged by those before it; infinite before the first."""
-        return self._seconds_per_row.get(call.signature.name, float("inf")) * call.rows
+        return self.expect(call.signature.name, call.rows)
+
+    def expect(self, signature: str, rows: int) -> float:
+        """The same for so many rows."""
+        return self._seconds_per_row.get(signature, float("inf")) * max(rows, 1)
 
     def run(self, call: Call) -> list[Array]:
         """The outputs that the call asks for, in its order.

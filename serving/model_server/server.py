@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from serving.model_server import core, credentials, flags, health
+from serving.model_server import batching_parameters, core, credentials, flags, health, metrics, text_protos
+from serving.model_server.batcher import Batcher
+from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ServingError, Unknown
 from serving.model_server.flags import Flags
 from serving.model_server.loader import Loader
 from serving.model_server.manager import Manager, Retries
+from serving.model_server.metrics import Metrics
 from serving.model_server.service import Service
 from serving.model_server.source import FileSystemSource
 from serving.models_config import ModelConfig
@@ -69,13 +72,18 @@ async def serve(settings: Flags) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
-    server_core = _core(settings)
+    counted = Metrics()
+    batching = _batching(settings)
+    server_core = _core(settings, batching, counted)
     service = Service(
         server_core,
+        counted,
+        batcher=Batcher(batching.num_batch_threads, batching.thread_pool_name, counted) if batching else None,
         threads=2 * _cpus(),
         as_content=settings.enable_serialization_as_tensor_content,
         check_method_names=settings.enable_signature_method_name_check,
     )
+    metrics_path = _metrics_path(settings)
     secret = credentials.read(Path(settings.ssl_config_file)) if settings.ssl_config_file else None
     starting = asyncio.create_task(server_core.start(_models(settings)))
     stopping = asyncio.create_task(stop.wait())
@@ -88,7 +96,7 @@ async def serve(settings: Flags) -> None:
             server = await _open(settings, service, secret)
             if settings.model_config_file:
                 server_core.watch_config(Path(settings.model_config_file), settings.model_config_file_poll_wait_seconds)
-            rest = _open_rest(settings, service)
+            rest = _open_rest(settings, service, metrics_path)
             await stopping
             logger.info("stopping; calls in flight may end")
             await asyncio.gather(server.stop(_GRACE), *([rest.stop(_GRACE)] if rest else []))
@@ -107,7 +115,15 @@ def _models(settings: Flags) -> dict[str, ModelConfig]:
     return {settings.model_name: ModelConfig(settings.model_name, settings.model_base_path)}
 
 
-def _core(settings: Flags) -> ServerCore:
+def _batching(settings: Flags) -> BatchingParameters | None:
+    if not settings.enable_batching:
+        return None
+    if settings.batching_parameters_file:
+        return batching_parameters.read(Path(settings.batching_parameters_file), threads=_cpus())
+    return BatchingParameters(num_batch_threads=_cpus())
+
+
+def _core(settings: Flags, batching: BatchingParameters | None, counted: Metrics) -> ServerCore:
     loader = Loader(
         engine=settings.engine,
         tags=settings.saved_model_tags.split(","),
@@ -115,6 +131,9 @@ def _core(settings: Flags) -> ServerCore:
         warmup_iterations=max(settings.num_request_iterations_for_warmup, 1) if settings.enable_model_warmup else 0,
         intra_op_threads=settings.tensorflow_intra_op_parallelism or settings.tensorflow_session_parallelism,
         inter_op_threads=settings.tensorflow_inter_op_parallelism or settings.tensorflow_session_parallelism,
+        batching=batching,
+        batching_per_model=settings.enable_per_model_batching_parameters,
+        metrics=counted,
     )
     manager = Manager(
         loader.load,
@@ -160,7 +179,13 @@ async def _open(settings: Flags, service: Service, secret: grpc.ServerCredential
     return server
 
 
-def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
+def _metrics_path(settings: Flags) -> str | None:
+    if not settings.monitoring_config_file:
+        return None
+    return metrics.path(text_protos.read(Path(settings.monitoring_config_file), metrics.MonitoringConfig))
+
+
+def _open_rest(settings: Flags, service: Service, metrics_path: str | None) -> "HttpServer | None":
     """The REST interface, where it is wanted; that it cannot be had stops nothing else, as in TensorFlow Serving."""
     port = settings.rest_api_port
     if port == 0:
@@ -179,6 +204,7 @@ def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
         threads=settings.rest_api_num_threads or 4 * _cpus(),
         timeout_ms=settings.rest_api_timeout_in_ms,
         cors=settings.rest_api_enable_cors_support,
+        metrics_path=metrics_path,
     )
     try:
         server = HttpServer(api, settings.host, port)

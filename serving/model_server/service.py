@@ -6,6 +6,7 @@ thread and back; one that takes longer is run in a thread, so that the others do
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,9 +17,12 @@ from google.protobuf.message import DecodeError
 
 from serving import models_config
 from serving.model_server import inference, prediction
+from serving.model_server.batcher import Batcher
 from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ResourceExhausted, ServingError
-from serving.model_server.servable import Call, Servable
+from serving.model_server.manager import ServableHandle
+from serving.model_server.metrics import Metrics
+from serving.model_server.servable import Call
 from serving.models_config import ConfigError
 from serving.protos import (
     classification_pb2,
@@ -36,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 _MOMENT = 0.003  # seconds that the loop may be held by one run
 _SIGNATURE_DEF = "signature_def"
+_RUNTIME = "TF1"  # as TensorFlow Serving calls a session, which is what both engines stand for
+
+_NO_TASK = inference_pb2.InferenceTask()
 
 Respond = Callable[[Any], Awaitable[Any]]
 
@@ -44,11 +51,21 @@ class Service:
     """The RPCs, each from request to response; raises ServingError."""
 
     def __init__(
-        self, core: ServerCore, *, threads: int, as_content: bool = False, check_method_names: bool = False
+        self,
+        core: ServerCore,
+        metrics: Metrics,
+        *,
+        threads: int,
+        batcher: Batcher | None = None,
+        as_content: bool = False,
+        check_method_names: bool = False,
     ) -> None:
-        """``threads`` run models that take long; ``as_content``: answer in tensor_content, not in float_val etc.;
-        ``check_method_names``: Classify and Regress only by signatures that were exported for them."""
+        """``threads`` run models that take long; the ``batcher`` runs those that are loaded with batching;
+        ``as_content``: answer in tensor_content, not in float_val etc.; ``check_method_names``: Classify and Regress
+        only by signatures that were exported for them."""
         self.core = core
+        self.metrics = metrics
+        self._batcher = batcher
         self._as_content = as_content
         self._check_method = check_method_names
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="run")
@@ -61,7 +78,7 @@ class Service:
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return prediction.respond(handle.model, handle.version, call, outputs[0], as_content=self._as_content)
 
-            return await self.run(handle.servable, [call], respond)
+            return await self.run(handle, "Predict", [call], respond)
 
     async def classify(self, request: Any) -> Any:
         with self.core.handle(_spec(request)) as handle:
@@ -70,7 +87,8 @@ class Service:
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return inference.respond_classify(handle.model, handle.version, task, outputs[0])
 
-            return await self.run(handle.servable, [task.call], respond)
+            self.metrics.count_examples(handle.model, task.examples)
+            return await self.run(handle, "Classify", [task.call], respond)
 
     async def regress(self, request: Any) -> Any:
         with self.core.handle(_spec(request)) as handle:
@@ -79,7 +97,8 @@ class Service:
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return inference.respond_regress(handle.model, handle.version, task, outputs[0])
 
-            return await self.run(handle.servable, [task.call], respond)
+            self.metrics.count_examples(handle.model, task.examples)
+            return await self.run(handle, "Regress", [task.call], respond)
 
     async def multi_inference(self, request: Any) -> Any:
         spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
@@ -89,15 +108,35 @@ class Service:
             def respond(outputs: Sequence[Sequence[Array]]) -> Any:
                 return inference.respond_multi(handle.model, handle.version, tasks, outputs)
 
-            return await self.run(handle.servable, [task.call for task in tasks], respond)
+            for task in tasks[:1]:
+                self.metrics.count_examples(handle.model, task.examples)
+            return await self.run(handle, "MultiInference", [task.call for task in tasks], respond)
 
     async def run(
-        self, servable: Servable, calls: Sequence[Call], respond: Callable[[Sequence[Sequence[Array]]], Any]
+        self,
+        handle: ServableHandle,
+        api: str,
+        calls: Sequence[Call],
+        respond: Callable[[Sequence[Sequence[Array]]], Any],
     ) -> Any:
-        """Run the calls and make the response of their outputs: here, or in a thread if that takes long."""
+        """Run the calls and make the response of their outputs: in batches, here, or in a thread if it takes long."""
+        servable = handle.servable
+        started = time.perf_counter()
+
+        def count() -> None:
+            took = (time.perf_counter() - started) * 1e6
+            self.metrics.runtime_latency.observe(took, handle.model, api, _RUNTIME)
+
+        if self._batcher and servable.batching:
+            running = [self._batcher.run(servable, servable.batching, call) for call in calls]
+            outputs = await asyncio.gather(*running) if len(running) > 1 else [await running[0]]
+            count()
+            return respond(outputs)
 
         def run() -> Any:
-            return respond([servable.run(call) for call in calls])
+            outputs = [servable.run(call) for call in calls]
+            count()
+            return respond(outputs)
 
         if sum(map(servable.estimate, calls)) < _MOMENT:
             return run()
@@ -155,6 +194,14 @@ class Service:
         """The result of work that would hold the loop for too long."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
+    def _counted(self, api: str, respond: Respond) -> Respond:
+        async def answer(request: Any) -> Any:
+            spec = (request.tasks[0] if request.tasks else _NO_TASK) if api == "MultiInference" else request
+            with self.metrics.request(spec.model_spec.name, api, "GRPC"):
+                return await respond(request)
+
+        return answer
+
     def handlers(self, most_calls: int = 0) -> list[grpc.GenericRpcHandler]:
         """The RPCs as gRPC serves them, refused beyond ``most_calls`` at once (0: never)."""
         limit = _Limit(most_calls)
@@ -163,10 +210,10 @@ class Service:
             return {name: _handler(respond, request, limit) for name, (respond, request) in listed.items()}
 
         prediction_service = methods(
-            Predict=(self.predict, predict_pb2.PredictRequest),
-            Classify=(self.classify, classification_pb2.ClassificationRequest),
-            Regress=(self.regress, regression_pb2.RegressionRequest),
-            MultiInference=(self.multi_inference, inference_pb2.MultiInferenceRequest),
+            Predict=(self._counted("Predict", self.predict), predict_pb2.PredictRequest),
+            Classify=(self._counted("Classify", self.classify), classification_pb2.ClassificationRequest),
+            Regress=(self._counted("Regress", self.regress), regression_pb2.RegressionRequest),
+            MultiInference=(self._counted("MultiInference", self.multi_inference), inference_pb2.MultiInferenceRequest),
             GetModelMetadata=(self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
         )
         model_service = methods(
@@ -179,6 +226,8 @@ class Service:
         ]
 
     def close(self) -> None:
+        if self._batcher:
+            self._batcher.close()
         for pool in (self._pool, self._opener):
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import google_crc32c
 from google.protobuf.message import DecodeError
 
-from serving.model_server import inference, prediction
+from serving.model_server import batch_merging, inference, prediction
 from serving.model_server.errors import DataLoss, InvalidArgument, Unimplemented
 from serving.model_server.servable import Call, Servable
 from serving.protos import prediction_log_pb2
@@ -74,7 +74,10 @@ def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog, iteration
         return 0
     for _ in range(iterations):
         for call in calls:
-            servable.run(call)
+            if servable.batching:
+                batch_merging.run(servable, servable.batching, [call])
+            else:
+                servable.run(call)
     return 1
 
 

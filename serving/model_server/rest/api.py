@@ -67,15 +67,27 @@ class Answer:
 class Api:
     """All of the REST interface."""
 
-    def __init__(self, service: Service, *, threads: int, timeout_ms: int = 30_000, cors: bool = False) -> None:
-        """``threads``: how many requests are worked on at once; a ``timeout_ms`` of 0 is none."""
+    def __init__(
+        self,
+        service: Service,
+        *,
+        threads: int,
+        timeout_ms: int = 30_000,
+        cors: bool = False,
+        metrics_path: str | None = None,
+    ) -> None:
+        """``threads``: how many requests are worked on at once; a ``timeout_ms`` of 0 is none; ``metrics_path``: where
+        Prometheus may read, None: nowhere."""
         self._service = service
+        self._metrics_path = metrics_path
         self._slots = asyncio.Semaphore(threads)
         self._timeout = timeout_ms / 1000 if timeout_ms > 0 else None
         self._cors = cors
 
     async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """The answer to a request; ``headers`` by their names in small letters. Never raises."""
+        if path == self._metrics_path and method == "GET":
+            return Answer(200, self._service.metrics.text().encode(), {"Content-Type": "text/plain"})
         if not paths.is_served(path):
             return Answer(404, _NOT_FOUND, {"Content-Type": "text/html"})
         more = _CORS if self._cors else {}
@@ -83,7 +95,7 @@ class Api:
             return Answer(200, b"", {"Content-Type": "application/json", **more})
         try:
             async with self._slots, asyncio.timeout(self._timeout):
-                text = await self._respond(method, path, _inflated(headers, body))
+                text = await self._counted(method, path, _inflated(headers, body))
             return Answer(200, text, {"Content-Type": "application/json", **more})
         except ServingError as error:
             refused = error
@@ -94,8 +106,13 @@ class Api:
         text = rapidjson.lines("{}", [f'"error": {rapidjson.string(refused.message)}'], 0).encode("utf-8", "replace")
         return Answer(_STATUS.get(refused.number, 500), text, {"Content-Type": "application/json", **more})
 
-    async def _respond(self, method: str, path: str, body: bytes) -> bytes:
+    async def _counted(self, method: str, path: str, body: bytes) -> bytes:
         wanted = paths.read(method, path)
+        api = "" if wanted.action in ("status", "metadata") else wanted.action
+        with self._service.metrics.request(wanted.spec.name, api, "REST"):
+            return await self._respond(wanted, body)
+
+    async def _respond(self, wanted: paths.Wanted, body: bytes) -> bytes:
         if wanted.action == "status":
             request = get_model_status_pb2.GetModelStatusRequest(model_spec=wanted.spec)
             return (_json(await self._service.get_model_status(request)) + "\n").encode()
@@ -125,7 +142,7 @@ class Api:
             def respond(outputs: Sequence[Sequence[Array]]) -> bytes:
                 return write(dict(zip(call.outputs, outputs[0], strict=True)))
 
-            text: bytes = await self._service.run(handle.servable, [call], respond)
+            text: bytes = await self._service.run(handle, "Predict", [call], respond)
             return text
 
     async def _metadata(self, spec: Any) -> bytes:

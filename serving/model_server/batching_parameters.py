@@ -1,0 +1,113 @@
+"""The file of ``--batching_parameters_file`` and the ``batching_params.pbtxt`` of a version.
+
+Source: tensorflow_serving/servables/tensorflow/session_bundle_config.proto for the fields, bundle_factory_util.h and
+TensorFlow's shared_batch_scheduler.h for defaults, checks and messages.
+"""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serving.model_server import text_protos
+from serving.model_server.errors import InvalidArgument
+
+#: Read from a version's directory with ``--enable_per_model_batching_parameters``.
+PER_MODEL_FILE = "batching_params.pbtxt"
+
+_Message: Any = text_protos.declare(
+    "tensorflow_serving/servables/tensorflow/session_bundle_config.proto",
+    {
+        "Int64Value": {"value": (1, "int64")},
+        "StringValue": {"value": (1, "string")},
+        "BoolValue": {"value": (1, "bool")},
+        "BatchingParameters": {
+            "max_batch_size": (1, "Int64Value"),
+            "batch_timeout_micros": (2, "Int64Value"),
+            "max_enqueued_batches": (3, "Int64Value"),
+            "num_batch_threads": (4, "Int64Value"),
+            "thread_pool_name": (5, "StringValue"),
+            "allowed_batch_sizes": (6, "repeated int64"),
+            "pad_variable_length_inputs": (7, "bool"),
+            "enable_large_batch_splitting": (8, "BoolValue"),
+            "max_execution_batch_size": (9, "Int64Value"),
+        },
+    },
+)["BatchingParameters"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchingParameters:
+    """How calls are merged.
+
+    Attributes:
+        max_batch_size: most rows of one call; without splitting also of one batch.
+        batch_timeout_micros: how long a batch that is not full waits for more, counted from its first call.
+        max_enqueued_batches: most batches that wait in one queue.
+        num_batch_threads: batches that run at the same time, of all models together.
+        thread_pool_name: a label of the queueing metric.
+        allowed_batch_sizes: batches are padded to the next of these, ascending.
+        pad_variable_length_inputs: calls whose rows have different sizes are padded to the largest.
+        enable_large_batch_splitting: a call that does not fit the open batch is spread over several.
+        max_execution_batch_size: most rows of a batch with splitting; 0 for ``max_batch_size``.
+    """
+
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    num_batch_threads: int
+    thread_pool_name: str = "model_server_batch_threads"
+    allowed_batch_sizes: tuple[int, ...] = ()
+    pad_variable_length_inputs: bool = False
+    enable_large_batch_splitting: bool = False
+    max_execution_batch_size: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be followed: InvalidArgument."""
+        sizes = self.allowed_batch_sizes
+        if sizes and sizes[-1] != self.max_batch_size:
+            raise InvalidArgument(
+                "Last entry in allowed_batch_sizes must match max_batch_size; last entry was "
+                f"{sizes[-1]}; expected {self.max_batch_size}"
+            )
+        if any(size >= following for size, following in itertools.pairwise((0, *sizes))):
+            raise InvalidArgument("allowed_batch_sizes entries must be monotonically increasing")
+        if self.num_batch_threads < 1:
+            raise InvalidArgument(f"num_batch_threads must be positive; was {self.num_batch_threads}")
+        if self.max_batch_size < 1:
+            raise InvalidArgument(f"input_batch_size_limit must be positive; was {self.max_batch_size}")
+        if self.batch_timeout_micros < 0:
+            raise InvalidArgument(f"batch_timeout_micros must be non-negative; was {self.batch_timeout_micros}")
+        if self.max_enqueued_batches < (1 if self.enable_large_batch_splitting else 0):
+            raise InvalidArgument(f"max_enqueued_batches must be positive; was {self.max_enqueued_batches}")
+        if self.enable_large_batch_splitting and not 0 <= self.max_execution_batch_size <= self.max_batch_size:
+            raise InvalidArgument(
+                "When enable_large_batch_splitting is true, input_batch_size_limit must be greater than or equal to "
+                "max_execution_batch_size."
+            )
+
+    @property
+    def batch_rows(self) -> int:
+        """Most rows of one batch."""
+        return (self.enable_large_batch_splitting and self.max_execution_batch_size) or self.max_batch_size
+
+    def padded(self, rows: int) -> int:
+        """The smallest allowed batch size that holds the rows."""
+        return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
+
+
+def read(path: Path, *, threads: int) -> BatchingParameters:
+    """The parameters of a file; ``threads`` where it does not say how many.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidArgument: it cannot be parsed, or its values do not go together.
+    """
+    message = text_protos.read(path, _Message)
+    given: dict[str, Any] = {"num_batch_threads": threads, "thread_pool_name": "batch_threads"}
+    for field, value in message.ListFields():
+        if field.name == "allowed_batch_sizes":
+            given[field.name] = tuple(value)
+        else:
+            given[field.name] = value if isinstance(value, bool) else value.value
+    return BatchingParameters(**given)
