@@ -61,7 +61,7 @@ def test_what_is_refused(arguments: list[str], message: str) -> None:
 def test_flags_that_do_not_go_together() -> None:
     with pytest.raises(InvalidArgument, match="batching_parameters_file is set without setting"):
         parse(["--batching_parameters_file=f"])
-    assert parse(["--batching_parameters_file=f", "--enable_batching"]).without_effect
+    assert parse(["--batching_parameters_file=f", "--enable_batching"]).flags.enable_batching
     with pytest.raises(InvalidArgument, match="grpc_port is not set"):
         parse(["--port=0"])
 
