@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from serving import keys
+from serving.gateway.paths import SCOPES
 from serving.keys import KeysError
 
 app = typer.Typer(help="Keys for callers of the gateway, which reads them again as they change.", no_args_is_help=True)
 console = Console(highlight=False)
 
 File = Annotated[Path, typer.Option("--keys", envvar="VITRINE_KEYS", help="The file of keys, as the gateway has it.")]
-_VERBS = ("predict", "embed", "forecast")
 
 
 def _fail(error: Exception | str) -> typer.Exit:
@@ -27,15 +27,15 @@ def _fail(error: Exception | str) -> typer.Exit:
 def create(
     name: Annotated[str, typer.Argument(help="Whose it is.")],
     model: Annotated[list[str] | None, typer.Option(help="For this model alone; may be repeated.")] = None,
-    verb: Annotated[list[str] | None, typer.Option(help="For this alone: predict, embed or forecast.")] = None,
+    verb: Annotated[list[str] | None, typer.Option(help=f"For this alone: {', '.join(SCOPES)}.")] = None,
     rate: Annotated[str | None, typer.Option(help="At most so many requests, as in 10/second.")] = None,
     days: Annotated[float | None, typer.Option(help="How long it is good; for ever without.", min=0)] = None,
     file: File = Path(".vitrine/keys.json"),
 ) -> None:
     """Make a key and print it, this once: the file holds a hash of it alone."""
-    unknown = [one for one in verb or () if one not in _VERBS]
+    unknown = [one for one in verb or () if one not in SCOPES]
     if unknown:
-        raise _fail(f"{unknown[0]!r} is none of {', '.join(_VERBS)}")
+        raise _fail(f"{unknown[0]!r} is none of {', '.join(SCOPES)}")
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).replace(microsecond=0)
     try:
         _, shown = keys.create(file, name, frozenset(model or ()), frozenset(verb or ()), rate, expires)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # else whoever sets no rates would pay for the library that c
 
 #: What says nothing about the models, or must answer a probe that has no key.
 _OPEN = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
-_MODEL = re.compile(r"/v[12]/models/([^/:]+)", re.IGNORECASE)
+_MODEL = re.compile(r"/v1/models/([^/:]+)|/v2/models/([^/]+)", re.IGNORECASE)
 
 
 def check_scope(key: Key, model: str, verb: str) -> None:
@@ -48,8 +48,9 @@ class Door:
         if self._known is not None:
             request.key = self._recognise(request, self._known())
             named = _MODEL.match(path) if request.key.models else None
-            if named and named[1] not in request.key.models:
-                raise Forbidden(f"key {request.key.id} is for {listed(sorted(request.key.models))}, not for {named[1]}")
+            model = named and (named[1] or named[2])
+            if model and model not in request.key.models:
+                raise Forbidden(f"key {request.key.id} is for {listed(sorted(request.key.models))}, not for {model}")
         if self._rates is not None:
             await self._rates.count(request.key, request.client)
 

@@ -58,7 +58,7 @@ def with_hot_paths(schema: dict[str, Any]) -> dict[str, Any]:
                     "tags": ["inference"],
                     "operationId": f"{verb}{suffix}",
                     "description": f"{operation['description']}\n\nAsks {which}.",
-                    "parameters": [_MODEL | {"example": example}, *parameters, _REQUEST_ID, *operation["parameters"]],
+                    "parameters": [_MODEL | {"example": example}, *parameters, *_HEADERS, *operation["parameters"]],
                     "responses": operation["responses"] | _ERRORS,
                 }
             }
@@ -207,6 +207,13 @@ _REQUEST_ID = {
     "description": "kept if it is 1 to 128 letters, digits or ._:/+=@-",
     "schema": {"type": "string"},
 }
+_TIMEOUT = {
+    "name": "X-Request-Timeout",
+    "in": "header",
+    "description": "how long you wait: seconds above 0, or with a unit, `1.5s`, `250ms`; it only shortens the deadline",
+    "schema": {"type": "string", "pattern": "^[0-9]{1,9}([.][0-9]{1,9})?(ms|s)?$"},
+}
+_HEADERS = (_REQUEST_ID, _TIMEOUT)
 _POLARITY = {
     "name": "polarity",
     "in": "query",
@@ -324,6 +331,8 @@ _FORECASTS = {
 }
 _ERRORS = {
     "400": _error("The input cannot be used", "bad_picture", "the picture is truncated or corrupt: …"),
+    "401": _error("A key is needed", "unauthorized", "a key is needed: send Authorization: Bearer KEY, or …"),
+    "403": _error("The key is for something else", "forbidden", "key 3f9a1c20 is for shade and predict, not for …"),
     "404": _error("No such model, version, label or verb", "unknown_model", "there is no model 'x'; there is …"),
     "408": _error("The body came too slowly", "too_late", "the body did not come whole within the deadline of 10 s; …"),
     "413": _error(
@@ -331,6 +340,11 @@ _ERRORS = {
     ),
     "415": _error(
         "Another content type", "unsupported_media_type", "content type 'text/plain' is not read here; send …"
+    ),
+    "429": _error(
+        "More requests than the rate; `Retry-After` says when to try again",
+        "too_many_requests",
+        "key 3f9a1c20 may make 10/second requests; wait 1 s",
     ),
     "502": _error("The model answered nothing valid", "bad_output", "output prediction of the model holds NaN …"),
     "503": _error(

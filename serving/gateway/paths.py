@@ -49,6 +49,9 @@ _SCOPES = {
     "timeseries": "forecast",
 }
 
+#: The verbs that a key can be for.
+SCOPES = tuple(verb for verb in VERBS if verb not in _SCOPES)
+
 _IN_BODY = {
     "/v1/embeddings": Target("", Wanted(), "embeddings"),
     "/v1/timeseries/forecast": Target("", Wanted(), "timeseries"),

@@ -85,8 +85,16 @@ def test_a_key_reaches_as_far_as_its_scope(guarded: Gateway, file: Path) -> None
         assert refused.status_code == 403
         assert refused.json()["code"] == "forbidden"
         assert key.id in refused.json()["error"] and shown not in refused.text
+    for path in ("/v1/models/line", "/V1/Models/line/metadata", "/v2/models/line", "/v2/models/shade:line"):
+        assert guarded.http.get(path, headers=bearer(shown)).status_code == 403
+    for path, body in (
+        ("/v1/embeddings", {"model": "shade", "input": []}),
+        ("/v1/timeseries/forecast", {"model": "trend"}),
+        ("/v2/models/line/infer", {}),
+        ("/v1/models/line:classify", {}),
+    ):
+        assert guarded.http.post(path, json=body, headers=bearer(shown)).status_code == 403
     assert guarded.http.get("/v1/models/shade/card", headers=bearer(shown)).status_code == 200
-    assert guarded.http.get("/v1/models/line", headers=bearer(shown)).status_code == 403
 
 
 def test_keys_change_without_a_restart_and_a_broken_file_changes_nothing(
