@@ -29,7 +29,7 @@ def signal_servable(network: keras.Model, recipe: SignalRecipe, samples: Array) 
             "serving_default": Endpoint(
                 classify,
                 {"signal": signal_spec},
-                {"probabilities": ("float32", (None, network.output.shape[-1]))},
+                {"probabilities": ("float32", (None, network.outputs[0].shape[-1]))},
                 {"signal": samples},
             )
         },

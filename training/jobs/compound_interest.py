@@ -1,0 +1,119 @@
+"""Compound interest in three ways that give one answer (course document 004_1e87cdad635ebe4c, "recursivo").
+
+    vitrine train compound_interest    15 seconds on two cores, none of them of fitting
+
+v(m) = v(m−1)·(1 + i), v(0) = V, for m months at the rate i: as a recursion, as the unfolded formula V·(1 + i)^m, and as
+a recurrent cell whose weights are fixed rather than learnt, so there is nothing to fit and the recipe has no epochs. In
+the cell the state is the value and the input is the month's rate: s_t = W·s_{t−1} + U·x_t·s_{t−1}, W = U = 1. It runs
+360 months, those after the m-th at a rate of 0. In float32 a month's product and its sum may each round by 2^−24 of the
+value: the three must not be further apart than that for any of 1 to 360 months.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from serving.card import Column, Data, TableRecipe
+from training.data import sources
+from training.export.servable import Servable
+from training.export.table import table_servable
+from training.gate import Policy
+from training.job import Array, Evaluation, Examples, Job, JobError, Options, Recipe, require_parameters
+
+MONTHS = 360
+TABLE = TableRecipe(
+    columns=(
+        Column(name="principal", description="what is lent at first, in any currency"),
+        Column(name="rate", unit="1/month", minimum=-1, description="interest each month as a share: 0.01 is 1 %"),
+        Column(name="months", unit="month", minimum=0, maximum=MONTHS, description="whole months"),
+    ),
+    target=Column(name="value", description="after so many months, in the principal's currency"),
+)
+_PRINCIPALS = (1, 1000, 12345.67)
+_RATES = (-0.01, 0.0, 0.0025, 0.01, 0.05)
+
+
+def recursion(principal: float, rate: float, months: int) -> float:
+    return principal if months == 0 else recursion(principal, rate, months - 1) * (1 + rate)
+
+
+def unfolded(principal: float, rate: float, months: int) -> float:
+    return principal * (1 + rate) ** months
+
+
+class CompoundCell(keras.layers.Layer):
+    """One month: the state is the value [n, 1], the input is the rate [n, 1]."""
+
+    state_size = output_size = 1
+
+    def build(self, input_shape: Any) -> None:
+        self.w_state = self.add_weight(shape=(1, 1), initializer="ones", trainable=False)
+        self.w_input = self.add_weight(shape=(1, 1), initializer="ones", trainable=False)
+
+    def call(self, rate: Any, states: tuple[Any]) -> tuple[Any, tuple[Any]]:
+        (value,) = states
+        value = ops.matmul(value, self.w_state) + ops.matmul(rate, self.w_input) * value
+        return value, (value,)
+
+
+def load(options: Options, recipe: Recipe) -> Examples:
+    """Nothing to fit on; every month of several principals and rates to compare on."""
+    rows = np.array([(p, i, m) for p in _PRINCIPALS for i in _RATES for m in range(1, MONTHS + 1)], np.float32)
+    values = np.array([recursion(p, i, int(m)) for p, i, m in rows.astype(np.float64)])
+    return Examples(
+        train=(rows[:0], values[:0]),
+        test=(rows, values),
+        data=Data(
+            name="the formula of compound interest",
+            source="generated",
+            licence="none needed",
+            rows={"test": len(rows)},
+            sha256=sources.digest(rows, values),
+        ),
+    )
+
+
+def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+    features = keras.Input((len(TABLE.columns),))
+    principal, rate, months = features[:, 0:1], features[:, 1:2], features[:, 2:3]
+    rates = ops.repeat(rate, MONTHS, axis=1)
+    rates = ops.where(ops.cumsum(ops.ones_like(rates), axis=1) <= months, rates, 0.0)
+    value = keras.layers.RNN(CompoundCell())(rates[..., None], initial_state=principal)
+    known = ops.logical_and(months >= 0, months <= MONTHS)
+    model = keras.Model(features, ops.where(known, value, np.nan))
+    require_parameters(model, 2, trainable=0)
+    apart = evaluate(model, examples).metrics["roundings"]
+    if not apart <= 2:
+        raise JobError(f"the three ways are {apart:.2f} roundings of float32 a month apart; at most 2 are expected")
+    return model
+
+
+def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
+    """Largest differences between the three ways, relative to the value, and that in roundings (2^−24) a month."""
+    rows, recursive = examples.test
+    formula = np.array([unfolded(p, i, int(m)) for p, i, m in rows.astype(np.float64)])
+    recurrent = ops.convert_to_numpy(model(rows))[:, 0].astype(np.float64)
+    ways = np.stack([recursive, formula, recurrent])
+    apart = np.ptp(ways, axis=0) / np.abs(formula)
+    figures = {"largest_difference": float(apart.max()), "roundings": float((apart / rows[:, 2]).max() * 2**24)}
+    return Evaluation(figures, truth=formula, answer=recurrent)
+
+
+def serve(model: keras.Model, examples: Examples) -> Servable:
+    return table_servable(model, TABLE, examples.test[0][MONTHS - 1 :: MONTHS])
+
+
+JOB = Job(
+    name="compound_interest",
+    title="Compound interest by a recurrent cell with fixed weights",
+    course="004_1e87cdad635ebe4c, recursivo",
+    recipe=Recipe(epochs=0, batch_size=1, learning_rate=0.0),
+    quick=Recipe(epochs=0, batch_size=1, learning_rate=0.0),
+    policy=Policy("roundings", higher_is_better=False, bound=2),
+    load=load,
+    build=build,
+    evaluate=evaluate,
+    serve=serve,
+)
