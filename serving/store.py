@@ -140,8 +140,12 @@ class Store:
                 number += 1  # another publisher was faster
         _sync(parent)
         if model in models_config.read(self.config_path):
-            with self._edit() as models:
-                models[model] = with_labels(models[model], self.versions(model), models[model].labels)
+            try:
+                with self._edit() as models:
+                    models[model] = with_labels(models[model], self.versions(model), models[model].labels)
+            except OSError:
+                (parent / str(number)).rename(staged)  # the disk is full: what cannot be named is taken back
+                raise
         return number
 
     def promote(self, model: str, version: int, label: str = STABLE) -> int | None:
@@ -225,11 +229,14 @@ class Store:
 
     def _replace(self, path: Path, text: str) -> None:
         draft = path.with_name(f"{path.name}.new")
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
         _sync(self.root)
 
     def _unknown(self, model: str, version: int | None) -> str:

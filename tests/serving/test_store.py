@@ -1,7 +1,10 @@
 """exports/: whole versions or none, numbers that never collide, labels that move."""
 
+import os
+import resource
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -131,17 +134,37 @@ def test_a_damaged_version_is_not_promoted(tmp_path: Path) -> None:
         store.promote("m", 1)
 
 
-def test_a_full_disk_leaves_nothing_visible(tmp_path: Path) -> None:
-    """A real full file system: a tmpfs of 64 kB, where the machine lets us mount one."""
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A real small file system: a tmpfs of 64 kB, where the machine lets us mount one."""
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True)
     if mounted.returncode:
         pytest.skip("mounting a small file system needs root")
-    try:
-        store = Store(small)
-        with pytest.raises(OSError, match="No space left"), store.staging("m") as directory:
-            (directory / "saved_model.pb").write_bytes(bytes(200_000))
-        assert store.models() == [] and not (small / "m").exists()
-    finally:
-        subprocess.run(["umount", str(small)], check=True)
+    yield small
+    subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_full_disk_leaves_nothing_visible(small: Path) -> None:
+    store = Store(small)
+    with pytest.raises(OSError, match="No space left"), store.staging("m") as directory:
+        (directory / "saved_model.pb").write_bytes(bytes(200_000))
+    assert store.models() == [] and not (small / "m").exists()
+
+
+@pytest.mark.parametrize("pages", [0, 1])
+def test_a_disk_that_fills_up_while_publishing_leaves_nothing_visible(small: Path, pages: int) -> None:
+    """With no page left the manifest cannot be written; with one it can, but models.config cannot."""
+    store = Store(small)
+    publish(store)
+    store.promote("m", 1)
+    named = store.config_path.read_bytes()
+    with pytest.raises(OSError, match="No space left"), store.staging("m") as directory:
+        (directory / "saved_model.pb").write_text("whole", encoding="utf-8")
+        free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
+        (small / "ballast").write_bytes(bytes(free - pages * resource.getpagesize()))
+        store.publish("m", directory)
+    assert sorted(path.name for path in small.iterdir()) == [".lock", "ballast", "m", "models.config"]
+    assert [path.name for path in (small / "m").iterdir()] == ["1"]
+    assert store.config_path.read_bytes() == named

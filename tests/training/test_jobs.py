@@ -1,15 +1,19 @@
 """Exact facts of the courses' models: parameters, shapes and formulas. COURSES.md's rows, as far as there are jobs."""
 
+import keras
 import numpy as np
 import pytest
 
 from serving.card import Data
 from training.catalogue import JOBS, find
 from training.data import cifar100
-from training.job import Examples, JobError, Options, Recipe
+from training.job import Examples, JobError, Options, Recipe, require_outputs, require_parameters
 from training.jobs import (
     cifar100_deep,
     cifar100_shallow,
+    compound_interest,
+    conv1d_a,
+    conv1d_b,
     fashion_cnn,
     fashion_embedding,
     fashion_inception,
@@ -61,6 +65,62 @@ def test_cifar100_nets_are_the_printed_summaries() -> None:
     deep = cifar100_deep.build(some(1, 32, 32, 3), Options(), RECIPE)
     assert deep.count_params() == 130_916
     assert shapes(deep)[3:] == [(8, 8, 64), (8, 4, 64), (4, 4, 64), (2, 2, 128), (128,), (100,)]
+
+
+def test_boston_nets_have_369_parameters() -> None:
+    for name in ("boston_default", "boston_decay"):
+        model = find(name).build(some(1, 13), Options(), RECIPE)
+        assert [layer.count_params() for layer in model.layers] == [224, 136, 9]
+        assert all(layer.activation.__name__ == "relu" for layer in model.layers)
+
+
+def test_boston_decay_has_the_printed_learning_rates() -> None:
+    """Those of all 50 epochs, and the one behind them, as Keras' callback sets them."""
+    job = find("boston_decay")
+    model = job.build(some(1, 13), Options(), job.recipe)
+    (scheduler,) = job.callbacks()
+    scheduler.set_model(model)
+    found = []
+    for epoch in range(job.recipe.epochs):
+        scheduler.on_epoch_begin(epoch)
+        found.append(round(10_000 * float(model.optimizer.learning_rate)))
+    printed = (
+        "190 181 172 164 156 148 141 134 127 121 115 109 104 99 94 89 85 81 77 73 69 66 63 60 57 54 51 49 47 45 43 41 "
+        "39 37 35 33 31 29 28"
+    )
+    assert found == [200] * 10 + [int(rate) for rate in printed.split()] + [27]
+    assert not find("boston_default").callbacks()
+
+
+def test_conv1d_nets_are_the_printed_summaries() -> None:
+    a = conv1d_a.build(some(1, 1024, 1), Options(), RECIPE)
+    assert a.count_params() == 6_075
+    assert shapes(a) == [(1024, 16), (256, 16), (256, 32), (64, 32), (64, 8), (512,), (3,)]
+    b = conv1d_b.build(some(1, 1024, 1), Options(), RECIPE)
+    assert b.count_params() == 6_075
+    assert shapes(b) == [(256, 16), (64, 32), (64, 8), (512,), (3,)]
+
+
+def test_another_net_than_the_course_s_is_not_trained() -> None:
+    model = conv1d_a.build(some(1, 1024, 1), Options(), RECIPE)
+    with pytest.raises(JobError, match=r"layer conv2 gives \(256, 32\); the course's gives \(64, 32\)"):
+        require_outputs(model, {"conv2": (64, 32)})
+    with pytest.raises(JobError, match=r"the model has 6075 parameters \(6075 trainable\); the course's has 6076"):
+        require_parameters(model, 6_076)
+
+
+def test_compound_interest_has_one_answer_in_three_ways() -> None:
+    """For 1 to 360 months, to the roundings of float32."""
+    examples = compound_interest.load(Options(), RECIPE)
+    assert set(examples.test[0][:, 2]) == set(range(1, 361))
+    model = compound_interest.build(examples, Options(), RECIPE)
+    assert compound_interest.evaluate(model, examples).metrics["largest_difference"] < 360 * 2**-23
+    assert compound_interest.recursion(1000, 0.01, 12) == pytest.approx(1126.825030131970)
+    assert compound_interest.unfolded(1000, 0.01, 12) == pytest.approx(1126.825030131970)
+
+    recurrent = next(layer for layer in model.layers if isinstance(layer, keras.layers.RNN))
+    recurrent.set_weights([np.float32([[1]]), np.float32([[1.001]])])
+    assert compound_interest.evaluate(model, examples).metrics["roundings"] > 2
 
 
 def test_cifar100_s_stand_in_says_that_it_is_one() -> None:

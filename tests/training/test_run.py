@@ -96,12 +96,31 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     program.stop(signal.SIGKILL)
     assert state.exists(), program.output
     assert not Store(exports).models()
+    other = train(exports, "sine_rnn", "--seed", "7")
+    assert other.returncode == 1 and "seed was 2, now 7" in other.stdout and "--fresh" in other.stdout
     done = train(exports, "sine_rnn", "--no-promote")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "resumed after epoch" in done.stdout
     assert "published as version 1" in done.stdout
     assert not state.exists()
     assert card.read(exports / "sine_rnn" / "1").training.resumed_at
+
+
+def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    """As on a full disk, writing fails in the middle of the SavedModel: no file may grow beyond 40 kB."""
+    program = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
+        "sys.argv = ['vitrine', 'train', *sys.argv[1:]]\n"
+        "runpy.run_module('training.cli', run_name='__main__')\n"
+    )
+    folders = ["--exports", str(tmp_path / "exports"), "--runs", str(tmp_path / "runs")]
+    command = [sys.executable, "-c", program, "compound_interest", *folders]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "the version cannot be written: " in done.stdout and "File too large" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list((tmp_path / "exports").iterdir())
 
 
 def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
@@ -113,5 +132,7 @@ def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
     done = train(tmp_path / "exports", "stock_rnn", "--csv", "nowhere.csv")
     assert done.returncode == 1 and "nowhere.csv cannot be read as a CSV" in done.stdout
     assert not (tmp_path / "exports" / "stock_rnn").exists()
+    done = train(tmp_path / "exports", "sine_rnn", "--learning-rate", "3")
+    assert done.returncode == 2 and "No such option: --learning-rate" in done.stderr
     done = train(tmp_path / "exports", "sine_rnn", "--quick", "--fresh", "--as", "../elsewhere")
     assert done.returncode == 1 and "'../elsewhere' is no model name" in done.stdout

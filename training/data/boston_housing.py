@@ -1,5 +1,7 @@
 """Boston Housing: median house values of 506 census tracts around Boston in 1970 (Harrison and Rubinfeld 1978)."""
 
+import zipfile
+
 import numpy as np
 
 from serving.card import Column, Data, TableRecipe
@@ -65,9 +67,9 @@ def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
     path = sources.local("boston_housing.npz")
     if path:
         try:
-            with np.load(path) as file:
+            with path.open("rb") as raw, np.load(raw) as file:
                 x, y = file["x"], file["y"]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise JobError(f"Boston Housing in VITRINE_DATA cannot be read: {error}") from None
         order = np.random.RandomState(113).permutation(len(x))  # the order and the split of keras.datasets
         first_test = int(len(x) * 0.8)

@@ -46,6 +46,11 @@ def load(path: Path | None = None, column: str | None = None) -> Prices:
     if not rows:
         raise JobError(f"{path} is empty; a CSV with a header and one row a day is expected")
     header = [cell.strip() for cell in rows[0][1]]
+    if len(header) == 1 and ";" in header[0]:
+        raise JobError(
+            f"{path} has semicolons between its columns; commas are expected, and a point in decimal numbers: 1,234 is "
+            "read as two columns. Spreadsheets write it so as CSV in an English locale"
+        )
     chosen = _column(path, header, column)
     values = np.array([_price(path, line, row, chosen, header) for line, row in rows[1:]])
     if len(values) < _FEWEST:

@@ -1,4 +1,4 @@
-"""Waveforms to tell apart: sine, square and sawtooth with noise, made up for the course's 1-D nets, which have no data."""
+"""Waveforms to tell apart: noisy sines, squares and sawtooths, made up for the course's 1-D nets that have no data."""
 
 import numpy as np
 

@@ -1,8 +1,9 @@
 """Write a whole version directory into a staging directory and have it checked."""
 
+import contextlib
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,12 @@ def write(directory: Path, servable: Servable, card: Card) -> Card:
 
     Raises:
         CheckError: what was written is not the model that was trained.
+        OSError: the disk is full or fails.
     """
     anchor = directory / "card.json"
     anchor.write_text("{}", encoding="utf-8")
-    _save(directory, servable, anchor)
+    with _on_disk():
+        _save(directory, servable, anchor)
     anchor.unlink()
     reason = onnx_twin.write(servable.endpoints, directory / TWIN_FILE)
     _write_card(directory, card)
@@ -69,7 +72,9 @@ def write(directory: Path, servable: Servable, card: Card) -> Card:
         }
     )
     _write_card(directory, finished)
-    warmup.write(directory, card.model, {**{n: e.samples for n, e in servable.endpoints.items()}, "describe": query})
+    samples = {name: endpoint.samples for name, endpoint in servable.endpoints.items()}
+    with _on_disk():
+        warmup.write(directory, card.model, {**samples, "describe": query})
     return finished
 
 
@@ -92,6 +97,15 @@ def versions() -> Mapping[str, str]:
     """Of the libraries that made the version."""
     names = ("tensorflow", "keras", "numpy", "tf2onnx", "onnx", "onnxruntime", "pillow")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
+
+
+@contextlib.contextmanager
+def _on_disk() -> Iterator[None]:
+    """TensorFlow has errors of its own for a full disk and the like: raise the OSError that they are."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise OSError(f"the version cannot be written: {error.message}") from None
 
 
 def _save(directory: Path, servable: Servable, anchor: Path) -> None:

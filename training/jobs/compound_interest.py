@@ -20,7 +20,7 @@ from training.data import sources
 from training.export.servable import Servable
 from training.export.table import table_servable
 from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, JobError, Options, Recipe, require_parameters
+from training.job import Evaluation, Examples, Job, JobError, Options, Recipe, require_parameters
 
 MONTHS = 360
 TABLE = TableRecipe(

@@ -1,4 +1,4 @@
-"""Signals of 1,024 samples by three 1-D convolutions with pooling (course document 001_8afefdba80e9ed1e, exercise 6, A).
+"""1,024-sample signals by three 1-D convolutions with pooling (course document 001_8afefdba80e9ed1e, exercise 6, A).
 
     vitrine train conv1d_a          20 seconds on two cores
     vitrine train conv1d_a --quick  10 seconds, 1,000 signals

@@ -65,6 +65,12 @@ def test_columns_and_files_are_named(tmp_path: Path) -> None:
         stocks.load(write(tmp_path / "odd.csv", "2020-01-01,1", header="Date,Value"))
 
 
+def test_semicolons_are_explained(tmp_path: Path) -> None:
+    path = write(tmp_path / "deutsch.csv", "2020-01-02;1;100,5", header="Date;Open;Close")
+    with pytest.raises(JobError, match="has semicolons between its columns; commas are expected, and a point"):
+        stocks.load(path)
+
+
 def _touch(path: Path) -> Path:
     path.touch()
     return path

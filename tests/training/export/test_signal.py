@@ -1,0 +1,31 @@
+"""A classifier of 1-D signals, the whole way to a version."""
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from serving.store import Store
+from training.catalogue import find
+from training.data import waveforms
+from training.job import Options
+from training.run import run
+
+
+def test_conv1d_b_is_published_whole(tmp_path: Path) -> None:
+    outcome = run(find("conv1d_b"), Options(quick=True), Store(tmp_path / "exports"), tmp_path / "runs")
+    assert outcome.version == 1 and outcome.card
+    card = outcome.card
+    assert card.kind == "signal" and card.signal and (card.signal.length, card.signal.channels) == (1024, 1)
+    assert card.labels == ("sine", "square", "sawtooth") and card.parameters == 6_075
+    assert card.inputs.keys() == {"level", "strength"}
+    assert any("synthetic" in note for note in card.notes)
+    assert card.parity and card.parity.onnx_reason is None
+    assert card.signatures["serving_default"].inputs["signal"].shape == (None, 1024, 1)
+    extra = tmp_path / "exports" / "conv1d_b" / "1" / "assets.extra"
+    assert {"history.png", "confusion.png", "tf_serving_warmup_requests"} <= {path.name for path in extra.iterdir()}
+    twin = onnxruntime.InferenceSession(extra / "model.onnx", providers=["CPUExecutionProvider"])
+    x, y = waveforms.generate(200, seed=3)
+    probabilities = twin.run(["probabilities"], {"signal": x})[0]
+    assert probabilities.shape == (200, 3)
+    assert np.mean(probabilities.argmax(axis=1) == y) > 0.6

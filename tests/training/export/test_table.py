@@ -1,0 +1,49 @@
+"""A model of table rows: raw units outside, and the whole way to a version."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+
+from serving.card import Column, TableRecipe
+from serving.store import Store
+from training.catalogue import find
+from training.export.servable import call
+from training.export.table import table_servable
+from training.job import Options
+from training.run import run
+
+
+def test_scaling_is_inside() -> None:
+    recipe = TableRecipe(
+        columns=(Column(name="a", description="one"), Column(name="b", description="two")),
+        target=Column(name="c", description="their weighted sum"),
+    )
+    net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    rows = np.array([[3, 50], [5, 90]], np.float32)
+    servable = table_servable(net, recipe, rows, center=np.array([1, 10]), scale=np.array([2, 20]))
+    assert call(servable.endpoints["serving_default"])["prediction"].tolist() == [1 + 2, 2 + 4]
+
+
+def test_compound_interest_is_published_whole(tmp_path: Path) -> None:
+    outcome = run(find("compound_interest"), Options(), Store(tmp_path / "exports"), tmp_path / "runs")
+    assert outcome.version == 1 and outcome.card
+    assert outcome.card.kind == "table" and outcome.card.table
+    assert [column.name for column in outcome.card.table.columns] == ["principal", "rate", "months"]
+    assert outcome.card.trainable_parameters == 0 and outcome.card.training.recipe["epochs"] == 0
+    assert outcome.card.parity and outcome.card.parity.onnx_reason is None
+    extra = tmp_path / "exports" / "compound_interest" / "1" / "assets.extra"
+    assert {path.name for path in extra.iterdir()} == {
+        "MANIFEST.sha256",
+        "card.json",
+        "model.onnx",
+        "prediction.png",
+        "tf_serving_warmup_requests",
+    }
+    twin = onnxruntime.InferenceSession(extra / "model.onnx", providers=["CPUExecutionProvider"])
+    rows = np.array([[1000, 0.01, 12], [1000, 0.01, 0], [1000, 0.01, 361], [1000, 0.01, -1]], np.float32)
+    year, nothing, beyond, before = twin.run(["prediction"], {"features": rows})[0]
+    assert year == pytest.approx(1000 * 1.01**12, rel=12 * 2**-23) and nothing == 1000
+    assert np.isnan(beyond) and np.isnan(before)  # no answer is better than a wrong one
