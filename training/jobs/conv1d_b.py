@@ -4,7 +4,7 @@
     vitrine train conv1d_b --quick  10 seconds, 1,000 signals
 
 As `conv1d_a`, but each of the first two convolutions takes steps of 4 instead of being pooled: the second gives (64,
-32), the third (64, 8), with the same 6,075 parameters and a quarter of the work. Expect a test accuracy of ___.
+32), the third (64, 8), with the same 6,075 parameters and a quarter of the work. Expect a test accuracy of .99.
 """
 
 import keras
