@@ -28,12 +28,17 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Renews both lock files: hashes, but no address of a registry.
+# Renews all lock files: hashes, but no address of a registry. all: everything, for developers; one for each image;
+# messages: the two packages whose *_pb2.py files the images without TensorFlow copy.
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --custom-compile-command 'make lock' --extra dev pyproject.toml -o requirements/all.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --custom-compile-command 'make lock' pyproject.toml -o requirements/gateway.lock
+	$(COMPILE) --extra dev pyproject.toml -o requirements/all.lock
+	$(COMPILE) --extra redis --extra otel pyproject.toml -o requirements/gateway.lock
+	$(COMPILE) --extra model-server pyproject.toml -o requirements/embedded-server.lock
+	$(COMPILE) --extra object-store pyproject.toml -o requirements/sync.lock
+	$(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
+	echo 'tensorflow[and-cuda]==2.20.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
+	printf 'tensorflow==2.20.*\ntensorflow-serving-api==2.20.*\n' | $(COMPILE) --no-deps - -o requirements/messages.lock
 
 clean:
 	rm -rf $(VENV) .vitrine

@@ -1,0 +1,131 @@
+# syntax=docker/dockerfile:1
+# The programs of Vitrine, one target each:
+#   docker build --target gateway|embedded-server|sync|trainer|trainer-gpu|model-server|model-server-gpu .
+# gateway, sync, trainer and embedded-server build for amd64 and arm64. TensorFlow Serving's own image, which
+# model-server stands on, exists for amd64 only: on Arm run embedded-server in its place, with the same arguments.
+ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
+ARG DISTROLESS=gcr.io/distroless/python3-debian12:nonroot
+ARG TENSORFLOW_SERVING=docker.io/tensorflow/serving:2.20.0
+ARG TENSORFLOW_SERVING_GPU=docker.io/tensorflow/serving:2.20.0-gpu
+
+# ---- packages, by lock file, in a folder of their own that any Python 3.11 reads
+FROM ${PYTHON} AS build
+COPY requirements /requirements
+# Less what only the packages' own developers run.
+RUN printf '#!/bin/sh -e\npip install --quiet --root-user-action=ignore --require-hashes --requirement "/requirements/$1.lock" --target /opt/vitrine\nrm -rf /opt/vitrine/bin; find /opt/vitrine -type d -name tests -prune -exec rm -rf {} +\n' > /usr/local/bin/install-packages \
+ && chmod +x /usr/local/bin/install-packages
+
+# TensorFlow Serving's messages: of two packages of 600 MB, the *_pb2.py files and nothing else.
+FROM build AS messages
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip download --quiet --no-deps --require-hashes --requirement /requirements/messages.lock --dest /wheels
+RUN for wheel in /wheels/*.whl; do \
+      python3 -c 'import sys, zipfile; wheel = zipfile.ZipFile(sys.argv[1]); wheel.extractall("/messages", [name for name in wheel.namelist() if name.endswith("_pb2.py")])' "$wheel"; \
+    done
+
+FROM build AS packages-gateway
+RUN --mount=type=cache,target=/root/.cache/pip install-packages gateway
+FROM build AS packages-embedded-server
+RUN --mount=type=cache,target=/root/.cache/pip install-packages embedded-server
+FROM build AS packages-sync
+RUN --mount=type=cache,target=/root/.cache/pip install-packages sync
+FROM build AS packages-trainer
+RUN --mount=type=cache,target=/root/.cache/pip install-packages trainer
+FROM build AS packages-trainer-gpu
+RUN --mount=type=cache,target=/root/.cache/pip install-packages trainer-gpu
+
+# ---- what the small programs stand on: Python without a shell or a package manager, and a user without rights
+FROM ${DISTROLESS} AS python
+ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /opt/vitrine
+USER 10001:10001
+
+# ---- HTTP in front of the model server; no TensorFlow inside
+FROM python AS gateway
+LABEL org.opencontainers.image.title="Vitrine gateway" \
+      org.opencontainers.image.description="HTTP gateway to TensorFlow Serving: pictures, series and tables in, answers out"
+COPY --from=packages-gateway /opt/vitrine .
+COPY --from=messages /messages .
+COPY serving serving
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+    CMD ["/usr/bin/python3.11", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.gateway"]
+CMD ["--host=0.0.0.0", "--models-config=/models/models.config", "--model-server=model-server:8500"]
+
+# ---- the embedded model server: where TensorFlow Serving has no image
+FROM python AS embedded-server
+LABEL org.opencontainers.image.title="Vitrine embedded model server" \
+      org.opencontainers.image.description="TensorFlow Serving's contract on onnxruntime"
+COPY --from=packages-embedded-server /opt/vitrine .
+COPY --from=messages /messages .
+COPY serving serving
+EXPOSE 8500 8501
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+    CMD ["/usr/bin/python3.11", "-c", "import socket; socket.create_connection(('127.0.0.1', 8500), 2)"]
+ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.model_server"]
+CMD ["--port=8500", "--rest_api_port=8501", "--model_config_file=/models/models.config", \
+     "--model_config_file_poll_wait_seconds=1", "--allow_version_labels_for_unavailable_models", \
+     "--grpc_max_threads=200", "--enable_serialization_as_tensor_content=true"]
+
+# ---- the sidecar that brings versions from an object store to the pod's volume
+FROM python AS sync
+LABEL org.opencontainers.image.title="Vitrine exports sync" \
+      org.opencontainers.image.description="Brings whole model versions from s3:// or gs:// to a folder"
+COPY --from=packages-sync /opt/vitrine .
+COPY serving serving
+ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.sync"]
+
+# ---- training jobs
+FROM ${PYTHON} AS training
+LABEL org.opencontainers.image.title="Vitrine trainer" \
+      org.opencontainers.image.description="Training jobs that end in a published model version"
+COPY serving /opt/vitrine/serving
+COPY training /opt/vitrine/training
+# Data sets, checkpoints and caches go where a volume is mounted: the root file system is read-only.
+ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    KERAS_HOME=/work/keras MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=1
+USER 10001:10001
+WORKDIR /work
+ENTRYPOINT ["python3", "-m", "training"]
+CMD ["--help"]
+
+FROM training AS trainer
+COPY --from=packages-trainer /opt/vitrine /opt/vitrine
+
+FROM training AS trainer-gpu
+LABEL org.opencontainers.image.title="Vitrine trainer, CUDA"
+COPY --from=packages-trainer-gpu /opt/vitrine /opt/vitrine
+ENV TF_FORCE_GPU_ALLOW_GROWTH=true
+
+# ---- TensorFlow Serving itself. The server is process 1: under the image's own shell script SIGTERM never reaches it.
+FROM ${TENSORFLOW_SERVING} AS model-server
+LABEL org.opencontainers.image.title="Vitrine model server" \
+      org.opencontainers.image.description="TensorFlow Serving 2.20.0, configured for small models"
+# Without oneDNN a call of one small picture takes half the time, and one of a wrong rank gets an error instead of
+# killing the process.
+ENV TF_ENABLE_ONEDNN_OPTS=0
+COPY k8s/base/model-server/*.config /etc/vitrine/
+USER 10001:10001
+EXPOSE 8500 8501
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8500"]
+ENTRYPOINT ["tensorflow_model_server"]
+CMD ["--port=8500", "--rest_api_port=8501", "--model_config_file=/models/models.config", \
+     "--model_config_file_poll_wait_seconds=1", "--allow_version_labels_for_unavailable_models", \
+     "--num_load_threads=1", "--grpc_max_threads=200", \
+     "--enable_serialization_as_tensor_content=true", "--monitoring_config_file=/etc/vitrine/monitoring.config"]
+
+FROM ${TENSORFLOW_SERVING_GPU} AS model-server-gpu
+LABEL org.opencontainers.image.title="Vitrine model server, CUDA" \
+      org.opencontainers.image.description="TensorFlow Serving 2.20.0 for GPUs, with batching"
+ENV TF_FORCE_GPU_ALLOW_GROWTH=true
+COPY k8s/base/model-server/*.config /etc/vitrine/
+USER 10001:10001
+EXPOSE 8500 8501
+HEALTHCHECK --interval=10s --timeout=3s --start-period=300s CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8500"]
+ENTRYPOINT ["tensorflow_model_server"]
+CMD ["--port=8500", "--rest_api_port=8501", "--model_config_file=/models/models.config", \
+     "--model_config_file_poll_wait_seconds=1", "--allow_version_labels_for_unavailable_models", \
+     "--num_load_threads=1", "--grpc_max_threads=200", \
+     "--enable_serialization_as_tensor_content=true", "--monitoring_config_file=/etc/vitrine/monitoring.config", \
+     "--enable_batching=true", "--batching_parameters_file=/etc/vitrine/batching.config"]

@@ -1,0 +1,130 @@
+"""Builds the Dockerfile's targets without Docker: buildah, on bases made by debootstrap.
+
+The bases carry the names of the real ones and hold Debian of the same release with Python 3.11; TensorFlow Serving's
+image cannot be had this way, so what stands under its name shows only that our layer on it builds, not that it runs.
+"""
+
+import configparser
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.programs import REPOSITORY
+
+PYTHON = "localhost/python:3.11-slim-bookworm"
+DISTROLESS = "localhost/distroless/python3-debian12:nonroot"
+TENSORFLOW_SERVING = "localhost/tensorflow/serving:2.20.0"
+
+# Without documentation and translations, as Debian's slim images are.
+_PYTHON = """\
+FROM scratch
+COPY . /
+RUN apt-get update -q && apt-get install -y -q --no-install-recommends python3 python3-pip \\
+ && ln -s python3 /usr/bin/python && rm -f /usr/lib/python3.11/EXTERNALLY-MANAGED \\
+ && rm -rf /var/lib/apt/lists/* /var/cache/apt /usr/share/doc /usr/share/man /usr/share/locale /usr/share/info
+"""
+
+# What the real one holds: the files of these packages, no shell, no package manager.
+_DISTROLESS = """\
+FROM {python} AS packages
+RUN apt-get update -q && mkdir /debs /root-of-it && cd /debs && apt-get download -q base-files ca-certificates netbase \\
+    tzdata libc6 libssl3 libgcc-s1 libstdc++6 libgomp1 libbz2-1.0 libcrypt1 libdb5.3 libexpat1 libffi8 liblzma5 \\
+    libncursesw6 libnsl2 libreadline8 libsqlite3-0 libtinfo6 libtirpc3 libuuid1 zlib1g \\
+    libpython3.11-minimal libpython3.11-stdlib python3.11-minimal \\
+ && for deb in *.deb; do dpkg -x "$deb" /root-of-it; done && cp -a /etc/ssl /root-of-it/etc/ \\
+ && rm -rf /root-of-it/usr/share/doc /root-of-it/usr/share/man
+FROM scratch
+COPY --from=packages /root-of-it /
+"""
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A store of images below ``folder``; ``close`` it with :meth:`remove`."""
+
+    folder: Path
+
+    def make_bases(self) -> None:
+        """Debian bookworm with Python, under the names that the Dockerfile's stages begin with."""
+        debian = self.folder / "debian"
+        run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", debian])
+        for tag, text in ((PYTHON, _PYTHON), (DISTROLESS, _DISTROLESS.format(python=PYTHON))):
+            recipe = self.folder / "Base"
+            recipe.write_text(text)
+            self.build(debian, recipe, tag)
+        for tag in (TENSORFLOW_SERVING, f"{TENSORFLOW_SERVING}-gpu"):
+            self._buildah("tag", PYTHON, tag)
+
+    def build(self, context: Path, recipe: Path, tag: str, *options: str) -> None:
+        self._buildah(
+            "build", "--format=docker", "--isolation=chroot", "--pull-never", "--layers", f"--signature-policy={self._policy()}",
+            *(f"--volume={path}:{path}:ro" for path in _host_folders()), f"--volume={self._pip()}:/etc/pip.conf:ro",
+            f"--tag={tag}", f"--file={recipe}", *options, str(context),
+        )  # fmt: skip
+
+    def target(self, name: str) -> str:
+        """One target of the Dockerfile; returns its tag."""
+        tag = f"localhost/vitrine-{name}"
+        self.build(
+            REPOSITORY, REPOSITORY / "Dockerfile", tag, f"--target={name}", f"--build-arg=PYTHON={PYTHON}",
+            f"--build-arg=DISTROLESS={DISTROLESS}",
+            f"--build-arg=TENSORFLOW_SERVING={TENSORFLOW_SERVING}",
+            f"--build-arg=TENSORFLOW_SERVING_GPU={TENSORFLOW_SERVING}-gpu",
+        )  # fmt: skip
+        return tag
+
+    def config(self, tag: str) -> dict[str, Any]:
+        """The image's configuration: User, Entrypoint, Cmd, Env, Labels, Healthcheck, ExposedPorts."""
+        described = json.loads(self._buildah("inspect", "--type=image", tag))
+        return dict(described["Docker"]["config"])
+
+    def mount(self, tag: str) -> Path:
+        """Where the root file system of a container of the image lies."""
+        container = self._buildah("from", "--pull-never", f"--signature-policy={self._policy()}", tag).strip()
+        return Path(self._buildah("mount", container).strip())
+
+    def remove(self) -> None:
+        """Containers and images, so that nothing stays mounted."""
+        self._buildah("rm", "--all")
+        self._buildah("rmi", "--all", "--force")
+
+    def _buildah(self, *arguments: str) -> str:
+        place = ("--root", str(self.folder / "store"), "--runroot", str(self.folder / "run"))
+        return run(["buildah", *place, "--storage-driver=overlay", *arguments])
+
+    def _policy(self) -> Path:
+        path = self.folder / "policy.json"
+        path.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+        return path
+
+    def _pip(self) -> Path:
+        """What this machine's pip is told of registries and certificates, for the builds."""
+        path = self.folder / "pip.conf"
+        settings = configparser.ConfigParser(interpolation=None)
+        settings["global"] = _pip_settings()
+        with path.open("w") as file:
+            settings.write(file)
+        return path
+
+
+def _pip_settings() -> dict[str, str]:
+    lines = run(["python3", "-m", "pip", "config", "list"]).splitlines()
+    pairs = (line.split("=", 1) for line in lines if line.startswith("global."))
+    return {name.removeprefix("global."): value.strip("'").replace("\\n", "\n ") for name, value in pairs}
+
+
+def _host_folders() -> list[str]:
+    """Folders outside the image that its builds read: certificates, and local package folders that pip is told of."""
+    words = " ".join(_pip_settings().values()).split()
+    indexes = [Path(word.removeprefix("file://")).parent for word in words if word.startswith("file:///")]
+    named = [*indexes, *(Path(word) for word in words if word.startswith("/"))]
+    return sorted({"/etc/ssl/certs", *(str(path) for path in named if path.is_dir())})
+
+
+def run(command: list[Any]) -> str:
+    """Its output; raises AssertionError with both outputs' ends where it fails."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, f"{command[:4]} …\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
