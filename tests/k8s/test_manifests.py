@@ -1,0 +1,184 @@
+"""Every overlay, and every component alone and with those it is meant for: built, checked against the schemas of three
+Kubernetes versions, and held to our own rules."""
+
+import itertools
+import shutil
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.programs import REPOSITORY
+
+K8S = REPOSITORY / "k8s"
+OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
+COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
+#: Components that others do not stand beside: mig changes what gpu has set.
+COMBINATIONS = [
+    (),
+    *((name,) for name in COMPONENTS if name != "mig"),
+    ("gpu", "mig"),
+    *itertools.combinations(("autoscaling", "gpu", "ingress", "monitoring", "otel", "redis", "s3-exports"), 2),
+    ("gpu", "mig", "s3-exports", "autoscaling", "monitoring"),
+    tuple(name for name in COMPONENTS if name != "mig"),
+]
+VERSIONS = ("1.32", "1.34", "1.36")
+#: Kinds of other projects' operators, which no schema here knows.
+FOREIGN = {"ServiceMonitor", "PrometheusRule"}
+RUNTIMES = {"gateway", "model-server", "redis"}
+
+pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is needed")
+
+Manifest = dict[str, Any]
+
+
+@cache
+def kustomize(folder: Path) -> tuple[Manifest, ...]:
+    built = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, timeout=60)
+    assert built.returncode == 0, built.stderr
+    assert "deprecated" not in built.stderr
+    return tuple(yaml.load_all(built.stdout, yaml.CSafeLoader))
+
+
+def validate(manifests: tuple[Manifest, ...], version: str) -> None:
+    for manifest in manifests:
+        if manifest["kind"] not in FOREIGN:
+            kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def pods(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:
+    """(name, pod specification) of everything that runs."""
+    for manifest in manifests:
+        match manifest["kind"]:
+            case "Deployment" | "Job":
+                yield manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]
+            case "CronJob":
+                yield manifest["metadata"]["name"], manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+
+
+def containers(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:
+    for name, pod in pods(manifests):
+        for container in [*pod.get("initContainers", ()), *pod["containers"]]:
+            yield f"{name}/{container['name']}", container
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlay_is_valid(overlay: str, version: str) -> None:
+    manifests = kustomize(K8S / "overlays" / overlay)
+    validate(manifests, version)
+    assert {manifest["metadata"].get("namespace", "vitrine") for manifest in manifests} == {"vitrine"}
+
+
+@pytest.mark.parametrize("components", COMBINATIONS, ids="+".join)
+def test_components_go_together(components: tuple[str, ...], tmp_path: Path) -> None:
+    # Beside a copy: kustomize takes no absolute paths.
+    shutil.copytree(K8S, tmp_path / "k8s")
+    overlay = tmp_path / "k8s/overlays/of-the-test"
+    overlay.mkdir()
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "vitrine",
+        "resources": ["../../base"],
+        "components": [f"../../components/{name}" for name in components],
+    }
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+    manifests = kustomize(overlay)
+    validate(manifests, VERSIONS[0])
+    hold_to_rules(manifests)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_overlay_keeps_the_rules(overlay: str) -> None:
+    hold_to_rules(kustomize(K8S / "overlays" / overlay))
+
+
+def hold_to_rules(manifests: tuple[Manifest, ...]) -> None:
+    """What "restricted" asks for, and what we ask for beside it."""
+    for name, pod in pods(manifests):
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert pod["securityContext"]["runAsUser"] > 0, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert pod["serviceAccountName"] != "default", name
+        assert pod["priorityClassName"], name
+        assert not any("hostPath" in volume for volume in pod.get("volumes", ())), name
+        volumes = {volume["name"] for volume in pod.get("volumes", ())}
+        for container in [*pod.get("initContainers", ()), *pod["containers"]]:
+            assert {mount["name"] for mount in container.get("volumeMounts", ())} <= volumes, name
+    for name, container in containers(manifests):
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False, name
+        assert security["readOnlyRootFilesystem"] is True, name
+        assert security["capabilities"] == {"drop": ["ALL"]}, name
+        image, _, tag = container["image"].partition(":")
+        assert tag and tag != "latest", f"{name}: {image} has no fixed tag"
+        for part in ("requests", "limits"):
+            assert {"cpu", "memory"} <= container["resources"][part].keys(), name
+    for name, pod in pods(manifests):
+        if name in RUNTIMES:
+            for container in pod["containers"]:
+                assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name
+    references_hold(manifests)
+    only_the_gateway_reaches_8500(manifests)
+
+
+def references_hold(manifests: tuple[Manifest, ...]) -> None:
+    """Volumes, accounts and settings name things that are here; Secrets are the operator's own."""
+    names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests}
+    for name, pod in pods(manifests):
+        assert ("ServiceAccount", pod["serviceAccountName"]) in names, name
+        assert ("PriorityClass", pod["priorityClassName"]) in names, name
+        for volume in pod.get("volumes", ()):
+            if "configMap" in volume:
+                assert ("ConfigMap", volume["configMap"]["name"]) in names, name
+            if "persistentVolumeClaim" in volume:
+                assert ("PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"]) in names, name
+    for name, container in containers(manifests):
+        for source in container.get("envFrom", ()):
+            if "configMapRef" in source:
+                assert ("ConfigMap", source["configMapRef"]["name"]) in names, name
+
+
+def only_the_gateway_reaches_8500(manifests: tuple[Manifest, ...]) -> None:
+    policies = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
+    denied = [policy["spec"] for policy in policies if policy["metadata"]["name"] == "deny-all"]
+    assert denied == [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
+    gateway = [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}}}]
+    reached = [
+        (policy["spec"]["podSelector"], rule.get("from"))
+        for policy in policies
+        for rule in policy["spec"].get("ingress", ())
+        if any(port["port"] in (8500, "grpc") for port in rule.get("ports", [{"port": 8500}]))
+    ]
+    assert reached == [({"matchLabels": {"app.kubernetes.io/name": "model-server"}}, gateway)]
+
+
+def test_a_broken_manifest_is_seen() -> None:
+    """The checks above can fail: one wrong field, one missing limit."""
+    manifests = kustomize(K8S / "overlays/cpu")
+    deployment = next(manifest for manifest in manifests if manifest["kind"] == "Deployment")
+    with pytest.raises(kubernetes_validate.ValidationError):
+        validate(({**deployment, "spec": {**deployment["spec"], "replica": 2}},), VERSIONS[0])
+    text = yaml.safe_dump_all(manifests).replace("runAsNonRoot: true", "runAsNonRoot: false")
+    with pytest.raises(AssertionError):
+        hold_to_rules(tuple(yaml.safe_load_all(text)))
+
+
+@pytest.mark.parametrize("overlay", ["cpu", "gpu", "production"])
+def test_gateway_and_server_agree(overlay: str) -> None:
+    """The arguments are the Dockerfile's own, and the time to end is longer than what happens in it."""
+    found = dict(pods(kustomize(K8S / "overlays" / overlay)))
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
+    for flag in found["model-server"]["containers"][0]["args"]:
+        name = flag.split("=")[0]
+        assert name in dockerfile or name in ("--enable_grpc_healthcheck_service", "--grpc_channel_arguments"), flag
+    assert found["gateway"]["terminationGracePeriodSeconds"] >= 10 + 30
+    sleep = found["model-server"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert found["model-server"]["terminationGracePeriodSeconds"] >= sleep + 30
