@@ -29,8 +29,8 @@ RUN apt-get update -q && apt-get install -y -q --no-install-recommends python3 p
 # What the real one holds: the files of these packages, no shell, no package manager.
 _DISTROLESS = """\
 FROM {python} AS packages
-RUN apt-get update -q && mkdir /debs /root-of-it && cd /debs && apt-get download -q base-files ca-certificates netbase \\
-    tzdata libc6 libssl3 libgcc-s1 libstdc++6 libgomp1 libbz2-1.0 libcrypt1 libdb5.3 libexpat1 libffi8 liblzma5 \\
+RUN apt-get update -q && mkdir /debs /root-of-it && cd /debs \\
+ && apt-get download -q base-files ca-certificates netbase tzdata libc6 libssl3 libgcc-s1 libstdc++6 libgomp1 libbz2-1.0 libcrypt1 libdb5.3 libexpat1 libffi8 liblzma5 \\
     libncursesw6 libnsl2 libreadline8 libsqlite3-0 libtinfo6 libtirpc3 libuuid1 zlib1g \\
     libpython3.11-minimal libpython3.11-stdlib python3.11-minimal \\
  && for deb in *.deb; do dpkg -x "$deb" /root-of-it; done && cp -a /etc/ssl /root-of-it/etc/ \\
@@ -59,7 +59,8 @@ class Builder:
 
     def build(self, context: Path, recipe: Path, tag: str, *options: str) -> None:
         self._buildah(
-            "build", "--format=docker", "--isolation=chroot", "--pull-never", "--layers", f"--signature-policy={self._policy()}",
+            "build", "--format=docker", "--isolation=chroot", "--pull-never", "--layers",
+            f"--signature-policy={self._policy()}",
             *(f"--volume={path}:{path}:ro" for path in _host_folders()), f"--volume={self._pip()}:/etc/pip.conf:ro",
             f"--tag={tag}", f"--file={recipe}", *options, str(context),
         )  # fmt: skip

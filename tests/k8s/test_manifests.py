@@ -23,7 +23,9 @@ COMBINATIONS = [
     (),
     *((name,) for name in COMPONENTS if name != "mig"),
     ("gpu", "mig"),
-    *itertools.combinations(("autoscaling", "gpu", "ingress", "monitoring", "otel", "redis", "s3-exports"), 2),
+    *itertools.combinations(
+        ("autoscaling", "canary", "gpu", "ingress", "monitoring", "otel", "redis", "s3-exports"), 2
+    ),
     ("gpu", "mig", "s3-exports", "autoscaling", "monitoring"),
     tuple(name for name in COMPONENTS if name != "mig"),
 ]
@@ -182,3 +184,9 @@ def test_gateway_and_server_agree(overlay: str) -> None:
     assert found["gateway"]["terminationGracePeriodSeconds"] >= 10 + 30
     sleep = found["model-server"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert found["model-server"]["terminationGracePeriodSeconds"] >= sleep + 30
+
+
+def test_alerts_are_the_same_with_and_without_the_operator() -> None:
+    folder = K8S / "components/monitoring"
+    rule = yaml.safe_load((folder / "prometheus-rule.yaml").read_text())
+    assert rule["spec"] == yaml.safe_load((folder / "alerts.yaml").read_text())
