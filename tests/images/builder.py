@@ -30,7 +30,8 @@ RUN apt-get update -q && apt-get install -y -q --no-install-recommends python3 p
 _DISTROLESS = """\
 FROM {python} AS packages
 RUN apt-get update -q && mkdir /debs /root-of-it && cd /debs \\
- && apt-get download -q base-files ca-certificates netbase tzdata libc6 libssl3 libgcc-s1 libstdc++6 libgomp1 libbz2-1.0 libcrypt1 libdb5.3 libexpat1 libffi8 liblzma5 \\
+ && apt-get download -q base-files ca-certificates netbase tzdata \\
+    libc6 libssl3 libgcc-s1 libstdc++6 libgomp1 libbz2-1.0 libcrypt1 libdb5.3 libexpat1 libffi8 liblzma5 \\
     libncursesw6 libnsl2 libreadline8 libsqlite3-0 libtinfo6 libtirpc3 libuuid1 zlib1g \\
     libpython3.11-minimal libpython3.11-stdlib python3.11-minimal \\
  && for deb in *.deb; do dpkg -x "$deb" /root-of-it; done && cp -a /etc/ssl /root-of-it/etc/ \\

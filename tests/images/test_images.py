@@ -78,15 +78,16 @@ def test_configuration(builder: Builder, name: str) -> None:
 @contextlib.contextmanager
 def container(root: Path, command: list[str], binds: dict[Path, str]) -> Iterator[Program]:
     """The image's own program as its own user in a mount namespace: root read-only, /tmp writable."""
-    for inside in ("/proc", "/tmp", *binds.values()):
+    for inside in ("/proc", "/tmp", "/dev", *binds.values()):
         (root / inside.lstrip("/")).mkdir(exist_ok=True)
     steps = [f"mount --bind {root} {root}"]
     steps += [f"mount --bind {outside} {root}{inside}" for outside, inside in binds.items()]
-    steps += [f"mount -t proc proc {root}/proc", f"mount -t tmpfs tmpfs {root}/tmp", f"mount -o remount,bind,ro {root}"]
+    steps += [f"mount --rbind /dev {root}/dev", f"mount -t proc proc {root}/proc"]
+    steps += [f"mount -t tmpfs tmpfs {root}/tmp", f"mount -o remount,bind,ro {root}"]
     steps += [f'exec chroot --userspec=10001:10001 {root} "$@"']
     program = Program(
         ["unshare", "--mount", "--propagation=private", "sh", "-ec", "\n".join(steps), "sh", *command],
-        {"PYTHONPATH": "/opt/vitrine", "PYTHONDONTWRITEBYTECODE": "1"},
+        {"PYTHONPATH": "/opt/vitrine", "PYTHONDONTWRITEBYTECODE": "1", "VITRINE_INSECURE": "true"},
     )
     try:
         yield program
