@@ -109,7 +109,7 @@ def _end(series: Series, recipe: SeriesRecipe) -> str | None:
         return None
     try:
         start = datetime.datetime.fromisoformat(series.start_timestamp)
-        return _later(start, frequency, len(series.series)).isoformat()
+        return later(start, frequency, len(series.series)).isoformat()
     except (ValueError, OverflowError):
         raise BadOption(
             f"series {series.name}: start_timestamp must be ISO 8601, such as 2026-01-31T00:00:00, and the forecast's "
@@ -117,7 +117,7 @@ def _end(series: Series, recipe: SeriesRecipe) -> str | None:
         ) from None
 
 
-def _later(start: datetime.datetime, frequency: str, steps: int) -> datetime.datetime:
+def later(start: datetime.datetime, frequency: str, steps: int) -> datetime.datetime:
     """So many steps later; from a month's 31st to the last day of a shorter month."""
     if frequency in _SECONDS:
         return start + datetime.timedelta(seconds=_SECONDS[frequency] * steps)

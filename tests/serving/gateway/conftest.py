@@ -28,7 +28,7 @@ def served(models_root: Path) -> Iterator[Gateway]:
             address, models_root / "models.config", "--max-body-bytes=1000000", "--max-pixels=1000000"
         ) as one,
     ):
-        programs.wait_until_ready(one, "shade", "trend", "line", "broken")
+        programs.wait_until_ready(one, *models.NAMES)
         yield one
 
 

@@ -2,6 +2,8 @@
 
 shade/V   image 4×4×1: class by mean brightness (dark, middle, light), embedding [mean, V], neighbours among four
 trend/V   series, window 4: goes on from the last value by V a step
+price/V   table of two columns: V · rooms + 10 · age
+pulse/V   signal of four samples: the class by their mean (low, high)
 line/V    no card: y = V · x, see tests/serving/model_server/versions.py
 broken/1  no card: y = NaN
 """
@@ -16,12 +18,24 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from serving import manifest, models_config
-from serving.card import Card, Data, NeighboursRecipe, SeriesRecipe, Signature, Tensor, Training
+from serving.card import (
+    Card,
+    Column,
+    Data,
+    NeighboursRecipe,
+    SeriesRecipe,
+    SignalRecipe,
+    Signature,
+    TableRecipe,
+    Tensor,
+    Training,
+)
 from serving.images import ImageRecipe
 from serving.models_config import ModelConfig
 from serving.protos import saved_model_pb2, types_pb2
 from tests.serving.model_server import versions
 
+NAMES = ("shade", "trend", "price", "pulse", "line", "broken")
 SHADES = ("dark", "middle", "light")
 WINDOW = 4
 MAX_HORIZON = 50
@@ -29,12 +43,14 @@ _TYPES = {"uint8": types_pb2.DT_UINT8, "float32": types_pb2.DT_FLOAT, "int32": t
 
 
 def write(root: Path) -> Path:
-    """The four models, version 1 of each, and a models.config that labels them ``stable``."""
+    """The models, version 1 of each, and a models.config that labels them ``stable``."""
     shade(root, 1)
     trend(root, 1)
+    price(root, 1)
+    pulse(root, 1)
     line(root, 1)
     versions.write(root / "broken" / "1", slope=float("nan"))
-    configure(root, {name: {"stable": 1} for name in ("shade", "trend", "line", "broken")})
+    configure(root, {name: {"stable": 1} for name in NAMES})
     return root
 
 
@@ -134,6 +150,48 @@ def trend(root: Path, version: int) -> None:
     recipe = SeriesRecipe(window=WINDOW, max_horizon=MAX_HORIZON, step="day", unit="USD", level=0.9)
     card = _card("trend", "series", signatures, series=recipe, notes=("It goes on as it went.",))
     _write(root / "trend" / str(version), signatures, nodes, constants, card)
+
+
+def price(root: Path, version: int) -> None:
+    signatures = {
+        "serving_default": Signature(
+            inputs={"features": Tensor(dtype="float32", shape=(None, 2))},
+            outputs={"prediction": Tensor(dtype="float32", shape=(None,))},
+        )
+    }
+    nodes = [
+        helper.make_node("MatMul", ["features", "weights"], ["column"]),
+        helper.make_node("Squeeze", ["column", "axis"], ["prediction"]),
+    ]
+    constants = {"weights": np.array([[version], [10]], np.float32), "axis": np.array([1])}
+    recipe = TableRecipe(
+        columns=(
+            Column(name="rooms", description="rooms of a flat", minimum=1, maximum=9),
+            Column(name="age", unit="years", description="since it was built"),
+        ),
+        target=Column(name="price", unit="1000 USD", description="what was paid"),
+    )
+    _write(
+        root / "price" / str(version), signatures, nodes, constants, _card("price", "table", signatures, table=recipe)
+    )
+
+
+def pulse(root: Path, version: int) -> None:
+    signatures = {
+        "serving_default": Signature(
+            inputs={"signal": Tensor(dtype="float32", shape=(None, 4, 1))},
+            outputs={"probabilities": Tensor(dtype="float32", shape=(None, 2))},
+        )
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["signal"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Mul", ["mean", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    constants = {"weights": np.array([[-1, 1]], np.float32)}
+    recipe = SignalRecipe(length=4, sampling="1 ms", unit="mV")
+    card = _card("pulse", "signal", signatures, labels=("low", "high"), signal=recipe)
+    _write(root / "pulse" / str(version), signatures, nodes, constants, card)
 
 
 def _card(model: str, kind: str, signatures: Mapping[str, Signature], **more: object) -> Card:

@@ -1,0 +1,78 @@
+"""OpenAI's form of embeddings: the answer byte by byte, and its errors."""
+
+import base64
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from tests.serving.gateway.conftest import picture
+
+PATH = "/v1/embeddings"
+
+
+def url(value: int) -> str:
+    return "data:image/png;base64," + base64.b64encode(picture(value)).decode()
+
+
+def test_one_and_many(http: httpx.Client) -> None:
+    one = {"object": "embedding", "index": 0, "embedding": [5.0, 1.0]}
+    answer = http.post(PATH, json={"model": "shade", "input": url(5)})
+    assert answer.json() == {
+        "object": "list",
+        "data": [one],
+        "model": "shade",
+        "usage": {"prompt_tokens": 0, "total_tokens": 0},
+    }
+    assert answer.headers["x-model-version"] == "1"
+    many = http.post(PATH, json={"model": "shade", "input": [url(5), url(9), url(7)], "user": "me"}).json()["data"]
+    assert [(item["index"], item["embedding"][0]) for item in many] == [(0, 5), (1, 9), (2, 7)]
+
+
+def test_base64(http: httpx.Client) -> None:
+    answer = http.post(PATH, json={"model": "shade", "input": url(5), "encoding_format": "base64"}).json()
+    assert np.frombuffer(base64.b64decode(answer["data"][0]["embedding"]), "<f4").tolist() == [5, 1]
+
+
+def test_data_urls_are_read_natively_too(http: httpx.Client) -> None:
+    for given in (url(5), [url(5)]):
+        assert http.post("/v1/models/shade:embed", json={"b64": given}).json()["embeddings"] == [[5, 1]]
+
+
+REFUSED: dict[str, tuple[Any, int, str, str]] = {
+    "no model": ({"input": url(1)}, 400, "bad_document", "model must be the name"),
+    "a model that is a number": ({"model": 1, "input": url(1)}, 400, "bad_document", "a number"),
+    "an unknown model": ({"model": "nobody", "input": url(1)}, 404, "unknown_model", "shade"),
+    "a model without embeddings": ({"model": "trend", "input": url(1)}, 404, "unknown_verb", "series"),
+    "a model without a card": ({"model": "line", "input": url(1)}, 404, "unknown_verb", "no model card"),
+    "no input": ({"model": "shade"}, 400, "bad_document", "model and input"),
+    "an empty input": ({"model": "shade", "input": []}, 400, "bad_tensor", "empty"),
+    "too many": ({"model": "shade", "input": [url(1)] * 129}, 400, "bad_tensor", "1 to 128"),
+    "text": ({"model": "shade", "input": "a shoe"}, 400, "bad_document", "data:image/png;base64"),
+    "tokens": ({"model": "shade", "input": [[1, 2]]}, 400, "bad_document", "a list"),
+    "no base64": ({"model": "shade", "input": "data:image/png;base64,%"}, 400, "bad_document", "standard alphabet"),
+    "no picture": ({"model": "shade", "input": "data:image/png;base64,aGVsbG8="}, 400, "bad_picture", "PNG, JPEG"),
+    "dimensions": ({"model": "shade", "input": url(1), "dimensions": 2}, 400, "bad_option", "dimensions"),
+    "another format": ({"model": "shade", "input": url(1), "encoding_format": "x"}, 400, "bad_option", "base64"),
+    "an unknown key": ({"model": "shade", "input": url(1), "top": 1}, 400, "bad_document", "top"),
+    "a list": ([1], 400, "bad_document", "object"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+    document, status, code, word = REFUSED[name]
+    answer = http.post(PATH, json=document)
+    assert answer.status_code == status, answer.text
+    error = answer.json()["error"]
+    assert answer.json().keys() == {"error"}
+    assert error.keys() == {"message", "type", "param", "code"}
+    assert (error["type"], error["code"]) == ("invalid_request_error", code)
+    assert word in error["message"]
+
+
+def test_wrong_methods(http: httpx.Client) -> None:
+    answer = http.get(PATH)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "POST"
