@@ -79,7 +79,7 @@ async def serve(settings: Flags) -> None:
         server_core,
         counted,
         batcher=Batcher(batching.num_batch_threads, batching.thread_pool_name, counted) if batching else None,
-        threads=2 * _cpus(),
+        threads=max(_cpus(), 2),
         as_content=settings.enable_serialization_as_tensor_content,
         check_method_names=settings.enable_signature_method_name_check,
     )

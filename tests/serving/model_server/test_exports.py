@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
 from serving import card, models_config
 from serving.card import Card
+from serving.protos import predict_pb2
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
+from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import Server, configure, serving
 
@@ -84,6 +87,37 @@ def test_both_engines_give_the_same_answers(server: Server, tensorflow: Client, 
     assert tensorflow.predict(model, "describe", query=np.array([""])) == server.client.predict(
         model, "describe", query=np.array([""])
     )
+
+
+def refusal(client: Client, request: predict_pb2.PredictRequest) -> tuple[str, str]:
+    with pytest.raises(grpc.RpcError) as refused:
+        client.send(request)
+    return refused.value.code().name, refused.value.details()
+
+
+@pytest.mark.parametrize("model", SHIPPED)
+def test_both_engines_refuse_the_same_in_the_same_words(server: Server, tensorflow: Client, model: str) -> None:
+    ((name, rows),) = inputs(card.read(EXPORTS / model / "1")).items()
+    bad = {
+        "a dimension too few": ("", {name: rows[0]}, []),
+        "a size that does not fit": ("", {name: rows[:, :1]}, []),
+        "another type": ("", {name: rows.astype(np.float64)}, []),
+        "no input": ("", {}, []),
+        "one input too many": ("", {name: rows, "more": rows}, []),
+        "an input of another name": ("", {"other": rows}, []),
+        "no such signature": ("nosuch", {name: rows}, []),
+        "no such output": ("", {name: rows}, ["nosuch"]),
+        "an output twice": ("", {name: rows}, ["probabilities", "probabilities"]),
+        "text where numbers are due": ("", {name: np.array(["a"])}, []),
+    }
+    for case, (signature, arrays, outputs) in bad.items():
+        request = versions.predict_request(model, signature, **arrays)
+        request.output_filter.extend(outputs)
+        assert refusal(server.client, request) == refusal(tensorflow, request), case
+    request = versions.predict_request(model, **{name: rows})
+    request.inputs[name].tensor_content = request.inputs[name].tensor_content[:-1]
+    assert refusal(server.client, request) == refusal(tensorflow, request)
+    assert refusal(tensorflow, request) == ("INVALID_ARGUMENT", f"tensor parsing error: {name}")
 
 
 def test_warm_up_requests_were_replayed(server: Server) -> None:

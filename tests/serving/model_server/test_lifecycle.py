@@ -29,9 +29,10 @@ def eventually(condition: Callable[[], bool], what: str = "it") -> None:
     raise AssertionError(f"{what} did not come to pass within 30 s")
 
 
-def publish(root: Path, number: int, offset: float | None = None) -> None:
+def publish(root: Path, number: int, offset: float | None = None, ballast: int = 0) -> None:
     """As serving.store publishes: whole, by one rename."""
-    staged = versions.write(root / "line" / f".staging-{number}", offset=number if offset is None else offset)
+    offset = number if offset is None else offset
+    staged = versions.write(root / "line" / f".staging-{number}", offset=offset, ballast=ballast)
     staged.rename(root / "line" / str(number))
 
 
@@ -52,13 +53,14 @@ def root(tmp_path: Path) -> Path:
 
 
 @contextlib.contextmanager
-def callers(client: Client, count: int = 16) -> Iterator[list[int]]:
-    """Callers that never stop; every answer must be right. Yields the versions that answered."""
+def callers(client: Client, count: int = 16, pause: float = 0.0) -> Iterator[list[int]]:
+    """Callers that never stop, but for a pause after each call; every answer must be right. Yields the versions that
+    answered."""
     stop = threading.Event()
     answered: list[int] = []
 
     def call() -> None:
-        while not stop.is_set():
+        while not stop.wait(pause):
             answered.append(answering(client))
 
     with ThreadPoolExecutor(count) as pool:
@@ -77,15 +79,37 @@ def mounted(root: Path) -> list[str]:
 
 def test_swaps_under_load_lose_no_request(root: Path) -> None:
     with serving(*mounted(root)) as server, callers(server.client) as answered:
-        for number in range(2, 12):
+        for number in range(2, 7):
             publish(root, number)
             eventually(lambda number=number: answered[-1:] == [number], f"version {number}")
-        shutil.rmtree(root / "line" / "11")
-        eventually(lambda: answered[-1:] == [10], "the return to version 10")
+        shutil.rmtree(root / "line" / "6")
+        eventually(lambda: answered[-1:] == [5], "the return to version 5")
         states = server.client.states("line")
-    assert states.pop(10) == "AVAILABLE"
+    assert states.pop(5) == "AVAILABLE"
     assert set(states.values()) == {"END"}
-    assert set(answered) == set(range(1, 12))
+    assert set(answered) == set(range(1, 7))
+
+
+def test_fifty_swaps_under_load_take_no_more_memory_than_one_copy_more(root: Path) -> None:
+    ballast = 16
+
+    def resident(pid: int, what: str = "VmRSS") -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(what)).split()[1]) // 1024
+
+    with serving(*mounted(root)) as server, callers(server.client, 2, 0.005) as answered:
+        pid = server.program.process.pid
+        publish(root, 2, ballast=ballast)
+        eventually(lambda: answered[-1:] == [2], "version 2")
+        before = resident(pid)
+        for number in range(3, 52):
+            publish(root, number, ballast=ballast)
+            eventually(lambda number=number: answered[-1:] == [number], f"version {number}")
+            shutil.rmtree(root / "line" / str(number - 1))
+        eventually(lambda: resident(pid) < before + ballast, "the end of what was before")
+        most = resident(pid, "VmHWM")
+    assert most < before + 3 * ballast  # the copy that comes, and onnxruntime's reading of it
+    assert set(answered) == set(range(1, 52))
 
 
 def test_a_version_without_its_files_or_with_others_is_refused_and_the_one_before_serves(root: Path) -> None:

@@ -26,12 +26,22 @@ _TENSORS = {"x": (types_pb2.DT_FLOAT, [-1, 3]), "shift": (types_pb2.DT_INT32, [-
 }
 
 
-def write(directory: Path, slope: float = 1.0, offset: float = 0.0, warmup: Iterable[bytes] | None = None) -> Path:
-    """A version: ``serving_default`` x → y, ``both`` x, shift → y, z = y + shift, ``describe``, ``slow`` (no twin)."""
+def write(
+    directory: Path,
+    slope: float = 1.0,
+    offset: float = 0.0,
+    warmup: Iterable[bytes] | None = None,
+    ballast: int = 0,
+) -> Path:
+    """A version: ``serving_default`` x → y, ``both`` x, shift → y, z = y + shift, ``describe``, ``slow`` (no twin).
+
+    Args:
+        ballast: megabytes of weights that change nothing.
+    """
     extra = directory / "assets.extra"
     extra.mkdir(parents=True)
     (directory / "saved_model.pb").write_bytes(saved_model())
-    onnx.save(graph(slope, offset), extra / "model.onnx")
+    onnx.save(graph(slope, offset, ballast), extra / "model.onnx")
     (extra / "card.json").write_text(json.dumps({"model": "line", "slope": slope, "offset": offset}))
     if warmup is not None:
         (extra / "tf_serving_warmup_requests").write_bytes(b"".join(map(record, warmup)))
@@ -57,9 +67,14 @@ def saved_model() -> bytes:
     return message.SerializeToString()
 
 
-def graph(slope: float, offset: float) -> onnx.ModelProto:
+def graph(slope: float, offset: float, ballast: int = 0) -> onnx.ModelProto:
     nodes = [
-        helper.make_node("Mul", ["x", "slope"], ["scaled"]),
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Sub", ["shape", "shape"], ["zeros"]),
+        helper.make_node("Gather", ["ballast", "zeros"], ["light"]),
+        helper.make_node("ReduceSum", ["light"], ["nothing"], keepdims=0),
+        helper.make_node("Mul", ["x", "slope"], ["product"]),
+        helper.make_node("Add", ["product", "nothing"], ["scaled"]),
         helper.make_node("Add", ["scaled", "offset"], ["y"]),
         helper.make_node("Cast", ["shift"], ["shift_float"], to=TensorProto.FLOAT),
         helper.make_node("Add", ["y", "shift_float"], ["z"]),
@@ -75,6 +90,7 @@ def graph(slope: float, offset: float) -> onnx.ModelProto:
         [
             numpy_helper.from_array(np.float32(slope), "slope"),
             numpy_helper.from_array(np.float32(offset), "offset"),
+            numpy_helper.from_array(np.zeros(ballast * 2**18 + 1, np.float32), "ballast"),
         ],
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
