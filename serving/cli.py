@@ -1,6 +1,7 @@
 """The commands of ``vitrine`` that need no TensorFlow: what there is, which version is live, and asking for answers."""
 
 import math
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -197,7 +198,9 @@ def forecast(
 def _post(url: str, **content: Any) -> dict[str, Any]:
     """The gateway's answer; its own sentence where it refuses."""
     try:
-        response = httpx.post(url, timeout=30, **content)
+        key = os.environ.get("VITRINE_KEY")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        response = httpx.post(url, timeout=30, headers=headers, **content)
     except httpx.HTTPError as error:
         raise fail(f"{url} cannot be reached ({error}); is the gateway up? make up starts it") from None
     if response.is_error:

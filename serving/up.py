@@ -97,7 +97,7 @@ def run(
         with _program("serving.gateway", gateway, logs / f"gateway-{addresses.port}.log") as front:
             programs = [model_server, front]
             _wait(lambda: _is_ready(addresses.url), programs, f"{addresses.url}/readyz does not say that it is ready")
-            for line in greeting(addresses.url, logs):
+            for line in greeting(addresses.url, logs, keyed=any(flag.startswith("--keys") for flag in door)):
                 say(line)
             while True:
                 for program in programs:
@@ -106,16 +106,17 @@ def run(
     say("stopped")
 
 
-def greeting(url: str, logs: Path) -> list[str]:
-    """Where to look, and three lines to try."""
+def greeting(url: str, logs: Path, *, keyed: bool = False) -> list[str]:
+    """Where to look, and three lines to try; they bring the key of VITRINE_KEY where one is needed."""
+    key = """ -H "Authorization: Bearer $VITRINE_KEY\"""" if keyed else ""
     boot, cross = (shlex.quote(_shown(EXAMPLES / name)) for name in ("ankle_boot.png", "cross.jpg"))
     return [
         f"Vitrine answers at {url}",
         f"  a page to try it: {url}    every call: {url}/docs    logs: {_shown(logs.absolute())}",
         "Three lines for another terminal; Ctrl-C here stops it:",
-        f"  curl --data-binary @{boot} -H 'Content-Type: image/png' {url}/v1/models/fashion_cnn:predict",
-        f"  curl --data-binary @{cross} -H 'Content-Type: image/jpeg' {url}/v1/models/xo_cnn:predict",
-        f"""  curl -d '{{"history": [0.31, 0.58], "horizon": 12}}' -H 'Content-Type: application/json' """
+        f"  curl --data-binary @{boot} -H 'Content-Type: image/png'{key} {url}/v1/models/fashion_cnn:predict",
+        f"  curl --data-binary @{cross} -H 'Content-Type: image/jpeg'{key} {url}/v1/models/xo_cnn:predict",
+        f"""  curl -d '{{"history": [0.31, 0.58], "horizon": 12}}' -H 'Content-Type: application/json'{key} """
         f"{url}/v1/models/sine_rnn:forecast",
     ]
 

@@ -47,6 +47,8 @@ def with_hot_paths(schema: dict[str, Any]) -> dict[str, Any]:
     """The document with the verbs in it, by model, version and label."""
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     components |= _SCHEMAS
+    schema["components"]["securitySchemes"] = _SECURITY
+    schema["security"] = [{}, *({name: []} for name in _SECURITY)]
     operations = {"predict": _predict(), "embed": _embed(), "neighbours": _neighbours(), "forecast": _forecast()}
     examples = {"neighbours": "fashion_metric", "forecast": "sine_rnn"}
     for place, (suffix, which, parameters) in _PLACES.items():
@@ -328,6 +330,11 @@ _FORECASTS = {
     "step": "π/10",
     "level": 0.9,
     "notes": [],
+}
+#: Where the gateway was started with keys.
+_SECURITY = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _ERRORS = {
     "400": _error("The input cannot be used", "bad_picture", "the picture is truncated or corrupt: …"),

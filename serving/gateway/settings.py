@@ -22,6 +22,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="VITRINE_",
+        env_ignore_empty=True,
         extra="forbid",
         frozen=True,
         cli_prog_name="python -m serving.gateway",

@@ -39,6 +39,11 @@ def test_names() -> None:
     assert Settings().model_names == ()
 
 
+def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VITRINE_KEYS", "")
+    assert Settings().keys is None
+
+
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serving.gateway", *arguments]
     return subprocess.run(
