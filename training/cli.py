@@ -32,6 +32,7 @@ def train(
     column: Annotated[str | None, typer.Option(help="The column of --csv to forecast.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with the folders x and o, for xo_….")] = None,
     head: Annotated[str | None, typer.Option(help="Of xo_mobilenet: softmax (as the text asks) or sigmoid.")] = None,
+    from_version: Annotated[int | None, typer.Option(help="Of fashion_cnn, to start mnist_transfer from.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the course's seeds.")] = None,
     model: Annotated[str | None, typer.Option("--as", help="Publish under this name.")] = None,
     force: Annotated[bool, typer.Option(help="Publish in spite of the gate; recorded on the card.")] = False,
@@ -49,7 +50,16 @@ def train(
     from training.export.check import CheckError
     from training.job import JobError, Options
 
-    options = Options(quick=quick, stand_in=stand_in, csv=csv, column=column, data_dir=data_dir, head=head, seed=seed)
+    options = Options(
+        quick=quick,
+        stand_in=stand_in,
+        csv=csv,
+        column=column,
+        data_dir=data_dir,
+        head=head,
+        seed=seed,
+        from_version=from_version,
+    )
     try:
         from training.catalogue import find
 

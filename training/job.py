@@ -54,6 +54,8 @@ class Options:
     data_dir: Path | None = None
     head: str | None = None
     seed: int | None = None
+    from_version: int | None = None
+    start: Path | None = None  # the directory of that version, which training.run fills in
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,14 @@ class Job:
     evaluate: Callable[["keras.Model", Examples], "Evaluation"]
     serve: Callable[["keras.Model", Examples], "Servable"]
     takes: frozenset[str] = frozenset()  # of Options, beside quick and seed
+    starts_from: str | None = None  # the model of which a version is taken up, the live one unless it is named
     printed: Mapping[str, float] = field(default_factory=dict)
     watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None  # measured before fitting
     callbacks: Callable[[], Sequence["keras.callbacks.Callback"]] = tuple  # of Keras, for the fit
 
     def recipe_for(self, options: Options) -> Recipe:
         """The recipe to follow; raises JobError for an option that this job does not take."""
-        for name in ("stand_in", "csv", "column", "data_dir", "head"):
+        for name in ("stand_in", "csv", "column", "data_dir", "head", "from_version"):
             if getattr(options, name) and name not in self.takes:
                 raise JobError(f"{self.name} takes no --{name.replace('_', '-')}")
         recipe = self.quick if options.quick else self.recipe

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,12 +10,12 @@ import keras
 import numpy as np
 
 from serving.card import Card, Training, Verdict
-from serving.store import Store, check_name
+from serving.store import Store, StoreError, check_name
 from training import fit, gate
 from training.export import plots, version
 from training.export.servable import Servable
 from training.fit import Fitted, Progress, Run
-from training.job import Evaluation, Examples, Job, Options, Recipe
+from training.job import Evaluation, Examples, Job, JobError, Options, Recipe
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,9 @@ def run(
     name = model_name or job.name
     check_name(name)
     recipe = job.recipe_for(options)
+    options = with_start(job, options, store)
+    if options.start:
+        say(f"start: {job.starts_from} version {options.from_version}")
     fit.seed_everything(recipe)
     examples = job.load(options, recipe)
     say(f"data: {examples.data.name} from {examples.data.source}, {_rows(examples)}")
@@ -78,7 +81,12 @@ def run(
     say(f"model: {model.count_params():,} parameters")
     unfinished = Run(
         runs / name,
-        fit.identity(job.name, recipe, examples.data.sha256, {"quick": options.quick, "head": options.head}),
+        fit.identity(
+            job.name,
+            recipe,
+            examples.data.sha256,
+            {"quick": options.quick, "head": options.head, "from_version": options.from_version},
+        ),
     )
     with unfinished.held():
         if fresh:
@@ -111,6 +119,26 @@ def run(
         return Outcome(metrics, verdict, number, finished, fitted.seconds, fitted.resumed_at)
 
 
+def with_start(job: Job, options: Options, store: Store) -> Options:
+    """The options with the version that the job starts from, if it is one that does.
+
+    Raises:
+        JobError: there is no such version.
+    """
+    if job.starts_from is None:
+        return options
+    number = options.from_version or store.live(job.starts_from)
+    if number is None:
+        raise JobError(
+            f"{job.name} starts from a trained {job.starts_from}, and there is none in {store.root}: "
+            f"train it first, with: vitrine train {job.starts_from}"
+        )
+    try:
+        return replace(options, from_version=number, start=store.directory(job.starts_from, number))
+    except StoreError as error:
+        raise JobError(f"{job.name} cannot start there: {error}") from None
+
+
 def _card(
     job: Job,
     name: str,
@@ -127,6 +155,8 @@ def _card(
     notes = list(evaluation.notes)
     if examples.data.stand_in:
         notes.append(f"Trained on stand-in data: {examples.data.stand_in}.")
+    if options.start:
+        notes.append(f"Started from {job.starts_from} version {options.from_version}.")
     if options.quick:
         notes.append("A quick run, shortened to show the way: its figures mean little.")
     return Card(
@@ -144,7 +174,11 @@ def _card(
         signatures=version.signatures(servable),
         data=examples.data,
         training=Training(
-            recipe={"job": job.name, **asdict(recipe), **({"head": options.head} if options.head else {})},
+            recipe={
+                "job": job.name,
+                **asdict(recipe),
+                **{key: value for key in ("head", "from_version") if (value := getattr(options, key))},
+            },
             quick=options.quick,
             seconds=round(fitted.seconds, 1),
             resumed_at=fitted.resumed_at,
@@ -163,7 +197,7 @@ def _card(
 def _plots(folder: Path, fitted: Fitted, evaluation: Evaluation, examples: Examples, servable: Servable) -> None:
     folder.mkdir(parents=True)
     plots.history(fitted.history, folder / "history.png")
-    if servable.kind in ("image", "signal"):
+    if examples.labels:
         plots.confusion(evaluation.truth, evaluation.answer, examples.labels, folder / "confusion.png")
     elif servable.series:
         plots.forecast(evaluation.truth, evaluation.answer, servable.series.unit, folder / "forecast.png")

@@ -8,7 +8,10 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from serving.images import ImageRecipe
+from training.export import onnx_twin
 from training.export.check import CheckError, check, impure
+from training.export.servable import call, encoder_servable
 
 
 def save(path: Path, function: object, shape: tuple[int | None, ...]) -> None:
@@ -41,6 +44,22 @@ def test_half_a_version_cannot_be_loaded(tmp_path: Path) -> None:
     (tmp_path / "v" / "saved_model.pb").write_bytes(b"half")
     with pytest.raises(CheckError, match="cannot be loaded"):
         check(tmp_path / "v", {"serving_default": ({"x": np.ones(1, np.float32)}, {"y": np.ones(1, np.float32)})})
+
+
+def test_an_encoder_s_rows_pass_one_by_one_in_both_forms(tmp_path: Path) -> None:
+    encoder = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(3, 3), layers.GlobalAveragePooling2D()])
+    recipe = ImageRecipe(height=8, width=8, channels=1, colour="rgb")
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
+    servable = encoder_servable(encoder, recipe, pictures, lambda x: x / 255)
+    truth = call(servable.endpoints["embed"])
+    np.testing.assert_allclose(truth["embedding"], encoder(pictures / 255), atol=1e-5)
+    archive = keras.export.ExportArchive()
+    for name, endpoint in servable.endpoints.items():
+        archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.inputs.values()))
+    archive.write_out(str(tmp_path / "v"), verbose=False)
+    assert onnx_twin.write(servable.endpoints, tmp_path / "v" / "assets.extra" / "model.onnx") is None
+    report = check(tmp_path / "v", {"embed": ({"image": pictures}, truth)})
+    assert report.onnx.keys() == report.saved_model.keys() == {"embed/embedding"}
 
 
 def test_impure_operations_by_name() -> None:

@@ -3,21 +3,27 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from serving.card import Data
+from tests.programs import REPOSITORY
 from training.catalogue import JOBS, find
 from training.data import cifar100
 from training.job import Examples, JobError, Options, Recipe, require_outputs, require_parameters
 from training.jobs import (
+    cifar10_residual,
     cifar100_deep,
     cifar100_shallow,
     compound_interest,
     conv1d_a,
     conv1d_b,
+    conv2d_1024,
+    fashion_augmented,
     fashion_cnn,
     fashion_embedding,
     fashion_inception,
     fashion_resnet,
+    mnist_transfer,
     sine_rnn,
     stock_rnn,
     xo_cnn,
@@ -45,6 +51,19 @@ def test_fashion_cnn_is_the_printed_summary() -> None:
         assert printed in found
 
 
+def test_mnist_transfer_is_the_trained_net_with_a_new_end() -> None:
+    start = REPOSITORY / "exports" / "fashion_cnn" / "1"
+    model = mnist_transfer.build(some(1, 28, 28, 1), Options(start=start), RECIPE)
+    assert model.count_params() == 25_674
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 25_418  # no layer is frozen
+    served = {v.name: v.numpy() for v in tf.saved_model.load(str(start)).signatures["serving_default"].variables}
+    first, last = model.layers[4], model.layers[-1]
+    np.testing.assert_array_equal(first.kernel, served["conv2d/kernel:0"])
+    assert last.kernel.shape == (256, 10) and not np.allclose(last.kernel, served["dense/kernel:0"])
+    with pytest.raises(JobError, match="starts from a version of fashion_cnn"):
+        mnist_transfer.build(some(1, 28, 28, 1), Options(), RECIPE)
+
+
 def test_fashion_embedding_is_the_printed_summary() -> None:
     model = fashion_embedding.build(some(1, 28, 28, 1), Options(), RECIPE)
     assert model.count_params() == 72_842
@@ -56,6 +75,39 @@ def test_inception_and_resnet_have_the_printed_parameters() -> None:
         model = job.build(some(1, 28, 28, 1), Options(), RECIPE)
         assert model.count_params() == parameters
         assert model.get_layer("embedding").output.shape == (None, last)
+
+
+def test_conv2d_1024_is_the_printed_summary() -> None:
+    encoder = conv2d_1024.build(some(1, 2, 128, 128, 1), Options(), RECIPE).get_layer("encoder")
+    assert encoder.count_params() == 92_736
+    assert [layer.count_params() for layer in encoder.layers] == [320, 6208, 12352, 73856, 0]
+    assert conv2d_1024.shapes(encoder) == [(512, 512, 32), (512, 256, 64), (256, 256, 64), (85, 85, 128), (128,)]
+
+
+def test_info_nce_is_its_formula() -> None:
+    views = np.random.default_rng(1).standard_normal((5, 2, 7)).astype(np.float32)
+    views /= np.linalg.norm(views, axis=-1, keepdims=True)
+    likelihood = np.exp(views[:, 0] @ views[:, 1].T / conv2d_1024.TEMPERATURE)
+    by_hand = -np.log(np.diag(likelihood) / likelihood.sum(axis=1))
+    found = conv2d_1024.info_nce(tf.zeros(5), tf.constant(3 * views))  # lengths do not matter
+    np.testing.assert_allclose(found.numpy(), by_hand, rtol=1e-4)
+
+
+def test_cifar10_residual_has_what_the_document_names() -> None:
+    model = cifar10_residual.build(some(1, 32, 32, 3), Options(), RECIPE)
+    assert model.count_params() == 762_602
+    network = model.get_layer("network")
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds.count("Add") == kinds.count("SpatialDropout2D") == 2
+    decays = [layer.kernel_regularizer for layer in network.layers if hasattr(layer, "kernel_regularizer")]
+    assert len(decays) == 9 and all(decay.l1 > 0 and decay.l2 > 0 for decay in decays)
+
+
+def test_fashion_augmented_s_network_is_free_of_augmentation() -> None:
+    model = fashion_augmented.build(some(1, 28, 28, 1), Options(), RECIPE)
+    assert model.count_params() == 464_810
+    assert {type(layer).__name__ for layer in model.layers} >= {"RandomFlip", "RandomTranslation", "RandomErasing"}
+    assert not any(type(layer).__name__.startswith("Random") for layer in model.get_layer("network").layers)
 
 
 def test_cifar100_nets_are_the_printed_summaries() -> None:

@@ -123,6 +123,22 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path: Path) -
     assert not list((tmp_path / "exports").iterdir())
 
 
+def test_a_job_starts_from_the_version_that_is_named_or_live(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in")
+    assert done.returncode == 1
+    assert "starts from a trained fashion_cnn, and there is none" in done.stdout.replace("\n", " ")
+    shutil.copytree(REPOSITORY / "exports" / "fashion_cnn", exports / "fashion_cnn")
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "3")
+    assert done.returncode == 1 and "fashion_cnn has no version 3; there are: 1" in done.stdout
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = card.read(exports / "mnist_transfer" / "1")
+    assert made.training.recipe["from_version"] == 1
+    assert made.notes[1] == "Started from fashion_cnn version 1."
+    assert made.data.stand_in and made.parity and made.parity.onnx_to_saved_model
+
+
 def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
     done = train(tmp_path / "exports", "fashion")
     assert done.returncode == 1

@@ -31,7 +31,7 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
         JobError: the set cannot be reached.
     """
     if stand_in:
-        (x, y), (x_test, y_test) = _stripes(5_000, 1), _stripes(1_000, 2)
+        (x, y), (x_test, y_test) = stripes(5_000, 1, len(LABELS)), stripes(1_000, 2, len(LABELS))
     else:
         import keras
 
@@ -54,10 +54,10 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
     )
 
 
-def _stripes(count: int, seed: int) -> tuple[Array, Array]:
-    """Ten colours by ten directions: enough to see every step work, no measure of anything."""
+def stripes(count: int, seed: int, classes: int) -> tuple[Array, Array]:
+    """Ten directions in each of up to ten colours: enough to see every step work, no measure of anything."""
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 100, count)
+    labels = rng.integers(0, classes, count)
     y, x = np.mgrid[0:32, 0:32].astype(np.float32)
     angle = (labels % 10) * np.pi / 10
     phase = rng.uniform(0, 2 * np.pi, count)

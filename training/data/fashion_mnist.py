@@ -36,7 +36,7 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
         JobError: the set cannot be reached.
     """
     if stand_in:
-        (x, y), (x_test, y_test) = _silhouettes(6_000, 1), _silhouettes(1_000, 2)
+        (x, y), (x_test, y_test) = silhouettes(6_000, 1), silhouettes(1_000, 2)
         origin = "generated"
     else:
         (x, y), (x_test, y_test), origin = _real()
@@ -83,7 +83,7 @@ def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
     return train, test, "keras.datasets.fashion_mnist"
 
 
-def _silhouettes(count: int, seed: int) -> tuple[Array, Array]:
+def silhouettes(count: int, seed: int) -> tuple[Array, Array]:
     """Ten simple shapes with jitter and noise: enough to see every step work, no measure of anything."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:28, 0:28].astype(np.float32) - 13.5

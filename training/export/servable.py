@@ -105,6 +105,36 @@ def image_servable(
     )
 
 
+def encoder_servable(
+    encoder: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Callable[[tf.Tensor], tf.Tensor]
+) -> Servable:
+    """An encoder of large pictures, without classes: ``embed`` alone.
+
+    The rows of a batch pass one by one, so that what a server needs in memory is what one picture needs.
+
+    Args:
+        encoder: prepared pictures, float32 [n, height, width, c] → [n, d].
+        recipe, samples, prepare: as of :func:`image_servable`.
+    """
+    width = encoder.output.shape[-1]
+    pictures = tf.TensorSpec((None, recipe.height, recipe.width, recipe.channels), tf.uint8, "image")
+
+    def encode(picture: tf.Tensor) -> tf.Tensor:
+        return encoder(prepare(tf.cast(picture, tf.float32))[tf.newaxis], training=False)[0]
+
+    def embed(image: tf.Tensor) -> dict[str, tf.Tensor]:
+        row = tf.TensorSpec((width,), tf.float32)
+        return {"embedding": tf.map_fn(encode, image, parallel_iterations=1, fn_output_signature=row)}
+
+    outputs = {"embedding": ("float32", (None, width))}
+    return Servable(
+        kind="image",
+        image=recipe,
+        models=(encoder,),
+        endpoints={"embed": Endpoint(embed, {"image": pictures}, outputs, {"image": samples})},
+    )
+
+
 def series_servable(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> Servable:
     """A forecaster, up to the longest horizon asked for.
 

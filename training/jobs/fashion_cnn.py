@@ -42,6 +42,10 @@ def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
     outputs = layers.Dense(10, activation="softmax")(x)
     model = keras.Model(inputs, outputs)
     require_parameters(model, 25_674, trainable=25_418)
+    return compiled(model, recipe)
+
+
+def compiled(model: keras.Model, recipe: Recipe) -> keras.Model:
     model.compile(
         loss="sparse_categorical_crossentropy",
         optimizer=keras.optimizers.Adam(recipe.learning_rate),
@@ -56,12 +60,18 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return replace(evaluation, metrics={**evaluation.metrics, "printed_predictions_met": float(right)})
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def inference(model: keras.Model) -> keras.Model:
+    """Pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 256]}."""
     x = inputs = keras.Input((28, 28, 1))
     for layer in model.layers[4:-1]:  # behind scaling and augmentation
         x = layer(x)
-    network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
-    return image_servable(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+    return keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
+
+
+def serve(model: keras.Model, examples: Examples) -> Servable:
+    return image_servable(
+        inference(model), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255
+    )
 
 
 JOB = Job(

@@ -46,7 +46,7 @@ async function load() {
     make("td", {}, model.verbs.map((verb) => `:${verb}`).join(" ") || ":predict"))));
   const usable = models.filter((model) => model.default_version !== null && model.kind !== null);
   for (const model of usable) cards.set(model.name, await ask(`/v1/models/${encodeURIComponent(model.name)}/card`));
-  choices("picture-model", usable.filter((model) => model.kind === "image"));
+  choices("picture-model", usable.filter((model) => model.kind === "image" && model.verbs.includes("predict")));
   choices("series-model", usable.filter((model) => model.kind === "series"));
   element("trouble").hidden = models.length > 0 && models.every((model) => model.problem === null);
   element("trouble").textContent = models.length === 0 ? "No models are configured yet." :

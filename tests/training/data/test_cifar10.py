@@ -1,0 +1,59 @@
+"""CIFAR-10: the JPEG copy, and what stands in for the set."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.data import cifar10
+from training.job import JobError
+
+
+def jpeg(grey: int, side: int = 32) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (grey, grey, grey)).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Two pictures a class to train on and one to test on: grey 10·class + number."""
+    path = tmp_path / "copy.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, count in (("train", 2), ("test", 1)):
+            for label, name in enumerate(cifar10.LABELS):
+                for number in range(count):
+                    archive.writestr(f"{part}/{name}/{number:04}.jpg", jpeg(10 * label + number))
+    return path
+
+
+def test_classes_come_in_turn(copy: Path) -> None:
+    """So that the first few pictures are of every class."""
+    (x, y), (x_test, y_test) = cifar10.from_jpegs(copy)
+    assert x.shape == (20, 32, 32, 3) and x.dtype == np.uint8 and x_test.shape == (10, 32, 32, 3)
+    assert y.tolist() == [*range(10), *range(10)] and y_test.tolist() == [*range(10)]
+    assert x[:, 16, 16, 0].tolist() == [10 * (i % 10) + i // 10 for i in range(20)]
+
+
+def test_what_cannot_be_used_is_named(copy: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(copy, "a") as archive:
+        archive.writestr("train/frog/0009.jpg", b"croak")
+    with pytest.raises(JobError, match=r"copy\.zip .*train/frog/0009\.jpg: the bytes are not a picture"):
+        cifar10.from_jpegs(copy)
+    small = tmp_path / "small.zip"
+    with zipfile.ZipFile(small, "w") as archive:
+        archive.writestr("train/frog/0000.jpg", jpeg(1))
+    with pytest.raises(JobError, match="train holds no pictures of airplane, automobile"):
+        cifar10.from_jpegs(small)
+    small.write_bytes(b"PK")
+    with pytest.raises(JobError, match=r"small\.zip in VITRINE_DATA cannot be read"):
+        cifar10.from_jpegs(small)
+
+
+def test_the_stand_in_says_that_it_is_one() -> None:
+    examples = cifar10.load(stand_in=True, at_most=30)
+    assert examples.train[0].shape == (30, 32, 32, 3) and set(examples.test[1]) == set(range(10))
+    assert examples.data.stand_in and examples.data.source == "generated"

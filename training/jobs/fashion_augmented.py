@@ -1,0 +1,82 @@
+"""Fashion-MNIST by a residual net on augmented pictures: the better net beside the course's ``fashion_cnn``.
+
+    vitrine train fashion_augmented          12 minutes on two cores
+    vitrine train fashion_augmented --quick  20 seconds, one epoch on 5,000 pictures
+
+What it does otherwise than the course: residual blocks with batch normalisation; pictures that are mirrored, shifted
+and partly covered (random erasing, Zhong et al. 2017) while training; smoothed labels; a rate that rises and falls by
+a cosine; batches of 128, for at 16 Python is the limit.
+"""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+from keras import layers
+
+from training.data import fashion_mnist
+from training.evaluation import fit_and_test
+from training.export.servable import Servable, image_servable
+from training.gate import Policy
+from training.job import Array, Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.jobs.cifar10_residual import compiled
+from training.layers import normalised_convolution, normalised_residual_block
+
+
+def load(options: Options, recipe: Recipe) -> Examples:
+    examples = fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
+    return replace(examples, train=_one_hot(*examples.train), test=_one_hot(*examples.test))
+
+
+def _one_hot(pictures: Array, labels: Array) -> tuple[Array, Array]:
+    """Keras smooths labels in that form only: [n] → float32 [n, 10]."""
+    return pictures, np.eye(10, dtype=np.float32)[labels]
+
+
+def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+    inputs = keras.Input((28, 28, 1))
+    x = layers.Rescaling(1 / 255)(inputs)
+    x = layers.RandomFlip("horizontal")(x)
+    x = layers.RandomTranslation(0.08, 0.08, fill_mode="constant")(x)
+    x = layers.RandomErasing(0.5, scale=(0.02, 0.2), value_range=(0, 1))(x)
+    model = keras.Model(inputs, network()(x)["probabilities"])
+    require_parameters(model, 464_810, trainable=463_594)
+    return compiled(model, examples, recipe, keras.losses.CategoricalCrossentropy(label_smoothing=0.1))
+
+
+def network() -> keras.Model:
+    """Pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 128]}."""
+    decay = keras.regularizers.L2(2e-4)
+    x = inputs = keras.Input((28, 28, 1))
+    x = normalised_convolution(x, 32, decay)
+    for filters in (64, 128):
+        x = layers.MaxPooling2D()(x)
+        x = normalised_convolution(x, filters, decay)
+        x = normalised_residual_block(x, decay)
+    x = layers.GlobalAveragePooling2D()(x)
+    probabilities = layers.Dense(10, activation="softmax")(layers.Dropout(0.2)(x))
+    return keras.Model(inputs, {"probabilities": probabilities, "embedding": x}, name="network")
+
+
+def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
+    return fit_and_test(model, examples)
+
+
+def serve(model: keras.Model, examples: Examples) -> Servable:
+    samples = examples.test[0][:32]
+    return image_servable(model.get_layer("network"), fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255)
+
+
+JOB = Job(
+    name="fashion_augmented",
+    title="Fashion-MNIST by a residual net on augmented pictures",
+    course=None,
+    recipe=Recipe(epochs=15, batch_size=128, learning_rate=0.1),
+    quick=Recipe(epochs=1, batch_size=64, learning_rate=0.05, examples=5_000),
+    policy=Policy("test_accuracy", bound=0.6, largest_loss=0.005),
+    load=load,
+    build=build,
+    evaluate=evaluate,
+    serve=serve,
+    takes=frozenset({"stand_in"}),
+)
