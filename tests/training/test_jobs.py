@@ -56,7 +56,8 @@ def test_mnist_transfer_is_the_trained_net_with_a_new_end() -> None:
     model = mnist_transfer.build(some(1, 28, 28, 1), Options(start=start), RECIPE)
     assert model.count_params() == 25_674
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 25_418  # no layer is frozen
-    served = {v.name: v.numpy() for v in tf.saved_model.load(str(start)).signatures["serving_default"].variables}
+    loaded = tf.saved_model.load(str(start))
+    served = {v.name: v.numpy() for v in loaded.signatures["serving_default"].variables}
     first, last = model.layers[4], model.layers[-1]
     np.testing.assert_array_equal(first.kernel, served["conv2d/kernel:0"])
     assert last.kernel.shape == (256, 10) and not np.allclose(last.kernel, served["dense/kernel:0"])

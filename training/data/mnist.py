@@ -51,7 +51,7 @@ def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
     path = sources.local(_FILE)
     if path:
         try:
-            with np.load(path) as arrays:
+            with path.open("rb") as file, np.load(file) as arrays:
                 parts = [arrays[name] for name in ("x_train", "y_train", "x_test", "y_test")]
         except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise JobError(f"{_FILE} in VITRINE_DATA cannot be read: {error}") from None

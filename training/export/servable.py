@@ -116,7 +116,7 @@ def encoder_servable(
         encoder: prepared pictures, float32 [n, height, width, c] → [n, d].
         recipe, samples, prepare: as of :func:`image_servable`.
     """
-    width = encoder.output.shape[-1]
+    width = encoder.outputs[0].shape[-1]
     pictures = tf.TensorSpec((None, recipe.height, recipe.width, recipe.channels), tf.uint8, "image")
 
     def encode(picture: tf.Tensor) -> tf.Tensor:
