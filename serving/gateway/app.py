@@ -46,6 +46,7 @@ class Gateway(FastAPI):
             description=openapi.DESCRIPTION,
             lifespan=self._lifespan,
             generate_unique_id_function=openapi.operation_id,
+            docs_url=None,  # site.py has it, without what FastAPI's own fetches from elsewhere
             redoc_url=None,
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )

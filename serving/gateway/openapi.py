@@ -4,6 +4,8 @@ from typing import Any
 
 from fastapi.routing import APIRoute
 
+from serving.gateway import openapi_protocols
+
 DESCRIPTION = """
 Pictures in, classes or embeddings out; series in, forecasts out; tensors in and out as TensorFlow Serving's REST
 interface has them. Every answer names the version that made it, in its body and in `X-Model-Version`, and the request,
@@ -64,17 +66,23 @@ def with_hot_paths(schema: dict[str, Any]) -> dict[str, Any]:
                     "responses": operation["responses"] | _ERRORS,
                 }
             }
+    components |= openapi_protocols.SCHEMAS
+    for path, operation in openapi_protocols.OPERATIONS.items():
+        parameters = [_MODEL | {"example": "fashion_cnn"}] if "{model}" in path else []
+        for place, (_, _, more) in _PLACES.items():
+            parameters += more if place and place in path else []
+        schema["paths"][path] = {"post": operation | {"parameters": [*parameters, *_HEADERS]}}
     return schema
 
 
 def _predict() -> dict[str, Any]:
     return {
-        "summary": "Classes of pictures, the next value of series, or tensors by signature",
+        "summary": "Classes of pictures and signals, values of series and table rows, or tensors by signature",
         "description": (
             "A picture may be a photo of any size: it is brought to the model's input as the model card says. "
             "Animated pictures are refused, transparency is laid onto white, 16-bit, CMYK and palette pictures are "
             "converted, the camera's orientation is applied. An `application/x-npy` array is taken as it is. "
-            "A series model gives the next value. "
+            "A series model gives the next value, a table model its target, a model of signals classes. "
             "A body with `instances` or `inputs` is answered as TensorFlow Serving does."
         ),
         "parameters": [_POLARITY, _TOP],
@@ -83,10 +91,12 @@ def _predict() -> dict[str, Any]:
             {
                 "picture": {"value": {"b64": "iVBORw0KGgo…"}},
                 "series": {"value": {"history": [1.0, 0.95, 0.81]}},
+                "table row": {"value": {"features": {"rooms": 6.5, "age": 40}}},
+                "signal": {"value": {"signal": [0.0, 0.1, 0.4]}},
                 "TensorFlow Serving, by row": {"value": {"instances": [[[0.0]]], "signature_name": "serving_default"}},
                 "TensorFlow Serving, by column": {"value": {"inputs": {"image": [[[[0]]]]}}},
             },
-            ["PictureDocument", "SeriesDocument", "Instances", "Inputs"],
+            ["PictureDocument", "SeriesDocument", "TableDocument", "SignalDocument", "Instances", "Inputs"],
         ),
         "responses": _ok(
             {
@@ -241,6 +251,8 @@ _SCHEMAS: dict[str, Any] = {
         {"history": {"oneOf": [_NUMBERS, {"type": "array", "items": _NUMBERS}]}},
         {"horizon": {"type": "integer", "minimum": 1, "description": "for :forecast only"}},
     ),
+    "TableDocument": _object({"features": {"type": ["array", "object"], "description": "one row or several"}}),
+    "SignalDocument": _object({"signal": {"type": "array", "items": {}, "description": "one signal or several"}}),
     "Instances": _object({"instances": {"type": "array", "items": {}}}, {"signature_name": _TEXT}),
     "Inputs": _object({"inputs": {}}, {"signature_name": _TEXT}),
     "Predictions": _object({"predictions": {"type": "array", "items": {}}}),

@@ -1,12 +1,17 @@
-"""``/``: a small page on which a person can try the models. Its three files are read once and served from memory."""
+"""``/``: a small page on which a person can try the models, its three files served from memory; and ``/docs``, with
+Swagger's files from the ``fastapi-offline`` package, so that neither needs anything from elsewhere."""
 
+import importlib.util
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Response
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import FileResponse
 
 _FOLDER = Path(__file__).parent.parent / "page"
 _TYPES = {"index.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
+_SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 _HEADERS = {
     "content-security-policy": (
         "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -22,10 +27,33 @@ _HEADERS = {
 
 
 def mount(app: FastAPI) -> None:
-    """Adds the page's routes."""
+    """Adds the routes of the page and of ``/docs``."""
     for name, media_type in _TYPES.items():
         path = "/" if name == "index.html" else f"/page/{name}"
         app.add_api_route(path, _sender(name, media_type), include_in_schema=False, response_class=Response)
+    for name in _SWAGGER:
+        app.add_api_route(f"/page/{name}", _swagger_sender(name), include_in_schema=False, response_class=Response)
+    docs = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title=f"{app.title}: API",
+        swagger_js_url=f"/page/{_SWAGGER[0]}",
+        swagger_css_url=f"/page/{_SWAGGER[1]}",
+        swagger_favicon_url="data:,",
+    )
+
+    async def send_docs() -> Response:
+        return docs
+
+    app.add_api_route("/docs", send_docs, include_in_schema=False, response_class=Response)
+
+
+def _swagger_sender(name: str) -> Callable[[], Awaitable[Response]]:
+    async def send() -> Response:
+        spec = importlib.util.find_spec("fastapi_offline")  # its files alone are wanted
+        assert spec is not None and spec.submodule_search_locations is not None
+        return FileResponse(Path(spec.submodule_search_locations[0]) / "static" / name)
+
+    return send
 
 
 def _sender(name: str, media_type: str) -> Callable[[], Awaitable[Response]]:

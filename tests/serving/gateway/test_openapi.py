@@ -1,0 +1,70 @@
+"""The OpenAPI document against the gateway itself: whatever may be sent by it, and a good deal that may not, gets an
+answer below 500."""
+
+import contextlib
+from typing import Any
+
+import httpx
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode
+
+from tests.serving.gateway.programs import Gateway
+
+#: What may be said where a name stands, so that most of what is sent comes as far as a model.
+NAMES = {"model": ("shade", "trend", "price", "pulse", "line", "nobody"), "label": ("stable", "x"), "version": (1, 7)}
+
+
+def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) -> set[int]:
+    """What an operation answers to a few requests that are as described, or that are not."""
+    seen: list[int] = []
+
+    @given(operation.as_strategy(generation_mode=mode))
+    @settings(
+        max_examples=3,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def holds(case: Case) -> None:
+        for name, choices in NAMES.items():
+            if name in case.path_parameters:
+                case.path_parameters[name] = choices[(first + len(seen)) % len(choices)]
+        answer = case.call(base_url=served.url)
+        seen.append(answer.status_code)
+        assert answer.status_code < 500, f"{case.as_curl_command()}: {answer.text}"
+
+    with contextlib.suppress(Unsatisfiable):  # where nothing is taken, nothing can be wrong
+        holds()
+    return set(seen)
+
+
+def test_nothing_that_is_sent_makes_it_fail(served: Gateway) -> None:
+    schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
+    operations = [result.ok() for result in schema.get_all_operations()]
+    assert len(operations) > 40
+    good = [statuses(served, one, GenerationMode.POSITIVE, number) for number, one in enumerate(operations)]
+    bad = [statuses(served, one, GenerationMode.NEGATIVE, number) for number, one in enumerate(operations)]
+    assert all(good)
+    assert sum(200 in seen for seen in good) > len(operations) / 3
+    assert sum(400 in seen or 404 in seen for seen in bad) > len(operations) / 3
+
+
+def test_docs_need_nothing_from_elsewhere(http: httpx.Client) -> None:
+    page = http.get("/docs")
+    assert page.status_code == 200
+    assert "//cdn" not in page.text
+    assert "https://" not in page.text
+    for name in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"/page/{name}" in page.text
+        assert http.get(f"/page/{name}").status_code == 200
+
+
+def test_every_body_has_an_example(http: httpx.Client) -> None:
+    for path, item in http.get("/openapi.json").json()["paths"].items():
+        for operation in item.values():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+            assert not body or body.get("example") or body.get("examples"), path
