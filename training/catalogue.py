@@ -1,9 +1,13 @@
-"""Every job by its name. Modules are imported when they are asked for, so that a list needs no TensorFlow."""
+"""Every job and study by its name. Modules are imported when they are asked for, so that a list needs no TensorFlow."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 from serving.protos import import_tensorflow
 from training.job import Job, JobError
+
+if TYPE_CHECKING:
+    from training.study import Study
 
 #: name → what it is, for lists.
 JOBS = {
@@ -28,8 +32,31 @@ JOBS = {
     "xo_mobilenet": "X or O, transfer from MobileNetV2",
 }
 
+#: Experiments that end in a table and a plot.
+STUDIES = {
+    "bagging": "several small nets on bootstrap samples against each alone",
+    "batch_size": "test error on Boston Housing, by batch size",
+    "learning_rate_decay": "learning rates that stay and that decay, on Boston Housing",
+    "losses": "squared error, cross-entropy, 0-1 and hinge loss on ten points",
+    "regularisation": "dropout, L1, L2 and batch normalisation, one at a time",
+    "transfer": "transfer against scratch on X and O, by number of pictures",
+}
+
 #: What `vitrine up` wants in the window, and trains where it has no version yet.
 SHOWN = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", "xo_mobilenet")
+
+
+def find_study(name: str) -> "Study":
+    """The study of that name.
+
+    Raises:
+        JobError: there is none.
+    """
+    if name not in STUDIES:
+        raise JobError(f"there is no study {name}; there are: {', '.join(STUDIES)}")
+    import_tensorflow()
+    study: Study = importlib.import_module(f"training.studies.{name}").STUDY
+    return study
 
 
 def find(name: str) -> Job:

@@ -1,14 +1,11 @@
 """The ``vitrine`` command: training here, everything that needs no TensorFlow in :mod:`serving.cli`."""
 
-import logging
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -17,9 +14,9 @@ from serving.card import CardError
 from serving.cli import Exports, app, fail
 from serving.models_config import ConfigError
 from serving.store import Store, StoreError
+from training import experiments  # noqa: F401  adds its commands
 from training.catalogue import JOBS, SHOWN
-
-console = Console()
+from training.terminal import console, print_names, quiet_tensorflow, read_params
 
 
 @app.command()
@@ -34,6 +31,7 @@ def train(
     head: Annotated[str | None, typer.Option(help="Of xo_mobilenet: softmax (as the text asks) or sigmoid.")] = None,
     from_version: Annotated[int | None, typer.Option(help="Of fashion_cnn, to start mnist_transfer from.")] = None,
     seed: Annotated[int | None, typer.Option(help="Instead of the course's seeds.")] = None,
+    params: Annotated[Path | None, typer.Option(help="JSON file of recipe parameters, as sweep writes it.")] = None,
     model: Annotated[str | None, typer.Option("--as", help="Publish under this name.")] = None,
     force: Annotated[bool, typer.Option(help="Publish in spite of the gate; recorded on the card.")] = False,
     fresh: Annotated[bool, typer.Option(help="Forget an unfinished run instead of going on with it.")] = False,
@@ -43,24 +41,24 @@ def train(
 ) -> None:
     """Train a model, hold it against the live one, and publish it as a new version."""
     if list_jobs or name is None:
-        _print_jobs()
+        print_names("job", JOBS)
         return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    quiet_tensorflow()
     from training.export.check import CheckError
     from training.job import JobError, Options
 
-    options = Options(
-        quick=quick,
-        stand_in=stand_in,
-        csv=csv,
-        column=column,
-        data_dir=data_dir,
-        head=head,
-        seed=seed,
-        from_version=from_version,
-    )
     try:
+        options = Options(
+            quick=quick,
+            stand_in=stand_in,
+            csv=csv,
+            column=column,
+            data_dir=data_dir,
+            head=head,
+            seed=seed,
+            from_version=from_version,
+            params=read_params(params) if params else {},
+        )
         from training.catalogue import find
 
         with console.status("starting TensorFlow"):
@@ -137,13 +135,6 @@ def up(
         together.run(exports, addresses, logs, lambda line: print(line, flush=True), engine, door)
     except together.UpError as error:
         raise fail(error) from None
-
-
-def _print_jobs() -> None:
-    table = Table("job", "what it is")
-    for name, title in JOBS.items():
-        table.add_row(name, title)
-    console.print(table)
 
 
 def _print_outcome(name: str, metrics: dict[str, float], printed: dict[str, float], seconds: float) -> None:

@@ -5,9 +5,9 @@ every job: ``load``, ``build``, ``evaluate``, ``serve``. :mod:`training.run` tak
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +44,28 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class Range:
+    """What a sweep tries for one field of a recipe, ends included.
+
+    On a ``power_of_two`` scale the ends are powers of two and so is what lies between; ``whole`` values are integers.
+    """
+
+    low: float
+    high: float
+    scale: Literal["linear", "log", "power_of_two"] = "log"
+    whole: bool = False
+
+
+LEARNING_RATE = Range(1e-4, 1e-1)
+BATCH_SIZE = Range(8, 256, "power_of_two", whole=True)
+
+
+@dataclass(frozen=True)
 class Options:
-    """What the user chose. A job refuses those that it does not take."""
+    """What the user chose. A job refuses those that it does not take.
+
+    ``params`` are fields of its recipe, by name, as a sweep writes them.
+    """
 
     quick: bool = False
     stand_in: bool = False
@@ -56,6 +76,7 @@ class Options:
     seed: int | None = None
     from_version: int | None = None
     start: Path | None = None  # the directory of that version, which training.run fills in
+    params: Mapping[str, float | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,14 +116,33 @@ class Job:
     printed: Mapping[str, float] = field(default_factory=dict)
     watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None  # measured before fitting
     callbacks: Callable[[], Sequence["keras.callbacks.Callback"]] = tuple  # of Keras, for the fit
+    search: Mapping[str, Range] = field(
+        default_factory=lambda: {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
+    )  # what a sweep tries, by fields of the recipe
 
     def recipe_for(self, options: Options) -> Recipe:
-        """The recipe to follow; raises JobError for an option that this job does not take."""
+        """The recipe to follow; raises JobError for an option or a parameter that this job does not take."""
         for name in ("stand_in", "csv", "column", "data_dir", "head", "from_version"):
             if getattr(options, name) and name not in self.takes:
                 raise JobError(f"{self.name} takes no --{name.replace('_', '-')}")
         recipe = self.quick if options.quick else self.recipe
-        return recipe if options.seed is None else replace(recipe, seed=options.seed, numpy_seed=options.seed)
+        if options.seed is not None:
+            recipe = replace(recipe, seed=options.seed, numpy_seed=options.seed)
+        return _with_params(recipe, options.params)
+
+
+def _with_params(recipe: Recipe, params: Mapping[str, float | int]) -> Recipe:
+    known = [field.name for field in fields(recipe)]
+    for name, value in params.items():
+        if name not in known:
+            raise JobError(f"there is no parameter {name}; there are: {', '.join(known)}")
+        whole = name != "learning_rate" if getattr(recipe, name) is None else isinstance(getattr(recipe, name), int)
+        least = 0 if name in ("seed", "numpy_seed") else 1
+        if isinstance(value, bool) or not isinstance(value, int | float) or (whole and not isinstance(value, int)):
+            raise JobError(f"parameter {name} is {value!r}; {'a whole number' if whole else 'a number'} is expected")
+        if not (value >= least if whole else 0 < value < float("inf")):
+            raise JobError(f"parameter {name} is {value!r}; {f'at least {least}' if whole else 'above 0'} is expected")
+    return replace(recipe, **params)
 
 
 @dataclass(frozen=True)

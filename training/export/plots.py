@@ -31,8 +31,8 @@ def history(figures: Mapping[str, Sequence[float]], path: Path) -> None:
         if f"val_{name}" in figures:
             axis.plot(epochs, figures[f"val_{name}"], "--", label="validation")
             axis.legend(frameon=False)
-        _dress(axis, "epoch", name)
-    _save(figure, path)
+        dress(axis, "epoch", name)
+    save(figure, path)
 
 
 def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) -> None:
@@ -55,7 +55,7 @@ def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) ->
             )
     axis.set_xlabel("answer")
     axis.set_ylabel("truth")
-    _save(figure, path)
+    save(figure, path)
 
 
 def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
@@ -64,8 +64,8 @@ def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
     axis.plot(truth[-_SHOWN:], label="truth", color="black", linewidth=1)
     axis.plot(answer[-_SHOWN:], label="forecast, one step ahead", linewidth=1.2)
     axis.legend(frameon=False)
-    _dress(axis, "step of the test part", unit)
-    _save(figure, path)
+    dress(axis, "step of the test part", unit)
+    save(figure, path)
 
 
 def prediction(truth: Array, answer: Array, target: Column, path: Path) -> None:
@@ -75,18 +75,18 @@ def prediction(truth: Array, answer: Array, target: Column, path: Path) -> None:
     axis.plot(ends, ends, color="black", linewidth=1)
     axis.scatter(truth, answer, s=9, alpha=0.5)
     unit = f", {target.unit}" if target.unit else ""
-    _dress(axis, f"{target.name}{unit}", "prediction")
-    _save(figure, path)
+    dress(axis, f"{target.name}{unit}", "prediction")
+    save(figure, path)
 
 
-def _dress(axis: Axes, across: str, up: str) -> None:
+def dress(axis: Axes, across: str, up: str) -> None:
     axis.set_xlabel(across)
     axis.set_ylabel(up)
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(alpha=0.3)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def save(figure: plt.Figure, path: Path) -> None:
     """As a PNG with a palette: a third of the size, and git keeps some of them."""
     figure.tight_layout()
     figure.savefig(path, dpi=90)

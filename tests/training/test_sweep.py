@@ -1,0 +1,157 @@
+"""Sweeps: what a trial is measured on, where the fine stage looks, several processes at one study, interruptions."""
+
+import contextlib
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+
+from serving import card
+from serving.card import Data
+from tests import postgres
+from tests.programs import REPOSITORY, Program
+from training import sweep
+from training.catalogue import JOBS, find
+from training.job import BATCH_SIZE, Examples, JobError, Options, Range
+
+FEW = ("--quick", "--trials", "4", "--fine-trials", "2")
+VITRINE = (sys.executable, "-c", "from training.cli import main; main()")
+
+
+def examples(count: int = 100) -> Examples:
+    x, y = np.arange(count)[:, None], np.arange(count)
+    data = Data(name="toy", source="test", licence="none", rows={})
+    return Examples(train=(x, y), test=(x + 1000, y), data=data)
+
+
+def trials(url: str, name: str) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=name, storage=sweep.storage(url)).get_trials(states=sweep.DONE)
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_what_a_job_lets_be_swept_is_in_its_recipe(name: str) -> None:
+    job = find(name)
+    for field, within in job.search.items():
+        assert hasattr(job.recipe, field) and 0 < within.low < within.high
+
+
+def test_a_fifth_of_the_training_part_is_held_out_and_the_test_part_is_not_touched() -> None:
+    (x, y), (held, truth) = sweep.split(examples(), seed=2)
+    assert len(x) == 80 and len(held) == 20
+    assert sorted([*x[:, 0], *held[:, 0]]) == list(range(100))
+    assert (x[:, 0] == y).all() and (held[:, 0] == truth).all()
+
+
+def test_a_job_s_own_validation_part_is_taken_unless_it_is_the_test_part() -> None:
+    with_its_own = replace(examples(), validation=(np.zeros((7, 1)), np.zeros(7)))
+    assert len(sweep.split(with_its_own, seed=2)[1][0]) == 7
+    watched = examples()
+    watched = replace(watched, validation=watched.test)
+    assert sweep.split(watched, seed=2)[1][0].max() < 1000
+
+
+@pytest.mark.parametrize(
+    ("within", "best", "low", "high"),
+    [
+        (Range(1e-4, 1.0), 1e-2, 10**-2.5, 10**-1.5),
+        (Range(1e-4, 1.0), 1e-4, 1e-4, 10**-3.5),
+        (Range(0.0, 0.8, "linear"), 0.4, 0.3, 0.5),
+        (BATCH_SIZE, 32, 16, 64),
+        (BATCH_SIZE, 8, 8, 16),
+        (Range(10, 90, "linear", whole=True), 50, 40, 60),
+    ],
+)
+def test_the_fine_stage_looks_around_the_best(within: Range, best: float, low: float, high: float) -> None:
+    found = sweep.narrowed(within, best)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_suggestions_keep_to_their_scale() -> None:
+    study = optuna.create_study()
+    for _ in range(20):
+        trial = study.ask()
+        assert sweep.suggest(trial, "batch_size", BATCH_SIZE) in (8, 16, 32, 64, 128, 256)
+        assert isinstance(sweep.suggest(trial, "epochs", Range(2, 9, whole=True)), int)
+        assert 1e-4 <= sweep.suggest(trial, "learning_rate", Range(1e-4, 1e-1)) <= 1e-1
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"learning_rat": 0.1}, "there is no parameter learning_rat; there are: epochs, batch_size, learning_rate"),
+        ({"batch_size": 8.5}, "batch_size is 8.5; a whole number is expected"),
+        ({"batch_size": 0}, "batch_size is 0; at least 1 is expected"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'; a number is expected"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; above 0 is expected"),
+        ({"examples": True}, "examples is True; a whole number is expected"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(params: dict[str, float], reason: str) -> None:
+    with pytest.raises(JobError, match=reason):
+        find("fashion_cnn").recipe_for(Options(params=params))
+
+
+def test_parameters_go_over_the_recipe() -> None:
+    recipe = find("fashion_cnn").recipe_for(Options(params={"learning_rate": 0.01, "examples": 500}))
+    assert (recipe.learning_rate, recipe.examples, recipe.batch_size) == (0.01, 500, 16)
+
+
+def test_a_storage_that_is_none_is_named(tmp_path: Path) -> None:
+    for url in ("nowhere", "postgresql://vitrine@127.0.0.1:1/none"):
+        with pytest.raises(JobError, match=r"--storage cannot be used: .* is expected"):
+            sweep.storage(url)
+
+
+def test_a_killed_sweep_goes_on_and_train_takes_what_it_found(tmp_path: Path) -> None:
+    database, out, exports = tmp_path / "sweep.db", tmp_path / "best.json", tmp_path / "exports"
+    url = f"sqlite:///{database}"
+    command = [*VITRINE, "sweep", "sine_rnn", *FEW, "--storage", url, "--out", str(out)]
+
+    def one_is_finished() -> bool:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            try:
+                return bool(connection.execute("select 1 from trials where state in ('COMPLETE', 'PRUNED')").fetchone())
+            except sqlite3.OperationalError:  # the program has not come to it yet
+                return False
+
+    program = Program(command)
+    program.wait_until(one_is_finished, timeout=240)
+    program.stop(signal.SIGKILL)
+    kept = trials(url, "sine_rnn/quick-coarse")
+    assert 0 < len(kept) < 4 and not out.exists()
+
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    coarse, fine = trials(url, "sine_rnn/quick-coarse"), trials(url, "sine_rnn/quick-fine")
+    assert (len(coarse), len(fine)) == (4, 2)
+    assert {trial.number for trial in kept} < {trial.number for trial in coarse}
+    best = json.loads(out.read_bytes())
+    assert best == min((t for t in fine if t.state.name == "COMPLETE"), key=lambda t: t.value).user_attrs["params"]
+
+    train = [*VITRINE, "train", "sine_rnn", "--quick", "--params", str(out), "--force"]
+    folders = ["--exports", str(exports), "--runs", str(tmp_path / "runs")]
+    done = subprocess.run([*train, *folders], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    recipe = card.read(exports / "sine_rnn" / "1").training.recipe
+    assert {name: recipe[name] for name in best} == best
+
+
+def test_two_processes_share_a_study_in_postgresql(tmp_path: Path) -> None:
+    with postgres.running() as url:
+        command = [*VITRINE, "sweep", "sine_rnn", "--quick", "--trials", "8", "--fine-trials", "2", "--storage", url]
+        outs = [tmp_path / "a.json", tmp_path / "b.json"]
+        programs = [Program([*command, "--out", str(out)]) for out in outs]
+        for program in programs:
+            program.wait_for("vitrine train sine_rnn --params", timeout=240)
+            assert program.stop() == 0
+        coarse, fine = trials(url, "sine_rnn/quick-coarse"), trials(url, "sine_rnn/quick-fine")
+        assert 8 <= len(coarse) <= 9 and 2 <= len(fine) <= 3  # each may be in a trial when the last one is finished
+        assert len({trial.user_attrs["worker"] for trial in coarse}) == 2
+        assert all(out.is_file() for out in outs)
