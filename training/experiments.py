@@ -1,4 +1,4 @@
-"""The commands that ask a question instead of making a model: ``vitrine study``, ``vitrine sweep``."""
+"""The commands that ask a question instead of making a model: ``vitrine study``, ``sweep``, ``reproduce``."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from serving.card import CardError
 from serving.cli import app, fail
+from serving.models_config import ConfigError
 from training.catalogue import STUDIES
 from training.job import JobError, Options
 from training.terminal import console, print_names, quiet_tensorflow
@@ -101,6 +103,57 @@ def sweep(
         f"{best.measure} {best.value:.4f} on held-out data; of {best.finished} fine trials {best.pruned} pruned"
     )
     console.print(f"[green]vitrine train {name} --params {path}", soft_wrap=True)
+
+
+@app.command()
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Jobs and studies; all without.", show_default=False)
+    ] = None,
+    quick: Quick = False,
+    again: Annotated[bool, typer.Option(help="Run also what is up to date.")] = False,
+    run: Annotated[bool, typer.Option(help="--no-run only writes the page from what there is.")] = True,
+    docs: Annotated[Path | None, typer.Option(help="Where the page goes; docs/reproduction without it.")] = None,
+    exports: Annotated[Path | None, typer.Option(help="Where versions are published; exports without it.")] = None,
+    work: Annotated[Path, typer.Option(help="Unfinished runs, studies and logs.")] = Path(".vitrine"),
+) -> None:
+    """Run every job and study that is not up to date, and put the figures beside the courses'.
+
+    With --quick everything, page and versions, goes into a folder of its own under --work.
+    """
+    from training.reproduction import page, runner
+    from training.reproduction.results import Results
+
+    apart = work / "quick" if quick else None
+    folders = runner.Folders(
+        docs=docs or (apart / "reproduction" if apart else Path("docs/reproduction")),
+        exports=exports or (apart / "exports" if apart else Path("exports")),
+        work=apart or work,
+    )
+    quiet_tensorflow()
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    try:
+        chosen = runner.check_names(names or [])
+        try:
+            if run:
+                runner.reproduce(chosen, folders, quick=quick, again=again, say=say)
+        finally:  # also of an interrupted reproduction
+            results = Results.read(folders.docs)
+            runner.adopt(results, folders)
+            written = page.write(folders.docs, results)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command goes on with it")
+        raise typer.Exit(130) from None
+    except (JobError, CardError, ConfigError, OSError) as error:
+        raise fail(error) from None
+    for path in written:
+        console.print(str(path), soft_wrap=True)
+    failed = [name for name in chosen if name in results.results and results.results[name].status == "failed"]
+    if failed:
+        raise fail(f"failed: {', '.join(failed)}; the page and {folders.work / 'logs'} say why")
 
 
 def _state(state: "State") -> str:

@@ -6,7 +6,7 @@ A study is a value, built at the foot of its own file in ``training/studies/``. 
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
@@ -51,7 +51,7 @@ class Study:
     course: str
     run: Callable[[Options, Say], Findings]
     plot: Callable[[Findings, Axes], None]
-    printed: Mapping[str, float] | None = None  # the course's figures, by the names of ``Findings.figures``
+    printed: Mapping[str, float] = field(default_factory=dict)  # by the names of ``figures``
     takes_stand_in: bool = False
 
 

@@ -12,16 +12,18 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+from typer.testing import CliRunner
 
-from serving import card
 from serving.card import Data
 from tests import postgres
 from tests.programs import REPOSITORY, Program
 from training import sweep
 from training.catalogue import JOBS, find
+from training.cli import app
 from training.job import BATCH_SIZE, Examples, JobError, Options, Range
+from training.terminal import read_params
 
-FEW = ("--quick", "--trials", "4", "--fine-trials", "2")
+FEW = ("--quick", "--trials", "3", "--fine-trials", "1", "--subset", "0.05")
 VITRINE = (sys.executable, "-c", "from training.cli import main; main()")
 
 
@@ -109,8 +111,8 @@ def test_a_storage_that_is_none_is_named(tmp_path: Path) -> None:
             sweep.storage(url)
 
 
-def test_a_killed_sweep_goes_on_and_train_takes_what_it_found(tmp_path: Path) -> None:
-    database, out, exports = tmp_path / "sweep.db", tmp_path / "best.json", tmp_path / "exports"
+def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
+    database, out = tmp_path / "sweep.db", tmp_path / "best.json"
     url = f"sqlite:///{database}"
     command = [*VITRINE, "sweep", "sine_rnn", *FEW, "--storage", url, "--out", str(out)]
 
@@ -125,33 +127,40 @@ def test_a_killed_sweep_goes_on_and_train_takes_what_it_found(tmp_path: Path) ->
     program.wait_until(one_is_finished, timeout=240)
     program.stop(signal.SIGKILL)
     kept = trials(url, "sine_rnn/quick-coarse")
-    assert 0 < len(kept) < 4 and not out.exists()
+    assert 0 < len(kept) < 3 and not out.exists()
 
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
     coarse, fine = trials(url, "sine_rnn/quick-coarse"), trials(url, "sine_rnn/quick-fine")
-    assert (len(coarse), len(fine)) == (4, 2)
+    assert (len(coarse), len(fine)) == (3, 1)
     assert {trial.number for trial in kept} < {trial.number for trial in coarse}
     best = json.loads(out.read_bytes())
     assert best == min((t for t in fine if t.state.name == "COMPLETE"), key=lambda t: t.value).user_attrs["params"]
+    assert find("sine_rnn").recipe_for(Options(params=read_params(out))).learning_rate == best["learning_rate"]
 
-    train = [*VITRINE, "train", "sine_rnn", "--quick", "--params", str(out), "--force"]
-    folders = ["--exports", str(exports), "--runs", str(tmp_path / "runs")]
-    done = subprocess.run([*train, *folders], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    recipe = card.read(exports / "sine_rnn" / "1").training.recipe
-    assert {name: recipe[name] for name in best} == best
+
+def test_train_refuses_a_file_of_other_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "best.json"
+    for text, reason in (
+        ('{"learning_rat": 0.1}', "there is no parameter learning_rat; there are: epochs, batch_size, learning_rate"),
+        ("[1]", "holds no JSON object"),
+        ("{", "cannot be read"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        done = CliRunner().invoke(app, ["train", "sine_rnn", "--params", str(path), "--exports", str(tmp_path)])
+        assert done.exit_code == 1 and reason in " ".join(done.stdout.split())
+    assert [file.name for file in tmp_path.iterdir()] == ["best.json"]
 
 
 def test_two_processes_share_a_study_in_postgresql(tmp_path: Path) -> None:
     with postgres.running() as url:
-        command = [*VITRINE, "sweep", "sine_rnn", "--quick", "--trials", "8", "--fine-trials", "2", "--storage", url]
+        command = [*VITRINE, "sweep", "sine_rnn", *FEW, "--trials", "6", "--storage", url]
         outs = [tmp_path / "a.json", tmp_path / "b.json"]
         programs = [Program([*command, "--out", str(out)]) for out in outs]
         for program in programs:
             program.wait_for("vitrine train sine_rnn --params", timeout=240)
             assert program.stop() == 0
         coarse, fine = trials(url, "sine_rnn/quick-coarse"), trials(url, "sine_rnn/quick-fine")
-        assert 8 <= len(coarse) <= 9 and 2 <= len(fine) <= 3  # each may be in a trial when the last one is finished
+        assert 6 <= len(coarse) <= 7 and 1 <= len(fine) <= 2  # each may be in a trial when the last one is finished
         assert len({trial.user_attrs["worker"] for trial in coarse}) == 2
         assert all(out.is_file() for out in outs)

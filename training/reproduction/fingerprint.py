@@ -1,0 +1,77 @@
+"""What a result depends on: the code of its module with all that it imports from this project, and the data files.
+
+Comments and docstrings do not count, nor does the machinery around a job (gate, export, checkpoints): a figure written
+into a docstring after a run does not make that run out of date.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_MACHINERY = ("training.export", "training.gate", "training.job", "training.study", "serving.card", "serving.protos")
+
+
+def code(module: str) -> str:
+    """SHA-256 over the syntax of the module and its imports, and the versions of TensorFlow and Keras."""
+    total = hashlib.sha256()
+    for name, tree in sorted(_closure(module).items()):
+        total.update(name.encode() + ast.dump(_without_docstrings(tree)).encode())
+    for library in ("tensorflow", "keras"):
+        total.update(importlib.metadata.version(library).encode())
+    return total.hexdigest()[:16]
+
+
+def files(module: str) -> dict[str, int]:
+    """Bytes of what lies in VITRINE_DATA under a name that the code mentions."""
+    folder = os.environ.get("VITRINE_DATA")
+    if not folder:
+        return {}
+    constants = {
+        node.value
+        for tree in _closure(module).values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) < 100
+    }
+    return {name: _size(Path(folder, name)) for name in sorted(constants) if _lies_in(Path(folder), name)}
+
+
+def _closure(module: str) -> dict[str, ast.Module]:
+    trees: dict[str, ast.Module] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = _file(name)
+        if name in trees or file is None or name.startswith(_MACHINERY):
+            continue
+        trees[name] = ast.parse(file.read_bytes())
+        for node in ast.walk(trees[name]):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+    return trees
+
+
+def _file(module: str) -> Path | None:
+    path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    return path if module.startswith(("training.", "serving.")) and path.is_file() else None
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def _lies_in(folder: Path, name: str) -> bool:
+    parts = Path(name).parts
+    return not name.startswith("/") and ".." not in parts and name not in (".", "") and (folder / name).exists()
+
+
+def _size(path: Path) -> int:
+    found = [path] if path.is_file() else sorted(path.rglob("*"))
+    return sum(file.stat().st_size for file in found if file.is_file())

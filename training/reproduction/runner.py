@@ -1,0 +1,184 @@
+"""Run jobs and studies one after the other, each in a process of its own, as a user would start them.
+
+A job ends in a published version as always, the gate included. One that fails is reported and the rest goes on; an
+interrupted reproduction goes on with what is not up to date, and the job that was interrupted with its last epoch.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from serving.card import CardError
+from serving.store import Store
+from training.catalogue import JOBS, STUDIES, find_study
+from training.job import JobError
+from training.reproduction import fingerprint
+from training.reproduction.results import Result, Results, of_card, of_findings
+from training.study import FINDINGS_FILE, PLOT_FILE, Findings
+
+PLOTS = "plots"
+_NO_DATA = ("cannot be downloaded", "--stand-in")  # what a job says that has a stand-in and no data
+_LAST_LINES = 6
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Folders:
+    """``docs`` is the page's; ``work`` holds unfinished runs, studies and logs."""
+
+    docs: Path
+    exports: Path
+    work: Path
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """The names asked for, or all.
+
+    Raises:
+        JobError: one of them is neither a job nor a study.
+    """
+    every = [*JOBS, *STUDIES]
+    for name in names:
+        if name not in every:
+            raise JobError(f"there is no job or study {name}; there are: {', '.join(every)}")
+    return list(names) or every
+
+
+def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: bool, say: Say) -> Results:
+    """Run what is not up to date, one by one; results are kept behind each.
+
+    Args:
+        names: of jobs and studies.
+        quick: their quick recipes; a full result counts as up to date and is not replaced.
+        again: run also what is up to date.
+
+    Raises:
+        JobError: the results that lie there cannot be read.
+    """
+    results = Results.read(folders.docs)
+    adopt(results, folders)
+    for position, name in enumerate(names, 1):
+        module = f"training.jobs.{name}" if name in JOBS else f"training.studies.{name}"
+        code, files = fingerprint.code(module), fingerprint.files(module)
+        before = results.results.get(name)
+        head = f"[{position} of {len(names)}] {name}"
+        if before and not again and before.is_current(code, files, quick=quick) and not before.stand_in:
+            say(f"{head}: up to date")
+            continue
+        say(f"{head} …")
+        begun = time.monotonic()
+        result = _job(name, folders, before, quick, say) if name in JOBS else _study(name, folders, quick, say)
+        if before and before.status == "done" and not before.quick and (quick or result.status == "failed"):
+            say(f"{head}: {result.reason or 'done'}; the full result of {before.finished:%Y-%m-%d} is kept")
+            continue
+        results.results[name] = result.model_copy(update={"code": code, "files": files})
+        results.write(folders.docs)
+        how = f"failed: {result.reason}" if result.status == "failed" else "done"
+        say(f"{head}: {how}, after {time.monotonic() - begun:.0f} s")
+    return results
+
+
+def adopt(results: Results, folders: Folders) -> None:
+    """Take in live versions that were trained by hand, in full, where there is no result as good."""
+    store = Store(folders.exports)
+    for name in JOBS:
+        known, live = results.results.get(name), store.live(name)
+        if live is None or (known and known.status == "done" and not known.quick):
+            continue
+        try:
+            result = of_card(store.card(name, live), live)
+        except CardError:
+            continue
+        if not result.quick:
+            results.results[name] = _with_plots(result, name, folders)
+
+
+def _job(name: str, folders: Folders, before: Result | None, quick: bool, say: Say) -> Result:
+    store = Store(folders.exports)
+    known = store.versions(name)
+    command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
+    command += ["--quick"] * quick
+    code, lines = _vitrine(command, folders, name, say)
+    if code and all(any(part in line for line in lines) for part in _NO_DATA):
+        if before and before.stand_in and before.status == "done" and (quick or not before.quick):
+            say("the real data still cannot be had; the result on stand-in data is kept")
+            return before
+        say("the real data cannot be had: on stand-in data")
+        code, lines = _vitrine([*command, "--stand-in"], folders, name, say)
+    new = [version for version in store.versions(name) if version not in known]
+    if code or not new:
+        return _failed("job", JOBS[name], lines)
+    return _with_plots(of_card(store.card(name, new[-1]), new[-1]), name, folders)
+
+
+def _study(name: str, folders: Folders, quick: bool, say: Say) -> Result:
+    folder = folders.work / "studies"
+    code, lines = _vitrine(["study", name, "--folder", str(folder), *["--quick"] * quick], folders, name, say)
+    if code and all(any(part in line for line in lines) for part in _NO_DATA):
+        say("the real data cannot be had: on stand-in data")
+        command = ["study", name, "--folder", str(folder), "--stand-in", *["--quick"] * quick]
+        code, lines = _vitrine(command, folders, name, say)
+    if code:
+        return _failed("study", STUDIES[name], lines)
+    findings = Findings.model_validate_json((folder / name / FINDINGS_FILE).read_bytes())
+    result = of_findings(find_study(name), findings, _now())
+    return _kept(result, name, [folder / name / PLOT_FILE], folders)
+
+
+def _failed(kind: str, title: str, lines: Sequence[str]) -> Result:
+    said = [line.strip() for line in lines if line.strip()][-_LAST_LINES:]
+    reason = " ".join(said) or "it ended without a word"
+    return Result(kind=kind, status="failed", reason=reason, title=title, finished=_now())  # type: ignore[arg-type]
+
+
+def _with_plots(result: Result, name: str, folders: Folders) -> Result:
+    extra = folders.exports / name / str(result.version) / "assets.extra"
+    return _kept(result, name, sorted(extra.glob("*.png")), folders)
+
+
+def _kept(result: Result, name: str, plots: Sequence[Path], folders: Folders) -> Result:
+    """With its plots copied beside the page."""
+    into = folders.docs / PLOTS
+    into.mkdir(parents=True, exist_ok=True)
+    for old in into.glob(f"{name}-*.png"):
+        old.unlink()
+    names = [f"{name}-{plot.name}" for plot in plots]
+    for plot, kept in zip(plots, names, strict=True):
+        shutil.copyfile(plot, into / kept)
+    return result.model_copy(update={"plots": tuple(names)})
+
+
+def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) -> tuple[int, list[str]]:
+    """``vitrine …`` to its end: exit code and what it printed, which is also kept as a log."""
+    logs = folders.work / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    program = "from training.cli import main; main()"
+    lines = []
+    with (
+        (logs / f"{name}.log").open("w", encoding="utf-8") as log,
+        subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
+        ) as process,
+    ):
+        assert process.stdout
+        for line in process.stdout:
+            log.write(line)
+            lines.append(line)
+            if line.strip():
+                say(f"    {line.rstrip()}")
+    return process.returncode, lines
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
