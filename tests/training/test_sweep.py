@@ -4,7 +4,6 @@ import contextlib
 import json
 import signal
 import sqlite3
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,14 @@ from typer.testing import CliRunner
 
 from serving.card import Data
 from tests import postgres
-from tests.programs import REPOSITORY, Program
+from tests.programs import Program
 from training import sweep
 from training.catalogue import JOBS, find
 from training.cli import app
 from training.job import BATCH_SIZE, Examples, JobError, Options, Range
 from training.terminal import read_params
 
-FEW = ("--quick", "--trials", "3", "--fine-trials", "1", "--subset", "0.05")
+FEW = ("--quick", "--trials", "3", "--fine-trials", "1")
 VITRINE = (sys.executable, "-c", "from training.cli import main; main()")
 
 
@@ -31,6 +30,15 @@ def examples(count: int = 100) -> Examples:
     x, y = np.arange(count)[:, None], np.arange(count)
     data = Data(name="toy", source="test", licence="none", rows={})
     return Examples(train=(x, y), test=(x + 1000, y), data=data)
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """With a Boston Housing of noise, so that a trial takes a second."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (506, 13))
+    np.savez(tmp_path / "boston_housing.npz", x=x, y=x[:, 0] + 20)
+    return {"VITRINE_DATA": str(tmp_path)}
 
 
 def trials(url: str, name: str) -> list[optuna.trial.FrozenTrial]:
@@ -111,10 +119,10 @@ def test_a_storage_that_is_none_is_named(tmp_path: Path) -> None:
             sweep.storage(url)
 
 
-def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
+def test_a_killed_sweep_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
     database, out = tmp_path / "sweep.db", tmp_path / "best.json"
     url = f"sqlite:///{database}"
-    command = [*VITRINE, "sweep", "sine_rnn", *FEW, "--storage", url, "--out", str(out)]
+    command = [*VITRINE, "sweep", "boston_decay", *FEW, "--storage", url, "--out", str(out)]
 
     def one_is_finished() -> bool:
         with contextlib.closing(sqlite3.connect(database)) as connection:
@@ -123,20 +131,21 @@ def test_a_killed_sweep_goes_on(tmp_path: Path) -> None:
             except sqlite3.OperationalError:  # the program has not come to it yet
                 return False
 
-    program = Program(command)
+    program = Program(command, env)
     program.wait_until(one_is_finished, timeout=240)
     program.stop(signal.SIGKILL)
-    kept = trials(url, "sine_rnn/quick-coarse")
+    kept = trials(url, "boston_decay/quick-coarse")
     assert 0 < len(kept) < 3 and not out.exists()
 
-    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    coarse, fine = trials(url, "sine_rnn/quick-coarse"), trials(url, "sine_rnn/quick-fine")
+    again = Program(command, env)
+    again.wait_for("vitrine train boston_decay --params", timeout=240)
+    assert again.stop() == 0
+    coarse, fine = trials(url, "boston_decay/quick-coarse"), trials(url, "boston_decay/quick-fine")
     assert (len(coarse), len(fine)) == (3, 1)
     assert {trial.number for trial in kept} < {trial.number for trial in coarse}
     best = json.loads(out.read_bytes())
     assert best == min((t for t in fine if t.state.name == "COMPLETE"), key=lambda t: t.value).user_attrs["params"]
-    assert find("sine_rnn").recipe_for(Options(params=read_params(out))).learning_rate == best["learning_rate"]
+    assert find("boston_decay").recipe_for(Options(params=read_params(out))).learning_rate == best["learning_rate"]
 
 
 def test_train_refuses_a_file_of_other_parameters(tmp_path: Path) -> None:
@@ -152,15 +161,15 @@ def test_train_refuses_a_file_of_other_parameters(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["best.json"]
 
 
-def test_two_processes_share_a_study_in_postgresql(tmp_path: Path) -> None:
+def test_two_processes_share_a_study_in_postgresql(tmp_path: Path, env: dict[str, str]) -> None:
     with postgres.running() as url:
-        command = [*VITRINE, "sweep", "sine_rnn", *FEW, "--trials", "6", "--storage", url]
+        command = [*VITRINE, "sweep", "boston_decay", *FEW, "--trials", "6", "--storage", url]
         outs = [tmp_path / "a.json", tmp_path / "b.json"]
-        programs = [Program([*command, "--out", str(out)]) for out in outs]
+        programs = [Program([*command, "--out", str(out)], env) for out in outs]
         for program in programs:
-            program.wait_for("vitrine train sine_rnn --params", timeout=240)
+            program.wait_for("vitrine train boston_decay --params", timeout=240)
             assert program.stop() == 0
-        coarse, fine = trials(url, "sine_rnn/quick-coarse"), trials(url, "sine_rnn/quick-fine")
+        coarse, fine = trials(url, "boston_decay/quick-coarse"), trials(url, "boston_decay/quick-fine")
         assert 6 <= len(coarse) <= 7 and 1 <= len(fine) <= 2  # each may be in a trial when the last one is finished
         assert len({trial.user_attrs["worker"] for trial in coarse}) == 2
         assert all(out.is_file() for out in outs)

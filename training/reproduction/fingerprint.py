@@ -11,7 +11,14 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_MACHINERY = ("training.export", "training.gate", "training.job", "training.study", "serving.card", "serving.protos")
+_MACHINERY = (
+    "training.export.",
+    "training.gate.",
+    "training.job.",
+    "training.study.",
+    "serving.card.",
+    "serving.protos.",
+)
 
 
 def code(module: str) -> str:
@@ -44,7 +51,7 @@ def _closure(module: str) -> dict[str, ast.Module]:
     while waiting:
         name = waiting.pop()
         file = _file(name)
-        if name in trees or file is None or name.startswith(_MACHINERY):
+        if name in trees or file is None or f"{name}.".startswith(_MACHINERY):
             continue
         trees[name] = ast.parse(file.read_bytes())
         for node in ast.walk(trees[name]):

@@ -88,7 +88,7 @@ SYSTEMS = (
         ("sine_rnn",),
         ("3 parameters", "by hand = by model for [sin .31] and [sin .31, sin .62]"),
     ),
-    System("Next day's price", "004, stock_rnn", ("stock_rnn",), ("24 + 5 parameters",)),
+    System("Next day’s price", "004, stock_rnn", ("stock_rnn",), ("24 + 5 parameters",)),
     System("Themes", "all documents", ("regularisation", "bagging")),
 )
 
@@ -97,4 +97,4 @@ def others(names: list[str]) -> System:
     """What is made beyond the courses' own systems."""
     named = {name for system in SYSTEMS for name in system.names}
     beside = tuple(name for name in names if name not in named)
-    return System("Beside the courses' versions", "“tente melhorar”", beside)
+    return System("Beside the courses’ versions", "“tente melhorar”", beside)

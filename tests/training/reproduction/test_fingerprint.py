@@ -1,0 +1,58 @@
+"""What makes a result out of date: code that it runs and data files that it reads, not words about them."""
+
+from pathlib import Path
+
+import pytest
+
+from training.reproduction import fingerprint
+
+MODULE = "training.jobs.toy"
+CODE = '''"""Expect {words}."""
+from training.data import toy
+def load(): return toy.load() * {factor}  # {words}
+'''
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of two modules, and a folder of data with one file that they mention and one that they do not."""
+    monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
+    monkeypatch.setenv("VITRINE_DATA", str(tmp_path / "data"))
+    for name in ("training/jobs", "training/data", "data"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "training/jobs/toy.py").write_text(CODE.format(words="little", factor=1))
+    (tmp_path / "training/data/toy.py").write_text('NAME = "toy.npz"\ndef load(): return 1\n')
+    (tmp_path / "data" / "toy.npz").write_bytes(b"12345")
+    (tmp_path / "data" / "other.npz").write_bytes(b"1")
+    return tmp_path
+
+
+def test_comments_and_docstrings_do_not_count(tree: Path) -> None:
+    before = fingerprint.code(MODULE)
+    (tree / "training/jobs/toy.py").write_text(CODE.format(words="more", factor=1))
+    assert fingerprint.code(MODULE) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("training/jobs/toy.py", CODE.format(words="little", factor=2)), ("training/data/toy.py", 'NAME = "toy.npz"\n')],
+)
+def test_code_counts_also_where_it_is_imported(tree: Path, path: str, text: str) -> None:
+    before = fingerprint.code(MODULE)
+    (tree / path).write_text(text)
+    assert fingerprint.code(MODULE) != before
+
+
+def test_the_files_that_the_code_mentions_are_looked_at(tree: Path) -> None:
+    assert fingerprint.files(MODULE) == {"toy.npz": 5}
+
+
+def test_without_a_data_folder_there_are_none(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VITRINE_DATA")
+    assert fingerprint.files(MODULE) == {}
+
+
+def test_a_real_job_depends_on_its_data_and_layers_and_not_on_the_machinery() -> None:
+    found = set(fingerprint._closure("training.jobs.fashion_resnet"))
+    assert {"training.layers", "training.data.fashion_mnist", "training.jobs.fashion_inception"} <= found
+    assert not found & {"training.gate", "training.job", "training.export.servable", "serving.card"}

@@ -1,0 +1,102 @@
+"""The page: every system is on it, with what is known of it and what is not."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from training.catalogue import JOBS, STUDIES
+from training.job import JobError
+from training.reproduction import page
+from training.reproduction.results import RESULTS_FILE, Result, Results
+from training.reproduction.rows import number, rows
+from training.reproduction.systems import SYSTEMS
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+FULL = Result(
+    kind="job",
+    title="a net",
+    finished=NOW,
+    seconds=150,
+    data="Fashion-MNIST, 60,000 train",
+    figures={"accuracy": 0.9, "loss": 0.3},
+    printed={"accuracy": 0.8928},
+    notes=("A <note> | of it",),
+    code="abc",
+    files={"fashion-mnist": 5},
+)
+RESULTS = Results(
+    results={
+        "fashion_cnn": FULL,
+        "cifar100_deep": FULL.model_copy(update={"stand_in": "random pictures"}),
+        "fashion_embedding": FULL.model_copy(update={"quick": True}),
+        "xo_cnn": Result(kind="job", status="failed", reason="no <ink> left", title="X or O", finished=NOW),
+    }
+)
+
+
+def test_every_job_and_study_is_in_one_row() -> None:
+    named = [entry.name for row in rows(RESULTS) for entry in row.entries]
+    assert set(named) >= {*JOBS, *STUDIES} and len(named) == len(set(named))
+
+
+def test_what_became_of_each_is_said() -> None:
+    states = {entry.name: entry.state for row in rows(RESULTS) for entry in row.entries}
+    assert states["fashion_cnn"] == "full run"
+    assert states["cifar100_deep"] == "stand-in data"
+    assert states["fashion_embedding"] == "quick run"
+    assert states["xo_cnn"] == "failed"
+    assert states["sine_rnn"] == "not run"
+
+
+def test_facts_count_as_asserted_where_all_runs_came_to_their_end() -> None:
+    asserted = {row.system.title: row.asserted for row in rows(RESULTS)}
+    assert asserted["Fashion-MNIST, separable convolutions"]
+    assert not asserted["Next value of a sine"]
+
+
+def test_both_pages_have_the_figures_the_difference_and_what_went_wrong(tmp_path: Path) -> None:
+    readme, html = (path.read_text(encoding="utf-8") for path in page.write(tmp_path, RESULTS))
+    for system in SYSTEMS:
+        assert system.title in readme and system.title in html
+    for text in ("0.8928", "+0.0072", "2 min", "random pictures", "quick run"):
+        assert text in readme and text in html
+    assert "no <ink> left" in readme and "no &lt;ink&gt; left" in html
+    assert "<note>" not in html
+    columns = {line.count(" | ") for line in readme.splitlines() if line.startswith("| ") and "`" in line}
+    assert columns == {8}
+
+
+@pytest.mark.parametrize(
+    ("value", "signed", "text"),
+    [(None, False, "–"), (0.0, True, "0"), (0.89277, False, "0.8928"), (0.0072, True, "+0.0072"), (-1.0, False, "−1")],
+)
+def test_numbers_as_people_read_them(value: float | None, signed: bool, text: str) -> None:
+    assert number(value, signed=signed) == text
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "files", "quick", "current"),
+    [
+        ({}, "abc", {"fashion-mnist": 5}, False, True),
+        ({}, "abc", {}, False, True),  # on a machine that downloads its data
+        ({}, "abc", {"fashion-mnist": 6}, False, False),
+        ({}, "other", {}, False, False),
+        ({"quick": True}, "abc", {}, False, False),
+        ({"quick": True}, "abc", {}, True, True),
+        ({}, "abc", {}, True, True),
+        ({"status": "failed"}, "abc", {}, False, False),
+    ],
+)
+def test_what_is_up_to_date(
+    change: dict[str, object], code: str, files: dict[str, int], quick: bool, current: bool
+) -> None:
+    assert FULL.model_copy(update=change).is_current(code, files, quick=quick) is current
+
+
+def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+    RESULTS.write(tmp_path)
+    assert Results.read(tmp_path) == RESULTS
+    (tmp_path / RESULTS_FILE).write_text("{", encoding="utf-8")
+    with pytest.raises(JobError, match=r"results.json cannot be read .* remove it"):
+        Results.read(tmp_path)

@@ -1,0 +1,68 @@
+"""``vitrine reproduce``, as a user starts it: one failure does not stop it, and what is up to date is not run again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from serving.card import CARD_FILE
+from tests.conftest import SHIPPED
+from tests.programs import REPOSITORY
+from training.job import JobError
+from training.reproduction import runner
+from training.reproduction.results import Results
+
+PROGRAM = (sys.executable, "-c", "from training.cli import main; main()", "reproduce")
+
+
+def folders(tmp_path: Path, exports: Path) -> runner.Folders:
+    return runner.Folders(docs=tmp_path / "docs", exports=exports, work=tmp_path / "work")
+
+
+def test_one_failure_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+    broken = tmp_path / "data" / "boston_housing.npz"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no archive")
+    arguments = ["--docs", str(tmp_path / "docs"), "--work", str(tmp_path / "work"), "--exports", str(tmp_path / "ex")]
+
+    def reproduce() -> subprocess.CompletedProcess[str]:
+        command = [*PROGRAM, "boston_default", "losses", *arguments]
+        env = {**os.environ, "VITRINE_DATA": str(broken.parent)}
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=env, timeout=240)
+
+    done = reproduce()
+    assert done.returncode == 1 and "failed: boston_default;" in done.stdout, done.stdout + done.stderr
+    results = Results.read(tmp_path / "docs").results
+    assert results["boston_default"].status == "failed"
+    assert "Boston Housing in VITRINE_DATA cannot be read" in (results["boston_default"].reason or "")
+    assert results["losses"].status == "done" and results["losses"].figures["0-1"] == 0.2
+    assert (tmp_path / "docs" / "plots" / results["losses"].plots[0]).is_file()
+    assert "cannot be read" in (tmp_path / "docs" / "README.md").read_text(encoding="utf-8")
+
+    again = reproduce()
+    assert "losses: up to date" in again.stdout and "boston_default: failed" in again.stdout
+
+
+def test_versions_trained_by_hand_are_on_the_page(tmp_path: Path, exports: Path) -> None:
+    results = Results()
+    runner.adopt(results, folders(tmp_path, exports))
+    assert set(results.results) == set(SHIPPED)
+    made = results.results["fashion_cnn"]
+    assert made.version == 1 and made.printed["train_accuracy"] == 0.911 and made.code is None
+    assert set(made.plots) == {"fashion_cnn-confusion.png", "fashion_cnn-history.png"}
+    assert (tmp_path / "docs" / "plots" / "fashion_cnn-history.png").is_file()
+
+
+def test_a_card_that_cannot_be_read_is_passed_over(tmp_path: Path, exports: Path) -> None:
+    (exports / "sine_rnn" / "1" / CARD_FILE).write_text("{", encoding="utf-8")
+    results = Results()
+    runner.adopt(results, folders(tmp_path, exports))
+    assert set(results.results) == set(SHIPPED) - {"sine_rnn"}
+
+
+def test_names_are_checked_before_anything_runs() -> None:
+    assert "losses" in runner.check_names([])
+    with pytest.raises(JobError, match="there is no job or study fashion; there are: "):
+        runner.check_names(["fashion"])
