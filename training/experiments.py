@@ -8,8 +8,9 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from serving.card import CardError
-from serving.cli import app, fail
+from serving.cli import Exports, app, fail
 from serving.models_config import ConfigError
+from serving.store import Store, StoreError
 from training.catalogue import STUDIES
 from training.job import JobError, Options
 from training.terminal import console, print_names, quiet_tensorflow
@@ -63,6 +64,7 @@ def sweep(
         "sqlite:///.vitrine/sweeps/sweeps.db"
     ),
     out: Annotated[Path | None, typer.Option(help="The best parameters; .vitrine/sweeps/JOB.json without it.")] = None,
+    exports: Exports = Path("exports"),
 ) -> None:
     """Search a job's parameters, coarsely on a subset, then finely; an interrupted sweep goes on."""
     quiet_tensorflow()
@@ -72,6 +74,7 @@ def sweep(
         with console.status("starting TensorFlow"):
             job = find(name)
             from training import sweep as sweeping
+            from training.run import with_start
         stages = (sweeping.Stage("coarse", subset, trials), sweeping.Stage("fine", 1.0, fine_trials))
         with Progress(
             TextColumn("{task.description}"),
@@ -84,7 +87,7 @@ def sweep(
             tasks = {stage.name: bar.add_task(stage.name, total=stage.trials, state="") for stage in stages}
             best = sweeping.sweep(
                 job,
-                Options(quick=quick, stand_in=stand_in),
+                with_start(job, Options(quick=quick, stand_in=stand_in), Store(exports)),
                 stages,
                 storage,
                 lambda state: bar.update(tasks[state.stage.name], completed=state.finished, state=_state(state)),
@@ -92,7 +95,7 @@ def sweep(
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on with it")
         raise typer.Exit(130) from None
-    except (JobError, OSError) as error:
+    except (JobError, StoreError, CardError, ConfigError, OSError) as error:
         raise fail(error) from None
     path = out or Path(".vitrine/sweeps", f"{name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +150,7 @@ def reproduce(
     except KeyboardInterrupt:
         console.print("interrupted; the same command goes on with it")
         raise typer.Exit(130) from None
-    except (JobError, CardError, ConfigError, OSError) as error:
+    except (JobError, StoreError, CardError, ConfigError, OSError) as error:
         raise fail(error) from None
     for path in written:
         console.print(str(path), soft_wrap=True)

@@ -138,8 +138,8 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
     assert 0 < len(kept) < 3 and not out.exists()
 
     again = Program(command, env)
-    again.wait_for("vitrine train boston_decay --params", timeout=240)
-    assert again.stop() == 0
+    assert again.process.wait(240) == 0, again.output
+    again.stop()
     coarse, fine = trials(url, "boston_decay/quick-coarse"), trials(url, "boston_decay/quick-fine")
     assert (len(coarse), len(fine)) == (3, 1)
     assert {trial.number for trial in kept} < {trial.number for trial in coarse}
@@ -167,8 +167,8 @@ def test_two_processes_share_a_study_in_postgresql(tmp_path: Path, env: dict[str
         outs = [tmp_path / "a.json", tmp_path / "b.json"]
         programs = [Program([*command, "--out", str(out)], env) for out in outs]
         for program in programs:
-            program.wait_for("vitrine train boston_decay --params", timeout=240)
-            assert program.stop() == 0
+            assert program.process.wait(240) == 0, program.output
+            program.stop()
         coarse, fine = trials(url, "boston_decay/quick-coarse"), trials(url, "boston_decay/quick-fine")
         assert 6 <= len(coarse) <= 7 and 1 <= len(fine) <= 2  # each may be in a trial when the last one is finished
         assert len({trial.user_attrs["worker"] for trial in coarse}) == 2

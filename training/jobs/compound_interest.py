@@ -116,4 +116,5 @@ JOB = Job(
     build=build,
     evaluate=evaluate,
     serve=serve,
+    search={},  # nothing is fitted
 )
