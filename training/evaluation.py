@@ -1,11 +1,14 @@
-"""What every classifier and every forecaster is measured by."""
+"""What every classifier and every encoder is measured by."""
 
 from dataclasses import replace
 
 import keras
 import numpy as np
 
-from training.job import Evaluation, Examples
+from training.job import Array, Evaluation, Examples
+
+_ITEMS = 500  # held against all others at once
+_NEVER = np.iinfo(np.int64).max
 
 
 def classification(model: keras.Model, examples: Examples) -> Evaluation:
@@ -31,3 +34,23 @@ def fit_and_test(model: keras.Model, examples: Examples) -> Evaluation:
     evaluation = classification(model, examples)
     loss, accuracy = model.evaluate(*examples.train, batch_size=256, verbose=0)
     return replace(evaluation, metrics={**evaluation.metrics, "train_loss": loss, "train_accuracy": accuracy})
+
+
+def recall(embeddings: Array, labels: Array, ranks: tuple[int, ...] = (1, 10)) -> dict[str, float]:
+    """``recall_at_K``: the share of items with one of their class among the K nearest others (Song et al. 2016).
+
+    Args:
+        embeddings: [n, d], held against each other by Euclidean distance.
+        labels: class numbers, [n].
+    """
+    x = (embeddings - embeddings.mean(axis=0)).astype(np.float32)
+    halves = np.square(x).sum(axis=1) / 2
+    best = np.empty(len(x), np.int64)  # how many others are nearer than the nearest of its class
+    for start in range(0, len(x), _ITEMS):
+        distance = halves - x[start : start + _ITEMS] @ x.T
+        rows = np.arange(len(distance))
+        distance[rows, start + rows] = np.inf
+        alike = labels[start : start + _ITEMS, None] == labels
+        nearest = np.where(alike, distance, np.inf).min(axis=1, keepdims=True)
+        best[start : start + _ITEMS] = np.where(np.isinf(nearest[:, 0]), _NEVER, (distance < nearest).sum(axis=1))
+    return {f"recall_at_{rank}": float((best < rank).mean()) for rank in ranks}

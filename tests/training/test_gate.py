@@ -1,10 +1,12 @@
 """The gate's verdict, by a table of cases."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from serving.card import Card, Data, Training
+from serving.card import Card, Data, Training, parse
+from training.catalogue import JOBS, find
 from training.gate import Live, Policy, judge
 
 DATA = Data(name="digits", source="test", licence="none", rows={"train": 1})
@@ -65,3 +67,35 @@ def test_a_quick_run_does_not_follow_a_full_one() -> None:
     verdict = judge({"accuracy": 0.95}, DATA, HIGH, live(accuracy=0.9), quick=True)
     assert not verdict.accepted and "a quick run may not follow live version 3" in verdict.reasons[0]
     assert judge({"accuracy": 0.95}, DATA, HIGH, None, quick=True).accepted
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_every_job_s_policy(name: str) -> None:
+    """The policy is data: its bound, margin and direction decide, whatever the job."""
+    policy = find(name).policy
+    lower_is_better = policy.metric.endswith(("loss", "mae", "mse", "difference"))
+    assert policy.higher_is_better is not lower_is_better
+    assert min(policy.largest_loss, policy.smallest_gain) == 0 <= max(policy.largest_loss, policy.smallest_gain)
+    sign = 1 if policy.higher_is_better else -1
+    margin = policy.smallest_gain - policy.largest_loss  # what a candidate must gain; a negative one may be lost
+    start = policy.bound if policy.bound is not None else 0.5
+    before = start + sign * (abs(margin) + 1)
+
+    def accepted(value: float, incumbent: Live | None = None) -> bool:
+        return judge({policy.metric: value}, DATA, policy, incumbent).accepted
+
+    table = [
+        (before + sign * (margin + 1e-6), live(**{policy.metric: before}), True),
+        (before + sign * (margin - 1e-6), live(**{policy.metric: before}), False),
+        (start + sign * 1e-6, None, True),
+        (start - sign * 1e-6, None, policy.bound is None),
+        (float("nan"), None, False),
+    ]
+    assert [accepted(value, incumbent) for value, incumbent, _ in table] == [wanted for _, _, wanted in table]
+    assert not judge({}, DATA, policy, None).accepted
+
+
+@pytest.mark.parametrize("card", sorted(Path("exports").glob("*/*/assets.extra/card.json")), ids=lambda p: p.parts[-4])
+def test_shipped_cards_hold_the_figure_that_their_gate_asks_for(card: Path) -> None:
+    shipped = parse(card.read_bytes())
+    assert find(str(shipped.training.recipe["job"])).policy.metric in shipped.metrics

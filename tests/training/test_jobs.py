@@ -1,5 +1,7 @@
 """Exact facts of the courses' models: parameters, shapes and formulas. COURSES.md's rows, as far as there are jobs."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -22,9 +24,12 @@ from training.jobs import (
     fashion_cnn,
     fashion_embedding,
     fashion_inception,
+    fashion_metric,
     fashion_resnet,
     mnist_transfer,
+    sine_forecaster,
     sine_rnn,
+    stock_forecaster,
     stock_rnn,
     xo_cnn,
     xo_mobilenet,
@@ -194,6 +199,49 @@ def test_sine_by_hand_equals_by_model() -> None:
 def test_stock_rnn_has_24_and_5_parameters() -> None:
     model = stock_rnn.build(some(1, 10, 1), Options(), RECIPE)
     assert [layer.count_params() for layer in model.layers] == [24, 5]
+
+
+def test_stock_forecaster_expects_nothing_behind_the_first_day() -> None:
+    model = stock_forecaster.build(some(1, 40, 1), Options(), RECIPE)
+    model.layers[-1].set_weights([np.zeros((8, 2)), np.array([1.0, np.log(0.5)])])
+    forecaster = stock_forecaster.forecaster(model, replace(some(1, 40, 1), extra={"scale": 0.01}))
+    prices = np.linspace(90, 100, 41, dtype=np.float32)[None]
+    mean = forecaster.ahead(tf.constant(prices), tf.constant(30)).numpy()
+    assert mean == pytest.approx(np.full((1, 30), 100 * np.exp(0.01)))  # one return of one deviation
+    assert forecaster.width(tf.constant(prices)).numpy() == pytest.approx(np.array([[100 * 0.5 * 0.01]]))
+
+
+def test_stock_forecaster_s_loss_is_laplace_s_likelihood() -> None:
+    truth, mean, scale = np.float32([[2.0], [-1.0]]), np.float32([[0.5], [0.0]]), np.float32([[2.0], [0.25]])
+    found = stock_forecaster.laplace(truth, np.concatenate([mean, np.log(scale)], axis=1)).numpy()
+    density = np.exp(-np.abs(truth - mean) / scale) / (2 * scale)
+    np.testing.assert_allclose(found, -np.log(density) - np.log(2), rtol=1e-6)
+
+
+def test_sine_forecaster_does_not_care_for_level_and_scale() -> None:
+    model = sine_forecaster.build(some(1, 64, 1), Options(), RECIPE)
+    forecaster = sine_forecaster.forecaster(model)
+    history = np.random.default_rng(0).normal(0, 1, (2, 64)).astype(np.float32)
+    plain, moved = (forecaster.ahead(tf.constant(rows), tf.constant(7)).numpy() for rows in (history, history * 5 + 9))
+    assert plain.shape == (2, 7)
+    np.testing.assert_allclose(moved, plain * 5 + 9, rtol=1e-4, atol=1e-4)
+    flat = forecaster.ahead(tf.constant(np.full((1, 64), 3, np.float32)), tf.constant(40)).numpy()
+    np.testing.assert_allclose(flat, 3, atol=1e-4)
+
+
+def test_the_course_s_cell_is_exact_on_its_own_sine_alone() -> None:
+    sine = np.sin(np.arange(100) * np.pi / 10)[None]
+    np.testing.assert_allclose(sine_forecaster.by_course(sine[:, :64], 36), sine[:, 64:], atol=1e-12)
+    other = np.sin(np.arange(100) * np.pi / 8)[None]
+    assert np.abs(sine_forecaster.by_course(other[:, :64], 36) - other[:, 64:]).max() > 1
+
+
+def test_fashion_metric_goes_on_from_fashion_embedding_s_net() -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1)).astype(np.float32)
+    part = (pictures, np.arange(8) % 2)
+    model = fashion_metric.build(Examples(train=part, test=part, data=DATA), Options(), RECIPE)
+    assert model.count_params() == 72_842 - 650  # without the softmax layer
+    np.testing.assert_allclose(np.linalg.norm(model(pictures).numpy(), axis=1), 1, rtol=1e-5)
 
 
 def test_both_heads_of_xo_mobilenet() -> None:

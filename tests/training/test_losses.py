@@ -45,3 +45,24 @@ def test_losses_equal_the_loops(seed: int) -> None:
     assert losses.triplet(embeddings, positives, negatives) == pytest.approx(
         triplet_by_loop(labels, embeddings, theirs)
     )
+
+
+def test_the_training_loss_equals_its_loop() -> None:
+    rng = np.random.default_rng(3)
+    labels, x = rng.integers(0, 4, 20), rng.normal(0, 1, (20, 5))
+    x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+    found = losses.batch_all_triplet(labels[:, None], x).numpy()
+    for i in range(20):
+        terms = [
+            losses.TRAINING_MARGIN + float(np.sum((x[i] - x[p]) ** 2)) - float(np.sum((x[i] - x[n]) ** 2))
+            for p in range(20)
+            for n in range(20)
+            if p != i and labels[p] == labels[i] and labels[n] != labels[i]
+        ]
+        active = [term for term in terms if term > 0]
+        assert found[i] == pytest.approx(sum(active) / max(len(active), 1), abs=1e-4)
+
+
+def test_a_batch_of_one_class_costs_nothing() -> None:
+    x = np.eye(4, dtype=np.float32)
+    assert losses.batch_all_triplet(np.zeros(4, np.int64), x).numpy().tolist() == [0, 0, 0, 0]
