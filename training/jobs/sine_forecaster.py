@@ -7,7 +7,8 @@ sine_rnn's one cell knows one frequency and no noise: its recurrence doubles the
 for every other period. Here each series has one to three sines with periods of 8 to 40 steps, noise of up to a tenth,
 and its own level and scale; the net reads 64 values, brought to mean 0 and deviation 1 in the graph, and answers all 40
 next ones at once. Trained on 20,000 series, measured from every origin of 300 others. The course's cell stays exact
-where it is at home: on a clean sine in steps of π/10 (``clean_mae`` is ours there; its error is below 1e-6).
+where it is at home: on a clean sine in steps of π/10 (``clean_mae`` is ours there; its error is below 1e-6). Expect an
+error of .111 one step ahead (the course's recurrence .373, the last value .392) and .903 inside the interval of 90 %.
 """
 
 from dataclasses import replace
