@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from serving.model_server import batch_merging
 from serving.model_server.batch_queue import Batch, BatchQueue
 from serving.model_server.batching_parameters import BatchingParameters
-from serving.model_server.errors import ResourceExhausted, Unavailable
+from serving.model_server.errors import Unavailable
 from serving.model_server.metrics import Metrics
 from serving.model_server.servable import Call, Servable
 from serving.tensors import Array
@@ -33,7 +33,6 @@ class _Task:
     call: Call
     done: asyncio.Future[None]
     since: float
-    deadline: float
     parts_left: int = 0
     outputs: dict[int, list[Array]] = field(default_factory=dict)  # by the first row of the part
     error: BaseException | None = None
@@ -65,20 +64,17 @@ class Batcher:
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
 
-    async def run(
-        self, servable: Servable, parameters: BatchingParameters, call: Call, deadline: float = float("inf")
-    ) -> list[Array]:
-        """The outputs of a call, in its order. The deadline is in the loop's time.
+    async def run(self, servable: Servable, parameters: BatchingParameters, call: Call) -> list[Array]:
+        """The outputs of a call, in its order. A caller whose deadline passes in the queue cancels this.
 
         Raises:
             InvalidArgument: its inputs are no batch, or a larger one than may be.
             Unavailable: too many batches are waiting.
-            ResourceExhausted: the deadline of every call in its batch passed in the queue.
             ServingError: the batch failed.
         """
         rows = batch_merging.count_rows(call.inputs)
         loop = asyncio.get_running_loop()
-        task = _Task(servable, call, loop.create_future(), loop.time(), deadline)
+        task = _Task(servable, call, loop.create_future(), loop.time())
         for _ in call.inputs:
             self._metrics.input_batch_size.observe(rows)
         queue = self._queue(servable, parameters, call)
@@ -135,9 +131,6 @@ class Batcher:
         first = batch.parts[0].task
         for part in batch.parts:
             self._metrics.queuing_latency.observe((now - part.task.since) * 1e6, self._pool_name)
-        if all(part.task.deadline <= now for part in batch.parts):
-            _end(batch, error=ResourceExhausted("Run() timeout exceeded while waiting in batching queue"))
-            return
         if all(part.task.done.done() for part in batch.parts):  # every caller has gone
             return
         run = functools.partial(self._run, queue.parameters, batch)

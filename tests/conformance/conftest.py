@@ -1,0 +1,51 @@
+"""The servers that the cases run against; README.md says how to choose them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.server import Server, started
+from tests.programs import REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that models.py writes. Not to be changed."""
+    if "TF_SERVING_MODELS" in os.environ:
+        return Path(os.environ["TF_SERVING_MODELS"])
+    root = tmp_path_factory.mktemp("conformance")
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.conformance.models", str(root)],
+        cwd=REPOSITORY,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert made.returncode == 0, made.stderr
+    return root
+
+
+@pytest.fixture(scope="session")
+def server(models: Path) -> Iterator[Server]:
+    """One server with all models, which no case may change."""
+    if "TF_SERVING_ADDRESS" in os.environ:
+        yield Server(os.environ["TF_SERVING_ADDRESS"], os.environ["TF_SERVING_REST_ADDRESS"])
+        return
+    with started(
+        f"--model_config_file={models / 'models.config'}",
+        f"--monitoring_config_file={models / 'monitoring.config'}",
+        "--allow_version_labels_for_unavailable_models",
+    ) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _own_process(request: pytest.FixtureRequest) -> None:
+    needs = request.node.get_closest_marker("own_process")
+    if needs and "TF_SERVING_ADDRESS" in os.environ and "TF_SERVING_COMMAND" not in os.environ:
+        pytest.skip("needs TF_SERVING_COMMAND, to start a server of its own")

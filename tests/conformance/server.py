@@ -1,0 +1,135 @@
+"""A server under test, as a client sees it: gRPC by the official stubs, REST by plain HTTP."""
+
+import contextlib
+import http.client
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+
+import grpc
+from google.protobuf import text_format
+
+from serving import protos  # first: it lets the stubs below be imported without TensorFlow
+from tests.programs import REPOSITORY, Program, free_port
+
+# isort: split
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+LARGEST = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+REQUESTS: Mapping[str, Any] = {
+    "Predict": protos.predict_pb2.PredictRequest,
+    "Classify": protos.classification_pb2.ClassificationRequest,
+    "Regress": protos.regression_pb2.RegressionRequest,
+    "MultiInference": protos.inference_pb2.MultiInferenceRequest,
+    "GetModelMetadata": protos.get_model_metadata_pb2.GetModelMetadataRequest,
+    "GetModelStatus": protos.get_model_status_pb2.GetModelStatusRequest,
+    "HandleReloadConfigRequest": protos.model_management_pb2.ReloadConfigRequest,
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back over HTTP."""
+
+    status: int
+    text: str
+    headers: Message  # names in any case
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Addresses of a server, and its process where the suite started it."""
+
+    grpc: str
+    rest: str
+    program: Program | None = None
+    credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
+
+    def call(self, method: str, request: str | Any, timeout: float = 30) -> Any:
+        """The response to an RPC; the request is a message, or one in protobuf's text form."""
+        if isinstance(request, str):
+            request = text_format.Parse(request, REQUESTS[method]())
+        with self.channel() as channel:
+            stubs = (
+                prediction_service_pb2_grpc.PredictionServiceStub(channel),
+                model_service_pb2_grpc.ModelServiceStub(channel),
+            )
+            stub = next(stub for stub in stubs if hasattr(stub, method))
+            return getattr(stub, method)(request, timeout=timeout)
+
+    def channel(self, options: Any = LARGEST) -> grpc.Channel:
+        if self.credentials:
+            return grpc.secure_channel(self.grpc, self.credentials, options)
+        return grpc.insecure_channel(self.grpc, options)
+
+    def http(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to an HTTP request; a body that is no bytes is sent as JSON."""
+        connection = http.client.HTTPConnection(self.rest, timeout=30)
+        try:
+            data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+            connection.request(method, path, data, dict(headers or {}))
+            response = connection.getresponse()
+            return Answer(response.status, response.read().decode(), response.headers)
+        finally:
+            connection.close()
+
+
+def command() -> list[str]:
+    """How a server is started: by TF_SERVING_COMMAND, else the embedded one."""
+    given = os.environ.get("TF_SERVING_COMMAND")
+    return shlex.split(given) if given else [sys.executable, "-m", "serving.model_server"]
+
+
+def is_embedded() -> bool:
+    return "TF_SERVING_COMMAND" not in os.environ and "TF_SERVING_ADDRESS" not in os.environ
+
+
+@contextlib.contextmanager
+def started(*flags: str, rest: bool = True, credentials: Any = None, host: str = "127.0.0.1") -> Iterator[Server]:
+    """A server of its own, from the moment its ports are open."""
+    port, rest_port = free_port(), free_port()
+    more = [f"--rest_api_port={rest_port}"] if rest else []
+    program = Program([*command(), f"--port={port}", *more, *flags], {"TF_ENABLE_ONEDNN_OPTS": "0"})
+    try:
+        program.wait_for("Exporting HTTP/REST API" if rest else "Running gRPC ModelServer", 120)
+        yield Server(f"{host}:{port}", f"{host}:{rest_port}", program, credentials)
+    finally:
+        program.stop()
+
+
+def refused(*flags: str) -> str:
+    """What a server prints that does not start; ``--port`` and ``--rest_api_port`` are not given to it."""
+    ended = subprocess.run([*command(), *flags], cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    assert ended.returncode != 0, ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def error(server: Server, method: str, request: Any, timeout: float = 30) -> tuple[str, str]:
+    """Code and message of an RPC that fails."""
+    try:
+        answer = server.call(method, request, timeout)
+    except grpc.RpcError as failed:
+        return failed.code().name, failed.details()
+    raise AssertionError(f"{method} succeeded: {answer}")
+
+
+def fits(found: str, expected: str) -> bool:
+    """Whether a message is the expected one, in which … stands for any text."""
+    place = 0
+    parts = expected.split("…")
+    for number, part in enumerate(parts):
+        at = found.find(part, place)
+        if at < 0 or (number == 0 and at > 0):
+            return False
+        place = at + len(part)
+    return not parts[-1] or found.endswith(parts[-1])

@@ -1,0 +1,155 @@
+"""CONTRACT D.2: every flag, each in a process of its own unless several go together."""
+
+import shutil
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf import text_format
+
+from tests.conformance import test_grpc
+from tests.conformance.server import REQUESTS, Server, error, is_embedded, refused, started
+from tests.programs import free_port
+
+pytestmark = pytest.mark.own_process
+
+LINE = test_grpc.tensor("x", "DT_FLOAT", "1 3", "float_val: [2, 4, 6]")
+
+
+def ask(server: Server, model: str = "default", more: str = "") -> list[float]:
+    response = server.call("Predict", test_grpc.spec(model, more) + LINE)
+    return test_grpc.values(response, "y")[0]
+
+
+def base(models: Path) -> str:
+    return f"--model_base_path={models / 'line'}"
+
+
+def test_defaults(models: Path) -> None:
+    """--model_name default, --model_base_path alone, no REST, no Prometheus."""
+    with started(base(models), rest=False) as server:
+        assert ask(server) == [3.0, 4.0, 5.0]
+        with pytest.raises(ConnectionRefusedError):
+            server.http("GET", "/v1/models/default")
+
+
+#: Flags that change nothing that a client sees, with a value other than their default.
+QUIET = """
+--grpc_max_threads=200 --rest_api_num_threads=3 --rest_api_timeout_in_ms=20000 --file_system_poll_wait_seconds=2
+--num_load_threads=2 --num_unload_threads=2 --max_num_load_retries=0 --load_retry_interval_micros=1000
+--noflush_filesystem_caches --per_process_gpu_memory_fraction=0.5 --saved_model_tags=serve
+--tensorflow_intra_op_parallelism=1 --tensorflow_inter_op_parallelism=1 --enable_model_warmup=false
+--num_request_iterations_for_warmup=1 --enforce_session_run_timeout=false --enable_profiler=false
+--remove_unused_fields_from_bundle_metagraph=false --allow_version_labels_for_unavailable_models
+--grpc_channel_arguments=grpc.max_connection_age_ms=200000
+""".split()
+
+
+def test_together(models: Path, tmp_path: Path) -> None:
+    """The quiet ones, with a name, a Unix socket, CORS, tensor_content and the health service."""
+    socket = tmp_path / "socket"
+    loud = [
+        f"--grpc_socket_path={socket}",
+        "--rest_api_enable_cors_support",
+        "--enable_serialization_as_tensor_content",
+    ]
+    with started(base(models), "--model_name=mine", "--enable_grpc_healthcheck_service", *loud, *QUIET) as server:
+        assert ask(server, "mine") == [3.0, 4.0, 5.0]
+        assert error(server, "Predict", test_grpc.spec("default") + LINE)[0] == "NOT_FOUND"
+        over_socket = Server(f"unix:{socket}", "")
+        response = over_socket.call("Predict", test_grpc.spec("mine") + LINE)
+        assert len(response.outputs["y"].tensor_content) == 12 and not response.outputs["y"].float_val
+        origin = {"Origin": "http://example.org"}
+        answer = server.http("OPTIONS", "/v1/models/mine:predict", headers=origin)
+        assert (answer.status, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+        for service in (b"ModelService", b"PredictionService"):
+            with server.channel() as channel:
+                check = channel.unary_unary("/grpc.health.v1.Health/Check")
+                assert check(b"\x0a" + bytes([len(service)]) + service, timeout=10) == b"\x08\x01", "SERVING"
+
+
+@pytest.mark.parametrize(
+    "form", [["--model_name=mine"], ["--model_name", "mine"]], ids=["--flag=value", "--flag value"]
+)
+def test_forms(models: Path, form: list[str]) -> None:
+    if len(form) == 2 and not is_embedded():
+        pytest.skip("TensorFlow's own flag parser has --flag=value alone")
+    with started(base(models), *form, "--enable_batching=false", rest=False) as server:
+        assert ask(server, "mine") == [3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        pytest.param(["--port=0", "--model_base_path=/m"], "server_options.grpc_port is not set.", id="D.2 --port"),
+        pytest.param(
+            [], "Both server_options.model_base_path and server_options.model_config_file are empty!", id="D.2 no model"
+        ),
+        pytest.param(["--no_such_flag=1", "--model_base_path=/m"], "no_such_flag", id="D.2 an unknown flag"),
+        pytest.param(
+            ["--batching_parameters_file=/m", "--model_base_path=/m"],
+            "INVALID_ARGUMENT: server_options.batching_parameters_file is set without setting "
+            "server_options.enable_batching to true.",
+            id="D.2 --batching_parameters_file",
+        ),
+    ],
+)
+def test_refused(flags: list[str], message: str) -> None:
+    port = [] if any(flag.startswith("--port") for flag in flags) else [f"--port={free_port()}"]
+    assert message in refused(*port, *flags)
+
+
+def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
+    """D.2 On failure: N model(s) did not become available; --max_num_load_retries, --load_retry_interval_micros."""
+    (tmp_path / "1").mkdir()
+    flags = [f"--model_base_path={tmp_path}", "--max_num_load_retries=1", "--load_retry_interval_micros=1000"]
+    said = refused(f"--port={free_port()}", *flags)
+    assert "Failed to start server. Error: UNKNOWN: 1 model(s) did not become available: {" in said
+
+
+def test_threads_run_out(models: Path, tmp_path: Path) -> None:
+    """D.2 --grpc_max_threads, D.11: refused with RESOURCE_EXHAUSTED; the batching queue holds the first call."""
+    file = tmp_path / "batching.config"
+    file.write_text("batch_timeout_micros { value: 60000000 } num_batch_threads { value: 1 }")
+    batching = ["--enable_batching", f"--batching_parameters_file={file}"]
+    with started(base(models), *batching, "--grpc_max_threads=2", rest=False) as server, server.channel() as channel:
+        predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        data = text_format.Parse(test_grpc.spec("default") + LINE, REQUESTS["Predict"]()).SerializeToString()
+        calls = [predict.future(data, timeout=5) for _ in range(12)]
+        codes = [call.code() for call in calls]
+        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
+
+
+def test_method_names_are_checked_where_that_is_wanted(models: Path) -> None:
+    """D.2 --enable_signature_method_name_check: TensorFlow 2 exports for predict alone."""
+    flags = [f"--model_base_path={models / 'half_plus_two'}", "--model_name=half_plus_two"]
+    with started(*flags, "--enable_signature_method_name_check", rest=False) as server:
+        found = error(server, "Regress", test_grpc.signature("regress") + test_grpc.examples(1))
+        assert found[0] == "INVALID_ARGUMENT"
+        assert "tensorflow/serving/regress" in found[1]
+
+
+def test_tflite(models: Path) -> None:
+    """D.2 --prefer_tflite_model."""
+    flags = [f"--model_base_path={models / 'lite'}", "--model_name=half_plus_two", "--prefer_tflite_model"]
+    with started(*flags, rest=False) as server:
+        response = server.call("Predict", test_grpc.spec() + test_grpc.tensor("x", "DT_FLOAT", "1", "float_val: 2"))
+        assert test_grpc.values(response, "y") == [3.0]
+
+
+def test_base_path_with_versions_to_come(models: Path, tmp_path: Path) -> None:
+    """D.2 --file_system_poll_wait_seconds: 1 by default; D.6 the newest answers, the one before is unloaded."""
+    shutil.copytree(models / "line" / "1", tmp_path / "line" / "1")
+    with started(f"--model_base_path={tmp_path / 'line'}", rest=False) as server:
+        assert ask(server) == [3.0, 4.0, 5.0]
+        shutil.copytree(models / "line_2" / "2", tmp_path / "incoming")
+        (tmp_path / "incoming").rename(tmp_path / "line" / "2")
+        assert server.program
+        server.program.wait_until(lambda: ask(server) == [4.0, 5.0, 6.0])
+        states = {"1": "END", "2": "AVAILABLE"}
+        server.program.wait_until(lambda: state_names(server, "default") == states)
+
+
+def state_names(server: Server, model: str) -> dict[str, str]:
+    listed = server.call("GetModelStatus", test_grpc.spec(model)).model_version_status
+    return {str(entry.version): type(entry).State.Name(entry.state) for entry in listed}
