@@ -34,15 +34,28 @@ def test_defaults(models: Path) -> None:
 
 
 #: Flags that change nothing that a client sees, with a value other than their default.
-QUIET = """
---grpc_max_threads=200 --rest_api_num_threads=3 --rest_api_timeout_in_ms=20000 --file_system_poll_wait_seconds=2
---num_load_threads=2 --num_unload_threads=2 --max_num_load_retries=0 --load_retry_interval_micros=1000
---noflush_filesystem_caches --per_process_gpu_memory_fraction=0.5 --saved_model_tags=serve
---tensorflow_intra_op_parallelism=1 --tensorflow_inter_op_parallelism=1 --enable_model_warmup=false
---num_request_iterations_for_warmup=1 --enforce_session_run_timeout=false --enable_profiler=false
---remove_unused_fields_from_bundle_metagraph=false --allow_version_labels_for_unavailable_models
---grpc_channel_arguments=grpc.max_connection_age_ms=200000
-""".split()
+QUIET = [
+    "--grpc_max_threads=200",
+    "--rest_api_num_threads=3",
+    "--rest_api_timeout_in_ms=20000",
+    "--file_system_poll_wait_seconds=2",
+    "--num_load_threads=2",
+    "--num_unload_threads=2",
+    "--max_num_load_retries=0",
+    "--load_retry_interval_micros=1000",
+    "--noflush_filesystem_caches",
+    "--per_process_gpu_memory_fraction=0.5",
+    "--saved_model_tags=serve",
+    "--tensorflow_intra_op_parallelism=1",
+    "--tensorflow_inter_op_parallelism=1",
+    "--enable_model_warmup=false",
+    "--num_request_iterations_for_warmup=1",
+    "--enforce_session_run_timeout=false",
+    "--enable_profiler=false",
+    "--remove_unused_fields_from_bundle_metagraph=false",
+    "--allow_version_labels_for_unavailable_models",
+    "--grpc_channel_arguments=grpc.max_connection_age_ms=200000",
+]
 
 
 def test_together(models: Path, tmp_path: Path) -> None:
