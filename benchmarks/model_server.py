@@ -3,10 +3,10 @@
     python benchmarks/model_server.py [--model exports/fashion_cnn] [--seconds 2] [--engine auto] [--rows 1,8,32,128]
 
 Every answer is compared with the engine's. Two servers, one without and one with ``--enable_batching`` and the
-parameters of BATCHING, take turns. Prints one row for each batch size, number of callers and server: the overhead is the
-median time of a call less that of the engine alone, client included; CPU is the server's own for one call, which other
-programs on the machine disturb least; the last column is calls a second over those of one caller. The callers are a
-process of their own.
+parameters of BATCHING, take turns. Prints one row for each batch size, number of callers and server: the overhead is
+the median time of a call less that of the engine alone, client included; CPU is the server's own for one call, which
+other programs on the machine disturb least; the last column is calls a second over those of one caller. The callers
+are a process of their own.
 """
 
 import argparse
