@@ -148,6 +148,7 @@ class Edge:
             answer = self._defect(request)
         finally:
             self._in_flight -= 1
+            del scope["vitrine"]  # what points in a circle would wait for the garbage collector
             request.task = None
         await request.answer(answer, send)
         model = request.model if request.model in self._models() else ""  # whatever a client makes up is no label
