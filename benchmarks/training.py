@@ -21,9 +21,11 @@ import keras  # and with it TensorFlow, before serving.protos puts its stand-in 
 from rich.console import Console
 from rich.table import Table
 
+from serving.store import Store
 from training import fit
 from training.catalogue import JOBS, find
 from training.job import Examples, Job, JobError, Options, Recipe
+from training.run import with_start
 
 _AT_MOST, _LEAST_ROUNDS = 4_000, 3  # examples, so that a round is short
 
@@ -45,13 +47,13 @@ class Speed:
 def loaded(job: Job) -> tuple[Examples, Recipe, Options]:
     """Some of its examples by its own loader; on the stand-in where the data cannot be had."""
     recipe = replace(job.recipe, examples=min(job.recipe.examples or 150, 150) if "xo" in job.name else _AT_MOST)
+    options = with_start(job, Options(), Store(Path("exports")))
     try:
-        options = Options()
         examples = job.load(options, recipe)
     except JobError:
         if "stand_in" not in job.takes:
             raise
-        options = Options(stand_in=True)
+        options = replace(options, stand_in=True)
         examples = job.load(options, recipe)
     train = tuple(values[:_AT_MOST] for values in examples.train)
     return replace(examples, train=train, validation=None), recipe, options

@@ -127,7 +127,7 @@ def with_start(job: Job, options: Options, store: Store) -> Options:
     """
     if job.starts_from is None:
         return options
-    number = options.from_version or store.live(job.starts_from)
+    number = store.live(job.starts_from) if options.from_version is None else options.from_version
     if number is None:
         raise JobError(
             f"{job.name} starts from a trained {job.starts_from}, and there is none in {store.root}: "

@@ -70,6 +70,13 @@ def test_mnist_transfer_is_the_trained_net_with_a_new_end() -> None:
         mnist_transfer.build(some(1, 28, 28, 1), Options(), RECIPE)
 
 
+@pytest.mark.parametrize(
+    ("accuracy", "found"), [(0.9849, "0.98–1.00"), (0.9651, "none"), (0.944, "0.94–0.96"), (0.895, "0.87–0.90")]
+)
+def test_mnist_transfer_says_which_answer_it_is(accuracy: float, found: str) -> None:
+    assert mnist_transfer.answer(accuracy).endswith(f"is in {found}.")
+
+
 def test_fashion_embedding_is_the_printed_summary() -> None:
     model = fashion_embedding.build(some(1, 28, 28, 1), Options(), RECIPE)
     assert model.count_params() == 72_842

@@ -5,8 +5,10 @@
     vitrine train xo_cnn --data-dir pictures   on your own, in pictures/x and pictures/o
 
 The course compares it with the transfer from MobileNetV2 and asks who will enlarge the data set: 3,000 generated
-drawings a class do. Batch normalisation has momentum .9, for short runs leave Keras' running statistics behind, and
-the rate falls by a cosine. Expect .99 on drawings that were held out, and 1.00 on 80 marker drawings by others.
+drawings a class do. What that gains, in the mean of two seeds, on 800 drawings held out and on 80 marker drawings by
+others: ten a class, as in the course, .68 and .85; a hundred .93 and 1.00; a thousand .98 and 1.00. Batch normalisation
+has momentum .9, for short runs leave Keras' running statistics behind, and the rate falls by a cosine. Expect .99 and
+1.00.
 """
 
 import keras
