@@ -3,8 +3,8 @@
 What happens to a picture stands on the model card as an :class:`ImageRecipe` and is applied in this order:
 
 1. Decode (PNG, JPEG, WebP, BMP, GIF). An animated picture is refused: which frame is meant is not ours to guess.
-   16-bit pictures are scaled to 8 bits, CMYK and palette pictures become RGB, transparency is laid onto white, and the
-   camera's EXIF orientation is applied.
+   16-bit pictures are scaled to 8 bits, CMYK and palette pictures become RGB, transparency is laid onto white (onto
+   black, where all that is seen is white itself), and the camera's EXIF orientation is applied.
 2. Colour. ``rgb`` keeps the colours. ``grey`` takes the luminance, and ``ink`` the distance of each pixel from the
    ground's colour, evenly lit or not, so that a pen of any colour counts; both end light on a ground of 0, as
    Fashion-MNIST is, whichever way round the picture came: the border says what the ground is, or the caller does
@@ -39,6 +39,7 @@ _FORMATS: tuple[tuple[bytes, Callable[[io.BytesIO], Image.Image]], ...] = (
     (b"BM", BmpImagePlugin.BmpImageFile),
     (b"GIF8", GifImagePlugin.GifImageFile),
 )
+_WHITE = 200  # of 255: a luminance that is hardly seen on white
 _SAYS_ORIENTATION = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})  # looking costs 8 µs
 
 
@@ -63,8 +64,8 @@ def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pi
     """An encoded picture as the model's input, uint8 [height, width, channels].
 
     Raises:
-        PictureError: empty, no known format, truncated or corrupt, animated, or more than ``max_pixels`` pixels (told
-            from the header, before anything is decoded).
+        PictureError: empty, no known format, truncated or corrupt, animated, more than ``max_pixels`` pixels (told from
+            the header, before anything is decoded), or blank where a drawing is to be read.
     """
     return prepare(read(data, max_pixels, at_least=2 * max(recipe.height, recipe.width)), recipe, polarity)
 
@@ -121,13 +122,23 @@ def _eight_bit(picture: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
     if picture.has_transparency_data:
         layer = picture.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, "white")
+        ground = Image.new("RGBA", layer.size, "black" if _is_white(layer) else "white")
         return Image.alpha_composite(ground, layer).convert("RGB")
     return picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
 
 
+def _is_white(layer: Image.Image) -> bool:
+    """Whether next to all that can be seen of an RGBA picture would vanish on white."""
+    seen = np.asarray(layer.convert("RGB").convert("L"))[np.asarray(layer.getchannel("A")) > 127]
+    return bool(len(seen)) and bool(np.count_nonzero(seen < _WHITE) < 0.02 * len(seen))
+
+
 def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "auto") -> Pixels:
-    """A decoded picture of mode L or RGB as the model's input, uint8 [height, width, channels]."""
+    """A decoded picture of mode L or RGB as the model's input, uint8 [height, width, channels].
+
+    Raises:
+        PictureError: a drawing is to be read, and nothing is drawn.
+    """
     size = (recipe.width, recipe.height)
     if recipe.colour == "rgb":
         if max(picture.size) ** 2 > MAX_PIXELS:  # the square would be far larger than the picture
@@ -146,6 +157,8 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
     else:
         light_ground = None if polarity == "auto" else polarity == "dark_on_light"
         drawing = ink.separate(np.asarray(picture.convert("RGB"), np.float32), light_ground)
+        if not drawing.any():
+            raise PictureError("the picture is blank: nothing is drawn on it that can be told from its ground")
         drawing = ink.crop(drawing) if recipe.crop else drawing
     pixels = _resize(_square(drawing, recipe.margin), size)
     return _with_channels(_stretched(pixels) if recipe.colour == "ink" else pixels, recipe.channels)

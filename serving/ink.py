@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_FAINTEST = 10.0  # of 255: what differs less from its ground is no drawing
+
 
 def border(pixels: NDArray[Any]) -> NDArray[Any]:
     """The outermost pixels, [height, width, …] to [n, …]."""
@@ -19,7 +21,8 @@ def separate(picture: NDArray[np.float32], light_ground: bool | None = None) -> 
     """How far each pixel is from the ground's colour, stretched to 0…255, float32 [height, width].
 
     Args:
-        picture: RGB 0…255, [height, width, 3]. Bars along whole sides are cut off, so the result may be smaller.
+        picture: RGB 0…255, [height, width, 3]. Bars along whole sides are cut off, so the result may be smaller. All
+            of it is 0 where there is no ink, but for what little the paper or the camera does.
         light_ground: whether the ground is lighter than the ink; without it, the picture tells.
     """
     pixels = _without_bars(picture.transpose(2, 0, 1), light_ground)
@@ -31,7 +34,9 @@ def separate(picture: NDArray[np.float32], light_ground: bool | None = None) -> 
         difference = np.abs(difference)
     ink = np.maximum(_strongest(difference), 0)
     count = min(4 + ink.size // 2000, ink.size)  # the drawing may be small in its picture, so no percentile
-    full = max(float(np.partition(ink.ravel(), -count)[-count]), float(ink.max()) / 4, 8.0)
+    full = max(float(np.partition(ink.ravel(), -count)[-count]), float(ink.max()) / 4)
+    if full < _FAINTEST:
+        return np.zeros_like(ink)
     faint = min(max(4 * float(np.percentile(ink[::2, ::2], 25)), 0.15 * full), 0.5 * full)
     drawing: NDArray[np.float32] = np.clip((ink - faint) * (255 / (0.9 * full - faint)), 0, 255)
     return drawing

@@ -90,7 +90,23 @@ class TestDecoding:
         assert read(encoded(clear)).getpixel((0, 0)) == (255, 255, 255)
         assert read(encoded(half)).getpixel((0, 0)) == (127, 127, 127)
         assert read(encoded(palette, transparency=0)).getpixel((0, 0)) == (255, 255, 255)
-        assert read(encoded(arrow("RGB"), transparency=(0, 0, 90))).getpixel((50, 30)) == (255, 255, 255)
+        assert read(encoded(arrow("RGB"), transparency=(255, 255, 255))).getpixel((0, 0)) == (255, 255, 255)
+
+    @pytest.mark.parametrize("shade", [0, 128, 255])
+    def test_a_blank_picture_is_no_drawing(self, shade: int) -> None:
+        blank = encoded(Image.new("L", (60, 60), shade))
+        with pytest.raises(PictureError, match="blank"):
+            decode(blank, INK)
+        assert decode(blank, GREY).shape
+
+    def test_white_on_nothing_is_laid_onto_black(self) -> None:
+        layer = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
+        layer.paste((255, 255, 255, 255), (25, 10, 35, 50))
+        assert read(encoded(layer)).getpixel((0, 0)) == (0, 0, 0)
+        assert decode(encoded(layer), INK).max() == 255
+        layer.paste((20, 20, 60, 255), (28, 20, 32, 40))  # a dark drawing on a white card
+        assert read(encoded(layer)).getpixel((0, 0)) == (255, 255, 255)
+        assert read(encoded(Image.new("RGBA", (9, 9), (0, 0, 0, 0)))).getpixel((0, 0)) == (255, 255, 255)
 
     def test_sixteen_bits_become_eight(self) -> None:
         grey = np.array([[0, 0x80FF], [0xFF00, 0xFFFF]], np.uint16)
@@ -133,8 +149,10 @@ class TestDecoding:
 
     def test_a_line_of_pixels_makes_no_giant_square(self) -> None:
         data = png(1, 4_000_000, 1, 0, b"\x00\x80" * 4_000_000)
-        for recipe in RECIPES:
+        for recipe in (GREY, PLAIN, RGB):
             assert decode(data, recipe).shape == (recipe.height, recipe.width, recipe.channels)
+        with pytest.raises(PictureError, match="blank"):
+            decode(data, INK)
 
 
 class TestSizes:
@@ -143,7 +161,12 @@ class TestSizes:
     def test_any_size_and_aspect(self, size: tuple[int, int], recipe: ImageRecipe) -> None:
         noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
         for pixels in (noise, np.zeros_like(noise), np.full_like(noise, 255)):
-            result = decode(encoded(Image.fromarray(pixels)), recipe)
+            try:
+                result = decode(encoded(Image.fromarray(pixels)), recipe)
+            except PictureError as error:
+                assert recipe is INK
+                assert "blank" in str(error)
+                continue
             assert result.shape == (recipe.height, recipe.width, recipe.channels)
             assert result.dtype == np.uint8
 

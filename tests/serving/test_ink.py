@@ -92,3 +92,17 @@ def test_connected_parts_are_those_of_a_flood(height: int, width: int, data: st.
     assert (numbers > 0).tolist() == mask.tolist()
     found = [{(int(y), int(x)) for y, x in np.argwhere(numbers == n)} for n in range(1, int(numbers.max()) + 1)]
     assert sorted(map(sorted, found)) == sorted(map(sorted, flooded(mask)))
+
+
+@pytest.mark.parametrize("ground", [0, 90, 128, 255])
+@pytest.mark.parametrize("noise", [0, 1])
+def test_nothing_drawn_is_nothing(ground: int, noise: int) -> None:
+    rng = np.random.default_rng(0)
+    picture = np.clip(ground + noise * rng.integers(-3, 4, (120, 100, 1)), 0, 255).astype(np.float32)
+    assert not ink.separate(np.repeat(picture, 3, axis=2)).any()
+
+
+def test_a_faint_line_is_something() -> None:
+    picture = np.full((120, 100, 3), 250, np.float32)
+    picture[30:90, 48:52] -= 25
+    assert ink.separate(picture).max() > 200

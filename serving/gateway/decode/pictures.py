@@ -65,7 +65,7 @@ async def rows(
         BadDocument: a JSON object of another form than ``{"b64": …}``.
     """
     if isinstance(payload, Array):
-        return _array(payload.array, spec)
+        return _array(payload.array, spec, recipe)
     encoded = payload.encoded if isinstance(payload, Pictures) else _from_document(payload)
     if not 0 < len(encoded) <= max_rows:
         raise BadTensor(f"a request has 1 to {max_rows} pictures, not {len(encoded)}")
@@ -93,10 +93,12 @@ def _from_document(document: Document) -> list[bytes]:
     return [base64.picture(text) for text in value] if isinstance(value, list) else [base64.picture(value)]
 
 
-def _array(array: NDArray[Any], spec: TensorSpec) -> NDArray[Any]:
+def _array(array: NDArray[Any], spec: TensorSpec, recipe: images.ImageRecipe) -> NDArray[Any]:
     if array.ndim == 3:
-        return array[None]
+        array = array[None]
     if array.ndim == 4:
+        if recipe.colour == "ink" and not array.any(axis=(1, 2, 3)).all():
+            raise BadPicture("an array of pictures has a blank one in it: all of its values are 0")
         return array
     raise BadTensor(
         f"an array of pictures is [N, height, width, channels], or [height, width, channels] for one, for {spec}; "

@@ -129,3 +129,42 @@ def test_metadata(http: httpx.Client) -> None:
         inputs = body["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
         assert inputs["x"]["dtype"] == "DT_FLOAT"
         assert [dim["size"] for dim in inputs["x"]["tensor_shape"]["dim"]] == ["-1", "3"]
+
+
+def test_numbers_that_are_not_finite_stand_there_as_words(http: httpx.Client) -> None:
+    answer = http.post("/v1/models/broken:predict", json={"instances": [[1, 2, 3]]})
+    assert answer.text == '{"predictions":[[NaN,NaN,NaN]]}'
+    answer = http.post(LINE, content=b'{"instances": [[NaN, -Infinity, 0.1]]}')
+    assert answer.text == '{"predictions":[[NaN,-Infinity,0.1]]}'
+    for path, body in (("/v1/models/trend:predict", b'{"history": [NaN, 1, 2, 3]}'), (LINE, b'{"x": NaN}')):
+        assert "not finite" in http.post(path, content=body).json()["error"]
+    refused = http.post("/v1/models/trend:predict", content=b'{"instances": [[NaN, 1, 2, 3]]}')
+    assert (refused.status_code, "NaN or infinity" in refused.json()["error"]) == (400, True)
+
+
+def test_paths_in_any_case(http: httpx.Client) -> None:
+    assert http.post("/V1/Models/line/Versions/1:Predict", json={"instances": [[1, 2, 3]]}).status_code == 200
+    assert http.get("/V1/MODELS/line/LABELS/stable/METADATA").json()["model_spec"]["name"] == "line"
+    assert http.get("/v1/Models/line/Versions/1").status_code == 200
+    assert http.get("/v1/models/LINE").status_code == 404
+
+
+def test_a_signature_made_for_something_else_does_not_classify(http: httpx.Client) -> None:
+    for verb in ("classify", "regress"):
+        answer = http.post(f"/v1/models/line:{verb}", json={"examples": [{"x": 1.0}]})
+        assert (answer.status_code, list(answer.json())) == (400, ["error"])
+        assert f"not tensorflow/serving/{verb}" in answer.json()["error"]
+        for examples in ([], [1], [{"x": [1, 1.5]}], [{"x": None}], 7):
+            assert http.post(f"/v1/models/line:{verb}", json={"examples": examples}).status_code == 400
+
+
+def test_a_forecast_is_as_wide_as_was_asked_for_and_no_wider_than_the_card_says(http: httpx.Client) -> None:
+    inputs = {"history": [[1, 2, 3, 4]] * 2, "horizon": [2, 3]}
+    answer = http.post("/v1/models/trend:predict", json={"inputs": inputs, "signature_name": "forecast"})
+    outputs = answer.json()["outputs"]
+    assert outputs["mean"] == [[5, 6, 7]] * 2
+    for horizon in ([0, 1], [1, 51], [2**31 - 1] * 2):
+        document = {"inputs": {**inputs, "horizon": horizon}, "signature_name": "forecast"}
+        answer = http.post("/v1/models/trend:predict", json=document)
+        assert answer.status_code == 400
+        assert "1 to 50" in answer.json()["error"]
