@@ -1,6 +1,6 @@
 """How fast each job trains, beside a plain ``model.fit`` on the same arrays in memory, in one run.
 
-    python benchmarks/training.py [--markdown] [--seconds 4] [JOB …]
+    python -m benchmarks.training [--markdown] [--seconds 4] [JOB …]
 
 Ours is ``training.fit.fit``: seeds, checkpoints and progress included. Both sides get a model built alike, warm up for
 an epoch and then take turns epoch by epoch, so that whatever else the machine does meets both; the ratio is that of the

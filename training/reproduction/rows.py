@@ -66,13 +66,13 @@ def rows(results: Results) -> list[Row]:
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """As people read it: four significant digits, three of a difference."""
+    """As people read it: four decimals, of small values three digits; what is below 1e-12 is 0."""
     if value is None:
         return "–"
-    if value == 0:
+    if abs(value) < 1e-12:
         return "0"
-    text = f"{value:+.3g}" if signed else f"{value:.4g}"
-    return text.replace("-", "−")
+    text = f"{round(value, 4):.6g}" if abs(value) >= 1e-3 else f"{value:.3g}"
+    return ("+" if signed and value > 0 else "") + text.replace("-", "−")
 
 
 def duration(seconds: float) -> str:

@@ -69,7 +69,15 @@ def test_both_pages_have_the_figures_the_difference_and_what_went_wrong(tmp_path
 
 @pytest.mark.parametrize(
     ("value", "signed", "text"),
-    [(None, False, "–"), (0.0, True, "0"), (0.89277, False, "0.8928"), (0.0072, True, "+0.0072"), (-1.0, False, "−1")],
+    [
+        (None, False, "–"),
+        (1e-16, True, "0"),
+        (0.89277, False, "0.8928"),
+        (1.60938, False, "1.6094"),
+        (129.76, False, "129.76"),
+        (0.0072, True, "+0.0072"),
+        (-0.000067, True, "−6.7e−05"),
+    ],
 )
 def test_numbers_as_people_read_them(value: float | None, signed: bool, text: str) -> None:
     assert number(value, signed=signed) == text
