@@ -21,10 +21,8 @@ from serving.model_server.batch_queue import Batch, BatchQueue
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.errors import Unavailable
 from serving.model_server.metrics import Metrics
-from serving.model_server.servable import Call, Servable
+from serving.model_server.servable import MOMENT, Call, Servable
 from serving.tensors import Array
-
-_MOMENT = 0.003  # seconds that the loop may be held by one batch
 
 
 @dataclass(eq=False)
@@ -134,7 +132,7 @@ class Batcher:
         if all(part.task.done.done() for part in batch.parts):  # every caller has gone
             return
         run = functools.partial(self._run, queue.parameters, batch)
-        if first.servable.expect(first.call.signature.name, batch.rows) < _MOMENT:
+        if first.servable.expect(first.call.signature.name, batch.rows) < MOMENT:
             try:
                 _end(batch, run())
             except Exception as error:

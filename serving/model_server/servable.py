@@ -11,6 +11,9 @@ from serving.model_server.onnx_engine import OnnxEngine
 from serving.model_server.signature import Signature, Signatures
 from serving.tensors import Array
 
+#: Seconds that a run may take to be done in the event loop; one that takes longer is done in a thread.
+MOMENT = 0.003
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

@@ -22,7 +22,7 @@ from serving.model_server.core import ServerCore
 from serving.model_server.errors import InvalidArgument, ResourceExhausted, ServingError
 from serving.model_server.manager import ServableHandle
 from serving.model_server.metrics import Metrics
-from serving.model_server.servable import Call
+from serving.model_server.servable import MOMENT, Call
 from serving.models_config import ConfigError
 from serving.protos import (
     classification_pb2,
@@ -38,7 +38,6 @@ from serving.tensors import Array
 
 logger = logging.getLogger(__name__)
 
-_MOMENT = 0.003  # seconds that the loop may be held by one run
 _SIGNATURE_DEF = "signature_def"
 _RUNTIME = "TF1"  # as TensorFlow Serving calls a session, which is what both engines stand for
 
@@ -138,7 +137,7 @@ class Service:
             count()
             return respond(outputs)
 
-        if sum(map(servable.estimate, calls)) < _MOMENT:
+        if sum(map(servable.estimate, calls)) < MOMENT:
             return run()
         loop = asyncio.get_running_loop()
         if not all(servable.is_open(call.signature.name) for call in calls):
