@@ -24,6 +24,9 @@ from serving.model_server.metrics import Metrics
 from serving.model_server.servable import MOMENT, Call, Servable
 from serving.tensors import Array
 
+#: What a call that is cancelled in the queue says; TensorFlow Serving has it for a deadline that passes there.
+STILL_WAITING = "Run() timeout exceeded while waiting in batching queue"
+
 
 @dataclass(eq=False)
 class _Task:
@@ -32,6 +35,7 @@ class _Task:
     done: asyncio.Future[None]
     since: float
     parts_left: int = 0
+    has_begun: bool = False
     outputs: dict[int, list[Array]] = field(default_factory=dict)  # by the first row of the part
     error: BaseException | None = None
 
@@ -63,7 +67,8 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, servable: Servable, parameters: BatchingParameters, call: Call) -> list[Array]:
-        """The outputs of a call, in its order. A caller whose deadline passes in the queue cancels this.
+        """The outputs of a call, in its order. A caller whose deadline passes cancels this; the CancelledError says
+        STILL_WAITING where that is so.
 
         Raises:
             InvalidArgument: its inputs are no batch, or a larger one than may be.
@@ -83,7 +88,10 @@ class Batcher:
         if not self._woken:
             self._woken = True
             loop.call_soon(self._dispatch)
-        await task.done
+        try:
+            await task.done
+        except asyncio.CancelledError:
+            raise asyncio.CancelledError(*(() if task.has_begun else (STILL_WAITING,))) from None
         return batch_merging.join([outputs for _, outputs in sorted(task.outputs.items())])
 
     def close(self) -> None:
@@ -128,6 +136,7 @@ class Batcher:
         now = loop.time()
         first = batch.parts[0].task
         for part in batch.parts:
+            part.task.has_begun = True
             self._metrics.queuing_latency.observe((now - part.task.since) * 1e6, self._pool_name)
         if all(part.task.done.done() for part in batch.parts):  # every caller has gone
             return

@@ -177,6 +177,7 @@ num_batch_threads { value: 2 } thread_pool_name { value: "threads" } allowed_bat
 def test_batching(models: Path, tmp_path: Path) -> None:
     """D.6 batching_parameters_file; D.5 Batch larger than max, Mixed shapes, Queue full, Deadline in queue."""
     flags = [f"--model_base_path={models / 'matrix'}", f"--monitoring_config_file={models / 'monitoring.config'}"]
+    flags.append("--rest_api_timeout_in_ms=300")  # shorter than a batch that is not full waits
     with started(*flags, *batching(tmp_path, PATIENT)) as server:
         assert error(server, "Predict", rows(5)) == (
             "INVALID_ARGUMENT",
@@ -194,6 +195,9 @@ def test_batching(models: Path, tmp_path: Path) -> None:
                 return error(server, "Predict", rows(1), timeout=0.2)[0]
 
             assert callers.submit(late).result() in ("DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED")
+        answer = server.http("POST", "/v1/models/default:predict", {"instances": [[1.0, 2.0, 3.0]]})
+        assert answer.json == {"error": "Run() timeout exceeded while waiting in batching queue"}
+        assert answer.status == 429
         page = server.http("GET", "/monitoring/prometheus/metrics").text
         prefix = ":tensorflow:serving:batching_session"
         for metric in ("queuing_latency", "padding_size", "input_batch_size", "processed_batch_size"):

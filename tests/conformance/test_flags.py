@@ -1,6 +1,7 @@
 """CONTRACT D.2: every flag, each in a process of its own unless several go together."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import grpc
@@ -8,8 +9,8 @@ import pytest
 from google.protobuf import text_format
 
 from tests.conformance import test_grpc
-from tests.conformance.server import REQUESTS, Server, error, is_embedded, refused, started
-from tests.programs import free_port
+from tests.conformance.server import REQUESTS, Server, command, error, is_embedded, refused, started
+from tests.programs import REPOSITORY, free_port
 
 pytestmark = pytest.mark.own_process
 
@@ -118,6 +119,25 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
     flags = [f"--model_base_path={tmp_path}", "--max_num_load_retries=1", "--load_retry_interval_micros=1000"]
     said = refused(f"--port={free_port()}", *flags)
     assert "Failed to start server. Error: UNKNOWN: 1 model(s) did not become available: {" in said
+
+
+def test_files_that_configure_tensorflow(models: Path, tmp_path: Path) -> None:
+    """D.2 --tensorflow_session_config_file, --platform_config_file; the embedded server warns of those."""
+    session, platform = tmp_path / "session.config", tmp_path / "platform.config"
+    session.write_text("intra_op_parallelism_threads: 1")
+    platform.write_text(
+        'platform_configs { key: "tensorflow" value { source_adapter_config { '
+        "[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { } } } }"
+    )
+    for flag in (f"--tensorflow_session_config_file={session}", f"--platform_config_file={platform}"):
+        with started(base(models), flag, rest=False) as server:
+            assert ask(server) == [3.0, 4.0, 5.0]
+
+
+def test_version() -> None:
+    """D.2 --version says which and serves nothing."""
+    ended = subprocess.run([*command(), "--version"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, "TensorFlow ModelServer" in ended.stdout) == (0, True)
 
 
 def test_threads_run_out(models: Path, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from google.protobuf import json_format
 
 from serving.model_server import prediction
-from serving.model_server.errors import DeadlineExceeded, Internal, InvalidArgument, ServingError
+from serving.model_server.batcher import STILL_WAITING
+from serving.model_server.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, ServingError
 from serving.model_server.rest import examples, paths, rapidjson, tensors
 from serving.model_server.servable import Call, Servable
 from serving.model_server.service import Service
@@ -99,8 +100,10 @@ class Api:
             return Answer(200, text, {"Content-Type": "application/json", **more})
         except ServingError as error:
             refused = error
-        except TimeoutError:
+        except TimeoutError as error:
             refused = DeadlineExceeded("Timed out waiting for notification")
+            if error.__cause__ and STILL_WAITING in error.__cause__.args:
+                refused = ResourceExhausted(STILL_WAITING)
         except RecursionError:
             refused = InvalidArgument("JSON Value: nested too deeply")
         text = rapidjson.lines("{}", [f'"error": {rapidjson.string(refused.message)}'], 0).encode("utf-8", "replace")
