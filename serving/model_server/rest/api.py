@@ -4,8 +4,9 @@ Source: tensorflow_serving/model_servers/{http_server,http_rest_api_handler}.cc.
 """
 
 import asyncio
+import logging
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,7 +25,8 @@ from serving.protos import (
     get_model_status_pb2,
     regression_pb2,
 )
-from serving.tensors import Array
+
+logger = logging.getLogger(__name__)
 
 _LARGE = 2**18  # bytes of JSON that take long enough for others not to wait for
 _MOST_INFLATED = 100 * 2**20
@@ -96,7 +98,9 @@ class Api:
             return Answer(200, b"", {"Content-Type": "application/json", **more})
         try:
             async with self._slots, asyncio.timeout(self._timeout):
-                text = await self._counted(method, path, _inflated(headers, body))
+                if "gzip" in headers.get("content-encoding", "").lower():
+                    body = await self._service.in_thread(lambda: _inflated(body))
+                text = await self._counted(method, path, body)
             return Answer(200, text, {"Content-Type": "application/json", **more})
         except ServingError as error:
             refused = error
@@ -106,6 +110,9 @@ class Api:
                 refused = ResourceExhausted(STILL_WAITING)
         except RecursionError:
             refused = InvalidArgument("JSON Value: nested too deeply")
+        except Exception:
+            logger.exception("%s %s failed", method, path)
+            refused = Internal("the model server failed; its log says how")
         text = rapidjson.lines("{}", [f'"error": {rapidjson.string(refused.message)}'], 0).encode("utf-8", "replace")
         return Answer(_STATUS.get(refused.number, 500), text, {"Content-Type": "application/json", **more})
 
@@ -129,11 +136,11 @@ class Api:
         wanted.spec.signature_name = document.get("signature_name", "")
         if wanted.action == "classify":
             request = classification_pb2.ClassificationRequest(model_spec=wanted.spec)
-            examples.fill(document, request.input)
+            await self._soon(len(body), lambda: examples.fill(document, request.input))
             return examples.classifications((await self._service.classify(request)).result)
         if wanted.action == "regress":
             request = regression_pb2.RegressionRequest(model_spec=wanted.spec)
-            examples.fill(document, request.input)
+            await self._soon(len(body), lambda: examples.fill(document, request.input))
             return examples.regressions((await self._service.regress(request)).result)
         return await self._predict(wanted.spec, document, len(body))
 
@@ -141,11 +148,9 @@ class Api:
         with self._service.core.handle(spec) as handle:
             call = await self._soon(size, lambda: _call(handle.servable, spec.signature_name, document))
             write = tensors.to_rows if "instances" in document else tensors.to_columns
-
-            def respond(outputs: Sequence[Sequence[Array]]) -> bytes:
-                return write(dict(zip(call.outputs, outputs[0], strict=True)))
-
-            text: bytes = await self._service.run(handle, "Predict", [call], respond)
+            arrays = await self._service.run(handle, "Predict", [call], lambda outputs: outputs[0])
+            outputs = dict(zip(call.outputs, arrays, strict=True))
+            text: bytes = await self._soon(8 * sum(array.size for array in arrays), lambda: write(outputs))
             return text
 
     async def _metadata(self, spec: Any) -> bytes:
@@ -159,7 +164,7 @@ class Api:
         ).encode()
 
     async def _soon(self, size: int, work: Callable[[], Any]) -> Any:
-        """Do the work here, or in a thread where the body is large."""
+        """Do the work on so many bytes of JSON here, or in a thread where they are many."""
         return work() if size < _LARGE else await self._service.in_thread(work)
 
 
@@ -193,10 +198,8 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _inflated(headers: Mapping[str, str], body: bytes) -> bytes:
+def _inflated(body: bytes) -> bytes:
     """The body as it was before it was compressed; empty, as in TensorFlow Serving, where it cannot be told."""
-    if "gzip" not in headers.get("content-encoding", "").lower():
-        return body
     reader = zlib.decompressobj(wbits=31)
     try:
         inflated = reader.decompress(body, _MOST_INFLATED)

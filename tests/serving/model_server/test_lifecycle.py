@@ -240,6 +240,14 @@ def test_reload_by_rpc(root: Path) -> None:
             assert answering(client, "more") == 1
 
 
+def test_without_polling_the_base_paths_are_looked_at_once_for_each_configuration(root: Path) -> None:
+    with serving(*mounted(root), "--file_system_poll_wait_seconds=0") as server:
+        publish(root, 2)
+        assert server.client.states("line") == {1: "AVAILABLE"}
+        server.client.reload(reload_config(("line", root / "line")))
+        eventually(lambda: answering(server.client) == 2, "version 2")
+
+
 def test_a_label_may_move_only_to_a_version_that_is_there(root: Path) -> None:
     publish(root, 2)
 
