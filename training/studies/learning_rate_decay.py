@@ -64,7 +64,7 @@ def run(options: Options, say: Say) -> Findings:
         notes=(
             f"Least test error: {best[0]}, {best[3]:.1f}; Adam's default {rows[0][3]:.1f}, 0.02 without decay "
             f"{rows[1][3]:.1f}.",
-            "One seed moves the test error by as much as the schedules differ: see the last column.",
+            "± is the deviation of the test error over the seeds: schedules closer than that do not differ here.",
         ),
     )
 
