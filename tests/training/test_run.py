@@ -139,6 +139,20 @@ def test_a_job_starts_from_the_version_that_is_named_or_live(tmp_path: Path) -> 
     assert made.data.stand_in and made.parity and made.parity.onnx_to_saved_model
 
 
+def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    done = train(exports, "conv2d_1024", "--quick", "--force")
+    assert done.returncode == 0, done.stdout + done.stderr
+    directory = exports / "conv2d_1024" / "1"
+    made = card.read(directory)
+    assert made.signatures.keys() == {"embed", "describe"} and made.labels == () and made.parameters == 92_736
+    assert made.signatures["embed"].outputs["embedding"].shape == (None, 128)
+    assert made.parity and made.parity.onnx_to_saved_model.keys() == {"embed/embedding"}
+    assert "synthetic task" in made.notes[0]
+    assert not (directory / "assets.extra" / "confusion.png").exists()
+    assert (directory / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 1_100_000
+
+
 def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
     done = train(tmp_path / "exports", "fashion")
     assert done.returncode == 1

@@ -6,6 +6,7 @@
 
 The net of question 4 as it was published, without its last layer, and a new softmax behind it; no layer is frozen. The
 question offers .94–.96, .98–1.00, .87–.90 and .92–.93 for the accuracy on the test set, and does not mark the answer.
+Expect .988.
 """
 
 from dataclasses import replace
