@@ -1,6 +1,6 @@
 """The embedded model server beside the engine inside it: Predict over gRPC and onnxruntime called directly, in one run.
 
-    python benchmarks/model_server.py [--model exports/fashion_cnn] [--seconds 2] [--engine auto] [--rows 1,8,32,128]
+    python -m benchmarks.model_server [--model exports/fashion_cnn] [--seconds 2] [--engine auto] [--rows 1,8,32,128]
 
 Every answer is compared with the engine's. Two servers, one without and one with ``--enable_batching`` and the
 parameters of BATCHING, take turns. Prints one row for each batch size, number of callers and server: the overhead is
