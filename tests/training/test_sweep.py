@@ -42,7 +42,11 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def trials(url: str, name: str) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name=name, storage=sweep.storage(url)).get_trials(states=sweep.DONE)
+    kept = sweep.storage(url)
+    try:
+        return optuna.load_study(study_name=name, storage=kept).get_trials(states=sweep.DONE)
+    finally:
+        kept.engine.dispose()  # its connections
 
 
 @pytest.mark.parametrize("name", JOBS)
