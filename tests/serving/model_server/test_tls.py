@@ -51,7 +51,7 @@ def test_only_who_trusts_the_server_and_speaks_tls_is_answered(model: Path, tmp_
         with Client(address, credentials=credentials(AUTHORITY)) as trusting:
             np.testing.assert_array_equal(trusting.predict("line", x=X)["y"], X + 1)
         for given in (None, credentials(trustme.CA())):
-            with Client(address, timeout=5, credentials=given) as other, pytest.raises(grpc.RpcError) as refused:
+            with Client(address, credentials=given) as other, pytest.raises(grpc.RpcError) as refused:
                 other.predict("line", x=X)
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
@@ -64,7 +64,7 @@ def test_client_verify_asks_for_a_certificate_of_the_custom_ca(model: Path, tmp_
         with Client(address, credentials=known) as client:
             np.testing.assert_array_equal(client.predict("line", x=X)["y"], X + 1)
         for given in (credentials(AUTHORITY), credentials(AUTHORITY, trustme.CA().issue_cert("client"))):
-            with Client(address, timeout=5, credentials=given) as stranger, pytest.raises(grpc.RpcError) as refused:
+            with Client(address, credentials=given) as stranger, pytest.raises(grpc.RpcError) as refused:
                 stranger.predict("line", x=X)
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
