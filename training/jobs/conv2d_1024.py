@@ -8,7 +8,8 @@ labels: of two parts of a generated texture, each in another light, the embeddin
 any two textures of a batch (InfoNCE, van den Oord et al. 2018; compared behind a head that is not kept, Chen et al.
 2020). As nothing behind the convolutions depends on a
 picture's size, it learns on parts of 128×128. It is served as an encoder, for ``:embed``. Measured on textures of full
-size that it has not seen: how often the nearest other one is of the same kind, before and after; a guess is .12.
+size that it has not seen: how often the nearest other one is of the same kind, before and after. Expect
+.42 → .75, where histograms of their greys have .42 and a guess .12.
 """
 
 from collections.abc import Mapping
