@@ -6,10 +6,9 @@
 The exercise asks for shapes and parameters only and names no task, so the weights come from a small one without
 labels: of two parts of a generated texture, each in another light, the embeddings shall be more alike than those of
 any two textures of a batch (InfoNCE, van den Oord et al. 2018; compared behind a head that is not kept, Chen et al.
-2020). As nothing behind the convolutions depends on a
-picture's size, it learns on parts of 128×128. It is served as an encoder, for ``:embed``. Measured on textures of full
-size that it has not seen: how often the nearest other one is of the same kind, before and after. Expect
-.42 → .75, where histograms of their greys have .42 and a guess .12.
+2020). As nothing behind the convolutions depends on a picture's size, it learns on parts of 128×128. It is served as an
+encoder, for ``:embed``. Measured on textures of full size that it has not seen: how often the nearest other one is of
+the same kind, before and after. Expect .42 → .75, where histograms of their greys have .42 and a guess .12.
 """
 
 from collections.abc import Mapping
