@@ -134,6 +134,13 @@ class Distribution(_Part):
     quantiles: tuple[float, ...] = Field(description="at 0, .1, … 1: eleven values")
 
 
+class Predicted(_Part):
+    """Reference statistics of a classifier's answers over the test part."""
+
+    classes: tuple[float, ...] = Field(description="share of the rows that were given each class, in order of `labels`")
+    confidence: Distribution = Field(description="probability of the class that was given")
+
+
 class Card(_Part):
     """Everything that is known of one version."""
 
@@ -155,6 +162,7 @@ class Card(_Part):
     metrics: dict[str, float]
     printed: dict[str, float] = Field(default={}, description="the course's figures for the same metrics")
     inputs: dict[str, Distribution] = {}
+    predicted: Predicted | None = Field(default=None, description="of a classifier; older cards lack it")
     parameters: int
     trainable_parameters: int
     bytes: dict[str, int] = Field(default={}, description="sizes of saved_model.pb, variables and model.onnx")

@@ -12,7 +12,8 @@ _NEVER = np.iinfo(np.int64).max
 
 
 def classification(model: keras.Model, examples: Examples) -> Evaluation:
-    """Test loss and accuracy of a model with softmax outputs; truth and answer are class numbers, int64 [n].
+    """Test loss and accuracy of a model with softmax outputs; truth and answer are class numbers, int64 [n],
+    confidence float64 [n].
 
     ``extra["others"]``, where a job has it, is real data of another origin: its accuracy is ``others_accuracy``.
     """
@@ -26,7 +27,7 @@ def classification(model: keras.Model, examples: Examples) -> Evaluation:
         x, y = examples.extra["others"]
         found = model.predict(x, batch_size=256, verbose=0).argmax(axis=1)
         metrics["others_accuracy"] = float((found == (y if y.ndim == 1 else y.argmax(axis=1))).mean())
-    return Evaluation(metrics, truth, answer)
+    return Evaluation(metrics, truth, answer, confidence=probabilities.max(axis=1))
 
 
 def fit_and_test(model: keras.Model, examples: Examples) -> Evaluation:

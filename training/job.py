@@ -147,12 +147,14 @@ def _with_params(recipe: Recipe, params: Mapping[str, float | int]) -> Recipe:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came out. ``truth`` and ``answer`` feed the plot: class numbers, or values and their forecasts."""
+    """What came out. ``truth`` and ``answer`` feed the plot: class numbers, or values and their forecasts.
+    ``confidence`` is the probability of each class that was answered."""
 
     metrics: Mapping[str, float]
     truth: Array
     answer: Array
     notes: tuple[str, ...] = ()
+    confidence: Array | None = None
 
 
 def require_parameters(model: "keras.Model", total: int, trainable: int | None = None) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from serving.card import Card, Training, Verdict
+from serving.card import Card, Predicted, Training, Verdict
 from serving.store import Store, StoreError, check_name
 from training import fit, gate
+from training.data import sources
 from training.export import plots, version
 from training.export.servable import Servable
 from training.fit import Fitted, Progress, Run
@@ -186,11 +187,22 @@ def _card(
         metrics={key: float(f"{value:.6g}") for key, value in metrics.items()},
         printed=dict(job.printed),
         inputs=dict(examples.inputs),
+        predicted=_predicted(evaluation, len(examples.labels)),
         parameters=sum(network.count_params() for network in servable.models),
         trainable_parameters=int(sum(np.prod(w.shape) for w in model.trainable_weights)),
         gate=verdict,
         versions=dict(version.versions()),
         notes=tuple(notes),
+    )
+
+
+def _predicted(evaluation: Evaluation, classes: int) -> Predicted | None:
+    if evaluation.confidence is None:
+        return None
+    shares = np.bincount(evaluation.answer, minlength=classes) / len(evaluation.answer)
+    return Predicted(
+        classes=tuple(round(float(share), 6) for share in shares),
+        confidence=sources.distribution(evaluation.confidence),
     )
 
 

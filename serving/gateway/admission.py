@@ -21,7 +21,7 @@ class Admission:
         """
         count = self._in_flight.get(model, 0)
         if count >= self._max_in_flight:
-            raise Overloaded(f"model {model} has {count} requests under way, as many as it may; try again")
+            raise Overloaded(f"model {model} has {count} requests under way, as many as it may; try again", "in_flight")
         self._in_flight[model] = count + 1
 
     def leave(self, model: str) -> None:
@@ -36,7 +36,7 @@ class Admission:
             Overloaded: all bodies together would take more than they may.
         """
         if self.bytes_held + size > self._max_bytes and self.bytes_held:
-            raise Overloaded("the gateway holds as many bytes of request bodies as it may; try again")
+            raise Overloaded("the gateway holds as many bytes of request bodies as it may; try again", "body_bytes")
         self.bytes_held += size
 
     def release(self, size: int) -> None:

@@ -12,16 +12,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
 from serving import keys, routing
-from serving.gateway import errors, openapi, readiness
+from serving.gateway import compress, errors, openapi, readiness, traces
 from serving.gateway.admission import Admission
 from serving.gateway.calls import Limits
 from serving.gateway.door import Door
+from serving.gateway.drift import Drift
 from serving.gateway.edge import Edge, error_answer
 from serving.gateway.errors import GatewayError
-from serving.gateway.facades import catalogue, inference_protocol, operations, site
+from serving.gateway.facades import catalogue, drift, inference_protocol, operations, site
 from serving.gateway.facades.inference import Inference
 from serving.gateway.facades.inference_protocol import InferenceProtocol
 from serving.gateway.facades.native import Native
@@ -52,7 +54,9 @@ class Gateway(FastAPI):
         )
         self.settings = settings
         self.draining = False
-        self.metrics = Metrics()
+        self._drift = Drift(settings.drift_per_second) if settings.drift_per_second else None
+        self.metrics = Metrics(self._drift)
+        self._traces = traces.configured()
         self._names = Names(settings.models_config, settings.model_names)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         ca = settings.model_server_ca
@@ -74,6 +78,7 @@ class Gateway(FastAPI):
             self._upstream,
             self._registry,
             self.metrics,
+            self._drift,
             max_rows=settings.max_rows,
             max_waiting=settings.max_queue_rows,
             calls_per_signature=settings.calls_per_signature,
@@ -81,11 +86,13 @@ class Gateway(FastAPI):
         for failure in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(failure, self._failed)
         self.include_router(catalogue.router(lambda: self._registry.models, self._upstream))
+        self.include_router(drift.router(lambda: self._registry.models, self._drift))
         self.include_router(
             inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against())
         )
         self.include_router(operations.router(self._reasons_against, self._notes, self.metrics))
         site.mount(self)
+        self.add_middleware(GZipMiddleware, minimum_size=compress.WORTH, compresslevel=1)
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's own layers, behind the edge."""
@@ -106,6 +113,7 @@ class Gateway(FastAPI):
             self.metrics,
             lambda: self._registry.models,
             self._door(),
+            self._traces,
             deadline_seconds=settings.deadline_seconds,
             retry_after_seconds=settings.retry_after_seconds,
             access_log=settings.access_log,
@@ -136,6 +144,8 @@ class Gateway(FastAPI):
     def _after_round(self, models: Mapping[str, ModelState]) -> None:
         self.metrics.set_models(models)
         self._predictor.forget_gone(models)
+        if self._drift is not None:
+            self._drift.forget_all_but({name: state.servables for name, state in models.items()})
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -151,6 +161,8 @@ class Gateway(FastAPI):
             await self._predictor.close()
             await self._upstream.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
+            if self._traces is not None:
+                await asyncio.to_thread(self._traces.close)
 
     async def _follow_keys(self, file: Watched[keys.Keys]) -> None:
         while True:

@@ -17,21 +17,26 @@ from typing import Any
 
 from serving.gateway.errors import BadTensor, Overloaded
 from serving.gateway.signature import Signature
+from serving.gateway.traces import Trace
+from serving.gateway.upstream import Metadata
 from serving.gateway.wire import Arrays, Outputs, RequestEncoder, RowsDiffer, decode_response
 
 _NEWEST = 0.2  # what the last call counts in the time that calls take of late
 
-Predict = Callable[[bytes, float], Awaitable[Any]]
+Predict = Callable[[bytes, float, Metadata | None], Awaitable[Any]]
 
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One request's rows and the future that its answer goes to."""
+    """One request's rows and the future that its answer goes to. ``since`` is when it began to wait, by the
+    performance counter."""
 
     arrays: Arrays
     rows: int
     deadline: float
     future: "asyncio.Future[Outputs]"
+    since: float = 0.0
+    trace: Trace | None = None
 
 
 def take(waiting: deque[Waiter], max_rows: int) -> tuple[list[Waiter], int]:
@@ -73,9 +78,10 @@ class Lane:
         calls: int,
         vouched: bool = False,
         on_batch: Callable[[int, float], None] = lambda rows, seconds: None,
+        on_wait: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         """``max_waiting`` rows may wait; ``calls`` is the number of calls at the same time; ``on_batch`` hears of each
-        with its rows and seconds.
+        with its rows and seconds, ``on_wait`` how long each request waited for its own.
 
         ``vouched`` is whether a model card says that rows go in and come out; without one, an answer of other rows is
         the model's way, and what cannot be split is not merged."""
@@ -92,6 +98,7 @@ class Lane:
         self._rows_waiting = 0
         self._call_seconds = 0.0  # of late
         self._on_batch = on_batch
+        self._on_wait = on_wait
         self._waiting: dict[Hashable, deque[Waiter]] = {}
         self._pump_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +108,7 @@ class Lane:
     def idle(self) -> bool:
         return not self._waiting and not self._tasks
 
-    async def submit(self, arrays: Arrays, rows: int, deadline: float) -> Outputs:
+    async def submit(self, arrays: Arrays, rows: int, deadline: float, trace: Trace | None = None) -> Outputs:
         """The outputs for validated inputs. ``deadline``, a time of the event loop, bounds the call to the model
         server; who wants to wait no longer cancels, and drops out where the call has not left.
 
@@ -113,7 +120,7 @@ class Lane:
             self._check_queue(rows, deadline)
         self._rows_waiting += rows
         future: asyncio.Future[Outputs] = self._loop.create_future()
-        waiter = Waiter(arrays, rows, deadline, future)
+        waiter = Waiter(arrays, rows, deadline, future, perf_counter(), trace)
         key = tuple([array.shape[1:] for array in arrays.values()]) if self._merges else object()
         queue = self._waiting.get(key)
         if queue is None:
@@ -127,13 +134,16 @@ class Lane:
 
     def _check_queue(self, rows: int, deadline: float) -> None:
         if self._rows_waiting + rows > self._max_waiting and self._rows_waiting:
-            raise Overloaded(f"{self._name} has {self._rows_waiting} rows waiting, as many as it may; try again")
+            raise Overloaded(
+                f"{self._name} has {self._rows_waiting} rows waiting, as many as it may; try again", "queue"
+            )
         needed = seconds_until_done(self._call_seconds, self._rows_waiting, self._max_rows, self._calls)
         left = deadline - self._loop.time()
         if needed > left:
             raise Overloaded(
                 f"{self._name} would need about {needed:.2g} s, by the {self._rows_waiting} rows that wait, "
-                f"and {max(left, 0):.2g} s are left until the deadline; try again"
+                f"and {max(left, 0):.2g} s are left until the deadline; try again",
+                "deadline",
             )
 
     def _pump(self) -> None:
@@ -146,6 +156,9 @@ class Lane:
             if queue:
                 self._waiting[key] = queue  # behind the other shapes
             if batch:
+                now = perf_counter()
+                for waiter in batch:
+                    self._on_wait(now - waiter.since)
                 self._free -= 1
                 task = self._loop.create_task(self._send(batch))
                 self._tasks.add(task)
@@ -176,7 +189,13 @@ class Lane:
         rows = sum(waiter.rows for waiter in batch)
         started = perf_counter()
         request = self._encoder.encode([waiter.arrays for waiter in batch])
-        response = await self._predict(request, max(waiter.deadline for waiter in batch))
+        deadline = max(waiter.deadline for waiter in batch)
+        traced = [waiter.trace.call(waiter.since, started, rows, len(batch)) for waiter in batch if waiter.trace]
+        try:
+            response = await self._predict(request, deadline, traced[0].metadata if traced else None)
+        finally:
+            for call in traced:
+                call.end()
         outputs = decode_response(response, self._signature, rows if self._vouched or len(batch) > 1 else None)
         self._on_batch(rows, perf_counter() - started)
         if len(batch) == 1:

@@ -23,6 +23,7 @@ from serving.gateway.errors import GatewayError
 from serving.gateway.http import Answer, Disconnected, Header, Request
 from serving.gateway.metrics import Metrics
 from serving.gateway.paths import Form, Target, is_hot, normal, target
+from serving.gateway.traces import Traces
 
 log = logging.getLogger("vitrine.requests")
 
@@ -86,6 +87,7 @@ class Edge:
         metrics: Metrics,
         models: Callable[[], Container[str]],
         door: Door | None,
+        traces: Traces | None,
         *,
         deadline_seconds: float,
         retry_after_seconds: int,
@@ -96,6 +98,7 @@ class Edge:
         self._metrics = metrics
         self._models = models
         self._door = door
+        self._traces = traces
         self._deadline_seconds = deadline_seconds
         self._retry_after = retry_after_seconds
         self._access_log = access_log
@@ -119,6 +122,8 @@ class Edge:
         version = verb = ""
         scope["vitrine"] = request  # for the protocol, which sees a client hang up
         request.task = asyncio.current_task()
+        if self._traces is not None:
+            request.trace = self._traces.begin(request.headers, request.id, started)
         try:
             if self._door is not None:
                 await self._door.enter(request)
@@ -151,8 +156,7 @@ class Edge:
             del scope["vitrine"]  # what points in a circle would wait for the garbage collector
             request.task = None
         await request.answer(answer, send)
-        model = request.model if request.model in self._models() else ""  # whatever a client makes up is no label
-        self._done(request, model, version, verb, answer.status, perf_counter() - started)
+        self._done(request, self._known(request.model), version, verb, answer.status, perf_counter() - started)
 
     async def _cold(self, request: Request, scope: Scope, receive: Receive, send: Send, started: float) -> None:
         """FastAPI's part. Its answers get the request's id; what it could not foresee becomes a plain 500."""
@@ -182,7 +186,12 @@ class Edge:
                 await request.answer(answer, send)
         self._done(request, "", "", "other", status, perf_counter() - started)
 
+    def _known(self, model: str) -> str:
+        """The model as a label: whatever a client makes up is none."""
+        return model if model in self._models() else ""
+
     def _error(self, request: Request, error: GatewayError) -> Answer:
+        self._metrics.refused(self._known(request.model), error.reason)
         answer = error_answer(error, request.id, self._retry_after, request.form)
         if answer.status >= 500:
             self._reports.add(answer.status, error.message, request)
@@ -195,14 +204,15 @@ class Edge:
 
     def _done(self, request: Request, model: str, version: str, verb: str, status: int, seconds: float) -> None:
         self._metrics.observe(model, version, verb, status, seconds)
+        trace = request.trace
+        if trace is not None:
+            trace.end(model, version, verb, status)
         if self._access_log and random.random() < self._access_log:
-            log.info(
-                "%s %s %d",
-                request.method,
-                request.path,
-                status,
-                extra={"request_id": request.id, "model_version": version, "ms": round(seconds * 1000, 2)},
-            )
+            extra = {"request_id": request.id, "model": model, "model_version": version, "status": status}
+            extra |= {"ms": round(seconds * 1000, 2), "bytes": request.size}
+            if trace is not None:
+                extra["trace_id"] = trace.id
+            log.info("%s %s %d", request.method, request.path, status, extra=extra)
 
 
 class _Reports:

@@ -45,6 +45,11 @@ class GatewayError(Exception):
         super().__init__(message)
         self.message = message
 
+    @property
+    def reason(self) -> str:
+        """The label under which it is counted."""
+        return self.code
+
 
 class InvalidInput(GatewayError):
     code = "invalid_input"
@@ -136,6 +141,15 @@ class Unavailable(GatewayError):
 
 class Overloaded(Unavailable):
     code = "overloaded"
+
+    def __init__(self, message: str, bound: str) -> None:
+        """``bound`` names what was reached."""
+        super().__init__(message)
+        self.bound = bound
+
+    @property
+    def reason(self) -> str:
+        return f"overloaded_{self.bound}"
 
 
 class VersionGone(Unavailable):

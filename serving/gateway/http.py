@@ -12,10 +12,12 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
 
+from serving.gateway import compress
 from serving.gateway.admission import Admission
-from serving.gateway.errors import BadOption, TooLarge, UnsupportedMedia, listed
+from serving.gateway.errors import BadOption, TooLarge, listed
 from serving.gateway.paths import error_form
 from serving.gateway.route import Share, point
+from serving.gateway.traces import Trace
 from serving.keys import Key
 
 Header = tuple[bytes, bytes]
@@ -65,6 +67,7 @@ class Request:
         "size",
         "task",
         "timeout",
+        "trace",
     )
 
     def __init__(self, scope: Scope, receive: Receive, new_id: str, now: float, timeout: float) -> None:
@@ -76,6 +79,7 @@ class Request:
         self.timeout = timeout
         self.deadline = now + timeout
         self.key: Key | None = None
+        self.trace: Trace | None = None
         self.task: asyncio.Task[Any] | None = None
         self.hung_up = False
         self._cookie: tuple[str, str] | None = None
@@ -149,17 +153,14 @@ class Request:
         return _options(query, allowed) if query else {}
 
     async def body(self, max_bytes: int, admission: Admission) -> bytes:
-        """The whole body. Its bytes are held in the admission's count; who calls releases them.
+        """The whole body, decompressed. Its bytes are held in the admission's count; who calls releases them.
 
         Raises:
-            TooLarge: it is over the limit; no more of it is read then.
-            UnsupportedMedia: it is compressed.
+            TooLarge: it is over the limit, as sent or decompressed; no more of it is read then.
+            UnsupportedMedia, BadDocument: it is compressed in another way, or not as it says.
             Overloaded: no room for it now.
             Disconnected: the client went away.
         """
-        encoding = self.headers.get(b"content-encoding")
-        if encoding is not None and encoding.lower() != b"identity":
-            raise UnsupportedMedia(f"content encoding {encoding.decode('latin-1')!r} is not read here; send it plain")
         declared = self.headers.get(b"content-length")
         if declared is not None and int(declared) > max_bytes:
             raise TooLarge(f"the body has {int(declared)} bytes; at most {max_bytes} are accepted")
@@ -176,7 +177,14 @@ class Request:
                 self.size += len(chunk)
                 chunks.append(chunk)
                 self.body_read = not message.get("more_body", False)
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            encoding = self.header(b"content-encoding")
+            if not encoding or encoding.lower() == "identity":
+                return body
+            plain = await asyncio.to_thread(compress.decompressed, body, encoding, max_bytes)
+            admission.hold(len(plain))
+            self.size += len(plain)
+            return plain
         except BaseException:
             admission.release(self.size)
             self.size = 0
@@ -193,11 +201,17 @@ class Request:
         return b"transfer-encoding" in self.headers
 
     async def answer(self, answer: Answer, send: Send) -> None:
-        """Sends the answer. Where the body was not read to its end, the connection ends, but not before the client has
-        had time to read why: closing at once would throw the answer away with the unread bytes."""
+        """Sends the answer, compressed where it is large and the client accepts that. Where the body was not read to
+        its end, the connection ends, but not before the client has had time to read why: closing at once would throw
+        the answer away with the unread bytes."""
+        content = answer.body
+        vary: Sequence[Header] = ()
+        if len(content) >= compress.WORTH:
+            content, vary = await self._compressed(answer)
         headers: list[Header] = [
             (b"content-type", answer.content_type),
-            (b"content-length", b"%d" % len(answer.body)),
+            (b"content-length", b"%d" % len(content)),
+            *vary,
             (b"x-request-id", self.id.encode("ascii")),
             *answer.headers,
         ]
@@ -209,11 +223,20 @@ class Request:
         if close:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        body = b"" if self.method == "HEAD" else answer.body
+        body = b"" if self.method == "HEAD" else content
         await send({"type": "http.response.body", "body": body, "more_body": close})
         if close:
             await self._linger()
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _compressed(self, answer: Answer) -> tuple[bytes, Sequence[Header]]:
+        """A large answer's body, and the headers about how it is sent."""
+        chosen = compress.way(self.header(b"accept-encoding"), answer.content_type.decode("ascii"))
+        vary = (b"vary", b"accept-encoding")
+        if chosen is None:
+            return answer.body, [vary]
+        body = await asyncio.to_thread(compress.compressed, answer.body, chosen)
+        return body, [vary, (b"content-encoding", chosen.encode("ascii"))]
 
     async def _linger(self) -> None:
         left = _LINGER_BYTES

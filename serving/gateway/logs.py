@@ -1,13 +1,19 @@
-"""The log: one JSON object a line on standard error, what uvicorn says included."""
+"""The log: one JSON object or one line of text a record on standard error, what uvicorn says included.
+
+Bodies, headers and keys are never in it."""
 
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _OWN}
 
 
 class JsonLines(logging.Formatter):
@@ -20,14 +26,24 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {name: value for name, value in vars(record).items() if name not in _OWN}
+        line |= _extra(record)
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
 
 
-def set_up(level: str) -> None:
-    """Sends every logger of this process to standard error as JSON lines."""
+class TextLines(logging.Formatter):
+    """The same for people: time, level, logger, message, then ``name=value``."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in _extra(record).items())])
+
+
+def set_up(level: str, form: Literal["json", "text"]) -> None:
+    """Sends every logger of this process to standard error."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -1,55 +1,60 @@
 """Prometheus metrics of one gateway, in a registry of its own. Label values are bounded: a model's name appears only
 if it is configured, a version only if it answered."""
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
+from serving.gateway import tally
 from serving.gateway.compare import Comparison
+from serving.gateway.drift import Drift
 from serving.gateway.route import ModelState
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SHORT = (0.0001, 0.00025, 0.0005, *_SECONDS)
 _DIFFERENCES = (1e-6, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class Metrics:
-    """Counters and histograms; ``page`` renders them all."""
+class Metrics(Collector):
+    """Counters and histograms; ``page`` renders them all. What is counted with each request is in ``tally.py``."""
 
-    def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
-        self._requests = Counter(
+    def __init__(self, drift: Drift | None = None) -> None:
+        self._drift = drift
+        self._requests = tally.Counter(
             "vitrine_requests",
             "Requests answered, by model, version (empty: none answered), verb and HTTP status.",
             ["model", "version", "verb", "code"],
-            registry=self._registry,
         )
-        self._seconds = Histogram(
-            "vitrine_request_seconds",
-            "From the request's head to its answer.",
-            ["model", "verb"],
-            buckets=_SECONDS,
-            registry=self._registry,
+        self._refused = tally.Counter(
+            "vitrine_refused",
+            "Requests answered by an error, by the error's code; of those turned away, by which bound.",
+            ["model", "reason"],
         )
-        self._rows = Histogram(
-            "vitrine_batch_rows",
-            "Rows in each call to the model server.",
+        self._seconds = tally.Histogram(
+            "vitrine_request_seconds", "From the request's head to its answer.", ["model", "verb"], _SECONDS
+        )
+        self._decode = tally.Histogram(
+            "vitrine_decode_seconds", "From the body to tensors that fit the signature.", ["model"], _SHORT
+        )
+        self._queue = tally.Histogram(
+            "vitrine_queue_seconds",
+            "From tensors to the call to the model server that takes them along.",
             ["model"],
-            buckets=_ROWS,
-            registry=self._registry,
+            _SHORT,
         )
-        self._upstream = Histogram(
-            "vitrine_upstream_seconds",
-            "Time of each call to the model server.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=self._registry,
+        self._upstream = tally.Histogram(
+            "vitrine_upstream_seconds", "Time of each call to the model server.", ["model"], _SECONDS
         )
+        self._rows = tally.Histogram("vitrine_batch_rows", "Rows in each call to the model server.", ["model"], _ROWS)
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
         self._in_flight = Gauge("vitrine_in_flight", "Requests under way.", registry=self._registry)
         self._ready = Gauge(
             "vitrine_model_ready", "1 where the model has an AVAILABLE version.", ["model"], registry=self._registry
@@ -88,8 +93,6 @@ class Metrics:
             ["file"],
             registry=self._registry,
         )
-        # A child costs a lock and a tuple to find; these are asked for with each request.
-        self._request = functools.lru_cache(maxsize=4096)(self._request_of)
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
         """Where the number of requests under way is read from."""
@@ -97,22 +100,45 @@ class Metrics:
 
     def observe(self, model: str, version: str, verb: str, status: int, seconds: float) -> None:
         """One request was answered."""
-        count, time = self._request(model, version, verb, status)
-        count.inc()
-        time.observe(seconds)
+        self._requests.add((model, version, verb, status))
+        self._seconds.of((model, verb)).observe(seconds)
 
-    def _request_of(self, model: str, version: str, verb: str, status: int) -> tuple[Counter, Histogram]:
-        return self._requests.labels(model, version, verb, status), self._seconds.labels(model, verb)
+    def refused(self, model: str, reason: str) -> None:
+        """One request was answered by an error."""
+        self._refused.add((model, reason))
+
+    def decoded(self, model: str, seconds: float) -> None:
+        """One request's body became tensors."""
+        self._decode.of((model,)).observe(seconds)
+
+    def wait_observer(self, model: str) -> Callable[[float], None]:
+        """What to call with the seconds that each request waited for its call to the model server."""
+        return self._queue.of((model,)).observe
 
     def batch_observer(self, model: str) -> Callable[[int, float], None]:
         """What to call with the rows and seconds of each call to the model server."""
-        rows_seen, seconds_seen = self._rows.labels(model), self._upstream.labels(model)
+        rows_seen, seconds_seen = self._rows.of((model,)), self._upstream.of((model,))
 
         def observe(rows: int, seconds: float) -> None:
             rows_seen.observe(rows)
             seconds_seen.observe(seconds)
 
         return observe
+
+    def collect(self) -> Iterable[Metric]:
+        """For prometheus_client: the families of what is counted with each request, and drift."""
+        for counted in (
+            self._requests,
+            self._refused,
+            self._seconds,
+            self._decode,
+            self._queue,
+            self._upstream,
+            self._rows,
+        ):
+            yield counted.family()
+        if self._drift is not None:
+            yield from self._drift.families()
 
     def set_models(self, models: Mapping[str, ModelState]) -> None:
         """The models as they are now."""

@@ -58,7 +58,7 @@ _IN_BODY = {
 }
 _VERSION_OR_LABEL = r"(?:/versions/([^/:]+)|/labels/([^/:]+))?"
 _V1 = re.compile(rf"(?i:/v1/models)/([^/:]+)(?i:{_VERSION_OR_LABEL}):([^/:]+)")
-_V1_OTHER = re.compile(rf"(?i:/v1/models)(?:/([^/:]+)(?i:{_VERSION_OR_LABEL})(?:/((?i:metadata|card)))?)?")
+_V1_OTHER = re.compile(rf"(?i:/v1/models)(?:/([^/:]+)(?i:{_VERSION_OR_LABEL})(?:/((?i:metadata|card|drift)))?)?")
 _V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
 
 

@@ -10,11 +10,13 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Protocol, TypeVar
 
 from serving.gateway.calls import Call, cropped
 from serving.gateway.coalesce import Lane
 from serving.gateway.door import check_scope
+from serving.gateway.drift import Drift
 from serving.gateway.errors import UnknownVersion, VersionGone
 from serving.gateway.metrics import Metrics
 from serving.gateway.registry import Registry
@@ -22,6 +24,7 @@ from serving.gateway.route import ModelState, Share, Wanted, choose
 from serving.gateway.servable import Servable
 from serving.gateway.shadow import Copy, Shadows
 from serving.gateway.signature import Signature
+from serving.gateway.traces import Trace
 from serving.gateway.upstream import Upstream
 from serving.gateway.wire import Outputs
 from serving.keys import Key
@@ -31,10 +34,17 @@ _SHADOW_SECONDS = 10.0
 
 
 class Caller(Protocol):
-    """Who asks: the key that was shown, where one is needed, and where the request stands among all."""
+    """Who asks: the key that was shown, where one is needed, until when an answer is of use, the trace where one is
+    kept, and where the request stands among all."""
 
     @property
     def key(self) -> Key | None: ...
+
+    @property
+    def deadline(self) -> float: ...
+
+    @property
+    def trace(self) -> Trace | None: ...
 
     def draw(self, model: str, share: Share) -> float: ...
 
@@ -57,6 +67,7 @@ class Predictor:
         upstream: Upstream,
         registry: Registry,
         metrics: Metrics,
+        drift: Drift | None,
         *,
         max_rows: int,
         max_waiting: int,
@@ -65,6 +76,7 @@ class Predictor:
         self._upstream = upstream
         self._registry = registry
         self._metrics = metrics
+        self._drift = drift
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._calls = calls_per_signature
@@ -82,7 +94,7 @@ class Predictor:
         return choose(self._registry.models, model, wanted, caller.draw)
 
     async def run(
-        self, servable: Servable, wanted: Wanted, prepare: Callable[[Servable], Awaitable[Call]], deadline: float
+        self, servable: Servable, wanted: Wanted, prepare: Callable[[Servable], Awaitable[Call]], caller: Caller
     ) -> Result:
         """Prepares the call for the servable and sends it; once more for another one where this one has gone.
 
@@ -91,8 +103,16 @@ class Predictor:
         """
 
         async def attempt(servable: Servable) -> Result:
+            started = perf_counter()
             call = await prepare(servable)
-            outputs = await self._lane(servable, call.signature).submit(call.arrays, call.rows, deadline)
+            decoded = perf_counter()
+            self._metrics.decoded(servable.model, decoded - started)
+            if caller.trace is not None:
+                caller.trace.stage("decode", started, decoded)
+            lane = self._lane(servable, call.signature)
+            outputs = await lane.submit(call.arrays, call.rows, caller.deadline, caller.trace)
+            if self._drift is not None:
+                self._drift.offer(servable, call.signature, call.arrays, outputs, decoded)
             return Result(servable, call, cropped(servable, call, outputs))
 
         result = await self.through_swaps(servable, wanted, attempt)
@@ -171,6 +191,7 @@ class Predictor:
             calls=self._calls,
             vouched=any(signature is offered for offered in servable.offers.values()),
             on_batch=self._metrics.batch_observer(servable.model),
+            on_wait=self._metrics.wait_observer(servable.model),
         )
         self._lanes[key] = (signature, lane)
         return lane

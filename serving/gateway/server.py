@@ -35,7 +35,7 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serves until a signal comes."""
-    logs.set_up(settings.log_level)
+    logs.set_up(settings.log_level, settings.log_format)
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the page
     uvloop.run(_serve(settings))
 

@@ -84,7 +84,11 @@ class Settings(BaseSettings):
     )
     grace_seconds: Positive = Field(30.0, description="on SIGTERM: longest time for requests under way to finish")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
+    log_format: Literal["json", "text"] = Field("json", description="json, one object a line, or text")
     access_log: float = Field(0.0, ge=0, le=1, description="share of requests that are logged: 0 none, 1 all")
+    drift_per_second: float = Field(
+        5.0, ge=0, description="requests of a version that are compared with its training, at most; 0 for none"
+    )
 
     @property
     def model_names(self) -> tuple[str, ...]:

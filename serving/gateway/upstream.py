@@ -6,7 +6,7 @@ Stubs are not needed: a channel calls a method by its path. Requests to Predict 
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ from serving.protos import (
     predict_pb2,
     regression_pb2,
 )
+
+Metadata = Sequence[tuple[str, str]]
 
 _RETRY_PAUSE = 0.05
 _CODES = {code.value[0]: code.name for code in grpc.StatusCode}
@@ -85,13 +87,14 @@ class Upstream:
             response_deserializer=get_model_status_pb2.GetModelStatusResponse.FromString,
         )
 
-    async def predict(self, request: bytes, deadline: float) -> Any:
-        """The PredictResponse to an encoded PredictRequest. ``deadline`` is a time of the event loop.
+    async def predict(self, request: bytes, deadline: float, metadata: Metadata | None = None) -> Any:
+        """The PredictResponse to an encoded PredictRequest. ``deadline`` is a time of the event loop, ``metadata`` goes
+        along with the call.
 
         Raises:
             GatewayError: see :func:`failure`.
         """
-        return await self._call(self._predict, request, deadline)
+        return await self._call(self._predict, request, deadline, metadata)
 
     async def classify(self, request: Any, deadline: float) -> Any:
         """The ClassificationResponse to a ClassificationRequest. Raises as :meth:`predict`."""
@@ -139,7 +142,7 @@ class Upstream:
     async def close(self) -> None:
         await self._channel.close()
 
-    async def _call(self, method: Any, request: Any, deadline: float) -> Any:
+    async def _call(self, method: Any, request: Any, deadline: float, metadata: Metadata | None = None) -> Any:
         loop = asyncio.get_running_loop()
         retried = False
         while True:
@@ -147,7 +150,7 @@ class Upstream:
             if timeout <= 0:
                 raise DeadlineExceeded("the model server did not answer within the deadline")
             try:
-                return await method(request, timeout=timeout)
+                return await method(request, timeout=timeout, metadata=metadata)
             except grpc.aio.AioRpcError as error:
                 again = error.code() is grpc.StatusCode.UNAVAILABLE and not retried and timeout > _RETRY_PAUSE
                 if not again:
@@ -181,7 +184,7 @@ def failure(code: Any, details: str, address: str) -> GatewayError:
         case grpc.StatusCode.NOT_FOUND:
             return VersionGone(f"the model server no longer has what was asked for: {details}")
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
-            return Overloaded("the model server has no free place; try again")
+            return Overloaded("the model server has no free place; try again", "model_server")
         case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.OUT_OF_RANGE:
             return BadTensor(f"the model refused the input: {details}")
         case grpc.StatusCode.UNIMPLEMENTED:

@@ -55,7 +55,7 @@ class InferenceProtocol:
                 return call(servable)
             return await asyncio.get_running_loop().run_in_executor(self._threads, call, servable)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        result = await self._predictor.run(servable, target.wanted, prepare, request)
         outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)
         content, json_size = encode_inference.answer(result, asked.id, outputs)
         made = answer(result, content, JSON if json_size is None else b"application/octet-stream")

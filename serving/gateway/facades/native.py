@@ -73,7 +73,7 @@ class Native:
             arrays = {"image": await self._rows(servable, signature, content, how)}
             return fitting(servable, signature, arrays, self._limits)
 
-        return await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        return await self._predictor.run(servable, target.wanted, prepare, request)
 
     async def forecast(
         self, request: Request, target: Target, servable: Servable, content: Payload, horizon: str | None
@@ -90,7 +90,7 @@ class Native:
             horizons = np.full(len(histories.values), steps, np.int32)
             return fitting(servable, signature, {"history": histories.values, "horizon": horizons}, self._limits)
 
-        return await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        return await self._predictor.run(servable, target.wanted, prepare, request)
 
     async def _embed(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
         how = pictures.polarity(request.options(_PICTURE_OPTIONS).get("polarity"))
@@ -112,7 +112,7 @@ class Native:
             arrays = {"image": rows, "k": np.full(len(rows), count, np.int32)}
             return fitting(servable, signature, arrays, self._limits)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        result = await self._predictor.run(servable, target.wanted, prepare, request)
         return answer(result, encode.neighbours(result, request.id))
 
     async def _rows(self, servable: Servable, signature: Signature, content: Payload, how: Polarity) -> NDArray[Any]:
@@ -137,7 +137,7 @@ class Native:
             arrays = {"history": series.read(content, recipe, None).values}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        result = await self._predictor.run(servable, target.wanted, prepare, request)
         return answer(result, encode.values(result, request.id))
 
     async def _table(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
@@ -149,7 +149,7 @@ class Native:
             arrays = {"features": tables.read(content, recipe)}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        result = await self._predictor.run(servable, target.wanted, prepare, request)
         return answer(result, encode.values(result, request.id))
 
     async def _signal(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
@@ -161,7 +161,7 @@ class Native:
             arrays = {"signal": signals.read(content, recipe)}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        result = await self._predictor.run(servable, target.wanted, prepare, request)
         return answer(result, encode.classes(result, request.id, top))
 
 

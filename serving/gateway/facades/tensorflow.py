@@ -45,7 +45,7 @@ class TensorFlow:
                 return self._call(servable, keys)
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, servable, keys)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request.deadline)
+        result = await self._predictor.run(servable, target.wanted, prepare, request)
         encoded = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
         return answer(result, encoded(result.outputs))
 

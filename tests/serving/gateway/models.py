@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import onnx
@@ -22,7 +23,9 @@ from serving.card import (
     Card,
     Column,
     Data,
+    Distribution,
     NeighboursRecipe,
+    Predicted,
     SeriesRecipe,
     SignalRecipe,
     Signature,
@@ -113,6 +116,8 @@ def shade(root: Path, version: int) -> None:
         labels=SHADES,
         image=ImageRecipe(height=4, width=4, channels=1, colour="grey"),
         neighbours=NeighboursRecipe(references=4, max_k=4, source="brightnesses 200, 100, 0, 90"),
+        inputs={"brightness": _normal(100, 30), "contrast": _normal(10, 2)},
+        predicted=Predicted(classes=(0.1, 0.8, 0.1), confidence=_normal(0.8, 0.1)),
     )
     _write(root / "shade" / str(version), signatures, nodes, constants, card)
 
@@ -148,7 +153,8 @@ def trend(root: Path, version: int) -> None:
         "slope": np.float32(version),
     }
     recipe = SeriesRecipe(window=WINDOW, max_horizon=MAX_HORIZON, step="day", unit="USD", level=0.9)
-    card = _card("trend", "series", signatures, series=recipe, notes=("It goes on as it went.",))
+    inputs = {"level": _normal(0, 1), "volatility": _normal(1, 0.1)}
+    card = _card("trend", "series", signatures, series=recipe, inputs=inputs, notes=("It goes on as it went.",))
     _write(root / "trend" / str(version), signatures, nodes, constants, card)
 
 
@@ -171,9 +177,8 @@ def price(root: Path, version: int) -> None:
         ),
         target=Column(name="price", unit="1000 USD", description="what was paid"),
     )
-    _write(
-        root / "price" / str(version), signatures, nodes, constants, _card("price", "table", signatures, table=recipe)
-    )
+    card = _card("price", "table", signatures, table=recipe, inputs={"rooms": _normal(4, 1)})
+    _write(root / "price" / str(version), signatures, nodes, constants, card)
 
 
 def pulse(root: Path, version: int) -> None:
@@ -192,6 +197,11 @@ def pulse(root: Path, version: int) -> None:
     recipe = SignalRecipe(length=4, sampling="1 ms", unit="mV")
     card = _card("pulse", "signal", signatures, labels=("low", "high"), signal=recipe)
     _write(root / "pulse" / str(version), signatures, nodes, constants, card)
+
+
+def _normal(mean: float, std: float) -> Distribution:
+    quantiles = tuple(NormalDist(mean, std).inv_cdf(level) for level in np.linspace(0.001, 0.999, 11))
+    return Distribution(mean=mean, std=std, quantiles=quantiles)
 
 
 def _card(model: str, kind: str, signatures: Mapping[str, Signature], **more: object) -> Card:

@@ -98,11 +98,6 @@ def test_other_content_types(http: httpx.Client, content_type: str) -> None:
     refused(answer, 415, "unsupported_media_type", "image/png", "multipart/form-data", "application/json")
 
 
-def test_compressed_bodies(http: httpx.Client) -> None:
-    answer = http.post(PREDICT, content=picture(), headers={"content-encoding": "gzip"})
-    refused(answer, 415, "unsupported_media_type", "gzip")
-
-
 ARRAYS: dict[str, tuple[bytes, str, tuple[str, ...]]] = {
     "rank 2": (npy(np.zeros((4, 4), np.uint8)), "bad_tensor", ("[4, 4]",)),
     "rank 5": (npy(np.zeros((1, 1, 4, 4, 1), np.uint8)), "bad_tensor", ("[1, 1, 4, 4, 1]",)),

@@ -34,7 +34,7 @@ class Model:
         self.may.set()
         self.called = asyncio.Condition()
 
-    async def predict(self, request: bytes, deadline: float) -> Any:
+    async def predict(self, request: bytes, deadline: float, metadata: object = None) -> Any:
         x = to_array(predict_pb2.PredictRequest.FromString(request).inputs["x"])
         self.calls.append(len(x))
         async with self.called:
@@ -125,7 +125,7 @@ async def test_a_refused_call_is_repeated_one_by_one() -> None:
 
 
 async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() -> None:
-    async def down(request: bytes, deadline: float) -> Any:
+    async def down(request: bytes, deadline: float, metadata: object = None) -> Any:
         raise Unavailable("down")
 
     one = lane(down)
@@ -137,7 +137,7 @@ async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() ->
 
 
 async def test_a_defect_reaches_who_waits_and_the_lane_goes_on() -> None:
-    async def defect(request: bytes, deadline: float) -> Any:
+    async def defect(request: bytes, deadline: float, metadata: object = None) -> Any:
         raise ZeroDivisionError
 
     one = lane(defect)

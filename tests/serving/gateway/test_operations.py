@@ -77,10 +77,14 @@ def test_metrics(http: httpx.Client) -> None:
     good = 'vitrine_requests_total{code="200",model="shade",verb="predict",version="1"}'
     unknown = 'vitrine_requests_total{code="404",model="",verb="predict",version=""}'
     rows = 'vitrine_batch_rows_sum{model="shade"}'
-    before = value(good), value(unknown), value(rows)
+    decoded = 'vitrine_decode_seconds_count{model="shade"}'
+    queued = 'vitrine_queue_seconds_bucket{le="+Inf",model="shade"}'
+    refused = 'vitrine_refused_total{model="",reason="unknown_model"}'
+    before = value(good), value(unknown), value(rows), value(decoded), value(queued), value(refused)
     http.post("/v1/models/shade:predict", files=[("a", ("a", picture())), ("b", ("b", picture()))])
     http.post("/v1/models/whatever-a-client-makes-up:predict", content=picture())
-    assert (value(good), value(unknown), value(rows)) == (before[0] + 1, before[1] + 1, before[2] + 2)
+    after = value(good), value(unknown), value(rows), value(decoded), value(queued), value(refused)
+    assert tuple(now - then for now, then in zip(after, before, strict=True)) == (1, 1, 2, 1, 1, 1)
     assert value('vitrine_model_ready{model="shade"}') == 1
     assert value('vitrine_model_version{model="shade",version="1"}') == 1
     assert value("vitrine_in_flight") == 0
