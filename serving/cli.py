@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import httpx
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from serving import rollout
@@ -17,23 +16,17 @@ from serving.keys_cli import app as keys_app
 from serving.models_config import ConfigError
 from serving.routing import Entry, RoutingError
 from serving.store import PREVIOUS, STABLE, Store, StoreError
+from serving.terminal import console, fail
 
 app = typer.Typer(
     help="Small Keras models from training job to HTTP answer.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 app.add_typer(keys_app, name="keys")
-console = Console(highlight=False)
 
 Exports = Annotated[Path, typer.Option(envvar="VITRINE_EXPORTS", help="The folder of all models.")]
 Url = Annotated[str, typer.Option(envvar="VITRINE_URL", help="Where the gateway answers.")]
 _MEASURES = ("test_accuracy", "skill", "test_mae")
 _BAR = 24
-
-
-def fail(error: Exception | str) -> typer.Exit:
-    """Say what was wrong, in red, and end with 1."""
-    console.print(str(error), style="red", markup=False, soft_wrap=True)
-    return typer.Exit(1)
 
 
 @app.command()

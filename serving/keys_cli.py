@@ -5,22 +5,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from serving import keys
 from serving.gateway.paths import SCOPES
 from serving.keys import KeysError
+from serving.terminal import console, fail
 
 app = typer.Typer(help="Keys for callers of the gateway, which reads them again as they change.", no_args_is_help=True)
-console = Console(highlight=False)
 
 File = Annotated[Path, typer.Option("--keys", envvar="VITRINE_KEYS", help="The file of keys, as the gateway has it.")]
-
-
-def _fail(error: Exception | str) -> typer.Exit:
-    console.print(str(error), style="red", markup=False, soft_wrap=True)
-    return typer.Exit(1)
 
 
 @app.command()
@@ -35,12 +29,12 @@ def create(
     """Make a key and print it, this once: the file holds a hash of it alone."""
     unknown = [one for one in verb or () if one not in SCOPES]
     if unknown:
-        raise _fail(f"{unknown[0]!r} is none of {', '.join(SCOPES)}")
+        raise fail(f"{unknown[0]!r} is none of {', '.join(SCOPES)}")
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).replace(microsecond=0)
     try:
         _, shown = keys.create(file, name, frozenset(model or ()), frozenset(verb or ()), rate, expires)
     except KeysError as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     print(shown)
 
 
@@ -50,7 +44,7 @@ def list_keys(file: File = Path(".vitrine/keys.json")) -> None:
     try:
         known = keys.read(file)
     except KeysError as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     table = Table("id", "name", "models", "verbs", "rate", "made", "good until")
     for key in known.values():
         table.add_row(
@@ -74,5 +68,5 @@ def revoke(
     try:
         gone = keys.revoke(file, number)
     except KeysError as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     console.print(f"key {gone.id} of {gone.name} is no more")

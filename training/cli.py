@@ -11,10 +11,11 @@ from rich.table import Table
 
 from serving import up as together
 from serving.card import CardError
-from serving.cli import Exports, app, fail
+from serving.cli import Exports, app
 from serving.models_config import ConfigError
-from serving.store import Store, StoreError
-from training import experiments  # noqa: F401  adds its commands
+from serving.store import STABLE, Store, StoreError
+from serving.terminal import fail
+from training import cluster, experiments  # noqa: F401  add their commands
 from training.catalogue import JOBS, SHOWN
 from training.terminal import console, print_names, quiet_tensorflow, read_params
 
@@ -35,7 +36,8 @@ def train(
     model: Annotated[str | None, typer.Option("--as", help="Publish under this name.")] = None,
     force: Annotated[bool, typer.Option(help="Publish in spite of the gate; recorded on the card.")] = False,
     fresh: Annotated[bool, typer.Option(help="Forget an unfinished run instead of going on with it.")] = False,
-    promote: Annotated[bool, typer.Option(help="Make the new version live.")] = True,
+    promote: Annotated[bool, typer.Option(help="Point --label at the new version.")] = True,
+    label: Annotated[str, typer.Option(help="stable makes the new version live; canary leaves that to you.")] = STABLE,
     exports: Exports = Path("exports"),
     runs: Annotated[Path, typer.Option(help="Where unfinished runs lie.")] = Path(".vitrine/runs"),
 ) -> None:
@@ -84,7 +86,7 @@ def train(
                 model_name=model,
                 force=force,
                 fresh=fresh,
-                promote=promote,
+                label=label if promote else None,
                 say=bar.console.print,
                 progress=lambda epoch, percent, figures: bar.update(
                     task,
@@ -106,7 +108,10 @@ def train(
         console.print("[yellow]The gate refused it; published by force, and the card says so.")
     for note in outcome.card.notes:
         console.print(f"[yellow]note: {note}", soft_wrap=True)
-    console.print(f"[green]published as version {outcome.version}" + (", live" if promote else ""))
+    console.print(
+        f"[green]published as version {outcome.version}"
+        + (f", {'live' if label == STABLE else label}" if promote else "")
+    )
 
 
 @app.command()

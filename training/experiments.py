@@ -8,9 +8,10 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from serving.card import CardError
-from serving.cli import Exports, app, fail
+from serving.cli import Exports, app
 from serving.models_config import ConfigError
 from serving.store import Store, StoreError
+from serving.terminal import fail
 from training.catalogue import STUDIES
 from training.job import JobError, Options
 from training.terminal import console, print_names, quiet_tensorflow

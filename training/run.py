@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from serving.card import Card, Predicted, Training, Verdict
-from serving.store import Store, StoreError, check_name
+from serving.store import STABLE, Store, StoreError, check_name
 from training import fit, gate
 from training.data import sources
 from training.export import plots, version
@@ -45,7 +45,7 @@ def run(
     model_name: str | None = None,
     force: bool = False,
     fresh: bool = False,
-    promote: bool = True,
+    label: str | None = STABLE,
     progress: Progress = lambda epoch, percent, figures: None,
     say: Say = log.info,
 ) -> Outcome:
@@ -57,7 +57,7 @@ def run(
         runs: folder for unfinished runs; a run found there goes on from its last epoch, unless ``fresh``.
         model_name: published under this name instead of the job's.
         force: publish in spite of the gate's refusal; recorded on the card.
-        promote: move the ``stable`` label to the new version.
+        label: what points at the new version from then on; none: nothing is moved.
         progress, say: told how far the fit is, and a sentence for each step.
 
     Raises:
@@ -115,8 +115,8 @@ def run(
             finished = version.write(directory, servable, draft)
             number = store.publish(name, directory)
         unfinished.remove()
-        if promote:
-            store.promote(name, number)
+        if label is not None:
+            store.promote(name, number, label)
         return Outcome(metrics, verdict, number, finished, fitted.seconds, fitted.resumed_at)
 
 

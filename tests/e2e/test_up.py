@@ -59,7 +59,7 @@ def test_vitrine_predict_and_forecast(up: tuple[Program, str]) -> None:
     assert "Ankle boot" in vitrine("predict", "examples/ankle_boot.png").stdout
     assert re.search(r"│ 1 +│ 0\.7932", vitrine("forecast", "sine_rnn", "--history", "0.31,0.58").stdout)
     refused = vitrine("predict", "pyproject.toml")
-    assert refused.returncode == 1 and "PNG, JPEG" in refused.stdout and "Traceback" not in refused.stderr
+    assert refused.returncode == 1 and "PNG, JPEG" in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_a_new_version_takes_over_and_gives_back_without_a_lost_request(
@@ -124,4 +124,4 @@ def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1
-    assert f"port {port} is taken by another program: choose another with --port" in done.stdout
+    assert f"port {port} is taken by another program: choose another with --port" in done.stderr

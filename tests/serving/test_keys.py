@@ -80,4 +80,4 @@ def test_from_the_terminal(path: Path) -> None:
         (("create", "shop", "--verb", "predcit"), "'predcit' is none of"),
     ):
         refused = vitrine(*wrong)
-        assert refused.returncode == 1 and words in refused.stdout and "Traceback" not in refused.stderr
+        assert refused.returncode == 1 and words in refused.stderr and "Traceback" not in refused.stderr

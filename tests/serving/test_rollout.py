@@ -104,4 +104,4 @@ def test_from_the_terminal(store: Store) -> None:
         (("canary", "m", "3", "5", "--shadow", "--sticky", "key"), "--sticky is for canaries"),
     ):
         refused = vitrine(*wrong)
-        assert refused.returncode == 1 and words in refused.stdout and "Traceback" not in refused.stderr
+        assert refused.returncode == 1 and words in refused.stderr and "Traceback" not in refused.stderr

@@ -97,7 +97,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     assert state.exists(), program.output
     assert not Store(exports).models()
     other = train(exports, "sine_rnn", "--seed", "7")
-    assert other.returncode == 1 and "seed was 2, now 7" in other.stdout and "--fresh" in other.stdout
+    assert other.returncode == 1 and "seed was 2, now 7" in other.stderr and "--fresh" in other.stderr
     done = train(exports, "sine_rnn", "--no-promote")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "resumed after epoch" in done.stdout
@@ -118,7 +118,7 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path: Path) -
     command = [sys.executable, "-c", program, "compound_interest", *folders]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "the version cannot be written: " in done.stdout and "File too large" in done.stdout
+    assert "the version cannot be written: " in done.stderr and "File too large" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert not list((tmp_path / "exports").iterdir())
 
@@ -127,10 +127,10 @@ def test_a_job_starts_from_the_version_that_is_named_or_live(tmp_path: Path) -> 
     exports = tmp_path / "exports"
     done = train(exports, "mnist_transfer", "--quick", "--stand-in")
     assert done.returncode == 1
-    assert "starts from a trained fashion_cnn, and there is none" in done.stdout.replace("\n", " ")
+    assert "starts from a trained fashion_cnn, and there is none" in done.stderr.replace("\n", " ")
     shutil.copytree(REPOSITORY / "exports" / "fashion_cnn", exports / "fashion_cnn")
     done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "3")
-    assert done.returncode == 1 and "fashion_cnn has no version 3; there are: 1" in done.stdout
+    assert done.returncode == 1 and "fashion_cnn has no version 3; there are: 1" in done.stderr
     done = train(exports, "mnist_transfer", "--quick", "--stand-in")
     assert done.returncode == 0, done.stdout + done.stderr
     made = card.read(exports / "mnist_transfer" / "1")
@@ -156,13 +156,13 @@ def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:
 def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
     done = train(tmp_path / "exports", "fashion")
     assert done.returncode == 1
-    assert "there is no job fashion; there are: " in done.stdout and "fashion_cnn" in done.stdout
+    assert "there is no job fashion; there are: " in done.stderr and "fashion_cnn" in done.stderr
     done = train(tmp_path / "exports", "sine_rnn", "--stand-in")
-    assert done.returncode == 1 and "sine_rnn takes no --stand-in" in done.stdout
+    assert done.returncode == 1 and "sine_rnn takes no --stand-in" in done.stderr
     done = train(tmp_path / "exports", "stock_rnn", "--csv", "nowhere.csv")
-    assert done.returncode == 1 and "nowhere.csv cannot be read as a CSV" in done.stdout
+    assert done.returncode == 1 and "nowhere.csv cannot be read as a CSV" in done.stderr
     assert not (tmp_path / "exports" / "stock_rnn").exists()
     done = train(tmp_path / "exports", "sine_rnn", "--learning-rate", "3")
     assert done.returncode == 2 and "No such option: --learning-rate" in done.stderr
     done = train(tmp_path / "exports", "sine_rnn", "--quick", "--fresh", "--as", "../elsewhere")
-    assert done.returncode == 1 and "'../elsewhere' is no model name" in done.stdout
+    assert done.returncode == 1 and "'../elsewhere' is no model name" in done.stderr

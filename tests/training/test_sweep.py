@@ -161,7 +161,7 @@ def test_train_refuses_a_file_of_other_parameters(tmp_path: Path) -> None:
     ):
         path.write_text(text, encoding="utf-8")
         done = CliRunner().invoke(app, ["train", "sine_rnn", "--params", str(path), "--exports", str(tmp_path)])
-        assert done.exit_code == 1 and reason in " ".join(done.stdout.split())
+        assert done.exit_code == 1 and reason in " ".join(done.stderr.split())
     assert [file.name for file in tmp_path.iterdir()] == ["best.json"]
 
 

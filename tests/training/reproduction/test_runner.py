@@ -33,7 +33,7 @@ def test_one_failure_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=env, timeout=240)
 
     done = reproduce()
-    assert done.returncode == 1 and "failed: boston_default;" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 1 and "failed: boston_default;" in done.stderr, done.stdout + done.stderr
     results = Results.read(tmp_path / "docs").results
     assert results["boston_default"].status == "failed"
     assert "Boston Housing in VITRINE_DATA cannot be read" in (results["boston_default"].reason or "")

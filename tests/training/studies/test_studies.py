@@ -59,4 +59,4 @@ def test_the_command_prints_the_table_and_names_what_there_is(tmp_path: Path) ->
     listed = CliRunner().invoke(app, ["study", "--list"])
     assert all(name in listed.stdout for name in STUDIES)
     unknown = CliRunner().invoke(app, ["study", "loss"])
-    assert unknown.exit_code == 1 and "there is no study loss; there are: bagging" in unknown.stdout
+    assert unknown.exit_code == 1 and "there is no study loss; there are: bagging" in unknown.stderr
