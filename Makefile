@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up test lint lock clean
+.PHONY: setup up test test-images lint lock images clean
 
 setup: $(VENV)/.ready
 
@@ -22,6 +22,19 @@ up: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# Also the trainers' images, which take minutes and gigabytes; needs root, buildah and debootstrap.
+test-images: setup
+	VITRINE_IMAGES=all $(BIN)/python -m pytest tests/images
+
+# With Docker. TensorFlow Serving has an image for amd64 alone.
+VERSION := 0.1.0
+IMAGES ?= gateway embedded-server sync trainer model-server
+images:
+	for image in $(IMAGES); do \
+	  docker build --target $$image --tag vitrine/$$image:$(VERSION) \
+	    --label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$$(git rev-parse HEAD) . || exit 1; \
+	done
 
 lint: setup
 	$(BIN)/ruff check .
