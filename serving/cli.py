@@ -1,17 +1,19 @@
 """The commands of ``vitrine`` that need no TensorFlow: what there is, which version is live, and asking for answers."""
 
+import contextlib
 import math
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import httpx
 import typer
 from rich.table import Table
 
 from serving import rollout
 from serving.card import Card, CardError
+from serving.client import Client, VitrineError
 from serving.keys_cli import app as keys_app
 from serving.models_config import ConfigError
 from serving.routing import Entry, RoutingError
@@ -149,18 +151,28 @@ def predict(
     url: Url = "http://127.0.0.1:8000",
 ) -> None:
     """Ask the gateway what is in pictures."""
-    try:
-        files = [("image", (path.name, path.read_bytes())) for path in pictures]
-    except OSError as error:
-        raise fail(error) from None
-    chosen = {} if polarity == "auto" else {"polarity": polarity}
-    answer = _post(f"{url}/v1/models/{model}:predict", params=chosen, files=files)
-    console.print(f"{answer['model']}, version {answer['version']}", style="dim")
-    for path, prediction in zip(pictures, answer["predictions"], strict=True):
-        console.print(f"{path}: [bold]{prediction['label']}[/]")
-        likely = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])
+    with _client(url) as client:
+        answer = client.predict(model, [_read(path) for path in pictures], polarity=_chosen(polarity))
+    console.print(f"{answer.model}, version {answer.version}", style="dim")
+    for path, prediction in zip(pictures, answer.predictions, strict=True):
+        console.print(f"{path}: [bold]{prediction.label}[/]")
+        likely = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
         for label, probability in likely[:3]:
             console.print(f"  {'█' * round(_BAR * probability):<{_BAR}} {probability:6.1%} {label}")
+
+
+@app.command()
+def embed(
+    pictures: Annotated[list[Path], typer.Argument(help="PNG, JPEG, WebP, BMP or GIF files.")],
+    model: Annotated[str, typer.Option(help="An image model with embeddings.")] = "fashion_embedding",
+    polarity: Annotated[str, typer.Option(help="auto, light_on_dark or dark_on_light.")] = "auto",
+    url: Url = "http://127.0.0.1:8000",
+) -> None:
+    """Ask the gateway for the embeddings of pictures: a line each, the path and the values."""
+    with _client(url) as client:
+        answer = client.embed(model, [_read(path) for path in pictures], polarity=_chosen(polarity))
+    for path, vector in zip(pictures, answer.vectors.tolist(), strict=True):
+        print(path, *(f"{value:.7g}" for value in vector), sep="\t")
 
 
 @app.command()
@@ -178,28 +190,35 @@ def forecast(
         raise fail(f"the history must be numbers: {error}") from None
     if not all(map(math.isfinite, values)):
         raise fail("the history must be finite numbers; nan or inf is in it")
-    answer = _post(f"{url}/v1/models/{model}:forecast", json={"history": values, "horizon": horizon})
-    table = Table("step", "mean", "lower", "upper", title=f"{answer['model']}, version {answer['version']}")
-    made = answer["forecasts"][0]
-    for step, row in enumerate(zip(made["mean"], made["lower"], made["upper"], strict=True), 1):
-        table.add_row(str(step), *(f"{value:.4g}" for value in row))
+    with _client(url) as client:
+        answer = client.forecast(model, values, horizon=horizon)
+    table = Table("step", "mean", "lower", "upper", title=f"{answer.model}, version {answer.version}")
+    made = answer.forecasts[0]
+    nothing = [None] * horizon
+    for step, row in enumerate(zip(made.mean, made.lower or nothing, made.upper or nothing, strict=True), 1):
+        table.add_row(str(step), *("" if value is None else f"{value:.4g}" for value in row))
     console.print(table)
-    for note in answer.get("notes", []):
+    for note in answer.notes:
         console.print(note, style="yellow", markup=False)
 
 
-def _post(url: str, **content: Any) -> dict[str, Any]:
-    """The gateway's answer; its own sentence where it refuses."""
-    try:
-        key = os.environ.get("VITRINE_KEY")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        response = httpx.post(url, timeout=30, headers=headers, **content)
-    except httpx.HTTPError as error:
-        raise fail(f"{url} cannot be reached ({error}); is the gateway up? make up starts it") from None
-    if response.is_error:
+@contextlib.contextmanager
+def _client(url: str) -> Iterator[Client]:
+    """The gateway's client, with the key in VITRINE_KEY; its error ends the command with the gateway's sentence."""
+    with Client(url, os.environ.get("VITRINE_KEY")) as client:
         try:
-            raise fail(response.json()["error"])
-        except (ValueError, KeyError, TypeError):
-            raise fail(f"{url} answered {response.status_code}: {response.text[:500]}") from None
-    answer: dict[str, Any] = response.json()
-    return answer
+            yield client
+        except VitrineError as error:
+            hint = "; is the gateway up? make up starts it" if error.code == "unreachable" else ""
+            raise fail(f"{error}{hint}") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise fail(error) from None
+
+
+def _chosen(polarity: str) -> str | None:
+    return None if polarity == "auto" else polarity

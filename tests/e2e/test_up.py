@@ -49,7 +49,7 @@ def test_the_three_lines_answer_as_they_stand(up: tuple[Program, str]) -> None:
     assert sine["forecasts"][0]["mean"][:2] == pytest.approx([0.7932, 0.9288], abs=0.001)
 
 
-def test_vitrine_predict_and_forecast(up: tuple[Program, str]) -> None:
+def test_vitrine_predict_embed_and_forecast(up: tuple[Program, str]) -> None:
     _, url = up
 
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +58,8 @@ def test_vitrine_predict_and_forecast(up: tuple[Program, str]) -> None:
 
     assert "Ankle boot" in vitrine("predict", "examples/ankle_boot.png").stdout
     assert re.search(r"│ 1 +│ 0\.7932", vitrine("forecast", "sine_rnn", "--history", "0.31,0.58").stdout)
+    embedded = vitrine("embed", "examples/ankle_boot.png").stdout.split("\t")
+    assert embedded[0] == "examples/ankle_boot.png" and len([float(value) for value in embedded[1:]]) == 64
     refused = vitrine("predict", "pyproject.toml")
     assert refused.returncode == 1 and "PNG, JPEG" in refused.stderr and "Traceback" not in refused.stderr
 

@@ -1,0 +1,41 @@
+"""The Python client of the gateway.
+
+    from serving.client import Client
+
+    with Client("http://127.0.0.1:8000", key="vt_…") as client:
+        client.predict("fashion_cnn", "shoe.png").predictions[0].label
+        client.forecast("sine_rnn", [0.31, 0.58], horizon=12).forecasts[0].mean
+
+:class:`AsyncClient` has the same methods to be awaited. Whatever goes wrong is a :class:`VitrineError`.
+"""
+
+from serving.client.answers import (
+    Classification,
+    Embeddings,
+    Forecast,
+    Forecasts,
+    Model,
+    Neighbour,
+    Neighbours,
+    Prediction,
+    Values,
+    Version,
+)
+from serving.client.clients import AsyncClient, Client
+from serving.client.errors import VitrineError
+
+__all__ = [
+    "AsyncClient",
+    "Classification",
+    "Client",
+    "Embeddings",
+    "Forecast",
+    "Forecasts",
+    "Model",
+    "Neighbour",
+    "Neighbours",
+    "Prediction",
+    "Values",
+    "Version",
+    "VitrineError",
+]

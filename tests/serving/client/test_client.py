@@ -1,0 +1,234 @@
+"""The Python client against a real gateway, and against a server of a few lines that refuses and hangs up at will."""
+
+import asyncio
+import contextlib
+import inspect
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving import client as package
+from serving.client import AsyncClient, Client, VitrineError, retries
+from tests.programs import free_port
+from tests.serving.gateway.conftest import picture
+from tests.serving.gateway.programs import Gateway
+
+PIXELS = np.full((4, 4), 200, np.uint8)
+
+
+@pytest.fixture
+def client(served: Gateway) -> Iterator[Client]:
+    with Client(served.url) as one:
+        yield one
+
+
+@pytest.mark.parametrize(
+    "form", ["path", "name", "bytes", "pillow", "[H, W]", "[H, W, 1]", "[N, H, W, C]", "a list of all"]
+)
+def test_pictures_in_every_form(client: Client, tmp_path: Path, form: str) -> None:
+    file = tmp_path / "light.png"
+    file.write_bytes(picture(200))
+    forms: dict[str, object] = {
+        "path": file,
+        "name": str(file),
+        "bytes": picture(200),
+        "pillow": Image.fromarray(PIXELS),
+        "[H, W]": PIXELS,
+        "[H, W, 1]": PIXELS[..., None],
+    }
+    sent = {**forms, "[N, H, W, C]": PIXELS[None, ..., None], "a list of all": list(forms.values())}[form]
+    answer = client.predict("shade", sent, polarity=None if form == "[N, H, W, C]" else "light_on_dark")  # type: ignore[arg-type]
+    assert (answer.model, answer.version, bool(answer.request_id)) == ("shade", 1, True)
+    assert len(answer.predictions) == (len(forms) if form == "a list of all" else 1)
+    for prediction in answer.predictions:
+        assert (prediction.label, prediction.index) == ("light", 2)
+        assert prediction.probability == prediction.probabilities["light"] > 0.7
+
+
+def test_everything_else_that_can_be_asked(client: Client) -> None:
+    assert client.predict_table("price", {"rooms": 3, "age": 10}).values == [103]
+    table = client.predict_table("price", np.array([[3, 10], [4, 10]], np.float32))
+    assert (table.values, table.unit) == ([103, 104], "1000 USD")
+    assert client.predict_signal("pulse", [9, 9, 9, 9], top=1).predictions[0].probabilities.keys() == {"high"}
+    vectors = client.embed("shade", [PIXELS, PIXELS], polarity="light_on_dark", label="stable").vectors
+    assert vectors.dtype == np.float32 and vectors.tolist() == [[200, 1], [200, 1]]
+    near = client.neighbours("shade", PIXELS, k=2, polarity="light_on_dark").neighbours[0]
+    assert [(one.index, one.label, one.distance) for one in near] == [(0, "light", 0), (1, "middle", 100)]
+    for history in ([1, 2, 3, 4], np.array([1, 2, 3, 4], np.float32)):
+        made = client.forecast("trend", history, horizon=2, version=1)
+        assert (made.forecasts[0].mean, made.forecasts[0].lower) == ([5, 6], [4, 5])
+        assert (made.level, made.notes) == (0.9, ["It goes on as it went."])
+    assert {one.name: one.default_version for one in client.models()}["shade"] == 1
+    assert client.card("shade", version=1).labels == ("dark", "middle", "light")
+
+
+async def test_the_asynchronous_client_has_the_same_methods(served: Gateway) -> None:
+    async with AsyncClient(served.url) as client:
+        answers = await asyncio.gather(*(client.predict("shade", picture(value)) for value in (5, 100, 250)))
+        assert all(answer.version == 1 for answer in answers)
+        assert (await client.predict_table("price", [3, 10])).values == [103]
+        assert len((await client.predict_signal("pulse", [[1, 1, 1, 1]] * 3)).predictions) == 3
+        assert (await client.embed("shade", picture())).vectors.shape == (1, 2)
+        assert len((await client.neighbours("shade", picture(), k=3)).neighbours[0]) == 3
+        assert (await client.forecast("trend", [1, 2, 3, 4], horizon=1)).forecasts[0].mean == [5]
+        assert (await client.card("trend")).model == "trend"
+        assert len(await client.models()) >= 6
+        with pytest.raises(VitrineError, match="nobody"):
+            await client.predict("nobody", picture())
+
+
+def test_both_clients_take_the_same(client: Client) -> None:
+    def signatures(one: type) -> dict[str, inspect.Signature]:
+        public = {name: value for name, value in vars(one).items() if not name.startswith("_")}
+        return {name: inspect.signature(value) for name, value in public.items()}
+
+    assert signatures(Client) == signatures(AsyncClient)
+    assert package.__all__ == sorted(package.__all__)
+    assert all(hasattr(package, name) for name in package.__all__)
+
+
+def test_errors_are_the_gateways_own(client: Client) -> None:
+    with pytest.raises(VitrineError) as caught:
+        client.predict("shade", b"no picture")
+    error = caught.value
+    assert (error.status, error.code, bool(error.request_id)) == (400, "bad_picture", True)
+    assert "PNG, JPEG" in str(error)
+    with pytest.raises(VitrineError) as caught:
+        client.card("shade", version=77)
+    assert (caught.value.status, caught.value.code) == (404, "unknown_version")
+
+
+def test_what_is_no_picture_is_not_sent() -> None:
+    with Client("http://127.0.0.1:1") as client:
+        with pytest.raises(FileNotFoundError):
+            client.predict("m", "nowhere.png")
+        for wrong in (np.zeros((4, 4), np.float32), np.zeros(4, np.uint8), []):
+            with pytest.raises(ValueError, match="picture"):
+                client.predict("m", wrong)
+        with pytest.raises(TypeError, match="not int"):
+            client.predict("m", 3)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="not both"):
+            client.predict("m", b"", version=1, label="stable")
+
+
+def test_nobody_there() -> None:
+    with Client(f"http://127.0.0.1:{free_port()}", timeout=0.3) as client, pytest.raises(VitrineError) as caught:
+        client.models()
+    assert (caught.value.code, caught.value.status) == ("unreachable", None)
+
+
+@contextlib.contextmanager
+def moody(*moods: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[str, list[str]]]:
+    """A server that answers the first requests by these; yields its address and the X-Request-Timeout of each."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["X-Request-Timeout"])
+            moods[len(seen) - 1](self)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", seen
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def refuse(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(status)
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        body = b'{"error": "not now", "code": "overloaded"}'
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def answer_none(request: BaseHTTPRequestHandler) -> None:
+    body = b'{"models": []}'
+    request.send_response(200)
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)
+
+
+def hang_up(request: BaseHTTPRequestHandler) -> None:
+    request.connection.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_may_pass_is_tried_again_until_it_passes() -> None:
+    with moody(refuse(503), hang_up, refuse(429, Retry_After="0"), answer_none) as (url, seen), Client(url) as client:
+        assert client.models() == []
+    assert len(seen) == 4
+    assert 0 < float(seen[3]) < float(seen[0]) <= 30
+
+
+async def test_the_asynchronous_client_tries_again_too() -> None:
+    with moody(hang_up, refuse(503), answer_none) as (url, seen):
+        async with AsyncClient(url) as client:
+            assert await client.models() == []
+    assert len(seen) == 3
+
+
+def test_what_does_not_pass_in_time_is_the_last_error() -> None:
+    with (
+        moody(refuse(503, Retry_After="3600", X_Request_Id="r-1")) as (url, seen),
+        Client(url) as client,
+        pytest.raises(VitrineError, match="not now") as caught,
+    ):
+        client.models()
+    assert (len(seen), caught.value.status, caught.value.code) == (1, 503, "overloaded")
+    assert caught.value.request_id == "r-1"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 500, 502, 504])
+def test_what_would_not_pass_is_not_tried_again(status: int) -> None:
+    with moody(refuse(status)) as (url, seen), Client(url) as client, pytest.raises(VitrineError):
+        client.models()
+    assert len(seen) == 1
+
+
+def test_pauses_grow_keep_to_retry_after_and_end_with_the_time() -> None:
+    for tries, longest in ((1, 0.1), (2, 0.2), (3, 0.4), (20, 5.0)):
+        wait = retries.pause(tries, None, 60)
+        assert wait is not None and longest / 2 <= wait <= longest
+    wait = retries.pause(1, "2", 60)
+    assert wait is not None and 2.05 <= wait <= 2.1
+    assert retries.pause(1, "2", 2) is None
+    assert retries.pause(1, "Wed, 21 Oct 2015 07:28:00 GMT", 60) is not None
+
+
+def test_a_key_is_shown(served: Gateway) -> None:
+    seen: list[str | None] = []
+
+    def look(request: BaseHTTPRequestHandler) -> None:
+        seen.append(request.headers["Authorization"])
+        answer_none(request)
+
+    with moody(look) as (url, _), Client(url, "vt_secret") as client:
+        client.models()
+    assert seen == ["Bearer vt_secret"]
+
+
+def test_png_loses_nothing() -> None:
+    from serving.client.asking import encoded
+
+    pixels = np.random.default_rng(1).integers(0, 255, (5, 7, 3)).astype(np.uint8)
+    assert (np.asarray(Image.open(io.BytesIO(encoded(pixels)))) == pixels).all()
