@@ -1,0 +1,65 @@
+"""Dashboard and alerts ask for what a gateway has, and the alerts fire when they should: promtool plays the series."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.programs import REPOSITORY
+from tests.serving.gateway import programs
+
+FOLDER = REPOSITORY / "k8s/components/monitoring"
+PROMTOOL = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is needed")
+
+
+def expressions() -> list[str]:
+    """All that the dashboard and the alerts ask Prometheus."""
+    dashboard = json.loads((FOLDER / "dashboard.json").read_text())
+    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked += [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    rules = yaml.safe_load((FOLDER / "alerts.yaml").read_text())
+    return asked + [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+
+
+def test_everything_that_is_asked_for_is_on_a_gateways_page(tmp_path: Path) -> None:
+    with programs.gateway("127.0.0.1:1", tmp_path / "none", "--models=m") as gateway:
+        page = gateway.http.get("/metrics").text
+    there = set()
+    for family in text_string_to_metric_families(page):
+        endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
+        there |= {family.name + ending for ending in endings}
+    asked = {name for expression in expressions() for name in re.findall(r"\bvitrine_\w+", expression)}
+    assert len(asked) > 12
+    assert asked <= there
+
+
+def test_panels_do_not_lie_on_each_other() -> None:
+    panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(places)) == len({panel["id"] for panel in panels}) == len(panels)
+
+
+@PROMTOOL
+@pytest.mark.parametrize(
+    "arguments",
+    [("check", "rules", "k8s/components/monitoring/alerts.yaml"), ("test", "rules", "tests/k8s/alerts_test.yaml")],
+)
+def test_promtool(arguments: tuple[str, ...]) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@PROMTOOL
+def test_the_page_is_as_prometheus_wants_it(tmp_path: Path) -> None:
+    with programs.gateway("127.0.0.1:1", tmp_path / "none", "--models=m") as gateway:
+        gateway.http.post("/v1/models/m:predict", content=b"")
+        gateway.http.get("/livez")
+        page = gateway.http.get("/metrics").content
+    assert b"vitrine_refused_total" in page and b"vitrine_request_seconds_bucket" in page
+    done = subprocess.run(["promtool", "check", "metrics"], input=page, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
