@@ -1,7 +1,7 @@
 """Counters and histograms that cost a request little: a look-up and an addition each, and no lock, for all of it is
 counted in the event loop's thread. They become Prometheus' families when somebody asks for the page.
 
-Measured for one request's counter and histogram: 0.6 µs, where prometheus_client's own take 3 µs.
+Measured for one request's counter and histogram: 0.9 µs, where prometheus_client's own take 2.9 µs.
 """
 
 from bisect import bisect_left

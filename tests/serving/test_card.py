@@ -9,9 +9,10 @@ from tests.programs import REPOSITORY
 SHIPPED = REPOSITORY / "exports" / "sine_rnn" / "1"
 
 
-def test_a_card_of_before_has_neither_table_nor_signal() -> None:
+def test_a_card_of_before_has_neither_table_nor_signal_nor_what_was_predicted() -> None:
     made = card.read(SHIPPED)
     assert made.kind == "series" and made.table is None and made.signal is None
+    assert made.inputs and made.predicted is None
     assert card.parse(made.model_dump_json()) == made
 
 

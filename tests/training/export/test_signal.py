@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pytest
 
 from serving.store import Store
 from training.catalogue import find
@@ -19,6 +20,8 @@ def test_conv1d_b_is_published_whole(tmp_path: Path) -> None:
     assert card.kind == "signal" and card.signal and (card.signal.length, card.signal.channels) == (1024, 1)
     assert card.labels == ("sine", "square", "sawtooth") and card.parameters == 6_075
     assert card.inputs.keys() == {"level", "strength"}
+    assert card.predicted and sum(card.predicted.classes) == pytest.approx(1) and len(card.predicted.classes) == 3
+    assert 1 / 3 <= card.predicted.confidence.mean <= 1
     assert any("synthetic" in note for note in card.notes)
     assert card.parity and card.parity.onnx_reason is None
     assert card.signatures["serving_default"].inputs["signal"].shape == (None, 1024, 1)

@@ -1,0 +1,85 @@
+"""Minutes of half load on the gateway and its model server: does their memory grow?
+
+    python -m benchmarks.soak [--minutes 10] [--connections 16]
+
+Half load is as fast as ``--connections`` requests at once go for half a second, then half a second of nothing. Requests
+are as in ``python -m benchmarks.gateway``, every answer is compared with the offline one, and the gateway runs with all
+that it has: metrics, drift, admission, its log. Resident memory is printed by the minute. The first minute fills caches
+and arenas; growth is the slope of a line through the later ones. The exit code is 1 where an answer was wrong or
+missing.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.gateway import load, pictures, servers
+from serving.store import Store
+
+MODEL = "fashion_cnn"
+_HALF = 0.5  # seconds of load, and as many without
+
+console = Console(width=100)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--exports", type=Path, default=servers.REPOSITORY / "exports")
+    options = parser.parse_args()
+    exports = options.exports.resolve()
+    version = Store(exports).live(MODEL)
+    if version is None:
+        console.print(f"There is no version of {MODEL} in {exports}: train it first.")
+        return 1
+    asked, origin = pictures.load(exports / MODEL / str(version), 1000)
+    console.print(f"{len(asked)} pictures, {origin}")
+    ours = servers.servers(exports, MODEL, version)[0]
+    with servers.running(ours, asked[0]) as running, load.running(asked) as driver:
+        return soak(running, driver, options.minutes, options.connections)
+
+
+def soak(running: servers.Running, driver: load.Load, minutes: int, connections: int) -> int:
+    """Prints a line a minute and what came of it; returns the exit code."""
+    by_minute = [running.memory()]
+    console.print(f"at the start: {_said(by_minute[0])}")
+    bad = 0
+    for minute in range(1, minutes + 1):
+        until = time.monotonic() + 60
+        answered = errors = wrong = 0
+        while time.monotonic() < until:
+            part = driver.apply(running.server.target, connections, _HALF)
+            answered += len(part.latencies)
+            errors += part.errors
+            wrong += part.wrong
+            if part.complaint:
+                console.print(part.complaint, style="red", markup=False)
+            time.sleep(_HALF)
+        by_minute.append(running.memory())
+        bad += errors + wrong
+        console.print(f"minute {minute}: {_said(by_minute[-1])}; {answered:,} answers, {errors} errors, {wrong} wrong")
+    _show(by_minute)
+    return 1 if bad else 0
+
+
+def _said(memory: dict[str, float]) -> str:
+    return ", ".join(f"{name} {megabytes:.1f} MB" for name, megabytes in memory.items())
+
+
+def _show(by_minute: list[dict[str, float]]) -> None:
+    table = Table("program", "start", "after a minute", "end", "growth, MB an hour")
+    for name in by_minute[0]:
+        series = [memory[name] for memory in by_minute]
+        later = series[1:]
+        slope = f"{np.polyfit(range(len(later)), later, 1)[0] * 60:+.1f}" if len(later) > 2 else "too short to tell"
+        table.add_row(name, *(f"{value:.1f}" for value in (series[0], series[1], series[-1])), slope)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
