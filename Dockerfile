@@ -73,6 +73,7 @@ FROM python AS sync
 LABEL org.opencontainers.image.title="Vitrine exports sync" \
       org.opencontainers.image.description="Brings whole model versions from s3:// or gs:// to a folder"
 COPY --from=packages-sync /opt/vitrine .
+COPY --from=messages /messages .
 COPY serving serving
 ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.sync"]
 

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up test test-images lint lock images clean
+.PHONY: setup up test test-images lint lock images sbom clean
 
 setup: $(VENV)/.ready
 
@@ -51,7 +51,18 @@ lock:
 	$(COMPILE) --extra object-store pyproject.toml -o requirements/sync.lock
 	$(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
 	echo 'tensorflow[and-cuda]==2.20.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
+	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
 	printf 'tensorflow==2.20.*\ntensorflow-serving-api==2.20.*\n' | $(COMPILE) --no-deps - -o requirements/messages.lock
+
+# What each image is made of, in CycloneDX, from its lock file: .vitrine/sbom/IMAGE.cdx.json
+SBOM := .vitrine/sbom
+sbom:
+	test -x $(SBOM)/tool/bin/python || $(PYTHON) -m venv $(SBOM)/tool
+	$(SBOM)/tool/bin/pip install --quiet --require-hashes -r requirements/sbom.lock
+	for image in gateway embedded-server sync trainer trainer-gpu; do \
+	  $(SBOM)/tool/bin/cyclonedx-py requirements requirements/$$image.lock --pyproject pyproject.toml \
+	    --output-reproducible --output-file $(SBOM)/$$image.cdx.json || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) .vitrine

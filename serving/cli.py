@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -20,30 +20,38 @@ from serving.routing import Entry, RoutingError
 from serving.store import PREVIOUS, STABLE, Store, StoreError
 from serving.terminal import console, fail
 
+if TYPE_CHECKING:
+    from serving.signing import Signer
+
 app = typer.Typer(
     help="Small Keras models from training job to HTTP answer.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 app.add_typer(keys_app, name="keys")
 
-Exports = Annotated[Path, typer.Option(envvar="VITRINE_EXPORTS", help="The folder of all models.")]
+Exports = Annotated[
+    str, typer.Option(envvar="VITRINE_EXPORTS", help="The folder of all models, or s3://… or gs://… with the same.")
+]
+SigningKey = Annotated[
+    Path | None, typer.Option(envvar="VITRINE_SIGNING_KEY", help="Ed25519 private key (PEM) to sign the version with.")
+]
 Url = Annotated[str, typer.Option(envvar="VITRINE_URL", help="Where the gateway answers.")]
 _MEASURES = ("test_accuracy", "skill", "test_mae")
 _BAR = 24
 
 
 @app.command()
-def models(exports: Exports = Path("exports")) -> None:
+def models(exports: Exports = "exports") -> None:
     """List every model, its versions, labels, measure and notes."""
-    store = Store(exports)
     table = Table("model", "version", "labels", "made", "measure", "data")
     notes: list[str] = []
     try:
+        store = Store(exports)
         for model in store.models():
             for number in reversed(store.versions(model)):
                 table.add_row(
                     model, str(number), _labels(store, model, number), *_described(store, model, number, notes)
                 )
-    except (ConfigError, StoreError) as error:
+    except (ConfigError, StoreError, OSError) as error:
         raise fail(error) from None
     if not table.row_count:
         console.print(f"There is no model in {exports}; vitrine train --list prints what can be trained.")
@@ -78,12 +86,12 @@ def promote(
     model: str,
     version: int,
     label: Annotated[str, typer.Option(help="The label to move.")] = STABLE,
-    exports: Exports = Path("exports"),
+    exports: Exports = "exports",
 ) -> None:
     """Point a label (stable: the live version) at a version; where it was the canary, that ends."""
     try:
         moved = rollout.promote(Store(exports), model, version, label)
-    except (ConfigError, RoutingError, StoreError) as error:
+    except (ConfigError, RoutingError, StoreError, OSError) as error:
         raise fail(error) from None
     came_from = f" (was {moved.before})" if moved.before not in (None, version) else ""
     ended = "; its canary has ended" if moved.ended is not None else ""
@@ -91,11 +99,36 @@ def promote(
 
 
 @app.command()
-def rollback(model: str, exports: Exports = Path("exports")) -> None:
+def sign(
+    model: str,
+    version: int,
+    key: Annotated[Path, typer.Option(envvar="VITRINE_SIGNING_KEY", help="Ed25519 private key (PEM).")],
+    exports: Exports = "exports",
+) -> None:
+    """Sign a version's manifest; model server and sync check it where they are given the public key."""
+    try:
+        Store(exports).sign(model, version, signer(key))
+    except (StoreError, OSError) as error:
+        raise fail(error) from None
+    console.print(f"{model}: version {version} is signed")
+
+
+def signer(key: Path) -> "Signer":
+    """What signs with that key; says what is wrong with it and ends."""
+    from serving.signing import KeyFileError, Signer  # not at start: its package is an extra
+
+    try:
+        return Signer(key)
+    except KeyFileError as error:
+        raise fail(error) from None
+
+
+@app.command()
+def rollback(model: str, exports: Exports = "exports") -> None:
     """End the canary; where there is none, make the version that was live before live again."""
     try:
         moved = rollout.rollback(Store(exports), model)
-    except (ConfigError, RoutingError, StoreError) as error:
+    except (ConfigError, RoutingError, StoreError, OSError) as error:
         raise fail(error) from None
     if moved.version == moved.before:
         console.print(f"{model}: the canary has ended; version {moved.version} answers all")
@@ -113,12 +146,12 @@ def canary(
     ] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="Send it copies instead; answers are compared.")] = False,
     off: Annotated[bool, typer.Option("--off", help="End the canary, or with --shadow the shadow.")] = False,
-    exports: Exports = Path("exports"),
+    exports: Exports = "exports",
 ) -> None:
     """Have another version answer a share of the requests, or see a copy of them; alone: say how it stands."""
-    store = Store(exports)
     what = rollout.SHADOW if shadow else rollout.CANARY
     try:
+        store = Store(exports)
         if off:
             rollout.off(store, model, what)
         elif version is not None and percent is not None:
@@ -131,7 +164,7 @@ def canary(
         elif version is not None:
             raise fail(f"what percentage of the requests? vitrine canary {model} {version} PERCENT")
         live, entry = store.live(model), store.routing().get(model, Entry())
-    except (ConfigError, RoutingError, StoreError) as error:
+    except (ConfigError, RoutingError, StoreError, OSError) as error:
         raise fail(error) from None
     if live is None:
         raise fail(f"there is no model {model}; there are: {', '.join(store.models()) or 'none'}")

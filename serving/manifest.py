@@ -1,40 +1,64 @@
 """``MANIFEST.sha256``: what a version was when it was published, so that damage is seen before it is served."""
 
 import hashlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 MANIFEST_FILE = "assets.extra/MANIFEST.sha256"
+SIGNATURE_FILE = f"{MANIFEST_FILE}.sig"  # of the manifest: see signing.py
 CARD_FILE = "assets.extra/card.json"  # here, not in card.py, for those who only hand it on and need no pydantic
+
+
+class ManifestError(ValueError):
+    """The text is no manifest; the message says why."""
 
 
 def write(directory: Path) -> None:
     """``assets.extra/MANIFEST.sha256``, in sha256sum's format, of every other file of the version."""
     path = directory / MANIFEST_FILE
     path.parent.mkdir(exist_ok=True)
-    path.write_text("".join(f"{_sha256(directory / name)}  {name}\n" for name in _files(directory)), encoding="utf-8")
+    listed = (name for name in files(directory) if name != MANIFEST_FILE)
+    path.write_text("".join(f"{sha256(directory / name)}  {name}\n" for name in listed), encoding="utf-8")
+
+
+def parse(content: bytes) -> dict[str, str]:
+    """SHA-256 by file name, relative to the version.
+
+    Raises:
+        ManifestError: a line that is none of sha256sum's, or a name that leads out of the version.
+    """
+    entries: dict[str, str] = {}
+    for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
+        digest, _, name = line.partition("  ")
+        path = PurePosixPath(name)
+        if len(digest) != 64 or not name or path.is_absolute() or ".." in path.parts:
+            raise ManifestError(f"line {number} of its manifest is not 'SHA-256, two spaces, name of a file in it'")
+        entries[name] = digest
+    return entries
 
 
 def check(directory: Path) -> str | None:
     """What does not match the manifest, or None where all does or where there is none (a foreign SavedModel)."""
     try:
-        lines = (directory / MANIFEST_FILE).read_text(encoding="utf-8").splitlines()
+        entries = parse((directory / MANIFEST_FILE).read_bytes())
     except FileNotFoundError:
         return None
-    for line in lines:
-        expected, _, name = line.partition("  ")
+    except ManifestError as error:
+        return str(error)
+    for name, expected in entries.items():
         path = directory / name
         if not path.is_file():
             return f"{name} is missing"
-        if _sha256(path) != expected:
+        if sha256(path) != expected:
             return f"{name} is not the file that was published"
     return None
 
 
-def _files(directory: Path) -> list[str]:
-    found = (path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
-    return sorted(name for name in found if name != MANIFEST_FILE)
+def files(directory: Path) -> list[str]:
+    """Names of all files of a version, relative to it."""
+    return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -87,12 +87,25 @@ def read(path: Path) -> dict[str, ModelConfig]:
         ConfigError: see :func:`parse`.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
-    return parse(text, str(path))
+    return parse_bytes(content, str(path))
+
+
+def parse_bytes(content: bytes, origin: str) -> dict[str, ModelConfig]:
+    """Models by name of a file's content.
+
+    Raises:
+        ConfigError: it is no UTF-8, or see :func:`parse`.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{origin} cannot be read: {error}") from None
+    return parse(text, origin)
 
 
 def render(models: Mapping[str, ModelConfig]) -> str:

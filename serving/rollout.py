@@ -112,8 +112,4 @@ def _load(store: Store, model: str, version: int, label: str) -> None:
 
 
 def _update(store: Store, model: str, **changes: object) -> None:
-    with store.edit_routing() as routing:
-        entry = routing.get(model, Entry()).model_copy(update=changes)
-        routing[model] = entry
-        if entry == Entry():
-            del routing[model]
+    store.change_route(model, lambda entry: entry.model_copy(update=changes))

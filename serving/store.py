@@ -1,47 +1,42 @@
 """exports/: versions appear whole or not at all, and labels say which one is live.
 
-A version is written to a sibling directory whose name is no number, synced, and renamed to the next number: a reader
-sees all of it or nothing, two publishers at once get two numbers, and a version is never changed afterwards. Which
-versions are loaded and where the labels point stands in ``models.config`` (:mod:`serving.models_config`).
+They lie in a local folder (:mod:`serving.folder`) or in an object store (:mod:`serving.bucket`); the rules are the same
+and stand here. Two publishers at once get two numbers, and a version is never changed afterwards; only its signature
+may come later. Which versions are loaded and where the labels point stands in ``models.config``
+(:mod:`serving.models_config`).
 
 ``stable`` is the version that answers where a caller names none, ``previous`` the one that was stable before it.
 """
 
 import contextlib
-import errno
-import fcntl
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from serving import card, manifest, models_config, routing
+from serving.folder import Folder
+from serving.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE
 from serving.models_config import ModelConfig
 from serving.routing import Entry
+
+if TYPE_CHECKING:
+    from serving.signing import Signer  # its package is an extra
 
 STABLE = "stable"
 PREVIOUS = "previous"
 #: Where models.config says that the exports lie: the container's mount. The embedded server's --mount maps it.
 MOUNT_POINT = "/models"
 
+_CONFIG = "models.config"
+_ROUTING = "routing.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 
 
 class StoreError(Exception):
     """What was asked of the store cannot be done; the message says why and what there is."""
-
-
-def versions_in(directory: Path) -> list[int]:
-    """Numbers of the version directories, ascending; other names are no versions, as TensorFlow Serving has it."""
-    try:
-        names = [entry.name for entry in os.scandir(directory) if entry.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted({int(name) for name in names if name.isascii() and name.isdigit() and int(name) < 2**63})
 
 
 def check_name(model: str) -> None:
@@ -62,40 +57,101 @@ def with_labels(model: ModelConfig, versions: list[int], labels: Mapping[str, in
     return replace(model, specific=tuple(sorted({*newest, *labels.values()})), labels=dict(labels))
 
 
-class Store:
-    """The folder of all models. Safe to use from several processes."""
+class Place(Protocol):
+    """Where exports lie: a folder (:mod:`serving.folder`) or an object store (:mod:`serving.bucket`).
 
-    def __init__(self, root: Path) -> None:
+    Names of files are relative to the exports. All raise OSError where the disk or the store fails.
+    """
+
+    def models(self) -> list[str]:
+        """Names of the folders that have a version."""
+        ...
+
+    def versions(self, model: str) -> list[int]:
+        """Numbers of the whole versions, ascending."""
+        ...
+
+    def directory(self, model: str, version: int) -> Path:
+        """The version's files, on this machine."""
+        ...
+
+    def problem(self, model: str, version: int) -> str | None:
+        """Why the version is not what was published; None where nothing speaks against it."""
+        ...
+
+    def staging(self, model: str) -> contextlib.AbstractContextManager[Path]:
+        """An empty directory to build a version in, gone afterwards."""
+        ...
+
+    def add(self, model: str, staged: Path) -> int:
+        """Make a staged directory with its manifest the next version: whole or not at all; returns its number."""
+        ...
+
+    def withdraw(self, model: str, version: int, staged: Path) -> None:
+        """Take back what was added a moment ago."""
+        ...
+
+    def read(self, name: str) -> bytes | None:
+        """A file's content; None where there is none."""
+        ...
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file there in one step."""
+        ...
+
+    def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
+        """Replace a file by what becomes of its content, in one step and without undoing what others did meanwhile.
+
+        ``edit`` may be called again where others were faster.
+        """
+        ...
+
+
+class Store:
+    """All models' versions. Safe to use from several processes, and for an object store from several machines."""
+
+    def __init__(self, root: Path | str, signer: "Signer | None" = None) -> None:
+        """``root``: a folder, or an object store's address (s3://bucket/exports); ``signer`` signs what is published.
+
+        Raises:
+            OSError: no such object store can be used.
+        """
         self.root = root
-        self.config_path = root / "models.config"
-        self.routing_path = root / "routing.json"
+        self._place = _place(root)
+        self._signer = signer
 
     def models(self) -> list[str]:
         """Names of the models that have a version."""
-        if not self.root.is_dir():
-            return []
-        return sorted(entry.name for entry in self.root.iterdir() if _NAME.fullmatch(entry.name) and versions_in(entry))
+        return sorted(name for name in self._place.models() if _NAME.fullmatch(name))
 
     def versions(self, model: str) -> list[int]:
-        return versions_in(self.root / model)
+        return self._place.versions(model)
 
     def directory(self, model: str, version: int) -> Path:
-        """The version's directory.
+        """The version's directory; of an object store a local copy, which lasts as long as this Store.
 
         Raises:
             StoreError: there is no such version.
         """
-        if version not in self.versions(model):
-            raise StoreError(self._unknown(model, version))
-        return self.root / model / str(version)
+        self._expect(model, version)
+        return self._place.directory(model, version)
 
     def card(self, model: str, version: int) -> card.Card:
         """Raises StoreError for an unknown version and CardError for one without a readable card."""
-        return card.read(self.directory(model, version))
+        self._expect(model, version)
+        name = f"{model}/{version}/{CARD_FILE}"
+        content = self._place.read(name)
+        if content is None:
+            raise card.CardError(f"there is no model card at {self.root}/{name}: No such file or directory")
+        return card.parse(content)
 
     def labels(self, model: str) -> dict[str, int]:
-        entry = models_config.read(self.config_path).get(model)
+        entry = self.configured().get(model)
         return dict(entry.labels) if entry else {}
+
+    def configured(self) -> dict[str, ModelConfig]:
+        """What models.config says. Raises ConfigError where it is not valid."""
+        return self._parsed(self._place.read(_CONFIG))
 
     def live(self, model: str) -> int | None:
         """The version that answers where a caller names none: ``stable``, else the newest; None where there is none."""
@@ -105,18 +161,10 @@ class Store:
 
     @contextlib.contextmanager
     def staging(self, model: str) -> Iterator[Path]:
-        """An empty directory beside the versions to build the next one in; gone afterwards unless it was published."""
+        """An empty directory to build the next version in; gone afterwards, published or not."""
         check_name(model)
-        parent = self.root / model
-        parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
-        directory.chmod(0o755)
-        try:
+        with self._place.staging(model) as directory:
             yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                parent.rmdir()  # only if the model has no version at all
 
     def publish(self, model: str, staged: Path) -> int:
         """Make a staged directory the model's next version and return its number; the labels stay where they are.
@@ -124,29 +172,31 @@ class Store:
         A model that is in models.config has the new version loaded beside those that are.
 
         Raises:
-            OSError: the disk is full or fails; nothing visible is left behind.
+            OSError: the disk is full or fails, or the object store; nothing visible is left behind.
         """
         manifest.write(staged)
-        _sync_tree(staged)
-        parent = self.root / model
-        number = (self.versions(model) or [0])[-1] + 1
-        while True:
+        if self._signer:
+            (staged / SIGNATURE_FILE).write_bytes(self._signer.sign((staged / MANIFEST_FILE).read_bytes()))
+        number = self._place.add(model, staged)
+        if model in self.configured():
             try:
-                staged.rename(parent / str(number))
-                break
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    raise
-                number += 1  # another publisher was faster
-        _sync(parent)
-        if model in models_config.read(self.config_path):
-            try:
-                with self._edit() as models:
-                    models[model] = with_labels(models[model], self.versions(model), models[model].labels)
+                self._edit_labels(model, lambda labels: labels)
             except OSError:
-                (parent / str(number)).rename(staged)  # the disk is full: what cannot be named is taken back
+                self._place.withdraw(model, number, staged)  # the disk is full: what cannot be named is taken back
                 raise
         return number
+
+    def sign(self, model: str, version: int, signer: "Signer") -> None:
+        """Sign a version that is there, in place of any signature before.
+
+        Raises:
+            StoreError: there is no such version, its files do not match its manifest, or it has none.
+        """
+        self._expect_whole(model, version, "signed")
+        listed = self._place.read(f"{model}/{version}/{MANIFEST_FILE}")
+        if listed is None:
+            raise StoreError(f"{model} version {version} cannot be signed: it has no {MANIFEST_FILE}")
+        self._place.write(f"{model}/{version}/{SIGNATURE_FILE}", signer.sign(listed))
 
     def promote(self, model: str, version: int, label: str = STABLE) -> int | None:
         """Point a label at a version; returns where it pointed. Moving ``stable`` leaves ``previous`` behind.
@@ -156,27 +206,22 @@ class Store:
         """
         if not _LABEL.fullmatch(label):
             raise StoreError(f"{label!r} is no label: letters, digits, _, . and - are, beginning with a letter")
-        problem = manifest.check(self.directory(model, version))
-        if problem:
-            raise StoreError(f"{model} version {version} cannot be promoted: {problem}")
-        with self._edit() as models:
-            entry = models.get(model) or ModelConfig(model, f"{MOUNT_POINT}/{model}")
-            labels = dict(entry.labels)
+        self._expect_whole(model, version, "promoted")
+        before: int | None = None
+
+        def point(labels: Mapping[str, int]) -> dict[str, int]:
+            nonlocal before
             before = labels.get(label)
-            if label == STABLE and before is not None and before != version:
-                labels[PREVIOUS] = before
-            labels[label] = version
-            kept = {name: number for name, number in labels.items() if number in self.versions(model)}
-            models[model] = with_labels(entry, self.versions(model), kept)
+            moved = {PREVIOUS: before} if label == STABLE and before not in (None, version) else {}
+            return {**labels, **moved, label: version}  # type: ignore[dict-item]
+
+        self._edit_labels(model, point)
         return before
 
     def unlabel(self, model: str, label: str) -> None:
         """Takes a label away, if it is there."""
-        with self._edit() as models:
-            entry = models.get(model)
-            if entry is not None and label in entry.labels:
-                labels = {name: number for name, number in entry.labels.items() if name != label}
-                models[model] = with_labels(entry, self.versions(model), labels)
+        if label in self.labels(model):
+            self._edit_labels(model, lambda labels: {name: at for name, at in labels.items() if name != label})
 
     def rollback(self, model: str) -> tuple[int, int]:
         """Point ``stable`` back at ``previous`` (else at the version below it); returns (from, to).
@@ -198,46 +243,52 @@ class Store:
 
     def routing(self) -> dict[str, Entry]:
         """What routing.json says. Raises RoutingError where it is not valid."""
-        return routing.read(self.routing_path)
+        return self._routes(self._place.read(_ROUTING))
 
-    @contextlib.contextmanager
-    def edit_routing(self) -> Iterator[dict[str, Entry]]:
-        """routing.json, held for one writer and replaced in one step.
+    def change_route(self, model: str, change: Callable[[Entry], Entry]) -> None:
+        """Replace a model's entry in routing.json; one that says nothing is left out.
 
         Raises:
-            RoutingError: it is not valid as it stands.
+            RoutingError: the file is not valid as it stands.
         """
-        with self._held():
-            entries = routing.read(self.routing_path)
-            yield entries
-            self._replace(self.routing_path, routing.render(entries))
 
-    @contextlib.contextmanager
-    def _edit(self) -> Iterator[dict[str, ModelConfig]]:
-        """models.config, held for one writer and replaced in one step."""
-        with self._held():
-            models = models_config.read(self.config_path)
-            yield models
-            self._replace(self.config_path, models_config.render(models))
+        def edit(content: bytes | None) -> bytes:
+            entries = self._routes(content)
+            entries[model] = change(entries.get(model, Entry()))
+            if entries[model] == Entry():
+                del entries[model]
+            return routing.render(entries).encode()
 
-    @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        self._place.change(_ROUTING, edit)
 
-    def _replace(self, path: Path, text: str) -> None:
-        draft = path.with_name(f"{path.name}.new")
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-        _sync(self.root)
+    def _edit_labels(self, model: str, change: Callable[[Mapping[str, int]], Mapping[str, int]]) -> None:
+        """The model's entry in models.config with these labels, less those of versions that are no more."""
+
+        def edit(content: bytes | None) -> bytes:
+            models = self._parsed(content)
+            versions = self.versions(model)
+            entry = models.get(model) or ModelConfig(model, f"{MOUNT_POINT}/{model}")
+            labels = {name: number for name, number in change(entry.labels).items() if number in versions}
+            models[model] = with_labels(entry, versions, labels)
+            return models_config.render(models).encode()
+
+        self._place.change(_CONFIG, edit)
+
+    def _parsed(self, content: bytes | None) -> dict[str, ModelConfig]:
+        return models_config.parse_bytes(content, f"{self.root}/{_CONFIG}") if content is not None else {}
+
+    def _routes(self, content: bytes | None) -> dict[str, Entry]:
+        return routing.parse(content, f"{self.root}/{_ROUTING}") if content is not None else {}
+
+    def _expect(self, model: str, version: int) -> None:
+        if version not in self.versions(model):
+            raise StoreError(self._unknown(model, version))
+
+    def _expect_whole(self, model: str, version: int, what: str) -> None:
+        self._expect(model, version)
+        problem = self._place.problem(model, version)
+        if problem:
+            raise StoreError(f"{model} version {version} cannot be {what}: {problem}")
 
     def _unknown(self, model: str, version: int | None) -> str:
         versions = self.versions(model)
@@ -246,15 +297,9 @@ class Store:
         return f"{model} has no version {version}; there are: {', '.join(map(str, versions))}"
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _place(root: Path | str) -> Place:
+    if isinstance(root, Path) or "://" not in root:
+        return Folder(Path(root))
+    from serving.bucket import Bucket  # not at start: its packages are an extra
 
-
-def _sync_tree(directory: Path) -> None:
-    for path in directory.rglob("*"):
-        _sync(path)
-    _sync(directory)
+    return Bucket(root)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from serving import up as together
 from serving.card import CardError
-from serving.cli import Exports, app
+from serving.cli import Exports, SigningKey, app, signer
 from serving.models_config import ConfigError
 from serving.store import STABLE, Store, StoreError
 from serving.terminal import fail
@@ -38,7 +38,8 @@ def train(
     fresh: Annotated[bool, typer.Option(help="Forget an unfinished run instead of going on with it.")] = False,
     promote: Annotated[bool, typer.Option(help="Point --label at the new version.")] = True,
     label: Annotated[str, typer.Option(help="stable makes the new version live; canary leaves that to you.")] = STABLE,
-    exports: Exports = Path("exports"),
+    signing_key: SigningKey = None,
+    exports: Exports = "exports",
     runs: Annotated[Path, typer.Option(help="Where unfinished runs lie.")] = Path(".vitrine/runs"),
 ) -> None:
     """Train a model, hold it against the live one, and publish it as a new version."""
@@ -50,6 +51,7 @@ def train(
     from training.job import JobError, Options
 
     try:
+        store = Store(exports, signer(signing_key) if signing_key else None)
         options = Options(
             quick=quick,
             stand_in=stand_in,
@@ -81,7 +83,7 @@ def train(
             outcome = run(
                 job,
                 options,
-                Store(exports),
+                store,
                 runs,
                 model_name=model,
                 force=force,
@@ -123,21 +125,23 @@ def up(
     keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="Of callers: vitrine keys.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
     train_missing: Annotated[bool, typer.Option(help="First train what the page shows and has no version yet.")] = True,
-    exports: Exports = Path("exports"),
+    exports: Exports = "exports",
     logs: Annotated[Path, typer.Option(help="Where both programs' logs go.")] = Path(".vitrine/logs"),
 ) -> None:
     """Train what is missing, start model server and gateway, and say where to look."""
+    if "://" in exports:
+        raise fail(f"programs read versions from a folder: python -m serving.sync {exports} FOLDER brings them to one")
     if train_missing:
         missing = [name for name in SHOWN if not Store(exports).versions(name)]
         for name in missing:
             console.print(f"{name} has no version yet: training it")
-            subprocess.run([sys.executable, "-m", "training", name, "--exports", str(exports)], check=False)
+            subprocess.run([sys.executable, "-m", "training", name, "--exports", exports], check=False)
     if not Store(exports).models():
         raise fail(f"there is no model in {exports}, and none could be trained")
     door = [*([f"--keys={keys}"] if keys else ()), *(["--insecure"] if insecure else ())]
     addresses = together.Addresses(host, port, grpc_port)
     try:
-        together.run(exports, addresses, logs, lambda line: print(line, flush=True), engine, door)
+        together.run(Path(exports), addresses, logs, lambda line: print(line, flush=True), engine, door)
     except together.UpError as error:
         raise fail(error) from None
 

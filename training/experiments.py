@@ -65,7 +65,7 @@ def sweep(
         "sqlite:///.vitrine/sweeps/sweeps.db"
     ),
     out: Annotated[Path | None, typer.Option(help="The best parameters; .vitrine/sweeps/JOB.json without it.")] = None,
-    exports: Exports = Path("exports"),
+    exports: Exports = "exports",
 ) -> None:
     """Search a job's parameters, coarsely on a subset, then finely; an interrupted sweep goes on."""
     quiet_tensorflow()

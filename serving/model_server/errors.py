@@ -5,6 +5,7 @@
     ├── NotFound             no such model, version or file
     ├── FailedPrecondition   not now: no such signature in this version, a label on a version that is not loaded
     ├── DataLoss             a file is damaged
+    ├── PermissionDenied     a version without the signature that it must bear
     ├── Unimplemented        not served here
     ├── ResourceExhausted    more at once than is allowed, or it waited too long to be run
     ├── DeadlineExceeded     it took longer than was allowed
@@ -58,6 +59,10 @@ class FailedPrecondition(ServingError):
 
 class DataLoss(ServingError):
     code = grpc.StatusCode.DATA_LOSS
+
+
+class PermissionDenied(ServingError):
+    code = grpc.StatusCode.PERMISSION_DENIED
 
 
 class Unimplemented(ServingError):

@@ -88,6 +88,7 @@ class Flags:
 
     # loader
     engine: Literal["auto", "tensorflow"] = "auto"  # ours
+    verify_key_file: str = ""  # ours: an Ed25519 public key (PEM); a version that it has not signed is not loaded
     saved_model_tags: str = "serve"
     prefer_tflite_model: bool = False
     enable_model_warmup: bool = True

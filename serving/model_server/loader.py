@@ -5,17 +5,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from serving import manifest
 from serving.model_server import batching_parameters, memory, signature, tflite_engine, warmup
 from serving.model_server.batching_parameters import PER_MODEL_FILE, BatchingParameters
 from serving.model_server.engine import Engine
-from serving.model_server.errors import DataLoss
+from serving.model_server.errors import DataLoss, PermissionDenied
 from serving.model_server.metrics import Metrics
 from serving.model_server.onnx_engine import TWIN_FILE, OnnxEngine
 from serving.model_server.servable import Servable
 from serving.model_server.tensorflow_engine import TensorFlowEngine
+
+if TYPE_CHECKING:
+    from serving.signing import Verifier
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +38,7 @@ class Loader:
         batching: how calls are merged, None for not at all.
         batching_per_model: the version's own file says how instead, and that it is not there: not at all.
         metrics: where loads are counted.
+        verifier: whose signature a version must bear; None for nobody's.
     """
 
     engine: EngineChoice = "auto"
@@ -46,6 +50,7 @@ class Loader:
     batching: BatchingParameters | None = None
     batching_per_model: bool = False
     metrics: Metrics = field(default_factory=Metrics)
+    verifier: "Verifier | None" = None
 
     def load(self, directory: Path) -> Servable:
         """A servable of the version, warmed up.
@@ -78,6 +83,9 @@ class Loader:
         problem = manifest.check(directory)
         if problem:
             raise DataLoss(f"the version at {directory} is damaged or not complete: {problem}")
+        problem = self.verifier.check(directory) if self.verifier else None
+        if problem:
+            raise PermissionDenied(f"the version at {directory} is not to be served: {problem}")
         servable = self._open_tflite(directory) if self.prefer_tflite else None
         return (servable, "TensorFlow Lite model") if servable else self._open(directory)
 

@@ -27,6 +27,7 @@ from serving.models_config import ModelConfig
 
 if TYPE_CHECKING:
     from serving.model_server.rest.http import HttpServer
+    from serving.signing import Verifier
 
 logger = logging.getLogger("serving.model_server")
 
@@ -134,6 +135,7 @@ def _core(settings: Flags, batching: BatchingParameters | None, counted: Metrics
         batching=batching,
         batching_per_model=settings.enable_per_model_batching_parameters,
         metrics=counted,
+        verifier=_verifier(settings),
     )
     manager = Manager(
         loader.load,
@@ -147,6 +149,17 @@ def _core(settings: Flags, batching: BatchingParameters | None, counted: Metrics
         file_system_poll_seconds=settings.file_system_poll_wait_seconds,
         allow_labels_for_unavailable_models=settings.allow_version_labels_for_unavailable_models,
     )
+
+
+def _verifier(settings: Flags) -> "Verifier | None":
+    if not settings.verify_key_file:
+        return None
+    from serving.signing import KeyFileError, Verifier  # not at start: it takes .1 s and memory
+
+    try:
+        return Verifier(Path(settings.verify_key_file))
+    except KeyFileError as error:
+        raise InvalidArgument(str(error)) from None
 
 
 async def _open(settings: Flags, service: Service, secret: grpc.ServerCredentials | None) -> grpc.aio.Server:

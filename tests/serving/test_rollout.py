@@ -25,7 +25,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def loaded(store: Store) -> tuple[int, ...]:
-    return models_config.read(store.config_path)["m"].specific
+    return models_config.read(store.root / "models.config")["m"].specific
 
 
 def test_a_canary_grows_and_becomes_live(store: Store) -> None:
@@ -59,7 +59,7 @@ def test_a_shadow_beside_a_canary(store: Store) -> None:
 
 
 def test_promotion_goes_before_a_version_that_was_made_live_by_hand(store: Store) -> None:
-    store.routing_path.write_text('{"m": {"live": 1, "fallback": [2]}}')
+    (store.root / "routing.json").write_text('{"m": {"live": 1, "fallback": [2]}}')
     rollout.promote(store, "m", 3)
     assert store.routing() == {"m": Entry(fallback=(2,))}
 
@@ -74,7 +74,7 @@ def test_what_is_refused_changes_nothing(store: Store) -> None:
         with pytest.raises(error):
             rollout.canary(store, "m", version, percent, sticky)
     assert (store.routing(), store.labels("m")) == ({}, {"stable": 2})
-    store.routing_path.write_text("{")
+    (store.root / "routing.json").write_text("{")
     for step in (
         lambda: rollout.rollback(store, "m"),
         lambda: rollout.promote(store, "m", 3),

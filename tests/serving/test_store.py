@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from serving import manifest, models_config
-from serving.store import Store, StoreError, versions_in
+from serving.folder import versions_in
+from serving.store import Store, StoreError
 from tests.programs import REPOSITORY
 
 
@@ -81,9 +82,9 @@ def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
     for _ in range(4):
         publish(store)
     store.promote("m", 4)
-    assert models_config.read(store.config_path)["m"].latest == 2
+    assert models_config.read(store.root / "models.config")["m"].latest == 2
     store.promote("m", 1)
-    assert models_config.read(store.config_path)["m"].specific == (1, 3, 4)
+    assert models_config.read(store.root / "models.config")["m"].specific == (1, 3, 4)
 
 
 def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_path: Path) -> None:
@@ -92,17 +93,17 @@ def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_
     publish(store)
     store.promote("m", 1)
     for loaded in ((1, 2), (1, 2, 3), (1, 3, 4)):
-        before = models_config.read(store.config_path)["m"]
+        before = models_config.read(store.root / "models.config")["m"]
         assert before.specific or store.versions("m") == [1]
         publish(store)
-        assert models_config.read(store.config_path)["m"].specific == loaded
+        assert models_config.read(store.root / "models.config")["m"].specific == loaded
     assert store.labels("m") == {"stable": 1}
 
 
 def test_publishing_does_not_name_a_model_that_nobody_promoted(tmp_path: Path) -> None:
     store = Store(tmp_path)
     publish(store)
-    assert models_config.read(store.config_path) == {}
+    assert models_config.read(store.root / "models.config") == {}
 
 
 @pytest.mark.parametrize("label", ["", "7", "a b", "a/b", '"', ":predict"])
@@ -159,7 +160,7 @@ def test_a_disk_that_fills_up_while_publishing_leaves_nothing_visible(small: Pat
     store = Store(small)
     publish(store)
     store.promote("m", 1)
-    named = store.config_path.read_bytes()
+    named = (store.root / "models.config").read_bytes()
     with pytest.raises(OSError, match="No space left"), store.staging("m") as directory:
         (directory / "saved_model.pb").write_text("whole", encoding="utf-8")
         free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
@@ -167,4 +168,4 @@ def test_a_disk_that_fills_up_while_publishing_leaves_nothing_visible(small: Pat
         store.publish("m", directory)
     assert sorted(path.name for path in small.iterdir()) == [".lock", "ballast", "m", "models.config"]
     assert [path.name for path in (small / "m").iterdir()] == ["1"]
-    assert store.config_path.read_bytes() == named
+    assert (store.root / "models.config").read_bytes() == named

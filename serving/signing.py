@@ -1,0 +1,78 @@
+"""Signed versions: an Ed25519 signature over ``MANIFEST.sha256``, which has the SHA-256 of every other file.
+
+It says that the holder of the private key has published these files as one version; not which number it is to have. The
+keys are PEM files, and OpenSSL checks a signature as well as we do:
+
+    openssl genpkey -algorithm ed25519 -out signing.pem
+    openssl pkey -in signing.pem -pubout -out verify.pem
+    openssl pkeyutl -verify -rawin -pubin -inkey verify.pem -in MANIFEST.sha256 -sigfile MANIFEST.sha256.sig
+
+Why not the OpenSSF model signature itself: its package, model-signing 1.1.1, brings sixteen more into every image that
+checks one (Sigstore, TUF, time stamps) for a key that lies on the disk, and cannot be imported as it installs (it needs
+pyOpenSSL and does not say so).
+"""
+
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from serving import manifest
+from serving.manifest import MANIFEST_FILE, SIGNATURE_FILE
+
+
+class KeyFileError(ValueError):
+    """The file holds no such key; the message says which is expected."""
+
+
+class Signer:
+    """Signs with the private key of a PEM file."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises KeyFileError where there is no Ed25519 private key, or it has a passphrase."""
+        try:
+            key = load_pem_private_key(path.read_bytes(), password=None)
+        except (OSError, ValueError, TypeError) as error:
+            raise KeyFileError(f"{path} is no private key in PEM form without a passphrase: {error}") from None
+        if not isinstance(key, Ed25519PrivateKey):
+            raise KeyFileError(f"{path} is no Ed25519 key; openssl genpkey -algorithm ed25519 makes one")
+        self._key = key
+
+    def sign(self, listed: bytes) -> bytes:
+        """The signature, 64 bytes, of a manifest's content."""
+        return self._key.sign(listed)
+
+
+class Verifier:
+    """Checks against the public key of a PEM file."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises KeyFileError where there is no Ed25519 public key."""
+        try:
+            key = load_pem_public_key(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise KeyFileError(f"{path} is no public key in PEM form: {error}") from None
+        if not isinstance(key, Ed25519PublicKey):
+            raise KeyFileError(f"{path} is no Ed25519 key; openssl pkey -pubout writes that of a private one")
+        self._key = key
+
+    def check(self, directory: Path) -> str | None:
+        """Why the version's files are not what the key's holder has signed, or None where they are.
+
+        A file that the manifest does not list speaks against it: a model server might take it for the model.
+        """
+        try:
+            listed = (directory / MANIFEST_FILE).read_bytes()
+            signature = (directory / SIGNATURE_FILE).read_bytes()
+        except FileNotFoundError:
+            return "it is not signed"
+        try:
+            self._key.verify(signature, listed)
+        except InvalidSignature:
+            return "its signature is not that of the key"
+        problem = manifest.check(directory)
+        if problem:
+            return problem
+        more = set(manifest.files(directory)) - manifest.parse(listed).keys() - {MANIFEST_FILE, SIGNATURE_FILE}
+        return f"{min(more)} is not in the signed manifest" if more else None

@@ -1,0 +1,110 @@
+"""A real S3-speaking server in a process of its own (moto's), and a wire to it that can be held up."""
+
+import contextlib
+import os
+import selectors
+import socket
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+
+from tests.programs import Program, free_port
+
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@contextlib.contextmanager
+def server() -> Iterator[int]:
+    """The server's port; this process' own environment leads to it as long."""
+    port = free_port()
+    program = Program([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
+    before = {name: os.environ.get(name) for name in environment(port)}
+    try:
+        program.wait_for("Running on", 120)
+        os.environ.update(environment(port))
+        yield port
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        program.process.kill()
+        program.stop()
+
+
+def environment(port: int) -> dict[str, str]:
+    """What leads a program to the server."""
+    return {**CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+
+
+def exports() -> str:
+    """The address of exports in a new bucket."""
+    bucket = f"bucket-{uuid.uuid4().hex}"
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
+    return f"s3://{bucket}/some/exports"
+
+
+class Wire:
+    """A TCP relay to a port. Once ``up`` or ``down`` bytes have gone that way it holds still: ``held`` is set."""
+
+    def __init__(self, port: int, *, up: float = float("inf"), down: float = float("inf")) -> None:
+        self.up_left, self.down_left = up, down
+        self.down = 0
+        self.held = threading.Event()
+        self._target = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                threading.Thread(target=self._relay, args=(client,), daemon=True).start()
+
+    def _relay(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self._target)) as target, contextlib.suppress(OSError):
+            picker = selectors.DefaultSelector()
+            picker.register(client, selectors.EVENT_READ, target)
+            picker.register(target, selectors.EVENT_READ, client)
+            while True:
+                for key, _ in picker.select():
+                    content = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                    if not content:
+                        return
+                    key.data.sendall(content)
+                    if key.data is target:
+                        self.up_left -= len(content)
+                    else:
+                        self.down_left -= len(content)
+                        self.down += len(content)
+                    if self.up_left < 0 or self.down_left < 0:
+                        self.held.set()
+                        threading.Event().wait(60)  # the program at the other end is killed meanwhile
+                        return
+
+
+@contextlib.contextmanager
+def wire(port: int, **limits: float) -> Iterator[Wire]:
+    one = Wire(port, **limits)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def stage(directory: Path, size: int = 1000, fill: str = "x") -> None:
+    """Files of a version that no model server could load; the largest of that size."""
+    (directory / "variables").mkdir()
+    (directory / "saved_model.pb").write_text(fill)
+    (directory / "variables" / "variables.data").write_bytes(fill.encode() * size)
