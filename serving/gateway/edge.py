@@ -45,6 +45,8 @@ STATUS: dict[type[GatewayError], int] = {
     GatewayError: 500,
 }
 
+_CLIENT_GONE = 499  # as nginx has it; nobody sees it but the traces
+
 Hot = Callable[[Target, Request], Awaitable[Answer]]
 
 
@@ -144,9 +146,11 @@ class Edge:
             else:
                 answer = self._error(request, errors.TooLate(f"the body did not come whole {limit}; send it again"))
         except Disconnected:
+            self._gone(request, verb)
             return
         except asyncio.CancelledError:
             if request.hung_up:
+                self._gone(request, verb)
                 return
             raise
         except Exception:
@@ -185,6 +189,13 @@ class Edge:
                 status = answer.status
                 await request.answer(answer, send)
         self._done(request, "", "", "other", status, perf_counter() - started)
+
+    def _gone(self, request: Request, verb: str) -> None:
+        """The client hung up, so there is no answer."""
+        model = self._known(request.model)
+        self._metrics.refused(model, "client_gone")
+        if request.trace is not None:
+            request.trace.end(model, "", verb, _CLIENT_GONE)
 
     def _known(self, model: str) -> str:
         """The model as a label: whatever a client makes up is none."""

@@ -74,7 +74,7 @@ class Traces:
         return int(counter * 1e9) + self._offset
 
     def close(self) -> None:
-        """Sends what has not been sent yet; takes a while where nobody answers."""
+        """Sends what has not been sent yet; where nobody answers that takes up to ``OTEL_EXPORTER_OTLP_TIMEOUT``."""
         self._provider.shutdown()
 
 

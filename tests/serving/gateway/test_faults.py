@@ -250,3 +250,6 @@ def test_a_client_that_hangs_up_frees_its_place(root: Path) -> None:
         while gateway.http.post(EMBED, content=picture()).status_code != 200:
             pass
         assert version(gateway) == 1
+        page = gateway.http.get("/metrics").text
+        assert 'vitrine_refused_total{model="shade",reason="client_gone"} 1.0' in page
+        assert 'vitrine_refused_total{model="shade",reason="overloaded_in_flight"}' in page
