@@ -23,9 +23,10 @@ up: setup
 test: setup
 	$(BIN)/python -m pytest
 
-# Also the trainers' images, which take minutes and gigabytes; needs root, buildah and debootstrap.
+# Builds the images without Docker and runs them: as root, with buildah and debootstrap. VITRINE_IMAGES=all takes the
+# trainers too, which are gigabytes.
 test-images: setup
-	VITRINE_IMAGES=all $(BIN)/python -m pytest tests/images
+	VITRINE_IMAGES=$(or $(VITRINE_IMAGES),small) $(BIN)/python -m pytest tests/images
 
 # With Docker. TensorFlow Serving has an image for amd64 alone.
 VERSION := 0.1.0

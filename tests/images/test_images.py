@@ -15,6 +15,8 @@ from tests.images.builder import Builder
 from tests.programs import REPOSITORY, Program, free_port
 
 pytestmark = [
+    # Minutes of downloads and of unpacking, so not with every run of the tests: `make test-images`.
+    pytest.mark.skipif("VITRINE_IMAGES" not in os.environ, reason="make test-images builds and runs the images"),
     pytest.mark.skipif(os.geteuid() != 0, reason="images are built as root"),
     pytest.mark.skipif(
         not all(map(shutil.which, ("buildah", "debootstrap", "unshare"))), reason="buildah and debootstrap are needed"
@@ -22,7 +24,7 @@ pytestmark = [
     pytest.mark.timeout(900),
 ]
 
-#: Targets that take minutes and gigabytes: `make test-images` builds them too.
+#: Targets of gigabytes: VITRINE_IMAGES=all builds them too.
 LARGE = ("trainer", "trainer-gpu") if os.environ.get("VITRINE_IMAGES") == "all" else ()
 OURS = ("gateway", "embedded-server", "sync", *LARGE)
 THEIRS = ("model-server", "model-server-gpu")
