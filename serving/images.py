@@ -17,6 +17,7 @@ A ``grey`` or ``rgb`` picture that already has the model's size, channels and gr
 """
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -31,7 +32,7 @@ Pixels = NDArray[np.uint8]
 Polarity = Literal["auto", "light_on_dark", "dark_on_light"]
 
 MAX_PIXELS = 50_000_000
-_WORKING_SIDE = 512  # larger pictures are reduced to about this before they are measured
+_WORKING_SIDE = 512  # larger pictures are reduced to no more than this before they are measured
 _FORMATS: tuple[tuple[bytes, Callable[[io.BytesIO], Image.Image]], ...] = (
     (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
@@ -149,8 +150,8 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
         pixels = np.asarray(picture)
         if polarity == "light_on_dark" or _is_dark(ink.border(pixels)):
             return _with_channels(pixels, recipe.channels)
-    if max(picture.size) > _WORKING_SIDE:
-        picture = picture.reduce(max(1, max(picture.size) // _WORKING_SIDE))
+    if max(picture.size) > (side := max(_WORKING_SIDE, 2 * max(size))):
+        picture = picture.reduce(math.ceil(max(picture.size) / side))
     if recipe.colour == "grey":
         drawing = _grey(picture, polarity)
         drawing = _crop(drawing) if recipe.crop else drawing

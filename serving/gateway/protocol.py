@@ -1,5 +1,5 @@
 """uvicorn's HTTP protocol with one write for each answer in place of two, at the end of the event loop's turn; with
-limits to a request's head; and with word of clients that hang up.
+limits to a request's head, its size and its time; and with word of clients that hang up.
 
 A merged call ends the wait of many requests at once. Written one by one, each answer would wake its reader and hand the
 processor over before the next one is ready; written together after all have been encoded they do not: a quarter of a
@@ -52,20 +52,42 @@ class _HeadTooLarge(Exception):
 class Protocol(HttpToolsProtocol):
     """What the server speaks on each connection."""
 
-    def __init__(self, *arguments: Any, max_headers: int, max_header_bytes: int, **more: Any) -> None:
+    def __init__(
+        self, *arguments: Any, max_headers: int, max_header_bytes: int, head_seconds: float, **more: Any
+    ) -> None:
         super().__init__(*arguments, **more)
         self._max_headers = max_headers
         self._max_bytes = max_header_bytes
+        self._head_seconds = head_seconds
+        self._head_due: asyncio.TimerHandle | None = None  # while a head is awaited
         self._in_head = False
         self._chunk = 0  # bytes that came last
         self._received = 0  # bytes that came after those with which the head began
-        self._refusal = ""
+        self._refusal = self._late = ""
         self._too_long = f"the request's head has more than {max_header_bytes} bytes"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
+        self._await_head(True)
+
+    def _await_head(self, awaited: bool) -> None:
+        """Who sends a head byte by byte, or none at all, must not hold a connection for ever."""
+        if awaited and self._head_due is None:
+            self._head_due = self.loop.call_later(self._head_seconds, self._head_late)
+        elif not awaited and self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+
+    def _head_late(self) -> None:
+        self._head_due = None
+        if self._in_head:
+            self._late = f"the request's head was not complete after {self._head_seconds:g} s"
+            self.send_400_response("")
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._await_head(False)
         cycle = self.cycle
         super().connection_lost(exc)
         if cycle is not None and not cycle.response_complete:
@@ -80,6 +102,7 @@ class Protocol(HttpToolsProtocol):
         if self._in_head and self._received > self._max_bytes and not self.transport.is_closing():
             self._refusal = self._too_long
             self.send_400_response("")
+        self._await_head(self._in_head and not self.transport.is_closing())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -105,7 +128,10 @@ class Protocol(HttpToolsProtocol):
         status, code = b"400 Bad Request", "bad_request"
         if self._refusal:
             status, code = b"431 Request Header Fields Too Large", "head_too_large"
-        sentence = self._refusal or "this is no HTTP/1.1 request that can be read; the connection ends here"
+        elif self._late:
+            status, code = b"408 Request Timeout", "head_too_slow"
+        unread = "this is no HTTP/1.1 request that can be read; the connection ends here"
+        sentence = self._refusal or self._late or unread
         body = orjson.dumps({"error": sentence, "code": code})
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, len(body)) + body)

@@ -47,7 +47,10 @@ async def _serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         http=functools.partial(  # type: ignore[arg-type]
-            Protocol, max_headers=settings.max_headers, max_header_bytes=settings.max_header_bytes
+            Protocol,
+            max_headers=settings.max_headers,
+            max_header_bytes=settings.max_header_bytes,
+            head_seconds=settings.head_seconds,
         ),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

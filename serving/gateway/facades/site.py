@@ -1,4 +1,4 @@
-"""``/``: a small page on which a person can try the models, its three files served from memory; and ``/docs``, with
+"""``/``: a small page on which a person can try the models, its files served from memory; and ``/docs``, with
 Swagger's files from the ``fastapi-offline`` package, so that neither needs anything from elsewhere."""
 
 import importlib.util
@@ -10,7 +10,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
 
 _FOLDER = Path(__file__).parent.parent / "page"
-_TYPES = {"index.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
+_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 _HEADERS = {
     "content-security-policy": (
@@ -28,9 +28,9 @@ _HEADERS = {
 
 def mount(app: FastAPI) -> None:
     """Adds the routes of the page and of ``/docs``."""
-    for name, media_type in _TYPES.items():
-        path = "/" if name == "index.html" else f"/page/{name}"
-        app.add_api_route(path, _sender(name, media_type), include_in_schema=False, response_class=Response)
+    for file in sorted(_FOLDER.iterdir()):
+        path = "/" if file.name == "index.html" else f"/page/{file.name}"
+        app.add_api_route(path, _sender(file), include_in_schema=False, response_class=Response)
     for name in _SWAGGER:
         app.add_api_route(f"/page/{name}", _swagger_sender(name), include_in_schema=False, response_class=Response)
     docs = get_swagger_ui_html(
@@ -56,10 +56,10 @@ def _swagger_sender(name: str) -> Callable[[], Awaitable[Response]]:
     return send
 
 
-def _sender(name: str, media_type: str) -> Callable[[], Awaitable[Response]]:
-    content = (_FOLDER / name).read_bytes()
+def _sender(file: Path) -> Callable[[], Awaitable[Response]]:
+    content, media_type = file.read_bytes(), f"{_TYPES[file.suffix]}; charset=utf-8"
 
     async def send() -> Response:
-        return Response(content, media_type=f"{media_type}; charset=utf-8", headers=_HEADERS)
+        return Response(content, media_type=media_type, headers=_HEADERS)
 
     return send

@@ -10,6 +10,9 @@ import ml_dtypes
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from open_inference.openapi.client import OpenInferenceClient
+from open_inference.openapi.errors import BadRequestError, NotFoundError
+from open_inference.openapi.types import InferenceRequest
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from serving.gateway import datatypes
@@ -109,6 +112,26 @@ async def test_tritons_asynchronous_client(served: Gateway) -> None:
     async with aio.InferenceServerClient(served.url.removeprefix("http://")) as client:
         answer = await client.infer("shade", [tensor("image", "UINT8", np.full((2, 4, 4, 1), 250, np.uint8))])
         assert answer.as_numpy("probabilities").argmax(axis=1).tolist() == [2, 2]
+
+
+def test_the_protocols_own_client(served: Gateway) -> None:
+    """The one that its working group generates from the protocol's OpenAPI document."""
+    client = OpenInferenceClient(base_url=served.url, httpx_client=served.http)
+    client.check_server_liveness()
+    client.check_server_readiness()
+    client.check_model_readiness("line")
+    client.check_model_version_readiness("line", "1")
+    assert client.read_server_metadata().name == "vitrine"
+    assert client.read_model_metadata("shade").inputs[0].shape == [-1, 4, 4, 1]
+    answer = client.model_infer("line", request=InferenceRequest(id="mine", inputs=[X]))
+    assert (answer.model_name, answer.model_version, answer.id) == ("line", "1", "mine")
+    (output,) = answer.outputs
+    assert (output.name, output.datatype, output.shape) == ("y", "FP32", [1, 3])
+    assert list(output.data.__root__) == [1, 2, 3]
+    with pytest.raises(NotFoundError):
+        client.check_model_version_readiness("line", "7")
+    with pytest.raises(BadRequestError, match="float32"):
+        client.model_version_infer("line", "1", request=InferenceRequest(inputs=[{**X, "shape": [3]}]))
 
 
 @pytest.mark.parametrize("name", sorted(datatypes.NAMES.values()))

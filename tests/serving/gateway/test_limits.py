@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.programs import model_server_program
+from tests.programs import free_port, model_server_program
 from tests.serving.gateway import programs
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
@@ -55,6 +55,22 @@ def test_heads_are_bounded(served: Gateway, sent: bytes, status: bytes, words: b
         assert answer.startswith(b"HTTP/1.1 " + status)
         assert words in answer
     assert served.http.post(PREDICT, content=PICTURE).status_code == 200
+
+
+def test_a_head_must_come_in_time(tmp_path: Path) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    with programs.gateway(nobody, tmp_path / "none", "--models=line", "--head-seconds=0.3") as gateway:
+        with raw(gateway, b"") as silent:
+            assert silent.recv(100) == b""
+        with raw(gateway, b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\nGET /livez HTTP/1.1\r\nho") as slow:
+            answered = b""
+            while received := slow.recv(65536):
+                answered += received
+        first, second = answered.split(b"HTTP/1.1 ")[1:]
+        assert first.startswith(b"200")
+        assert second.startswith(b"408") and b"connection: close" in second
+        assert b"not complete after 0.3 s" in second and b'"code":"head_too_slow"' in second
+        assert gateway.http.get("/livez").status_code == 200
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "1m", "soon", "", "1e3", "0.0s", "nan", "1 s"])

@@ -114,10 +114,16 @@ def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert "<title>Vitrine" in page.text
-    for path in re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text):
-        assert http.get(path).status_code == 200
-    for path in ("/", "/page/page.css", "/page/page.js"):
-        assert not re.search(r"https?://(?!www\.w3\.org)", http.get(path).text)
+    left, seen = re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text), {"/": page.text}
+    while left:
+        path = left.pop()
+        answer = http.get(path)
+        assert answer.status_code == 200
+        seen[path] = answer.text
+        imported = {f"/page/{name}" for name in re.findall(r'from "\./([^"]+)"', answer.text)}
+        left += imported - seen.keys() - set(left)
+    assert {"/page/page.css", "/page/page.js", "/page/elements.js", "/page/chart.js"} <= seen.keys()
+    assert not any(re.search(r"https?://(?!www\.w3\.org)", text) for text in seen.values())
 
 
 def test_the_log_is_json_and_quiet(served: Gateway) -> None:

@@ -1,0 +1,98 @@
+"""A real Chromium without a window, driven through chromedriver by the W3C WebDriver protocol."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.programs import Program, free_port
+
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's own name of a reference
+_SECONDS = 30.0
+
+
+class Browser:
+    """One window."""
+
+    def __init__(self, session: httpx.Client) -> None:
+        self._session = session
+
+    def _ask(self, method: str, path: str, **document: Any) -> Any:
+        answer = self._session.request(method, path, json=document if method == "POST" else None)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["value"]
+
+    def open(self, url: str) -> None:
+        self._ask("POST", "/url", url=url)
+
+    def run(self, script: str, *arguments: Any) -> Any:
+        """What the body of a function gives in the page."""
+        return self._ask("POST", "/execute/sync", script=script, args=list(arguments))
+
+    def texts(self, selector: str) -> list[str]:
+        """What a person reads in each element that is there and can be seen."""
+        script = (
+            "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText.trim()).filter(Boolean)"
+        )
+        return list(self.run(script, selector))
+
+    def wait_for(self, text: str, selector: str = "body") -> None:
+        """Until such elements show the text; fails with what they show if that takes too long."""
+        until = time.monotonic() + _SECONDS
+        while text not in "\n".join(shown := self.texts(selector)):
+            assert time.monotonic() < until, f"{selector} does not show {text!r}, but {shown}"
+            time.sleep(0.05)
+
+    def _find(self, selector: str) -> str:
+        reference = self._ask("POST", "/element", using="css selector", value=selector)[_ELEMENT]
+        return f"/element/{reference}"
+
+    def click(self, selector: str) -> None:
+        self._ask("POST", f"{self._find(selector)}/click")
+
+    def type(self, selector: str, text: str) -> None:
+        """In place of what is written there; for a file's field, its path."""
+        found = self._find(selector)
+        if self.run("return document.querySelector(arguments[0]).type", selector) != "file":
+            self._ask("POST", f"{found}/clear")
+        self._ask("POST", f"{found}/value", text=text)
+
+    def drag(self, selector: str, *strokes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+        """With the mouse pressed from one place to another, in pixels from the element's centre."""
+        origin = {_ELEMENT: self._find(selector).removeprefix("/element/")}
+        actions: list[dict[str, Any]] = []
+        for begin, end in strokes:
+            for (x, y), then in ((begin, "pointerDown"), (end, "pointerUp")):
+                actions.append({"type": "pointerMove", "duration": 0, "origin": origin, "x": x, "y": y})
+                actions.append({"type": then, "button": 0})
+        mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions}
+        self._ask("POST", "/actions", actions=[mouse])
+
+
+@contextlib.contextmanager
+def browser(width: int = 1200, height: int = 2200) -> Iterator[Browser]:
+    """A new window. The test is skipped where there is no chromedriver (Debian: chromium-driver)."""
+    driver = shutil.which("chromedriver")
+    if driver is None:
+        pytest.skip("there is no chromedriver")
+    port = free_port()
+    program = Program([driver, f"--port={port}"])
+    flags = ["--headless", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},{height}"]
+    wanted = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": {"args": flags}}}
+    address = f"http://127.0.0.1:{port}/session"
+    try:
+        program.wait_for("started successfully")
+        answer = httpx.post(address, json={"capabilities": wanted}, timeout=120)
+        assert answer.status_code == 200, answer.text
+        window = f"{address}/{answer.json()['value']['sessionId']}"
+        try:
+            with httpx.Client(base_url=window, timeout=120) as session:
+                yield Browser(session)
+        finally:
+            httpx.delete(window, timeout=120)
+    finally:
+        program.stop()

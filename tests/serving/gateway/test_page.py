@@ -1,0 +1,85 @@
+"""The page in a real browser: a person chooses, draws, types and reads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving.gateway.browser import Browser, browser
+from tests.serving.gateway.conftest import picture
+from tests.serving.gateway.programs import Gateway
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    with browser() as one:
+        yield one
+
+
+@pytest.fixture
+def page(window: Browser, served: Gateway) -> Browser:
+    window.open(served.url)
+    window.wait_for("shade", "#models")
+    return window
+
+
+def test_a_picture_has_classes_and_similar_items(page: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "light.png"
+    file.write_bytes(picture(250))
+    page.run("document.querySelector('#polarity').value = 'light_on_dark'")
+    page.type("#file", str(file))
+    page.wait_for("light", "#classes .bar b")
+    assert page.texts("#classes .bar b")[0] == "light"
+    similar = page.texts("#classes .similar li")
+    assert similar[0] == "light item 0, distance 50" and len(similar) == 4
+    assert "shade, version 1; among 4 items: brightnesses 200, 100, 0, 90" in page.texts("#classes p")
+
+
+def test_a_drawing_is_looked_at_when_the_pen_is_lifted(page: Browser) -> None:
+    page.drag("#canvas", ((-80, -80), (80, 80)), ((80, -80), (-80, 80)))
+    page.wait_for("shade, version 1", "#classes")
+    page.click("#clear")
+    assert page.texts("#classes") == []
+
+
+def test_a_series_goes_on_with_its_band(page: Browser) -> None:
+    page.wait_for("band meant to hold 90 %", "#forecasts")
+    page.type("#history", "1 2; 3,\n4")
+    page.type("#horizon", "3")
+    page.click("#forecast")
+    page.wait_for("trend, version 1; one step is day, unit USD", "#forecasts")
+    script = "return document.querySelectorAll('#forecasts .mean')[0].getAttribute('points').split(' ').length"
+    assert page.run(script) == 1 + 3
+    assert page.run("return document.querySelectorAll('#forecasts .band').length") == 1
+    page.type("#history", "1 two 3")
+    page.click("#forecast")
+    page.wait_for("Numbers are expected", "#forecasts .error")
+    page.type("#history", "1 2")
+    page.click("#forecast")
+    page.wait_for("at least 4 values", "#forecasts .error")
+
+
+def test_a_table_has_a_field_for_each_column(page: Browser) -> None:
+    page.wait_for("rooms", "#columns")
+    assert page.texts("#columns span") == ["rooms", "age in years"]
+    assert page.texts("#columns small") == ["rooms of a flat; 1 to 9", "since it was built"]
+    page.type("[name=rooms]", "3")
+    page.type("[name=age]", "2.5")
+    page.click("#row button")
+    page.wait_for("price: 28 1000 USD", "#values .value")
+    page.type("[name=rooms]", "10")
+    page.click("#row button")
+    assert page.run("return document.querySelector('[name=rooms]').validity.rangeOverflow")
+
+
+def test_a_signal_is_an_example_or_pasted(page: Browser) -> None:
+    page.wait_for("pulse, version 1", "#kinds")
+    page.click("#square")
+    page.wait_for("4 samples, 1 ms apart, in mV", "#signal-note")
+    page.type("#samples", "1 2 3 4")
+    page.click("#classify")
+    page.wait_for("99.3 %", "#kinds .bar")
+    assert page.texts("#kinds .bar b") == ["high", "low"]
+    page.type("#samples", "1 2 3")
+    page.click("#classify")
+    page.wait_for("The model reads 4 numbers; these are 3.", "#kinds .error")
