@@ -13,6 +13,7 @@ from serving import up as together
 from serving.card import CardError
 from serving.cli import Exports, SigningKey, app, signer
 from serving.models_config import ConfigError
+from serving.score import cli as scoring  # noqa: F401  adds its command
 from serving.store import STABLE, Store, StoreError
 from serving.terminal import fail
 from training import cluster, experiments  # noqa: F401  add their commands

@@ -1,0 +1,141 @@
+"""vitrine score: the shipped models over folders and Parquet files; what cannot be read is a row with its reason."""
+
+import io
+import math
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from serving.score import inputs, parts
+from serving.score.inputs import InputError
+from serving.score.model import Model
+from tests.programs import REPOSITORY, Program
+
+EXPORTS = REPOSITORY / "exports"
+BOOT = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
+COMMAND = [sys.executable, "-c", "from serving.score.cli import app; app()", "score"]
+
+
+def vitrine(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *map(str, arguments), "--exports", str(EXPORTS)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+
+
+def drawing(shade: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(np.full((28, 28), shade, np.uint8)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def model(name: str) -> Model:
+    return Model.of(EXPORTS / name / "1")
+
+
+def test_a_folder_of_pictures(tmp_path: Path) -> None:
+    folder, out = tmp_path / "pictures", tmp_path / "out" / "results.parquet"
+    (folder / "more").mkdir(parents=True)
+    (folder / "a.png").write_bytes(BOOT)
+    (folder / "b.png").write_bytes(b"no picture")
+    (folder / "more" / "c.PNG").write_bytes(BOOT)
+    (folder / "notes.txt").write_text("not looked at")
+    done = vitrine(folder, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "fashion_cnn version 1 over 3 rows" in done.stdout and "of which 1 could not be read" in done.stdout
+    rows = pq.read_table(out).to_pylist()
+    assert [row["id"] for row in rows] == ["a.png", "b.png", "more/c.PNG"]
+    assert [row["label"] for row in rows] == ["Ankle boot", None, "Ankle boot"]
+    assert rows[0]["error"] is None and sum(rows[0]["probabilities"]) == pytest.approx(1, abs=1e-3)
+    assert "not a picture of a known format" in rows[1]["error"] and rows[1]["probabilities"] is None
+    assert [path.name for path in out.parent.iterdir()] == ["results.parquet"]
+
+
+def test_series_of_a_parquet_file(tmp_path: Path) -> None:
+    histories = [[0.31, 0.58], [9.0, 0.31, 0.58], [0.1], None, [0.1, math.nan]]
+    path, out = tmp_path / "series.parquet", tmp_path / "results.parquet"
+    pq.write_table(pa.table({"name": ["a"] * 5, "history": histories}), path, row_group_size=2)
+    source = inputs.find(path, model("sine_rnn").card)
+    scored = parts.score(model("sine_rnn"), source, out, lambda done: None, rows=3)
+    rows = pq.read_table(out).to_pylist()
+    assert (scored.rows, scored.errors) == (5, 3)
+    assert rows[0]["prediction"] == rows[1]["prediction"] == pytest.approx(0.7932, abs=1e-3)
+    assert [row["error"] and row["error"][:20] for row in rows] == [
+        None,
+        None,
+        "a history has at lea",
+        "there are no numbers",
+        "a value is null, NaN",
+    ]
+
+
+def test_what_cannot_be_scored_says_what_is_expected(tmp_path: Path) -> None:
+    path = tmp_path / "two.parquet"
+    pq.write_table(pa.table({"a": [b"x"], "b": [b"y"], "n": [1]}), path)
+    card = model("fashion_cnn").card
+    with pytest.raises(InputError, match="there are: a, b; name it: --column"):
+        inputs.find(path, card)
+    assert inputs.find(path, card, "b").columns == ("b",)
+    with pytest.raises(InputError, match="n is no column of encoded pictures"):
+        inputs.find(path, card, "n")
+    with pytest.raises(InputError, match="there is no picture in"):
+        inputs.find(tmp_path, card)
+    with pytest.raises(InputError, match="a folder holds pictures"):
+        inputs.find(tmp_path, model("sine_rnn").card)
+    refused = vitrine(tmp_path / "nothing", "--model", "fashion_cnn")
+    assert refused.returncode == 1 and "neither a folder nor" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_a_killed_run_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
+    path, out = tmp_path / "pictures.parquet", tmp_path / "results.parquet"
+    pq.write_table(pa.table({"image": [drawing(10 + row % 200) for row in range(700)]}), path)
+    whole = tmp_path / "whole.parquet"
+    source = inputs.find(path, model("fashion_cnn").card)
+    parts.score(model("fashion_cnn"), source, whole, lambda done: None, rows=100)
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from serving.score import inputs, parts; from serving.score.model import Model\n"
+        "model = Model.of(Path(sys.argv[1])); source = inputs.find(Path(sys.argv[2]), model.card)\n"
+        "def progress(done):\n"
+        "    print(done, flush=True)\n"
+        "    if done == 300: sys.stdin.read()\n"
+        "parts.score(model, source, Path(sys.argv[3]), progress, rows=100)\n"
+    )
+    run = Program([sys.executable, "-c", program, str(EXPORTS / "fashion_cnn" / "1"), str(path), str(out)])
+    run.wait_for("200")
+    run.wait_for("300")
+    run.stop(signal.SIGKILL)
+    assert not out.exists()
+    finished = sorted(tmp_path.glob("results.parquet.parts/*.parquet"))
+    assert len(finished) >= 2
+    before = {file: file.stat().st_mtime_ns for file in finished}
+    seen: list[tuple[int, bool]] = []
+    parts.score(
+        model("fashion_cnn"),
+        source,
+        out,
+        lambda done: seen.append((done, all(file.stat().st_mtime_ns == at for file, at in before.items()))),
+        rows=100,
+    )
+    assert seen[0] == (100, True) and seen[-1] == (700, True)
+    assert pq.read_table(out).equals(pq.read_table(whole))
+    assert not (tmp_path / "results.parquet.parts").exists()
+
+
+def test_on_ray_the_same(tmp_path: Path) -> None:
+    path, out = tmp_path / "series.parquet", tmp_path / "results.parquet"
+    histories = [[math.sin(row), math.sin(row + 0.3)] for row in range(600)]
+    pq.write_table(pa.table({"history": [*histories, None]}), path)
+    parts.score(
+        model("sine_rnn"), inputs.find(path, model("sine_rnn").card), tmp_path / "local.parquet", lambda done: None
+    )
+    done = vitrine(path, "--model", "sine_rnn", "--engine", "ray", "--out", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"601 rows .* 1 could not be read", done.stdout.replace("\n", " "))
+    assert pq.read_table(out).sort_by("id").equals(pq.read_table(tmp_path / "local.parquet"))
