@@ -1,7 +1,7 @@
 """``vitrine score``."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -21,8 +21,6 @@ def score(
     version: Annotated[int | None, typer.Option(help="Without it the one that is live.")] = None,
     out: Annotated[Path, typer.Option(help="Parquet: id, error, and the model's answers.")] = Path("results.parquet"),
     column: Annotated[str | None, typer.Option(help="Of the Parquet file, where several could be meant.")] = None,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="ray: Ray Data, on many machines.")] = "local",
-    workers: Annotated[int, typer.Option(min=1, help="Of ray.")] = 1,
     exports: Exports = "exports",
 ) -> None:
     """Run a model version over many inputs; a run that was interrupted goes on."""
@@ -41,15 +39,10 @@ def score(
         console.print(f"{model} version {number} over {source.rows:,} rows", style="dim")
         if not source.rows:
             raise fail(f"{inputs} has no rows")
-        if engine == "ray":
-            from serving.score import on_ray
-
-            scored = on_ray.score(chosen, source, out, workers)
-        else:
-            shown = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("left"))
-            with Progress(*shown, console=console) as bar:
-                task = bar.add_task("", total=source.rows)
-                scored = parts.score(chosen, source, out, lambda done: bar.update(task, completed=done))
+        shown = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("left"))
+        with Progress(*shown, console=console) as bar:
+            task = bar.add_task("", total=source.rows)
+            scored = parts.score(chosen, source, out, lambda done: bar.update(task, completed=done))
     except (CardError, ConfigError, StoreError, ServingError, rows.InputError, OSError) as error:
         raise fail(error) from None
     console.print(f"{scored.rows:,} rows in {out}, of which {scored.errors:,} could not be read (column error)")

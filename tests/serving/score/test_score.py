@@ -2,7 +2,6 @@
 
 import io
 import math
-import re
 import signal
 import subprocess
 import sys
@@ -126,16 +125,3 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
     assert seen[0] == (100, True) and seen[-1] == (700, True)
     assert pq.read_table(out).equals(pq.read_table(whole))
     assert not (tmp_path / "results.parquet.parts").exists()
-
-
-def test_on_ray_the_same(tmp_path: Path) -> None:
-    path, out = tmp_path / "series.parquet", tmp_path / "results.parquet"
-    histories = [[math.sin(row), math.sin(row + 0.3)] for row in range(600)]
-    pq.write_table(pa.table({"history": [*histories, None]}), path)
-    parts.score(
-        model("sine_rnn"), inputs.find(path, model("sine_rnn").card), tmp_path / "local.parquet", lambda done: None
-    )
-    done = vitrine(path, "--model", "sine_rnn", "--engine", "ray", "--out", out)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"601 rows .* 1 could not be read", done.stdout.replace("\n", " "))
-    assert pq.read_table(out).sort_by("id").equals(pq.read_table(tmp_path / "local.parquet"))
