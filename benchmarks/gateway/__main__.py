@@ -1,12 +1,16 @@
 """POST one 28×28 PNG, decode, classify with fashion_cnn, answer JSON: our gateway beside other servers, in one run.
 
-    python -m benchmarks.gateway [--seconds 4] [--concurrency 1 16 64] [--markdown]
+    python -m benchmarks.gateway [--peers kserve,mlserver,litserve,bentoml,ray] [--seconds 4]
+                                 [--concurrency 1 16 64 256] [--markdown]
 
 Run it from the repository's root, on Linux (processor time and memory are read from /proc), with VITRINE_DATA set to
-post pictures of Fashion-MNIST's test set, else generated ones. It takes about two minutes.
+post pictures of Fashion-MNIST's test set, else generated ones. It takes about three minutes, with all peers about
+eight and as long again to install them.
 
 - **Vitrine**: gateway → gRPC → embedded model server, with all models of exports/, as ``vitrine up`` starts them
 - **FastAPI + Keras predict** and **FastAPI + onnxruntime**: everything in one process
+- **peers**: servers of others by ``--peers``, each in an environment of its own, see ``peers.py``; one that cannot be
+  installed or started is named with the reason, and the others go on
 - **sketch**: no server for use but a yardstick, see ``benchmarks/peers/sketch.py``
 
 Every answer is compared with the offline one for that very picture. All servers are up during the whole run and idle
@@ -26,7 +30,7 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.gateway import load, pictures, report, servers
+from benchmarks.gateway import load, peers, pictures, report, servers
 from benchmarks.gateway.figures import Cell, figures, schedule
 from serving.store import Store
 
@@ -61,21 +65,31 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="measured in each cell, all rounds together")
     parser.add_argument("--rounds", type=int, default=4, help="slices that a cell is cut into, so that noise is shared")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64])
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
     parser.add_argument("--servers", nargs="+", default=[""], help="only those whose name holds one of these; ours too")
+    parser.add_argument(
+        "--peers",
+        type=lambda names: [name for name in names.split(",") if name],
+        default=[],
+        help=f"servers of others, each installed on first use: {','.join(peers.PEERS)}",
+    )
     parser.add_argument("--pictures", type=int, default=1000, help="at most so many different ones")
     parser.add_argument("--exports", type=Path, default=servers.REPOSITORY / "exports")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown too")
     today = datetime.datetime.now(datetime.UTC).date()
     parser.add_argument("--output", type=Path, default=Path(f"benchmarks/results/gateway-{today}.json"))
-    return parser.parse_args()
+    options = parser.parse_args()
+    unknown = set(options.peers) - peers.PEERS.keys()
+    if unknown:
+        parser.error(f"--peers: there is no {', '.join(sorted(unknown))}; there is {', '.join(peers.PEERS)}")
+    return options
 
 
 def measure(options: argparse.Namespace) -> report.Report:
     """The whole run.
 
     Raises:
-        ServerError: a server did not start.
+        ServerError: a server of our own did not start.
     """
     exports = options.exports.resolve()
     version = Store(exports).live(MODEL)
@@ -85,10 +99,21 @@ def measure(options: argparse.Namespace) -> report.Report:
     asked, origin = pictures.load(exports / MODEL / str(version), options.pictures)
     ours, *others = servers.servers(exports, MODEL, version)
     chosen = [ours, *(other for other in others if any(part in other.name for part in options.servers))]
+    absent: dict[str, str] = {}
+    for name in options.peers:
+        try:
+            chosen.append(peers.server(name, exports / MODEL / str(version), console.print))
+        except servers.ServerError as error:
+            absent[peers.PEERS[name].title] = str(error)
     with ExitStack() as stack:
         running = {}
         for server in track(chosen, "cold starts", console=console):
-            running[server.name] = stack.enter_context(servers.running(server, asked[0]))
+            try:
+                running[server.name] = stack.enter_context(servers.running(server, asked[0]))
+            except servers.ServerError as error:
+                if server.name not in {peer.title for peer in peers.PEERS.values()}:
+                    raise
+                absent[server.name] = str(error)
         client = stack.enter_context(load.running(asked))
         cells = {name: {number: Cell() for number in options.concurrency} for name in running}
         plan = list(schedule(list(running), options.concurrency, options.rounds))
@@ -112,6 +137,7 @@ def measure(options: argparse.Namespace) -> report.Report:
         cells={name: {number: figures(cell) for number, cell in row.items()} for name, row in cells.items()},
         memory=memory,
         cold_start={name: one.cold_start for name, one in running.items()},
+        absent=absent,
     )
 
 

@@ -5,6 +5,7 @@ sockets under one epoll, requests built beforehand, answers kept as they came an
 Its own processor time is reported.
 """
 
+import base64
 import gc
 import json
 import multiprocessing
@@ -17,22 +18,37 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from multiprocessing.connection import Connection
+from typing import Literal
 
 from benchmarks.gateway.pictures import TOLERANCE, Picture
 
 _PATIENCE = 30.0  # seconds without any answer, after which what is on its way counts as an error
 
 
+#: How a picture is posted: as it is, in TensorFlow Serving's JSON, or in that of the Open Inference Protocol.
+Form = Literal["picture", "instances", "inputs"]
+
+
 @dataclass(frozen=True)
 class Target:
-    """Where pictures are posted to."""
+    """Where pictures are posted to, and how."""
 
     port: int
     path: str
+    form: Form = "picture"
 
     def request(self, png: bytes) -> bytes:
-        head = f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: image/png\r\n"
-        return f"{head}Content-Length: {len(png)}\r\n\r\n".encode() + png
+        content_type, body = "application/json", png
+        match self.form:
+            case "picture":
+                content_type = "image/png"
+            case "instances":
+                body = json.dumps({"instances": [{"b64": _base64(png)}]}).encode()
+            case "inputs":
+                tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [_base64(png)]}
+                body = json.dumps({"inputs": [tensor]}).encode()
+        head = f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: {content_type}\r\n"
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 @dataclass
@@ -79,7 +95,10 @@ def running(pictures: Sequence[Picture]) -> Iterator[Load]:
 def check(body: bytes, picture: Picture) -> str:
     """What is wrong with an answer; empty where nothing is."""
     try:
-        (prediction,) = json.loads(body)["predictions"]
+        document = json.loads(body)
+        (prediction,) = (
+            map(json.loads, document["outputs"][0]["data"]) if "outputs" in document else document["predictions"]
+        )
         label, probability, found = prediction["label"], prediction["probability"], prediction["probabilities"]
         right = (
             label == picture.label
@@ -90,6 +109,10 @@ def check(body: bytes, picture: Picture) -> str:
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"not the form of an answer: {body[:200]!r}"
     return "" if right else f"{label} {probability:.4f} in place of {picture.label} {picture.probability:.4f}"
+
+
+def _base64(png: bytes) -> str:
+    return base64.b64encode(png).decode("ascii")
 
 
 def _work(pipe: Connection, pictures: Sequence[Picture]) -> None:

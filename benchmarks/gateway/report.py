@@ -42,6 +42,7 @@ class Report:
     cells: Mapping[str, Mapping[int, Figures]]
     memory: Mapping[str, Mapping[str, float]]
     cold_start: Mapping[str, float]
+    absent: Mapping[str, str]  # why there are no figures
 
     def as_dict(self) -> dict[str, Any]:
         ours, *others = self.cells
@@ -60,6 +61,7 @@ class Report:
                 name: {str(k): round(v, 3) for k, v in ratios(self.cells[ours], self.cells[name]).items()}
                 for name in others
             },
+            "absent": dict(self.absent),
         }
 
     @property
@@ -128,6 +130,8 @@ def show(report: Report, console: Console) -> None:
         for number, row in enumerate(body):
             table.add_row(*row, end_section=title == "Speed" and (number + 1) % len(report.cells) == 0)
         console.print(table)
+    for name, reason in report.absent.items():
+        console.print(f"{name} is not in the tables: {reason}", style="yellow", markup=False)
     for name, rows in report.cells.items():
         for concurrency, found in rows.items():
             if found.complaint:

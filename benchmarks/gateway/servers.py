@@ -1,13 +1,14 @@
 """The servers under measurement: which programs each is made of, started together, ended by their own ids."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,12 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """Its programs by name, each started as ``python -m`` with these arguments, and where it answers."""
+    """Its programs by name, each started as ``python -m`` with these arguments by that Python, and where it answers."""
 
     name: str
     programs: Mapping[str, list[str]]
     target: Target
+    python: str = sys.executable
 
 
 @dataclass
@@ -53,7 +55,7 @@ class Running:
 def servers(exports: Path, model: str, version: int) -> list[Server]:
     """Ours first, then the peers, then the yardstick."""
     directory = str(exports / model / str(version))
-    port, grpc_port, keras_port, onnx_port, sketch_port, sketch_grpc_port = _free_ports(6)
+    port, grpc_port, keras_port, onnx_port, sketch_port, sketch_grpc_port = free_ports(6)
     return [
         # The arguments are those of serving/up.py.
         Server(
@@ -124,7 +126,9 @@ def running(server: Server, picture: Picture) -> Iterator[Running]:
     """
     with ExitStack() as stack:
         started = time.perf_counter()
-        programs = {name: stack.enter_context(_program(arguments)) for name, arguments in server.programs.items()}
+        programs = {
+            name: stack.enter_context(_program(server.python, arguments)) for name, arguments in server.programs.items()
+        }
         complaint = "it does not answer"
         while time.perf_counter() < started + _PATIENCE:
             for name, program in programs.items():
@@ -153,25 +157,29 @@ class _Program:
 
 
 @contextmanager
-def _program(arguments: list[str]) -> Iterator[_Program]:
+def _program(python: str, arguments: list[str]) -> Iterator[_Program]:
     """In a session of its own, so that Ctrl-C reaches us alone and we end it."""
     with tempfile.TemporaryDirectory() as folder, (log := Path(folder, "log")).open("wb") as output:
-        command = [sys.executable, "-m", *arguments]
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            [python, "-m", *arguments], cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
         try:
             yield _Program(process, log)
         finally:
+            children = {child: _started(child) for child in _family(process.pid)[1:]}
             process.terminate()
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            for child, when in children.items():  # workers that outlived it
+                if when and _started(child) == when:
+                    with suppress(ProcessLookupError):
+                        os.kill(child, signal.SIGKILL)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as stack:
         listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
         for listener in listeners:
@@ -196,6 +204,11 @@ def _family(pid: int) -> list[int]:
     for member in family:
         family += [child for child, parent in parents.items() if parent == [str(member)]]
     return family
+
+
+def _started(pid: int) -> list[str]:
+    """When the process started, in ticks; it tells a process from a later one of the same number."""
+    return _stat(pid)[19:20]
 
 
 def _cpu(pid: int) -> float:

@@ -1,6 +1,5 @@
 """The naive server: FastAPI with ``keras.Model.predict`` in the request's handler, as most tutorials have it."""
 
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,10 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import numpy as np
 from fastapi import FastAPI, Request
-from PIL import Image
 
-from benchmarks.peers.server import answer, labels, serve
+from benchmarks.peers.model import answer, labels, pixels, prediction
+from benchmarks.peers.server import serve
 
 
 def create_app(version_directory: Path) -> FastAPI:
@@ -25,9 +23,9 @@ def create_app(version_directory: Path) -> FastAPI:
 
     @app.post("/predict")
     async def predict(request: Request) -> dict[str, Any]:
-        pixels = np.asarray(Image.open(io.BytesIO(await request.body())))
-        probabilities = model.predict(pixels[None, :, :, None], verbose=0)
-        return answer(names, probabilities[0].tolist())
+        picture = pixels(await request.body())
+        probabilities = model.predict(picture[None, :, :, None], verbose=0)
+        return answer([prediction(names, probabilities[0].tolist())])
 
     return app
 

@@ -1,4 +1,4 @@
-"""What all peers share: their command line, uvicorn's fastest settings, and one form of answer, which is ours.
+"""What the peers in our own environment share: their command line, and uvicorn's fastest settings.
 
 python -m benchmarks.peers.onnx_in_process exports/fashion_cnn/1 --port 9000
 """
@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-
-from serving import card
 
 
 def serve(create_app: Callable[..., Any]) -> None:
@@ -34,20 +32,3 @@ def serve(create_app: Callable[..., Any]) -> None:
         access_log=False,
         log_level="warning",
     )
-
-
-def labels(version_directory: Path) -> tuple[str, ...]:
-    """Names of the classes, from the model card."""
-    return tuple(card.read(version_directory).labels)
-
-
-def answer(names: tuple[str, ...], probabilities: list[float]) -> dict[str, Any]:
-    """One picture's answer, as our gateway gives it."""
-    index = max(range(len(names)), key=probabilities.__getitem__)
-    prediction = {
-        "label": names[index],
-        "index": index,
-        "probability": probabilities[index],
-        "probabilities": dict(zip(names, probabilities, strict=True)),
-    }
-    return {"predictions": [prediction]}

@@ -17,7 +17,8 @@ import orjson
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
-from benchmarks.peers.server import answer, labels, serve
+from benchmarks.peers.model import answer, labels, prediction
+from benchmarks.peers.server import serve
 from serving.protos import PREDICT, predict_pb2, types_pb2
 
 MOST_ROWS = 128
@@ -100,7 +101,7 @@ def create_app(version_directory: Path, model_server: str) -> Callable[..., Awai
             message = await receive()
             body += message["body"]
         row = await coalescer.classify(PngImageFile(io.BytesIO(body)).tobytes())
-        content = orjson.dumps(answer(names, row.tolist()))
+        content = orjson.dumps(answer([prediction(names, row.tolist())]))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})

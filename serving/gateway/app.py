@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,7 +13,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving import keys, routing
 from serving.gateway import compress, errors, openapi, readiness, traces
@@ -93,6 +93,13 @@ class Gateway(FastAPI):
         self.include_router(operations.router(self._reasons_against, self._notes, self.metrics))
         site.mount(self)
         self.add_middleware(GZipMiddleware, minimum_size=compress.WORTH, compresslevel=1)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
+        """As FastAPI's, without its and Starlette's coroutines around each request."""
+        if scope["type"] != "http" or self.middleware_stack is None:
+            return super().__call__(scope, receive, send)
+        scope["app"] = self
+        return self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's own layers, behind the edge."""

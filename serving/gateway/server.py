@@ -54,6 +54,7 @@ async def _serve(settings: Settings) -> None:
         ),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
+        interface="asgi3",  # it is not seen from the gateway, whose call is a plain function
         ws="none",
         lifespan="on",
         log_config=None,

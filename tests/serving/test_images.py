@@ -211,6 +211,23 @@ class TestPolarity:
         assert middle("light_on_dark") > 200
         assert middle("dark_on_light") < 50
 
+    @pytest.mark.parametrize(("height", "width"), [(28, 28), (5, 9), (2, 3), (1, 6)])
+    @pytest.mark.parametrize("more", [-1, 0, 1])
+    def test_a_picture_of_the_models_size_is_untouched_where_most_of_its_border_is_dark(
+        self, height: int, width: int, more: int
+    ) -> None:
+        grey = np.full((height, width), 50, np.uint8)
+        inside = np.zeros_like(grey, bool)
+        inside[1:-1, 1:-1] = True
+        border = np.argwhere(~inside)
+        light = len(border) // 2 + more
+        grey[tuple(border[:light].T)] = 128
+        grey[inside] = 255
+        # A single row is its own opposite border and counts twice, which leaves the shares as they are.
+        untouched = light * 2 < len(border)
+        recipe = ImageRecipe(height=height, width=width, channels=1, colour="grey")
+        assert (decode(encoded(Image.fromarray(grey)), recipe)[..., 0] == grey).all() == untouched
+
     def test_an_untouched_picture_is_turned_when_the_caller_says_so(self) -> None:
         grey = np.zeros((28, 28), np.uint8)
         grey[10:18, 10:18] = 200

@@ -1,0 +1,32 @@
+"""KServe's Python server: one worker, no gRPC, no access or latency log; version 1 of its protocol with the picture as
+base64.
+
+https://kserve.github.io/website/docs/reference/python-runtime-sdk/python-runtime-sdk-api
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from kserve import Model, ModelServer
+
+from benchmarks.peers.model import Classifier, answer, from_instance
+
+
+class FashionCnn(Model):
+    def __init__(self, version_directory: Path) -> None:
+        super().__init__("fashion_cnn")
+        self._classify = Classifier(version_directory)
+        self.ready = True
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> dict[str, Any]:
+        return answer(self._classify([from_instance(instance) for instance in payload["instances"]]))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("version_directory", type=Path)
+    parser.add_argument("--port", type=int, required=True)
+    options = parser.parse_args()
+    server = ModelServer(http_port=options.port, enable_grpc=False, enable_latency_logging=False)
+    server.start([FashionCnn(options.version_directory)])
