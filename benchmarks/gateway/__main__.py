@@ -30,8 +30,9 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.gateway import load, peers, pictures, report, servers
-from benchmarks.gateway.figures import Cell, figures, schedule
+from benchmarks.gateway import kinds, load, peers, pictures, report, servers
+from benchmarks.gateway.figures import Cell, Figures, figures, schedule
+from benchmarks.gateway.load import Target
 from serving.store import Store
 
 MODEL = "fashion_cnn"
@@ -123,6 +124,9 @@ def measure(options: argparse.Namespace) -> report.Report:
             before = running[name].cpu()
             piece = client.apply(target, number, options.seconds / options.rounds)
             cells[name][number].add(piece, running[name].cpu() - before, warm_up)
+        others_cells = {}
+        for kind in track(kinds.kinds(exports, asked), "other requests", console=console):
+            others_cells[kind.title] = _of_kind(kind, running[ours.name], options)
         memory = {name: one.memory() for name, one in running.items()}
     return report.Report(
         machine=machine,
@@ -138,7 +142,20 @@ def measure(options: argparse.Namespace) -> report.Report:
         memory=memory,
         cold_start={name: one.cold_start for name, one in running.items()},
         absent=absent,
+        kinds=others_cells,
     )
+
+
+def _of_kind(kind: kinds.Kind, ours: servers.Running, options: argparse.Namespace) -> dict[int, Figures]:
+    target, rows = Target(ours.server.target.port, kind.path), {}
+    with load.running(kind.questions) as client:
+        for number in (1, 16):
+            cell = Cell()
+            warm_up = client.apply(target, number, WARM_UP)
+            before = ours.cpu()
+            cell.add(client.apply(target, number, options.seconds / 2), ours.cpu() - before, warm_up)
+            rows[number] = figures(cell)
+    return rows
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -18,9 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
 from multiprocessing.connection import Connection
-from typing import Literal
-
-from benchmarks.gateway.pictures import TOLERANCE, Picture
+from typing import Literal, Protocol
 
 _PATIENCE = 30.0  # seconds without any answer, after which what is on its way counts as an error
 
@@ -37,18 +35,32 @@ class Target:
     path: str
     form: Form = "picture"
 
-    def request(self, png: bytes) -> bytes:
-        content_type, body = "application/json", png
+    def picture(self, png: bytes) -> bytes:
+        """The request with one PNG."""
         match self.form:
             case "picture":
-                content_type = "image/png"
+                return self.request(png, "image/png")
             case "instances":
                 body = json.dumps({"instances": [{"b64": _base64(png)}]}).encode()
             case "inputs":
                 tensor = {"name": "image", "shape": [1], "datatype": "BYTES", "data": [_base64(png)]}
                 body = json.dumps({"inputs": [tensor]}).encode()
-        head = f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: {content_type}\r\n"
+        return self.request(body, "application/json")
+
+    def request(self, body: bytes, content_type: str, more: str = "") -> bytes:
+        """A POST; ``more`` are headers, each with its end of line."""
+        head = f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: {content_type}\r\n{more}"
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+class Question(Protocol):
+    """What is sent again and again, and what a right answer to it is."""
+
+    def request(self, target: Target) -> bytes: ...
+
+    def check(self, body: bytes) -> str:
+        """What is wrong with an answer; empty where nothing is."""
+        ...
 
 
 @dataclass
@@ -78,11 +90,11 @@ class Load:
 
 
 @contextmanager
-def running(pictures: Sequence[Picture]) -> Iterator[Load]:
+def running(questions: Sequence[Question]) -> Iterator[Load]:
     """The load's process, from start to end."""
     context = multiprocessing.get_context("spawn")
     ours, its = context.Pipe()
-    process = context.Process(target=_work, args=(its, pictures), daemon=True)
+    process = context.Process(target=_work, args=(its, questions), daemon=True)
     process.start()
     its.close()
     try:
@@ -92,30 +104,11 @@ def running(pictures: Sequence[Picture]) -> Iterator[Load]:
         process.join()
 
 
-def check(body: bytes, picture: Picture) -> str:
-    """What is wrong with an answer; empty where nothing is."""
-    try:
-        document = json.loads(body)
-        (prediction,) = (
-            map(json.loads, document["outputs"][0]["data"]) if "outputs" in document else document["predictions"]
-        )
-        label, probability, found = prediction["label"], prediction["probability"], prediction["probabilities"]
-        right = (
-            label == picture.label
-            and abs(probability - picture.probability) <= TOLERANCE
-            and found.keys() == picture.probabilities.keys()
-            and all(abs(found[name] - value) <= TOLERANCE for name, value in picture.probabilities.items())
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return f"not the form of an answer: {body[:200]!r}"
-    return "" if right else f"{label} {probability:.4f} in place of {picture.label} {picture.probability:.4f}"
-
-
 def _base64(png: bytes) -> str:
     return base64.b64encode(png).decode("ascii")
 
 
-def _work(pipe: Connection, pictures: Sequence[Picture]) -> None:
+def _work(pipe: Connection, questions: Sequence[Question]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     gc.disable()
     while True:
@@ -123,10 +116,10 @@ def _work(pipe: Connection, pictures: Sequence[Picture]) -> None:
             target, connections, seconds = pipe.recv()
         except EOFError:
             return
-        requests = [target.request(picture.png) for picture in pictures]
+        requests = [question.request(target) for question in questions]
         result, answers = _apply(target.port, requests, connections, seconds)
         for index, body in answers:
-            if complaint := check(body, pictures[index]):
+            if complaint := questions[index].check(body):
                 result.wrong += 1
                 result.complaint = complaint
         pipe.send(result)
@@ -239,14 +232,14 @@ def _parse(received: bytes) -> tuple[int, bytes | None]:
     return int(head[9:12]), received[end + 4 : end + 4 + length] if complete else None
 
 
-def post_once(target: Target, picture: Picture) -> str:
+def post_once(target: Target, question: Question) -> str:
     """What is wrong with one answer by itself; empty where it is good."""
     caller = _Caller(target.port)
     with caller.socket as connection:
-        connection.sendall(target.request(picture.png))
+        connection.sendall(question.request(target))
         while data := connection.recv(262_144):
             caller.received += data
             status, body = _parse(caller.received)
             if body is not None:
-                return check(body, picture) if status == 200 else f"status {status}: {body[:200]!r}"
+                return question.check(body) if status == 200 else f"status {status}: {body[:200]!r}"
     return "the connection was closed"

@@ -43,6 +43,7 @@ class Report:
     memory: Mapping[str, Mapping[str, float]]
     cold_start: Mapping[str, float]
     absent: Mapping[str, str]  # why there are no figures
+    kinds: Mapping[str, Mapping[int, Figures]]  # other requests, to ours alone
 
     def as_dict(self) -> dict[str, Any]:
         ours, *others = self.cells
@@ -61,6 +62,9 @@ class Report:
                 name: {str(k): round(v, 3) for k, v in ratios(self.cells[ours], self.cells[name]).items()}
                 for name in others
             },
+            "other_requests": {
+                name: {str(number): row.as_dict() for number, row in rows.items()} for name, rows in self.kinds.items()
+            },
             "absent": dict(self.absent),
         }
 
@@ -68,7 +72,9 @@ class Report:
     def clean(self) -> bool:
         """Whether every answer came and was right."""
         return all(
-            not (row.errors or row.wrong) and row.requests for rows in self.cells.values() for row in rows.values()
+            not (row.errors or row.wrong) and row.requests
+            for rows in (*self.cells.values(), *self.kinds.values())
+            for row in rows.values()
         )
 
 
@@ -96,20 +102,10 @@ def tables(report: Report) -> dict[str, Grid]:
     ours, *others = report.cells
     for concurrency in report.cells[ours]:
         for name, rows in report.cells.items():
-            row = rows[concurrency]
-            speed.append(
-                [
-                    str(concurrency),
-                    name,
-                    f"{row.per_second:,.0f}" if row.per_second >= 100 else f"{row.per_second:.1f}",
-                    f"{row.p50:.2f}",
-                    f"{row.p99:.2f}",
-                    f"{row.cpu_ms:.3f}",
-                    str(row.errors),
-                    str(row.wrong),
-                    f"{row.client_share:.0%}",
-                ]
-            )
+            speed.append([str(concurrency), name, *_columns(rows[concurrency])])
+    kinds: Grid = [["request to Vitrine", "at once", *speed[0][2:]]]
+    for name, rows in report.kinds.items():
+        kinds += [[name, str(concurrency), *_columns(row)] for concurrency, row in rows.items()]
     size: Grid = [["server", "cold start s", "memory MB", "of which"]]
     for name, parts in report.memory.items():
         listed = ", ".join(f"{part} {number:.0f}" for part, number in parts.items()) if len(parts) > 1 else ""
@@ -118,7 +114,19 @@ def tables(report: Report) -> dict[str, Grid]:
     for name in others:
         found = ratios(report.cells[ours], report.cells[name]).values()
         times.append([name, *(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2f}" for ratio in found)])
-    return {"Speed": speed, "Start and size": size, "Ratios": times}
+    return {"Speed": speed, "Other requests": kinds, "Start and size": size, "Ratios": times}
+
+
+def _columns(row: Figures) -> list[str]:
+    return [
+        f"{row.per_second:,.0f}" if row.per_second >= 100 else f"{row.per_second:.1f}",
+        f"{row.p50:.2f}",
+        f"{row.p99:.2f}",
+        f"{row.cpu_ms:.3f}",
+        str(row.errors),
+        str(row.wrong),
+        f"{row.client_share:.0%}",
+    ]
 
 
 def show(report: Report, console: Console) -> None:
@@ -132,7 +140,7 @@ def show(report: Report, console: Console) -> None:
         console.print(table)
     for name, reason in report.absent.items():
         console.print(f"{name} is not in the tables: {reason}", style="yellow", markup=False)
-    for name, rows in report.cells.items():
+    for name, rows in (*report.cells.items(), *report.kinds.items()):
         for concurrency, found in rows.items():
             if found.complaint:
                 console.print(f"{name} at {concurrency}: {found.complaint}", style="red", markup=False)

@@ -12,8 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gateway.load import Target, post_once
-from benchmarks.gateway.pictures import Picture
+from benchmarks.gateway.load import Question, Target, post_once
 from serving.store import MOUNT_POINT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -118,7 +117,7 @@ def servers(exports: Path, model: str, version: int) -> list[Server]:
 
 
 @contextmanager
-def running(server: Server, picture: Picture) -> Iterator[Running]:
+def running(server: Server, question: Question) -> Iterator[Running]:
     """The server from its start, or rather from its first right answer, to its end.
 
     Raises:
@@ -135,7 +134,7 @@ def running(server: Server, picture: Picture) -> Iterator[Running]:
                 if program.process.poll() is not None:
                     raise ServerError(f"{server.name}: its {name} has ended; it printed:\n{program.output()}")
             try:
-                complaint = post_once(server.target, picture)
+                complaint = post_once(server.target, question)
             except (OSError, ValueError) as error:
                 complaint = str(error)
             if not complaint:
