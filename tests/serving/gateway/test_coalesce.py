@@ -124,6 +124,29 @@ async def test_a_refused_call_is_repeated_one_by_one() -> None:
     assert model.calls == [3, 1, 1, 1]
 
 
+async def test_an_answer_that_cannot_be_split_is_asked_for_one_by_one() -> None:
+    """A model without a card may give one row for however many: nobody gets another's."""
+    calls = []
+
+    async def total(request: bytes, deadline: float, metadata: object = None) -> Any:
+        x = to_array(predict_pb2.PredictRequest.FromString(request).inputs["x"])
+        calls.append(len(x))
+        response = predict_pb2.PredictResponse()
+        response.outputs["y"].CopyFrom(to_proto(x.sum(axis=0, keepdims=True)))
+        return response
+
+    fixed = Signature(
+        "fixed",
+        {"x": TensorSpec("x", types_pb2.DT_FLOAT, (None, 1))},
+        {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, 1))},
+    )
+    one = Lane("m", 1, fixed, total, max_rows=8, max_waiting=100, calls=1)
+    rows = [np.array([[1], [2]], np.float32), np.array([[3]], np.float32)]
+    answers = await asyncio.gather(*(one.submit({"x": array}, len(array), FAR) for array in rows))
+    assert [answer["y"].tolist() for answer in answers] == [[[3]], [[3]]]
+    assert calls == [3, 2, 1]
+
+
 async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() -> None:
     async def down(request: bytes, deadline: float, metadata: object = None) -> Any:
         raise Unavailable("down")

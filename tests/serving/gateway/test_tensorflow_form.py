@@ -2,6 +2,7 @@
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -168,3 +169,32 @@ def test_a_forecast_is_as_wide_as_was_asked_for_and_no_wider_than_the_card_says(
         answer = http.post("/v1/models/trend:predict", json=document)
         assert answer.status_code == 400
         assert "1 to 50" in answer.json()["error"]
+
+
+def test_forecasts_that_travelled_together_are_each_as_wide_as_was_asked_for(http: httpx.Client) -> None:
+    """Merged, a call is as wide as its longest horizon; each row's answer is cropped to its own caller's."""
+
+    def by_columns(horizon: int) -> list[Any]:
+        inputs = {"history": [[1, 2, 3, horizon]], "horizon": [horizon]}
+        return list(ask(http, "/v1/models/trend:predict", inputs=inputs, signature_name="forecast")["outputs"]["mean"])
+
+    def by_rows(horizon: int) -> list[Any]:
+        row = {"history": [1, 2, 3, horizon], "horizon": horizon}
+        answer = ask(http, "/v1/models/trend:predict", instances=[row], signature_name="forecast")
+        return [answer["predictions"][0]["mean"]]
+
+    def by_open_inference(horizon: int) -> list[Any]:
+        inputs = [
+            {"name": "history", "shape": [1, 4], "datatype": "FP32", "data": [1, 2, 3, horizon]},
+            {"name": "horizon", "shape": [1], "datatype": "INT32", "data": [horizon]},
+        ]
+        request = {"inputs": inputs, "parameters": {"signature_name": "forecast"}, "outputs": [{"name": "mean"}]}
+        (output,) = ask(http, "/v2/models/trend/infer", **request)["outputs"]
+        return [output["data"]] if output["shape"] == [1, horizon] else [output["shape"]]
+
+    ways = (by_columns, by_rows, by_open_inference)
+    wanted = [(way, horizon) for horizon in range(1, 41) for way in ways]
+    with ThreadPoolExecutor(16) as callers:
+        answers = list(callers.map(lambda one: one[0](one[1]), wanted))
+    for (way, horizon), answer in zip(wanted, answers, strict=True):
+        assert answer == [[horizon + step for step in range(1, horizon + 1)]], (way, horizon)
