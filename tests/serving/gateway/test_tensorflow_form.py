@@ -3,12 +3,16 @@
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from serving.gateway.signature import Signature, TensorSpec
+from serving.protos import types_pb2
+from tests.serving.gateway import programs, stub
 from tests.serving.gateway.conftest import picture
 
 LINE = "/v1/models/line:predict"
@@ -198,3 +202,16 @@ def test_forecasts_that_travelled_together_are_each_as_wide_as_was_asked_for(htt
         answers = list(callers.map(lambda one: one[0](one[1]), wanted))
     for (way, horizon), answer in zip(wanted, answers, strict=True):
         assert answer == [[horizon + step for step in range(1, horizon + 1)]], (way, horizon)
+
+
+def test_what_the_model_server_does_not_do(tmp_path: Path) -> None:
+    text = {"inputs": TensorSpec("inputs", types_pb2.DT_STRING, (None,))}
+    signature = Signature("serving_default", text, text, "tensorflow/serving/classify")
+    with (
+        stub.serving(stub.Stub({"kinds": {"serving_default": signature}})) as address,
+        programs.gateway(address, tmp_path / "none", "--models=kinds") as gateway,
+    ):
+        programs.wait_until_ready(gateway, "kinds")
+        refused = gateway.http.post("/v1/models/kinds:classify", json={"examples": [{"x": 1.0}]})
+        assert refused.status_code == 501, refused.text
+        assert "the model server does not do this" in refused.json()["error"]
