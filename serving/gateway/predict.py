@@ -1,7 +1,8 @@
 """The middle of a request's way: route → (decode) → coalesce → predict. No transport in it.
 
 A version may be unloaded between the choice and the call. Then the model is looked at again, and where that leads to
-another version the request is made anew for that one, so that a swap loses no request.
+another version the request is made anew for that one, so that a swap loses no request. Where it leads to the same
+version again, one replica of the model server has it sooner, or longer, than another, and the next ones are asked.
 
 Where a model has a shadow, a copy of some of its answered requests goes there (``shadow.py``).
 """
@@ -31,6 +32,7 @@ from serving.keys import Key
 
 _ANY = Wanted()
 _SHADOW_SECONDS = 10.0
+_MOST_ATTEMPTS = 6  # at one request: each goes to the next replica, so that as many less one may be late with a version
 
 
 class Caller(Protocol):
@@ -129,14 +131,15 @@ class Predictor:
         Raises:
             GatewayError: what the attempt raised; :class:`UnknownVersion` where nothing took the version's place.
         """
-        try:
-            return await attempt(servable)
-        except VersionGone as gone:
-            await self._registry.refresh(servable.model)
-            again = choose(self._registry.models, servable.model, wanted)
-            if again.version == servable.version:
-                raise UnknownVersion(gone.message) from None
-            return await attempt(again)
+        for attempts in range(1, _MOST_ATTEMPTS + 1):
+            try:
+                return await attempt(servable)
+            except VersionGone as gone:
+                reason = gone.message
+            if attempts == 1:
+                await self._registry.refresh(servable.model)
+                servable = choose(self._registry.models, servable.model, wanted)
+        raise UnknownVersion(reason)
 
     def _copy(
         self,

@@ -24,7 +24,7 @@ from serving.gateway.watched import Watched
 from serving.gateway.wire import RequestEncoder, decode_response
 from serving.routing import Entry, Routing
 
-_TIMEOUT = 2.0  # for each question to the model server
+_TIMEOUT = 5.0  # for each question to the model server: longer than it takes to see that a replica has vanished
 _LEARN_TIMEOUT = 10.0
 
 log = logging.getLogger("vitrine.registry")

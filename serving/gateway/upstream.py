@@ -45,10 +45,12 @@ _OPTIONS = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+    # Where a host vanishes, nothing refuses: gRPC makes this time-out TCP_USER_TIMEOUT too, so that calls whose packets
+    # nobody acknowledges fail within it and are made again elsewhere. A host that is merely slow does acknowledge.
     ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 2_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1_000),  # so long an attempt may take, TLS included
     ("grpc.max_reconnect_backoff_ms", 1_000),  # the default of two minutes would outlast a restart by far
     ("grpc.enable_retries", 0),  # the one retry is ours, within the deadline
     ("grpc.enable_http_proxy", 0),

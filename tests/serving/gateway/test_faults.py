@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import shutil
 import signal
 import socket
 import threading
@@ -253,3 +254,24 @@ def test_a_client_that_hangs_up_frees_its_place(root: Path) -> None:
         page = gateway.http.get("/metrics").text
         assert 'vitrine_refused_total{model="shade",reason="client_gone"} 1.0' in page
         assert 'vitrine_refused_total{model="shade",reason="overloaded_in_flight"}' in page
+
+
+def test_a_replica_that_has_a_version_later_than_the_other_costs_no_request(root: Path, tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    shutil.copytree(root, late, ignore=shutil.ignore_patterns("late"))
+    with (
+        model_server(root, *programs.PROMPT) as first,
+        model_server(late, *programs.PROMPT) as second,
+        programs.gateway(f"{first},{second}", root / "models.config") as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade")
+        models.shade(root, 2)
+        models.configure(root, {"shade": {"stable": 2}})
+        versions: list[int] = []
+        while len(versions) < 100 or set(versions) == {1}:
+            versions.append(version(gateway))
+        assert set(versions) == {1, 2}
+        models.shade(late, 2)
+        models.configure(late, {"shade": {"stable": 2}})
+        while version(gateway) == 1:
+            pass
