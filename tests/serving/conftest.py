@@ -1,13 +1,35 @@
-"""One S3-speaking server for all tests of exports in an object store; each takes a bucket of its own."""
+"""What tests of several programs share: SavedModels of other people, and a server that speaks S3."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
+import onnx
 import pytest
 
 from tests import s3
+from tests.programs import REPOSITORY
+from tests.serving.model_server import versions
 
 
 @pytest.fixture(scope="session")
 def s3_port() -> Iterator[int]:
+    """For all tests of exports in an object store; each takes a bucket of its own."""
     with s3.server() as port:
         yield port
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of foreign SavedModels; see foreign.py. Not to be changed."""
+    root = tmp_path_factory.mktemp("foreign")
+    module = "tests.serving.model_server.foreign"
+    made = subprocess.run(
+        [sys.executable, "-m", module, str(root)], cwd=REPOSITORY, capture_output=True, text=True, timeout=200
+    )
+    assert made.returncode == 0, made.stderr
+    extra = root / "mixed" / "1" / "assets.extra"
+    extra.mkdir()
+    onnx.save(versions.graph(2.0, 1.0), extra / "model.onnx")
+    return root
