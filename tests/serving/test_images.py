@@ -189,6 +189,32 @@ class TestSizes:
         assert decode(encoded(arrow()), RGB.model_copy(update={"channels": 1})).shape == (32, 32, 1)
 
 
+class TestPlainGreyPng:
+    """PNGs of 8-bit grey and nothing else have a reader of their own."""
+
+    @pytest.mark.parametrize("size", [(28, 28), (1, 1), (3, 500), (700, 300)])
+    @pytest.mark.parametrize("level", [0, 1, 9])
+    def test_every_pixel_is_read(self, size: tuple[int, int], level: int) -> None:
+        noise = np.random.default_rng(level).integers(0, 256, size[::-1], np.uint8)
+        ramp = np.add.outer(np.arange(size[1]), np.arange(size[0])).astype(np.uint8)
+        for pixels in (noise, ramp):
+            assert (np.asarray(read(encoded(Image.fromarray(pixels), compress_level=level))) == pixels).all()
+
+    def test_what_is_broken_is_refused_as_by_the_general_reader(self) -> None:
+        whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7), np.uint8)))
+        colour = encoded(Image.fromarray(np.zeros((9, 7, 3), np.uint8)))
+        for stop in range(len(colour) // 2):
+            with pytest.raises(PictureError):
+                read(whole[:stop])
+        short = whole[:41] + zlib.compress(b"\0" * 20) + whole[-12:]
+        with pytest.raises(PictureError):
+            read(short)
+
+    def test_the_header_bounds_the_pixels(self) -> None:
+        with pytest.raises(PictureError, match="at most 100"):
+            read(encoded(Image.new("L", (11, 10))), max_pixels=100)
+
+
 class TestPolarity:
     @pytest.mark.parametrize("recipe", [GREY, INK])
     def test_either_way_round_gives_light_on_dark(self, recipe: ImageRecipe) -> None:
