@@ -123,7 +123,12 @@ def serving(model: Path, *flags: str) -> Iterator[tuple[Program, int]]:
     port = free_port()
     arguments = ["-m", "serving.model_server", f"--port={port}", f"--model_base_path={model}", *flags]
     started = time.perf_counter()
-    with running(*arguments, "--enable_serialization_as_tensor_content", ready="Running gRPC ModelServer") as program:
+    with running(
+        *arguments,
+        "--enable_serialization_as_tensor_content",
+        "--grpc_max_threads=200",
+        ready="Running gRPC ModelServer",
+    ) as program:
         print(f"cold start {time.perf_counter() - started:.2f} s, {memory(program.process.pid)} MB")
         yield program, port
         print(f"{memory(program.process.pid)} MB afterwards")

@@ -16,7 +16,7 @@ from serving.protos import tensor_pb2, types_pb2
 
 Array = NDArray[Any]
 
-#: DataType → (NumPy type, name of the repeated field). Complex and quantised types are not served.
+#: DataType → (NumPy type, name of the repeated field). Quantised types are not served.
 _FIELDS: dict[int, tuple[Any, str]] = {
     types_pb2.DT_FLOAT: (np.float32, "float_val"),
     types_pb2.DT_DOUBLE: (np.float64, "double_val"),
@@ -31,9 +31,13 @@ _FIELDS: dict[int, tuple[Any, str]] = {
     types_pb2.DT_UINT16: (np.uint16, "int_val"),
     types_pb2.DT_UINT8: (np.uint8, "int_val"),
     types_pb2.DT_BOOL: (np.bool_, "bool_val"),
+    types_pb2.DT_COMPLEX64: (np.complex64, "scomplex_val"),
+    types_pb2.DT_COMPLEX128: (np.complex128, "dcomplex_val"),
     types_pb2.DT_STRING: (np.object_, "string_val"),
 }
 _AS_BITS = frozenset({types_pb2.DT_HALF, types_pb2.DT_BFLOAT16})  # whose repeated field holds uint16
+#: Types whose repeated field holds real and imaginary part in turn, and the type of those.
+_IN_PAIRS: dict[int, Any] = {types_pb2.DT_COMPLEX64: np.float32, types_pb2.DT_COMPLEX128: np.float64}
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _MOST_FILLED_IN = 2**24  # values that a short message may leave to be filled in: it can claim any shape
 _DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
@@ -88,7 +92,9 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
     elif number in _AS_BITS:
         proto.half_val.extend(array.ravel().view(np.uint16).tolist())
     else:
-        getattr(proto, _FIELDS[number][1]).extend(array.ravel().tolist())
+        values = array.ravel()
+        parts = values.view(_IN_PAIRS[number]) if number in _IN_PAIRS else values
+        getattr(proto, _FIELDS[number][1]).extend(parts.tolist())
     return proto
 
 
@@ -118,21 +124,23 @@ def to_array(proto: Any) -> Array:
             )
         return np.frombuffer(content, np.dtype(numpy_type).newbyteorder("<")).reshape(shape)
     values = getattr(proto, field)
-    missing = count - len(values)
+    sent, rest = divmod(len(values), 2 if proto.dtype in _IN_PAIRS else 1)
+    if rest:
+        raise ValueError("the tensor's last value has no imaginary part")
+    missing = count - sent
     if missing < 0:
-        raise ValueError(f"the tensor has {len(values)} values; shape {list(shape)} needs {count}")
+        raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}")
     if missing > _MOST_FILLED_IN:
-        raise ValueError(f"the tensor has {len(values)} values; shape {list(shape)} needs {count}, too many to fill in")
+        raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}, too many to fill in")
     if proto.dtype == types_pb2.DT_STRING:
         array: Array = np.empty(len(values), np.object_)
         array[:] = list(values)
     else:
-        bits = proto.dtype in _AS_BITS
+        stored = np.uint16 if proto.dtype in _AS_BITS else _IN_PAIRS.get(proto.dtype, numpy_type)
         try:
-            array = np.fromiter(values, np.uint16 if bits else numpy_type, len(values))
+            array = np.fromiter(values, stored, len(values)).view(numpy_type)
         except OverflowError as error:
             raise ValueError(f"a value does not fit {np.dtype(numpy_type)}: {error}") from None
-        array = array.view(numpy_type) if bits else array
     if missing:
         filler = array[-1:] if len(array) else np.array([b"" if array.dtype == np.object_ else 0], array.dtype)
         array = np.concatenate([array, np.repeat(filler, missing)])

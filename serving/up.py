@@ -74,6 +74,7 @@ def run(
         "--model_config_file_poll_wait_seconds=1",
         "--allow_version_labels_for_unavailable_models",
         "--enable_serialization_as_tensor_content",
+        "--grpc_max_threads=200",
         "--max_num_load_retries=1",
         "--load_retry_interval_micros=1000000",
         f"--engine={engine}",

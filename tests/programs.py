@@ -86,7 +86,7 @@ class Program:
 
 
 @contextlib.contextmanager
-def running(*arguments: str, ready: str, env: dict[str, str] | None = None, timeout: float = 60) -> Iterator[Program]:
+def running(*arguments: str, ready: str, env: dict[str, str] | None = None, timeout: float = 300) -> Iterator[Program]:
     """``python -m …`` from its first line on to its end."""
     program = Program([sys.executable, *arguments], env)
     try:
@@ -114,6 +114,7 @@ def model_server_program(exports: Path, *flags: str, port: int | None = None) ->
         f"--model_config_file={exports / 'models.config'}",
         f"--mount=/models={exports}",
         "--allow_version_labels_for_unavailable_models",  # labels stand in the file before anything is loaded
+        "--grpc_max_threads=200",
         *flags,
         ready="Running gRPC ModelServer",
     ) as program:

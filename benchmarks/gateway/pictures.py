@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.gateway.load import Target
 from serving import card, images
+from serving.onnx import onnxruntime
 from training.data import fashion_mnist
 
 TOLERANCE = 1e-3

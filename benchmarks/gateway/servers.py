@@ -69,6 +69,7 @@ def servers(exports: Path, model: str, version: int) -> list[Server]:
                     "--model_config_file_poll_wait_seconds=1",
                     "--allow_version_labels_for_unavailable_models",
                     "--enable_serialization_as_tensor_content",
+                    "--grpc_max_threads=200",
                     "--max_num_load_retries=1",
                     "--load_retry_interval_micros=1000000",
                     "--engine=auto",
@@ -103,6 +104,7 @@ def servers(exports: Path, model: str, version: int) -> list[Server]:
                     "--host=127.0.0.1",
                     f"--model_base_path={exports / model}",
                     "--enable_serialization_as_tensor_content",
+                    "--grpc_max_threads=200",
                 ],
                 "gateway": [
                     "benchmarks.peers.sketch",

@@ -5,9 +5,10 @@ a warning; an unknown one is refused.
 """
 
 import dataclasses
+import os
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,15 @@ WITHOUT_EFFECT: dict[str, type] = {
 }
 
 
+def cpus() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _four_for_each_cpu() -> int:
+    return 4 * cpus()
+
+
 class FlagError(ValueError):
     """A flag that is unknown or has no such value."""
 
@@ -49,8 +59,7 @@ class Flags:
     host: str = "0.0.0.0"  # ours
     port: int = 8500
     grpc_socket_path: str = ""
-    # 0: as many calls at once as come. TensorFlow Serving's 4 × CPU refuses most of 16 callers on two cores.
-    grpc_max_threads: int = 0
+    grpc_max_threads: int = field(default_factory=_four_for_each_cpu)  # calls at once; more are refused
     grpc_channel_arguments: str = ""
     ssl_config_file: str = ""
     enable_grpc_healthcheck_service: bool = False
@@ -60,7 +69,7 @@ class Flags:
 
     # rest
     rest_api_port: int = 0  # 0: no REST
-    rest_api_num_threads: int = 0  # 0: four for each CPU
+    rest_api_num_threads: int = field(default_factory=_four_for_each_cpu)
     rest_api_timeout_in_ms: int = 30_000
     rest_api_enable_cors_support: bool = False
 
@@ -158,7 +167,7 @@ def parse(arguments: Sequence[str]) -> Parsed:
 
 def usage() -> str:
     """All flags with their defaults."""
-    lines = [f"\t--{field.name}={_shown(field.default)}" for field in dataclasses.fields(Flags)]
+    lines = [f"\t--{name}={_shown(default)}" for name, default in dataclasses.asdict(Flags()).items()]
     lines += [f"\t--{name}\t(taken, without effect)" for name in WITHOUT_EFFECT]
     return "usage: vitrine-model-server\nFlags:\n" + "\n".join(lines)
 

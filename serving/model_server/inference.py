@@ -54,10 +54,10 @@ def prepare_regress(servable: Servable, request: Any, *, check_method: bool = Fa
 
 
 def prepare_multi(servable: Servable, request: Any, *, check_method: bool = False) -> list[Task]:
-    """What a MultiInferenceRequest asks for.
+    """What a MultiInferenceRequest asks for: every signature is given the same examples.
 
     Raises:
-        InvalidArgument: tasks for several models, one signature twice, signatures with different inputs, or see above.
+        InvalidArgument: tasks for several models, one signature twice, or see above.
         Unimplemented: a method other than classify and regress.
     """
     wanted: dict[str, tuple[Signature, str, tuple[str, ...]]] = {}
@@ -75,8 +75,6 @@ def prepare_multi(servable: Servable, request: Any, *, check_method: bool = Fals
             raise Unimplemented(f"Unsupported signature method_name: {task.method_name}")
         signature = servable.signatures[name]
         outputs = _outputs(signature, task.method_name, check_method)
-        if any(signature.inputs[_INPUT].name != other.inputs[_INPUT].name for other, *_ in wanted.values()):
-            raise InvalidArgument("Input tensor must be the same for all Signatures.")
         wanted[name] = signature, task.method_name, outputs
     examples = _examples(request.input)
     return [

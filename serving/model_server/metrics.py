@@ -11,7 +11,7 @@ import bisect
 import contextlib
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from serving.model_server import text_protos
@@ -52,6 +52,11 @@ class Counter:
     def add(self, *values: str, by: float = 1) -> None:
         if values in self._sums or len(self._sums) < _MOST_LABELS:
             self._sums[values] = self._sums.get(values, 0) + by
+
+    @property
+    def first(self) -> int:
+        """The sum of the first choice of label values."""
+        return round(self._sums[min(self._sums)]) if self._sums else 0
 
     def lines(self) -> list[str]:
         shown = sorted(self._sums.items())
@@ -148,6 +153,13 @@ class Metrics:
         """tf.Examples of one request."""
         self.example_counts.observe(examples, model)
         self.example_count_total.add(model, by=examples)
+
+    def values(self, names: Iterable[str]) -> dict[str, int]:
+        """What ``ReloadConfigRequest.metric_names`` asks for: by TensorFlow's own name (``/tensorflow/serving/…``) a
+        counter's first sum, and 0 for any other metric (model_service_impl.cc, GetMetrics)."""
+        counters = {metric.name: metric for metric in vars(self).values() if isinstance(metric, Counter)}
+        asked = {name: counters.get(name.replace("/", ":")) for name in names}
+        return {name: counter.first if counter else 0 for name, counter in asked.items()}
 
     def text(self) -> str:
         """The page that Prometheus reads."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 
 from serving.manifest import CARD_FILE
 from serving.model_server.errors import DataLoss, Internal, InvalidArgument, ServingError
+from serving.onnx import onnxruntime
 from serving.tensors import Array
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import signal
 import sys
 from pathlib import Path
@@ -80,7 +79,7 @@ async def serve(settings: Flags) -> None:
         server_core,
         counted,
         batcher=Batcher(batching.num_batch_threads, batching.thread_pool_name, counted) if batching else None,
-        threads=max(_cpus(), 2),
+        threads=max(flags.cpus(), 2),
         as_content=settings.enable_serialization_as_tensor_content,
         check_method_names=settings.enable_signature_method_name_check,
     )
@@ -120,8 +119,8 @@ def _batching(settings: Flags) -> BatchingParameters | None:
     if not settings.enable_batching:
         return None
     if settings.batching_parameters_file:
-        return batching_parameters.read(Path(settings.batching_parameters_file), threads=_cpus())
-    return BatchingParameters(num_batch_threads=_cpus())
+        return batching_parameters.read(Path(settings.batching_parameters_file), threads=flags.cpus())
+    return BatchingParameters(num_batch_threads=flags.cpus())
 
 
 def _core(settings: Flags, batching: BatchingParameters | None, counted: Metrics) -> ServerCore:
@@ -140,7 +139,7 @@ def _core(settings: Flags, batching: BatchingParameters | None, counted: Metrics
     manager = Manager(
         loader.load,
         threads=max(settings.num_load_threads, 1),
-        initial_threads=_cpus(),
+        initial_threads=flags.cpus(),
         retries=Retries(settings.max_num_load_retries, settings.load_retry_interval_micros / 1e6),
     )
     return ServerCore(
@@ -214,7 +213,7 @@ def _open_rest(settings: Flags, service: Service, metrics_path: str | None) -> "
 
     api = Api(
         service,
-        threads=settings.rest_api_num_threads or 4 * _cpus(),
+        threads=settings.rest_api_num_threads,
         timeout_ms=settings.rest_api_timeout_in_ms,
         cors=settings.rest_api_enable_cors_support,
         metrics_path=metrics_path,
@@ -235,7 +234,3 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
 
         return uvloop.Loop
     return None
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

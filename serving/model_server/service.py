@@ -184,9 +184,12 @@ class Service:
             models = models_config.from_message(request.config)
         except ConfigError as error:
             raise InvalidArgument(str(error)) from None
+        before = self.metrics.values(request.metric_names)
         await self.core.reload(models)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
+        for name, value in self.metrics.values(request.metric_names).items():
+            response.metric.add(name=name, int64_value_increase=value - before[name])
         return response
 
     async def in_thread(self, work: Callable[[], Any]) -> Any:

@@ -3,18 +3,20 @@
 half_plus_two  versions 1 and 2 (y = x/2 + 2, and + 3), stable and canary: signatures to predict, classify and regress
 text           strings in and out, one output named …_bytes
 old            TensorFlow 1: signatures to classify and regress that share their input
-types          every type that JSON can carry, both ways
-matrix         rows of any width, and a matrix product that takes three columns
+types          every type that JSON can carry, both ways, and by "more" all others
+matrix         rows of any width, with an ONNX twin; and a matrix product that takes three columns
 image          a convolution, which is what wrong ranks kill (CONTRACT D.11)
 line           y = x/2 + 2 for rows of three, with an ONNX twin: quick to start for cases with a process of their own
 lite           the same as half_plus_two for TensorFlow Lite
 """
 
+import json
 import sys
 from pathlib import Path
 
 import onnx
 import tensorflow as tf
+from onnx import TensorProto, helper
 
 from tests.serving.model_server import versions
 
@@ -74,12 +76,17 @@ def text(directory: Path) -> None:
 
 def types(directory: Path) -> None:
     kinds = [tf.float32, tf.float64, tf.int32, tf.int64, tf.uint8, tf.bool, tf.string]
+    more = [tf.half, tf.bfloat16, tf.int8, tf.int16, tf.uint16, tf.uint32, tf.uint64, tf.complex64, tf.complex128]
 
-    @tf.function(input_signature=[tf.TensorSpec([None], kind, kind.name) for kind in kinds])
-    def infer(*values: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {f"{kind.name}_out": tf.identity(value) for kind, value in zip(kinds, values, strict=True)}
+    def same(kinds: list[tf.DType]) -> object:
+        @tf.function(input_signature=[tf.TensorSpec([None], kind, kind.name) for kind in kinds])
+        def infer(*values: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {f"{kind.name}_out": tf.identity(value) for kind, value in zip(kinds, values, strict=True)}
 
-    save(directory, infer)
+        return infer
+
+    signatures = {"serving_default": same(kinds), "more": same(more)}
+    tf.saved_model.save(tf.Module(), str(directory), signatures=signatures)
 
 
 def matrix(directory: Path) -> None:
@@ -92,6 +99,12 @@ def matrix(directory: Path) -> None:
         return {"y": tf.matmul(x, [[1.0], [2.0], [3.0]])}
 
     tf.saved_model.save(tf.Module(), str(directory), signatures={"serving_default": twice, "product": product})
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, None]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "twice", [x], [y])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    listed = {"serving_default": {"inputs": ["x"], "outputs": ["y"]}}
+    helper.set_model_props(model, {"signatures": json.dumps(listed)})
+    twin(directory, model)
 
 
 def image(directory: Path) -> None:
@@ -108,9 +121,7 @@ def line(directory: Path, offset: float) -> None:
         return {"y": 0.5 * x + offset}
 
     save(directory, infer)
-    extra = directory / "assets.extra"
-    extra.mkdir()
-    onnx.save(versions.graph(0.5, offset), extra / "model.onnx")
+    twin(directory, versions.graph(0.5, offset))
 
 
 def lite(directory: Path) -> None:
@@ -118,6 +129,12 @@ def lite(directory: Path) -> None:
     converter = tf.lite.TFLiteConverter.from_saved_model(str(saved), signature_keys=["serving_default"])
     directory.mkdir(parents=True)
     (directory / "model.tflite").write_bytes(converter.convert())
+
+
+def twin(directory: Path, model: onnx.ModelProto) -> None:
+    extra = directory / "assets.extra"
+    extra.mkdir()
+    onnx.save(model, extra / "model.onnx")
 
 
 def save(directory: Path, infer: object) -> None:

@@ -101,7 +101,7 @@ def started(*flags: str, rest: bool = True, credentials: Any = None, host: str =
     more = [f"--rest_api_port={rest_port}"] if rest else []
     program = Program([*command(), f"--port={port}", *more, *flags], {"TF_ENABLE_ONEDNN_OPTS": "0"})
     try:
-        program.wait_for("Exporting HTTP/REST API" if rest else "Running gRPC ModelServer", 120)
+        program.wait_for("Exporting HTTP/REST API" if rest else "Running gRPC ModelServer", 300)
         yield Server(f"{host}:{port}", f"{host}:{rest_port}", program, credentials)
     finally:
         program.stop()
@@ -109,7 +109,7 @@ def started(*flags: str, rest: bool = True, credentials: Any = None, host: str =
 
 def refused(*flags: str) -> str:
     """What a server prints that does not start; ``--port`` and ``--rest_api_port`` are not given to it."""
-    ended = subprocess.run([*command(), *flags], cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([*command(), *flags], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
     assert ended.returncode != 0, ended.stderr
     return ended.stdout + ended.stderr
 

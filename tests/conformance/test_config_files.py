@@ -109,10 +109,13 @@ def test_reload_replaces_all_and_a_file_is_polled(server: Server, tree: Path) ->
     assert server.program
     server.program.wait_until(lambda: "new" in models_of(server, "new", "m0"))
     server.program.wait_until(lambda: "m0" not in models_of(server, "new", "m0"))
+    names = ["/tensorflow/serving/request_log_count", "/no/such/metric"]
+    wanted = " ".join(f'metric_names: "{name}"' for name in names)
     response = server.call(
-        "HandleReloadConfigRequest", f"config {{ {listed(config('new', tree / 'line', LABELLED))} }}"
+        "HandleReloadConfigRequest", f"config {{ {listed(config('new', tree / 'line', LABELLED))} }} {wanted}"
     )
     assert (response.status.error_code, response.status.error_message) == (0, "")
+    assert {metric.name: metric.int64_value_increase for metric in response.metric} == dict.fromkeys(names, 0)
     assert ask(server, "new", 'version_label: "stable"') == [3.0, 4.0, 5.0]
     assert ask(server, "new", "version { value: 2 }") == [4.0, 5.0, 6.0]
 
@@ -160,7 +163,7 @@ def test_a_model_config_is_refused_at_start(tmp_path: Path, text: str, messages:
 def batching(folder: Path, text: str) -> list[str]:
     file = folder / "batching.config"
     file.write_text(text)
-    return ["--enable_batching", f"--batching_parameters_file={file}"]
+    return ["--enable_batching", f"--batching_parameters_file={file}", "--grpc_max_threads=200"]
 
 
 def rows(count: int, columns: int = 3) -> str:

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 
 from tests.conformance import test_grpc
 from tests.conformance.server import REQUESTS, Server, command, error, is_embedded, refused, started
-from tests.programs import REPOSITORY, free_port
+from tests.programs import REPOSITORY, Program, free_port
 
 pytestmark = pytest.mark.own_process
 
@@ -50,6 +50,7 @@ QUIET = [
     "--tensorflow_intra_op_parallelism=1",
     "--tensorflow_inter_op_parallelism=1",
     "--enable_model_warmup=false",
+    "--thread_pool_factory_config_file=",
     "--num_request_iterations_for_warmup=1",
     "--enforce_session_run_timeout=false",
     "--enable_profiler=false",
@@ -122,16 +123,25 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
 
 
 def test_files_that_configure_tensorflow(models: Path, tmp_path: Path) -> None:
-    """D.2 --tensorflow_session_config_file, --platform_config_file; the embedded server warns of those."""
+    """D.2 --tensorflow_session_config_file, --platform_config_file; the embedded server warns of those.
+
+    Meanwhile one with --file_system_poll_wait_seconds below 0 waits for ever.
+    """
+    waiting = Program([*command(), f"--port={free_port()}", base(models), "--file_system_poll_wait_seconds=-1"])
     session, platform = tmp_path / "session.config", tmp_path / "platform.config"
     session.write_text("intra_op_parallelism_threads: 1")
     platform.write_text(
         'platform_configs { key: "tensorflow" value { source_adapter_config { '
         "[type.googleapis.com/tensorflow.serving.SavedModelBundleSourceAdapterConfig] { } } } }"
     )
-    for flag in (f"--tensorflow_session_config_file={session}", f"--platform_config_file={platform}"):
-        with started(base(models), flag, rest=False) as server:
-            assert ask(server) == [3.0, 4.0, 5.0]
+    try:
+        for flag in (f"--tensorflow_session_config_file={session}", f"--platform_config_file={platform}"):
+            with started(base(models), flag, "--tensorflow_session_parallelism=1", rest=False) as server:
+                assert ask(server) == [3.0, 4.0, 5.0]
+        assert waiting.process.poll() is None
+        assert "Running gRPC ModelServer" not in waiting.output
+    finally:
+        waiting.stop()
 
 
 def test_version() -> None:
@@ -153,21 +163,21 @@ def test_threads_run_out(models: Path, tmp_path: Path) -> None:
         assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
 
 
-def test_method_names_are_checked_where_that_is_wanted(models: Path) -> None:
-    """D.2 --enable_signature_method_name_check: TensorFlow 2 exports for predict alone."""
-    flags = [f"--model_base_path={models / 'half_plus_two'}", "--model_name=half_plus_two"]
-    with started(*flags, "--enable_signature_method_name_check", rest=False) as server:
+def test_method_names_and_tflite(models: Path, tmp_path: Path) -> None:
+    """D.2 --enable_signature_method_name_check: TensorFlow 2 exports for predict alone; --prefer_tflite_model."""
+    file = tmp_path / "models.config"
+    entry = 'config {{ name: "{0}" base_path: "{1}/{0}" model_platform: "tensorflow" }}'
+    entries = " ".join(entry.format(name, models) for name in ("lite", "half_plus_two", "old"))
+    file.write_text(f"model_config_list {{ {entries} }}")
+    flags = [f"--model_config_file={file}", "--enable_signature_method_name_check", "--prefer_tflite_model"]
+    with started(*flags, rest=False) as server:
         found = error(server, "Regress", test_grpc.signature("regress") + test_grpc.examples(1))
         assert found[0] == "INVALID_ARGUMENT"
         assert "tensorflow/serving/regress" in found[1]
-
-
-def test_tflite(models: Path) -> None:
-    """D.2 --prefer_tflite_model."""
-    flags = [f"--model_base_path={models / 'lite'}", "--model_name=half_plus_two", "--prefer_tflite_model"]
-    with started(*flags, rest=False) as server:
-        response = server.call("Predict", test_grpc.spec() + test_grpc.tensor("x", "DT_FLOAT", "1", "float_val: 2"))
-        assert test_grpc.values(response, "y") == [3.0]
+        old = test_grpc.spec("old", 'signature_name: "regress"') + test_grpc.examples(1)
+        assert server.call("Regress", old).result.regressions[0].value == 2.5
+        request = test_grpc.spec("lite") + test_grpc.tensor("x", "DT_FLOAT", "1", "float_val: 2")
+        assert test_grpc.values(server.call("Predict", request), "y") == [3.0]
 
 
 def test_base_path_with_versions_to_come(models: Path, tmp_path: Path) -> None:
@@ -181,6 +191,22 @@ def test_base_path_with_versions_to_come(models: Path, tmp_path: Path) -> None:
         server.program.wait_until(lambda: ask(server) == [4.0, 5.0, 6.0])
         states = {"1": "END", "2": "AVAILABLE"}
         server.program.wait_until(lambda: state_names(server, "default") == states)
+
+
+def test_no_versions_yet(models: Path, tmp_path: Path) -> None:
+    """D.6 No versions of servable … found: the server waits for one."""
+    (tmp_path / "line" / "notes").mkdir(parents=True)
+    shutil.copytree(models / "line" / "1", tmp_path / "incoming")
+    port = free_port()
+    program = Program([*command(), f"--port={port}", f"--model_base_path={tmp_path / 'line'}"])
+    try:
+        program.wait_for(f"No versions of servable default found under base path {tmp_path / 'line'}", 300)
+        assert "Did you forget to name your leaf directory as a number (eg. '/1/')?" in program.output
+        (tmp_path / "incoming").rename(tmp_path / "line" / "1")
+        program.wait_for("Running gRPC ModelServer", 300)
+        assert ask(Server(f"127.0.0.1:{port}", "")) == [3.0, 4.0, 5.0]
+    finally:
+        program.stop()
 
 
 def state_names(server: Server, model: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import grpc
+import ml_dtypes
 import numpy as np
 import pytest
 from google.protobuf import text_format
@@ -97,6 +98,21 @@ def test_strings_and_every_type_go_in_and_out(server: Server) -> None:
     assert {alias.removesuffix("_out") for alias in response.outputs} == set(request.inputs)
 
 
+MORE = ["int8", "int16", "uint16", "uint32", "uint64", "float16", "complex64", "complex128", ml_dtypes.bfloat16]
+
+
+def test_types_that_json_has_not(server: Server) -> None:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name, request.model_spec.signature_name = "types", "more"
+    sent = {np.dtype(kind).name: np.array([1, 2], kind) for kind in MORE}
+    for name, array in sent.items():
+        request.inputs[name].CopyFrom(tensors.to_proto(array))
+    response = server.call("Predict", request)
+    for name, array in sent.items():
+        found = tensors.to_array(response.outputs[f"{name}_out"])
+        assert (found.dtype, found.tolist()) == (array.dtype, array.tolist())
+
+
 def test_classify(server: Server) -> None:
     response = server.call("Classify", signature("classify") + examples(2, 4))
     found = [[(entry.label, entry.score) for entry in row.classes] for row in response.result.classifications]
@@ -114,11 +130,18 @@ def test_regress_and_examples_with_context(server: Server) -> None:
     assert [row.value for row in response.result.regressions] == [7.0]
 
 
-def test_multi_inference(server: Server) -> None:
-    tasks = task("regress", "regress", "old") + task("classify", "classify", "old")
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        pytest.param("old", 3.0, id="D.8 testMultiInference"),
+        pytest.param("half_plus_two", 4.0, id="D.8 testMultiInferenceTf2"),  # whose signatures share no input tensor
+    ],
+)
+def test_multi_inference(server: Server, model: str, expected: float) -> None:
+    tasks = task("regress", "regress", model) + task("classify", "classify", model)
     response = server.call("MultiInference", tasks + examples(2))
     first, second = response.results
-    assert [row.value for row in first.regression_result.regressions] == [3.0]
+    assert [row.value for row in first.regression_result.regressions] == [expected]
     assert second.classification_result.classifications[0].classes[1].label == "high"
     assert [result.model_spec.signature_name for result in response.results] == ["regress", "classify"]
 
@@ -265,7 +288,8 @@ ERRORS = [
         "Predict",
         spec() + A,
         "INVALID_ARGUMENT",
-        "…x(feed name: serving_default_x:0)…",
+        "Signature input alias: x(feed name: serving_default_x:0) not found in request and no default value provided. "
+        "Inputs expected to be in the request {…}, …",
     ),
     (
         "D.5 Bad output_filter",

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
 from serving import card, images
+from serving.onnx import onnxruntime
 from tests.programs import REPOSITORY
 
 VERSION = REPOSITORY / "exports" / "fashion_cnn" / "1"

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import tensorflow as tf
 
 from serving import card, manifest
+from serving.onnx import onnxruntime
 from serving.store import Store
 from tests.programs import REPOSITORY, Program
 

@@ -84,8 +84,9 @@ def impure(operations: Iterable[str]) -> list[str]:
 
 
 def _main(directory: str, expected: str) -> dict[str, Any]:
-    import onnxruntime
     import tensorflow as tf
+
+    from serving.onnx import onnxruntime
 
     answers: Answers = pickle.loads(Path(expected).read_bytes())
     problems: list[str] = []

@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 from PIL import Image, ImageDraw
 
 from serving import card, images, models_config
+from serving.onnx import onnxruntime
 from tests.conftest import SHIPPED
 from tests.programs import model_server
 from tests.serving.gateway import programs

@@ -14,8 +14,8 @@ from tests.serving.model_server.client import Client, Rest
 
 READY = "Running gRPC ModelServer"
 REST_READY = "Exporting HTTP/REST API"
-#: Look often and give up early: a test has no minutes.
-PROMPT = ("--file_system_poll_wait_seconds=0.05", "--max_num_load_retries=0")
+#: Look often and give up early: a test has no minutes. And refuse no caller.
+PROMPT = ("--file_system_poll_wait_seconds=0.05", "--max_num_load_retries=0", "--grpc_max_threads=200")
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def serving(*more: str, rest: bool = False, env: dict[str, str] | None = None) -
 def fails(*more: str) -> str:
     """What it prints before it ends with the exit code of TensorFlow Serving's failed start."""
     ended = subprocess.run(
-        [sys.executable, *flags(free_port(), *more)], cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+        [sys.executable, *flags(free_port(), *more)], cwd=REPOSITORY, capture_output=True, text=True, timeout=300
     )
     assert ended.returncode == 255, ended.stderr
     assert "Traceback" not in ended.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from serving.model_server.errors import InvalidArgument
-from serving.model_server.flags import WITHOUT_EFFECT, FlagError, Flags, parse, usage
+from serving.model_server.flags import WITHOUT_EFFECT, FlagError, Flags, cpus, parse, usage
 
 
 def test_the_defaults_are_tensorflow_servings() -> None:
@@ -13,6 +13,7 @@ def test_the_defaults_are_tensorflow_servings() -> None:
     assert flags == Flags()
     assert (flags.port, flags.model_name, flags.file_system_poll_wait_seconds) == (8500, "default", 1)
     assert (flags.max_num_load_retries, flags.load_retry_interval_micros) == (5, 60_000_000)
+    assert flags.grpc_max_threads == flags.rest_api_num_threads == 4 * cpus()
     assert flags.enable_model_warmup
     assert not flags.allow_version_labels_for_unavailable_models
 

@@ -70,3 +70,12 @@ def test_the_path_of_a_monitoring_config() -> None:
     assert metrics.path(MonitoringConfig(prometheus_config={"path": "/m"})) is None
     assert metrics.path(MonitoringConfig(prometheus_config={"enable": True})) == "/monitoring/prometheus/metrics"
     assert metrics.path(MonitoringConfig(prometheus_config={"enable": True, "path": "/m"})) == "/m"
+
+
+def test_values_by_tensorflows_own_names() -> None:
+    """The first sum of a counter, as ReloadConfigRequest.metric_names has it; nothing is known of others."""
+    told = Metrics()
+    told.request_count.add("m", "OK", by=2)
+    told.request_count.add("m", "NOT_FOUND", by=5)
+    names = ["/tensorflow/serving/request_count", "/tensorflow/serving/request_latency", "/no/such"]
+    assert told.values(names) == dict(zip(names, (5, 0, 0), strict=True))

@@ -14,14 +14,10 @@ from serving.protos import get_model_metadata_pb2
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import Server, configure, fails, serving
 
-FOREIGN = ("half_plus_two", "old", "text", "conv", "free")
 
-
-@pytest.fixture(scope="module")
-def client(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    config = configure(tmp_path_factory.mktemp("config"), [ModelConfig(name, f"/models/{name}") for name in FOREIGN])
-    with serving(f"--model_config_file={config}", f"--mount=/models={foreign}") as server:
-        yield server.client
+@pytest.fixture
+def client(foreign_server: Server) -> Client:
+    return foreign_server.client
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +91,12 @@ def test_tensorflow_comes_in_only_for_what_the_twin_lacks(mixed: Server) -> None
     np.testing.assert_array_equal(mixed.client.predict("mixed", x=x)["y"], 2 * x + 1)
 
 
-def test_both_engines_agree_when_tensorflow_is_asked_for(foreign: Path, mixed: Server) -> None:
+def test_both_engines_agree_when_tensorflow_is_asked_for(foreign_server: Server, mixed: Server) -> None:
     x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    with serving(f"--model_base_path={foreign / 'mixed'}", "--model_name=mixed", "--engine=tensorflow") as server:
-        np.testing.assert_allclose(
-            server.client.predict("mixed", x=x)["y"], mixed.client.predict("mixed", x=x)["y"], atol=1e-6
-        )
-        assert "(SavedModel, 0 warm-up requests)" in server.program.output
+    np.testing.assert_allclose(
+        foreign_server.client.predict("mixed", x=x)["y"], mixed.client.predict("mixed", x=x)["y"], atol=1e-6
+    )
+    assert "(ONNX twin, " not in foreign_server.program.output
     assert "(ONNX twin, 0 warm-up requests)" in mixed.program.output
 
 

@@ -1,24 +1,17 @@
 """--prefer_tflite_model: TensorFlow Lite where a version has it, the SavedModel elsewhere."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import grpc
 import numpy as np
 import pytest
 
-from serving.models_config import ModelConfig
 from serving.protos import get_model_metadata_pb2
 from tests.serving.model_server.client import Client
-from tests.serving.model_server.servers import configure, serving
+from tests.serving.model_server.servers import Server
 
 
-@pytest.fixture(scope="module")
-def client(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    root = tmp_path_factory.mktemp("tflite")
-    models = [ModelConfig(name, str(foreign / name)) for name in ("lite", "lite_metadata", "half_plus_two")]
-    with serving(f"--model_config_file={configure(root, models)}", "--prefer_tflite_model") as server:
-        yield server.client
+@pytest.fixture
+def client(foreign_server: Server) -> Client:
+    return foreign_server.client
 
 
 def test_predict_at_any_batch_size(client: Client) -> None:

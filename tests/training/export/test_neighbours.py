@@ -4,11 +4,11 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import onnxruntime
 import pytest
 import tensorflow as tf
 
 from serving.images import ImageRecipe
+from serving.onnx import onnxruntime
 from training.export import onnx_twin
 from training.export.neighbours import MOST_NEIGHBOURS, with_neighbours
 from training.export.servable import Servable, image_servable

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
+from serving.onnx import onnxruntime
 from serving.store import Store
 from training.catalogue import find
 from training.data import waveforms

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import onnxruntime
 import pytest
 
 from serving.card import Column, TableRecipe
+from serving.onnx import onnxruntime
 from serving.store import Store
 from training.catalogue import find
 from training.export.servable import call
