@@ -55,7 +55,7 @@ class Server:
     program: Program | None = None
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
 
-    def call(self, method: str, request: str | Any, timeout: float = 30) -> Any:
+    def call(self, method: str, request: str | Any, timeout: float = 120) -> Any:
         """The response to an RPC; the request is a message, or one in protobuf's text form."""
         if isinstance(request, str):
             request = text_format.Parse(request, REQUESTS[method]())
@@ -74,7 +74,7 @@ class Server:
 
     def http(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """The answer to an HTTP request; a body that is no bytes is sent as JSON."""
-        connection = http.client.HTTPConnection(self.rest, timeout=30)
+        connection = http.client.HTTPConnection(self.rest, timeout=120)
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, data, dict(headers or {}))
@@ -114,7 +114,7 @@ def refused(*flags: str) -> str:
     return ended.stdout + ended.stderr
 
 
-def error(server: Server, method: str, request: Any, timeout: float = 30) -> tuple[str, str]:
+def error(server: Server, method: str, request: Any, timeout: float = 120) -> tuple[str, str]:
     """Code and message of an RPC that fails."""
     try:
         answer = server.call(method, request, timeout)

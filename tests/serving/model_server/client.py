@@ -37,7 +37,7 @@ class Rest:
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers by their names in small letters, and body; a body that is no bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        connection = http.client.HTTPConnection("localhost", self._port, timeout=30)
+        connection = http.client.HTTPConnection("localhost", self._port, timeout=240)
         with contextlib.closing(connection):
             connection.request(method, path, data, headers or {})
             response = connection.getresponse()
@@ -57,7 +57,7 @@ class Rest:
 
 class Client:
     def __init__(
-        self, address: str, timeout: float = 30, *, credentials: grpc.ChannelCredentials | None = None
+        self, address: str, timeout: float = 240, *, credentials: grpc.ChannelCredentials | None = None
     ) -> None:
         if credentials is None:
             self.channel = grpc.insecure_channel(address, UNLIMITED)
