@@ -32,6 +32,7 @@
 """
 
 from collections.abc import Collection
+from typing import Any
 
 
 class GatewayError(Exception):
@@ -44,6 +45,10 @@ class GatewayError(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied past the constructor, to which subclasses add arguments."""
+        return type(self).__new__, (type(self), self.message), self.__dict__
 
     @property
     def reason(self) -> str:

@@ -126,6 +126,6 @@ def error_form(path: str) -> Form:
 def _number(version: str | None) -> int | None:
     if version is None:
         return None
-    if not (version.isascii() and version.isdigit() and int(version) < 2**63):
-        raise UnknownVersion(f"a version is a whole number, not {version!r}")
+    if not (version.isascii() and version.isdigit() and len(version) < 20 and int(version) < 2**63):
+        raise UnknownVersion(f"a version is a whole number below 2**63, not {version[:40]!r}")
     return int(version)

@@ -41,12 +41,13 @@ def read(body: bytes, header_length: str) -> Inference:
     """
     end = len(body)
     if header_length:
-        if not (header_length.isascii() and header_length.isdigit() and 0 < int(header_length) <= len(body)):
+        is_number = header_length.isascii() and header_length.isdigit() and len(header_length) < 20
+        end = int(header_length) if is_number else 0
+        if not 0 < end <= len(body):
             raise BadOption(
                 f"Inference-Header-Content-Length must be the size of the JSON part, 1 to {len(body)} bytes, "
-                f"not {header_length!r}"
+                f"not {header_length[:40]!r}"
             )
-        end = int(header_length)
     keys = payload.document(body[:end])
     _only(keys, ("id", "parameters", "inputs", "outputs"), "a request")
     inputs = keys.get("inputs")
@@ -116,6 +117,8 @@ def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
         raise BadDocument(f"the shape of input {spec.name} is a list of whole numbers, for {spec}")
     if len(shape) > _MAX_RANK:
         raise BadTensor(f"input {spec.name} must be {spec}, but it has {len(shape)} axes")
+    if 0 in shape:  # else the other sizes could be any, more than an array may have
+        raise BadTensor(f"input {spec.name} must be {spec}, but it is empty: its shape is {shape}")
     return tuple(shape)
 
 

@@ -35,10 +35,13 @@ def read(body: bytes) -> NDArray[Any]:
     content = len(body) - stream.tell()
     if any(size < 0 for size in shape) or math.prod(shape) * dtype.itemsize != content:
         raise BadDocument(
-            f"the .npy header says shape {list(shape)} of {dtype}, which is {math.prod(shape) * dtype.itemsize} bytes, "
-            f"but {content} follow"
+            f"the .npy header says shape {str(list(shape))[:200]} of {dtype}, which takes another number of bytes than "
+            f"the {content} that follow"
         )
-    array = np.frombuffer(body, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
+    try:
+        array = np.frombuffer(body, dtype, offset=stream.tell()).reshape(shape, order="F" if fortran else "C")
+    except (ValueError, TypeError) as error:  # too many axes, or beside an axis of 0 one that is too long
+        raise BadDocument(f"the .npy header says a shape that no array can have: {error}") from None
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 

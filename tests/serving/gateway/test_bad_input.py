@@ -51,6 +51,12 @@ def animated(form: str) -> bytes:
     return stream.getvalue()
 
 
+def npy_head(shape: tuple[int, ...]) -> bytes:
+    """The head of a .npy body of uint8, which NumPy itself would not write of such a shape."""
+    head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    return b"\x93NUMPY\x02\x00" + struct.pack("<I", len(head)) + head
+
+
 PICTURES: dict[str, tuple[bytes, str]] = {
     "no picture": (b"hello, world", "PNG, JPEG, WebP, BMP or GIF"),
     "zero bytes": (b"", "empty"),
@@ -108,12 +114,15 @@ ARRAYS: dict[str, tuple[bytes, str, tuple[str, ...]]] = {
     "objects": (npy(np.array([{}], object)), "bad_document", ("object",)),
     "text": (npy(np.array(["a"])), "bad_document", ("numbers",)),
     "no array": (b"hello", "bad_document", (".npy",)),
-    "half an array": (npy(np.zeros((1, 4, 4, 1), np.uint8))[:-1], "bad_document", ("15 follow",)),
+    "half an array": (npy(np.zeros((1, 4, 4, 1), np.uint8))[:-1], "bad_document", ("the 15 that follow",)),
     "a head that lies": (
         npy(np.zeros((9, 4, 4, 1), np.uint8)).replace(b"(9,", b"(9000000000,")[:300],
         "bad_document",
         (".npy",),
     ),
+    "a size of more digits than Python writes": (npy_head((10**3000, 10**3000)), "bad_document", ("0 that follow",)),
+    "100 axes": (npy_head((1,) * 100) + bytes(1), "bad_document", ("no array can have",)),
+    "an axis beyond 64 bits": (npy_head((0, 10**30)), "bad_document", ("no array can have",)),
     "half a head": (npy(np.zeros(4, np.uint8))[:30], "bad_document", (".npy",)),
 }
 
@@ -256,6 +265,7 @@ def test_bad_parameters(http: httpx.Client, path: str, params: Any, words: tuple
         ("/v1/models/shade/versions/9:predict", "unknown_version", ("9", "available: 1")),
         ("/v1/models/shade/versions/x:predict", "unknown_version", ("whole number", "x")),
         ("/v1/models/shade/versions/99999999999999999999:predict", "unknown_version", ("whole number",)),
+        (f"/v1/models/shade/versions/{'9' * 5000}:predict", "unknown_version", ("whole number",)),
         ("/v1/models/shade/labels/canary:predict", "unknown_label", ("canary", "stable")),
         ("/v1/models/shade:explain", "unknown_verb", (":explain", ":predict", ":classify")),
         ("/v1/models/shade:forecast", "unknown_verb", ("pictures", ":predict, :embed")),

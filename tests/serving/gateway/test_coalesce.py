@@ -291,3 +291,15 @@ async def test_who_leaves_the_queue_is_not_sent() -> None:
     model.may.set()
     assert await asyncio.gather(first, staying) == [[2.0], [6.0]]
     assert model.calls == [1, 1]
+
+
+async def test_all_of_a_merged_call_hear_that_the_model_server_has_no_place() -> None:
+    async def full(request: bytes, deadline: float, metadata: object = None) -> Any:
+        raise Overloaded("no free place", "model_server")
+
+    one = lane(full)
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(ask(one, 1), ask(one, 2), return_exceptions=True)
+    assert [(str(answer), answer.reason) for answer in answers if isinstance(answer, Overloaded)] == [
+        ("no free place", "overloaded_model_server")
+    ] * 2

@@ -273,6 +273,10 @@ def test_binary_bodies_that_do_not_add_up(http: httpx.Client) -> None:
     refused(binary(http, bytes(12), header="0"), 400, "Inference-Header-Content-Length")
     refused(binary(http, bytes(12), header="x"), 400, "Inference-Header-Content-Length")
     refused(binary(http, bytes(12), header="99999"), 400, "Inference-Header-Content-Length")
+    refused(binary(http, bytes(12), header="9" * 5000), 400, "Inference-Header-Content-Length")
+    for tensor in ({"data": []}, {"parameters": {"binary_data_size": 0}}):
+        empty = {"name": "x", "datatype": "FP32", "shape": [0, *[2**31 - 1] * 3], **tensor}
+        refused(http.post(INFER, json={"inputs": [empty]}), 400, "empty")
     refused(binary(http, bytes(12), header="10"), 400, "not valid JSON")
     refused(binary(http, bytes(12), header=""), 400, "not valid JSON")
 
