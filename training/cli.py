@@ -147,6 +147,15 @@ def up(
         raise fail(error) from None
 
 
+@app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Measure the gateway beside other servers: python -m benchmarks.gateway, which takes all options."""
+    if not Path("benchmarks/gateway").is_dir():
+        raise fail("there is no folder benchmarks here: vitrine bench runs in the repository's root")
+    done = subprocess.run([sys.executable, "-m", "benchmarks.gateway", *context.args], check=False)
+    raise typer.Exit(done.returncode)
+
+
 def _print_outcome(name: str, metrics: dict[str, float], printed: dict[str, float], seconds: float) -> None:
     table = Table("figure", "ours", "printed in the course", title=f"{name}, {seconds:.0f} s of fitting")
     for column in table.columns[1:]:
