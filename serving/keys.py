@@ -53,9 +53,13 @@ class Key(BaseModel):
     created: AwareDatetime
     expires: AwareDatetime | None = None
 
+    def reaches(self, model: str) -> bool:
+        """Whether it is for that model."""
+        return not self.models or model in self.models
+
     def allows(self, model: str, verb: str) -> bool:
         """Whether it may ask the model for that."""
-        return (not self.models or model in self.models) and (not self.verbs or verb in self.verbs)
+        return self.reaches(model) and (not self.verbs or verb in self.verbs)
 
 
 Keys = Mapping[str, Key]

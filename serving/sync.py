@@ -83,7 +83,7 @@ class Sync:
         entries = {name: entry for name, entry in models.items() if name not in lacking} | kept
         self._put(_CONFIG, models_config.render(entries))
         self._put_routing(routes, lacking)
-        self._remove_unused(entries)
+        self._remove_unused(entries, models)
         return not lacking
 
     def _bring_model(self, entry: ModelConfig, versions: list[int]) -> set[int]:
@@ -125,12 +125,14 @@ class Sync:
         kept = {name: before[name] for name in lacking if name in before}
         self._put(_ROUTING, routing.render({name: e for name, e in entries.items() if name not in lacking} | kept))
 
-    def _remove_unused(self, models: Mapping[str, ModelConfig]) -> None:
-        """Removes what had no use at the last look and has none now: by now no model server reads it any more."""
+    def _remove_unused(self, *configurations: Mapping[str, ModelConfig]) -> None:
+        """Removes what had no use at the last look and has none now: by now no model server reads it any more. What
+        one configuration loads has a use: that here, or the source's, which may still lack another version."""
         unused: set[Path] = set()
         for home in (path for path in self.target.iterdir() if path.is_dir()):
             here = versions_in(home)
-            used = wanted(models[home.name], here) if home.name in models else set()
+            entries = [models[home.name] for models in configurations if home.name in models]
+            used = {version for entry in entries for version in wanted(entry, here)}
             unused |= {home / str(version) for version in here if version not in used}
             unused |= {*home.glob(f"{_INCOMING}*"), *home.glob(f"{_GOING}*")}  # of an earlier process
         for path in unused & self._unused:

@@ -47,9 +47,9 @@ class Door:
             return
         if self._known is not None:
             request.key = self._recognise(request, self._known())
-            named = _MODEL.match(path) if request.key.models else None
+            named = _MODEL.match(path)
             model = named and (named[1] or named[2])
-            if model and model not in request.key.models:
+            if model and not request.key.reaches(model):
                 raise Forbidden(f"key {request.key.id} is for {listed(sorted(request.key.models))}, not for {model}")
         if self._rates is not None:
             await self._rates.count(request.key, request.client)

@@ -178,6 +178,7 @@ class Edge:
         try:
             if self._door is not None:
                 await self._door.enter(request)
+            scope["state"]["key"] = request.key
             await self._app(scope, receive, send_with_id)
         except GatewayError as error:
             answer = self._error(request, error)

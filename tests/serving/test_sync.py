@@ -81,6 +81,17 @@ def test_models_config_names_only_what_is_there(url: str, tmp_path: Path) -> Non
     assert sync.once() and here(tmp_path)["m"] == [1, 2]
 
 
+def test_what_came_stays_while_another_version_cannot_be_brought(url: str, tmp_path: Path) -> None:
+    store, sync = Store(url), Sync(Bucket(url), tmp_path)
+    for _ in range(2):
+        publish(store)
+    store.promote("m", 1)
+    store.promote("m", 2, "canary")
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/2/saved_model.pb", b"damaged")
+    for _ in range(3):
+        assert not sync.once() and here(tmp_path) == {"m": [1]}
+
+
 def test_a_download_that_is_killed_goes_on_where_it_was(s3_port: int, url: str, tmp_path: Path) -> None:
     store = Store(url)
     publish(store, size=SIZE)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from google.protobuf import json_format
 from pydantic import BaseModel, Field
 
@@ -13,6 +13,7 @@ from serving.gateway.route import ModelState, Wanted, choose
 from serving.gateway.servable import Servable
 from serving.gateway.signature import Signature
 from serving.gateway.upstream import Upstream
+from serving.keys import Key
 from serving.protos import get_model_metadata_pb2
 
 _TIMEOUT = 5.0
@@ -71,8 +72,9 @@ def router(models: Callable[[], Mapping[str, ModelState]], upstream: Upstream) -
         return choose(models(), model, wanted)
 
     @routes.get("", summary="Which models are there?")
-    async def list_models() -> ModelList:
-        return ModelList(models=[entry(state) for state in models().values()])
+    async def list_models(request: Request) -> ModelList:
+        key: Key | None = request.state.key
+        return ModelList(models=[entry(state) for state in models().values() if key is None or key.reaches(state.name)])
 
     @routes.get("/{model}/card", summary="The model card of the version that answers by default")
     async def get_card(model: ModelName) -> Card:
