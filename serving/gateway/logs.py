@@ -3,6 +3,7 @@
 Bodies, headers and keys are never in it."""
 
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from typing import Any, Literal
 import orjson
 
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
@@ -33,13 +35,14 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people: time, level, logger, message, then ``name=value``."""
+    """The same for people: time, level, logger, message, then ``name=value``; one line, whatever a path holds."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in _extra(record).items())])
+        line = " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in _extra(record).items())])
+        return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
 
 
 def set_up(level: str, form: Literal["json", "text"]) -> None:

@@ -36,14 +36,17 @@ _MOST_ATTEMPTS = 6  # at one request: each goes to the next replica, so that as 
 
 
 class Caller(Protocol):
-    """Who asks: the key that was shown, where one is needed, until when an answer is of use, the trace where one is
-    kept, and where the request stands among all."""
+    """Who asks: the key that was shown, where one is needed, until when an answer is of use, the bytes of the body, the
+    trace where one is kept, and where the request stands among all."""
 
     @property
     def key(self) -> Key | None: ...
 
     @property
     def deadline(self) -> float: ...
+
+    @property
+    def size(self) -> int: ...
 
     @property
     def trace(self) -> Trace | None: ...
@@ -120,7 +123,7 @@ class Predictor:
         result = await self.through_swaps(servable, wanted, attempt)
         state = self._registry.models.get(servable.model)
         if state is not None and state.shadow is not None and wanted == _ANY:
-            self._copy(state, state.shadow, result, prepare)
+            self._copy(state, state.shadow, result, prepare, caller.size)
         return result
 
     async def through_swaps(
@@ -147,6 +150,7 @@ class Predictor:
         shadow: Share,
         answered: Result,
         prepare: Callable[[Servable], Awaitable[Call]],
+        size: int,
     ) -> None:
         """Offers the shadow the request that was just answered, if it is drawn; by the input as it was sent where the
         shadow takes it in the same way, else decoded anew."""
@@ -166,7 +170,7 @@ class Predictor:
             outputs = await lane.submit(again.arrays, again.rows, deadline)
             return cropped(other, again, outputs), _labels(other)
 
-        self._shadows.offer(Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask))
+        self._shadows.offer(Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask, size))
 
     async def close(self) -> None:
         """Ends what nobody waits for."""

@@ -1,11 +1,12 @@
 """A version that sees a copy of some requests after they were answered, and how its answers differ.
 
-Nobody waits for it: copies stand in a short queue, and where that is full they are dropped and counted. One at a time
-is sent, so a slow shadow gets fewer copies, not more of the model server.
+Nobody waits for it: copies stand in a short queue, bounded by number and bytes, and where that is full they are dropped
+and counted. One at a time is sent, so a slow shadow gets fewer copies, not more of the model server.
 """
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from serving.gateway.metrics import Metrics
 from serving.gateway.wire import Outputs
 
 _QUEUE = 64
+_BYTES = 32_000_000  # of bodies; one that is larger waits alone
 
 log = logging.getLogger("vitrine.shadow")
 
@@ -24,13 +26,15 @@ Ask = Callable[[], Awaitable[tuple[Outputs, Sequence[str]]]]
 
 @dataclass(frozen=True)
 class Copy:
-    """An answered request: what came out, the labels of its classes, and how to ask the shadow the same."""
+    """An answered request: what came out, the labels of its classes, how to ask the shadow the same, and the bytes of
+    its body, which are held for that."""
 
     model: str
     version: int
     outputs: Outputs
     labels: Sequence[str]
     ask: Ask
+    size: int
 
 
 class Shadows:
@@ -38,16 +42,17 @@ class Shadows:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._queue: asyncio.Queue[Copy] = asyncio.Queue(_QUEUE)
+        self._queue: deque[Copy] = deque()
+        self._bytes = 0
         self._worker: asyncio.Task[None] | None = None
 
     def offer(self, copy: Copy) -> None:
         """Takes a copy if there is room; returns at once."""
-        try:
-            self._queue.put_nowait(copy)
-        except asyncio.QueueFull:
+        if len(self._queue) == _QUEUE or (self._queue and self._bytes + copy.size > _BYTES):
             self._metrics.shadow_dropped(copy.model, copy.version)
             return
+        self._queue.append(copy)
+        self._bytes += copy.size
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
 
@@ -58,8 +63,9 @@ class Shadows:
             await asyncio.gather(self._worker, return_exceptions=True)
 
     async def _work(self) -> None:
-        while not self._queue.empty():
-            copy = self._queue.get_nowait()
+        while self._queue:
+            copy = self._queue.popleft()
+            self._bytes -= copy.size
             try:
                 outputs, labels = await copy.ask()
                 self._metrics.shadow_compared(

@@ -1,11 +1,13 @@
 """The access log: what stands in a line, how often, and what never stands there."""
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from serving.gateway.logs import TextLines
 from tests.programs import model_server
 from tests.serving.gateway import models, programs
 from tests.serving.gateway.programs import Gateway
@@ -54,3 +56,10 @@ def test_text_and_a_sample(address: str, models_root: Path) -> None:
     logged = [line for line in output.splitlines() if "INFO vitrine.requests: " in line]
     assert 30 < len(logged) < 90  # of 120, each by chance
     assert SECRET not in output
+
+
+def test_a_path_writes_no_line_of_its_own() -> None:
+    record = logging.LogRecord("vitrine.requests", logging.INFO, "", 0, "GET %s", ("/a\nERROR forged\x1b[2J",), None)
+    record.path = "/b\r\n"
+    (line,) = TextLines().format(record).splitlines()
+    assert line.endswith(r"GET /a\x0aERROR forged\x1b[2J path=/b\x0d\x0a")
