@@ -13,7 +13,7 @@ from serving.keys import Key, Keys
 if TYPE_CHECKING:  # else whoever sets no rates would pay for the library that counts them
     from serving.gateway.rates import Rates
 
-#: What says nothing about the models, or must answer a probe that has no key.
+#: What says nothing about the models, or must answer a probe that has no key (``/readyz`` names models then).
 _OPEN = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 _MODEL = re.compile(r"/v1/models/([^/:]+)|/v2/models/([^/]+)", re.IGNORECASE)
 

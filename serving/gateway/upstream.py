@@ -175,8 +175,8 @@ def tls(ca: Path, cert: Path | None, key: Path | None) -> grpc.ChannelCredential
 
 
 def failure(code: Any, details: str, address: str) -> GatewayError:
-    """What a gRPC status of the model server means to the caller. Its own words are passed on only where they speak of
-    the caller's input."""
+    """What a gRPC status of the model server means to the caller. Its own words are passed on, but for those about the
+    connection, its places and time."""
     details = " ".join(details.split())[:300]
     match code:
         case grpc.StatusCode.UNAVAILABLE:

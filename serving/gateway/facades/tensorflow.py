@@ -52,7 +52,11 @@ class TensorFlow:
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
         name = examples.signature_name(keys)
-        given = examples.read(keys, self._limits.rows)
+        if request.size < _LARGE:
+            given = examples.read(keys, self._limits.rows)
+        else:
+            loop = asyncio.get_running_loop()
+            given = await loop.run_in_executor(self._threads, examples.read, keys, self._limits.rows)
 
         async def attempt(servable: Servable) -> Answer:
             servable.signature(name, f"tensorflow/serving/{target.verb}")

@@ -161,6 +161,8 @@ def test_a_signature_made_for_something_else_does_not_classify(http: httpx.Clien
         assert f"not tensorflow/serving/{verb}" in answer.json()["error"]
         for examples in ([], [1], [{"x": [1, 1.5]}], [{"x": None}], 7):
             assert http.post(f"/v1/models/line:{verb}", json={"examples": examples}).status_code == 400
+        large = http.post(f"/v1/models/line:{verb}", json={"examples": [{"x": [*range(100_000), 0.5]}]})
+        assert (large.status_code, "mixes" in large.json()["error"]) == (400, True), large.text
 
 
 def test_a_forecast_is_as_wide_as_was_asked_for_and_no_wider_than_the_card_says(http: httpx.Client) -> None:
