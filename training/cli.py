@@ -18,7 +18,7 @@ from serving.store import STABLE, Store, StoreError
 from serving.terminal import fail
 from training import cluster, experiments  # noqa: F401  add their commands
 from training.catalogue import JOBS, SHOWN
-from training.terminal import console, print_names, quiet_tensorflow, read_params
+from training.terminal import console, exit_on_sigterm, print_names, quiet_tensorflow, read_params
 
 
 @app.command()
@@ -48,8 +48,9 @@ def train(
         print_names("job", JOBS)
         return
     quiet_tensorflow()
+    exit_on_sigterm()
     from training.export.check import CheckError
-    from training.job import JobError, Options
+    from training.job import JobError, Options, WorkerLost
 
     try:
         store = Store(exports, signer(signing_key) if signing_key else None)
@@ -68,7 +69,10 @@ def train(
 
         with console.status("starting TensorFlow"):
             job = find(name)
+            from training.parallel import team as team_of
             from training.run import run
+
+            team = team_of()
         epochs = job.recipe_for(options).epochs
         with Progress(
             TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
@@ -90,6 +94,7 @@ def train(
                 force=force,
                 fresh=fresh,
                 label=label if promote else None,
+                team=team,
                 say=bar.console.print,
                 progress=lambda epoch, percent, figures: bar.update(
                     task,
@@ -99,8 +104,16 @@ def train(
                     visible=True,
                 ),
             )
+        if team:
+            team.leave()
+    except WorkerLost as error:
+        fail(error)
+        raise typer.Exit(error.EXIT_CODE) from None
     except (JobError, CheckError, StoreError, CardError, ConfigError, OSError) as error:
         raise fail(error) from None
+    if outcome is None:
+        console.print("[green]done; worker 0 says what came out")
+        return
     _print_outcome(model or name, outcome.metrics, job.printed, outcome.seconds)
     for reason in outcome.verdict.reasons:
         console.print(f"gate: {reason}", soft_wrap=True)

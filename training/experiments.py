@@ -14,7 +14,7 @@ from serving.store import Store, StoreError
 from serving.terminal import fail
 from training.catalogue import STUDIES
 from training.job import JobError, Options
-from training.terminal import console, print_names, quiet_tensorflow
+from training.terminal import console, exit_on_sigterm, print_names, quiet_tensorflow
 
 if TYPE_CHECKING:
     from training.sweep import State
@@ -61,14 +61,15 @@ def sweep(
     trials: Annotated[int, typer.Option(min=1, help="Of the coarse stage.")] = 20,
     fine_trials: Annotated[int, typer.Option(min=1, help="Of the fine stage.")] = 10,
     subset: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the data in the coarse stage.")] = 0.2,
-    storage: Annotated[str, typer.Option(help="postgresql://… lets several machines share the sweep.")] = (
-        "sqlite:///.vitrine/sweeps/sweeps.db"
-    ),
+    storage: Annotated[
+        str, typer.Option(envvar="VITRINE_STORAGE", help="postgresql://… lets several machines share the sweep.")
+    ] = ("sqlite:///.vitrine/sweeps/sweeps.db"),
     out: Annotated[Path | None, typer.Option(help="The best parameters; .vitrine/sweeps/JOB.json without it.")] = None,
     exports: Exports = "exports",
 ) -> None:
     """Search a job's parameters, coarsely on a subset, then finely; an interrupted sweep goes on."""
     quiet_tensorflow()
+    exit_on_sigterm()
     from training.catalogue import find
 
     try:

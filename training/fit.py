@@ -2,7 +2,8 @@
 
 Every stretch of ``save_every`` epochs begins from seeds of its own, so its shuffling, dropout and augmentation do not
 depend on what came before it in the same process; weights and optimiser are saved behind it, and the run's own file is
-replaced last. A resumed run therefore ends where an uninterrupted one does.
+replaced last. A resumed run therefore ends where an uninterrupted one does. That holds for the workers of a
+:mod:`training.parallel` team too, who all read the run's folder; worker 0 writes it.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ import keras
 import numpy as np
 
 from training.job import Examples, JobError, Recipe
+from training.parallel import Team
 
 
 @dataclass(frozen=True)
@@ -111,11 +113,13 @@ def fit(
     run: Run,
     progress: Progress,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    team: Team | None = None,
 ) -> Fitted:
     """Fit on ``examples.train`` by the recipe; ``progress`` is told (epoch, percent of it, figures so far).
 
     Raises:
         JobError: an unfinished run of another recipe lies in the run's folder.
+        WorkerLost: of ``team``, with which the fit is shared.
     """
     state = run.read()
     first, before, history = 0, 0.0, {}
@@ -123,15 +127,23 @@ def fit(
         first, before, history = state["epoch"], state["seconds"], state["history"]
         model.optimizer.build(model.trainable_variables)
         model.load_weights(run.weights(first))
+    if team:
+        model.optimizer.build(model.trainable_variables)
+        team.join(model)
+        callbacks = [team.averages(team.examples(len(examples.train[0]), recipe.batch_size)), *callbacks]
     begun = time.monotonic()
     validation = {"validation_data": examples.validation} if examples.validation else {}
     for epoch in range(first, recipe.epochs, recipe.save_every):
         end = min(epoch + recipe.save_every, recipe.epochs)
         seed_everything(recipe, epoch)
-        _seed_layers(model, recipe.seed + epoch)
+        _seed_layers(model, recipe.seed + epoch, worker=team.index if team else 0)
+        if team:
+            team.agree(model, epoch)
+            data = {"x": team.part(examples.train, recipe.batch_size, recipe.seed + epoch), "shuffle": False}
+        else:
+            data = {"x": examples.train[0], "y": examples.train[1], "batch_size": recipe.batch_size}
         figures = model.fit(
-            *examples.train,
-            batch_size=recipe.batch_size,
+            **data,
             verbose=0,
             initial_epoch=epoch,
             epochs=end,
@@ -140,7 +152,8 @@ def fit(
         ).history
         for name, values in figures.items():
             history.setdefault(name, []).extend(float(value) for value in values)
-        run.save(model, end, history, before + time.monotonic() - begun)
+        if team is None or team.leads:
+            run.save(model, end, history, before + time.monotonic() - begun)
     return Fitted(history, before + time.monotonic() - begun, resumed_at=first if state else None)
 
 
@@ -150,11 +163,14 @@ def seed_everything(recipe: Recipe, epoch: int = 0) -> None:
     np.random.seed(recipe.numpy_seed + epoch)
 
 
-def _seed_layers(model: keras.Model, seed: int) -> None:
-    """Seed dropout and augmentation anew: their generators' states are not among the weights that Keras saves."""
+def _seed_layers(model: keras.Model, seed: int, worker: int) -> None:
+    """Seed dropout and augmentation anew: their generators' states are not among the weights that Keras saves.
+
+    A state is a seed and a counter; no worker's counter comes to where another's began.
+    """
     states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
     for index, state in enumerate(states):
-        state.assign([1000 * seed + index, 0])
+        state.assign([1000 * seed + index, worker << 24])
 
 
 def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping[str, Any]) -> dict[str, Any]:

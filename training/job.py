@@ -27,6 +27,12 @@ class JobError(Exception):
     """The job cannot be run as asked; the message says why and what would help."""
 
 
+class WorkerLost(JobError):
+    """Another worker of the same fit is gone. Nothing is wrong with this one: it is to be started again."""
+
+    EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a job is fitted. Seeds are the courses': NumPy 1, TensorFlow and Python 2.
@@ -116,6 +122,7 @@ class Job:
     printed: Mapping[str, float] = field(default_factory=dict)
     watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None  # measured before fitting
     callbacks: Callable[[], Sequence["keras.callbacks.Callback"]] = tuple  # of Keras, for the fit
+    whole_batches: bool = False  # the loss compares examples of a batch, so that workers cannot share it
     search: Mapping[str, Range] = field(
         default_factory=lambda: {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
     )  # what a sweep tries, by fields of the recipe

@@ -1,5 +1,6 @@
-"""Kubernetes manifests of training jobs, made from the catalogue: a Job that ends in a served version, or a CronJob
-that retrains. They run in the namespace and on the claims of k8s/ and keep its rules.
+"""Kubernetes manifests of training jobs, made from the catalogue: a Job that ends in a served version, a CronJob that
+retrains, several pods that share a fit or a sweep. They run in the namespace and on the claims of k8s/ and keep its
+rules.
 
 The pod goes on where an evicted one stopped: checkpoints lie on the claim ``training``, and exports/ on ``exports``,
 which the model server watches.
@@ -12,6 +13,12 @@ Manifest = dict[str, Any]
 #: How often a pod that failed or was evicted is followed by another, which goes on from the last epoch.
 RETRIES = 4
 
+#: Where the workers of one fit meet.
+PORT = 2222
+
+#: What ``vitrine train`` ends with where the gate refused, and where another worker was lost.
+_REFUSED, _LOST = 2, 75
+
 
 def job(
     name: str,
@@ -20,6 +27,7 @@ def job(
     image: str,
     gpu: bool = False,
     schedule: str | None = None,
+    workers: int = 1,
     namespace: str = "vitrine",
 ) -> list[Manifest]:
     """What to apply for one job of the catalogue.
@@ -30,24 +38,13 @@ def job(
         image: of the trainer, with a fixed tag.
         gpu: on a node with a card, one card.
         schedule: cron's five fields; then a CronJob, one run at a time.
+        workers: pods that share the fit, see :mod:`training.parallel`.
     """
     label = name.replace("_", "-")
     metadata = {"name": f"train-{label}", "namespace": namespace, "labels": _labels(label)}
-    spec = {
-        "backoffLimit": RETRIES,
-        # An evicted pod is no failure: it is replaced without being counted. What the gate refused is not made again.
-        "podFailurePolicy": {
-            "rules": [
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-                {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2]}},
-            ]
-        },
-        "ttlSecondsAfterFinished": 7 * 24 * 3600,
-        "template": {
-            "metadata": {"labels": _labels(label)},
-            "spec": _pod(name, arguments, image, gpu),
-        },
-    }
+    container = {"args": [name, "--exports", "/work/exports", "--runs", "/work/training/runs", *arguments]}
+    spec = _spec(label, _pod(container, image, gpu))
+    together = _share(spec, metadata, workers) if workers > 1 else []
     if schedule is None:
         work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
     else:
@@ -64,7 +61,109 @@ def job(
                 "jobTemplate": {"metadata": {"labels": _labels(label)}, "spec": spec},
             },
         }
+    return [*_surroundings(namespace), *together, work]
+
+
+def sweep(
+    name: str,
+    arguments: list[str],
+    *,
+    image: str,
+    secret: str,
+    gpu: bool = False,
+    workers: int = 1,
+    namespace: str = "vitrine",
+) -> list[Manifest]:
+    """What to apply for a sweep over the parameters of one job, by several pods that share the study in PostgreSQL.
+
+    Args:
+        secret: whose key ``url`` is the address of the database, ``postgresql://…``.
+        name, arguments, image, gpu: as for :func:`job`; ``arguments`` are those of ``vitrine sweep``.
+    """
+    label = name.replace("_", "-")
+    container = {
+        "command": ["python3", "-m", "training.cli"],
+        "args": ["sweep", name, "--exports", "/work/exports", "--out", f"/work/training/{name}.json", *arguments],
+        "env": [{"name": "VITRINE_STORAGE", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}}],
+    }
+    spec = _spec(label, _pod(container, image, gpu)) | {"parallelism": workers, "completions": workers}
+    metadata = {"name": f"sweep-{label}", "namespace": namespace, "labels": _labels(label)}
+    work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
     return [*_surroundings(namespace), work]
+
+
+def _spec(label: str, pod: Manifest) -> Manifest:
+    return {
+        "backoffLimit": RETRIES,
+        # An evicted pod is no failure: it is replaced without being counted. What the gate refused is not made again.
+        "podFailurePolicy": {
+            "rules": [
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [_REFUSED]}},
+            ]
+        },
+        "ttlSecondsAfterFinished": 7 * 24 * 3600,
+        "template": {"metadata": {"labels": _labels(label)}, "spec": pod},
+    }
+
+
+def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
+    """Make the Job one of several pods that know each other; answers what they need beside it."""
+    name, labels = metadata["name"], metadata["labels"]
+    spec |= {
+        "completionMode": "Indexed",
+        "completions": workers,
+        "parallelism": workers,
+        "podReplacementPolicy": "Failed",
+        "successPolicy": {"rules": [{"succeededIndexes": "0"}]},  # who publishes
+    }
+    # Who lost another is started again with it, and only that one's failure counts.
+    lost = {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [_LOST]}}
+    spec["podFailurePolicy"]["rules"].insert(0, lost)
+    pod = spec["template"]["spec"]
+    pod["subdomain"] = name
+    # The names of a CronJob's Jobs are not known before.
+    peers = ", ".join(f'"$(JOB)-{index}.{name}:{PORT}"' for index in range(workers))
+    container = pod["containers"][0]
+    container["ports"] = [{"name": "workers", "containerPort": PORT}]
+    container["env"] = [
+        {"name": "JOB", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-name']"}}},
+        {
+            "name": "WORKER",
+            "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-completion-index']"}},
+        },
+        {
+            "name": "TF_CONFIG",
+            "value": f'{{"cluster": {{"worker": [{peers}]}}, "task": {{"type": "worker", "index": $(WORKER)}}}}',
+        },
+        {"name": "KERAS_HOME", "value": "/work/training/keras-$(WORKER)"},  # two must not write one download
+    ]
+    only_them = {"podSelector": {"matchLabels": labels}}
+    ports = [{"protocol": "TCP", "port": PORT}]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": metadata,
+            "spec": {
+                "clusterIP": "None",
+                "publishNotReadyAddresses": True,
+                "selector": labels,
+                "ports": [{"name": "workers", "port": PORT, "targetPort": "workers"}],
+            },
+        },
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": metadata,
+            "spec": {
+                **only_them,
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": [only_them], "ports": ports}],
+                "egress": [{"to": [only_them], "ports": ports}],
+            },
+        },
+    ]
 
 
 def _labels(label: str) -> dict[str, str]:
@@ -75,12 +174,11 @@ def _labels(label: str) -> dict[str, str]:
     }
 
 
-def _pod(name: str, arguments: list[str], image: str, gpu: bool) -> Manifest:
+def _pod(program: Manifest, image: str, gpu: bool) -> Manifest:
     card = {"nvidia.com/gpu": 1} if gpu else {}
     container = {
         "name": "trainer",
         "image": image,
-        "args": [name, "--exports", "/work/exports", "--runs", "/work/training/runs", *arguments],
         "resources": {
             "requests": {"cpu": "1", "memory": "2Gi", **card},
             "limits": {"cpu": "4", "memory": "8Gi", **card},
@@ -90,7 +188,8 @@ def _pod(name: str, arguments: list[str], image: str, gpu: bool) -> Manifest:
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "env": [{"name": "KERAS_HOME", "value": "/work/training/keras"}],
+        **program,
+        "env": [{"name": "KERAS_HOME", "value": "/work/training/keras"}, *program.get("env", ())],
         "volumeMounts": [
             {"name": "exports", "mountPath": "/work/exports"},
             {"name": "training", "mountPath": "/work/training"},
@@ -145,7 +244,7 @@ def _surroundings(namespace: str) -> list[Manifest]:
             "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "20Gi"}}},
         },
         {
-            # Data sets come by HTTPS, a shared sweep's study lies in PostgreSQL, workers of one job talk to each other.
+            # Data sets come by HTTPS, a shared sweep's study lies in PostgreSQL.
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
             "metadata": {"name": "trainer", "namespace": namespace},

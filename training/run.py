@@ -1,5 +1,6 @@
 """Run one job from data to a published version: load → fit → evaluate → gate → export → check → publish → promote."""
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +18,7 @@ from training.export import plots, version
 from training.export.servable import Servable
 from training.fit import Fitted, Progress, Run
 from training.job import Evaluation, Examples, Job, JobError, Options, Recipe
+from training.parallel import Team
 
 log = logging.getLogger(__name__)
 
@@ -46,10 +48,11 @@ def run(
     force: bool = False,
     fresh: bool = False,
     label: str | None = STABLE,
+    team: Team | None = None,
     progress: Progress = lambda epoch, percent, figures: None,
     say: Say = log.info,
-) -> Outcome:
-    """Train the job and, if the gate lets it, publish it and make it live.
+) -> Outcome | None:
+    """Train the job and, if the gate lets it, publish it and make it live; None where worker 0 of a team does that.
 
     Args:
         job, options: what to train and how.
@@ -58,16 +61,20 @@ def run(
         model_name: published under this name instead of the job's.
         force: publish in spite of the gate's refusal; recorded on the card.
         label: what points at the new version from then on; none: nothing is moved.
+        team: the workers that share the fit; all have the folders ``runs`` and that of ``store``.
         progress, say: told how far the fit is, and a sentence for each step.
 
     Raises:
         JobError: the data cannot be had, an option does not fit, an unfinished run is another one, or another process
             is at it.
+        WorkerLost: of the team.
         serving.store.StoreError: ``model_name`` can be no model's name.
         training.export.check.CheckError: the exported version is not the model that was trained.
     """
     name = model_name or job.name
     check_name(name)
+    if team and job.whole_batches:
+        raise JobError(f"{job.name} cannot be shared by {team.size} workers: its loss compares the examples of a batch")
     recipe = job.recipe_for(options)
     options = with_start(job, options, store)
     if options.start:
@@ -86,14 +93,24 @@ def run(
             job.name,
             recipe,
             examples.data.sha256,
-            {"quick": options.quick, "head": options.head, "from_version": options.from_version},
+            {
+                "quick": options.quick,
+                "head": options.head,
+                "from_version": options.from_version,
+                **({"workers": team.size} if team else {}),
+            },
         ),
     )
-    with unfinished.held():
-        if fresh:
+    leads = team is None or team.leads
+    with unfinished.held() if leads else contextlib.nullcontext(), team.watched() if team else contextlib.nullcontext():
+        if fresh and leads:
             unfinished.remove()
+        if team:
+            team.meet()
         before = {f"{key}_before": value for key, value in job.watch(model, examples).items()} if job.watch else {}
-        fitted = fit.fit(model, examples, recipe, unfinished, progress, job.callbacks())
+        fitted = fit.fit(model, examples, recipe, unfinished, progress, job.callbacks(), team)
+        if not leads:
+            return None
         if fitted.resumed_at is not None:
             say(f"resumed after epoch {fitted.resumed_at}")
         evaluation = job.evaluate(model, examples)

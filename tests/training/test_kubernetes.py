@@ -1,5 +1,6 @@
 """The manifests that `vitrine k8s job` prints, held to what those of k8s/ are held to."""
 
+import json
 import subprocess
 import sys
 
@@ -7,11 +8,13 @@ import pytest
 import yaml
 
 from tests.k8s.test_manifests import K8S, VERSIONS, hold_to_rules, kustomize, validate
+from training import kubernetes
 from training.catalogue import JOBS
+from training.job import WorkerLost
 
 
-def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "training.cli", "k8s", "job", *arguments]
+def vitrine(*arguments: str, what: str = "job") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "training.cli", "k8s", what, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -36,6 +39,66 @@ def test_manifests_are_valid_and_keep_the_rules(arguments: tuple[str, ...]) -> N
     assert ("canary" in container["args"]) == ("canary" in arguments)
 
 
+@pytest.mark.parametrize("arguments", [(), ("--schedule", "0 3 * * *")], ids=" ".join)
+def test_workers_of_a_job_know_and_reach_each_other(arguments: tuple[str, ...]) -> None:
+    done = vitrine("fashion_cnn", "--workers", "3", *arguments)
+    assert done.returncode == 0, done.stderr
+    manifests = tuple(yaml.safe_load_all(done.stdout))
+    for version in VERSIONS:
+        validate(manifests, version)
+    hold_to_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
+    work, service, policy = manifests[-1], manifests[-3], manifests[-2]
+    spec = work["spec"]["jobTemplate"]["spec"] if work["kind"] == "CronJob" else work["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    template = spec["template"]
+    assert service["spec"]["clusterIP"] == "None" and service["metadata"]["name"] == template["spec"]["subdomain"]
+    ours = template["metadata"]["labels"]
+    assert service["spec"]["selector"] == ours
+    assert policy["spec"]["podSelector"]["matchLabels"] == ours
+    assert policy["spec"]["ingress"][0]["from"] == [{"podSelector": {"matchLabels": ours}}]
+    port = template["spec"]["containers"][0]["ports"][0]["containerPort"]
+    assert policy["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": port}]
+
+    # What the kubelet makes of the environment of pod 2, told of as training takes it.
+    told = {"job-name": "train-fashion-cnn", "job-completion-index": "2"}
+    known: dict[str, str] = {}
+    for variable in template["spec"]["containers"][0]["env"]:
+        if "valueFrom" in variable:
+            field = variable["valueFrom"]["fieldRef"]["fieldPath"]
+            known[variable["name"]] = told[field.split("/")[1].rstrip("']")]
+        else:
+            value = variable["value"]
+            for name, earlier in known.items():
+                value = value.replace(f"$({name})", earlier)
+            known[variable["name"]] = value
+    config = json.loads(known["TF_CONFIG"])
+    assert config["task"] == {"type": "worker", "index": 2}
+    assert config["cluster"]["worker"][2] == f"train-fashion-cnn-2.{service['metadata']['name']}:{port}"
+    assert len(config["cluster"]["worker"]) == 3
+
+
+def test_exit_codes_are_those_of_training() -> None:
+    rules = kubernetes.job("sine_rnn", [], image="trainer:1", workers=2)[-1]["spec"]["podFailurePolicy"]["rules"]
+    codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}
+    assert codes == {"Ignore": [WorkerLost.EXIT_CODE], "FailJob": [2]}
+
+
+def test_a_sweep_is_shared_by_pods_and_its_address_is_a_secret() -> None:
+    done = vitrine("fashion_cnn", "--workers", "4", "--storage-secret", "sweeps", "--trials", "9", what="sweep")
+    assert done.returncode == 0, done.stderr
+    manifests = tuple(yaml.safe_load_all(done.stdout))
+    for version in VERSIONS:
+        validate(manifests, version)
+    hold_to_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
+    spec = manifests[-1]["spec"]
+    assert spec["parallelism"] == spec["completions"] == 4
+    container = spec["template"]["spec"]["containers"][0]
+    assert container["args"][:2] == ["sweep", "fashion_cnn"] and container["args"][-2:] == ["--trials", "9"]
+    assert "--storage" not in container["args"]
+    storage = next(variable for variable in container["env"] if variable["name"] == "VITRINE_STORAGE")
+    assert storage["valueFrom"] == {"secretKeyRef": {"name": "sweeps", "key": "url"}}
+
+
 def test_every_job_has_a_name_that_kubernetes_takes() -> None:
     for name in JOBS:
         assert name.replace("_", "-").replace("-", "").isalnum() and name == name.lower()
@@ -46,11 +109,13 @@ def test_every_job_has_a_name_that_kubernetes_takes() -> None:
     [
         (("fashion_xnn",), "there is no job fashion_xnn; there are:"),
         (("fashion_cnn", "--schedule", "daily"), "five fields"),
+        (("fashion_metric", "--workers", "2"), "its loss compares the examples of a batch"),
+        (("fashion_cnn", "--workers", "0"), "Invalid value for '--workers'"),
         (("fashion_cnn", "--image", "registry:5000/trainer"), "no fixed tag"),
         (("fashion_cnn", "--image", "trainer:latest"), "no fixed tag"),
     ],
 )
 def test_bad_input(arguments: tuple[str, ...], said: str) -> None:
     done = vitrine(*arguments)
-    assert done.returncode == 1 and done.stdout == ""
+    assert done.returncode in (1, 2) and done.stdout == ""
     assert said in done.stderr

@@ -106,6 +106,22 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     assert card.read(exports / "sine_rnn" / "1").training.resumed_at
 
 
+def test_an_evicted_run_ends_in_good_order_and_goes_on(tmp_path: Path) -> None:
+    """SIGTERM as the kubelet sends it, once a checkpoint is there."""
+    exports = tmp_path / "exports"
+    state = tmp_path / "runs" / "sine_rnn" / "run.json"
+    command = ["-m", "training", "sine_rnn", "--exports", str(exports), "--runs", str(tmp_path / "runs")]
+    program = Program([sys.executable, *command])
+    program.wait_until(state.exists, timeout=240)
+    assert program.stop(signal.SIGTERM) == 143, program.output
+    assert "Traceback" not in program.output
+    assert state.exists() and not Store(exports).models()
+    done = train(exports, "sine_rnn")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "resumed after epoch" in done.stdout
+    assert Store(exports).versions("sine_rnn") == [1]
+
+
 def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     """As on a full disk, writing fails in the middle of the SavedModel: no file may grow beyond 40 kB."""
     program = (

@@ -87,6 +87,7 @@ JOB = Job(
     course="002_6c90a8e4e790d781, exercise 4, taken further",
     recipe=Recipe(epochs=6, batch_size=128, learning_rate=0.0003, examples=10_000),
     quick=Recipe(epochs=2, batch_size=128, learning_rate=0.0005, examples=5_000),
+    whole_batches=True,
     policy=Policy("recall_at_1", bound=0.75, largest_loss=0.01),
     load=load,
     build=build,
