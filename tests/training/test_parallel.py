@@ -12,7 +12,7 @@ from serving import card
 from serving.store import Store
 from tests.programs import Program, free_port
 from tests.training import worker
-from training import parallel
+from training import fit, parallel
 from training.job import JobError
 
 TOGETHER = 240
@@ -48,6 +48,7 @@ def test_two_workers_fit_what_one_fits(tmp_path: Path) -> None:
     examples, recipe = worker.examples(), worker.RECIPE
     one, history = worker.build("plain"), {}
     for epoch in range(0, recipe.epochs, recipe.save_every):
+        fit.seed_everything(recipe, epoch)
         batches = parallel.Team(1, 0).part(examples.train, recipe.batch_size, recipe.seed + epoch)
         end = min(epoch + recipe.save_every, recipe.epochs)
         data = batches.map(lambda x, y, weights: (x, y))
