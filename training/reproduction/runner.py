@@ -25,6 +25,8 @@ from training.study import FINDINGS_FILE, PLOT_FILE, Findings
 PLOTS = "plots"
 _NO_DATA = ("cannot be downloaded", "--stand-in")  # what a job says that has a stand-in and no data
 _LAST_LINES = 6
+#: How the lines of a table at the terminal begin.
+_TABLE = ("┏", "┃", "┡", "│", "└")
 
 Say = Callable[[str], None]
 
@@ -133,7 +135,8 @@ def _study(name: str, folders: Folders, quick: bool, say: Say) -> Result:
 
 
 def _failed(kind: str, title: str, lines: Sequence[str]) -> Result:
-    said = [line.strip() for line in lines if line.strip()][-_LAST_LINES:]
+    spoken = [line.strip() for line in lines if not line.startswith(_TABLE)]
+    said = [line for line in spoken if line][-_LAST_LINES:]
     reason = " ".join(said) or "it ended without a word"
     return Result(kind=kind, status="failed", reason=reason, title=title, finished=_now())  # type: ignore[arg-type]
 
