@@ -73,6 +73,7 @@ def train(
             from training.run import run
 
             team = team_of()
+            exit_on_sigterm()  # once more: a team's server takes the signal and does nothing with it
         epochs = job.recipe_for(options).epochs
         with Progress(
             TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),

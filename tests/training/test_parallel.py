@@ -78,10 +78,21 @@ def test_a_killed_worker_ends_all_and_the_next_go_on_to_the_same_end(tmp_path: P
     assert again[0]["history"] == whole[0]["history"]
 
 
-def test_worker_0_publishes_and_the_others_end_well(tmp_path: Path) -> None:
+def test_an_evicted_worker_is_followed_and_worker_0_publishes(tmp_path: Path) -> None:
+    """As ``vitrine train`` does it: the second worker's pod is told to end once a checkpoint is there."""
     exports, runs = tmp_path / "exports", tmp_path / "runs"
-    programs = together("training", "sine_rnn", "--quick", "--exports", str(exports), "--runs", str(runs))
+    params = tmp_path / "params.json"  # those of --quick, with three checkpoints
+    params.write_text('{"epochs": 15, "save_every": 5, "learning_rate": 0.05}', encoding="utf-8")
+    command = ("training", "sine_rnn", "--exports", str(exports), "--runs", str(runs), "--params", str(params))
+    programs = together(*command)
+    programs[1].wait_until((runs / "sine_rnn" / "run.json").exists, TOGETHER)
+    programs[1].process.terminate()
+    assert ends(programs) == [75, 143], [program.output for program in programs]
+    assert not Store(exports).models()
+
+    programs = together(*command)
     assert ends(programs) == [0, 0], [program.output for program in programs]
+    assert "resumed after epoch" in programs[0].output
     assert "published as version 1, live" in programs[0].output
     assert "worker 0 says what came out" in programs[1].output
     assert Store(exports).versions("sine_rnn") == [1]
