@@ -142,7 +142,7 @@ def test_small_answers_go_as_they_are(http: httpx.Client) -> None:
 
 
 def test_fastapis_part_compresses_too(http: httpx.Client) -> None:
-    for path in ("/openapi.json", "/metrics", "/page/page.js"):
+    for path in ("/openapi.json", "/metrics", "/page/page.css"):
         answer = http.get(path, headers={"accept-encoding": "gzip"})
         assert answer.headers["content-encoding"] == "gzip", path
         assert "accept-encoding" in answer.headers["vary"].lower()
