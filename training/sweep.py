@@ -9,6 +9,7 @@ epoch are pruned.
 import math
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import MaxTrialsCallback
 from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from training import fit
 from training.job import Array, Examples, Job, JobError, Options, Range, Recipe
@@ -78,7 +79,11 @@ def storage(url: str) -> RDBStorage:
     if address.startswith("sqlite:///"):
         Path(address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
-        return RDBStorage(address)
+        try:
+            return RDBStorage(address)
+        except (IntegrityError, ProgrammingError):  # another process was making the tables at the same moment
+            time.sleep(2)
+            return RDBStorage(address)
     except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
         raise JobError(
             f"--storage cannot be used: {str(error).splitlines()[0]}; "
