@@ -42,7 +42,7 @@ JOB: Job = replace(
     name="boston_decay",
     title="House values by a dense net, decaying learning rate",
     course="003_f995c3228e7eacd7, exercise 7, B",
-    recipe=Recipe(epochs=50, batch_size=32, learning_rate=0.02, save_every=10),
+    recipe=Recipe(epochs=50, batch_size=32, learning_rate=0.02, save_every=50),
     printed={"loss": 7.3, "mae": 1.92, "val_loss": 23.1, "val_mae": 3.04},
     callbacks=callbacks,
 )

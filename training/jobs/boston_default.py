@@ -58,7 +58,7 @@ JOB = Job(
     name="boston_default",
     title="House values by a dense net, Adam's own learning rate",
     course="003_f995c3228e7eacd7, exercise 7, A",
-    recipe=Recipe(epochs=50, batch_size=32, learning_rate=0.001, save_every=10),
+    recipe=Recipe(epochs=50, batch_size=32, learning_rate=0.001, save_every=50),
     quick=Recipe(epochs=5, batch_size=32, learning_rate=0.02, save_every=5),
     policy=Policy("test_mse", higher_is_better=False, bound=60, largest_loss=5),
     load=load,

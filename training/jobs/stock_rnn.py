@@ -93,7 +93,7 @@ JOB = Job(
     name="stock_rnn",
     title="Next day's price by four recurrent cells",
     course="004_1e87cdad635ebe4c, stock_rnn",
-    recipe=Recipe(epochs=100, batch_size=32, learning_rate=0.005, save_every=20),
+    recipe=Recipe(epochs=100, batch_size=32, learning_rate=0.005, save_every=50),
     quick=Recipe(epochs=10, batch_size=32, learning_rate=0.01, save_every=10),
     policy=Policy("skill", largest_loss=0.05),
     load=load,
