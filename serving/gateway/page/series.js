@@ -27,17 +27,20 @@ function example() {
   forecast();
 }
 
+let asked = 0; // an answer that comes after a newer question was asked is not shown
+
 async function forecast() {
   const place = element("forecasts");
+  const mine = ++asked;
   try {
     const history = numbers(element("history").value);
     const document = { history, horizon: Number(element("horizon").value) };
     const body = await askModel(chosenModel("series").name, "forecast", document);
     const band = body.level ? `, band meant to hold ${percent(body.level)}` : "";
-    place.replaceChildren(chart(history.slice(-60), body.forecasts[0]),
+    if (mine === asked) place.replaceChildren(chart(history.slice(-60), body.forecasts[0]),
       madeBy(body, `; one step is ${body.step}, unit ${body.unit}${band}`));
   } catch (error) {
-    refuse(place, error);
+    if (mine === asked) refuse(place, error);
   }
 }
 
