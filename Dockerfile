@@ -85,9 +85,9 @@ COPY serving /opt/vitrine/serving
 COPY training /opt/vitrine/training
 # Data sets, checkpoints and caches go where a volume is mounted: the root file system is read-only.
 ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    KERAS_HOME=/work/keras MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=1
+    KERAS_HOME=/var/lib/vitrine/keras MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=1
 USER 10001:10001
-WORKDIR /work
+WORKDIR /var/lib/vitrine
 ENTRYPOINT ["python3", "-m", "training"]
 CMD ["--help"]
 

@@ -42,7 +42,9 @@ def job(
     """
     label = name.replace("_", "-")
     metadata = {"name": f"train-{label}", "namespace": namespace, "labels": _labels(label)}
-    container = {"args": [name, "--exports", "/work/exports", "--runs", "/work/training/runs", *arguments]}
+    container = {
+        "args": [name, "--exports", "/var/lib/vitrine/exports", "--runs", "/var/lib/vitrine/training/runs", *arguments]
+    }
     spec = _spec(label, _pod(container, image, gpu))
     together = _share(spec, metadata, workers) if workers > 1 else []
     if schedule is None:
@@ -83,7 +85,15 @@ def sweep(
     label = name.replace("_", "-")
     container = {
         "command": ["python3", "-m", "training.cli"],
-        "args": ["sweep", name, "--exports", "/work/exports", "--out", f"/work/training/{name}.json", *arguments],
+        "args": [
+            "sweep",
+            name,
+            "--exports",
+            "/var/lib/vitrine/exports",
+            "--out",
+            f"/var/lib/vitrine/training/{name}.json",
+            *arguments,
+        ],
         "env": [{"name": "VITRINE_STORAGE", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}}],
     }
     spec = _spec(label, _pod(container, image, gpu)) | {"parallelism": workers, "completions": workers}
@@ -136,7 +146,7 @@ def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
             "name": "TF_CONFIG",
             "value": f'{{"cluster": {{"worker": [{peers}]}}, "task": {{"type": "worker", "index": $(WORKER)}}}}',
         },
-        {"name": "KERAS_HOME", "value": "/work/training/keras-$(WORKER)"},  # two must not write one download
+        {"name": "KERAS_HOME", "value": "/var/lib/vitrine/training/keras-$(WORKER)"},  # two must not write one download
     ]
     only_them = {"podSelector": {"matchLabels": labels}}
     ports = [{"protocol": "TCP", "port": PORT}]
@@ -189,10 +199,10 @@ def _pod(program: Manifest, image: str, gpu: bool) -> Manifest:
             "capabilities": {"drop": ["ALL"]},
         },
         **program,
-        "env": [{"name": "KERAS_HOME", "value": "/work/training/keras"}, *program.get("env", ())],
+        "env": [{"name": "KERAS_HOME", "value": "/var/lib/vitrine/training/keras"}, *program.get("env", ())],
         "volumeMounts": [
-            {"name": "exports", "mountPath": "/work/exports"},
-            {"name": "training", "mountPath": "/work/training"},
+            {"name": "exports", "mountPath": "/var/lib/vitrine/exports"},
+            {"name": "training", "mountPath": "/var/lib/vitrine/training"},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
