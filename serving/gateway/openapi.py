@@ -358,7 +358,7 @@ _ERRORS = {
         "The body is over the limit", "too_large", "the body has 40000000 bytes; at most 32000000 are accepted"
     ),
     "415": _error(
-        "Another content type", "unsupported_media_type", "content type 'text/plain' is not read here; send …"
+        "Another content type", "unsupported_media_type", "content type 'application/pdf' is not read here; send …"
     ),
     "429": _error(
         "More requests than the rate; `Retry-After` says when to try again",

@@ -20,8 +20,8 @@ _ALIASES = {
     "application/npy": NPY,
     "text/json": "application/json",
 }
-#: What clients send without thinking of it (curl -d, a library's default): the bytes say what they are.
-_UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
+#: What clients send without thinking of it (curl -d, a browser's fetch of a string): the bytes say what they are.
+_UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"})
 _NOT_FINITE = re.compile("-?(NaN|Infinity)")
 
 

@@ -30,6 +30,13 @@ def test_by_row(http: httpx.Client) -> None:
     assert ask(http, LINE, instances=[{"x": [1, 2, 3.5]}]) == {"predictions": [[1, 2, 3.5]]}
 
 
+@pytest.mark.parametrize("content_type", ["", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded"])
+def test_clients_that_do_not_say_json(http: httpx.Client, content_type: str) -> None:
+    """As a browser's fetch, curl -d and Python's requests send a string."""
+    answer = http.post(LINE, content=b'{"instances": [[1, 2, 3]]}', headers={"content-type": content_type})
+    assert answer.json() == {"predictions": [[1, 2, 3]]}
+
+
 def test_by_column(http: httpx.Client) -> None:
     assert ask(http, LINE, inputs=[[1, 2, 3]]) == {"outputs": [[1, 2, 3]]}
     assert ask(http, LINE, inputs={"x": [[1, 2, 3]]}) == {"outputs": [[1, 2, 3]]}
