@@ -3,15 +3,15 @@
 Source: tensorflow_serving/model_servers/server.cc, BuildServerCredentialsFromSSLConfigFile.
 """
 
+import ssl
+import tempfile
 from pathlib import Path
-
-import grpc
 
 from serving.model_server import text_protos
 from serving.model_server.errors import InvalidArgument
 
 
-def read(path: Path) -> grpc.ServerCredentials:
+def read(path: Path) -> ssl.SSLContext:
     """The server's key and certificate, and whether clients must show one that ``custom_ca`` signed.
 
     Raises:
@@ -23,8 +23,19 @@ def read(path: Path) -> grpc.ServerCredentials:
         raise InvalidArgument(f"{path} must have a server_key and a server_cert, both in PEM form")
     if config.client_verify and not config.custom_ca:
         raise InvalidArgument(f"{path} has client_verify, which needs the custom_ca that signs clients' certificates")
-    return grpc.ssl_server_credentials(
-        [(config.server_key.encode(), config.server_cert.encode())],
-        root_certificates=config.custom_ca.encode() or None,
-        require_client_auth=config.client_verify,
-    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["h2"])
+    try:
+        with tempfile.NamedTemporaryFile(prefix="vitrine-", suffix=".pem") as file:  # ssl reads keys from files only
+            file.write(f"{config.server_key}\n{config.server_cert}\n".encode())
+            file.flush()
+            context.load_cert_chain(file.name)
+    except ssl.SSLError as error:
+        raise InvalidArgument(f"{path}: server_key and server_cert are no key and its certificate: {error}") from None
+    if config.client_verify:
+        context.verify_mode = ssl.CERT_REQUIRED
+        try:
+            context.load_verify_locations(cadata=config.custom_ca)
+        except ssl.SSLError as error:
+            raise InvalidArgument(f"{path}: custom_ca is no certificate: {error}") from None
+    return context

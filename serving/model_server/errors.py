@@ -16,18 +16,33 @@
 Messages are TensorFlow Serving's own, word for word, where it has one for the case.
 """
 
+from enum import IntEnum
 from typing import ClassVar
-
-import grpc
 
 _LONGEST = 1024
 _CUT = "...TRUNCATED"
 
 
+class Code(IntEnum):
+    """Status codes, the same in gRPC and in tensorflow.error.Code."""
+
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    DATA_LOSS = 15
+
+
 class ServingError(Exception):
     """Base of all errors that a caller or the start-up may see."""
 
-    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
+    code: ClassVar[Code] = Code.UNKNOWN
 
     @property
     def message(self) -> str:
@@ -37,8 +52,8 @@ class ServingError(Exception):
 
     @property
     def number(self) -> int:
-        """The code as a number, the same in gRPC and in tensorflow.error.Code."""
-        return int(self.code.value[0])
+        """The code as a number."""
+        return int(self.code)
 
     def describe(self) -> str:
         """As Status::ToString prints it: ``NOT_FOUND: no such file``."""
@@ -46,51 +61,51 @@ class ServingError(Exception):
 
 
 class InvalidArgument(ServingError):
-    code = grpc.StatusCode.INVALID_ARGUMENT
+    code = Code.INVALID_ARGUMENT
 
 
 class NotFound(ServingError):
-    code = grpc.StatusCode.NOT_FOUND
+    code = Code.NOT_FOUND
 
 
 class FailedPrecondition(ServingError):
-    code = grpc.StatusCode.FAILED_PRECONDITION
+    code = Code.FAILED_PRECONDITION
 
 
 class DataLoss(ServingError):
-    code = grpc.StatusCode.DATA_LOSS
+    code = Code.DATA_LOSS
 
 
 class PermissionDenied(ServingError):
-    code = grpc.StatusCode.PERMISSION_DENIED
+    code = Code.PERMISSION_DENIED
 
 
 class Unimplemented(ServingError):
-    code = grpc.StatusCode.UNIMPLEMENTED
+    code = Code.UNIMPLEMENTED
 
 
 class DeadlineExceeded(ServingError):
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
+    code = Code.DEADLINE_EXCEEDED
 
 
 class Unavailable(ServingError):
-    code = grpc.StatusCode.UNAVAILABLE
+    code = Code.UNAVAILABLE
 
 
 class ResourceExhausted(ServingError):
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    code = Code.RESOURCE_EXHAUSTED
 
 
 class Internal(ServingError):
-    code = grpc.StatusCode.INTERNAL
+    code = Code.INTERNAL
 
 
 class Unknown(ServingError):
-    code = grpc.StatusCode.UNKNOWN
+    code = Code.UNKNOWN
 
 
 _BY_NUMBER: dict[int, type[ServingError]] = {
-    int(kind.code.value[0]): kind for kind in ServingError.__subclasses__() if kind is not Unknown
+    int(kind.code): kind for kind in ServingError.__subclasses__() if kind is not Unknown
 }
 
 

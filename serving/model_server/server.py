@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
-
-from serving.model_server import batching_parameters, core, credentials, flags, health, metrics, text_protos
+from serving.model_server import batching_parameters, core, flags, health, metrics, text_protos
 from serving.model_server.batcher import Batcher
 from serving.model_server.batching_parameters import BatchingParameters
 from serving.model_server.core import ServerCore
-from serving.model_server.errors import InvalidArgument, ServingError, Unknown
+from serving.model_server.errors import InvalidArgument, ServingError
 from serving.model_server.flags import Flags
+from serving.model_server.grpc_calls import Streaming
+from serving.model_server.grpc_server import Arguments, GrpcServer
 from serving.model_server.loader import Loader
 from serving.model_server.manager import Manager, Retries
 from serving.model_server.metrics import Metrics
@@ -25,12 +25,13 @@ from serving.model_server.source import FileSystemSource
 from serving.models_config import ModelConfig
 
 if TYPE_CHECKING:
+    import ssl
+
     from serving.model_server.rest.http import HttpServer
     from serving.signing import Verifier
 
 logger = logging.getLogger("serving.model_server")
 
-_LARGEST_MESSAGE = 2**31 - 1
 _GRACE = 30.0  # seconds that calls in flight have to end
 _FAILED = 255  # the exit code of main's "return -1"
 
@@ -84,7 +85,7 @@ async def serve(settings: Flags) -> None:
         check_method_names=settings.enable_signature_method_name_check,
     )
     metrics_path = _metrics_path(settings)
-    secret = credentials.read(Path(settings.ssl_config_file)) if settings.ssl_config_file else None
+    secret = _secret(settings)
     starting = asyncio.create_task(server_core.start(_models(settings)))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -161,31 +162,25 @@ def _verifier(settings: Flags) -> "Verifier | None":
         raise InvalidArgument(str(error)) from None
 
 
-async def _open(settings: Flags, service: Service, secret: grpc.ServerCredentials | None) -> grpc.aio.Server:
-    options: list[tuple[str, int | str]] = [
-        ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
-        ("grpc.max_send_message_length", _LARGEST_MESSAGE),
-        ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a silent share
-    ]
-    for argument in filter(None, settings.grpc_channel_arguments.split(",")):
-        name, _, value = argument.partition("=")
-        options.append((name, int(value) if value.removeprefix("-").isdigit() else value))
-    server = grpc.aio.server(options=options)
-    server.add_generic_rpc_handlers(service.handlers(settings.grpc_max_threads))
+def _secret(settings: Flags) -> "ssl.SSLContext | None":
+    if not settings.ssl_config_file:
+        return None
+    from serving.model_server import credentials  # not at start: few want it
+
+    return credentials.read(Path(settings.ssl_config_file))
+
+
+async def _open(settings: Flags, service: Service, secret: "ssl.SSLContext | None") -> GrpcServer:
+    unary = service.methods(settings.grpc_max_threads)
+    streaming: dict[str, Streaming] = {}
     if settings.enable_grpc_healthcheck_service:
-        server.add_generic_rpc_handlers([health.handler()])
+        unary[health.CHECK], streaming[health.WATCH] = health.check, health.watch
+    server = GrpcServer(unary, streaming, Arguments.parse(settings.grpc_channel_arguments), secret)
+    await server.listen(settings.host, settings.port)
     addresses = [f"{settings.host}:{settings.port}"]
     if settings.grpc_socket_path:
+        await server.listen_at(Path(settings.grpc_socket_path))
         addresses.append(f"unix:{settings.grpc_socket_path}")
-    for address in addresses:
-        try:
-            if secret is None:
-                server.add_insecure_port(address)
-            else:
-                server.add_secure_port(address, secret)
-        except RuntimeError as error:
-            raise Unknown(f"cannot listen on {address}: {error}") from None
-    await server.start()
     for address in addresses:
         logger.info("Running gRPC ModelServer at %s ...", address)
     return server

@@ -1,17 +1,15 @@
-"""The RPCs: PredictionService and ModelService as generic handlers.
+"""The RPCs of PredictionService and ModelService.
 
 Everything runs in one event loop. A model that answers within a moment is run right there, which spares the way to a
 thread and back; one that takes longer is run in a thread, so that the others do not wait for it.
 """
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
@@ -19,7 +17,8 @@ from serving import models_config
 from serving.model_server import inference, prediction
 from serving.model_server.batcher import Batcher
 from serving.model_server.core import ServerCore
-from serving.model_server.errors import InvalidArgument, ResourceExhausted, ServingError
+from serving.model_server.errors import Internal, InvalidArgument, ResourceExhausted
+from serving.model_server.grpc_calls import Unary
 from serving.model_server.manager import ServableHandle
 from serving.model_server.metrics import Metrics
 from serving.model_server.servable import MOMENT, Call
@@ -35,8 +34,6 @@ from serving.protos import (
     regression_pb2,
 )
 from serving.tensors import Array
-
-logger = logging.getLogger(__name__)
 
 _SIGNATURE_DEF = "signature_def"
 _RUNTIME = "TF1"  # as TensorFlow Serving calls a session, which is what both engines stand for
@@ -204,28 +201,31 @@ class Service:
 
         return answer
 
-    def handlers(self, most_calls: int = 0) -> list[grpc.GenericRpcHandler]:
-        """The RPCs as gRPC serves them, refused beyond ``most_calls`` at once (0: never)."""
+    def methods(self, most_calls: int = 0) -> dict[str, Unary]:
+        """The RPCs by path, refused beyond ``most_calls`` at once (0: never)."""
         limit = _Limit(most_calls)
-
-        def methods(**listed: tuple[Respond, Any]) -> dict[str, grpc.RpcMethodHandler]:
-            return {name: _handler(respond, request, limit) for name, (respond, request) in listed.items()}
-
-        prediction_service = methods(
-            Predict=(self._counted("Predict", self.predict), predict_pb2.PredictRequest),
-            Classify=(self._counted("Classify", self.classify), classification_pb2.ClassificationRequest),
-            Regress=(self._counted("Regress", self.regress), regression_pb2.RegressionRequest),
-            MultiInference=(self._counted("MultiInference", self.multi_inference), inference_pb2.MultiInferenceRequest),
-            GetModelMetadata=(self.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
-        )
-        model_service = methods(
-            GetModelStatus=(self.get_model_status, get_model_status_pb2.GetModelStatusRequest),
-            HandleReloadConfigRequest=(self.handle_reload_config_request, model_management_pb2.ReloadConfigRequest),
-        )
-        return [
-            grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", prediction_service),
-            grpc.method_handlers_generic_handler("tensorflow.serving.ModelService", model_service),
-        ]
+        listed: dict[str, tuple[Respond, Any]] = {
+            "PredictionService/Predict": (self._counted("Predict", self.predict), predict_pb2.PredictRequest),
+            "PredictionService/Classify": (
+                self._counted("Classify", self.classify),
+                classification_pb2.ClassificationRequest,
+            ),
+            "PredictionService/Regress": (self._counted("Regress", self.regress), regression_pb2.RegressionRequest),
+            "PredictionService/MultiInference": (
+                self._counted("MultiInference", self.multi_inference),
+                inference_pb2.MultiInferenceRequest,
+            ),
+            "PredictionService/GetModelMetadata": (
+                self.get_model_metadata,
+                get_model_metadata_pb2.GetModelMetadataRequest,
+            ),
+            "ModelService/GetModelStatus": (self.get_model_status, get_model_status_pb2.GetModelStatusRequest),
+            "ModelService/HandleReloadConfigRequest": (
+                self.handle_reload_config_request,
+                model_management_pb2.ReloadConfigRequest,
+            ),
+        }
+        return {f"/tensorflow.serving.{name}": _method(*method, limit) for name, method in listed.items()}
 
     def close(self) -> None:
         if self._batcher:
@@ -256,19 +256,14 @@ class _Limit:
         self._active -= 1
 
 
-def _handler(respond: Respond, request_type: Any, limit: _Limit) -> grpc.RpcMethodHandler:
-    async def answer(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        try:
-            with limit:
-                response = await respond(request_type.FromString(data))
-                return bytes(response.SerializeToString())
-        except ServingError as error:
-            await context.abort(error.code, error.message)
-        except DecodeError:
-            await context.abort(grpc.StatusCode.INTERNAL, f"the bytes sent are no {request_type.DESCRIPTOR.full_name}")
-        except Exception:
-            logger.exception("a %s failed", request_type.DESCRIPTOR.full_name)
-            await context.abort(grpc.StatusCode.INTERNAL, "the model server failed; its log says how")
-        raise AssertionError("abort raises")
+def _method(respond: Respond, request_type: Any, limit: _Limit) -> Unary:
+    async def answer(data: bytes) -> bytes:
+        with limit:
+            try:
+                request = request_type.FromString(data)
+            except DecodeError:
+                raise Internal(f"the bytes sent are no {request_type.DESCRIPTOR.full_name}") from None
+            response = await respond(request)
+            return bytes(response.SerializeToString())
 
-    return grpc.unary_unary_rpc_method_handler(answer)
+    return answer

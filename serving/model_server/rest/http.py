@@ -5,18 +5,17 @@ It costs .1 s and 9 MB at start, only where ``--rest_api_port`` is given, and re
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import uvicorn
 
+from serving.model_server import sockets
 from serving.model_server.rest.api import Api
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_BACKLOG = 1024
 _KEEP_ALIVE = 75  # seconds that a connection may idle
 
 
@@ -25,7 +24,7 @@ class HttpServer:
 
     def __init__(self, api: Api, host: str, port: int) -> None:
         """A ``host`` of 0.0.0.0 is every address, of IPv6 as well. Raises OSError where the port cannot be had."""
-        self._socket = _listen(host, port)
+        self._socket = sockets.listen(host, port)
         config = uvicorn.Config(
             _application(api),
             http="httptools",
@@ -58,14 +57,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the program's."""
         yield
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if host == "0.0.0.0" and socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):  # IPv6 may be switched off; a port that is taken is told below
-            return socket.create_server(("::", port), family=socket.AF_INET6, backlog=_BACKLOG, dualstack_ipv6=True)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
 def _application(api: Api) -> Any:

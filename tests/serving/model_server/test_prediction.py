@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-import grpc
 import numpy as np
 import pytest
 
 from serving import tensors
 from serving.model_server import prediction
-from serving.model_server.errors import ServingError
+from serving.model_server.errors import Code, ServingError
 from serving.model_server.loader import Loader
 from serving.model_server.servable import Servable
 from serving.protos import types_pb2
@@ -18,7 +17,7 @@ from tests.serving.model_server.versions import predict_request
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 SHIFT = np.array([[1], [2]], np.int32)
-INVALID, PRECONDITION = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION
+INVALID, PRECONDITION = Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION
 
 
 @pytest.fixture(scope="module")

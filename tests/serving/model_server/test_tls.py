@@ -76,7 +76,7 @@ def test_client_verify_asks_for_a_certificate_of_the_custom_ca(model: Path, tmp_
         ("nosuch: 'x'", "Error parsing text-format tensorflow.serving.SSLConfig"),
         ("server_key: 'x'", "must have a server_key and a server_cert"),
         ("server_key: 'x' server_cert: 'y' client_verify: true", "needs the custom_ca"),
-        ("server_key: 'x' server_cert: 'y'", "cannot listen on"),
+        ("server_key: 'x' server_cert: 'y'", "are no key and its certificate"),
         (None, "Error: NOT_FOUND: "),
     ],
 )
