@@ -90,6 +90,7 @@ def notes(figures: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tu
             f"The interval is meant to cover {recipe.level:.0%} and covers {figures['coverage']:.0%} of the test part: "
             "the series has changed its ways since the validation part."
         )
+    unit = "" if recipe.unit == "1" else f" {recipe.unit}"
     naive = {
         "naive": "the next value equals the last one",
         "seasonal": f"the value of {season} steps before comes again",
@@ -97,13 +98,11 @@ def notes(figures: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tu
     }
     for prefix, span in {"": f"one {recipe.step} ahead", "horizon_": f"over {recipe.max_horizon} steps ahead"}.items():
         better = [
-            f'"{sentence}" ({figures[f"{prefix}{name}_mae"]:.4g} {recipe.unit})'
+            f'"{sentence}" ({figures[f"{prefix}{name}_mae"]:.4g}{unit})'
             for name, sentence in naive.items()
             if figures[prefix + ("skill" if name == "naive" else f"{name}_skill")] <= 0
         ]
         if better:
             ours = figures["horizon_mae" if prefix else "test_mae"]
-            said.append(
-                f"No better than {' or '.join(better)}: {span} its mean absolute error is {ours:.4g} {recipe.unit}."
-            )
+            said.append(f"No better than {' or '.join(better)}: {span} its mean absolute error is {ours:.4g}{unit}.")
     return tuple(said)

@@ -55,3 +55,7 @@ def test_a_forecast_that_loses_to_a_naive_one_says_so() -> None:
         "(2 USD): one day ahead its mean absolute error is 2 USD."
     )
     assert "over 4 steps ahead" in far
+    pure = RECIPE.model_copy(update={"unit": "1"})
+    assert (
+        '(1.5) or "the value' in forecasting.notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.9), pure, 5)[0]
+    )

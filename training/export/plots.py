@@ -64,7 +64,7 @@ def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
     axis.plot(truth[-_SHOWN:], label="truth", color="black", linewidth=1)
     axis.plot(answer[-_SHOWN:], label="forecast, one step ahead", linewidth=1.2)
     axis.legend(frameon=False)
-    dress(axis, "step of the test part", unit)
+    dress(axis, "step of the test part", "value" if unit == "1" else unit)
     save(figure, path)
 
 

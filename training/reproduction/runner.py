@@ -8,11 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from serving.card import CardError
 from serving.store import Store
@@ -24,9 +26,7 @@ from training.study import FINDINGS_FILE, PLOT_FILE, Findings
 
 PLOTS = "plots"
 _NO_DATA = ("cannot be downloaded", "--stand-in")  # what a job says that has a stand-in and no data
-_LAST_LINES = 6
-#: How the lines of a table at the terminal begin.
-_TABLE = ("┏", "┃", "┡", "│", "└")
+_GATE = "gate: "  # how a sentence of its verdict begins
 
 Say = Callable[[str], None]
 
@@ -38,6 +38,28 @@ class Folders:
     docs: Path
     exports: Path
     work: Path
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command came to: its exit code, and what it printed by line."""
+
+    code: int
+    output: Sequence[str]
+    errors: Sequence[str]
+
+    @property
+    def lacks_data(self) -> bool:
+        return bool(self.code) and all(any(part in line for line in self.errors) for part in _NO_DATA)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing came of it, in a sentence: the gate's, which speaks at the end of a run, or the error's."""
+        if refusals := [line.strip().removeprefix(_GATE) for line in self.output if line.startswith(_GATE)]:
+            return f"the gate refused it: {'; '.join(refusals)}"
+        if errors := [line.strip() for line in self.errors if line.strip()]:
+            return errors[-1]
+        return f"it was ended by signal {-self.code}" if self.code < 0 else f"it ended with {self.code}, without a word"
 
 
 def check_names(names: Sequence[str]) -> list[str]:
@@ -107,38 +129,42 @@ def _job(name: str, folders: Folders, before: Result | None, quick: bool, say: S
     known = store.versions(name)
     command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
     command += ["--quick"] * quick
-    code, lines = _vitrine(command, folders, name, say)
-    if code and all(any(part in line for line in lines) for part in _NO_DATA):
+    ended = _vitrine(command, folders, name, say)
+    lacking = ended.reason if ended.lacks_data else None
+    if lacking:
         if before and before.stand_in and before.status == "done" and (quick or not before.quick):
             say("the real data still cannot be had; the result on stand-in data is kept")
             return before
-        say("the real data cannot be had: on stand-in data")
-        code, lines = _vitrine([*command, "--stand-in"], folders, name, say)
+        ended = _on_stand_in(command, folders, name, say)
     new = [version for version in store.versions(name) if version not in known]
-    if code or not new:
-        return _failed("job", JOBS[name], lines)
+    if ended.code or not new:
+        return _failed("job", JOBS[name], ended, lacking)
     return _with_plots(of_card(store.card(name, new[-1]), new[-1]), name, folders)
 
 
 def _study(name: str, folders: Folders, quick: bool, say: Say) -> Result:
     folder = folders.work / "studies"
-    code, lines = _vitrine(["study", name, "--folder", str(folder), *["--quick"] * quick], folders, name, say)
-    if code and all(any(part in line for line in lines) for part in _NO_DATA):
-        say("the real data cannot be had: on stand-in data")
-        command = ["study", name, "--folder", str(folder), "--stand-in", *["--quick"] * quick]
-        code, lines = _vitrine(command, folders, name, say)
-    if code:
-        return _failed("study", STUDIES[name], lines)
+    command = ["study", name, "--folder", str(folder), *["--quick"] * quick]
+    ended = _vitrine(command, folders, name, say)
+    lacking = ended.reason if ended.lacks_data else None
+    if lacking:
+        ended = _on_stand_in(command, folders, name, say)
+    if ended.code:
+        return _failed("study", STUDIES[name], ended, lacking)
     findings = Findings.model_validate_json((folder / name / FINDINGS_FILE).read_bytes())
     result = of_findings(find_study(name), findings, _now())
     return _kept(result, name, [folder / name / PLOT_FILE], folders)
 
 
-def _failed(kind: str, title: str, lines: Sequence[str]) -> Result:
-    spoken = [line.strip() for line in lines if not line.startswith(_TABLE)]
-    said = [line for line in spoken if line][-_LAST_LINES:]
-    reason = " ".join(said) or "it ended without a word"
-    return Result(kind=kind, status="failed", reason=reason, title=title, finished=_now())  # type: ignore[arg-type]
+def _on_stand_in(command: Sequence[str], folders: Folders, name: str, say: Say) -> Ended:
+    say("the real data cannot be had: on stand-in data")
+    return _vitrine([*command, "--stand-in"], folders, name, say)
+
+
+def _failed(kind: Literal["job", "study"], title: str, ended: Ended, lacking: str | None) -> Result:
+    """``lacking`` is what it said without its data, where it was tried on stand-in data after that."""
+    reason = f"{lacking} On stand-in data: {ended.reason}" if lacking else ended.reason
+    return Result(kind=kind, status="failed", reason=reason, title=title, finished=_now())
 
 
 def _with_plots(result: Result, name: str, folders: Folders) -> Result:
@@ -158,29 +184,38 @@ def _kept(result: Result, name: str, plots: Sequence[Path], folders: Folders) ->
     return result.model_copy(update={"plots": tuple(names)})
 
 
-def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) -> tuple[int, list[str]]:
-    """``vitrine …`` to its end: exit code and what it printed, which is also kept as a log."""
+def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) -> Ended:
+    """``vitrine …`` to its end; what it prints is told and kept as a log, its errors last."""
     logs = folders.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     program = "from training.cli import main; main()"
-    lines = []
+    output: list[str] = []
+
+    def tell(line: str) -> None:
+        log.write(line)
+        if line.strip():
+            say(f"    {line.rstrip()}")
+
     with (
         (logs / f"{name}.log").open("w", encoding="utf-8") as log,
-        subprocess.Popen(
+        tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+    ):
+        with subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             text=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200"},
-        ) as process,
-    ):
-        assert process.stdout
-        for line in process.stdout:
-            log.write(line)
-            lines.append(line)
-            if line.strip():
-                say(f"    {line.rstrip()}")
-    return process.returncode, lines
+        ) as process:
+            assert process.stdout
+            for line in process.stdout:
+                output.append(line)
+                tell(line)
+        errors.seek(0)
+        said = errors.readlines()
+        for line in said:
+            tell(line)
+    return Ended(process.returncode, output, said)
 
 
 def _now() -> datetime:

@@ -36,13 +36,35 @@ def test_one_failure_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert done.returncode == 1 and "failed: boston_default;" in done.stderr, done.stdout + done.stderr
     results = Results.read(tmp_path / "docs").results
     assert results["boston_default"].status == "failed"
-    assert "Boston Housing in VITRINE_DATA cannot be read" in (results["boston_default"].reason or "")
+    reason = results["boston_default"].reason or ""
+    assert reason.startswith("Boston Housing in VITRINE_DATA cannot be read") and reason in done.stdout
     assert results["losses"].status == "done" and results["losses"].figures["0-1"] == 0.2
     assert (tmp_path / "docs" / "plots" / results["losses"].plots[0]).is_file()
     assert "cannot be read" in (tmp_path / "docs" / "README.md").read_text(encoding="utf-8")
 
     again = reproduce()
     assert "losses: up to date" in again.stdout and "boston_default: failed" in again.stdout
+
+
+FIT = ["model: 369 parameters", "epoch 16 of 16 ━━━━━━━━ 100 % 0:00:17 left 0:00:00 loss 2.63", "│ loss │ 2.63 │"]
+REFUSED = ["gate: test_accuracy is 0.06; at least 0.1 is asked", "The gate refused it: nothing was published."]
+
+
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [
+        (runner.Ended(1, FIT, ["a warning\n", "the CSV has a gap\n", "\n"]), "the CSV has a gap"),
+        (runner.Ended(1, [], ["Traceback …\n", "  File …\n", "ValueError: nothing\n"]), "ValueError: nothing"),
+        (
+            runner.Ended(2, [*FIT, *REFUSED], ["a warning\n"]),
+            "the gate refused it: test_accuracy is 0.06; at least 0.1 is asked",
+        ),
+        (runner.Ended(-9, FIT, []), "it was ended by signal 9"),
+        (runner.Ended(3, FIT, ["\n"]), "it ended with 3, without a word"),
+    ],
+)
+def test_the_reason_of_a_failure_is_a_sentence_not_what_the_terminal_showed(ended: runner.Ended, reason: str) -> None:
+    assert ended.reason == reason
 
 
 def test_versions_trained_by_hand_are_on_the_page(tmp_path: Path, exports: Path) -> None:
