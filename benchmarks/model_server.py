@@ -6,25 +6,28 @@ Every answer is compared with the engine's. Two servers, one without and one wit
 parameters of BATCHING, take turns. Prints one row for each batch size, number of callers and server: the overhead is
 the median time of a call less that of the engine alone, client included; CPU is the server's own for one call, which
 other programs on the machine disturb least; the last column is calls a second over those of one caller. The callers
-are a process of their own.
+are a process of their own, by two clients: a lean one (``lean_client.py``), so that the server is what is measured, and
+gRPC's own for Python, which is what a Python program has.
 """
 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import os
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import grpc
 import numpy as np
 import uvloop
 
+from benchmarks import lean_client
 from serving import protos, tensors
 from serving.model_server import prediction
 from serving.model_server.loader import Loader
@@ -33,6 +36,7 @@ from tests.programs import Program, free_port, running
 
 #: TensorFlow Serving's defaults but for the queue, which holds all callers.
 BATCHING = "max_batch_size { value: 256 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 1000 }"
+HEADER = "client   batching  rows  callers  engine ms  call ms  overhead ms   p99 ms  CPU ms  calls/s   rows/s  × one"
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -57,14 +61,33 @@ def direct(model: Path, rows: int, seconds: float) -> tuple[float, bytes]:
     return statistics.median(took), answer[0].tobytes()
 
 
-def caller(port: int, rows: int, callers: int, seconds: float, expected: bytes, results: Any) -> None:
-    """One process of callers; puts the seconds of every call."""
-    data, right = request(rows), np.frombuffer(expected, np.float32)
+class Check:
+    """Refuses answers whose numbers are not the engine's; those seen before are known by their bytes."""
 
-    def check(answer: bytes) -> None:
-        found = predict_pb2.PredictResponse.FromString(answer).outputs["probabilities"].tensor_content
-        if found != expected and not np.allclose(np.frombuffer(found, np.float32), right, atol=1e-5):
-            raise SystemExit("a wrong answer")
+    def __init__(self, expected: bytes) -> None:
+        self._expected = np.frombuffer(expected, np.float32)
+        self._right: set[bytes] = set()
+
+    def __call__(self, answer: bytes) -> None:
+        if answer not in self._right:
+            found = predict_pb2.PredictResponse.FromString(answer).outputs["probabilities"].tensor_content
+            np.testing.assert_allclose(np.frombuffer(found, np.float32), self._expected, atol=1e-5)
+            self._right.add(answer)
+
+
+def by_grpcio(port: int, data: bytes, check: Check, callers: int, seconds: float) -> list[float]:
+    """The seconds of each call with gRPC's own client: blocking for one caller, for asyncio for more."""
+
+    def one() -> list[float]:
+        with grpc.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
+            predict, took = channel.unary_unary(protos.PREDICT), []
+            predict(data)
+            end = time.perf_counter() + seconds
+            while (started := time.perf_counter()) < end:
+                answer = predict(data)
+                took.append(time.perf_counter() - started)
+                check(answer)
+            return took
 
     async def many() -> list[float]:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
@@ -81,29 +104,24 @@ def caller(port: int, rows: int, callers: int, seconds: float, expected: bytes, 
             await asyncio.gather(*(call() for _ in range(callers)))
             return took
 
-    def one() -> list[float]:
-        with grpc.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
-            predict, took = channel.unary_unary(protos.PREDICT), []
-            predict(data)
-            end = time.perf_counter() + seconds
-            while (started := time.perf_counter()) < end:
-                answer = predict(data)
-                took.append(time.perf_counter() - started)
-                check(answer)
-            return took
-
-    results.put(one() if callers == 1 else uvloop.run(many()))
+    return one() if callers == 1 else uvloop.run(many())
 
 
-def over_grpc(port: int, rows: int, callers: int, seconds: float, expected: bytes) -> list[float]:
-    """Seconds of every call."""
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    worker = context.Process(target=caller, args=(port, rows, callers, seconds, expected, results))
-    worker.start()
-    took: list[float] = results.get(timeout=seconds + 60)
-    worker.join()
-    return took
+def by_lean(port: int, data: bytes, check: Check, callers: int, seconds: float) -> list[float]:
+    return lean_client.call(port, protos.PREDICT, data, check, callers=callers, seconds=seconds)
+
+
+CLIENTS = {"lean": by_lean, "grpcio": by_grpcio}
+
+
+def call(client: str, port: int, rows: int, expected: bytes, callers: int, seconds: float) -> list[float]:
+    return CLIENTS[client](port, request(rows), Check(expected), callers, seconds)
+
+
+def measure(client: str, port: int, rows: int, expected: bytes, callers: int, seconds: float) -> list[float]:
+    """Seconds of every call, from a process of their own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(call, client, port, rows, expected, callers, seconds).result(seconds + 60)
 
 
 def memory(pid: int) -> int:
@@ -140,6 +158,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--rows", type=lambda text: [int(rows) for rows in text.split(",")], default=[1, 8, 32, 128])
+    parser.add_argument("--clients", type=lambda text: text.split(","), default=list(CLIENTS))
     options = parser.parse_args()
     model, engine = options.model.absolute(), f"--engine={options.engine}"
     with tempfile.TemporaryDirectory() as folder:
@@ -147,23 +166,24 @@ def main() -> None:
         file.write_text(BATCHING)
         batching = ["--enable_batching", f"--batching_parameters_file={file}"]
         with serving(model, engine) as plain, serving(model, engine, *batching) as batched:
-            print("batching  rows  callers  engine ms  call ms  overhead ms   p99 ms  CPU ms  calls/s   rows/s  × one")
+            print(HEADER)
             for rows in options.rows:
                 alone, expected = direct(model, rows, options.seconds / 2)
-                one: dict[str, float] = {}
+                one: dict[tuple[str, str], float] = {}
                 for callers in (1, 16):
-                    for name, (program, port) in (("off", plain), ("on", batched)):
+                    for client, (name, (program, port)) in itertools.product(
+                        options.clients, (("off", plain), ("on", batched))
+                    ):
                         pid = program.process.pid
                         before = cpu_seconds(pid)
-                        took = sorted(over_grpc(port, rows, callers, options.seconds, expected))
+                        took = sorted(measure(client, port, rows, expected, callers, options.seconds))
                         used = (cpu_seconds(pid) - before) / len(took)
                         median, late = statistics.median(took), took[int(len(took) * 0.99)]
                         rate = len(took) / options.seconds
-                        one.setdefault(name, rate)
                         print(
-                            f"{name:8} {rows:5} {callers:8} {alone * 1e3:10.3f} {median * 1e3:8.3f} "
+                            f"{client:8} {name:8} {rows:5} {callers:8} {alone * 1e3:10.3f} {median * 1e3:8.3f} "
                             f"{(median - alone) * 1e3:12.3f} {late * 1e3:8.2f} {used * 1e3:7.3f} {rate:8.0f} "
-                            f"{rate * rows:8.0f} {rate / one[name]:6.2f}"
+                            f"{rate * rows:8.0f} {rate / one.setdefault((client, name), rate):6.2f}"
                         )
 
 
