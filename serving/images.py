@@ -43,6 +43,7 @@ _FORMATS: tuple[tuple[bytes, Callable[[io.BytesIO], Image.Image]], ...] = (
     (b"GIF8", GifImagePlugin.GifImageFile),
 )
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_NEVER_TEXT = (_FORMATS[0][0], _FORMATS[1][0])  # other formats begin as a word may
 _PLAIN_GREY = b"\x08\x00\x00\x00\x00"  # depth, colour type, compression, filter, interlace
 _DARK = bytes(range(128))  # luminances below the middle
 _WHITE = 200  # of 255: a luminance that is hardly seen on white
@@ -119,6 +120,24 @@ def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     if animated:
         raise PictureError("the picture is animated; send one frame as a still picture")
     return picture
+
+
+def pixels(data: bytes) -> int:
+    """How many pixels a picture's header says it has; 0 where the bytes are none.
+
+    Raises:
+        PictureError: they begin as only a PNG or JPEG does, and the header cannot be read.
+    """
+    opener = _opener(data)
+    if opener is None:
+        return 0
+    try:
+        picture = opener(io.BytesIO(data))
+    except Exception as error:  # Pillow's readers raise almost anything on hostile bytes
+        if data.startswith(_NEVER_TEXT):
+            raise PictureError(f"the picture cannot be read: {error or type(error).__name__}") from None
+        return 0
+    return picture.width * picture.height
 
 
 def _plain_grey(data: bytes, max_pixels: int) -> Image.Image | None:

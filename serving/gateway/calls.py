@@ -54,6 +54,8 @@ def fitting(servable: Servable, signature: Signature, arrays: Arrays, limits: Li
             _check_columns(arrays, card.table)
         if card.image is not None and signature.name == BYTES:
             _check_pictures(arrays, limits.pixels)
+    elif any(spec.is_string for spec in signature.inputs.values()):
+        _check_strings(signature, arrays, limits.pixels)
     return Call(signature, arrays, rows)
 
 
@@ -105,5 +107,19 @@ def _check_pictures(arrays: Arrays, max_pixels: int) -> None:
             if picture.format not in _BYTES_FORMATS:
                 raise BadPicture(f"{which}a PNG or JPEG is expected here, not {picture.format}")
             pixels += picture.width * picture.height
-    if pixels > max_pixels:
-        raise BadPicture(f"the pictures have {pixels} pixels together; at most {max_pixels} in all are accepted")
+    _check_together(pixels, max_pixels)
+
+
+def _check_strings(signature: Signature, arrays: Arrays, max_pixels: int) -> None:
+    """Nobody says whether a model without a card decodes its strings; those that are pictures are bounded too."""
+    strings = [data for name, spec in signature.inputs.items() if spec.is_string for data in arrays[name].flat]
+    try:
+        pixels = sum(map(images.pixels, strings))
+    except images.PictureError as error:
+        raise BadPicture(str(error)) from None
+    _check_together(pixels, max_pixels)
+
+
+def _check_together(pixels: int, most: int) -> None:
+    if pixels > most:
+        raise BadPicture(f"the pictures have {pixels} pixels together; at most {most} in all are accepted")

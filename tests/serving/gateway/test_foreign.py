@@ -1,5 +1,6 @@
 """SavedModels without a card, written and run by TensorFlow, behind every façade that speaks in tensors."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from serving import models_config
 from serving.models_config import ModelConfig
 from tests.programs import model_server
 from tests.serving.gateway import programs
+from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
+from tests.serving.gateway.test_bad_input import bomb
 
-NAMES = ("half_plus_two", "old", "examples", "text", "conv", "free")
+NAMES = ("half_plus_two", "old", "examples", "text", "conv", "free", "pictures")
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +81,20 @@ def test_a_wrong_rank_goes_no_further(others: Gateway) -> None:
     """It is what kills TensorFlow Serving."""
     refused = others.http.post("/v1/models/conv:predict", json={"inputs": IMAGE[0].tolist()})
     assert (refused.status_code, "3 axes, not 4" in refused.json()["error"]) == (400, True)
+
+
+def test_a_picture_bomb_goes_no_further_where_nobody_says_that_strings_are_pictures(others: Gateway) -> None:
+    def ask(*encoded: bytes) -> httpx.Response:
+        rows = [{"b64": base64.b64encode(one).decode()} for one in encoded]
+        return others.http.post("/v1/models/pictures:predict", json={"instances": rows})
+
+    for form in ("PNG", "JPEG", "GIF"):
+        assert ask(picture(side=20, form=form), picture(side=3)).json() == {"predictions": [400, 9]}
+    for encoded, words in (
+        ([picture(), bomb()], "3600000016 pixels together; at most 50000000"),
+        ([picture(0, side=5100)] * 2, "52020000 pixels together"),
+        ([picture()[:20]], "cannot be read"),
+    ):
+        refused = ask(*encoded)
+        assert (refused.status_code, words in refused.json()["error"]) == (400, True), refused.text
+    assert "INVALID_ARGUMENT" not in ask(b"BMW").text and "the model refused" in ask(b"BMW").json()["error"]

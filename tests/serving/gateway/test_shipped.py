@@ -1,13 +1,17 @@
 """The shipped models, the whole way: what the gateway answers is what the version gives offline."""
 
+import base64
 import contextlib
 import io
 import itertools
+import json
 import math
+import struct
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -17,16 +21,19 @@ from serving.onnx import onnxruntime
 from tests.conftest import SHIPPED
 from tests.programs import model_server
 from tests.serving.gateway import programs
+from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
+from tests.serving.gateway.test_bad_input import animated, bomb
+from tests.serving.gateway.test_canary import metric
 
 
 @contextlib.contextmanager
-def both(exports: Path) -> Iterator[Gateway]:
+def both(exports: Path, *models: str) -> Iterator[Gateway]:
     config = exports / "models.config"  # the working copy's may name models that are built, not shipped
-    named = {name: model for name, model in models_config.read(config).items() if name in SHIPPED}
+    named = {name: model for name, model in models_config.read(config).items() if name in (models or SHIPPED)}
     config.write_text(models_config.render(named))
     with model_server(exports) as address, programs.gateway(address, config) as gateway:
-        programs.wait_until_ready(gateway, *SHIPPED)
+        programs.wait_until_ready(gateway, *named)
         yield gateway
 
 
@@ -84,3 +91,51 @@ def test_the_sine_goes_on(exports: Path) -> None:
         (one,) = answer["forecasts"]
         assert all(low <= high for low, high in zip(one["lower"], one["upper"], strict=True))
         assert answer["notes"]
+
+
+def test_pictures_as_strings_are_as_bounded_as_others(exports: Path) -> None:
+    """``serving_bytes`` decodes in the graph, whatever the size: what is too large must not get there."""
+    pixels = np.random.default_rng(3).integers(0, 255, (28, 28), np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    good = stream.getvalue()
+
+    with both(exports, "fashion_cnn") as gateway:
+
+        def ask(*encoded: bytes) -> httpx.Response:
+            rows = [{"b64": base64.b64encode(one).decode()} for one in encoded]
+            document = {"instances": rows, "signature_name": "serving_bytes"}
+            return gateway.http.post("/v1/models/fashion_cnn:predict", json=document)
+
+        def ask_in_binary(one: bytes) -> httpx.Response:
+            tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [1]}
+            tensor["parameters"] = {"binary_data_size": 4 + len(one)}
+            head = json.dumps({"inputs": [tensor], "parameters": {"signature_name": "serving_bytes"}}).encode()
+            return gateway.http.post(
+                "/v2/models/fashion_cnn/infer",
+                content=head + struct.pack("<I", len(one)) + one,
+                headers={"inference-header-content-length": str(len(head))},
+            )
+
+        whole = gateway.http.post("/v1/models/fashion_cnn:predict", json={"instances": [pixels[..., None].tolist()]})
+        expected = [pytest.approx(row, abs=1e-5) for row in whole.json()["predictions"]]
+        gateway.program.wait_until(lambda: ask(good).status_code == 200)  # the model server loads TensorFlow for it
+        assert ask(good, good).json()["predictions"] == expected * 2
+        assert ask_in_binary(good).json()["outputs"][0]["data"] == expected[0]
+
+        def calls() -> float:
+            return metric(gateway, 'vitrine_upstream_seconds_count{model="fashion_cnn"}')
+
+        before = calls()
+        for refused, words in (
+            (ask(good, bomb()), "input image_bytes, row 1: the picture has 60000×60000 pixels"),
+            (ask_in_binary(bomb()), "60000×60000"),
+            (ask(*[picture(0, side=5100)] * 2), "52020000 pixels together; at most 50000000"),
+            (ask(animated("PNG")), "animated"),
+            (ask(picture(form="BMP")), "a PNG or JPEG is expected here, not BMP"),
+            (ask(b"hello"), "not a picture"),
+            (ask(good[:20]), "cannot be read"),
+        ):
+            assert (refused.status_code, list(refused.json())) == (400, ["error"])
+            assert words in refused.json()["error"], refused.text
+        assert calls() == before

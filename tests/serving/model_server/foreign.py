@@ -8,6 +8,7 @@ lite_metadata/1          the same, whose SignatureDef in the metadata names them
 text/1                   strings, a lookup table whose words lie in an asset file
 conv/1                   a convolution: what kills TensorFlow Serving when the rank is wrong
 free/1                   an input of any rank
+pictures/1               encoded pictures, decoded in the graph
 records                  a TFRecord file
 mixed/1                  serving_default, which the test gives an ONNX twin, and shout, which it does not
 """
@@ -160,6 +161,19 @@ def free(directory: Path) -> None:
     tf.saved_model.save(model, str(directory), signatures=infer)
 
 
+def pictures(directory: Path) -> None:
+    """Without a card: nobody is told that the strings are pictures."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "encoded")])
+    def infer(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        def pixels(one: tf.Tensor) -> tf.Tensor:
+            return tf.size(tf.io.decode_image(one, channels=3, expand_animations=False)) // 3
+
+        return {"pixels": tf.map_fn(pixels, encoded, fn_output_signature=tf.int32)}
+
+    tf.saved_model.save(tf.Module(), str(directory), signatures=infer)
+
+
 def mixed(directory: Path) -> None:
     model = tf.Module()
     model.one = tf.Variable(1.0)
@@ -181,7 +195,7 @@ if __name__ == "__main__":
     examples(root / "examples" / "123")
     lite(root / "lite" / "1")
     lite(root / "lite_metadata" / "1", {"x": "a", "y": "b"})
-    for make in (old, text, conv, free, mixed):
+    for make in (old, text, conv, free, pictures, mixed):
         make(root / make.__name__ / "1")
     with tf.io.TFRecordWriter(str(root / "records")) as writer:
         for record in (b"one", b"", b"three"):
