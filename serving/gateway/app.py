@@ -111,6 +111,7 @@ class Gateway(FastAPI):
             Native(self._predictor, limits, threads=self._threads),
             TensorFlow(self._predictor, self._upstream, limits, threads=self._threads),
             InferenceProtocol(self._predictor, limits, threads=self._threads),
+            threads=self._threads,
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )

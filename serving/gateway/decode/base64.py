@@ -4,6 +4,8 @@ alphabet."""
 import binascii
 from typing import Any
 
+import numpy as np
+
 from serving.gateway.errors import BadDocument
 
 
@@ -50,5 +52,12 @@ def picture(text: Any) -> bytes:
 
 def kind(value: Any) -> str:
     """What a JSON value is, for a sentence."""
-    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    names = {
+        dict: "an object",
+        list: "a list",
+        np.ndarray: "a list",
+        str: "a string",
+        bool: "true or false",
+        type(None): "null",
+    }
     return names.get(type(value), "a number")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from serving.gateway import datatypes
@@ -135,7 +136,7 @@ def _binary_size(tensor: Mapping[str, Any], spec: TensorSpec, left: int) -> int 
 def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
     """The data, which may be nested as the shape is, or one flat list in row-major order."""
     data = tensor["data"]
-    if not isinstance(data, list):
+    if not isinstance(data, (list, np.ndarray)):
         raise BadTensor(f"the data of input {spec.name} must be a list, not {kind(data)}")
     array = tensors.tensor(spec, data)
     if array.shape != shape and (array.ndim != 1 or array.size != math.prod(shape)):

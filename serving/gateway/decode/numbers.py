@@ -17,29 +17,66 @@ _MAX_RANK = 8
 
 
 def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
-    """The array of nested lists of numbers (or of true and false, for bool). NaN and infinity are passed on.
+    """The array of nested lists of numbers (or of true and false, for bool), or of what :mod:`large` made of them. NaN
+    and infinity are passed on.
 
     Raises:
         BadTensor: ragged, another kind of value in it, or a number that the type cannot hold; ``name`` is said.
     """
+    if isinstance(value, list) and np.ndarray in set(map(type, value)):
+        value = _stacked(value)
+    if isinstance(value, np.ndarray):
+        return _of_type(value, dtype, name)
     shape = _shape(value, name)
     flat = _flatten(value, shape, name)
     allowed: set[type] = {bool} if dtype.kind == "b" else {int} if dtype.kind in "iu" else {int, float}
     other = set(map(type, flat)) - allowed
     if other:
-        wrong = next(item for item in flat if type(item) in other)
-        what = {"b": "true or false", "i": "whole numbers", "u": "whole numbers"}.get(dtype.kind, "numbers")
-        given = f"the number {wrong}" if type(wrong) in (int, float) else kind(wrong)
-        raise BadTensor(f"input {name} must hold {what} ({dtype}), but {given} is in it")
+        raise _another_kind(next(item for item in flat if type(item) in other), dtype, name)
     if dtype.kind in "iu" and flat:
-        limits = np.iinfo(dtype)
-        if min(flat) < limits.min or max(flat) > limits.max:
-            raise BadTensor(f"input {name} must hold {dtype}, {limits.min} to {limits.max}; a number is outside of it")
+        _check_range(min(flat), max(flat), dtype, name)
     with np.errstate(over="ignore"):
         result = np.array(flat, dtype).reshape(shape)
     if is_float(dtype) and not np.isfinite(result).all() and _overflowed(flat, result):
-        raise BadTensor(f"input {name} holds a number that is too large for {dtype}")
+        raise _too_large(dtype, name)
     return result
+
+
+def _stacked(rows: list[Any]) -> Any:
+    """Rows of which :mod:`large` has made arrays, in part or all of them."""
+    shapes = {row.shape if isinstance(row, np.ndarray) else None for row in rows}
+    if len(shapes) == 1:
+        return np.stack(rows)
+    return [row.tolist() if isinstance(row, np.ndarray) else row for row in rows]
+
+
+def _of_type(value: NDArray[Any], dtype: np.dtype[Any], name: str) -> NDArray[Any]:
+    """An array of int64 or float64 numbers as one of this type."""
+    if dtype.kind == "b" or (dtype.kind in "iu" and value.dtype.kind == "f"):
+        raise _another_kind(value.flat[0].item(), dtype, name)
+    if dtype.kind in "iu":
+        _check_range(int(value.min()), int(value.max()), dtype, name)
+    with np.errstate(over="ignore"):
+        result = value.astype(dtype)
+    if is_float(dtype) and not np.isfinite(result).all():
+        raise _too_large(dtype, name)
+    return result
+
+
+def _another_kind(wrong: Any, dtype: np.dtype[Any], name: str) -> BadTensor:
+    what = {"b": "true or false", "i": "whole numbers", "u": "whole numbers"}.get(dtype.kind, "numbers")
+    given = f"the number {wrong}" if type(wrong) in (int, float) else kind(wrong)
+    return BadTensor(f"input {name} must hold {what} ({dtype}), but {given} is in it")
+
+
+def _check_range(low: int, high: int, dtype: np.dtype[Any], name: str) -> None:
+    limits = np.iinfo(dtype)
+    if low < limits.min or high > limits.max:
+        raise BadTensor(f"input {name} must hold {dtype}, {limits.min} to {limits.max}; a number is outside of it")
+
+
+def _too_large(dtype: np.dtype[Any], name: str) -> BadTensor:
+    return BadTensor(f"input {name} holds a number that is too large for {dtype}")
 
 
 def as_float32(array: NDArray[Any], name: str) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.decode import multipart, npy, tensors
+from serving.gateway.decode import large, multipart, npy, tensors
 from serving.gateway.errors import BadDocument, UnsupportedMedia
 
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
@@ -78,15 +78,20 @@ def read(body: bytes, content_type: str, max_parts: int) -> Payload:
     )
 
 
-def document(body: bytes, not_finite: Callable[[dict[str, Any]], bool] = lambda keys: False) -> dict[str, Any]:
+def document(
+    body: bytes,
+    not_finite: Callable[[dict[str, Any]], bool] = lambda keys: False,
+    *,
+    loads: Callable[[bytes], Any] = large.loads,
+) -> dict[str, Any]:
     """The JSON object in a body. ``not_finite`` says in which objects NaN, Infinity and -Infinity are taken for
-    numbers, as TensorFlow Serving does; everywhere else they are no JSON.
+    numbers, as TensorFlow Serving does; everywhere else they are no JSON. ``loads`` reads bodies that are large.
 
     Raises:
-        BadDocument: not JSON, or not an object.
+        BadDocument: not JSON, or not an object. TooLarge: millions of lists or objects.
     """
     try:
-        parsed = orjson.loads(body)
+        parsed = orjson.loads(body) if len(body) < large.LARGE else loads(body)
     except orjson.JSONDecodeError as error:
         if not body.strip():
             raise BadDocument("the body is empty; a JSON object is expected") from None
@@ -101,6 +106,11 @@ def document(body: bytes, not_finite: Callable[[dict[str, Any]], bool] = lambda 
     if not isinstance(parsed, dict):
         raise BadDocument('the body must be a JSON object, such as {"b64": "…"} or {"instances": […]}')
     return parsed
+
+
+def examples(body: bytes) -> dict[str, Any]:
+    """The JSON object of a request of examples, which tell 1 from 1.0. Raises as :func:`document`."""
+    return document(body, lambda keys: True, loads=large.exact)
 
 
 def _with_words(body: bytes) -> Any:

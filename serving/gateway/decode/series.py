@@ -77,6 +77,8 @@ def _whole(text: str) -> int | str:
 
 def _crop(history: Any, window: int) -> Any:
     """The newest values of each list, so that a long history costs no more than the window."""
+    if isinstance(history, np.ndarray):
+        return history[..., -window:]
     if not isinstance(history, list):
         raise BadTensor(f"history must be a list of numbers, or a list of such lists, not {kind(history)}")
     if not history:

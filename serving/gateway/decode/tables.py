@@ -31,9 +31,9 @@ def read(payload: Payload, recipe: TableRecipe) -> NDArray[Any]:
                     f'{{"features": {{"{names[0]}": …}}}} or a list of such rows; the keys sent are: {listed(keys)}'
                 )
             rows = keys["features"]
-            if not isinstance(rows, (list, dict)):
+            if not isinstance(rows, (list, dict, np.ndarray)):
                 raise BadTensor(f"features must be a list of numbers or an object by column, not {kind(rows)}")
-            if isinstance(rows, dict) or (rows and isinstance(rows[0], dict)):
+            if isinstance(rows, dict) or (isinstance(rows, list) and rows and isinstance(rows[0], dict)):
                 rows = [_in_order(row, names) for row in (rows if isinstance(rows, list) else [rows])]
             values = numbers.array(rows, _FLOAT, "features")
         case Array(array):

@@ -58,7 +58,7 @@ def _columns(inputs: Any, signature: Signature) -> Arrays:
 
 
 def _rows(instances: Any, signature: Signature) -> Arrays:
-    if not isinstance(instances, list) or not instances:
+    if not isinstance(instances, (list, np.ndarray)) or not len(instances):
         raise BadDocument("'instances' must be a list that is not empty")
     if not isinstance(instances[0], dict) or base64.is_bytes(instances[0]):
         spec = _only(signature, "instances")

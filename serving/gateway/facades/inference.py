@@ -1,9 +1,12 @@
 """The hot paths: reads the body, and finds the façade by path and body."""
 
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import replace
+from typing import TypeVar
 
 from serving.gateway.admission import Admission
-from serving.gateway.decode import payload, tensors
+from serving.gateway.decode import large, payload, tensors
 from serving.gateway.decode.base64 import kind
 from serving.gateway.errors import BadDocument, MethodNotAllowed
 from serving.gateway.facades.inference_protocol import InferenceProtocol
@@ -15,6 +18,8 @@ from serving.gateway.http import Answer, Request
 from serving.gateway.paths import Form, Target
 from serving.gateway.predict import Predictor
 from serving.gateway.servable import Servable
+
+Read = TypeVar("Read")
 
 
 class Inference:
@@ -28,6 +33,7 @@ class Inference:
         tensorflow: TensorFlow,
         inference_protocol: InferenceProtocol,
         *,
+        threads: Executor,
         max_body_bytes: int,
         max_rows: int,
     ) -> None:
@@ -38,6 +44,7 @@ class Inference:
         self._inference_protocol = inference_protocol
         self._openai = OpenAI(native)
         self._timeseries = TimeSeries(native)
+        self._threads = threads
         self._max_body_bytes = max_body_bytes
         self._max_rows = max_rows
 
@@ -52,7 +59,7 @@ class Inference:
         try:
             keys = None
             if not target.model:
-                keys = payload.document(await self._body(request))
+                keys = await self._aside(payload.document, await self._body(request))
                 target = replace(target, model=_model(keys))
                 request.model = target.model
             servable = self._predictor.route(request, target.model, target.wanted, target.scope)
@@ -76,13 +83,16 @@ class Inference:
         if target.verb == "infer":
             return await self._inference_protocol.infer(request, target, servable, body)
         if target.verb in ("classify", "regress"):
-            examples = payload.document(body, not_finite=lambda keys: True)
+            examples = await self._aside(payload.examples, body)
             return await self._tensorflow.examples(request, target, servable, examples)
-        content = payload.read(body, request.header(b"content-type"), self._max_rows)
+        content = await self._aside(payload.read, body, request.header(b"content-type"), self._max_rows)
         if isinstance(content, payload.Document) and target.verb == "predict" and tensors.is_request(content.keys):
             request.form = Form.PLAIN
             return await self._tensorflow.predict(request, target, servable, content.keys)
         return await self._native.answer(request, target, servable, content)
+
+    async def _aside(self, read: Callable[..., Read], body: bytes, *more: object) -> Read:
+        return await large.aside(self._threads, len(body), read, body, *more)
 
     async def _body(self, request: Request) -> bytes:
         return await request.body(self._max_body_bytes, self._admission)

@@ -4,7 +4,6 @@
 ``serving_default`` is asked for by the request parameter ``signature_name``.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Annotated
@@ -14,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from serving.gateway import datatypes, encode_inference
 from serving.gateway.calls import Call, Limits, fitting
-from serving.gateway.decode import inference_protocol
+from serving.gateway.decode import inference_protocol, large
 from serving.gateway.facades.catalogue import ModelName, VersionNumber
 from serving.gateway.facades.native import answer
 from serving.gateway.http import JSON, Answer, Request
@@ -26,7 +25,6 @@ from serving.gateway.signature import TensorSpec
 
 BINARY = "binary_tensor_data"
 _HEADER_LENGTH = b"inference-header-content-length"
-_LARGE = 262_144  # bytes whose lists take long enough to become arrays that others should not wait for it
 
 
 class InferenceProtocol:
@@ -43,7 +41,8 @@ class InferenceProtocol:
         Raises:
             GatewayError: the input does not fit the signature, or the model server failed.
         """
-        asked = inference_protocol.read(body, request.header(_HEADER_LENGTH))
+        header_length = request.header(_HEADER_LENGTH)
+        asked = await large.aside(self._threads, len(body), inference_protocol.read, body, header_length)
 
         def call(servable: Servable) -> Call:
             signature = servable.signature(asked.signature_name or servable.default_signature)
@@ -51,9 +50,7 @@ class InferenceProtocol:
             return fitting(servable, signature, inference_protocol.arrays(asked, signature), self._limits)
 
         async def prepare(servable: Servable) -> Call:
-            if len(body) - len(asked.raw) < _LARGE:
-                return call(servable)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, call, servable)
+            return await large.aside(self._threads, len(body) - len(asked.raw), call, servable)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)

@@ -5,13 +5,12 @@ A client written for TensorFlow Serving needs no change but the port. Unlike the
 version it came from, and wrong ranks, sizes and values are refused before they reach the model.
 """
 
-import asyncio
 from concurrent.futures import Executor
 from typing import Any
 
 from serving.gateway import encode_tensors
 from serving.gateway.calls import Call, Limits, fitting
-from serving.gateway.decode import examples, tensors
+from serving.gateway.decode import examples, large, tensors
 from serving.gateway.facades.native import answer, by_version
 from serving.gateway.http import Answer, Request
 from serving.gateway.paths import Target
@@ -19,8 +18,6 @@ from serving.gateway.predict import Predictor
 from serving.gateway.servable import Servable
 from serving.gateway.upstream import Upstream
 from serving.protos import classification_pb2, model_pb2, regression_pb2
-
-_LARGE = 262_144  # bytes of JSON whose lists take long enough to become arrays that others should not wait for it
 
 
 class TensorFlow:
@@ -41,9 +38,7 @@ class TensorFlow:
         """
 
         async def prepare(servable: Servable) -> Call:
-            if request.size < _LARGE:
-                return self._call(servable, keys)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._call, servable, keys)
+            return await large.aside(self._threads, request.size, self._call, servable, keys)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         encoded = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
@@ -52,11 +47,7 @@ class TensorFlow:
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
         name = examples.signature_name(keys)
-        if request.size < _LARGE:
-            given = examples.read(keys, self._limits.rows)
-        else:
-            loop = asyncio.get_running_loop()
-            given = await loop.run_in_executor(self._threads, examples.read, keys, self._limits.rows)
+        given = await large.aside(self._threads, request.size, examples.read, keys, self._limits.rows)
 
         async def attempt(servable: Servable) -> Answer:
             servable.signature(name, f"tensorflow/serving/{target.verb}")

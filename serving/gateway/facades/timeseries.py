@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -80,6 +81,10 @@ class TimeSeries:
 
 
 def _read(keys: dict[str, Any]) -> ForecastRequest:
+    inputs = keys.get("inputs")
+    for series in inputs if isinstance(inputs, list) else ():
+        if isinstance(series, dict) and isinstance(values := series.get("series"), np.ndarray):  # it was long
+            series["series"] = values.tolist()
     try:
         return ForecastRequest.model_validate(keys)
     except ValidationError as error:

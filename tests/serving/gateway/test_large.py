@@ -1,0 +1,197 @@
+"""Large JSON bodies: read as small ones are, with others answered meanwhile."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+import pytest
+
+from serving.gateway.decode import large, payload
+from serving.gateway.errors import TooLarge
+
+RANDOM = np.random.default_rng(5)
+ARRAYS = {
+    "one axis": RANDOM.normal(size=5000),
+    "pixels": RANDOM.integers(0, 256, (30, 20, 15, 1)),
+    "whole and broken": np.where(RANDOM.random((400, 30)) < 0.5, 7, 0.25),
+    "rank 8": RANDOM.integers(-9, 9, (1, 2, 1, 3, 4, 1, 5, 200)),
+    "axes of one": RANDOM.normal(size=(1, 3000, 1)),
+    "largest": np.full(3000, 2**63 - 1),
+}
+
+
+def plain(value: Any) -> Any:
+    """With lists in place of arrays."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("name", ARRAYS)
+def test_long_arrays_never_become_lists(name: str, indent: int | None) -> None:
+    array = ARRAYS[name]
+    rows = [{"x": array.tolist(), "y": [1, 2]}, {"x": array.tolist(), "name": "a [ b"}]
+    document = {"instances": rows, "inputs": array.tolist(), "id": "ü", "parameters": {"a": [True, None]}}
+    read = large.loads(json.dumps(document, indent=indent).encode())
+    assert plain(read) == document
+    assert isinstance(read["inputs"], np.ndarray)
+    assert all(isinstance(row["x"], np.ndarray) for row in read["instances"])
+    assert read["inputs"].dtype == (np.float64 if array.dtype.kind == "f" else np.int64)
+
+
+LONG = "1, " * 20_000
+OTHERS = {
+    "ragged": f'{{"a": [[{LONG}1], [{LONG}1, 2]]}}',
+    "mixed depth": f'{{"a": [[{LONG}1], 1]}}',
+    "an object in it": f'{{"a": [{LONG}{{}}]}}',
+    "a word in it": f'{{"a": [{LONG}null]}}',
+    "in a string": json.dumps({"a": f'":[{LONG}1]', "b": f":[{LONG}1]", "c": f'\\":[{LONG}1],'}),
+    "under a key twice": f'{{"a": [{LONG}1], "a": [{LONG}2]}}',
+    "the whole": f"[{LONG}1]",
+    "deep within": f'[[{{"a": [{LONG}1]}}]]',
+    "larger than 64 bits": f'{{"a": [{LONG}18446744073709551615]}}',
+    "empty lists": '{"a": [' + "[], " * 20_000 + "[]]}",
+    "blank": '{"a": [' + " " * 60_000 + "]}",
+}
+BROKEN = {
+    "a comma too many": f'{{"a": [{LONG}]}}',
+    "two commas": f'{{"a": [{LONG}, 1]}}',
+    "no comma": f'{{"a": [{LONG}1 2]}}',
+    "a number before a bracket": f'{{"a": [[{LONG}1], 1[2]]}}',
+    "a number around brackets": '{"a": [' + "1[], " * 20_000 + "1[]]}",
+    "a number behind brackets": '{"a": [' + "[] 1, " * 20_000 + "[]1]}",
+    "no number": f'{{"a": [{LONG}1-]}}',
+    "unfinished": f'{{"a": [{LONG}1]',
+    "more behind": f'{{"a": [{LONG}1]}}}}',
+    "too large for a double": f'{{"a": [{LONG}1e999]}}',
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_regular_array_is_read_as_ever(name: str) -> None:
+    body = OTHERS[name].encode()
+    assert plain(large.loads(body)) == orjson.loads(body)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_json_is_none(name: str) -> None:
+    body = BROKEN[name].encode()
+    with pytest.raises(orjson.JSONDecodeError) as expected:
+        orjson.loads(body)
+    with pytest.raises(orjson.JSONDecodeError) as told:
+        large.loads(body)
+    assert str(told.value) == str(expected.value)
+
+
+def test_millions_of_lists_are_refused() -> None:
+    """They would hold everybody else up for seconds."""
+    for one in (b"[]", b"{}", b"[[1],[2,3]]"):
+        with pytest.raises(TooLarge, match="lists and objects; at most 1000000"):
+            large.loads(b'{"a":[%b]}' % b",".join([one] * 1_000_001))
+
+
+async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
+    """How often the event loop comes to its turn while a thread reads the body."""
+    began, ended = threading.Event(), threading.Event()
+
+    def watched(body: bytes) -> Any:
+        began.set()
+        try:
+            return read(body)
+        finally:
+            ended.set()
+
+    turns = 0
+    with ThreadPoolExecutor(1) as threads:
+        reading = asyncio.create_task(large.aside(threads, len(body), watched, body))
+        while not ended.is_set():
+            await asyncio.sleep(0.001)
+            turns += began.is_set() and not ended.is_set()
+        await reading
+    return turns
+
+
+@pytest.mark.parametrize("shape", [(60, 100, 400, 1), (20, 200_000)])
+async def test_others_come_to_their_turn_while_a_large_body_is_read(shape: tuple[int, ...]) -> None:
+    body = json.dumps({"instances": RANDOM.integers(0, 256, shape).tolist()}).encode()
+    turns = await turns_during(payload.document, body)
+    assert turns > 10
+    assert turns > 2 * await turns_during(orjson.loads, body)  # which holds the lock to its end
+
+
+def filled(document: Any) -> bytes:
+    """The same with blanks at every place where some may be."""
+    text = json.dumps(document, indent=1)
+    return text.replace("\n", "\n" + " " * (900_000 // text.count("\n"))).encode()
+
+
+FORMS: dict[str, tuple[str, dict[str, Any], Callable[[Any], Any]]] = {
+    "rows": ("/v1/models/line:predict", {"instances": np.arange(384.0).reshape(128, 3).tolist()}, lambda it: it),
+    "named rows": (
+        "/v1/models/line:predict",
+        {"instances": [{"x": [1, 2, number], "shift": [number]} for number in range(4)], "signature_name": "both"},
+        lambda it: it,
+    ),
+    "columns": ("/v1/models/line:predict", {"inputs": {"x": [[1, 2, 3.5]] * 128}}, lambda it: it),
+    "pixels": ("/v1/models/shade:predict", {"instances": [[[[9]] * 4] * 4] * 20}, lambda it: it),
+    "Open Inference Protocol": (
+        "/v2/models/line/infer",
+        {"inputs": [{"name": "x", "datatype": "FP32", "shape": [128, 3], "data": [[1, 2, 3]] * 128}]},
+        lambda it: it,
+    ),
+    "a series": (
+        "/v1/models/trend:forecast",
+        {"history": [1, 2, 3, 4.5] * 90, "horizon": 2},
+        lambda it: it["forecasts"],
+    ),
+    "rows of series": (
+        "/v1/models/trend:forecast",
+        {"history": [[1, 2, 3, 4]] * 99, "horizon": 2},
+        lambda it: it["forecasts"],
+    ),
+    "table rows": ("/v1/models/price:predict", {"features": [[4, 10]] * 120}, lambda it: it["predictions"]),
+    "signals": ("/v1/models/pulse:predict", {"signal": [[1, 2, 3, 4]] * 60}, lambda it: it["predictions"]),
+    "time series": (
+        "/v1/timeseries/forecast",
+        {
+            "model": "trend",
+            "inputs": [{"type": "univariate_time_series", "name": "a", "series": [1] * 200, "frequency": "D"}],
+            "options": {"horizon": 2},
+        },
+        lambda it: it["outputs"][0]["content"],
+    ),
+    "a fraction for a whole number": (
+        "/v1/models/shade:predict",
+        {"instances": [[[[9.5]] * 4] * 4] * 20},
+        lambda it: (it["error"], "whole numbers (uint8), but the number 9.5" in it["error"] or 1 / 0),
+    ),
+    "out of range": ("/v1/models/shade:predict", {"instances": [[[[256]] * 4] * 4] * 20}, lambda it: it["error"]),
+    "too large": ("/v1/models/line:predict", {"instances": [[1e39, 1, 2]] * 99}, lambda it: it["error"]),
+    "numbers for text": (
+        "/v1/models/line:predict",
+        {"inputs": [7] * 128, "signature_name": "describe"},
+        lambda it: "must hold strings" in it["error"] or 1 / 0,
+    ),
+    "another key": ("/v1/models/trend:forecast", {"histories": [1] * 200}, lambda it: it["error"]),
+    "examples": ("/v1/models/line:classify", {"examples": [{"x": [1, 0.5] * 100}]}, lambda it: it["error"]),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_large_body_is_answered_as_a_small_one(http: httpx.Client, name: str) -> None:
+    path, document, telling = FORMS[name]
+    headers = {"content-type": "application/json"}
+    small, big = json.dumps(document).encode(), filled(document)
+    assert len(small) < large.LARGE < len(big) <= 1_000_000
+    answers = [http.post(path, content=body, headers=headers) for body in (small, big)]
+    assert answers[0].status_code == answers[1].status_code
+    assert telling(answers[0].json()) == telling(answers[1].json())
