@@ -24,9 +24,9 @@ test: setup
 	$(BIN)/python -m pytest
 
 # Builds the images without Docker and runs them: as root, with buildah and debootstrap. VITRINE_IMAGES=all takes the
-# trainers too, which are gigabytes.
+# trainers too, which are gigabytes; VITRINE_IMAGES=gateway,trainer these two. -rP shows the images' sizes.
 test-images: setup
-	VITRINE_IMAGES=$(or $(VITRINE_IMAGES),small) $(BIN)/python -m pytest tests/images
+	VITRINE_IMAGES=$(or $(VITRINE_IMAGES),small) $(BIN)/python -m pytest -rP --durations=0 tests/images
 
 # With Docker. TensorFlow Serving has an image for amd64 alone.
 VERSION := 0.1.0

@@ -1,7 +1,7 @@
 """``vitrine score``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -13,6 +13,9 @@ from serving.models_config import ConfigError
 from serving.store import Store, StoreError
 from serving.terminal import console, fail
 
+if TYPE_CHECKING:
+    from serving.score.parts import Engine
+
 
 @app.command()
 def score(
@@ -21,6 +24,8 @@ def score(
     version: Annotated[int | None, typer.Option(help="Without it the one that is live.")] = None,
     out: Annotated[Path, typer.Option(help="Parquet: id, error, and the model's answers.")] = Path("results.parquet"),
     column: Annotated[str | None, typer.Option(help="Of the Parquet file, where several could be meant.")] = None,
+    on: Annotated[Literal["here", "ray"], typer.Option(help="ray: on Ray, whose cluster RAY_ADDRESS names.")] = "here",
+    workers: Annotated[int | None, typer.Option(min=1, help="With --on ray. Without it, one for each core.")] = None,
     exports: Exports = "exports",
 ) -> None:
     """Run a model version over many inputs; a run that was interrupted goes on."""
@@ -42,7 +47,20 @@ def score(
         shown = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("left"))
         with Progress(*shown, console=console) as bar:
             task = bar.add_task("", total=source.rows)
-            scored = parts.score(chosen, source, out, lambda done: bar.update(task, completed=done))
-    except (CardError, ConfigError, StoreError, ServingError, rows.InputError, OSError) as error:
+            scored = parts.score(
+                chosen, source, out, lambda done: bar.update(task, completed=done),
+                engine=parts.here if on == "here" else _ray(workers),
+            )  # fmt: skip
+    except (
+        CardError, ConfigError, StoreError, ServingError, rows.InputError, parts.EngineError, OSError,
+    ) as error:  # fmt: skip
         raise fail(error) from None
     console.print(f"{scored.rows:,} rows in {out}, of which {scored.errors:,} could not be read (column error)")
+
+
+def _ray(workers: int | None) -> "Engine":
+    try:
+        from serving.score import on_ray
+    except ModuleNotFoundError as error:
+        raise fail(f"--on ray needs Ray Data, which is not installed ({error}): pip install -e '.[ray]'") from None
+    return on_ray.engine(workers)

@@ -1,14 +1,17 @@
-"""Scoring on one machine, part by part, so that a killed run goes on.
+"""Scoring part by part, so that a killed run goes on.
 
 Each part is a Parquet file of its own below ``<out>.parts/``, written aside and renamed. When all are there they are
 put together in order and the whole takes its name in one step; the parts go. Which run the parts belong to stands
-beside them: other inputs, another version or another size of part begin anew.
+beside them: other inputs, another version or another size of part begin anew. Who scores the parts that are missing is
+the engine's affair: :func:`here` this process, :func:`serving.score.on_ray.engine` Ray's workers. A run may end on
+another engine than it began on; what it writes is the same.
 """
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +29,31 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rows from ``start`` to before ``stop``, and the file of their answers."""
+
+    start: int
+    stop: int
+    path: Path
+
+    def score(self, model: Model, source: Source) -> Iterator[int]:
+        """Write the file; yields how many rows each batch had, as it is done."""
+        tables = []
+        for ids, raw in source.batches(self.start, self.stop, BATCH):
+            tables.append(model.score(ids, raw))
+            yield len(ids)
+        publish(pa.concat_tables(tables), self.path)
+
+
+class EngineError(RuntimeError):
+    """The engine cannot be reached, or its workers failed for good; the message says why."""
+
+
+#: Writes the parts' files, in any order; yields how many rows more are done.
+Engine = Callable[[Model, Source, Sequence[Part]], Iterator[int]]
+
+
+@dataclass(frozen=True)
 class Scored:
     """How many rows there are in the output, and how many of them could not be read."""
 
@@ -33,40 +61,47 @@ class Scored:
     errors: int
 
 
-def score(model: Model, source: Source, out: Path, progress: Progress, *, rows: int = ROWS) -> Scored:
+def here(model: Model, source: Source, missing: Sequence[Part]) -> Iterator[int]:
+    """The engine that is this process."""
+    for part in missing:
+        yield from part.score(model, source)
+
+
+def score(
+    model: Model, source: Source, out: Path, progress: Progress, *, engine: Engine = here, rows: int = ROWS
+) -> Scored:
     """Score all rows and write them to ``out`` (Parquet), in their order.
 
     Args:
-        progress: told after each batch how many rows are done, those of an earlier run included.
+        progress: told how many rows are done, those of an earlier run included: at the start and as the engine goes on.
+        engine: scores the parts that an earlier run has left.
         rows: of a part.
 
     Raises:
-        ServingError: the version cannot be loaded. OSError: the disk is full or fails.
+        ServingError: the version cannot be loaded. OSError: the disk is full or fails. EngineError: see there.
     """
-    parts = out.with_name(f"{out.name}.parts")
-    _begin(parts, _identity(model, source, rows))
-    paths: list[Path] = []
-    for start in range(0, source.rows, rows):
-        stop = min(start + rows, source.rows)
-        path = parts / f"{start:012}.parquet"
-        if not path.is_file():
-            tables = []
-            done = start
-            for ids, raw in source.batches(start, stop, BATCH):
-                tables.append(model.score(ids, raw))
-                done += len(ids)
-                progress(done)
-            publish(pa.concat_tables(tables), path)
-        progress(stop)
-        paths.append(path)
-    scored = _together(paths, out)
-    shutil.rmtree(parts)
+    # Absolute: an engine's workers need not stand in the folder that this process stands in.
+    model, source = replace(model, directory=model.directory.absolute()), replace(source, path=source.path.absolute())
+    folder_of_parts = out.absolute().with_name(f"{out.name}.parts")
+    _begin(folder_of_parts, _identity(model, source, rows))
+    parts = [
+        Part(start, min(start + rows, source.rows), folder_of_parts / f"{start:012}.parquet")
+        for start in range(0, source.rows, rows)
+    ]
+    missing = [part for part in parts if not part.path.is_file()]
+    done = source.rows - sum(part.stop - part.start for part in missing)
+    progress(done)
+    for more in engine(model, source, missing):
+        done += more
+        progress(done)
+    scored = _together([part.path for part in parts], out)
+    shutil.rmtree(folder_of_parts)
     return scored
 
 
 def publish(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file in one step."""
-    draft = path.with_name(f".{path.name}.new")
+    """Write a Parquet file in one step, also where another worker writes the same one at the same moment."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     try:
         pq.write_table(table, draft)
         folder.sync(draft)

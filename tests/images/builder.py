@@ -127,6 +127,6 @@ def _host_folders() -> list[str]:
 
 def run(command: list[Any]) -> str:
     """Its output; raises AssertionError with both outputs' ends where it fails."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, f"{command[:4]} …\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout

@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import signal
 import subprocess
 import sys
@@ -16,16 +17,18 @@ from PIL import Image
 from serving.score import inputs, parts
 from serving.score.inputs import InputError
 from serving.score.model import Model
-from tests.programs import REPOSITORY, Program
+from tests.programs import REPOSITORY, Program, free_port
 
 EXPORTS = REPOSITORY / "exports"
 BOOT = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
 COMMAND = [sys.executable, "-c", "from serving.score.cli import app; app()", "score"]
 
 
-def vitrine(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *map(str, arguments), "--exports", str(EXPORTS)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+def vitrine(
+    *arguments: object, command: list[str] = COMMAND, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    whole = [*command, *map(str, arguments), "--exports", str(EXPORTS)]
+    return subprocess.run(whole, capture_output=True, text=True, cwd=REPOSITORY, env={**os.environ, **(env or {})})
 
 
 def drawing(shade: int) -> bytes:
@@ -122,6 +125,44 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
         lambda done: seen.append((done, all(file.stat().st_mtime_ns == at for file, at in before.items()))),
         rows=100,
     )
-    assert seen[0] == (100, True) and seen[-1] == (700, True)
+    assert seen[0] == (100 * len(finished), True) and seen[-1] == (700, True)
     assert pq.read_table(out).equals(pq.read_table(whole))
     assert not (tmp_path / "results.parquet.parts").exists()
+
+
+def test_on_ray_it_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
+    """A run that was broken off here goes on on Ray's workers: the same file, byte for byte."""
+    path, out, local = tmp_path / "series.parquet", tmp_path / "results.parquet", tmp_path / "local.parquet"
+    histories = [[math.sin(row), math.sin(row + 0.3)] for row in range(2 * parts.ROWS)]
+    pq.write_table(pa.table({"history": [*histories, None]}), path)
+    sine = model("sine_rnn")
+    source = inputs.find(path, sine.card)
+    parts.score(sine, source, local, lambda done: None)
+
+    class BrokenOff(Exception):
+        pass
+
+    def until_the_second_part(done: int) -> None:
+        if done > parts.ROWS:
+            raise BrokenOff
+
+    with pytest.raises(BrokenOff):
+        parts.score(sine, source, out, until_the_second_part)
+    assert [part.name for part in tmp_path.glob("results.parquet.parts/*.parquet")] == [f"{0:012}.parquet"]
+    done = vitrine(path, "--model", "sine_rnn", "--on", "ray", "--workers", 2, "--out", out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "20,001 rows" in done.stdout and "1 could not be read" in done.stdout.replace("\n", " ")
+    assert out.read_bytes() == local.read_bytes()
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["local.parquet", "results.parquet", "series.parquet"]
+
+
+def test_ray_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "series.parquet"
+    pq.write_table(pa.table({"history": [[0.1, 0.2]]}), path)
+    arguments = [path, "--model", "sine_rnn", "--on", "ray", "--out", tmp_path / "results.parquet"]
+    nobody = vitrine(*arguments, env={"RAY_ADDRESS": f"127.0.0.1:{free_port()}"})
+    assert nobody.returncode == 1 and "there is no Ray cluster at 127.0.0.1:" in nobody.stderr
+    without = [COMMAND[0], "-c", f"import sys; sys.modules['ray'] = None; {COMMAND[2]}", *COMMAND[3:]]
+    missing = vitrine(*arguments, command=without)
+    assert missing.returncode == 1 and "pip install -e '.[ray]'" in missing.stderr
+    assert "Traceback" not in nobody.stderr + missing.stderr
