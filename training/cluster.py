@@ -16,6 +16,7 @@ app.add_typer(k8s, name="k8s")
 Name = Annotated[str, typer.Argument(help="The job; vitrine train --list prints them all.")]
 Image = Annotated[str, typer.Option(help="Of the trainer; the default is by --gpu.", show_default=False)]
 Gpu = Annotated[bool, typer.Option("--gpu", help="On a node with a card.")]
+Store = Annotated[str | None, typer.Option(help="Secret exports-store of s3-exports: where its EXPORTS says.")]
 Namespace = Annotated[str, typer.Option(help="Where k8s/ was applied.")]
 
 
@@ -27,6 +28,8 @@ def job(
     gpu: Gpu = False,
     schedule: Annotated[str | None, typer.Option(help="Retrain by cron, as in '0 3 * * *'.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Pods that share the fit.")] = 1,
+    store_secret: Store = None,
+    signing_secret: Annotated[str | None, typer.Option(help="Secret whose signing.pem signs the version.")] = None,
     namespace: Namespace = "vitrine",
 ) -> None:
     """Print what runs one training job on a cluster; what follows its own options goes to `vitrine train`.
@@ -45,6 +48,8 @@ def job(
         gpu=gpu,
         schedule=schedule,
         workers=workers,
+        store=store_secret,
+        signing=signing_secret,
         namespace=namespace,
     )
     print(yaml.safe_dump_all(manifests, sort_keys=False), end="")
@@ -58,6 +63,7 @@ def sweep(
     workers: Annotated[int, typer.Option(min=1, help="Pods that share the sweep.")] = 2,
     image: Image = "",
     gpu: Gpu = False,
+    store_secret: Store = None,
     namespace: Namespace = "vitrine",
 ) -> None:
     """Print what sweeps one job's parameters by several pods; what follows its own options goes to `vitrine sweep`.
@@ -72,6 +78,7 @@ def sweep(
         secret=storage_secret,
         gpu=gpu,
         workers=workers,
+        store=store_secret,
         namespace=namespace,
     )
     print(yaml.safe_dump_all(manifests, sort_keys=False), end="")

@@ -3,7 +3,7 @@ retrains, several pods that share a fit or a sweep. They run in the namespace an
 rules.
 
 The pod goes on where an evicted one stopped: checkpoints lie on the claim ``training``, and exports/ on ``exports``,
-which the model server watches.
+which the model server watches, or in an object store.
 """
 
 from typing import Any
@@ -13,8 +13,14 @@ Manifest = dict[str, Any]
 #: How often a pod that failed or was evicted is followed by another, which goes on from the last epoch.
 RETRIES = 4
 
+#: Seconds after which a Job is ended, whatever it waits for; applied again it goes on. A fit takes minutes to hours.
+LONGEST_FIT, LONGEST_SWEEP = 24 * 3600, 7 * 24 * 3600
+
 #: Where the workers of one fit meet.
 PORT = 2222
+
+#: Of the claim or of the object store, as the container's environment has it.
+_EXPORTS = ("--exports", "$(EXPORTS)")
 
 #: What ``vitrine train`` ends with where the gate refused, and where another worker was lost.
 _REFUSED, _LOST = 2, 75
@@ -28,6 +34,8 @@ def job(
     gpu: bool = False,
     schedule: str | None = None,
     workers: int = 1,
+    store: str | None = None,
+    signing: str | None = None,
     namespace: str = "vitrine",
 ) -> list[Manifest]:
     """What to apply for one job of the catalogue.
@@ -39,13 +47,16 @@ def job(
         gpu: on a node with a card, one card.
         schedule: cron's five fields; then a CronJob, one run at a time.
         workers: pods that share the fit, see :mod:`training.parallel`.
+        store: Secret of the component s3-exports, whose ``EXPORTS`` says where versions go; without it, to the claim.
+        signing: Secret whose ``signing.pem`` signs the version.
     """
     label = name.replace("_", "-")
     metadata = {"name": f"train-{label}", "namespace": namespace, "labels": _labels(label)}
-    container = {
-        "args": [name, "--exports", "/var/lib/vitrine/exports", "--runs", "/var/lib/vitrine/training/runs", *arguments]
-    }
-    spec = _spec(label, _pod(container, image, gpu))
+    container = {"args": [name, *_EXPORTS, "--runs", "/var/lib/vitrine/training/runs", *arguments]}
+    pod = _pod(container, image, gpu, store)
+    if signing is not None:
+        _sign(pod, signing)
+    spec = _spec(label, pod, LONGEST_FIT)
     together = _share(spec, metadata, workers) if workers > 1 else []
     if schedule is None:
         work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
@@ -74,36 +85,31 @@ def sweep(
     secret: str,
     gpu: bool = False,
     workers: int = 1,
+    store: str | None = None,
     namespace: str = "vitrine",
 ) -> list[Manifest]:
     """What to apply for a sweep over the parameters of one job, by several pods that share the study in PostgreSQL.
 
     Args:
         secret: whose key ``url`` is the address of the database, ``postgresql://…``.
-        name, arguments, image, gpu: as for :func:`job`; ``arguments`` are those of ``vitrine sweep``.
+        name, arguments, image, gpu, store: as for :func:`job`; ``arguments`` are those of ``vitrine sweep``.
     """
     label = name.replace("_", "-")
     container = {
         "command": ["python3", "-m", "training.cli"],
-        "args": [
-            "sweep",
-            name,
-            "--exports",
-            "/var/lib/vitrine/exports",
-            "--out",
-            f"/var/lib/vitrine/training/{name}.json",
-            *arguments,
-        ],
+        "args": ["sweep", name, *_EXPORTS, "--out", f"/var/lib/vitrine/training/{name}.json", *arguments],
         "env": [{"name": "VITRINE_STORAGE", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}}],
     }
-    spec = _spec(label, _pod(container, image, gpu)) | {"parallelism": workers, "completions": workers}
+    pod = _pod(container, image, gpu, store)
+    spec = _spec(label, pod, LONGEST_SWEEP) | {"parallelism": workers, "completions": workers}
     metadata = {"name": f"sweep-{label}", "namespace": namespace, "labels": _labels(label)}
     work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
     return [*_surroundings(namespace), work]
 
 
-def _spec(label: str, pod: Manifest) -> Manifest:
+def _spec(label: str, pod: Manifest, longest: int) -> Manifest:
     return {
+        "activeDeadlineSeconds": longest,
         "backoffLimit": RETRIES,
         # An evicted pod is no failure: it is replaced without being counted. What the gate refused is not made again.
         "podFailurePolicy": {
@@ -137,6 +143,7 @@ def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
     container = pod["containers"][0]
     container["ports"] = [{"name": "workers", "containerPort": PORT}]
     container["env"] = [
+        *(variable for variable in container["env"] if variable["name"] != "KERAS_HOME"),
         {"name": "JOB", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['batch.kubernetes.io/job-name']"}}},
         {
             "name": "WORKER",
@@ -184,7 +191,7 @@ def _labels(label: str) -> dict[str, str]:
     }
 
 
-def _pod(program: Manifest, image: str, gpu: bool) -> Manifest:
+def _pod(program: Manifest, image: str, gpu: bool, store: str | None) -> Manifest:
     card = {"nvidia.com/gpu": 1} if gpu else {}
     container = {
         "name": "trainer",
@@ -201,7 +208,6 @@ def _pod(program: Manifest, image: str, gpu: bool) -> Manifest:
         **program,
         "env": [{"name": "KERAS_HOME", "value": "/var/lib/vitrine/training/keras"}, *program.get("env", ())],
         "volumeMounts": [
-            {"name": "exports", "mountPath": "/var/lib/vitrine/exports"},
             {"name": "training", "mountPath": "/var/lib/vitrine/training"},
             {"name": "tmp", "mountPath": "/tmp"},
         ],
@@ -224,11 +230,15 @@ def _pod(program: Manifest, image: str, gpu: bool) -> Manifest:
         },
         "containers": [container],
         "volumes": [
-            {"name": "exports", "persistentVolumeClaim": {"claimName": "exports"}},
             {"name": "training", "persistentVolumeClaim": {"claimName": "training"}},
             {"name": "tmp", "emptyDir": {}},
         ],
     }
+    if store is None:
+        _mount(pod, {"name": "exports", "persistentVolumeClaim": {"claimName": "exports"}}, "/var/lib/vitrine/exports")
+        container["env"].append({"name": "EXPORTS", "value": "/var/lib/vitrine/exports"})
+    else:
+        container["envFrom"] = [{"secretRef": {"name": store}}]
     if gpu:
         pod["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
         terms = [{"matchExpressions": [{"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}]}]
@@ -236,6 +246,19 @@ def _pod(program: Manifest, image: str, gpu: bool) -> Manifest:
             "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         }
     return pod
+
+
+def _mount(pod: Manifest, volume: Manifest, path: str, **options: bool) -> None:
+    pod["volumes"].append(volume)
+    pod["containers"][0]["volumeMounts"].append({"name": volume["name"], "mountPath": path, **options})
+
+
+def _sign(pod: Manifest, secret: str) -> None:
+    # Readable for the group alone, which is fsGroup.
+    volume = {"name": "signing", "secret": {"secretName": secret, "defaultMode": 0o440}}
+    _mount(pod, volume, "/etc/vitrine/signing", readOnly=True)
+    key = {"name": "VITRINE_SIGNING_KEY", "value": "/etc/vitrine/signing/signing.pem"}
+    pod["containers"][0]["env"].append(key)
 
 
 def _surroundings(namespace: str) -> list[Manifest]:
@@ -254,16 +277,15 @@ def _surroundings(namespace: str) -> list[Manifest]:
             "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "20Gi"}}},
         },
         {
-            # Data sets come by HTTPS, a shared sweep's study lies in PostgreSQL.
+            # Data sets come by HTTPS, as exports go to an object store (MinIO's port is 9000); a shared sweep's study
+            # lies in PostgreSQL.
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
             "metadata": {"name": "trainer", "namespace": namespace},
             "spec": {
                 "podSelector": {"matchLabels": {"app.kubernetes.io/name": "trainer"}},
                 "policyTypes": ["Egress"],
-                "egress": [
-                    {"ports": [{"protocol": "TCP", "port": 443}, {"protocol": "TCP", "port": 5432}]},
-                ],
+                "egress": [{"ports": [{"protocol": "TCP", "port": port} for port in (443, 9000, 5432)]}],
             },
         },
     ]

@@ -1,6 +1,7 @@
 """Every overlay, and every component alone and with those it is meant for: built, checked against the schemas of three
 Kubernetes versions, and held to our own rules."""
 
+import inspect
 import itertools
 import shutil
 import subprocess
@@ -13,21 +14,22 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from serving import sync
 from tests.programs import REPOSITORY
 
 K8S = REPOSITORY / "k8s"
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
-#: Components that others do not stand beside: mig changes what gpu has set.
+#: Components that change what another has set, and do not stand without it.
+UPON = {"mig": "gpu", "signed": "s3-exports"}
 COMBINATIONS = [
     (),
-    *((name,) for name in COMPONENTS if name != "mig"),
-    ("gpu", "mig"),
+    *((UPON[name], name) if name in UPON else (name,) for name in COMPONENTS),
     *itertools.combinations(
         ("autoscaling", "canary", "gpu", "ingress", "monitoring", "otel", "redis", "s3-exports"), 2
     ),
-    ("gpu", "mig", "s3-exports", "autoscaling", "monitoring"),
-    tuple(name for name in COMPONENTS if name != "mig"),
+    ("gpu", "mig", "s3-exports", "signed", "autoscaling", "monitoring"),
+    (*(name for name in COMPONENTS if name not in UPON), "signed"),
 ]
 VERSIONS = ("1.32", "1.34", "1.36")
 #: Kinds of other projects' operators, which no schema here knows.
@@ -79,6 +81,29 @@ def test_overlay_is_valid(overlay: str, version: str) -> None:
 
 @pytest.mark.parametrize("components", COMBINATIONS, ids="+".join)
 def test_components_go_together(components: tuple[str, ...], tmp_path: Path) -> None:
+    manifests = built(components, tmp_path)
+    validate(manifests, VERSIONS[0])
+    hold_to_rules(manifests)
+
+
+def test_with_signed_every_sidecar_has_the_key(tmp_path: Path) -> None:
+    sidecars = {name: one for name, one in containers(built(("s3-exports", "signed"), tmp_path)) if "sync" in name}
+    assert sidecars.keys() == {"gateway/sync", "model-server/sync"}
+    for sidecar in sidecars.values():
+        (key,) = sidecar["env"]
+        assert key["name"] in inspect.getsource(sync.main)  # the variable that the program reads
+        (mount,) = [mount for mount in sidecar["volumeMounts"] if mount["name"] == "verify-key"]
+        assert key["value"] == f"{mount['mountPath']}/verify.pem"
+
+
+@pytest.mark.parametrize("name", UPON)
+def test_what_stands_upon_another_does_not_build_without_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="accumulating components"):
+        built((name,), tmp_path)
+
+
+def built(components: tuple[str, ...], tmp_path: Path) -> tuple[Manifest, ...]:
+    """The base with these components."""
     # Beside a copy: kustomize takes no absolute paths.
     shutil.copytree(K8S, tmp_path / "k8s")
     overlay = tmp_path / "k8s/overlays/of-the-test"
@@ -91,9 +116,7 @@ def test_components_go_together(components: tuple[str, ...], tmp_path: Path) -> 
         "components": [f"../../components/{name}" for name in components],
     }
     (overlay / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-    manifests = kustomize(overlay)
-    validate(manifests, VERSIONS[0])
-    hold_to_rules(manifests)
+    return kustomize(overlay)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

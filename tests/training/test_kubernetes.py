@@ -37,6 +37,7 @@ def test_manifests_are_valid_and_keep_the_rules(arguments: tuple[str, ...]) -> N
     assert container["image"].startswith("vitrine/trainer-gpu:" if "--gpu" in arguments else "vitrine/trainer:")
     assert container["args"][0] == "fashion_cnn"
     assert ("canary" in container["args"]) == ("canary" in arguments)
+    assert spec["activeDeadlineSeconds"] == kubernetes.LONGEST_FIT
 
 
 @pytest.mark.parametrize("arguments", [(), ("--schedule", "0 3 * * *")], ids=" ".join)
@@ -50,6 +51,7 @@ def test_workers_of_a_job_know_and_reach_each_other(arguments: tuple[str, ...]) 
     work, service, policy = manifests[-1], manifests[-3], manifests[-2]
     spec = work["spec"]["jobTemplate"]["spec"] if work["kind"] == "CronJob" else work["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    assert spec["activeDeadlineSeconds"] == kubernetes.LONGEST_FIT
     template = spec["template"]
     assert service["spec"]["clusterIP"] == "None" and service["metadata"]["name"] == template["spec"]["subdomain"]
     ours = template["metadata"]["labels"]
@@ -77,6 +79,27 @@ def test_workers_of_a_job_know_and_reach_each_other(arguments: tuple[str, ...]) 
     assert len(config["cluster"]["worker"]) == 3
 
 
+@pytest.mark.parametrize("arguments", [(), ("--workers", "2")], ids=" ".join)
+def test_beside_an_object_store_a_job_publishes_there_and_signs(arguments: tuple[str, ...]) -> None:
+    """The production overlay has no claim for exports."""
+    secrets = ("--store-secret", "exports-store", "--signing-secret", "signing")
+    done = vitrine("fashion_cnn", *secrets, *arguments)
+    assert done.returncode == 0, done.stderr
+    manifests = tuple(yaml.safe_load_all(done.stdout))
+    for version in VERSIONS:
+        validate(manifests, version)
+    hold_to_rules((*kustomize(K8S / "overlays/production"), *manifests))
+    pod = manifests[-1]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["args"][:3] == ["fashion_cnn", "--exports", "$(EXPORTS)"]
+    assert container["envFrom"] == [{"secretRef": {"name": "exports-store"}}]
+    env = {variable["name"]: variable.get("value") for variable in container["env"]}
+    (mount,) = [mount for mount in container["volumeMounts"] if mount["name"] == "signing"]
+    assert env["VITRINE_SIGNING_KEY"] == f"{mount['mountPath']}/signing.pem"
+    assert "EXPORTS" not in env and len(env) == len(container["env"])
+    assert {volume["name"] for volume in pod["volumes"]} == {"training", "tmp", "signing"}
+
+
 def test_exit_codes_are_those_of_training() -> None:
     rules = kubernetes.job("sine_rnn", [], image="trainer:1", workers=2)[-1]["spec"]["podFailurePolicy"]["rules"]
     codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}
@@ -92,6 +115,7 @@ def test_a_sweep_is_shared_by_pods_and_its_address_is_a_secret() -> None:
     hold_to_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
     spec = manifests[-1]["spec"]
     assert spec["parallelism"] == spec["completions"] == 4
+    assert spec["activeDeadlineSeconds"] == kubernetes.LONGEST_SWEEP
     container = spec["template"]["spec"]["containers"][0]
     assert container["args"][:2] == ["sweep", "fashion_cnn"] and container["args"][-2:] == ["--trials", "9"]
     assert "--storage" not in container["args"]
