@@ -36,6 +36,8 @@ class Running:
         self.loop = uvloop.new_event_loop()
         self.entered = threading.Semaphore(0)
         self.cancelled = threading.Event()
+        self.errors: list[dict[str, Any]] = []
+        self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.release = self.run(self._event())
         self.server = self.run(self._open(arguments))
@@ -87,6 +89,7 @@ class Running:
     def close(self) -> None:
         self.stop(0)
         self.loop.call_soon_threadsafe(self.loop.stop)
+        assert not self.errors
 
 
 @contextlib.contextmanager
@@ -498,6 +501,18 @@ def test_a_connection_that_breaks_the_protocol_ends_and_says_why(connect: Connec
     assert after(*parts) == CALM
     endless = [frame(CONTINUATION, 0, 1, large[:10_000]) for _ in range(4)]
     assert after(parts[0], *endless) == CALM
+
+
+def test_clients_that_hang_up_with_answers_under_way_leave_no_error(connect: Connect) -> None:
+    with running() as server:  # asserts as it closes
+        for _ in range(30):
+            raw = connect(server)
+            for stream in range(1, 20, 2):
+                raw.call(stream, b"x")
+            raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raw.socket.close()
+        with channel(server) as opened:
+            assert opened.unary_unary("/t/echo")(b"x", timeout=20) == b"x"
 
 
 def test_http_1_is_told_and_closed(server: Running) -> None:
