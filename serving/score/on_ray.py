@@ -5,8 +5,8 @@ count. So the rows never pass through the one who asked, a run that was killed a
 the output is that of one machine, byte for byte. Ray repeats the part of a worker that was lost. All machines must see
 the version, the input and the output's folder under the same paths (a volume that many may mount), and have this
 package with the extra ``ray``: for KubeRay an image on ``rayproject/ray`` of the same version. Where the cluster asks
-for a token, RAY_AUTH_MODE=token and RAY_AUTH_TOKEN are Ray's own variables for it. Tried on two nodes of one machine, of
-whose workers one was killed; not on machines of their own.
+for a token, RAY_AUTH_MODE=token and RAY_AUTH_TOKEN are Ray's own variables for it. Tried on two nodes of one machine,
+of whose workers one was killed; not on machines of their own.
 
 Why Ray Data and not Apache Beam's RunInference: beyond one machine Beam hands its work to Dataflow, Flink or Spark,
 each a service of its own to run. Ray is one package with its own cluster: the same lines run on a laptop and, as the
