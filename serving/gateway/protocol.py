@@ -1,6 +1,10 @@
 """uvicorn's HTTP protocol with one write for each answer in place of two, at the end of the event loop's turn; with
 limits to a request's head, its size and its time; and with word of clients that hang up.
 
+No byte may come so slowly that it holds a connection for ever. While a request is answered its deadline counts, the
+body included (``edge.py``); at all other times ``head_seconds`` does, however many blank lines, bytes of a head, or
+bytes of a body that was answered already come in between. A connection that is kept and silent uvicorn closes.
+
 A merged call ends the wait of many requests at once. Written one by one, each answer would wake its reader and hand the
 processor over before the next one is ready; written together after all have been encoded they do not: a quarter of a
 small request's time, seen under load.
@@ -71,7 +75,7 @@ class Protocol(HttpToolsProtocol):
         self._await_head(True)
 
     def _await_head(self, awaited: bool) -> None:
-        """Who sends a head byte by byte, or none at all, must not hold a connection for ever."""
+        """Begins the time for a head where it is not running already, or ends it."""
         if awaited and self._head_due is None:
             self._head_due = self.loop.call_later(self._head_seconds, self._head_late)
         elif not awaited and self._head_due is not None:
@@ -102,7 +106,8 @@ class Protocol(HttpToolsProtocol):
         if self._in_head and self._received > self._max_bytes and not self.transport.is_closing():
             self._refusal = self._too_long
             self.send_400_response("")
-        self._await_head(self._in_head and not self.transport.is_closing())
+        answering = self.cycle is not None and not self.cycle.response_complete
+        self._await_head((self._in_head or not answering) and not self.transport.is_closing())
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

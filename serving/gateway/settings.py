@@ -69,7 +69,9 @@ class Settings(BaseSettings):
     deadline_seconds: Positive = Field(10.0, description="longest time for one request; X-Request-Timeout shortens it")
     max_headers: Count = Field(100, description="most headers in a request")
     max_header_bytes: Count = Field(32_768, description="most bytes in a request's head")
-    head_seconds: Positive = Field(10.0, description="longest time for a request's head to come")
+    head_seconds: Positive = Field(
+        10.0, description="longest time for a request's head to come, or for what follows a request that was answered"
+    )
     max_body_bytes: Count = Field(32_000_000, description="largest request body")
     max_pixels: Count = Field(50_000_000, description="most pixels in a picture, told from its header")
     max_rows: Count = Field(128, description="most pictures or series in a request, and most rows in a merged call")

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.programs import free_port, model_server_program
+from tests.programs import free_port, model_server, model_server_program
 from tests.serving.gateway import programs
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
@@ -71,6 +71,67 @@ def test_a_head_must_come_in_time(tmp_path: Path) -> None:
         assert second.startswith(b"408") and b"connection: close" in second
         assert b"not complete after 0.3 s" in second and b'"code":"head_too_slow"' in second
         assert gateway.http.get("/livez").status_code == 200
+
+
+def trickled(gateway: Gateway, sent: bytes, drop: bytes) -> bytes:
+    """All that is answered to this until the connection ends, though one drop more comes again and again."""
+    answered = b""
+    with raw(gateway, sent) as connection:
+        connection.settimeout(0.02)
+        for _ in range(1000):
+            try:
+                with contextlib.suppress(TimeoutError):
+                    received = connection.recv(65536)
+                    if not received:
+                        return answered
+                    answered += received
+                connection.sendall(drop)
+            except ConnectionError:  # a drop came after the end
+                return answered
+    raise AssertionError(f"the connection is still there; answered was {answered!r}")
+
+
+SLOW = b"HTTP/1.1\r\nhost: x\r\n"
+LENGTH = SLOW + b"content-length: 60000\r\n\r\n"
+CHUNKED = SLOW + b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "drop", "expected"),
+    [
+        (b"", b"\r\n", []),  # blank lines may stand before a request
+        (b"GET /livez " + SLOW + b"\r\n", b"\r\n", [b"200"]),
+        (b"POST /v1/models/shade:predict " + LENGTH, b"x", [b"408"]),
+        (b"POST /v1/models/shade:predict " + CHUNKED, b"1\r\nx\r\n", [b"408"]),
+        (b"POST /v1/embeddings " + LENGTH, b"x", [b"408"]),
+        (b"POST /v2/models/line/infer " + LENGTH, b"x", [b"408"]),
+        (b"POST /v1/models/nobody:predict " + LENGTH, b"x", [b"404"]),
+        (b"GET /livez " + LENGTH, b"x", [b"200"]),  # a body that nobody reads
+        (b"POST /livez " + CHUNKED, b"1\r\nx\r\n", [b"405"]),
+    ],
+)
+def test_nothing_that_trickles_in_holds_a_connection(
+    hasty: Gateway, sent: bytes, drop: bytes, expected: list[bytes]
+) -> None:
+    answers = trickled(hasty, sent, drop).split(b"HTTP/1.1 ")[1:]
+    assert [answer[:3] for answer in answers] == expected
+    until(lambda: in_flight(hasty) == 0)
+
+
+def test_a_head_that_trickles_in_holds_no_connection(hasty: Gateway) -> None:
+    trickled(hasty, b"GET /livez " + SLOW, b"a: b\r\n")  # the end may overtake the answer
+
+
+@pytest.fixture(scope="module")
+def hasty(models_root: Path) -> Iterator[Gateway]:
+    """A gateway that waits for nothing for long."""
+    flags = ("--head-seconds=0.4", "--deadline-seconds=0.4")
+    with (
+        model_server(models_root, *programs.PROMPT) as address,
+        programs.gateway(address, models_root / "models.config", *flags) as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade", "line")
+        yield gateway
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "1m", "soon", "", "1e3", "0.0s", "nan", "1 s"])
