@@ -20,7 +20,7 @@ from serving.model_server.errors import (
     ServingError,
     Unimplemented,
 )
-from serving.model_server.http2.connection import Stream
+from serving.model_server.http2.stream import Stream
 
 logger = logging.getLogger(__name__)
 
