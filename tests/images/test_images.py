@@ -14,9 +14,14 @@ from typing import Any
 import fsspec
 import pytest
 
+from serving.bucket import Bucket
+from serving.signing import Verifier
+from serving.sync import Sync
 from tests import s3
 from tests.images.builder import Builder
 from tests.programs import REPOSITORY, Program, free_port
+from tests.serving.test_signing import key_pair
+from training import kubernetes
 
 pytestmark = [
     # Minutes of downloads and of unpacking, so not with every run of the tests: `make test-images`.
@@ -165,11 +170,28 @@ def test_sync_brings_the_versions(builder: Builder, image: Image, root: Root, ex
 
 
 @pytest.mark.parametrize("name", [name for name in TRAINERS if name in CHOSEN])
-def test_a_job_trains_and_publishes(builder: Builder, image: Image, root: Root, tmp_path: Path, name: str) -> None:
-    volume = tmp_path / "volume"
-    volume.mkdir()
-    os.chown(volume, 10001, 10001)
-    arguments = ["sine_rnn", "--quick", "--force"]
-    with container(root(name), builder.config(image(name)), arguments, {volume: "/var/lib/vitrine"}) as running:
-        assert running.process.wait(600) == 0, running.output
-    assert (volume / "exports/sine_rnn/1/saved_model.pb").is_file(), running.output
+def test_a_job_does_what_its_manifest_says(
+    builder: Builder, image: Image, root: Root, tmp_path: Path, name: str
+) -> None:
+    """As a kubelet would start it: to an object store, signed."""
+    (work,) = kubernetes.job(
+        "sine_rnn", ["--quick", "--force"], image=f"vitrine/{name}:1", store="exports-store", signing="signing"
+    )[-1:]
+    pod = work["spec"]["template"]["spec"]["containers"][0]
+    volumes = {mount["name"]: tmp_path / mount["name"] for mount in pod["volumeMounts"] if mount["name"] != "tmp"}
+    for volume in volumes.values():
+        volume.mkdir()
+        os.chown(volume, 10001, 10001)
+    private, public = key_pair(tmp_path)
+    shutil.copy(private, volumes["signing"] / "signing.pem")
+    binds = {volumes[mount["name"]]: mount["mountPath"] for mount in pod["volumeMounts"] if mount["name"] in volumes}
+    with s3.server() as port:
+        env = {variable["name"]: variable["value"] for variable in pod["env"]} | s3.environment(port)
+        env["EXPORTS"] = s3.exports()
+        arguments = [argument.replace("$(EXPORTS)", env["EXPORTS"]) for argument in pod["args"]]
+        with container(root(name), builder.config(image(name)), arguments, binds, env) as running:
+            assert running.process.wait(600) == 0, running.output
+        target = tmp_path / "models"
+        target.mkdir()
+        assert Sync(Bucket(env["EXPORTS"]), target, Verifier(public)).once()
+    assert (target / "sine_rnn/1/saved_model.pb").is_file()
