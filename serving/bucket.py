@@ -125,8 +125,9 @@ class Bucket:
         with tempfile.TemporaryDirectory(prefix=f"vitrine-{model}-") as directory:
             yield Path(directory)
 
-    def add(self, model: str, staged: Path) -> int:
+    def add(self, model: str, staged: Path, seal: Callable[[int], None]) -> int:
         number = self._claim(model)
+        seal(number)
         home = f"{model}/{number}"
         files = [name for name in manifest.files(staged) if name != MANIFEST_FILE]
         self._do("put", [str(staged / name) for name in files], [self._path(f"{home}/{name}") for name in files])

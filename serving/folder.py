@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from serving import manifest
+from serving.manifest import SIGNATURE_FILE
 
 
 def versions_in(directory: Path) -> list[int]:
@@ -60,11 +61,15 @@ class Folder:
             with contextlib.suppress(OSError):
                 parent.rmdir()  # only if the model has no version at all
 
-    def add(self, model: str, staged: Path) -> int:
+    def add(self, model: str, staged: Path, seal: Callable[[int], None]) -> int:
         sync_tree(staged)
         parent = self._root / model
         number = (self.versions(model) or [0])[-1] + 1
         while True:
+            seal(number)
+            if (signature := staged / SIGNATURE_FILE).is_file():
+                sync(signature)
+                sync(signature.parent)
             try:
                 staged.rename(parent / str(number))
                 break

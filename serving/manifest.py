@@ -13,7 +13,14 @@ class ManifestError(ValueError):
 
 
 def write(directory: Path) -> None:
-    """``assets.extra/MANIFEST.sha256``, in sha256sum's format, of every other file of the version."""
+    """``assets.extra/MANIFEST.sha256``, in sha256sum's format, of every other file of the version.
+
+    Raises:
+        ManifestError: a symbolic link leads out of it.
+    """
+    astray = _astray(directory)
+    if astray is not None:
+        raise ManifestError(astray)
     path = directory / MANIFEST_FILE
     path.parent.mkdir(exist_ok=True)
     listed = (name for name in files(directory) if name != MANIFEST_FILE)
@@ -44,6 +51,9 @@ def check(directory: Path) -> str | None:
         return None
     except ManifestError as error:
         return str(error)
+    astray = _astray(directory)
+    if astray is not None:
+        return astray
     for name, expected in entries.items():
         path = directory / name
         if not path.is_file():
@@ -51,6 +61,14 @@ def check(directory: Path) -> str | None:
         if sha256(path) != expected:
             return f"{name} is not the file that was published"
     return None
+
+
+def _astray(directory: Path) -> str | None:
+    """A symbolic link that leads out of the version: what it is today no manifest can say for tomorrow."""
+    root = directory.resolve()
+    links = (path for path in directory.rglob("*") if path.is_symlink())
+    astray = [path for path in links if not path.resolve().is_relative_to(root)]
+    return f"{min(astray).relative_to(directory)} is a symbolic link that leads out of the version" if astray else None
 
 
 def files(directory: Path) -> list[str]:

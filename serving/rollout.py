@@ -48,14 +48,15 @@ def shadow(store: Store, model: str, version: int, percent: float) -> None:
 
 
 def off(store: Store, model: str, what: str) -> None:
-    """Ends a model's canary or shadow.
+    """Ends a model's canary or shadow, or what an interrupted command left of one.
 
     Raises:
         StoreError: it has none. RoutingError: routing.json is not valid.
     """
-    if getattr(store.routing().get(model, Entry()), what) is None:
+    if getattr(store.routing().get(model, Entry()), what) is not None:
+        _update(store, model, **{what: None})
+    elif what not in store.labels(model):
         raise StoreError(f"{model} has no {what}")
-    _update(store, model, **{what: None})
     store.unlabel(model, what)
 
 
@@ -86,10 +87,10 @@ def rollback(store: Store, model: str) -> Moved:
         StoreError: there is nothing to go back to. RoutingError: routing.json is not valid.
     """
     entry = store.routing().get(model, Entry())
+    live = store.live(model)
     if entry.canary is not None:
         off(store, model, CANARY)
-        live = store.live(model)
-        assert live is not None  # a canary has a version
+    if entry.canary is not None and live is not None and entry.canary.version != live:  # else: left by a promotion
         return Moved(live, live, entry.canary.version if isinstance(entry.canary.version, int) else None)
     before, now = store.rollback(model)
     if entry.live != STABLE:
@@ -106,6 +107,9 @@ def _part(kind: type[Canary] | type[Shadow], **values: object) -> Canary | Shado
 
 
 def _load(store: Store, model: str, version: int, label: str) -> None:
+    """The label has the version loaded. It comes before the share: a share of a version that is not loaded is nobody's,
+    and a label without one, which is what an interruption leaves, changes no answer."""
+    store.routing()  # one that is not valid is to be said before anything is written
     if version == store.live(model):
         raise StoreError(f"version {version} of {model} is live already")
     store.promote(model, version, label)

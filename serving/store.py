@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from serving import card, manifest, models_config, routing
 from serving.folder import Folder
-from serving.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE
-from serving.models_config import ModelConfig
+from serving.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE, ManifestError
+from serving.models_config import ConfigError, ModelConfig
 from serving.routing import Entry
 
 if TYPE_CHECKING:
@@ -83,8 +83,11 @@ class Place(Protocol):
         """An empty directory to build a version in, gone afterwards."""
         ...
 
-    def add(self, model: str, staged: Path) -> int:
-        """Make a staged directory with its manifest the next version: whole or not at all; returns its number."""
+    def add(self, model: str, staged: Path, seal: Callable[[int], None]) -> int:
+        """Make a staged directory with its manifest the next version: whole or not at all; returns its number.
+
+        ``seal`` is told the number before it is visible, again where another publisher was faster.
+        """
         ...
 
     def withdraw(self, model: str, version: int, staged: Path) -> None:
@@ -172,16 +175,25 @@ class Store:
         A model that is in models.config has the new version loaded beside those that are.
 
         Raises:
-            OSError: the disk is full or fails, or the object store; nothing visible is left behind.
+            StoreError: a symbolic link leads out of the directory. ConfigError: models.config is not valid.
+            OSError: the disk is full or fails, or the object store. Nothing visible is left behind by any of them.
         """
-        manifest.write(staged)
-        if self._signer:
-            (staged / SIGNATURE_FILE).write_bytes(self._signer.sign((staged / MANIFEST_FILE).read_bytes()))
-        number = self._place.add(model, staged)
-        if model in self.configured():
+        configured = self.configured()
+        try:
+            manifest.write(staged)
+        except ManifestError as error:
+            raise StoreError(f"this is no version of {model} that can be published: {error}") from None
+
+        def seal(number: int) -> None:
+            if self._signer:
+                listed = (staged / MANIFEST_FILE).read_bytes()
+                (staged / SIGNATURE_FILE).write_bytes(self._signer.sign(model, number, listed))
+
+        number = self._place.add(model, staged, seal)
+        if model in configured:
             try:
                 self._edit_labels(model, lambda labels: labels)
-            except OSError:
+            except (OSError, ConfigError):
                 self._place.withdraw(model, number, staged)  # the disk is full: what cannot be named is taken back
                 raise
         return number
@@ -196,7 +208,7 @@ class Store:
         listed = self._place.read(f"{model}/{version}/{MANIFEST_FILE}")
         if listed is None:
             raise StoreError(f"{model} version {version} cannot be signed: it has no {MANIFEST_FILE}")
-        self._place.write(f"{model}/{version}/{SIGNATURE_FILE}", signer.sign(listed))
+        self._place.write(f"{model}/{version}/{SIGNATURE_FILE}", signer.sign(model, version, listed))
 
     def promote(self, model: str, version: int, label: str = STABLE) -> int | None:
         """Point a label at a version; returns where it pointed. Moving ``stable`` leaves ``previous`` behind.

@@ -65,7 +65,7 @@ class Sync:
     _unused: set[Path] = field(default_factory=set)
 
     def once(self) -> bool:
-        """Bring everything up to date; returns whether all that the source's configuration names is there now.
+        """Bring everything up to date; returns whether all that the source's configuration has loaded is there now.
 
         Raises:
             OSError: the store cannot be reached, or the disk is full or fails; what was brought before stays.
@@ -77,30 +77,36 @@ class Sync:
             return False
         models = models_config.parse_bytes(config, f"{self.source.url}/{_CONFIG}")
         there = self.source.whole()
-        lacking = {name for name, entry in models.items() if self._bring_model(entry, there.get(name, []))}
+        missing = {name: self._bring_model(entry, there.get(name, [])) for name, entry in models.items()}
+        lacking = {name for name, versions in missing.items() if versions & named(models[name])}
         before = models_config.read(self.target / _CONFIG)
         kept = {name: before[name] for name in lacking if name in before}
         entries = {name: entry for name, entry in models.items() if name not in lacking} | kept
         self._put(_CONFIG, models_config.render(entries))
         self._put_routing(routes, lacking)
         self._remove_unused(entries, models)
-        return not lacking
+        return not any(missing.values()) and all(there.get(name) for name in models)
 
     def _bring_model(self, entry: ModelConfig, versions: list[int]) -> set[int]:
-        """Brings what the model's entry asks for; returns the versions that it names and that are not there."""
+        """Brings what the model's entry asks for; returns the versions of it that are not there."""
         home = self.target / entry.name
-        for version in sorted(wanted(entry, versions) - set(versions_in(home))):
+        if not versions:
+            self._tell(entry.name, f"{self.source.url} has no version of {entry.name}, which {_CONFIG} names")
+        asked = wanted(entry, versions)
+        for version in sorted(asked - set(versions_in(home))):
             what = f"{entry.name} version {version}"
             problem = self._bring(home, version) if version in versions else f"{self.source.url} has no such version"
             self._tell(what, f"{what} cannot be brought: {problem}" if problem else f"brought {what}")
-        return named(entry) - set(versions_in(home))
+        return asked - set(versions_in(home))
 
     def _bring(self, home: Path, version: int) -> str | None:
         """Bring one version; returns why it is not let in."""
         incoming = home / f"{_INCOMING}{version}"
         try:
             self.source.fetch(home.name, version, incoming)
-            problem = manifest.check(incoming) or (self.verifier and self.verifier.check(incoming))
+            problem = manifest.check(incoming)
+            if problem is None and self.verifier is not None:
+                problem = self.verifier.check(incoming, home.name, version)
         except ManifestError as error:
             problem = str(error)
         if problem:

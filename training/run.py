@@ -69,10 +69,12 @@ def run(
             is at it.
         WorkerLost: of the team.
         serving.store.StoreError: ``model_name`` can be no model's name.
+        serving.models_config.ConfigError: models.config is not valid.
         training.export.check.CheckError: the exported version is not the model that was trained.
     """
     name = model_name or job.name
     check_name(name)
+    store.configured()  # what nothing could be published beside is said now, not after hours
     if team and job.whole_batches:
         raise JobError(f"{job.name} cannot be shared by {team.size} workers: its loss compares the examples of a batch")
     recipe = job.recipe_for(options)

@@ -79,10 +79,28 @@ def test_what_is_refused_changes_nothing(store: Store) -> None:
         lambda: rollout.rollback(store, "m"),
         lambda: rollout.promote(store, "m", 3),
         lambda: rollout.off(store, "m", "canary"),
+        lambda: rollout.canary(store, "m", 3, 10),
+        lambda: rollout.shadow(store, "m", 3, 10),
     ):
         with pytest.raises(RoutingError, match=r"routing\.json"):
             step()
     assert store.labels("m") == {"stable": 2}
+
+
+def test_what_an_interrupted_command_leaves_is_ended_by_the_next(store: Store) -> None:
+    """Each command writes a label, then a share, or the other way round when it ends one."""
+    store.promote("m", 3, "canary")  # a canary without its share
+    assert store.live("m") == 2
+    rollout.off(store, "m", rollout.CANARY)
+    assert store.labels("m") == {"stable": 2}
+    with pytest.raises(StoreError, match="m has no canary"):
+        rollout.off(store, "m", rollout.CANARY)
+    store.promote("m", 3, "canary")
+    rollout.canary(store, "m", 4, 10)
+    assert (store.labels("m"), store.routing()["m"].canary.version) == ({"stable": 2, "canary": 4}, 4)
+    store.promote("m", 4)  # a promotion that did not come to end the canary
+    assert rollout.rollback(store, "m") == rollout.Moved(2, before=4)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 2, "previous": 4})
 
 
 def test_from_the_terminal(store: Store) -> None:

@@ -1,5 +1,6 @@
 """Signatures over a version's manifest: by a key pair as OpenSSL makes it, checked before anything is served."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +50,9 @@ def test_what_was_signed_passes(signed: tuple[Path, Verifier]) -> None:
         (lambda d: (d / "assets.extra" / "model.onnx").write_text("mine"), "assets.extra/model.onnx is not in the"),
         (lambda d: (d / SIGNATURE_FILE).unlink(), "it is not signed"),
         (lambda d: (d / MANIFEST_FILE).unlink(), "it is not signed"),
-        (lambda d: (d / MANIFEST_FILE).write_text(""), "its signature is not that of the key"),
+        (lambda d: (d / MANIFEST_FILE).write_text(""), "its signature is not that of the key for version 1 of m"),
         (lambda d: (d / SIGNATURE_FILE).write_bytes(b"short"), "its signature is not that of the key"),
+        (lambda d: (d / "assets").symlink_to("/usr"), "assets is a symbolic link that leads out of the version"),
     ],
 )
 def test_what_was_changed_does_not(signed: tuple[Path, Verifier], change: object, problem: str) -> None:
@@ -59,9 +61,30 @@ def test_what_was_changed_does_not(signed: tuple[Path, Verifier], change: object
     assert problem in (verifier.check(directory) or "")
 
 
+def test_a_signature_is_of_one_version_of_one_model(signed: tuple[Path, Verifier]) -> None:
+    directory, verifier = signed
+    for other, what in ((directory.with_name("2"), "2 of m"), (directory.parents[1] / "n" / "1", "1 of n")):
+        shutil.copytree(directory, other)
+        assert verifier.check(other) == f"its signature is not that of the key for version {what}"
+    assert verifier.check(other, "m", 1) is None  # where another place says what it is to be
+    padded = directory.with_name("0001")
+    directory.rename(padded)
+    assert verifier.check(padded) is None
+
+
+def test_the_number_that_is_signed_is_the_one_it_gets(tmp_path: Path) -> None:
+    private, public = key_pair(tmp_path)
+    store = Store(tmp_path / "exports", Signer(private))
+    with store.staging("m") as directory:
+        s3.stage(directory)
+        (directory.parent / "1").write_text("taken")  # as by a publisher that was faster
+        assert store.publish("m", directory) == 2
+    assert Verifier(public).check(store.directory("m", 2)) is None
+
+
 def test_another_key_does_not(signed: tuple[Path, Verifier], tmp_path: Path) -> None:
     _, other = key_pair(tmp_path, "other")
-    assert Verifier(other).check(signed[0]) == "its signature is not that of the key"
+    assert Verifier(other).check(signed[0]) == "its signature is not that of the key for version 1 of m"
 
 
 def test_files_that_hold_no_such_key_are_refused(tmp_path: Path) -> None:
@@ -76,9 +99,11 @@ def test_files_that_hold_no_such_key_are_refused(tmp_path: Path) -> None:
 
 def test_openssl_checks_it_as_well(tmp_path: Path, signed: tuple[Path, Verifier]) -> None:
     directory, _ = signed
+    content = tmp_path / "signed"
+    content.write_bytes(b"m/1\n" + (directory / MANIFEST_FILE).read_bytes())
     command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", str(tmp_path / "key.pub.pem")]
     done = subprocess.run(
-        [*command, "-in", str(directory / MANIFEST_FILE), "-sigfile", str(directory / SIGNATURE_FILE)],
+        [*command, "-in", str(content), "-sigfile", str(directory / SIGNATURE_FILE)],
         capture_output=True,
         text=True,
     )

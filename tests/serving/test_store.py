@@ -11,6 +11,7 @@ import pytest
 
 from serving import manifest, models_config
 from serving.folder import versions_in
+from serving.models_config import ConfigError
 from serving.store import Store, StoreError
 from tests.programs import REPOSITORY
 
@@ -169,3 +170,36 @@ def test_a_disk_that_fills_up_while_publishing_leaves_nothing_visible(small: Pat
     assert sorted(path.name for path in small.iterdir()) == [".lock", "ballast", "m", "models.config"]
     assert [path.name for path in (small / "m").iterdir()] == ["1"]
     assert (store.root / "models.config").read_bytes() == named
+
+
+def test_nothing_is_published_beside_a_models_config_that_is_not_valid(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store)
+    (tmp_path / "models.config").write_text("model_config_list {")
+    with pytest.raises(ConfigError, match=r"models\.config"):
+        publish(store)
+    assert store.versions("m") == [1]
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
+
+
+def test_a_version_with_a_link_that_leads_out_of_it_is_none(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "weights").write_text("w", encoding="utf-8")
+    store = Store(tmp_path / "exports")
+    for link, target in (("saved_model.pb", outside / "weights"), ("variables", outside), ("gone", tmp_path / "none")):
+        with store.staging("m") as directory:
+            (directory / link).symlink_to(target)
+            with pytest.raises(StoreError, match=f"{link} is a symbolic link that leads out of the version"):
+                store.publish("m", directory)
+    assert store.versions("m") == []
+    with store.staging("m") as directory:
+        (directory / "saved_model.pb").write_text("w", encoding="utf-8")
+        (directory / "same.pb").symlink_to("saved_model.pb")  # to itself it may
+        store.publish("m", directory)
+    version = store.directory("m", 1)
+    assert manifest.check(version) is None
+    (version / "variables").symlink_to(outside)  # which no manifest lists
+    assert manifest.check(version) == "variables is a symbolic link that leads out of the version"
+    with pytest.raises(StoreError, match="symbolic link"):
+        store.promote("m", 1)

@@ -138,6 +138,36 @@ def test_only_what_is_signed_is_let_in(url: str, tmp_path: Path) -> None:
     assert sync.once() and here(target) == {"m": [1, 2]}
 
 
+def test_an_older_signed_version_under_a_newer_number_is_not_let_in(url: str, tmp_path: Path) -> None:
+    private, public = key_pair(tmp_path)
+    target = tmp_path / "target"
+    target.mkdir()
+    store, sync = Store(url, Signer(private)), Sync(Bucket(url), target, Verifier(public))
+    publish(store)
+    store.promote("m", 1)
+    fsspec.filesystem("s3").copy(f"{url}/m/1/", f"{url}/m/2/", recursive=True)
+    store.promote("m", 2)
+    assert not sync.once() and here(target)["m"] == [1]
+
+
+def test_whether_all_is_there_counts_versions_that_no_label_names(url: str, s3_port: int, tmp_path: Path) -> None:
+    store, sync = Store(url), Sync(Bucket(url), tmp_path)
+    fsspec.filesystem("s3").pipe_file(
+        f"{url}/models.config",
+        models_config.render({"m": models_config.ModelConfig("m", "/models/m", latest=1)}).encode(),
+    )
+    assert not sync.once()  # there is no version at all
+    publish(store)
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/1/saved_model.pb", b"damaged")
+    assert not sync.once() and here(tmp_path) == {"m": []}
+    program = syncing(url, tmp_path, "--once", port=s3_port)
+    assert program.process.wait(60) == 1, program.output
+    program.stop()
+    assert "m version 1 cannot be brought" in program.output
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/1/saved_model.pb", b"x")
+    assert sync.once() and here(tmp_path) == {"m": [1]}
+
+
 def test_from_a_publisher_to_an_answer(s3_port: int, url: str, tmp_path: Path) -> None:
     """Publish to s3://, sync, load, answer; then the next version, while all of it runs."""
     store = Store(url)
