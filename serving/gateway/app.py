@@ -36,6 +36,7 @@ from serving.gateway.route import ModelState
 from serving.gateway.settings import Settings
 from serving.gateway.upstream import Upstream, tls
 from serving.gateway.watched import Watched
+from serving.keys import Key
 
 
 class Gateway(FastAPI):
@@ -88,7 +89,7 @@ class Gateway(FastAPI):
         self.include_router(catalogue.router(lambda: self._registry.models, self._upstream))
         self.include_router(drift.router(lambda: self._registry.models, self._drift))
         self.include_router(
-            inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against())
+            inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against(None))
         )
         self.include_router(operations.router(self._reasons_against, self._notes, self.metrics))
         site.mount(self)
@@ -143,11 +144,20 @@ class Gateway(FastAPI):
             self.openapi_schema = openapi.with_hot_paths(super().openapi())
         return self.openapi_schema
 
-    def _reasons_against(self) -> list[str]:
-        return readiness.reasons_against(self._registry.models, self._names.problem, self.draining)
+    def _reasons_against(self, key: Key | None) -> list[str]:
+        anonymous = key is None and self._keys is not None
+        return readiness.reasons_against(
+            self._registry.models,
+            None if anonymous else self._names.problem,
+            self.draining,
+            lambda model: not anonymous and (key is None or key.reaches(model)),
+        )
 
-    def _notes(self) -> list[str]:
-        return [f"{file.problem}; what was read before stays" for file in self._files.values() if file.problem]
+    def _notes(self, key: Key | None) -> list[str]:
+        refused = [f"{file.problem}; what was read before stays" for file in self._files.values() if file.problem]
+        if not refused or self._keys is None or (key is not None and not key.models):
+            return refused
+        return ["an edit of a file was refused; who shows a key for every model is told which and why"]
 
     def _after_round(self, models: Mapping[str, ModelState]) -> None:
         self.metrics.set_models(models)

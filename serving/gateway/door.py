@@ -13,7 +13,7 @@ from serving.keys import Key, Keys
 if TYPE_CHECKING:  # else whoever sets no rates would pay for the library that counts them
     from serving.gateway.rates import Rates
 
-#: What says nothing about the models, or must answer a probe that has no key (``/readyz`` names models then).
+#: What says nothing about the models, or must answer a probe that has no key (to whom ``/readyz`` names none).
 _OPEN = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 _MODEL = re.compile(r"/v1/models/([^/:]+)|/v2/models/([^/]+)", re.IGNORECASE)
 
@@ -44,9 +44,11 @@ class Door:
         """
         path = request.path
         if path in self._open or path.startswith("/page/"):
+            if self._known is not None and path == "/readyz":
+                request.key = _find(request, self._known())
             return
         if self._known is not None:
-            request.key = self._recognise(request, self._known())
+            request.key = _recognised(request, self._known())
             named = _MODEL.match(path)
             model = named and (named[1] or named[2])
             if model and not request.key.reaches(model):
@@ -54,13 +56,25 @@ class Door:
         if self._rates is not None:
             await self._rates.count(request.key, request.client)
 
-    def _recognise(self, request: Request, known: Keys) -> Key:
-        shown = request.header(b"x-api-key")
-        if not shown:
-            scheme, _, shown = request.header(b"authorization").partition(" ")
-            if scheme.lower() != "bearer" or not shown:
-                raise Unauthorized("a key is needed: send Authorization: Bearer KEY, or X-API-Key: KEY")
-        key = keys.find(known, shown.strip(), datetime.now(UTC))
-        if key is None:
-            raise Unauthorized("the key is not known here, or has expired; vitrine keys create makes one")
-        return key
+
+def _recognised(request: Request, known: Keys) -> Key:
+    if not _shown(request):
+        raise Unauthorized("a key is needed: send Authorization: Bearer KEY, or X-API-Key: KEY")
+    key = _find(request, known)
+    if key is None:
+        raise Unauthorized("the key is not known here, or has expired; vitrine keys create makes one")
+    return key
+
+
+def _find(request: Request, known: Keys) -> Key | None:
+    return keys.find(known, _shown(request), datetime.now(UTC))
+
+
+def _shown(request: Request) -> str:
+    """The key that a caller shows; empty where there is none."""
+    shown = request.header(b"x-api-key")
+    if not shown:
+        scheme, _, shown = request.header(b"authorization").partition(" ")
+        if scheme.lower() != "bearer":
+            return ""
+    return shown.strip()

@@ -1,20 +1,34 @@
 """Whether the gateway is ready: a pure function of what it knows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from serving.gateway.route import ModelState
 
 
-def reasons_against(models: Mapping[str, ModelState], names_problem: str | None, draining: bool) -> list[str]:
+def reasons_against(
+    models: Mapping[str, ModelState],
+    names_problem: str | None,
+    draining: bool,
+    may_know: Callable[[str], bool] = lambda model: True,
+) -> list[str]:
     """Why it is not ready; empty where it is: every configured model has an AVAILABLE version, as the model server
-    itself says."""
+    itself says. Models that the caller may not know of are counted."""
     reasons = ["the gateway is shutting down"] if draining else []
     if not models:
         reasons.append(names_problem or "no models are configured")
+    unnamed = 0
     for name, state in models.items():
-        if state.problem is not None:
+        if state.problem is None and state.servables:
+            continue
+        if not may_know(name):
+            unnamed += 1
+        elif state.problem is not None:
             reasons.append(f"model {name}: {state.problem}")
-        elif not state.servables:
+        else:
             states = ", ".join(f"version {version} is {status.state}" for version, status in state.states.items())
             reasons.append(f"model {name} has no AVAILABLE version{f': {states}' if states else ''}")
+    if unnamed:
+        reasons.append(
+            f"{unnamed} of {len(models)} models cannot answer; who shows a key for them is told which and why"
+        )
     return reasons

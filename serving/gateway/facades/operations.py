@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from serving.gateway.metrics import Metrics
+from serving.keys import Key
 
 
 class Liveness(BaseModel):
@@ -24,8 +25,11 @@ class Readiness(BaseModel):
     notes: Annotated[list[str], Field(description="edits of files that were refused, and why", examples=[[]])]
 
 
-def router(reasons_against: Callable[[], list[str]], notes: Callable[[], list[str]], metrics: Metrics) -> APIRouter:
-    """The routes. ``reasons_against`` says why the gateway is not ready now, ``notes`` what else is amiss."""
+def router(
+    reasons_against: Callable[[Key | None], list[str]], notes: Callable[[Key | None], list[str]], metrics: Metrics
+) -> APIRouter:
+    """The routes. ``reasons_against`` says why the gateway is not ready now, ``notes`` what else is amiss, each to who
+    shows that key."""
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/livez", summary="Is the process alive?")
@@ -35,14 +39,16 @@ def router(reasons_against: Callable[[], list[str]], notes: Callable[[], list[st
     @routes.get(
         "/readyz",
         summary="Can requests be answered?",
-        description="200 where every configured model has an AVAILABLE version, as the model server says; else 503.",
+        description="200 where every configured model has an AVAILABLE version, as the model server says; else 503. "
+        "Needs no key; where keys are needed, models and files are named only to who shows one.",
         responses={503: {"model": Readiness, "description": "Not ready; `reasons` says why."}},
     )
-    async def readyz(response: Response) -> Readiness:
-        reasons = reasons_against()
+    async def readyz(request: Request, response: Response) -> Readiness:
+        key: Key | None = request.state.key
+        reasons = reasons_against(key)
         if reasons:
             response.status_code = 503
-        return Readiness(ready=not reasons, reasons=reasons, notes=notes())
+        return Readiness(ready=not reasons, reasons=reasons, notes=notes(key))
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def prometheus() -> Response:

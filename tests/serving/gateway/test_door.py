@@ -106,12 +106,39 @@ def test_keys_change_without_a_restart_and_a_broken_file_changes_nothing(
     until(lambda: ask(guarded, bearer(shown)).status_code == 200)
     good = file.read_bytes()
     file.write_text("[")
-    until(lambda: "keys.json" in str(guarded.http.get("/readyz").json()["notes"]))
+    until(lambda: "keys.json" in str(guarded.http.get("/readyz", headers=anybody).json()["notes"]))
+    assert "keys.json" not in guarded.http.get("/readyz").text
     assert ask(guarded, bearer(shown)).status_code == 200
     file.write_bytes(good)
     keys.revoke(file, key.id)
     until(lambda: ask(guarded, bearer(shown)).status_code == 401)
     assert ask(guarded, anybody).status_code == 200
+
+
+def test_probes_without_a_key_are_told_no_names(tmp_path: Path) -> None:
+    file, nobody = tmp_path / "keys.json", f"127.0.0.1:{free_port()}"
+    shown = {
+        "everything": keys.create(file, "everything")[1],
+        "one": keys.create(file, "one", frozenset({"secret_one"}))[1],
+        "unknown": "vt_00000000_x",
+    }
+    flags = ("--models=secret_one,secret_two", f"--keys={file}", f"--routing={tmp_path / 'routing.json'}")
+    with programs.gateway(nobody, tmp_path / "none", *flags) as gateway:
+        (tmp_path / "routing.json").write_text('{"secret_two": 1}')
+
+        def told(key: str | None) -> str:
+            answer = gateway.http.get("/readyz", headers=bearer(shown[key]) if key else None)
+            assert answer.status_code == 503
+            return answer.text
+
+        until(lambda: "secret_two: Input" in told("everything"))
+        assert "model secret_one: " in told("everything") and "model secret_two: " in told("everything")
+        assert "model secret_one: " in told("one") and "secret_two" not in told("one")
+        assert "1 of 2 models cannot answer" in told("one") and "an edit of a file was refused" in told("one")
+        for key in (None, "unknown"):
+            assert "secret" not in told(key) and "routing.json" not in told(key) and nobody not in told(key)
+            assert "2 of 2 models cannot answer" in told(key)
+        assert gateway.http.get("/v2/health/ready").json() == {"ready": False}
 
 
 def test_keys_are_never_logged(guarded: Gateway, anybody: dict[str, str]) -> None:
