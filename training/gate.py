@@ -8,7 +8,7 @@ from serving.card import Card, Data, Verdict
 
 @dataclass(frozen=True)
 class Policy:
-    """What a job must reach. ``at_least`` bounds a metric that should be high, ``at_most`` one that should be low.
+    """What a job must reach: ``bound``, at least or at most, on the real data (a stand-in is another task).
 
     ``largest_loss`` is how much worse than the live version a candidate may be, ``smallest_gain`` how much better it
     must be; at most one of them is not 0.
@@ -40,8 +40,12 @@ def judge(
     objections, findings = [], []
     if policy.bound is not None:
         relation = "at least" if policy.higher_is_better else "at most"
-        sentence = f"{policy.metric} is {value:.4g}; {relation} {policy.bound:.4g} is asked"
-        (findings if better(value, policy.bound) >= 0 else objections).append(sentence)
+        asked = f"{relation} {policy.bound:.4g} is asked"
+        if data.stand_in:
+            findings.append(f"{policy.metric} is {value:.4g} on stand-in data; {asked} on the real")
+        else:
+            reached = better(value, policy.bound) >= 0
+            (findings if reached else objections).append(f"{policy.metric} is {value:.4g}; {asked}")
     if live is None:
         findings.append("there is no live version to compare with")
     else:

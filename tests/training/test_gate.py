@@ -10,6 +10,7 @@ from training.catalogue import JOBS, find
 from training.gate import Live, Policy, judge
 
 DATA = Data(name="digits", source="test", licence="none", rows={"train": 1})
+TOYS = DATA.model_copy(update={"stand_in": "toys"})
 HIGH = Policy("accuracy", bound=0.8, largest_loss=0.01)
 LOW = Policy("mae", higher_is_better=False, bound=2.0, largest_loss=0.1)
 GAIN = Policy("accuracy", smallest_gain=0.02)
@@ -51,7 +52,9 @@ def live(data: Data = DATA, **metrics: float) -> Live:
         (GAIN, {"accuracy": 0.93}, DATA, live(accuracy=0.9), True, "version 3 has 0.9"),
         (HIGH, {"accuracy": 0.9}, DATA, live(loss=1.0), True, "has no accuracy"),
         (HIGH, {"accuracy": 0.9}, DATA.model_copy(update={"name": "letters"}), live(accuracy=0.8), False, "compared"),
-        (HIGH, {"accuracy": 0.9}, DATA.model_copy(update={"stand_in": "toys"}), live(accuracy=0.8), False, "stand-in"),
+        (HIGH, {"accuracy": 0.9}, TOYS, live(accuracy=0.8), False, "stand-in"),
+        (HIGH, {"accuracy": 0.1}, TOYS, None, True, "0.1 on stand-in data; at least 0.8 is asked on the real"),
+        (HIGH, {"accuracy": 0.1}, TOYS, live(TOYS, accuracy=0.2), False, "a loss of at most 0.01"),
     ],
 )
 def test_verdict(

@@ -15,10 +15,20 @@ T = TypeVar("T")
 
 
 def local(name: str) -> Path | None:
-    """The file or folder of that name in VITRINE_DATA, if it is there."""
+    """The file or folder of that name in VITRINE_DATA, if it is there.
+
+    Raises:
+        JobError: VITRINE_DATA names no folder.
+    """
     folder = os.environ.get("VITRINE_DATA")
-    path = Path(folder, name) if folder else None
-    return path if path and path.exists() else None
+    if not folder:
+        return None
+    if not Path(folder).is_dir():
+        raise JobError(
+            f"VITRINE_DATA is {folder}, which is not a folder: name the one that holds the data, or unset it"
+        )
+    path = Path(folder, name)
+    return path if path.exists() else None
 
 
 def download(what: str, load: Callable[[], T], local_name: str | None = None, stand_in: str | None = "--stand-in") -> T:
@@ -31,7 +41,8 @@ def download(what: str, load: Callable[[], T], local_name: str | None = None, st
         return load()
     except Exception as error:  # Keras' loaders raise a bare Exception for a failed fetch
         other = f", or train on a synthetic stand-in with {stand_in}" if stand_in else ""
-        local = f", or set VITRINE_DATA to a folder that holds {local_name}" if local_name else ""
+        lacking = " (the one that is set does not)" if os.environ.get("VITRINE_DATA") else ""
+        local = f", or set VITRINE_DATA to a folder that holds {local_name}{lacking}" if local_name else ""
         raise JobError(f"{what} cannot be downloaded ({error}). Connect to the internet{local}{other}.") from error
 
 

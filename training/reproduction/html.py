@@ -25,7 +25,9 @@ def page(rows: list[Row]) -> str:
 
 def _top(rows: list[Row]) -> Iterator[str]:
     states = [entry.state for row in rows for entry in row.entries]
-    compared = [figure for row in rows for entry in row.entries for figure in entry.figures if figure.printed]
+    compared = [
+        figure for row in rows for entry in row.entries for figure in entry.figures if figure.difference is not None
+    ]
     tally = {
         "systems": str(len(rows)),
         "jobs and studies in full": f"{states.count('full run')} of {len(states)}",

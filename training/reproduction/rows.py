@@ -17,10 +17,11 @@ class Figure:
     name: str
     printed: float | None
     ours: float
+    comparable: bool = True  # not on stand-in data
 
     @property
     def difference(self) -> float | None:
-        return None if self.printed is None else self.ours - self.printed
+        return self.ours - self.printed if self.printed is not None and self.comparable else None
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _entry(name: str, title: str, results: Results) -> Entry:
 def _figures(result: Result) -> Iterator[Figure]:
     both = [name for name in result.printed if name in result.figures]
     for name in both:
-        yield Figure(name, result.printed[name], result.figures[name])
+        yield Figure(name, result.printed[name], result.figures[name], comparable=result.stand_in is None)
     if not both:
         telling = [name for name in _TELLING if name in result.figures] if result.kind == "job" else result.figures
         for name in list(telling)[:_AT_MOST]:

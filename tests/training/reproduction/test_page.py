@@ -49,6 +49,12 @@ def test_what_became_of_each_is_said() -> None:
     assert states["sine_rnn"] == "not run"
 
 
+def test_a_figure_on_stand_in_data_is_not_compared() -> None:
+    figures = {entry.name: entry.figures for row in rows(RESULTS) for entry in row.entries}
+    assert figures["fashion_cnn"][0].difference == pytest.approx(0.0072)
+    assert figures["cifar100_deep"][0].difference is None
+
+
 def test_facts_count_as_asserted_where_all_runs_came_to_their_end() -> None:
     asserted = {row.system.title: row.asserted for row in rows(RESULTS)}
     assert asserted["Fashion-MNIST, separable convolutions"]
