@@ -171,11 +171,13 @@ def bench(context: typer.Context) -> None:
 
 
 def _print_outcome(name: str, metrics: dict[str, float], printed: dict[str, float], seconds: float) -> None:
+    from training.reproduction.rows import number
+
     table = Table("figure", "ours", "printed in the course", title=f"{name}, {seconds:.0f} s of fitting")
     for column in table.columns[1:]:
         column.justify = "right"
     for key, value in metrics.items():
-        table.add_row(key, f"{value:.4f}", f"{printed[key]:.4f}" if key in printed else "–")
+        table.add_row(key, number(value), number(printed.get(key)))
     console.print(table)
 
 

@@ -1,6 +1,7 @@
 """Exact facts of the courses' models: parameters, shapes and formulas. COURSES.md's rows, as far as there are jobs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -258,6 +259,11 @@ def test_both_heads_of_xo_mobilenet() -> None:
     np.testing.assert_allclose(single(np.ones((3, 1280), np.float32)).numpy().sum(axis=1), 1, rtol=1e-6)
     with pytest.raises(JobError, match="softmax or sigmoid"):
         xo_mobilenet.build(some(1, 1280), Options(head="relu"), RECIPE)
+
+
+def test_the_base_of_xo_mobilenet_is_the_course_s_and_frozen(data: Path) -> None:
+    base = xo_mobilenet.mobilenet()
+    assert base.count_params() == 2_257_984 and not base.trainable_weights
 
 
 def test_xo_cnn_is_small() -> None:

@@ -8,7 +8,17 @@ from training.reproduction.results import Result, Results
 from training.reproduction.systems import SYSTEMS, System, others
 
 #: Shown where a course prints none, the first that there are.
-_TELLING = ("test_accuracy", "recall_at_1", "others_accuracy", "test_mse", "test_mae", "skill", "by_hand_difference")
+_TELLING = (
+    "test_accuracy",
+    "recall_at_1",
+    "others_accuracy",
+    "nearest_of_same_kind",
+    "test_mse",
+    "test_mae",
+    "skill",
+    "by_hand_difference",
+    "roundings",
+)
 _AT_MOST = 3
 
 
