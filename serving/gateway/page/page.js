@@ -7,6 +7,7 @@ import { offerTables } from "./tables.js";
 
 async function load() {
   const { models } = await ask("/v1/models");
+  element("door").hidden = true;
   element("models").replaceChildren(...models.map((model) => make("tr", {},
     make("td", {}, model.name),
     make("td", {}, model.title ?? "no card: tensors in, tensors out"),
@@ -31,7 +32,6 @@ const start = () => load().catch((error) => {
 element("door").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem("key", element("key").value.trim()); // gone with this tab
-  element("door").hidden = true;
   start();
 });
 start();

@@ -36,7 +36,8 @@ class Browser:
     def texts(self, selector: str) -> list[str]:
         """What a person reads in each element that is there and can be seen."""
         script = (
-            "return [...document.querySelectorAll(arguments[0])].map((one) => one.innerText.trim()).filter(Boolean)"
+            "return [...document.querySelectorAll(arguments[0])].filter((one) => one.checkVisibility())"
+            ".map((one) => one.innerText.trim()).filter(Boolean)"
         )
         return list(self.run(script, selector))
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from serving import keys
+from tests.programs import model_server
+from tests.serving.gateway import models, programs
 from tests.serving.gateway.browser import Browser, browser
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
@@ -22,6 +25,56 @@ def page(window: Browser, served: Gateway) -> Browser:
     window.open(served.url)
     window.wait_for("shade", "#models")
     return window
+
+
+@pytest.fixture
+def guarded(window: Browser, models_root: Path, tmp_path: Path) -> Iterator[tuple[Gateway, str, str]]:
+    """A gateway with keys; one for everything, and one for the tables alone."""
+    file = tmp_path / "keys.json"
+    shown, small = keys.create(file, "everything")[1], keys.create(file, "tables", frozenset({"price"}))[1]
+    with (
+        model_server(models_root, *programs.PROMPT) as address,
+        programs.gateway(address, models_root / "models.config", f"--keys={file}") as gateway,
+    ):
+        programs.wait_until_ready(gateway, *models.NAMES)
+        yield gateway, shown, small
+
+
+def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], window: Browser, tmp_path: Path) -> None:
+    gateway, shown, small = guarded
+
+    def enter(key: str) -> None:
+        window.type("#key", key)
+        window.click("#door button")
+
+    window.open(gateway.url)
+    window.wait_for("a key is needed", "#trouble")
+    assert window.texts("#door button") == ["use it"] and window.texts("#models td") == []
+    assert window.texts("main section") == []
+    enter("vt_00000000_wrong")
+    window.wait_for("the key is not known here", "#trouble")
+    enter("ключ")  # which no header can carry
+    window.wait_for("ISO-8859-1", "#trouble")
+    assert window.texts("#door button") == ["use it"]
+    enter(f" {small} ")
+    window.wait_for("price", "#models")
+    assert window.texts("#door") == [] and window.texts("#trouble") == []
+    assert window.texts("#models td:first-child") == ["price"]
+    window.type("[name=rooms]", "3")
+    window.type("[name=age]", "2.5")
+    window.click("#row button")
+    window.wait_for("price: 28 1000 USD", "#values .value")
+    window.run("sessionStorage.setItem('key', arguments[0])", shown)
+    window.open(gateway.url)
+    window.wait_for("shade", "#models")  # the tab keeps its key
+    file = tmp_path / "light.png"
+    file.write_bytes(picture(250))
+    window.type("#file", str(file))
+    window.wait_for("shade, version 1", "#classes")
+    window.run("sessionStorage.setItem('key', 'revoked')")
+    window.drag("#canvas", ((-80, -80), (80, 80)))
+    window.wait_for("the key is not known here", "#classes .error")
+    assert window.texts("#door button") == ["use it"]  # a key that ends while the page is open is asked for anew
 
 
 def test_a_picture_has_classes_and_similar_items(page: Browser, tmp_path: Path) -> None:
