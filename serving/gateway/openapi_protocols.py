@@ -4,12 +4,11 @@ Protocol, OpenAI's embeddings and KServe's time series."""
 from typing import Any
 
 from serving.gateway.facades.timeseries import ForecastRequest
-
-_TEXT = {"type": "string"}
+from serving.gateway.openapi_schemas import TEXT, object_of, ref
 
 
 def _json(schema: str, example: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}, "example": example}}
+    return {"application/json": {"schema": ref(schema), "example": example}}
 
 
 def _operation(
@@ -104,10 +103,6 @@ OPERATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    return {"type": "object", "required": list(required), "properties": required | (optional or {}), **more}
-
-
 def _forecast_request() -> dict[str, Any]:
     schema = ForecastRequest.model_json_schema(ref_template="#/components/schemas/Forecast{model}")
     parts = {f"Forecast{name}": part for name, part in schema.pop("$defs").items()}
@@ -115,53 +110,53 @@ def _forecast_request() -> dict[str, Any]:
 
 
 _TENSOR = {
-    "name": _TEXT,
+    "name": TEXT,
     "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
     "datatype": {"type": "string", "examples": ["FP32", "UINT8", "BYTES"]},
 }
 _DATA = {"data": {"type": "array", "items": {}}, "parameters": {"type": "object"}}
-_ERROR = _object({"message": _TEXT, "type": _TEXT}, {"param": {}, "code": _TEXT})
+_ERROR = object_of({"message": TEXT, "type": TEXT}, {"param": {}, "code": TEXT})
 
 SCHEMAS: dict[str, Any] = {
-    "PlainError": _object({"error": _TEXT}),
-    "OpenAIError": _object({"error": _ERROR}),
-    "Examples": _object(
+    "PlainError": object_of({"error": TEXT}),
+    "OpenAIError": object_of({"error": _ERROR}),
+    "Examples": object_of(
         {"examples": {"type": "array", "minItems": 1, "items": {"type": "object"}}},
-        {"context": {"type": "object"}, "signature_name": _TEXT},
+        {"context": {"type": "object"}, "signature_name": TEXT},
     ),
-    "Results": _object({"results": {"type": "array", "items": {}}}),
-    "InferenceRequest": _object(
-        {"inputs": {"type": "array", "minItems": 1, "items": _object(_TENSOR, _DATA)}},
+    "Results": object_of({"results": {"type": "array", "items": {}}}),
+    "InferenceRequest": object_of(
+        {"inputs": {"type": "array", "minItems": 1, "items": object_of(_TENSOR, _DATA)}},
         {
-            "id": _TEXT,
+            "id": TEXT,
             "parameters": {"type": "object"},
-            "outputs": {"type": "array", "items": _object({"name": _TEXT}, {"parameters": {"type": "object"}})},
+            "outputs": {"type": "array", "items": object_of({"name": TEXT}, {"parameters": {"type": "object"}})},
         },
         additionalProperties=False,
     ),
-    "InferenceResponse": _object(
+    "InferenceResponse": object_of(
         {
-            "model_name": _TEXT,
-            "model_version": _TEXT,
-            "outputs": {"type": "array", "items": _object(_TENSOR, _DATA)},
+            "model_name": TEXT,
+            "model_version": TEXT,
+            "outputs": {"type": "array", "items": object_of(_TENSOR, _DATA)},
         },
-        {"id": _TEXT},
+        {"id": TEXT},
     ),
-    "EmbeddingsRequest": _object(
-        {"model": _TEXT, "input": {"oneOf": [_TEXT, {"type": "array", "items": _TEXT}]}},
-        {"encoding_format": {"type": "string", "enum": ["float", "base64"]}, "user": _TEXT},
+    "EmbeddingsRequest": object_of(
+        {"model": TEXT, "input": {"oneOf": [TEXT, {"type": "array", "items": TEXT}]}},
+        {"encoding_format": {"type": "string", "enum": ["float", "base64"]}, "user": TEXT},
         additionalProperties=False,
     ),
-    "EmbeddingsResponse": _object(
+    "EmbeddingsResponse": object_of(
         {
-            "object": _TEXT,
-            "data": {"type": "array", "items": _object({"index": {"type": "integer"}, "embedding": {}})},
-            "model": _TEXT,
+            "object": TEXT,
+            "data": {"type": "array", "items": object_of({"index": {"type": "integer"}, "embedding": {}})},
+            "model": TEXT,
             "usage": {"type": "object"},
         }
     ),
     **_forecast_request(),
-    "ForecastResponse": _object(
-        {"id": _TEXT, "status": _TEXT, "model": _TEXT, "outputs": {"type": "array", "items": {"type": "object"}}}
+    "ForecastResponse": object_of(
+        {"id": TEXT, "status": TEXT, "model": TEXT, "outputs": {"type": "array", "items": {"type": "object"}}}
     ),
 }
