@@ -74,11 +74,12 @@ def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pi
         PictureError: empty, no known format, truncated or corrupt, animated, more than ``max_pixels`` pixels (told from
             the header, before anything is decoded), or blank where a drawing is to be read.
     """
-    return prepare(read(data, max_pixels, at_least=2 * max(recipe.height, recipe.width)), recipe, polarity)
+    return prepare(read(data, max_pixels, recipe), recipe, polarity)
 
 
-def read(data: bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None) -> Image.Image:
-    """The decoded picture, upright, of mode L or RGB; a JPEG possibly reduced, but to no side below ``at_least``.
+def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None = None) -> Image.Image:
+    """The decoded picture, upright, of mode L or RGB; a JPEG possibly reduced, where what the recipe makes of it stays
+    as large and as good.
 
     Raises:
         PictureError: see :func:`decode`.
@@ -88,13 +89,26 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS, at_least: int | None = None)
         return plain
     picture = opened(data, max_pixels)
     try:
-        if at_least and picture.format == "JPEG":
-            side = max(at_least, _WORKING_SIDE)
-            picture.draft(None, (side, side))
+        if recipe is not None and picture.format == "JPEG":
+            times = _reducible(picture, recipe)
+            picture.draft(None, (max(picture.width // times, 1), max(picture.height // times, 1)))
         picture.load()
         return _eight_bit(picture)
     except Exception as error:
         raise PictureError(f"the picture is truncated or corrupt: {error or type(error).__name__}") from None
+
+
+def _reducible(jpeg: Image.Image, recipe: ImageRecipe) -> int:
+    """How many times smaller the reader of JPEGs, who does it as he decodes, may make it: 1, 2, 4 or 8. No side below
+    the working side; or where :func:`prepare` would reduce it anyway, an even part of that."""
+    side = _working_side(recipe)
+    times = min(min(jpeg.size) // side, 8)
+    anyway = 1 if recipe.colour == "rgb" else math.ceil(max(jpeg.size) / side)
+    return max(1 << max(times.bit_length() - 1, 0), min(anyway & -anyway, 8))
+
+
+def _working_side(recipe: ImageRecipe) -> int:
+    return max(_WORKING_SIDE, 2 * max(recipe.height, recipe.width))
 
 
 def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -211,7 +225,7 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
         if polarity == "light_on_dark" or _has_dark_border(content, picture.width):
             pixels = np.frombuffer(content, np.uint8).reshape(recipe.height, recipe.width)
             return _with_channels(pixels, recipe.channels)
-    if max(picture.size) > (side := max(_WORKING_SIDE, 2 * max(size))):
+    if max(picture.size) > (side := _working_side(recipe)):
         picture = picture.reduce(math.ceil(max(picture.size) / side))
     if recipe.colour == "grey":
         drawing = _grey(picture, polarity)

@@ -4,6 +4,7 @@ Used by :mod:`serving.images` for recipes of colour ``ink``. Works on whatever p
 pen on paper lit from one side, chalk, a thick brush on a black canvas, a cell cut out of a photo of a board.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -27,19 +28,29 @@ def separate(picture: NDArray[np.float32], light_ground: bool | None = None) -> 
     """
     pixels = _without_bars(picture.transpose(2, 0, 1), light_ground)
     ground = _ground(pixels, light_ground)
-    difference = pixels - ground
-    if ground.mean() > 170:  # on light paper only what is darker is ink, not the glare of a lamp
-        difference = -difference
-    elif ground.mean() > 85:
-        difference = np.abs(difference)
-    ink = np.maximum(_strongest(difference), 0)
-    count = min(4 + ink.size // 2000, ink.size)  # the drawing may be small in its picture, so no percentile
-    full = max(float(np.partition(ink.ravel(), -count)[-count]), float(ink.max()) / 4)
+    shade = float(ground.mean())
+    # On light paper only what is darker is ink, not the glare of a lamp.
+    difference = ground - pixels if shade > 170 else pixels - ground
+    if 85 < shade <= 170:
+        np.abs(difference, out=difference)
+    ink = _strongest(difference)
+    np.maximum(ink, 0, out=ink)
+    full = _full(ink)
     if full < _FAINTEST:
         return np.zeros_like(ink)
     faint = min(max(4 * float(np.percentile(ink[::2, ::2], 25)), 0.15 * full), 0.5 * full)
-    drawing: NDArray[np.float32] = np.clip((ink - faint) * (255 / (0.9 * full - faint)), 0, 255)
-    return drawing
+    ink -= np.float32(faint)
+    ink *= np.float32(255 / (0.9 * full - faint))
+    return np.clip(ink, 0, 255, out=ink)
+
+
+def _full(ink: NDArray[np.float32]) -> float:
+    """How strong the ink is at its strongest, but for a few pixels, and no less than a quarter of what those are. The
+    drawing may be small in its picture, so this is no percentile."""
+    quarter = float(ink.max()) / 4
+    count = min(4 + ink.size // 2000, ink.size)
+    strong = ink[ink > quarter]  # few, so that they are soon in order
+    return float(np.partition(strong, -count)[-count]) if len(strong) >= count else quarter
 
 
 def _strongest(planes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -95,19 +106,22 @@ def _ground(pixels: NDArray[np.float32], light_ground: bool | None) -> NDArray[n
         return typical[:, None, None]
     y, x = np.arange(height, dtype=np.float32)[:, None] / height, np.arange(width, dtype=np.float32) / width
     at_y, at_x = (plane.ravel() for plane in np.broadcast_arrays(y[::step], x[::step]))
-    basis = np.stack([np.ones_like(at_x), at_x, at_y, at_x * at_x, at_y * at_y, at_x * at_y], axis=1).astype(np.float64)
-    sample = sample.reshape(3, -1)
+    basis = np.stack([np.ones_like(at_x), at_x, at_y, at_x * at_x, at_y * at_y, at_x * at_y]).astype(np.float64)
+    sample = sample.reshape(3, -1).astype(np.float64)
     distance = _strongest(np.abs(sample - typical[:, None]))
     for tolerance in (64.0, 32.0, 24.0):
         near = distance < tolerance
-        if near.sum() < 0.3 * near.size:
+        if np.count_nonzero(near) < 0.3 * near.size:
             return typical[:, None, None]
-        held = basis[near]  # normal equations, with a little damping: much faster than a decomposition
-        surface = np.linalg.solve(held.T @ held + 1e-3 * np.eye(6), held.T @ sample[:, near].T)
-        distance = _strongest(np.abs(sample - (basis @ surface).T))
-    one, by_x, by_y, by_xx, by_yy, by_xy = surface.astype(np.float32)[:, :, None, None]
-    ground: NDArray[np.float32] = (one + by_y * y + by_yy * y * y) + (by_x + by_xy * y) * x + by_xx * x * x
-    return ground.clip(0, 255)
+        held = basis * near  # normal equations, with a little damping: much faster than a decomposition
+        surface = np.linalg.solve(held @ basis.T + 1e-3 * np.eye(6), held @ sample.T)
+        distance = _strongest(np.abs(sample - surface.T @ basis))
+    one, by_x, by_y, by_xx, by_yy, by_xy = surface.astype(np.float32)
+    zero = np.zeros_like(one)
+    factors = np.stack([one, by_x, by_xx, by_y, by_xy, zero, by_yy, zero, zero], axis=1).reshape(3, 3, 3)
+    of_y, of_x = np.concatenate([np.ones_like(y), y, y * y], axis=1), np.stack([np.ones_like(x), x, x * x])
+    ground: NDArray[np.float32] = of_y @ (factors @ of_x)
+    return np.clip(ground, 0, 255, out=ground)
 
 
 def _ground_colour(pixels: NDArray[np.float32], light_ground: bool | None) -> NDArray[np.float32]:
@@ -115,7 +129,7 @@ def _ground_colour(pixels: NDArray[np.float32], light_ground: bool | None) -> ND
 
     Unless the caller says, the border tells, and the whole picture a little: thick strokes can outnumber the ground.
     """
-    step = max(1, max(pixels.shape) // 128)
+    step = max(1, max(pixels.shape) // 64)
     sample = pixels[:, ::step, ::step]
     light = _brightness(sample) > 0.5
     if light_ground is None:
@@ -133,7 +147,8 @@ def crop(drawing: NDArray[np.float32]) -> NDArray[np.float32]:
     step = max(1, max(drawing.shape) // 96)
     height, width = drawing.shape
     blocks = np.pad(drawing, ((0, -height % step), (0, -width % step)))
-    blocks = blocks.reshape(blocks.shape[0] // step, step, -1, step).max(axis=3).max(axis=1)
+    blocks = blocks.reshape(-1, step, blocks.shape[1]).max(axis=1)  # rows first: along columns it takes longer
+    blocks = functools.reduce(np.maximum, [blocks[:, first::step] for first in range(step)])
     limit = 0.35 * max(float(drawing.max()), 1.0)
     cells = _kept(blocks, limit)
     if not cells.any():
@@ -152,15 +167,16 @@ def _kept(ink: NDArray[np.float32], limit: float) -> NDArray[np.bool_]:
     height, width = ink.shape
     cells: NDArray[np.bool_] = ink > limit
     parts = _connected(cells)
-    y, x = np.ogrid[0:height, 0:width]
+    y, x = np.nonzero(cells)
     depth = np.minimum(np.minimum(y, height - 1 - y) / height, np.minimum(x, width - 1 - x) / width)
+    part_of = parts[cells]
     sizes = np.bincount(parts.ravel())
     sizes[0] = 0
     at_border = np.bincount(border(parts), minlength=len(sizes)) / (2 * (height + width))
     deepest, nearest, strongest = np.zeros(len(sizes)), np.ones(len(sizes)), np.zeros(len(sizes))
-    np.maximum.at(deepest, parts, depth)
-    np.minimum.at(nearest, parts, depth)
-    np.maximum.at(strongest, parts, ink)
+    np.maximum.at(deepest, part_of, depth)
+    np.minimum.at(nearest, part_of, depth)
+    np.maximum.at(strongest, part_of, ink[cells])
     proper = (sizes > 0) & ((deepest > 0.2) | (nearest > 0.05)) & (at_border < 0.12)
     if sizes[proper].max(initial=0) <= 0.02 * sizes.max():
         return cells
@@ -181,18 +197,16 @@ def _connected(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
 
     numbers = np.zeros(mask.shape, np.intp)
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    above: list[tuple[int, int, int]] = []
-    for y, row in enumerate(edges):
-        runs = []
-        for start, end in zip(np.flatnonzero(row == 1).tolist(), np.flatnonzero(row == -1).tolist(), strict=True):
-            number = len(parent)
-            parent.append(number)
-            for left, right, other in above:
-                if left <= end and right >= start:
-                    parent[root(other)] = root(number)
-            runs.append((start, end, number))
-            numbers[y, start:end] = number
-        above = runs
+    (rows, starts), (_, ends) = np.nonzero(edges == 1), np.nonzero(edges == -1)
+    runs: dict[int, list[tuple[int, int, int]]] = {}
+    for y, start, end in zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        number = len(parent)
+        parent.append(number)
+        for left, right, other in runs.get(y - 1, ()):
+            if left <= end and right >= start:
+                parent[root(other)] = root(number)
+        runs.setdefault(y, []).append((start, end, number))
+        numbers[y, start:end] = number
     _, compact = np.unique([root(number) for number in range(len(parent))], return_inverse=True)
     joined: NDArray[np.intp] = compact[numbers]
     return joined

@@ -147,6 +147,27 @@ class TestDecoding:
         with pytest.raises(PictureError, match="60×40 pixels; at most 2000"):
             decode(encoded(arrow()), RGB, max_pixels=2_000)
 
+    @pytest.mark.parametrize(
+        ("size", "recipe", "expected"),
+        [
+            ((640, 480), INK, (320, 240)),  # what it would be reduced to anyway
+            ((2000, 1500), GREY, (500, 375)),
+            ((1500, 900), INK, (1500, 900)),  # three times smaller the reader cannot make it
+            ((5000, 4000), INK, (1250, 1000)),  # and so the rest is left to others
+            ((640, 480), RGB, (640, 480)),
+            ((2000, 1100), RGB, (1000, 550)),
+            ((500, 400), INK, (500, 400)),
+        ],
+    )
+    def test_a_large_jpeg_is_read_smaller_and_no_worse(
+        self, size: tuple[int, int], recipe: ImageRecipe, expected: tuple[int, int]
+    ) -> None:
+        picture = cross("navy", "ivory").resize(size)
+        jpeg = encoded(picture, "JPEG", quality=95)
+        assert read(jpeg, recipe=recipe).size == expected
+        whole = decode(encoded(picture), recipe)
+        assert np.abs(decode(jpeg, recipe).astype(int) - whole).max() < 20
+
     def test_a_line_of_pixels_makes_no_giant_square(self) -> None:
         data = png(1, 4_000_000, 1, 0, b"\x00\x80" * 4_000_000)
         for recipe in (GREY, PLAIN, RGB):
@@ -158,11 +179,12 @@ class TestDecoding:
 class TestSizes:
     @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 2), (3, 50), (27, 28), (640, 11), (900, 700)])
     @pytest.mark.parametrize("recipe", RECIPES)
-    def test_any_size_and_aspect(self, size: tuple[int, int], recipe: ImageRecipe) -> None:
+    @pytest.mark.parametrize("format", ["PNG", "JPEG"])
+    def test_any_size_and_aspect(self, size: tuple[int, int], recipe: ImageRecipe, format: str) -> None:
         noise = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 3), np.uint8)
         for pixels in (noise, np.zeros_like(noise), np.full_like(noise, 255)):
             try:
-                result = decode(encoded(Image.fromarray(pixels)), recipe)
+                result = decode(encoded(Image.fromarray(pixels), format), recipe)
             except PictureError as error:
                 assert recipe is INK
                 assert "blank" in str(error)
