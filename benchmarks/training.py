@@ -1,11 +1,11 @@
 """How fast each job trains, beside a plain ``model.fit`` on the same arrays in memory, in one run.
 
-    python -m benchmarks.training [--seconds 20] [JOB …]     13 minutes for all on two cores
+    python -m benchmarks.training [--seconds 25] [JOB …]     13 minutes for all on two cores
 
 Ours is ``training.fit.fit``: seeds, checkpoints, callbacks and progress included. Both sides get a model built alike,
 warm up and then take turns, each first in every other round, so that whatever else the machine does meets both. A turn
-is what lies between two checkpoints of the job, on as many of its examples as time allows: where these are not all,
-what ours does once for each turn weighs more than in the job itself. The ratio is the median of the rounds'; below 0.9
+is what lies between two checkpoints of the job, or as much of it as time allows; what ours does once in each turn is
+measured by turns of one batch, and counted once for the job's own. The ratio is the median of the rounds'; below 0.9
 the job's pipeline would be what holds it up. Jobs whose data cannot be had run on their stand-in.
 
 Standard output is one Markdown table; how far it is goes to standard error.
@@ -18,7 +18,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,36 +31,39 @@ from training.catalogue import JOBS, find
 from training.job import Examples, Job, JobError, Options
 from training.run import with_start
 
-_LEAST = 1_000  # examples of a turn, where there are so many
 _ROUNDS = 3  # at least
-_TURNS = 12  # into which a job's time is cut, about
+_TURNS = 2 * _ROUNDS  # into which a job's time is cut where a turn is long
+_LEAST = 10  # batches of a turn
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Examples a second, in the median of the rounds, of turns of so many ``examples`` (each ``epochs`` times)."""
+    """Seconds of each turn of ``seen`` examples, where the job's own has ``whole``; ``once`` is ours alone."""
 
     job: Job
-    examples: int
-    epochs: int
+    seen: int
+    whole: int
+    once: float
     ours: tuple[float, ...]
     plain: tuple[float, ...]
 
+    def rates(self) -> list[tuple[float, float]]:
+        """Examples a second of ours and of the plain fit by round, as if turns were the job's own."""
+        more = self.whole / self.seen
+        return [
+            (self.whole / ((ours - self.once) * more + self.once), self.seen / plain)
+            for ours, plain in zip(self.ours, self.plain, strict=True)
+        ]
+
     @property
     def ratio(self) -> float:
-        return statistics.median(ours / plain for ours, plain in zip(self.ours, self.plain, strict=True))
+        return statistics.median(ours / plain for ours, plain in self.rates())
 
     def cells(self) -> tuple[str, ...]:
-        speeds = (f"{statistics.median(rounds):,.0f}" for rounds in (self.ours, self.plain))
-        turn = f"{self.examples:,} × {self.epochs}"
-        return (
-            f"`{self.job.name}`",
-            str(self.job.recipe.batch_size),
-            turn,
-            str(len(self.ours)),
-            *speeds,
-            f"{self.ratio:.2f}",
-        )
+        ours, plain = (f"{statistics.median(rates):,.0f}" for rates in zip(*self.rates(), strict=True))
+        share = f"{self.seen:,} of {self.whole:,}"
+        batch, rounds = str(self.job.recipe.batch_size), str(len(self.ours))
+        return (f"`{self.job.name}`", batch, share, rounds, ours, plain, f"{self.ratio:.2f}")
 
 
 def loaded(job: Job) -> tuple[Examples, Options]:
@@ -86,56 +88,57 @@ def measure(job: Job, seconds: float) -> Speed:
     if not job.recipe.epochs:
         raise JobError("it has nothing to fit")
     examples, options = loaded(job)
-    recipe = replace(job.recipe, epochs=job.recipe.save_every)
+    everything, stretch, batch = len(examples.train[0]), job.recipe.save_every, job.recipe.batch_size
 
     def built() -> keras.Model:
-        fit.seed_everything(recipe)
-        return job.build(examples, options, recipe)
+        fit.seed_everything(job.recipe)
+        return job.build(examples, options, job.recipe)
 
-    ours, plain = built(), built()
-    everything = len(examples.train[0])
+    models = {"ours": built(), "plain": built()}
 
-    with tempfile.TemporaryDirectory() as folder:
-
-        def fit_ours(part: Examples, turn: int) -> None:
-            run = fit.Run(Path(folder, str(turn)), {})
-            fit.fit(ours, part, recipe, run, lambda epoch, percent, figures: None, job.callbacks())
-
-        def fit_plain(part: Examples, turn: int) -> None:
-            plain.fit(*part.train, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0)
-
-        def took(call: Callable[[Examples, int], None], count: int, turn: int) -> float:
-            part = replace(examples, train=tuple(values[:count] for values in examples.train))
+    def turn(side: str, count: int, epochs: int) -> float:
+        """Seconds for so many examples, so many times."""
+        part = replace(examples, train=tuple(values[:count] for values in examples.train))
+        with tempfile.TemporaryDirectory() as folder:
             begun = time.perf_counter()
-            call(part, turn)
+            if side == "ours":
+                run, recipe = fit.Run(Path(folder, "run"), {}), replace(job.recipe, epochs=epochs)
+                fit.fit(models[side], part, recipe, run, lambda epoch, percent, figures: None, job.callbacks())
+            else:
+                models[side].fit(*part.train, batch_size=batch, epochs=epochs, verbose=0)
             return time.perf_counter() - begun
 
-        count = min(_LEAST, everything)
-        for turn, call in enumerate((fit_ours, fit_plain)):
-            took(call, count, turn)  # compiles
-        fitting = seconds / _TURNS / took(fit_plain, count, 0)
-        count = min(max(count, int(count * fitting)), everything)
-        rounds: dict[str, list[float]] = {"ours": [], "plain": []}
-        until, turn = time.perf_counter() + seconds, 2
-        while len(rounds["plain"]) < _ROUNDS or time.perf_counter() < until:
-            sides = [("ours", fit_ours), ("plain", fit_plain)]
-            for name, call in sides if turn % 2 else reversed(sides):
-                rounds[name].append(recipe.epochs * count / took(call, count, turn))
-            turn += 1
-    return Speed(job, count, recipe.epochs, tuple(rounds["ours"]), tuple(rounds["plain"]))
+    def rounds(seconds: float, count: int, epochs: int) -> dict[str, list[float]]:
+        took: dict[str, list[float]] = {"ours": [], "plain": []}
+        until = time.perf_counter() + seconds
+        while len(took["plain"]) < _ROUNDS or time.perf_counter() < until:
+            for side in sorted(took, reverse=len(took["plain"]) % 2 == 1):
+                took[side].append(turn(side, count, epochs))
+        return took
+
+    least = min(_LEAST * batch, everything)
+    for side in models:
+        turn(side, least, 1)  # compiles
+    affordable = int(least * seconds / _TURNS / turn("plain", least, 1))
+    count = min(max(affordable, least), everything)
+    epochs = min(max(affordable // count, 1), stretch)
+    small = rounds(0, min(batch, everything), 1)
+    once = statistics.median(ours - plain for ours, plain in zip(small["ours"], small["plain"], strict=True))
+    took = rounds(seconds, count, epochs)
+    return Speed(job, count * epochs, everything * stretch, max(once, 0), tuple(took["ours"]), tuple(took["plain"]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("jobs", nargs="*", metavar="JOB", help="all without")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each job, for both sides together")
+    parser.add_argument("--seconds", type=float, default=25.0, help="of each job, for both sides together")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.jobs if name not in JOBS]:
         parser.error(f"there is no job {', '.join(unknown)}; there are: {', '.join(JOBS)}")
     heads = (
         "job",
         "batch",
-        "examples × epochs in a turn",
+        "examples of a turn",
         "rounds",
         "ours, examples/s",
         "`model.fit`, examples/s",
