@@ -40,7 +40,7 @@ if __name__ == "__main__":
     parser.add_argument("version_directory", type=Path)
     parser.add_argument("--port", type=int, required=True)
     options = parser.parse_args()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     logs = LoggingConfig(enable_access_log=False, log_level="WARNING")
     serve.start(http_options={"host": "127.0.0.1", "port": options.port}, logging_config=logs)
     serve.run(FashionCnn.bind(str(options.version_directory.resolve())), route_prefix="/predict", logging_config=logs)
