@@ -40,7 +40,7 @@ _CHOSEN = os.environ.get("VITRINE_IMAGES", "small")
 CHOSEN = {"small": SMALL, "all": (*SMALL, *TRAINERS)}.get(_CHOSEN) or tuple(_CHOSEN.split(","))
 OURS = tuple(name for name in CHOSEN if not name.startswith("model-server"))
 #: Megabytes, unpacked.
-LARGEST = {"gateway": 250, "embedded-server": 330, "sync": 330, "trainer": 3_000, "trainer-gpu": 12_000}
+LARGEST = {"gateway": 250, "embedded-server": 330, "sync": 330, "trainer": 3_000, "trainer-gpu": 8_000}
 
 Image = Callable[[str], str]
 Root = Callable[[str], Path]
