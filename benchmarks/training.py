@@ -12,6 +12,7 @@ Standard output is one Markdown table; how far it is goes to standard error.
 """
 
 import argparse
+import contextlib
 import gc
 import os
 import statistics
@@ -148,7 +149,8 @@ def main() -> None:
     for name in arguments.jobs or JOBS:
         begun = time.perf_counter()
         try:
-            speed = measure(find(name), arguments.seconds)
+            with contextlib.redirect_stdout(sys.stderr):  # Keras' loaders say there what they download
+                speed = measure(find(name), arguments.seconds)
         except (JobError, StoreError) as error:
             print(f"{name}: not measured, {error}", file=sys.stderr, flush=True)
             continue
