@@ -36,13 +36,15 @@ async function forecast() {
     const history = numbers(element("history").value);
     const document = { history, horizon: Number(element("horizon").value) };
     const body = await askModel(chosenModel("series").name, "forecast", document);
+    const unit = body.unit === "1" ? "" : `, unit ${body.unit}`;
     const band = body.level ? `, band meant to hold ${percent(body.level)}` : "";
     if (mine === asked) place.replaceChildren(chart(history.slice(-60), body.forecasts[0]),
-      madeBy(body, `; one step is ${body.step}, unit ${body.unit}${band}`));
+      madeBy(body, `; one step is ${body.step}${unit}${band}`));
   } catch (error) {
     if (mine === asked) refuse(place, error);
   }
 }
 
+element("history").addEventListener("input", () => { element("example-note").textContent = ""; });
 element("example").addEventListener("click", example);
 element("forecast").addEventListener("click", forecast);

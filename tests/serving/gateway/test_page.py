@@ -98,7 +98,9 @@ def test_a_drawing_is_looked_at_when_the_pen_is_lifted(page: Browser) -> None:
 
 def test_a_series_goes_on_with_its_band(page: Browser) -> None:
     page.wait_for("band meant to hold 90 %", "#forecasts")
+    assert page.texts("#example-note") == ["The example is made up: a random walk at the height of the training data."]
     page.type("#history", "1 2; 3,\n4")
+    assert page.texts("#example-note") == []
     page.type("#horizon", "3")
     page.click("#forecast")
     script = "return document.querySelectorAll('#forecasts .mean')[0].getAttribute('points').split(' ').length"
