@@ -84,7 +84,12 @@ function drawing() {
     if (down) canvas.toBlob((blob) => look(blob), "image/png");
     down = false;
   });
-  element("clear").addEventListener("click", () => { wipe(); element("classes").replaceChildren(); });
+  element("clear").addEventListener("click", () => {
+    wipe();
+    lastPicture = null;
+    asked++; // an answer that is under way is to a drawing that is gone
+    element("classes").replaceChildren();
+  });
 }
 
 drawing();
