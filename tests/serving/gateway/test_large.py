@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -123,9 +124,12 @@ async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
 @pytest.mark.parametrize("shape", [(60, 100, 400, 1), (20, 200_000)])
 async def test_others_come_to_their_turn_while_a_large_body_is_read(shape: tuple[int, ...]) -> None:
     body = json.dumps({"instances": RANDOM.integers(0, 256, shape).tolist()}).encode()
-    turns = await turns_during(payload.document, body)
-    assert turns > 10
-    assert turns > 2 * await turns_during(orjson.loads, body)  # which holds the lock to its end
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)  # a busy machine gives fewer turns; orjson, which holds the lock to its end, about 2
+    try:
+        assert await turns_during(payload.document, body) > 15
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def filled(document: Any) -> bytes:
