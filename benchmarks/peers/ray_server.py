@@ -16,6 +16,7 @@ import ray
 from ray import serve
 from ray.serve.schema import LoggingConfig
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from benchmarks.peers.model import Classifier, answer, pixels
 
@@ -31,8 +32,8 @@ class FashionCnn:
     async def predictions(self, pngs: list[bytes]) -> list[dict[str, Any]]:
         return self._classify([pixels(png) for png in pngs])
 
-    async def __call__(self, request: Request) -> dict[str, Any]:
-        return answer([await self.predictions(await request.body())])
+    async def __call__(self, request: Request) -> JSONResponse:  # a dict would be sent in chunks
+        return JSONResponse(answer([await self.predictions(await request.body())]))
 
 
 if __name__ == "__main__":
