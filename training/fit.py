@@ -181,6 +181,8 @@ def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping
 class _Watcher(keras.callbacks.Callback):
     """Tells the progress bar how far an epoch is, at most ten times a second."""
 
+    async_safe = True  # else Keras waits for the figures of each step before the next
+
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self._epoch = 0
