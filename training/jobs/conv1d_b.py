@@ -35,7 +35,7 @@ JOB = Job(
     name="conv1d_b",
     title="Signals of 1,024 samples by 1-D convolutions with strides",
     course="001_8afefdba80e9ed1e, exercise 6, B",
-    recipe=Recipe(epochs=10, batch_size=32, learning_rate=0.002, examples=6000),
+    recipe=Recipe(epochs=10, batch_size=32, learning_rate=0.002, examples=6000, save_every=5),
     quick=Recipe(epochs=4, batch_size=32, learning_rate=0.002, examples=1000, save_every=4),
     policy=Policy("test_accuracy", bound=0.6, largest_loss=0.02),
     load=load,
