@@ -26,7 +26,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("foreign")
     module = "tests.serving.model_server.foreign"
     made = subprocess.run(
-        [sys.executable, "-m", module, str(root)], cwd=REPOSITORY, capture_output=True, text=True, timeout=200
+        [sys.executable, "-m", module, str(root)], cwd=REPOSITORY, capture_output=True, text=True, timeout=600
     )
     assert made.returncode == 0, made.stderr
     extra = root / "mixed" / "1" / "assets.extra"

@@ -73,6 +73,12 @@ class Running:
     def stop(self, grace: float) -> None:
         self.run(self.server.stop(grace))
 
+    def wait_until_refused(self) -> None:
+        """Until nobody listens at the port any more; pytest's time-out bounds it."""
+        with contextlib.suppress(ConnectionError):  # refused, or reset in the queue of a port that closes
+            while True:
+                socket.create_connection(("127.0.0.1", self.port), timeout=20).close()
+
     def close(self) -> None:
         self.stop(0)
         self.loop.call_soon_threadsafe(self.loop.stop)

@@ -88,7 +88,7 @@ def test_stopping_lets_calls_end() -> None:
         assert server.entered.acquire(timeout=20)
         stopping = threading.Thread(target=server.stop, args=(30,))
         stopping.start()
-        time.sleep(0.1)  # it has asked by now, and waits
+        server.wait_until_refused()  # by then its clients are asked to go
         server.go_on()
         assert call.result() == b"x"
         stopping.join(20)
