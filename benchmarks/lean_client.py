@@ -12,7 +12,7 @@ from collections.abc import Callable
 import hpack
 import uvloop
 
-from serving.model_server.http2 import frames
+from serving.http2 import frames
 
 _CONNECTION_WINDOW = 2**30
 

@@ -19,6 +19,7 @@ from serving import keys, routing
 from serving.gateway import compress, errors, openapi, readiness, traces
 from serving.gateway.admission import Admission
 from serving.gateway.calls import Limits
+from serving.gateway.channel import Channel, tls
 from serving.gateway.door import Door
 from serving.gateway.drift import Drift
 from serving.gateway.edge import Edge, error_answer
@@ -33,8 +34,8 @@ from serving.gateway.paths import error_form
 from serving.gateway.predict import Predictor
 from serving.gateway.registry import Names, Registry
 from serving.gateway.route import ModelState
-from serving.gateway.settings import Settings
-from serving.gateway.upstream import Upstream, tls
+from serving.gateway.settings import Settings, addresses
+from serving.gateway.upstream import Upstream
 from serving.gateway.watched import Watched
 from serving.keys import Key
 
@@ -62,9 +63,11 @@ class Gateway(FastAPI):
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         ca = settings.model_server_ca
         self._upstream = Upstream(
-            settings.target,
+            Channel(
+                addresses(settings.model_server),
+                tls(ca, settings.model_server_cert, settings.model_server_key) if ca is not None else None,
+            ),
             settings.model_server,
-            tls(ca, settings.model_server_cert, settings.model_server_key) if ca is not None else None,
         )
         self._routing = Watched[routing.Routing](settings.routing, routing.parse, {}, optional=True)
         self._keys = Watched[keys.Keys](settings.keys, keys.parse, {}) if settings.keys is not None else None

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
+from serving.gateway.channel import Metadata
 from serving.gateway.errors import BadTensor, Overloaded
 from serving.gateway.signature import Signature
 from serving.gateway.traces import Trace
-from serving.gateway.upstream import Metadata
 from serving.gateway.wire import Arrays, Outputs, RequestEncoder, RowsDiffer, decode_response
 
 _NEWEST = 0.2  # what the last call counts in the time that calls take of late

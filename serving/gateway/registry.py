@@ -8,14 +8,16 @@ GetModelStatus tells the versions; of every version that becomes AVAILABLE the s
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from serving import card as cards
 from serving import models_config
 from serving.card import Card
-from serving.gateway.errors import BadTensor, BadUpstream, GatewayError
+from serving.gateway.errors import BadTensor, BadUpstream, GatewayError, VersionGone
 from serving.gateway.route import ModelState, VersionStatus, default_version, effective_labels, share
 from serving.gateway.servable import DESCRIBE, Servable, is_description, servable
 from serving.gateway.signature import Signature, from_proto
@@ -26,11 +28,13 @@ from serving.routing import Entry, Routing
 
 _TIMEOUT = 5.0  # for each question to the model server: longer than it takes to see that a replica has vanished
 _LEARN_TIMEOUT = 10.0
+_MOST_REPLICAS = 6  # that are asked for a version's signatures, one after the other
 
 log = logging.getLogger("vitrine.registry")
 
 
 Labels = Mapping[str, Mapping[str, int]]
+Answered = TypeVar("Answered")
 
 
 class Names(Watched[Labels]):
@@ -181,7 +185,7 @@ async def learn(upstream: Upstream, model: str, version: int) -> Servable:
     Raises:
         GatewayError: the model server cannot be reached, or its answer cannot be read.
     """
-    signatures = from_proto(await upstream.signature_defs(model, version, _LEARN_TIMEOUT))
+    signatures = from_proto(await _by_any(lambda: upstream.signature_defs(model, version, _LEARN_TIMEOUT)))
     description = signatures.get(DESCRIBE)
     card = None
     if description is not None and is_description(description):
@@ -195,8 +199,16 @@ async def _card(upstream: Upstream, model: str, version: int, description: Signa
     request = RequestEncoder(model, version, description).encode([{"query": query}])
     deadline = asyncio.get_running_loop().time() + _LEARN_TIMEOUT
     try:
-        response = await upstream.predict(request, deadline)
+        response = await _by_any(lambda: upstream.predict(request, deadline))
         return cards.parse(decode_response(response, description, 1)["card"][0])
     except (cards.CardError, BadUpstream, BadTensor) as error:
         log.warning("model %s version %s is served by its signatures alone: %s", model, version, error)
         return None
+
+
+async def _by_any(call: Callable[[], Awaitable[Answered]]) -> Answered:
+    """What the call gives, made to one replica after the other where they do not have the version (yet)."""
+    for _ in range(_MOST_REPLICAS - 1):
+        with suppress(VersionGone):
+            return await call()
+    return await call()

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
 from serving import keys
+from serving.gateway.channel import Address
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
@@ -35,7 +36,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     model_server: str = Field(
         "127.0.0.1:8500",
-        description="gRPC address of the model server: host:port, several IP addresses with commas, or unix:/path",
+        description="gRPC address of the model server: host:port, several with commas, or unix:/path",
     )
     models_config: Path = Field(
         Path("exports/models.config"), description="the file that names the models and their labels, re-read on change"
@@ -103,14 +104,9 @@ class Settings(BaseSettings):
         """The origins in ``cors_origins``."""
         return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
-    @property
-    def target(self) -> str:
-        """``model_server`` as gRPC wants it, see :func:`target`."""
-        return target(self.model_server)
-
     @model_validator(mode="after")
     def _check(self) -> Self:
-        target(self.model_server)
+        addresses(self.model_server)
         self._check_door()
         self._check_files()
         return self
@@ -145,31 +141,22 @@ class Settings(BaseSettings):
                 raise ValueError(f"{name}: there is no file {path}")
 
 
-def target(address: str) -> str:
-    """A gRPC target: ``unix:`` as it is, IP addresses as ``ipv4:``/``ipv6:`` (several allowed), a name by ``dns:///``.
+def addresses(text: str) -> tuple[Address, ...]:
+    """The addresses in a setting: host:port with commas between, or one unix:/path.
 
     Raises:
-        ValueError: a port is missing, or a list holds something that is no IP address of one family.
+        ValueError: a port is missing.
     """
-    if address.startswith(("unix:", "dns:")):
-        return address
-    parts = [part.strip() for part in address.split(",")]
-    families = set()
-    for part in parts:
-        host, colon, port = part.rpartition(":")
+    path = text.removeprefix("unix:")
+    if path != text:
+        return (Address(path, 0),)
+    found = []
+    for part in text.split(","):
+        host, colon, port = part.strip().rpartition(":")
         if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            raise ValueError(f"model server address {part!r} is not host:port")
-        try:
-            families.add(f"ipv{ipaddress.ip_address(host.strip('[]')).version}")
-        except ValueError:
-            families.add("dns")
-    if families == {"dns"} and len(parts) == 1:
-        return f"dns:///{parts[0]}"
-    if len(families) != 1 or "dns" in families:
-        raise ValueError(
-            f"model server addresses {address!r} must be IP addresses of one family, or one name that stands for all"
-        )
-    return f"{families.pop()}:{','.join(parts)}"
+            raise ValueError(f"model server address {part.strip()!r} is not host:port")
+        found.append(Address(host.strip("[]"), int(port)))
+    return tuple(found)
 
 
 def is_loopback(host: str) -> bool:

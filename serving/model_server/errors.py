@@ -16,27 +16,12 @@
 Messages are TensorFlow Serving's own, word for word, where it has one for the case.
 """
 
-from enum import IntEnum
 from typing import ClassVar
+
+from serving.grpc_status import Code
 
 _LONGEST = 1024
 _CUT = "...TRUNCATED"
-
-
-class Code(IntEnum):
-    """Status codes, the same in gRPC and in tensorflow.error.Code."""
-
-    UNKNOWN = 2
-    INVALID_ARGUMENT = 3
-    DEADLINE_EXCEEDED = 4
-    NOT_FOUND = 5
-    PERMISSION_DENIED = 7
-    RESOURCE_EXHAUSTED = 8
-    FAILED_PRECONDITION = 9
-    UNIMPLEMENTED = 12
-    INTERNAL = 13
-    UNAVAILABLE = 14
-    DATA_LOSS = 15
 
 
 class ServingError(Exception):

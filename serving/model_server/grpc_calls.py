@@ -9,10 +9,11 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import NamedTuple
-from urllib.parse import quote
 
 import hpack
 
+from serving.grpc_status import to_header
+from serving.http2.server import Stream
 from serving.model_server.errors import (
     DeadlineExceeded,
     Internal,
@@ -20,7 +21,6 @@ from serving.model_server.errors import (
     ServingError,
     Unimplemented,
 )
-from serving.model_server.http2.stream import Stream
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ _PREFIX = 5  # bytes before a message: whether it is compressed, and its length
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _ENCODINGS = "identity,deflate,gzip"
-_AS_IT_IS = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")  # in a grpc-message
 
 _encoder = hpack.Encoder()
 
@@ -189,7 +188,5 @@ class Calls:
 
 
 def _refuse(stream: Stream, error: ServingError) -> None:
-    status = _block(
-        grpc_status=error.number, grpc_message=quote(error.message, safe=_AS_IT_IS), grpc_accept_encoding=_ENCODINGS
-    )
+    status = _block(grpc_status=error.number, grpc_message=to_header(error.message), grpc_accept_encoding=_ENCODINGS)
     stream.end(status if stream.state.started else _HEADERS + status)

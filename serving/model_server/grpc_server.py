@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from serving.http2.server import Connection, Limits
 from serving.model_server import sockets
 from serving.model_server.errors import Unknown
 from serving.model_server.grpc_calls import LARGEST_MESSAGE, Calls, Streaming, Unary
-from serving.model_server.http2.connection import Connection, Limits
 
 logger = logging.getLogger(__name__)
 

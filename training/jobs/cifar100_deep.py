@@ -38,7 +38,7 @@ JOB = Job(
     name="cifar100_deep",
     title="CIFAR-100 by six convolutions",
     course="001_8afefdba80e9ed1e, exercise 10",
-    recipe=Recipe(epochs=16, batch_size=100, learning_rate=0.05),
+    recipe=Recipe(epochs=16, batch_size=100, learning_rate=0.05, save_every=2),
     quick=Recipe(epochs=2, batch_size=100, learning_rate=0.05, examples=5_000),
     policy=Policy("test_accuracy", bound=0.2, largest_loss=0.02),
     load=load,

@@ -66,7 +66,7 @@ JOB = Job(
     name="cifar100_shallow",
     title="CIFAR-100 by four convolutions",
     course="001_8afefdba80e9ed1e, exercises 8 and 9",
-    recipe=Recipe(epochs=8, batch_size=100, learning_rate=0.05),
+    recipe=Recipe(epochs=8, batch_size=100, learning_rate=0.05, save_every=2),
     quick=Recipe(epochs=2, batch_size=100, learning_rate=0.05, examples=5_000),
     policy=Policy("test_accuracy", bound=0.1, largest_loss=0.02),
     load=load,

@@ -1,4 +1,4 @@
-"""Settings: addresses as gRPC wants them, and a program that refuses what it does not know."""
+"""Settings: addresses of the model server, and a program that refuses what it does not know."""
 
 import subprocess
 import sys
@@ -6,29 +6,25 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from serving.gateway.settings import Settings, target
+from serving.gateway.settings import Settings, addresses
 from tests.programs import REPOSITORY
 
 
 @pytest.mark.parametrize(
-    ("address", "expected"),
+    ("text", "expected"),
     [
-        ("127.0.0.1:8500", "ipv4:127.0.0.1:8500"),
-        ("10.0.0.1:8500, 10.0.0.2:8501", "ipv4:10.0.0.1:8500,10.0.0.2:8501"),
-        ("[::1]:8500", "ipv6:[::1]:8500"),
-        ("models:8500", "dns:///models:8500"),
-        ("models.vitrine.svc.cluster.local:8500", "dns:///models.vitrine.svc.cluster.local:8500"),
-        ("unix:/run/models.sock", "unix:/run/models.sock"),
-        ("dns:///models:8500", "dns:///models:8500"),
+        ("127.0.0.1:8500", [("127.0.0.1", 8500)]),
+        ("10.0.0.1:8500, 10.0.0.2:8501", [("10.0.0.1", 8500), ("10.0.0.2", 8501)]),
+        ("[::1]:8500,models:8501", [("::1", 8500), ("models", 8501)]),
+        ("models.vitrine.svc.cluster.local:8500", [("models.vitrine.svc.cluster.local", 8500)]),
+        ("unix:/run/models.sock", [("/run/models.sock", 0)]),
     ],
 )
-def test_targets(address: str, expected: str) -> None:
-    assert target(address) == expected
+def test_addresses(text: str, expected: list[tuple[str, int]]) -> None:
+    assert list(addresses(text)) == expected
 
 
-@pytest.mark.parametrize(
-    "address", ["", "models", "models:", ":8500", "models:http", "models:0", "a:1,b:2", "10.0.0.1:1,[::1]:1"]
-)
+@pytest.mark.parametrize("address", ["", "models", "models:", ":8500", "models:http", "models:0", "a:1,b", "a:1,,b:2"])
 def test_bad_addresses(address: str) -> None:
     with pytest.raises(ValidationError, match="model server address"):
         Settings(model_server=address)

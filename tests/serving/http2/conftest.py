@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.serving.http2.raw import Connect, Raw
 from tests.serving.model_server.grpc_servers import Running, running
-from tests.serving.model_server.http2.raw import Connect, Raw
 
 
 @pytest.fixture(scope="module")

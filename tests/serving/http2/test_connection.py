@@ -7,9 +7,8 @@ import struct
 import hpack
 import pytest
 
-from serving.model_server.http2 import frames
-from tests.serving.model_server.grpc_servers import Running, channel, running
-from tests.serving.model_server.http2.raw import (
+from serving.http2 import frames
+from tests.serving.http2.raw import (
     CALM,
     COMPRESSION,
     CONTINUATION,
@@ -32,6 +31,7 @@ from tests.serving.model_server.http2.raw import (
     frame,
     prefixed,
 )
+from tests.serving.model_server.grpc_servers import Running, channel, running
 
 
 def test_frames_that_come_byte_by_byte(connect: Connect, server: Running) -> None:

@@ -18,6 +18,7 @@ PRIORITY_GIVEN = 0x20
 
 # Settings.
 HEADER_TABLE_SIZE = 0x1
+ENABLE_PUSH = 0x2
 MAX_CONCURRENT_STREAMS = 0x3
 INITIAL_WINDOW_SIZE = 0x4
 MAX_FRAME_SIZE = 0x5
@@ -30,6 +31,7 @@ INTERNAL_ERROR = 0x2
 FLOW_CONTROL_ERROR = 0x3
 FRAME_SIZE_ERROR = 0x6
 REFUSED_STREAM = 0x7
+CANCEL = 0x8
 COMPRESSION_ERROR = 0x9
 ENHANCE_YOUR_CALM = 0xB
 
@@ -75,11 +77,11 @@ def goaway(last: int, code: int, why: str = "") -> bytes:
 
 
 class Reader:
-    """Frames out of bytes as they come; the client's preface first."""
+    """Frames out of bytes as they come; where ``preface`` says so, that of a client first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, preface: bool) -> None:
         self._rest = b""
-        self._preface = True
+        self._preface = preface
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         """Kind, flags, stream and payload of each frame that is whole by now.

@@ -5,8 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.model_server.http2 import frames
-from tests.serving.model_server.http2.raw import PREFACE, frame
+from serving.http2 import frames
+from tests.serving.http2.raw import PREFACE, frame
 
 
 @given(
@@ -20,7 +20,7 @@ def test_frames_are_the_same_however_their_bytes_are_cut(
     sent: list[tuple[int, int, int, bytes]], cuts: list[int]
 ) -> None:
     whole = PREFACE + b"".join(frame(*each) for each in sent)
-    reader, found = frames.Reader(), []
+    reader, found = frames.Reader(preface=True), []
     for start, end in itertools.pairwise([0, *sorted(min(cut, len(whole)) for cut in cuts), len(whole)]):
         found += reader.feed(whole[start:end])
     assert found == sent

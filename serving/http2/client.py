@@ -1,0 +1,192 @@
+"""The client's end of a connection: requests go out, each on a stream of its own, and their answers come back.
+
+Source: RFC 9113, sections 3.4 (preface), 5.1 (streams), 6.8 (GOAWAY) and 8.1 (requests).
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from serving.http2 import connection, frames
+
+_LARGEST_STREAM = 2**31 - 1
+_SILENCE = 30.0  # seconds in which nothing comes although something is awaited, before the server is asked
+_PONG_WAIT = 2.0  # seconds that it has to answer; a host that is merely slow acknowledges
+
+
+class StreamFailed(Exception):
+    """There will be no answer. ``refused`` is whether the server has not begun with the request."""
+
+    def __init__(self, why: str, *, refused: bool) -> None:
+        super().__init__(why)
+        self.refused = refused
+
+
+class Answer(NamedTuple):
+    """Trailers are the head's own headers where the answer has no body."""
+
+    head: Mapping[str, str]
+    body: bytes
+    trailers: Mapping[str, str]
+
+
+class Stream(connection.Stream):
+    """A request that is under way."""
+
+    __slots__ = ("answer", "head", "parts")
+
+    def __init__(self, number: int, window: int, answer: "asyncio.Future[Answer]") -> None:
+        super().__init__(number, window)
+        self.answer = answer
+        self.head: Mapping[str, str] | None = None
+        self.parts: list[bytes] = []
+
+
+class Connection(connection.Connection[Stream]):
+    """Takes requests once it is ``ready`` and until it is ``leaving``; closes by itself when the last is answered."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        """``changed`` is called where the connection takes requests again, or no longer."""
+        super().__init__(dict, serves=False)
+        loop = asyncio.get_running_loop()
+        self.ready: asyncio.Future[None] = loop.create_future()
+        """Done when the server has spoken; with ConnectionError where it never did."""
+        self.leaving: asyncio.Future[None] = loop.create_future()
+        """Done when no more requests are taken."""
+        self._changed = changed
+        self._most_streams = _LARGEST_STREAM
+        self._heard = False
+        self._watch: asyncio.TimerHandle | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a request can go out now."""
+        return len(self._streams) < self._most_streams and not self.leaving.done()
+
+    def request(self, head: bytes, body: bytes) -> Stream:
+        """Sends a request; only where there is room."""
+        self._last += 2
+        stream = Stream(self._last, self._first_window, self._loop.create_future())
+        self._streams[stream.number] = stream
+        self._send_headers(stream, head)
+        self._send_data(stream, body, end=True)
+        if self._last >= _LARGEST_STREAM - 2:
+            self.leave()
+        return stream
+
+    def cancel(self, stream: Stream, why: BaseException | None = None) -> None:
+        """Nobody waits for the answer any more, or for this reason there will be none."""
+        if stream.number in self._streams:
+            self._write(frames.rst_stream(stream.number, frames.CANCEL))
+            self._end(stream, why)
+
+    def leave(self) -> None:
+        """Takes no more requests, and closes when all are answered."""
+        if not self.leaving.done():
+            self.leaving.set_result(None)
+            self._changed()
+        self._close_if_idle()
+
+    # --- the transport's side ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        _notice_lost_hosts(transport.get_extra_info("socket"))
+        self._write(frames.PREFACE)
+        self._send_settings({frames.ENABLE_PUSH: 0})
+        self._watch = self._loop.call_later(_SILENCE, self._ask_if_silent)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if self._watch:
+            self._watch.cancel()
+        why = f"the connection broke: {exc}" if exc else "the server closed the connection"
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionError(why))
+            self.ready.exception()  # seen, even if nobody waits any more
+        self.leave()
+        for stream in list(self._streams.values()):
+            self._end(stream, StreamFailed(why, refused=False))
+
+    def _ask_if_silent(self) -> None:
+        if self._streams and not self._heard:
+            self._write(frames.frame(frames.PING, 0, 0, bytes(8)))
+            self._watch = self._loop.call_later(_PONG_WAIT, self._give_up_if_silent)
+        else:
+            self._heard = False
+            self._watch = self._loop.call_later(_SILENCE, self._ask_if_silent)
+
+    def _give_up_if_silent(self) -> None:
+        if self._heard:
+            self._ask_if_silent()
+        else:
+            self.abort()
+
+    # --- what comes ---
+
+    def _headers_came(self, number: int, head: Mapping[str, str], end: bool) -> None:
+        stream = self._streams.get(number)
+        if stream is None:
+            if not self._opened(number):
+                raise frames.ConnectionFailed(frames.PROTOCOL_ERROR, f"an answer on stream {number}, not opened by us")
+        elif end:
+            self._complete(stream, head)
+        elif stream.head is None and not head.get(":status", "").startswith("1"):
+            stream.head = head
+
+    def _data_came(self, stream: Stream, data: bytes, end: bool) -> None:
+        stream.parts.append(data)
+        if end:
+            self._complete(stream, {})
+
+    def _complete(self, stream: Stream, trailers: Mapping[str, str]) -> None:
+        if stream.waiting:  # the rest of the request is not wanted
+            self._write(frames.rst_stream(stream.number, frames.CANCEL))
+        head = trailers if stream.head is None else stream.head
+        body = stream.parts[0] if len(stream.parts) == 1 else b"".join(stream.parts)
+        if not stream.answer.done():
+            stream.answer.set_result(Answer(head, body, trailers))
+        self._end(stream, None)
+
+    def _reset_came(self, stream: Stream, code: int) -> None:
+        refused = code == frames.REFUSED_STREAM
+        self._end(stream, StreamFailed(f"the server reset the stream with error {code}", refused=refused))
+
+    def _settings_came(self, values: list[tuple[int, int]]) -> None:
+        for name, value in values:
+            if name == frames.MAX_CONCURRENT_STREAMS:
+                self._most_streams = value
+        if not self.ready.done():
+            self.ready.set_result(None)
+        self._changed()
+
+    def _goaway_came(self, last: int) -> None:
+        for stream in list(self._streams.values()):
+            if stream.number > last:
+                self._end(stream, StreamFailed("the server is about to close the connection", refused=True))
+        self.leave()
+
+    def _end(self, stream: Stream, why: BaseException | None) -> None:
+        was_full = not self.has_room
+        self._forget(stream)
+        if why is not None and not stream.answer.done():
+            stream.answer.set_exception(why)
+        if was_full and self.has_room:
+            self._changed()
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self.leaving.done() and not self._streams:
+            self._flush()
+            self._transport.close()
+
+
+def _notice_lost_hosts(sock: socket.socket) -> None:
+    """Where a host vanishes, nothing refuses: what nobody acknowledges for that long is to break the connection."""
+    if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_PONG_WAIT * 1000))

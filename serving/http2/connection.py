@@ -1,0 +1,317 @@
+"""What both ends of a connection do: they read frames, keep to the other side's windows, and answer pings.
+
+Source: RFC 9113, sections 5 (streams, flow control) and 6 (what each frame does).
+"""
+
+import asyncio
+import socket
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar, cast
+
+import hpack
+
+from serving.http2 import frames
+from serving.http2.frames import ConnectionFailed
+
+LARGEST_HEADERS = 16_384
+"""Bytes of all headers of a request or an answer, as gRPC's own servers allow."""
+
+_REMEMBERED = 64  # blocks of headers whose meaning is kept
+
+
+class Stream:
+    """One request and its answer, with what is on its way to the other side."""
+
+    __slots__ = ("ends", "number", "waiting", "window")
+
+    def __init__(self, number: int, window: int) -> None:
+        self.number = number
+        self.window = window
+        """Bytes that the other side takes as yet."""
+        self.waiting = bytearray()
+        """What is to be sent and needs a larger window."""
+        self.ends = False
+        """Whether nothing comes after what waits."""
+
+
+AnyStream = TypeVar("AnyStream", bound=Stream)
+
+
+class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
+    """One end, either of them."""
+
+    def __init__(self, meaning: Callable[[list[tuple[str, str]]], Any], *, serves: bool) -> None:
+        """``meaning`` is what is wanted of a list of headers, asked once for those with the same bytes; ``serves`` is
+        whether this is the server's end."""
+        self._serves = serves
+        self._reader = frames.Reader(preface=serves)
+        self._heads = _Heads(meaning)
+        self._partial: tuple[int, int, list[bytes]] | None = None  # headers to be continued: stream, flags, parts
+        self._streams: dict[int, AnyStream] = {}
+        self._blocked: dict[int, AnyStream] = {}  # those with data that waits for a window
+        self._last = -1  # the highest stream that the client opened
+        self._window = self._first_window = frames.DEFAULT_WINDOW
+        self._largest_payload = frames.LARGEST_PAYLOAD
+        self._consumed = 0
+        self._table_update = b""  # goes before the next block of headers
+        self._out: list[bytes] = []
+        self._timers: list[asyncio.TimerHandle] = []
+        self._handlers: dict[int, Callable[[int, int, bytes], None]] = {
+            frames.DATA: self._on_data,
+            frames.HEADERS: self._on_headers,
+            frames.CONTINUATION: self._on_continuation,
+            frames.RST_STREAM: self._on_rst_stream,
+            frames.SETTINGS: self._on_settings,
+            frames.PING: self._on_ping,
+            frames.GOAWAY: self._on_goaway,
+            frames.WINDOW_UPDATE: self._on_window_update,
+        }
+
+    # --- what the two ends do each in its way ---
+
+    @abstractmethod
+    def _headers_came(self, number: int, head: Any, end: bool) -> None:
+        """``end`` is whether the other side says no more on this stream."""
+
+    @abstractmethod
+    def _data_came(self, stream: AnyStream, data: bytes, end: bool) -> None: ...
+
+    @abstractmethod
+    def _reset_came(self, stream: AnyStream, code: int) -> None: ...
+
+    def _settings_came(self, values: list[tuple[int, int]]) -> None:
+        """Called after what all connections do with them."""
+
+    def _pong_came(self) -> None:
+        """The other side has read what was sent before our ping."""
+
+    def _goaway_came(self, last: int) -> None:
+        """The other side takes no stream after this one."""
+
+    def _all_sent(self, stream: AnyStream) -> None:
+        """What waited for a window has gone."""
+
+    # --- the transport's side ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = cast(asyncio.Transport, transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for kind, flags, number, payload in self._reader.feed(data):
+                if self._partial and kind != frames.CONTINUATION:
+                    raise ConnectionFailed(frames.PROTOCOL_ERROR, "headers must be continued before anything else")
+                handle = self._handlers.get(kind)
+                if handle:
+                    handle(flags, number, payload)
+        except ConnectionFailed as error:
+            self._fail(error)
+
+    def _fail(self, error: ConnectionFailed) -> None:
+        self._write(frames.goaway(max(self._last, 0) if self._serves else 0, error.code, str(error)))
+        self._flush()
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for timer in self._timers:
+            timer.cancel()
+
+    def abort(self) -> None:
+        """End now, whatever is under way."""
+        self._transport.abort()
+
+    # --- frames that come ---
+
+    def _opened(self, number: int) -> bool:
+        """Whether the stream is there, or was."""
+        return 0 < number <= self._last
+
+    def _on_data(self, flags: int, number: int, payload: bytes) -> None:
+        self._consumed += len(payload)
+        if self._consumed > frames.LARGEST_WINDOW // 2:
+            self._write(frames.window_update(0, self._consumed))
+            self._consumed = 0
+        if flags & frames.PADDED:
+            payload = frames.unpad(payload)
+        stream = self._streams.get(number)
+        if stream is not None:
+            self._data_came(stream, payload, bool(flags & frames.END_STREAM))
+        elif not self._opened(number):
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, f"data on stream {number}, which nobody opened")
+
+    def _on_headers(self, flags: int, number: int, payload: bytes) -> None:
+        if flags & frames.PADDED:
+            payload = frames.unpad(payload)
+        if flags & frames.PRIORITY_GIVEN:
+            payload = payload[5:]
+        if flags & frames.END_HEADERS:
+            self._headers_came(number, self._heads.read(payload), bool(flags & frames.END_STREAM))
+        else:
+            self._partial = number, flags, [payload]
+
+    def _on_continuation(self, flags: int, number: int, payload: bytes) -> None:
+        if not self._partial or self._partial[0] != number:
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, "a continuation of no headers")
+        _, first_flags, parts = self._partial
+        parts.append(payload)
+        if sum(map(len, parts)) > LARGEST_HEADERS:
+            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {LARGEST_HEADERS} bytes")
+        if flags & frames.END_HEADERS:
+            self._partial = None
+            head = self._heads.read(b"".join(parts))
+            self._headers_came(number, head, bool(first_flags & frames.END_STREAM))
+
+    def _on_rst_stream(self, flags: int, number: int, payload: bytes) -> None:
+        code = frames.number(payload)
+        stream = self._streams.get(number)
+        if stream:
+            self._reset_came(stream, code)
+        elif not self._opened(number):
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, f"a reset of stream {number}, which nobody opened")
+
+    def _on_settings(self, flags: int, number: int, payload: bytes) -> None:
+        if flags & frames.ACK:
+            return
+        values = frames.read_settings(payload)
+        for name, value in values:
+            if name == frames.INITIAL_WINDOW_SIZE:
+                if value > frames.LARGEST_WINDOW:
+                    raise ConnectionFailed(frames.FLOW_CONTROL_ERROR, f"a window of {value} bytes")
+                for stream in self._streams.values():
+                    stream.window += value - self._first_window
+                self._first_window = value
+            elif name == frames.MAX_FRAME_SIZE:
+                if not frames.LARGEST_PAYLOAD <= value < 2**24:
+                    raise ConnectionFailed(frames.PROTOCOL_ERROR, f"frames of {value} bytes")
+                self._largest_payload = value
+            elif name == frames.HEADER_TABLE_SIZE:
+                self._table_update = b"\x20"  # a table of no size: none is used (RFC 7541, 4.2 and 6.3)
+        self._write(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._send_blocked()
+        self._settings_came(values)
+
+    def _on_ping(self, flags: int, number: int, payload: bytes) -> None:
+        if len(payload) != 8:
+            raise ConnectionFailed(frames.FRAME_SIZE_ERROR, "a ping has eight bytes")
+        if flags & frames.ACK:
+            self._pong_came()
+        else:
+            self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
+
+    def _on_goaway(self, flags: int, number: int, payload: bytes) -> None:
+        self._goaway_came(frames.number(payload[:4]))
+
+    def _on_window_update(self, flags: int, number: int, payload: bytes) -> None:
+        more = frames.number(payload)
+        stream = self._streams.get(number) if number else None
+        if number == 0:
+            self._window += more
+        elif stream:
+            stream.window += more
+        if max(self._window, stream.window if stream else 0) > frames.LARGEST_WINDOW:
+            raise ConnectionFailed(frames.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1 bytes")
+        if more == 0:
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, "a window update by nothing")
+        self._send_blocked()
+
+    # --- frames that go ---
+
+    def _send_settings(self, more: dict[int, int]) -> None:
+        """Ours: windows that never close, since what comes is bounded elsewhere."""
+        own = {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW, frames.MAX_HEADER_LIST_SIZE: LARGEST_HEADERS}
+        self._write(frames.settings(own | more))
+        self._write(frames.window_update(0, frames.LARGEST_WINDOW - frames.DEFAULT_WINDOW))
+
+    def _send_headers(self, stream: AnyStream, block: bytes, *, end: bool = False) -> None:
+        if self._table_update:
+            block, self._table_update = self._table_update + block, b""
+        flags = frames.END_HEADERS | (frames.END_STREAM if end else 0)
+        self._write(frames.frame(frames.HEADERS, flags, stream.number, block))
+
+    def _send_data(self, stream: AnyStream, data: bytes, *, end: bool = False) -> None:
+        """Sends as much as the windows allow; the rest waits in memory."""
+        size = len(data)
+        if not stream.waiting and size <= min(stream.window, self._window, self._largest_payload):
+            stream.window -= size
+            self._window -= size
+            self._write(frames.frame(frames.DATA, frames.END_STREAM if end else 0, stream.number, data))
+        else:
+            stream.waiting += data
+            stream.ends = end
+            self._blocked[stream.number] = stream
+            self._send_waiting(stream)
+
+    def _send_blocked(self) -> None:
+        for stream in list(self._blocked.values()):
+            self._send_waiting(stream)
+
+    def _send_waiting(self, stream: AnyStream) -> None:
+        waiting, sent = memoryview(stream.waiting), 0
+        while (size := min(len(waiting) - sent, stream.window, self._window, self._largest_payload)) > 0:
+            piece = bytes(waiting[sent : sent + size])
+            stream.window -= size
+            self._window -= size
+            sent += size
+            flags = frames.END_STREAM if stream.ends and sent == len(waiting) else 0
+            self._write(frames.frame(frames.DATA, flags, stream.number, piece))
+        waiting.release()
+        del stream.waiting[:sent]
+        if not stream.waiting:
+            self._blocked.pop(stream.number, None)
+            self._all_sent(stream)
+
+    def _forget(self, stream: AnyStream) -> None:
+        del self._streams[stream.number]
+        self._blocked.pop(stream.number, None)
+
+    def _write(self, data: bytes) -> None:
+        """In one piece with all that this turn of the loop has to say."""
+        if not self._out:
+            self._loop.call_soon(self._flush)
+        self._out.append(data)
+
+    def _flush(self) -> None:
+        out, self._out = self._out, []
+        if out and not self._transport.is_closing():
+            self._transport.write(b"".join(out))
+
+    def _later(self, seconds: float, work: Callable[[], None]) -> None:
+        self._timers.append(self._loop.call_later(seconds, work))
+
+
+class _Heads:
+    """What blocks of headers mean. The same call has the same bytes again and again, and is decoded once."""
+
+    def __init__(self, meaning: Callable[[list[tuple[str, str]]], Any]) -> None:
+        self._meaning = meaning
+        self._decoder = hpack.Decoder(max_header_list_size=LARGEST_HEADERS)
+        self._known: dict[bytes, Any] = {}  # by block, as long as the decoder's table is the same
+
+    def read(self, block: bytes) -> Any:
+        """
+        Raises:
+            ConnectionFailed: the block cannot be read, or is too long.
+        """
+        head = self._known.get(block)
+        return self._decode(block) if head is None else head
+
+    def _decode(self, block: bytes) -> Any:
+        table = self._decoder.header_table.dynamic_entries
+        before = len(table), table[0] if table else None
+        try:
+            headers = cast(list[tuple[str, str]], self._decoder.decode(block))
+        except hpack.OversizedHeaderListError:
+            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {LARGEST_HEADERS} bytes") from None
+        except hpack.HPACKError as error:
+            raise ConnectionFailed(frames.COMPRESSION_ERROR, str(error)) from None
+        head = self._meaning(headers)
+        table = self._decoder.header_table.dynamic_entries
+        same = before[0] == len(table) and (not table or before[1] is table[0])
+        if not same or len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        if same:
+            self._known[block] = head
+        return head
