@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope, Send
@@ -58,13 +58,13 @@ class Request:
         "deadline",
         "form",
         "headers",
-        "hung_up",
         "id",
         "key",
         "method",
         "model",
         "path",
         "size",
+        "stopped",
         "task",
         "timeout",
         "trace",
@@ -81,7 +81,7 @@ class Request:
         self.key: Key | None = None
         self.trace: Trace | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.hung_up = False
+        self.stopped: Literal["", "gone", "late"] = ""
         self._cookie: tuple[str, str] | None = None
         self.body_read = False
         self.size = 0  # of the body, once it is read
@@ -103,8 +103,15 @@ class Request:
 
     def hang_up(self) -> None:
         """The client has gone: whoever works on the request stops."""
+        self._stop("gone")
+
+    def expire(self) -> None:
+        """The deadline is over: whoever works on the request stops."""
+        self._stop("late")
+
+    def _stop(self, why: Literal["gone", "late"]) -> None:
         if self.task is not None:
-            self.hung_up = True
+            self.stopped = why
             self.task.cancel()
 
     def shorten(self, wanted: bytes) -> None:
