@@ -13,8 +13,8 @@ eight and as long again to install them.
   installed or started is named with the reason, and the others go on
 - **sketch**: no server for use but a yardstick, see ``benchmarks/peers/sketch.py``
 
-Every answer is compared with the offline one for that very picture. All servers are up during the whole run and idle
-but for the one whose turn it is. What is saved under benchmarks/results/ has the figures of each round as well. The
+Every answer is compared with the offline one for that very picture. All servers are up during the whole run and paused
+(SIGSTOP) but for the one whose turn it is: some take processor time all along. What is saved under benchmarks/results/ has the figures of each round as well. The
 exit code is 1 where an answer was wrong or missing.
 """
 
@@ -115,16 +115,21 @@ def measure(options: argparse.Namespace) -> report.Report:
                 if server.name not in {peer.title for peer in peers.PEERS.values()}:
                     raise
                 absent[server.name] = str(error)
+        for one in running.values():
+            one.pause()
         client = stack.enter_context(load.running(asked))
         cells = {name: {number: Cell() for number in options.concurrency} for name in running}
         plan = list(schedule(list(running), options.concurrency, options.rounds))
         for name, number in track(plan, "under load", console=console):
             target = running[name].server.target
+            running[name].resume()
             warm_up = client.apply(target, number, WARM_UP)
             before = running[name].cpu()
             piece = client.apply(target, number, options.seconds / options.rounds)
             cells[name][number].add(piece, running[name].cpu() - before, warm_up)
+            running[name].pause()
         others_cells = {}
+        running[ours.name].resume()
         for kind in track(kinds.kinds(exports, asked), "other requests", console=console):
             others_cells[kind.title] = _of_kind(kind, running[ours.name], options)
         memory = {name: one.memory() for name, one in running.items()}

@@ -46,6 +46,18 @@ class Running:
         """Seconds of processor time that its processes have taken."""
         return sum(_cpu(pid) for parent in self.pids.values() for pid in _family(parent))
 
+    def pause(self) -> None:
+        """Stops its processes where they are, so that it takes nothing from the server whose turn it is."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        for pid in [pid for parent in self.pids.values() for pid in _family(parent)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def memory(self) -> dict[str, float]:
         """Resident megabytes by program, its children included."""
         return {name: sum(_resident(pid) for pid in _family(parent)) for name, parent in self.pids.items()}
@@ -141,7 +153,11 @@ def running(server: Server, question: Question) -> Iterator[Running]:
                 complaint = str(error)
             if not complaint:
                 pids = {name: program.process.pid for name, program in programs.items()}
-                yield Running(server, pids, time.perf_counter() - started)
+                ready = Running(server, pids, time.perf_counter() - started)
+                try:
+                    yield ready
+                finally:
+                    ready.resume()  # who is paused does not hear that it is to end
                 return
             time.sleep(0.01)
         printed = "\n".join(program.output() for program in programs.values())

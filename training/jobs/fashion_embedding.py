@@ -91,7 +91,7 @@ JOB = Job(
     name="fashion_embedding",
     title="Fashion-MNIST encoder with an embedding of 64 values",
     course="002_6c90a8e4e790d781, exercise 4",
-    recipe=Recipe(epochs=20, batch_size=32, learning_rate=0.001, examples=10_000),
+    recipe=Recipe(epochs=20, batch_size=32, learning_rate=0.001, examples=10_000, save_every=5),
     quick=Recipe(epochs=2, batch_size=32, learning_rate=0.001, examples=5_000),
     policy=Policy("test_accuracy", bound=0.82, largest_loss=0.01),
     load=load,

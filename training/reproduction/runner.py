@@ -93,12 +93,13 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
         code, files = fingerprint.code(module), fingerprint.files(module)
         before = results.results.get(name)
         head = f"[{position} of {len(names)}] {name}"
-        if before and not again and before.is_current(code, files, quick=quick) and not before.stand_in:
+        current = before if before and not again and before.is_current(code, files, quick=quick) else None
+        if current and not current.stand_in:
             say(f"{head}: up to date")
             continue
         say(f"{head} …")
         begun = time.monotonic()
-        result = _job(name, folders, before, quick, say) if name in JOBS else _study(name, folders, quick, say)
+        result = _job(name, folders, current, quick, say) if name in JOBS else _study(name, folders, quick, say)
         if before and before.status == "done" and not before.quick and (quick or result.status == "failed"):
             say(f"{head}: {result.reason or 'done'}; the full result of {before.finished:%Y-%m-%d} is kept")
             continue
@@ -124,7 +125,8 @@ def adopt(results: Results, folders: Folders) -> None:
             results.results[name] = _with_plots(result, name, folders)
 
 
-def _job(name: str, folders: Folders, before: Result | None, quick: bool, say: Say) -> Result:
+def _job(name: str, folders: Folders, current: Result | None, quick: bool, say: Say) -> Result:
+    """``current`` is what the same code gave, on stand-in data: looked at again, since the real may be there now."""
     store = Store(folders.exports)
     known = store.versions(name)
     command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
@@ -132,9 +134,9 @@ def _job(name: str, folders: Folders, before: Result | None, quick: bool, say: S
     ended = _vitrine(command, folders, name, say)
     lacking = ended.reason if ended.lacks_data else None
     if lacking:
-        if before and before.stand_in and before.status == "done" and (quick or not before.quick):
+        if current:
             say("the real data still cannot be had; the result on stand-in data is kept")
-            return before
+            return current
         ended = _on_stand_in(command, folders, name, say)
     new = [version for version in store.versions(name) if version not in known]
     if ended.code or not new:
