@@ -14,8 +14,8 @@ eight and as long again to install them.
 - **sketch**: no server for use but a yardstick, see ``benchmarks/peers/sketch.py``
 
 Every answer is compared with the offline one for that very picture. All servers are up during the whole run and paused
-(SIGSTOP) but for the one whose turn it is: some take processor time all along. What is saved under benchmarks/results/ has the figures of each round as well. The
-exit code is 1 where an answer was wrong or missing.
+(SIGSTOP) but for the one whose turn it is: some take processor time all along. What is saved under benchmarks/results/
+has the figures of each round as well. The exit code is 1 where an answer was wrong or missing.
 """
 
 import argparse

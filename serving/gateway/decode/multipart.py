@@ -24,7 +24,7 @@ def files(body: bytes, parameters: str, max_parts: int) -> list[bytes]:
         raise BadDocument("multipart/form-data needs a boundary in its content type")
     reader = _Files(max_parts)
     try:
-        parser = MultipartParser(boundary, reader.callbacks)
+        parser = MultipartParser(boundary, reader.callbacks())
         parser.write(body)
         parser.finalize()
     except BadDocument:
@@ -49,7 +49,11 @@ class _Files:
         self._name = b""
         self._value = b""
         self._headers: dict[bytes, bytes] = {}
-        self.callbacks: MultipartCallbacks = {
+
+    def callbacks(self) -> "MultipartCallbacks":
+        """For the parser alone: kept here they would point in a circle, and the files with them would wait for the
+        garbage collector."""
+        return {
             "on_part_begin": self._part_begin,
             "on_part_data": self._part_data,
             "on_part_end": self._part_end,
