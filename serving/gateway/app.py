@@ -19,7 +19,7 @@ from serving import keys, routing
 from serving.gateway import compress, errors, openapi, readiness, traces
 from serving.gateway.admission import Admission
 from serving.gateway.calls import Limits
-from serving.gateway.channel import Channel, tls
+from serving.gateway.channel import Channel
 from serving.gateway.door import Door
 from serving.gateway.drift import Drift
 from serving.gateway.edge import Edge, error_answer
@@ -33,6 +33,7 @@ from serving.gateway.metrics import Metrics
 from serving.gateway.paths import error_form
 from serving.gateway.predict import Predictor
 from serving.gateway.registry import Names, Registry
+from serving.gateway.replica import tls
 from serving.gateway.route import ModelState
 from serving.gateway.settings import Settings, addresses
 from serving.gateway.upstream import Upstream

@@ -1,38 +1,35 @@
 """Unary gRPC calls to the model server, in turn to each of its addresses.
 
-A name stands for all the addresses that it has, and is looked up again every half minute, or soon after one of them
-stops answering. To each address one connection is kept, and made anew where it ends: a call waits for one that is being
-made, but fails at once where the last attempt at every address did. What the server refuses unseen, since it is about
-to close a connection, goes out again on the next.
+A name stands for all the addresses that it has, and is looked up again every half minute, and more often for a while
+after one of them stops answering. To each address one connection is kept (``replica.py``): a call waits for one that is
+being made, but fails at once where the last attempt at every address did. What the server refuses unseen, since it is
+about to close a connection, goes out again on the next.
 
-Source: grpc/doc/PROTOCOL-HTTP2.md, http-grpc-status-mapping.md and connection-backoff.md.
+Source: grpc/doc/PROTOCOL-HTTP2.md and http-grpc-status-mapping.md.
 """
 
 import asyncio
 import logging
 import math
-import random
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache, partial
-from pathlib import Path
-from typing import NamedTuple
+from functools import lru_cache
 
 import hpack
 
 from serving import grpc_status
+from serving.gateway.replica import Address, Place, Replica
 from serving.grpc_status import Code
+from serving.http2 import frames
 from serving.http2.client import Answer, Connection, Stream, StreamFailed
 
 Metadata = Sequence[tuple[str, str]]
 
 log = logging.getLogger("vitrine.upstream")
 
-_CONNECT_WAIT = 1.0  # seconds for a connection to be made, TLS included
-_PAUSE, _LONGEST_PAUSE, _GROWTH = 0.2, 1.0, 1.6  # seconds between attempts; more would outlast a restart by far
-_LOOK_UP, _LOOK_UP_SOON = 30.0, 1.0  # seconds between look-ups
+_LOOK_UP_SOON, _LOOK_UP = 1.0, 30.0  # seconds between look-ups, doubled from the one to the other
 _MOST_REFUSALS = 5
 _PREFIX = 5  # bytes before a message: whether it is compressed, and its length
 _OF_HTTP = {
@@ -44,6 +41,13 @@ _OF_HTTP = {
     "502": Code.UNAVAILABLE,
     "503": Code.UNAVAILABLE,
     "504": Code.UNAVAILABLE,
+}
+
+_OF_RESET = {
+    frames.REFUSED_STREAM: Code.UNAVAILABLE,
+    frames.CANCEL: Code.CANCELLED,
+    frames.ENHANCE_YOUR_CALM: Code.RESOURCE_EXHAUSTED,
+    frames.INADEQUATE_SECURITY: Code.PERMISSION_DENIED,
 }
 
 _encoder = hpack.Encoder()
@@ -58,26 +62,19 @@ class RpcError(Exception):
         self.details = details
 
 
-class Address(NamedTuple):
-    """Where a model server listens: a host and a port, or (with port 0) the path of a Unix socket."""
-
-    host: str
-    port: int
-
-
 class Channel:
     """Calls to the addresses. Needs a running event loop."""
 
     def __init__(self, addresses: Sequence[Address], secret: ssl.SSLContext | None = None) -> None:
         """With a ``secret`` TLS is spoken."""
         self._addresses = addresses
-        host, port = addresses[0]
-        self._authority = f"{host}:{port}" if port else "localhost"
         self._secret = secret
-        self._members: dict[tuple[str, str, int], _Member] = {}
+        self._scheme = "http" if secret is None else "https"
+        self._replicas: dict[Place, Replica] = {}
         self._turn = 0
-        self._unknown = ""  # why the look-up failed
-        self._news = asyncio.Event()  # set for a moment whenever a member changes
+        self._unknown: dict[Address, str] = {}  # why a look-up failed
+        self._closed = False
+        self._news = asyncio.Event()  # set for a moment whenever a replica changes
         self._failed = asyncio.Event()
         self._following = asyncio.get_running_loop().create_task(self._follow())
 
@@ -88,189 +85,108 @@ class Channel:
             RpcError: the call failed.
         """
         loop = asyncio.get_running_loop()
-        scheme = "http" if self._secret is None else "https"
-        head = _head(scheme, self._authority, path, _timeout(deadline - loop.time()))
-        if metadata:
-            head += _encoder.encode([(name, value, True) for name, value in metadata])
+        timeout = _timeout(deadline - loop.time())
+        more = _encoder.encode([(name, value, True) for name, value in metadata]) if metadata else b""
         body = b"\0" + len(request).to_bytes(4, "big") + request
-        why = ""
+        error: StreamFailed | None = None
         for _ in range(_MOST_REFUSALS):
-            connection = self._next() or await self._wait(deadline)
-            stream = connection.request(head, body)
+            replica, connection = self._next() or await self._wait(deadline)
+            stream = connection.request(_head(self._scheme, replica.authority, path, timeout) + more, body)
             timer = loop.call_at(deadline, _expire, connection, stream)
             try:
                 return _message(await stream.answer)
-            except StreamFailed as error:
-                why = str(error)
-                if not error.refused:
+            except StreamFailed as failed:
+                error = failed
+                if not failed.refused:
                     break
             except asyncio.CancelledError:
                 connection.cancel(stream)
                 raise
             finally:
                 timer.cancel()
-        raise RpcError(Code.UNAVAILABLE, why)
+        assert error is not None
+        code = Code.UNAVAILABLE if error.code is None else _OF_RESET.get(error.code, Code.INTERNAL)
+        raise RpcError(code, str(error)) from None
 
     async def close(self) -> None:
-        """Ends the connections; calls under way end first."""
+        """Ends the connections; calls under way end with UNAVAILABLE, and so do later ones."""
+        self._closed = True
+        tasks = [self._following, *(replica.end() for replica in self._replicas.values())]
         self._following.cancel()
-        await asyncio.gather(self._following, return_exceptions=True)
-        await asyncio.gather(*(member.close() for member in self._members.values()))
+        self._changed()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _next(self) -> Connection | None:
+    def _next(self) -> "tuple[Replica, Connection] | None":
         """The connection whose turn it is, of those that can take a request."""
-        members = list(self._members.values()) if len(self._members) > 1 else self._members.values()
-        usable = [each.connection for each in members if each.connection is not None and each.connection.has_room]
+        replicas = self._replicas.values()
+        usable = [(each, each.connection) for each in replicas if each.connection and each.connection.has_room]
         if not usable:
             return None
         self._turn += 1
         return usable[self._turn % len(usable)]
 
-    async def _wait(self, deadline: float) -> Connection:
+    async def _wait(self, deadline: float) -> "tuple[Replica, Connection]":
         try:
             async with asyncio.timeout_at(deadline):
                 while True:
                     self._check_hope()
                     await self._news.wait()
-                    connection = self._next()
-                    if connection is not None:
-                        return connection
+                    found = self._next()
+                    if found is not None:
+                        return found
         except TimeoutError:
             raise RpcError(Code.DEADLINE_EXCEEDED, "no connection was ready before the deadline") from None
 
     def _check_hope(self) -> None:
-        reasons = [member.problem for member in self._members.values()]
+        if self._closed:
+            raise RpcError(Code.UNAVAILABLE, "the channel is closed")
+        reasons = [replica.problem for replica in self._replicas.values()]
         if all(reasons) and (reasons or self._unknown):
-            raise RpcError(Code.UNAVAILABLE, "; ".join(reasons) or self._unknown)
-
-    def _changed(self) -> None:
-        self._news.set()
-        self._news.clear()
+            raise RpcError(Code.UNAVAILABLE, "; ".join([*reasons, *self._unknown.values()]))
 
     async def _follow(self) -> None:
+        pause = _LOOK_UP_SOON
         while True:
-            try:
-                self._adopt(await self._look_up())
-                self._unknown = ""
-            except (OSError, UnicodeError) as error:
-                if not self._unknown:
-                    log.warning("the model server's name cannot be looked up: %s", error)
-                self._unknown = str(error)
+            self._failed.clear()
+            found = await asyncio.gather(*map(self._look_up, self._addresses))
+            self._adopt([place for places in found for place in places])
             self._changed()
             await asyncio.sleep(_LOOK_UP_SOON)
-            if not self._unknown:
-                self._failed.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_UP - _LOOK_UP_SOON):
-                        await self._failed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause - _LOOK_UP_SOON):
+                    await self._failed.wait()
+            pause = _LOOK_UP_SOON if self._unknown or self._failed.is_set() else min(2 * pause, _LOOK_UP)
 
-    async def _look_up(self) -> list[tuple[str, str, int]]:
-        """Name, IP address (or path) and port of each."""
-        found = []
-        for host, port in self._addresses:
-            if not port:
-                found.append((host, host, 0))
-                continue
+    async def _look_up(self, address: Address) -> list[Place]:
+        """All that the address stands for; where that cannot be learnt, what it stood for."""
+        host, port = address
+        if not port:
+            return [Place(address, host)]
+        try:
             infos = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found += [(host, str(info[4][0]), port) for info in infos]
-        return found
+        except (OSError, UnicodeError) as error:
+            if address not in self._unknown:
+                log.warning("the model server's name %s cannot be looked up: %s", host, error)
+            self._unknown[address] = f"{host}: {error}"
+            return [place for place in self._replicas if place.address == address]
+        self._unknown.pop(address, None)
+        return [Place(address, str(info[4][0])) for info in infos]
 
-    def _adopt(self, found: Sequence[tuple[str, str, int]]) -> None:
-        for key in [key for key in self._members if key not in found]:
-            self._members.pop(key).leave()
-        for key in found:
-            if key not in self._members:
-                self._members[key] = _Member(f"{key[1]}:{key[2]}" if key[2] else key[1], self._connect(key), self._told)
+    def _adopt(self, found: Sequence[Place]) -> None:
+        for place in [place for place in self._replicas if place not in found]:
+            self._replicas.pop(place).leave()
+        for place in found:
+            if place not in self._replicas:
+                self._replicas[place] = Replica(place, self._secret, self._told)
 
     def _told(self, failed: bool) -> None:
         if failed:
             self._failed.set()
         self._changed()
 
-    def _connect(self, key: tuple[str, str, int]) -> Callable[[], Awaitable[Connection]]:
-        host, address, port = key
-
-        async def connect() -> Connection:
-            loop = asyncio.get_running_loop()
-            made = partial(Connection, self._changed)
-            if port:
-                name = host if self._secret is not None else None
-                _, connection = await loop.create_connection(
-                    made, address, port, ssl=self._secret, server_hostname=name
-                )
-            else:
-                name = "localhost" if self._secret is not None else None
-                _, connection = await loop.create_unix_connection(made, address, ssl=self._secret, server_hostname=name)
-            try:
-                await connection.ready
-            except BaseException:
-                connection.abort()
-                raise
-            return connection
-
-        return connect
-
-
-class _Member:
-    """One address, and the connection to it while there is one. ``problem`` is why the last attempt failed."""
-
-    def __init__(self, name: str, connect: Callable[[], Awaitable[Connection]], told: Callable[[bool], None]) -> None:
-        """``told`` hears of each change, and whether it was a failure."""
-        self.connection: Connection | None = None
-        self.problem = ""
-        self._name = name
-        self._connect = connect
-        self._told = told
-        self._task = asyncio.get_running_loop().create_task(self._keep())
-
-    async def _keep(self) -> None:
-        loop = asyncio.get_running_loop()
-        pause = _PAUSE
-        while True:
-            began = loop.time()
-            try:
-                async with asyncio.timeout(_CONNECT_WAIT):
-                    connection = await self._connect()
-            except OSError as error:  # TimeoutError and those of TLS too
-                problem = str(error) or f"no connection within {_CONNECT_WAIT:g} s"
-                if problem != self.problem:
-                    log.info("no connection to the model server at %s: %s", self._name, problem)
-                self.problem = problem
-                self._told(True)
-            else:
-                self.connection, self.problem = connection, ""
-                self._told(False)
-                await connection.leaving
-                self.connection = None
-                self._told(True)
-                if loop.time() - began > _LONGEST_PAUSE:
-                    pause = _PAUSE
-                    continue
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
-            pause = min(pause * _GROWTH, _LONGEST_PAUSE)
-
-    def leave(self) -> None:
-        """Makes no more connections; calls that are under way go on."""
-        if self.connection is not None:
-            self.connection.leave()
-        self._task.cancel()
-
-    async def close(self) -> None:
-        self.leave()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-
-def tls(ca: Path, cert: Path | None, key: Path | None) -> ssl.SSLContext:
-    """What checks the model server by ``ca`` and shows it ``cert``, if any. All files are PEM.
-
-    Raises:
-        OSError: a file cannot be read, or (ssl.SSLError) does not hold what it should.
-    """
-    context = ssl.create_default_context(cafile=ca)
-    context.set_alpn_protocols(["h2"])
-    if cert is not None:
-        context.load_cert_chain(cert, key)
-    return context
+    def _changed(self) -> None:
+        self._news.set()
+        self._news.clear()
 
 
 @lru_cache(maxsize=512)

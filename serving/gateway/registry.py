@@ -28,7 +28,7 @@ from serving.routing import Entry, Routing
 
 _TIMEOUT = 5.0  # for each question to the model server: longer than it takes to see that a replica has vanished
 _LEARN_TIMEOUT = 10.0
-_MOST_REPLICAS = 6  # that are asked for a version's signatures, one after the other
+_MOST_TRIES = 6  # at a version's signatures: each goes to the next replica
 
 log = logging.getLogger("vitrine.registry")
 
@@ -207,8 +207,8 @@ async def _card(upstream: Upstream, model: str, version: int, description: Signa
 
 
 async def _by_any(call: Callable[[], Awaitable[Answered]]) -> Answered:
-    """What the call gives, made to one replica after the other where they do not have the version (yet)."""
-    for _ in range(_MOST_REPLICAS - 1):
+    """What the call gives, made again where it was made to a replica that does not have the version (yet)."""
+    for _ in range(_MOST_TRIES - 1):
         with suppress(VersionGone):
             return await call()
     return await call()

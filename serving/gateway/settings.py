@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
 from serving import keys
-from serving.gateway.channel import Address
+from serving.gateway.replica import Address
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
@@ -145,15 +145,17 @@ def addresses(text: str) -> tuple[Address, ...]:
     """The addresses in a setting: host:port with commas between, or one unix:/path.
 
     Raises:
-        ValueError: a port is missing.
+        ValueError: one of them is something else.
     """
     path = text.removeprefix("unix:")
     if path != text:
+        if not path:
+            raise ValueError("model server address 'unix:' lacks the path of its socket")
         return (Address(path, 0),)
     found = []
-    for part in text.split(","):
+    for part in text.removeprefix("dns:///").split(","):
         host, colon, port = part.strip().rpartition(":")
-        if not colon or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        if not colon or not host or "/" in host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise ValueError(f"model server address {part.strip()!r} is not host:port")
         found.append(Address(host.strip("[]"), int(port)))
     return tuple(found)

@@ -4,22 +4,33 @@ Source: RFC 9113, sections 3.4 (preface), 5.1 (streams), 6.8 (GOAWAY) and 8.1 (r
 """
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from serving.http2 import connection, frames
 
+log = logging.getLogger("vitrine.upstream")
+
 _LARGEST_STREAM = 2**31 - 1
-_SILENCE = 30.0  # seconds in which nothing comes although something is awaited, before the server is asked
-_PONG_WAIT = 2.0  # seconds that it has to answer; a host that is merely slow acknowledges
+_LARGEST_HEADERS = 262_144  # bytes of an answer's, whose message of an error may be long
+_SILENCE = 30.0  # seconds: so often it is looked whether anything came although something is awaited; else a ping goes
+_PONG_WAIT = 2.0  # seconds that the server has to answer; a host that is merely slow acknowledges
+_MOST_UNSENT = 2**20  # bytes that the transport may hold before requests wait
+_REFUSED = "the server is about to close the connection"
 
 
 class StreamFailed(Exception):
-    """There will be no answer. ``refused`` is whether the server has not begun with the request."""
+    """There will be no answer.
 
-    def __init__(self, why: str, *, refused: bool) -> None:
+    ``code`` is that of the stream's reset, None where the connection broke; ``refused`` is whether the server has not
+    begun with the request.
+    """
+
+    def __init__(self, why: str, *, code: int | None = None, refused: bool = False) -> None:
         super().__init__(why)
+        self.code = code
         self.refused = refused
 
 
@@ -48,12 +59,14 @@ class Connection(connection.Connection[Stream]):
 
     def __init__(self, changed: Callable[[], None]) -> None:
         """``changed`` is called where the connection takes requests again, or no longer."""
-        super().__init__(dict, serves=False)
+        super().__init__(dict, serves=False, largest_headers=_LARGEST_HEADERS)
         loop = asyncio.get_running_loop()
         self.ready: asyncio.Future[None] = loop.create_future()
         """Done when the server has spoken; with ConnectionError where it never did."""
         self.leaving: asyncio.Future[None] = loop.create_future()
         """Done when no more requests are taken."""
+        self.lost_by = ""
+        """Why the connection broke; empty where it ends as the two sides agreed."""
         self._changed = changed
         self._most_streams = _LARGEST_STREAM
         self._heard = False
@@ -62,7 +75,8 @@ class Connection(connection.Connection[Stream]):
     @property
     def has_room(self) -> bool:
         """Whether a request can go out now."""
-        return len(self._streams) < self._most_streams and not self.leaving.done()
+        free = len(self._streams) < self._most_streams and not self._held
+        return free and not self.leaving.done() and not self._transport.is_closing()
 
     def request(self, head: bytes, body: bytes) -> Stream:
         """Sends a request; only where there is room."""
@@ -95,7 +109,19 @@ class Connection(connection.Connection[Stream]):
         _notice_lost_hosts(transport.get_extra_info("socket"))
         self._write(frames.PREFACE)
         self._send_settings({frames.ENABLE_PUSH: 0})
-        self._watch = self._loop.call_later(_SILENCE, self._ask_if_silent)
+        self._transport.set_write_buffer_limits(_MOST_UNSENT)
+
+    def pause_writing(self) -> None:
+        """The server reads more slowly than it is asked: what is given up meanwhile is never sent."""
+        self._held = True
+
+    def resume_writing(self) -> None:
+        self._held = False
+        self._send_blocked()
+        self._changed()
+
+    def eof_received(self) -> None:
+        self.leave()
 
     def data_received(self, data: bytes) -> None:
         self._heard = True
@@ -105,13 +131,22 @@ class Connection(connection.Connection[Stream]):
         super().connection_lost(exc)
         if self._watch:
             self._watch.cancel()
-        why = f"the connection broke: {exc}" if exc else "the server closed the connection"
+        self._lose(f"the connection broke: {exc}" if exc else "the server closed the connection")
+
+    def _fail(self, error: frames.ConnectionFailed) -> None:
+        super()._fail(error)
+        self._lose(f"the server breaks the protocol: {error}")
+        self.abort()  # a connection with TLS would wait for the server's farewell
+
+    def _lose(self, why: str) -> None:
+        if not self.leaving.done():
+            self.lost_by = why
         if not self.ready.done():
             self.ready.set_exception(ConnectionError(why))
             self.ready.exception()  # seen, even if nobody waits any more
         self.leave()
         for stream in list(self._streams.values()):
-            self._end(stream, StreamFailed(why, refused=False))
+            self._end(stream, StreamFailed(why))
 
     def _ask_if_silent(self) -> None:
         if self._streams and not self._heard:
@@ -125,6 +160,7 @@ class Connection(connection.Connection[Stream]):
         if self._heard:
             self._ask_if_silent()
         else:
+            self._lose(f"the server did not answer a ping within {_PONG_WAIT:g} s")
             self.abort()
 
     # --- what comes ---
@@ -154,8 +190,8 @@ class Connection(connection.Connection[Stream]):
         self._end(stream, None)
 
     def _reset_came(self, stream: Stream, code: int) -> None:
-        refused = code == frames.REFUSED_STREAM
-        self._end(stream, StreamFailed(f"the server reset the stream with error {code}", refused=refused))
+        why = f"the server reset the stream with error {code}"
+        self._end(stream, StreamFailed(why, code=code, refused=code == frames.REFUSED_STREAM))
 
     def _settings_came(self, values: list[tuple[int, int]]) -> None:
         for name, value in values:
@@ -163,12 +199,15 @@ class Connection(connection.Connection[Stream]):
                 self._most_streams = value
         if not self.ready.done():
             self.ready.set_result(None)
+            self._watch = self._loop.call_later(_SILENCE, self._ask_if_silent)
         self._changed()
 
-    def _goaway_came(self, last: int) -> None:
+    def _goaway_came(self, last: int, code: int, why: str) -> None:
+        if code != frames.NO_ERROR:
+            log.warning("the model server ends a connection with error %d: %s", code, why or "it does not say why")
         for stream in list(self._streams.values()):
             if stream.number > last:
-                self._end(stream, StreamFailed("the server is about to close the connection", refused=True))
+                self._end(stream, StreamFailed(_REFUSED, refused=True))
         self.leave()
 
     def _end(self, stream: Stream, why: BaseException | None) -> None:

@@ -14,9 +14,6 @@ import hpack
 from serving.http2 import frames
 from serving.http2.frames import ConnectionFailed
 
-LARGEST_HEADERS = 16_384
-"""Bytes of all headers of a request or an answer, as gRPC's own servers allow."""
-
 _REMEMBERED = 64  # blocks of headers whose meaning is kept
 
 
@@ -41,12 +38,13 @@ AnyStream = TypeVar("AnyStream", bound=Stream)
 class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     """One end, either of them."""
 
-    def __init__(self, meaning: Callable[[list[tuple[str, str]]], Any], *, serves: bool) -> None:
+    def __init__(self, meaning: Callable[[list[tuple[str, str]]], Any], *, serves: bool, largest_headers: int) -> None:
         """``meaning`` is what is wanted of a list of headers, asked once for those with the same bytes; ``serves`` is
-        whether this is the server's end."""
+        whether this is the server's end; ``largest_headers`` are the bytes of all headers of a message."""
         self._serves = serves
+        self._largest_headers = largest_headers
         self._reader = frames.Reader(preface=serves)
-        self._heads = _Heads(meaning)
+        self._heads = _Heads(meaning, largest_headers)
         self._partial: tuple[int, int, list[bytes]] | None = None  # headers to be continued: stream, flags, parts
         self._streams: dict[int, AnyStream] = {}
         self._blocked: dict[int, AnyStream] = {}  # those with data that waits for a window
@@ -54,6 +52,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         self._window = self._first_window = frames.DEFAULT_WINDOW
         self._largest_payload = frames.LARGEST_PAYLOAD
         self._consumed = 0
+        self._held = False  # whether data has to wait until the transport has sent what it has
         self._table_update = b""  # goes before the next block of headers
         self._out: list[bytes] = []
         self._timers: list[asyncio.TimerHandle] = []
@@ -86,7 +85,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     def _pong_came(self) -> None:
         """The other side has read what was sent before our ping."""
 
-    def _goaway_came(self, last: int) -> None:
+    def _goaway_came(self, last: int, code: int, why: str) -> None:
         """The other side takes no stream after this one."""
 
     def _all_sent(self, stream: AnyStream) -> None:
@@ -157,8 +156,8 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a continuation of no headers")
         _, first_flags, parts = self._partial
         parts.append(payload)
-        if sum(map(len, parts)) > LARGEST_HEADERS:
-            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {LARGEST_HEADERS} bytes")
+        if sum(map(len, parts)) > self._largest_headers:
+            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {self._largest_headers} bytes")
         if flags & frames.END_HEADERS:
             self._partial = None
             head = self._heads.read(b"".join(parts))
@@ -202,7 +201,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
             self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _on_goaway(self, flags: int, number: int, payload: bytes) -> None:
-        self._goaway_came(frames.number(payload[:4]))
+        self._goaway_came(frames.number(payload[:4]), frames.number(payload[4:8]), payload[8:].decode(errors="replace"))
 
     def _on_window_update(self, flags: int, number: int, payload: bytes) -> None:
         more = frames.number(payload)
@@ -221,7 +220,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
 
     def _send_settings(self, more: dict[int, int]) -> None:
         """Ours: windows that never close, since what comes is bounded elsewhere."""
-        own = {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW, frames.MAX_HEADER_LIST_SIZE: LARGEST_HEADERS}
+        own = {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW, frames.MAX_HEADER_LIST_SIZE: self._largest_headers}
         self._write(frames.settings(own | more))
         self._write(frames.window_update(0, frames.LARGEST_WINDOW - frames.DEFAULT_WINDOW))
 
@@ -232,9 +231,9 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         self._write(frames.frame(frames.HEADERS, flags, stream.number, block))
 
     def _send_data(self, stream: AnyStream, data: bytes, *, end: bool = False) -> None:
-        """Sends as much as the windows allow; the rest waits in memory."""
+        """Sends as much as the windows and the transport allow; the rest waits in memory."""
         size = len(data)
-        if not stream.waiting and size <= min(stream.window, self._window, self._largest_payload):
+        if not stream.waiting and not self._held and size <= min(stream.window, self._window, self._largest_payload):
             stream.window -= size
             self._window -= size
             self._write(frames.frame(frames.DATA, frames.END_STREAM if end else 0, stream.number, data))
@@ -249,6 +248,8 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
             self._send_waiting(stream)
 
     def _send_waiting(self, stream: AnyStream) -> None:
+        if self._held:
+            return
         waiting, sent = memoryview(stream.waiting), 0
         while (size := min(len(waiting) - sent, stream.window, self._window, self._largest_payload)) > 0:
             piece = bytes(waiting[sent : sent + size])
@@ -285,9 +286,10 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
 class _Heads:
     """What blocks of headers mean. The same call has the same bytes again and again, and is decoded once."""
 
-    def __init__(self, meaning: Callable[[list[tuple[str, str]]], Any]) -> None:
+    def __init__(self, meaning: Callable[[list[tuple[str, str]]], Any], largest: int) -> None:
         self._meaning = meaning
-        self._decoder = hpack.Decoder(max_header_list_size=LARGEST_HEADERS)
+        self._largest = largest
+        self._decoder = hpack.Decoder(max_header_list_size=largest)
         self._known: dict[bytes, Any] = {}  # by block, as long as the decoder's table is the same
 
     def read(self, block: bytes) -> Any:
@@ -302,14 +304,15 @@ class _Heads:
         table = self._decoder.header_table.dynamic_entries
         before = len(table), table[0] if table else None
         try:
-            headers = cast(list[tuple[str, str]], self._decoder.decode(block))
+            pairs = cast(list[tuple[bytes, bytes]], self._decoder.decode(block, raw=True))
         except hpack.OversizedHeaderListError:
-            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {LARGEST_HEADERS} bytes") from None
+            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {self._largest} bytes") from None
         except hpack.HPACKError as error:
             raise ConnectionFailed(frames.COMPRESSION_ERROR, str(error)) from None
-        head = self._meaning(headers)
+        head = self._meaning([(name.decode(errors="replace"), value.decode(errors="replace")) for name, value in pairs])
         table = self._decoder.header_table.dynamic_entries
-        same = before[0] == len(table) and (not table or before[1] is table[0])
+        updates = block[:1] and 0x20 <= block[0] < 0x40  # the size of the table, which is to be read each time
+        same = not updates and before[0] == len(table) and (not table or before[1] is table[0])
         if not same or len(self._known) >= _REMEMBERED:
             self._known.clear()
         if same:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from serving.http2 import connection, frames
 from serving.http2.frames import ConnectionFailed
 
+_LARGEST_HEADERS = 16_384  # bytes, as gRPC's own servers allow
 _LARGEST_STREAM = 2**31 - 1
 _ACK_WAIT = 1.0  # seconds for a client to learn that the connection will end
 
@@ -87,7 +88,7 @@ class Connection(connection.Connection[Stream]):
 
     def __init__(self, application: Application, connections: "set[Connection]", limits: Limits) -> None:
         """``connections`` holds this one as long as it lasts."""
-        super().__init__(application.head, serves=True)
+        super().__init__(application.head, serves=True, largest_headers=_LARGEST_HEADERS)
         self._application = application
         self._connections = connections
         self._limits = limits

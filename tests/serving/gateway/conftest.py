@@ -1,17 +1,24 @@
 """One gateway in front of one model server, for all tests that change neither."""
 
+import asyncio
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
+import uvloop
 from PIL import Image
 
 from tests.programs import model_server
 from tests.serving.gateway import models, programs
 from tests.serving.gateway.programs import Gateway
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the gateway's own loop."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")

@@ -17,11 +17,22 @@ import grpc
 import pytest
 import trustme
 
-from serving.gateway.channel import Address, Channel, RpcError, tls
+from serving.gateway.channel import Channel, RpcError
+from serving.gateway.replica import Address, tls
 from serving.grpc_status import Code
 from serving.http2 import client, frames
 from tests.serving.http2.fake import Fake, Peer
-from tests.serving.http2.raw import DATA, GOAWAY, HEADERS, PING, RST_STREAM, WINDOW_UPDATE, prefixed
+from tests.serving.http2.raw import (
+    DATA,
+    GOAWAY,
+    HEADERS,
+    PING,
+    RST_STREAM,
+    SETTINGS,
+    WINDOW_UPDATE,
+    frame,
+    prefixed,
+)
 from tests.serving.model_server.grpc_servers import running
 
 Open = Callable[..., Channel]
@@ -171,6 +182,14 @@ def secret(folder: Path, authority: trustme.CA, own: trustme.LeafCert | None = N
     return tls(ca, cert, key)
 
 
+async def test_an_authority_below_the_root_may_be_trusted_by_itself(channel: Open, tmp_path: Path) -> None:
+    below = AUTHORITY.create_child_ca()
+    server = below.issue_cert("127.0.0.1")
+    chain = b"".join(pem.bytes() for pem in server.cert_chain_pems)
+    with grpcio(Methods(), credentials=grpc.ssl_server_credentials([(server.private_key_pem.bytes(), chain)])) as port:
+        assert await ask(channel(port, secret=secret(tmp_path, below))) == b"hello"
+
+
 @pytest.mark.parametrize("client_verify", [False, True])
 async def test_tls(channel: Open, tmp_path: Path, client_verify: bool) -> None:
     credentials = grpc.ssl_server_credentials(
@@ -244,6 +263,30 @@ async def test_addresses_take_turns_and_one_that_is_away_costs_nothing(channel: 
             assert await ask(opened) == b"hello"
 
 
+async def test_a_name_that_is_none_among_others(fake: Callable[..., Fake]) -> None:
+    with grpcio(Methods()) as port:
+        opened = Channel([Address("no-such-host.invalid", 1), Address("127.0.0.1", port)])
+        assert await ask(opened) == b"hello"
+        await opened.close()
+
+
+async def test_calls_under_way_end_with_the_channel(channel: Open) -> None:
+    with grpcio(Methods()) as port:
+        opened = channel(port)
+        await ask(opened)
+        under_way = asyncio.create_task(refusal(opened, path="/t/wait"))
+        await asyncio.sleep(0.1)
+        await opened.close()
+        assert (await under_way).code is Code.UNAVAILABLE
+        assert (await refusal(opened)).code is Code.UNAVAILABLE
+
+
+async def test_ipv6(channel: Open) -> None:
+    with grpcio(Methods(), address="[::1]:0") as port:
+        assert await ask(channel(port, host="::1")) == b"hello"
+    assert str(Address("::1", 8500)) == "[::1]:8500"
+
+
 async def test_a_name_that_is_none(channel: Open) -> None:
     failed = await refusal(channel(1, host="no-such-host.invalid"))
     assert failed.code is Code.UNAVAILABLE and failed.details
@@ -281,6 +324,86 @@ async def test_a_call_under_way_is_not_made_twice(channel: Open, fake: Callable[
 
     failed = await refusal(channel(fake(vanish).port))
     assert failed.code is Code.UNAVAILABLE and seen == [b"hello"]
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (frames.INTERNAL_ERROR, Code.INTERNAL),
+        (frames.CANCEL, Code.CANCELLED),
+        (frames.ENHANCE_YOUR_CALM, Code.RESOURCE_EXHAUSTED),
+        (frames.INADEQUATE_SECURITY, Code.PERMISSION_DENIED),
+    ],
+)
+async def test_a_reset_is_no_reason_to_ask_again(
+    channel: Open, fake: Callable[..., Fake], code: int, expected: Code
+) -> None:
+    seen: list[int] = []
+
+    def reset(peer: Peer) -> None:
+        while True:
+            stream, _, _ = peer.request()
+            seen.append(stream)
+            peer.send(RST_STREAM, 0, stream, struct.pack(">I", code))
+
+    assert (await refusal(channel(fake(reset).port))).code is expected
+    assert len(seen) == 1
+
+
+async def test_one_bad_answer_does_not_end_the_others(channel: Open, fake: Callable[..., Fake]) -> None:
+    def answer(peer: Peer) -> None:
+        first, _, _ = peer.request()
+        second, _, message = peer.request()
+        peer.headers(first, True, status="200", grpc_status="3", grpc_message="x" * 60_000)
+        peer.answer(second, message)
+        third, _, message = peer.request()
+        peer.encoder.encode([])
+        block = peer.encoder.encode([(b":status", b"200"), (b"server", b"caf\xe9")])
+        peer.send(HEADERS, 0x4, third, block)
+        peer.send(DATA, 0, third, prefixed(message))
+        peer.headers(third, True, grpc_status="0")
+
+    opened = channel(fake(answer).port)
+    first, second = await asyncio.gather(ask(opened, b"1"), ask(opened, b"2"), return_exceptions=True)
+    assert isinstance(first, RpcError) and first.code is Code.INVALID_ARGUMENT and second == b"2"
+    assert await ask(opened, b"3") == b"3"
+
+
+async def test_a_table_size_is_read_each_time(channel: Open, fake: Callable[..., Fake]) -> None:
+    def answer(peer: Peer) -> None:
+        for size in (0, 4096, 0, 4096):
+            stream, _, message = peer.request()
+            peer.encoder.header_table_size = size
+            peer.answer(stream, message)
+
+    opened = channel(fake(answer).port)
+    for number in range(4):
+        assert await ask(opened, b"%d" % number) == b"%d" % number
+
+
+async def test_what_was_given_up_is_not_sent_to_a_slow_server(channel: Open, fake: Callable[..., Fake]) -> None:
+    wide = {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW}
+    go_on = threading.Event()
+    sizes: list[int] = []
+
+    def slow(peer: Peer) -> None:
+        peer.send(WINDOW_UPDATE, 0, 0, struct.pack(">I", 2**30))
+        stream, _, message = peer.request()
+        peer.answer(stream, message)
+        assert go_on.wait(20)
+        while True:
+            stream, _, message = peer.request()
+            sizes.append(len(message))
+            peer.answer(stream, message[:10])
+
+    opened = channel(fake(slow, settings=wide).port)
+    await ask(opened)
+    for _ in range(5):
+        failed = await refusal(opened, message=bytes(8_000_000), seconds=0.2)
+        assert failed.code is Code.DEADLINE_EXCEEDED
+    go_on.set()
+    assert await ask(opened, b"small") == b"small"
+    assert sum(sizes) < 20_000_000, "most of what was given up never left"
 
 
 async def test_requests_wait_for_the_servers_windows(channel: Open, fake: Callable[..., Fake]) -> None:
@@ -375,6 +498,32 @@ async def test_what_is_no_http2_ends_the_connection(channel: Open, fake: Callabl
 
     server = fake(talk)
     assert (await refusal(channel(server.port))).code is Code.UNAVAILABLE
+
+
+async def test_with_tls_too_a_broken_protocol_ends_all_calls_at_once(channel: Open, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    SERVER.configure_cert(context)
+
+    def talk(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                accepted = context.wrap_socket(listener.accept()[0], server_side=True)
+                accepted.sendall(frame(SETTINGS, 0, 0))
+                accepted.recv(65536)
+                accepted.sendall(frame(WINDOW_UPDATE, 0, 0, bytes(4)))  # by nothing; and then no farewell
+                kept.append(accepted)
+
+    kept: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=talk, args=(listener,), daemon=True).start()
+        opened = channel(listener.getsockname()[1], secret=secret(tmp_path, AUTHORITY))
+        started = time.monotonic()
+        for _ in range(3):
+            assert (await refusal(opened)).code is Code.UNAVAILABLE
+        assert time.monotonic() - started < 8
+        listener.shutdown(socket.SHUT_RDWR)
+    for each in kept:
+        each.close()
 
 
 async def test_a_port_where_nobody_speaks(channel: Open) -> None:

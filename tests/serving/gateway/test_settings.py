@@ -18,13 +18,17 @@ from tests.programs import REPOSITORY
         ("[::1]:8500,models:8501", [("::1", 8500), ("models", 8501)]),
         ("models.vitrine.svc.cluster.local:8500", [("models.vitrine.svc.cluster.local", 8500)]),
         ("unix:/run/models.sock", [("/run/models.sock", 0)]),
+        ("dns:///models:8500", [("models", 8500)]),
     ],
 )
 def test_addresses(text: str, expected: list[tuple[str, int]]) -> None:
     assert list(addresses(text)) == expected
 
 
-@pytest.mark.parametrize("address", ["", "models", "models:", ":8500", "models:http", "models:0", "a:1,b", "a:1,,b:2"])
+@pytest.mark.parametrize(
+    "address",
+    ["", "models", "models:", ":8500", "models:http", "models:0", "a:1,b", "a:1,,b:2", "dns://8.8.8.8/a:1", "unix:"],
+)
 def test_bad_addresses(address: str) -> None:
     with pytest.raises(ValidationError, match="model server address"):
         Settings(model_server=address)

@@ -7,7 +7,17 @@ from collections.abc import Callable
 
 import hpack
 
-from tests.serving.http2.raw import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame, prefixed
+from tests.serving.http2.raw import (
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    PREFACE,
+    SETTINGS,
+    frame,
+    prefixed,
+)
 
 
 class Peer:
@@ -61,7 +71,11 @@ class Peer:
     def headers(self, stream: int, end: bool, **more: str) -> None:
         pairs = [(name.replace("_", "-"), text) for name, text in more.items()]
         block = self.encoder.encode([(f":{name}" if name == "status" else name, text) for name, text in pairs])
-        self.send(HEADERS, END_HEADERS | END_STREAM * end, stream, block)
+        first, rest = block[:16_384], block[16_384:]
+        self.send(HEADERS, END_HEADERS * (not rest) | END_STREAM * end, stream, first)
+        while rest:
+            part, rest = rest[:16_384], rest[16_384:]
+            self.send(CONTINUATION, END_HEADERS * (not rest), stream, part)
 
     def answer(self, stream: int, message: bytes) -> None:
         self.headers(stream, False, status="200", content_type="application/grpc")
