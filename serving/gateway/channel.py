@@ -31,6 +31,7 @@ log = logging.getLogger("vitrine.upstream")
 
 _LOOK_UP_SOON, _LOOK_UP = 1.0, 30.0  # seconds between look-ups, doubled from the one to the other
 _MOST_REFUSALS = 5
+_LAG = 0.02  # seconds after its deadline that a call is given up, so that whoever set it speaks first
 _PREFIX = 5  # bytes before a message: whether it is compressed, and its length
 _OF_HTTP = {
     "400": Code.INTERNAL,
@@ -92,7 +93,7 @@ class Channel:
         for _ in range(_MOST_REFUSALS):
             replica, connection = self._next() or await self._wait(deadline)
             stream = connection.request(_head(self._scheme, replica.authority, path, timeout) + more, body)
-            timer = loop.call_at(deadline, _expire, connection, stream)
+            timer = loop.call_at(deadline + _LAG, _expire, connection, stream)
             try:
                 return _message(await stream.answer)
             except StreamFailed as failed:
