@@ -94,7 +94,7 @@ JOB = Job(
     name="sine_rnn",
     title="Next value of a sine by one recurrent cell",
     course="004_1e87cdad635ebe4c, senoid_rnn",
-    recipe=Recipe(epochs=60, batch_size=16, learning_rate=0.02, save_every=10),
+    recipe=Recipe(epochs=60, batch_size=16, learning_rate=0.02, save_every=30),
     quick=Recipe(epochs=15, batch_size=16, learning_rate=0.05, save_every=15),
     policy=Policy("test_mae", higher_is_better=False, bound=0.01, largest_loss=0.001),
     load=load,
