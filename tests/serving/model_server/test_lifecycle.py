@@ -167,6 +167,7 @@ def test_the_configuration_file_is_followed(root: Path) -> None:
 
         configure(root, [ModelConfig("line", "/models/line", specific=(1, 2)), ModelConfig("more", "/models/more")])
         eventually(lambda: client.states("line") == {2: "AVAILABLE", 1: "AVAILABLE"}, "both versions")
+        server.program.wait_for("Successfully loaded servable version {name: more version: 1}")
         assert answering(client, "more") == 1
 
         labelled = ModelConfig("line", "/models/line", specific=(1, 2), labels={"stable": 1})
