@@ -66,11 +66,11 @@ class RpcError(Exception):
 class Channel:
     """Calls to the addresses. Needs a running event loop."""
 
-    def __init__(self, addresses: Sequence[Address], secret: ssl.SSLContext | None = None) -> None:
-        """With a ``secret`` TLS is spoken."""
+    def __init__(self, addresses: Sequence[Address], ssl_context: ssl.SSLContext | None = None) -> None:
+        """With a ``ssl_context`` TLS is spoken."""
         self._addresses = addresses
-        self._secret = secret
-        self._scheme = "http" if secret is None else "https"
+        self._ssl_context = ssl_context
+        self._scheme = "http" if ssl_context is None else "https"
         self._replicas: dict[Place, Replica] = {}
         self._turn = 0
         self._unknown: dict[Address, str] = {}  # why a look-up failed
@@ -178,7 +178,7 @@ class Channel:
             self._replicas.pop(place).leave()
         for place in found:
             if place not in self._replicas:
-                self._replicas[place] = Replica(place, self._secret, self._told)
+                self._replicas[place] = Replica(place, self._ssl_context, self._told)
 
     def _told(self, failed: bool) -> None:
         if failed:

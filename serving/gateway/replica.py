@@ -42,14 +42,14 @@ class Place(NamedTuple):
 class Replica:
     """One place, and the connection to it while there is one. ``problem`` is why the last attempt failed."""
 
-    def __init__(self, place: Place, secret: ssl.SSLContext | None, told: Callable[[bool], None]) -> None:
+    def __init__(self, place: Place, ssl_context: ssl.SSLContext | None, told: Callable[[bool], None]) -> None:
         """``told`` hears of each change, and whether things are worse than before."""
         self.connection: Connection | None = None
         self.problem = ""
         self.authority = str(place.address) if place.address.port else "localhost"
         self._name = str(Address(place.host, place.address.port))
         self._place = place
-        self._secret = secret
+        self._ssl_context = ssl_context
         self._changed = partial(told, False)
         self._told = told
         self._task = asyncio.get_running_loop().create_task(self._keep())
@@ -86,13 +86,15 @@ class Replica:
         loop = asyncio.get_running_loop()
         made = partial(Connection, self._changed)
         name, port = self._place.address
-        secret = self._secret
+        ssl_context = self._ssl_context
         if port:
-            host = name if secret else None
-            _, connection = await loop.create_connection(made, self._place.host, port, ssl=secret, server_hostname=host)
+            host = name if ssl_context else None
+            _, connection = await loop.create_connection(
+                made, self._place.host, port, ssl=ssl_context, server_hostname=host
+            )
         else:
-            host = "localhost" if secret else None
-            _, connection = await loop.create_unix_connection(made, name, ssl=secret, server_hostname=host)
+            host = "localhost" if ssl_context else None
+            _, connection = await loop.create_unix_connection(made, name, ssl=ssl_context, server_hostname=host)
         try:
             await connection.ready
         except BaseException:

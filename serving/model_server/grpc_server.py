@@ -60,9 +60,9 @@ class GrpcServer:
         unary: Mapping[str, Unary],
         streaming: Mapping[str, Streaming],
         arguments: Arguments,
-        secret: ssl.SSLContext | None = None,
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        """Methods by path; with a ``secret`` only TLS is spoken."""
+        """Methods by path; with a ``ssl_context`` only TLS is spoken."""
         self._calls = Calls(
             unary,
             streaming,
@@ -70,7 +70,7 @@ class GrpcServer:
             largest_response=arguments.max_send_message_length,
         )
         self._limits = arguments.limits
-        self._secret = secret
+        self._ssl_context = ssl_context
         self._connections: set[Connection] = set()
         self._servers: list[asyncio.Server] = []
         self._paths: list[Path] = []
@@ -87,7 +87,7 @@ class GrpcServer:
             raise Unknown(f"cannot listen on {host}:{port}: {error}") from None
         loop = asyncio.get_running_loop()
         self._servers.append(
-            await loop.create_server(self._connection, sock=socket, backlog=sockets.BACKLOG, ssl=self._secret)
+            await loop.create_server(self._connection, sock=socket, backlog=sockets.BACKLOG, ssl=self._ssl_context)
         )
 
     async def listen_at(self, path: Path) -> None:
@@ -98,7 +98,9 @@ class GrpcServer:
         """
         loop = asyncio.get_running_loop()
         try:
-            self._servers.append(await loop.create_unix_server(self._connection, os.fspath(path), ssl=self._secret))
+            self._servers.append(
+                await loop.create_unix_server(self._connection, os.fspath(path), ssl=self._ssl_context)
+            )
         except OSError as error:
             raise Unknown(f"cannot listen on unix:{path}: {error}") from None
         self._paths.append(path)

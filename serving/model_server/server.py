@@ -85,7 +85,7 @@ async def serve(settings: Flags) -> None:
         check_method_names=settings.enable_signature_method_name_check,
     )
     metrics_path = _metrics_path(settings)
-    secret = _secret(settings)
+    ssl_context = _ssl_context(settings)
     starting = asyncio.create_task(server_core.start(_models(settings)))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -94,7 +94,7 @@ async def serve(settings: Flags) -> None:
             await starting
             gc.collect()
             gc.freeze()  # what lives as long as the server need not be looked through again and again
-            server = await _open(settings, service, secret)
+            server = await _open(settings, service, ssl_context)
             if settings.model_config_file:
                 server_core.watch_config(Path(settings.model_config_file), settings.model_config_file_poll_wait_seconds)
             rest = _open_rest(settings, service, metrics_path)
@@ -162,7 +162,7 @@ def _verifier(settings: Flags) -> "Verifier | None":
         raise InvalidArgument(str(error)) from None
 
 
-def _secret(settings: Flags) -> "ssl.SSLContext | None":
+def _ssl_context(settings: Flags) -> "ssl.SSLContext | None":
     if not settings.ssl_config_file:
         return None
     from serving.model_server import credentials  # not at start: few want it
@@ -170,12 +170,12 @@ def _secret(settings: Flags) -> "ssl.SSLContext | None":
     return credentials.read(Path(settings.ssl_config_file))
 
 
-async def _open(settings: Flags, service: Service, secret: "ssl.SSLContext | None") -> GrpcServer:
+async def _open(settings: Flags, service: Service, ssl_context: "ssl.SSLContext | None") -> GrpcServer:
     unary = service.methods(settings.grpc_max_threads)
     streaming: dict[str, Streaming] = {}
     if settings.enable_grpc_healthcheck_service:
         unary[health.CHECK], streaming[health.WATCH] = health.check, health.watch
-    server = GrpcServer(unary, streaming, Arguments.parse(settings.grpc_channel_arguments), secret)
+    server = GrpcServer(unary, streaming, Arguments.parse(settings.grpc_channel_arguments), ssl_context)
     await server.listen(settings.host, settings.port)
     addresses = [f"{settings.host}:{settings.port}"]
     if settings.grpc_socket_path:

@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from serving.model_server import prediction
 from serving.model_server.batcher import STILL_WAITING
 from serving.model_server.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, ServingError
-from serving.model_server.rest import examples, paths, rapidjson, tensors
+from serving.model_server.rest import answers, examples, paths, rapidjson, tensors
 from serving.model_server.servable import Call, Servable
 from serving.model_server.service import Service
 from serving.model_server.signature import DEFAULT_SIGNATURE
@@ -147,7 +147,7 @@ class Api:
     async def _predict(self, spec: Any, document: dict[str, Any], size: int) -> bytes:
         with self._service.core.handle(spec) as handle:
             call = await self._soon(size, lambda: _call(handle.servable, spec.signature_name, document))
-            write = tensors.to_rows if "instances" in document else tensors.to_columns
+            write = answers.to_rows if "instances" in document else answers.to_columns
             arrays = await self._service.run(handle, "Predict", [call], lambda outputs: outputs[0])
             outputs = dict(zip(call.outputs, arrays, strict=True))
             text: bytes = await self._soon(8 * sum(array.size for array in arrays), lambda: write(outputs))

@@ -43,8 +43,8 @@ LATER = 10.0
 async def channel() -> AsyncIterator[Open]:
     opened: list[Channel] = []
 
-    def open_(*ports: int, secret: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Channel:
-        opened.append(Channel([Address(host, port) for port in ports], secret))
+    def open_(*ports: int, ssl_context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Channel:
+        opened.append(Channel([Address(host, port) for port in ports], ssl_context))
         return opened[-1]
 
     yield open_
@@ -172,7 +172,7 @@ AUTHORITY = trustme.CA()
 SERVER = AUTHORITY.issue_cert("localhost", "127.0.0.1")
 
 
-def secret(folder: Path, authority: trustme.CA, own: trustme.LeafCert | None = None) -> ssl.SSLContext:
+def ssl_context(folder: Path, authority: trustme.CA, own: trustme.LeafCert | None = None) -> ssl.SSLContext:
     ca, cert, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
     authority.cert_pem.write_to_path(ca)
     if own is None:
@@ -187,7 +187,7 @@ async def test_an_authority_below_the_root_may_be_trusted_by_itself(channel: Ope
     server = below.issue_cert("127.0.0.1")
     chain = b"".join(pem.bytes() for pem in server.cert_chain_pems)
     with grpcio(Methods(), credentials=grpc.ssl_server_credentials([(server.private_key_pem.bytes(), chain)])) as port:
-        assert await ask(channel(port, secret=secret(tmp_path, below))) == b"hello"
+        assert await ask(channel(port, ssl_context=ssl_context(tmp_path, below))) == b"hello"
 
 
 @pytest.mark.parametrize("client_verify", [False, True])
@@ -200,8 +200,8 @@ async def test_tls(channel: Open, tmp_path: Path, client_verify: bool) -> None:
     own = AUTHORITY.issue_cert("gateway") if client_verify else None
     with grpcio(Methods(), credentials=credentials) as port:
         message = os.urandom(200_000)
-        assert await ask(channel(port, secret=secret(tmp_path, AUTHORITY, own)), message) == message
-        stranger = await refusal(channel(port, secret=secret(tmp_path, trustme.CA())))
+        assert await ask(channel(port, ssl_context=ssl_context(tmp_path, AUTHORITY, own)), message) == message
+        stranger = await refusal(channel(port, ssl_context=ssl_context(tmp_path, trustme.CA())))
         assert stranger.code is Code.UNAVAILABLE and "certificate" in stranger.details
         assert (await refusal(channel(port), seconds=3)).code is Code.UNAVAILABLE
 
@@ -516,7 +516,7 @@ async def test_with_tls_too_a_broken_protocol_ends_all_calls_at_once(channel: Op
     kept: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=talk, args=(listener,), daemon=True).start()
-        opened = channel(listener.getsockname()[1], secret=secret(tmp_path, AUTHORITY))
+        opened = channel(listener.getsockname()[1], ssl_context=ssl_context(tmp_path, AUTHORITY))
         started = time.monotonic()
         for _ in range(3):
             assert (await refusal(opened)).code is Code.UNAVAILABLE

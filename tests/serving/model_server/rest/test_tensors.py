@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from serving.model_server.errors import InvalidArgument, ServingError, Unimplemented
-from serving.model_server.rest import tensors
+from serving.model_server.rest import answers, tensors
 from serving.model_server.signature import Signature, TensorInfo
 from serving.protos import types_pb2
 
@@ -126,25 +126,25 @@ def text(*lines: str) -> bytes:
 
 
 def test_to_rows() -> None:
-    one = tensors.to_rows({"y": np.float32([2.5, 3, 4.5])})
+    one = answers.to_rows({"y": np.float32([2.5, 3, 4.5])})
     assert one == text("{", '    "predictions": [2.5, 3.0, 4.5', "    ]", "}")
-    wide = tensors.to_rows({"y": np.int64([[1, 2], [3, 4]])})
+    wide = answers.to_rows({"y": np.int64([[1, 2], [3, 4]])})
     assert wide == text("{", '    "predictions": [[1, 2], [3, 4]', "    ]", "}")
-    named = tensors.to_rows({"a": np.array([True]), "b": np.array([b'"\xff'], object)})
+    named = answers.to_rows({"a": np.array([True]), "b": np.array([b'"\xff'], object)})
     item = ["        {", '            "a": true,', '            "b": "\\"\udcff"', "        }"]
     expected = ["{", '    "predictions": [', *item, "    ]", "}"]
     assert named == "\n".join(expected).encode("utf-8", "surrogateescape")
-    assert tensors.to_rows({"y": np.zeros((0, 3))}) == text("{", '    "predictions": []', "}")
-    encoded = tensors.to_rows({"y_bytes": np.array([b"a"], object)})
+    assert answers.to_rows({"y": np.zeros((0, 3))}) == text("{", '    "predictions": []', "}")
+    encoded = answers.to_rows({"y_bytes": np.array([b"a"], object)})
     assert encoded == text("{", '    "predictions": [{', '            "b64": "YQ=="', "        }", "    ]", "}")
 
 
 def test_to_columns() -> None:
-    assert tensors.to_columns({"y": np.float32(2)}) == text("{", '    "outputs": 2.0', "}")
-    assert tensors.to_columns({"y": np.float64([2, 3])}) == text(
+    assert answers.to_columns({"y": np.float32(2)}) == text("{", '    "outputs": 2.0', "}")
+    assert answers.to_columns({"y": np.float64([2, 3])}) == text(
         "{", '    "outputs": [', "        2.0,", "        3.0", "    ]", "}"
     )
-    assert tensors.to_columns({"a": np.uint8([1]), "b": np.zeros((1, 0))}) == text(
+    assert answers.to_columns({"a": np.uint8([1]), "b": np.zeros((1, 0))}) == text(
         "{", '    "outputs": {', '        "a": [', "            1", "        ],", '        "b": [', "            []",
         "        ]", "    }", "}",
     )  # fmt: skip
@@ -160,5 +160,5 @@ def test_to_columns() -> None:
 )
 def test_what_cannot_be_written(outputs: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
-        tensors.to_rows(outputs)
+        answers.to_rows(outputs)
     assert str(refused.value) == message
