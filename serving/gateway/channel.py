@@ -19,9 +19,9 @@ from functools import lru_cache
 
 import hpack
 
-from serving import grpc_status
+from serving import grpc_protocol
 from serving.gateway.replica import Address, Place, Replica
-from serving.grpc_status import Code
+from serving.grpc_protocol import PREFIX, Code, prefixed
 from serving.http2 import frames
 from serving.http2.client import Answer, Connection, Stream, StreamFailed
 
@@ -32,7 +32,6 @@ log = logging.getLogger("vitrine.upstream")
 _LOOK_UP_SOON, _LOOK_UP = 1.0, 30.0  # seconds between look-ups, doubled from the one to the other
 _MOST_REFUSALS = 5
 _LAG = 0.02  # seconds after its deadline that a call is given up, so that whoever set it speaks first
-_PREFIX = 5  # bytes before a message: whether it is compressed, and its length
 _OF_HTTP = {
     "400": Code.INTERNAL,
     "401": Code.UNAUTHENTICATED,
@@ -88,7 +87,7 @@ class Channel:
         loop = asyncio.get_running_loop()
         timeout = _timeout(deadline - loop.time())
         more = _encoder.encode([(name, value, True) for name, value in metadata]) if metadata else b""
-        body = b"\0" + len(request).to_bytes(4, "big") + request
+        body = prefixed(request)
         error: StreamFailed | None = None
         for _ in range(_MOST_REFUSALS):
             replica, connection = self._next() or await self._wait(deadline)
@@ -229,8 +228,8 @@ def _message(answer: Answer) -> bytes:
         raise RpcError(_OF_HTTP.get(http or "", Code.UNKNOWN), f"HTTP status {http}")
     if number != "0":
         details = answer.trailers.get("grpc-message", "the answer has no grpc-status" if number is None else "")
-        raise RpcError(grpc_status.code(number or ""), grpc_status.from_header(details))
+        raise RpcError(grpc_protocol.code(number or ""), grpc_protocol.from_header(details))
     body = answer.body
-    if len(body) < _PREFIX or body[0] or len(body) != _PREFIX + int.from_bytes(body[1:_PREFIX], "big"):
+    if len(body) < PREFIX or body[0] or len(body) != PREFIX + int.from_bytes(body[1:PREFIX], "big"):
         raise RpcError(Code.INTERNAL, f"the answer's {len(body)} bytes are not one message as it is")
-    return body[_PREFIX:]
+    return body[PREFIX:]

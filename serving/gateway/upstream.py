@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from serving import grpc_status
+from serving import grpc_protocol
 from serving.gateway.channel import Channel, Metadata, RpcError
 from serving.gateway.errors import (
     BadTensor,
@@ -22,7 +22,7 @@ from serving.gateway.errors import (
     VersionGone,
 )
 from serving.gateway.route import VersionStatus
-from serving.grpc_status import Code
+from serving.grpc_protocol import Code
 from serving.protos import (
     CLASSIFY,
     GET_MODEL_METADATA,
@@ -100,7 +100,7 @@ class Upstream:
         name = get_model_status_pb2.ModelVersionStatus.State.Name
         return {
             int(one.version): VersionStatus(
-                name(one.state), grpc_status.code(one.status.error_code).name, one.status.error_message
+                name(one.state), grpc_protocol.code(one.status.error_code).name, one.status.error_message
             )
             for one in response.model_version_status
         }

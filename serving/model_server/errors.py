@@ -18,7 +18,7 @@ Messages are TensorFlow Serving's own, word for word, where it has one for the c
 
 from typing import ClassVar
 
-from serving.grpc_status import Code
+from serving.grpc_protocol import Code
 
 _LONGEST = 1024
 _CUT = "...TRUNCATED"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import hpack
 
-from serving.grpc_status import to_header
+from serving.grpc_protocol import PREFIX, prefixed, to_header
 from serving.http2.server import Stream
 from serving.model_server.errors import (
     DeadlineExceeded,
@@ -30,7 +30,6 @@ Streaming = Callable[[bytes], AsyncIterator[bytes]]
 LARGEST_MESSAGE = 2**31 - 1
 
 _CONTENT_TYPE = "application/grpc"
-_PREFIX = 5  # bytes before a message: whether it is compressed, and its length
 _UNITS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _TIMEOUT = re.compile(r"(\d{1,8})([HMSmun])")
 _ENCODINGS = "identity,deflate,gzip"
@@ -107,7 +106,7 @@ class Calls:
             call.deadline = asyncio.get_running_loop().call_later(head.timeout, self._expire, stream)
 
     def received(self, stream: Stream) -> None:
-        if len(stream.parts) == 1 and stream.size >= _PREFIX:
+        if len(stream.parts) == 1 and stream.size >= PREFIX:
             try:
                 self._check_length(stream.parts[0])
             except ResourceExhausted as error:
@@ -149,19 +148,19 @@ class Calls:
             stream.end(_OK)
 
     def _check_length(self, body: bytes) -> int:
-        length = int.from_bytes(body[1:_PREFIX], "big")
+        length = int.from_bytes(body[1:PREFIX], "big")
         if length > self._largest_request:
             raise ResourceExhausted(f"SERVER: Received message larger than max ({length} vs. {self._largest_request})")
         return length
 
     def _message(self, stream: Stream) -> bytes:
         body, stream.parts = stream.body, []
-        if len(body) < _PREFIX:
-            raise Internal(f"a call has one message, and a prefix of {_PREFIX} bytes before it; this one has none")
+        if len(body) < PREFIX:
+            raise Internal(f"a call has one message, and a prefix of {PREFIX} bytes before it; this one has none")
         length = self._check_length(body)
-        if len(body) != _PREFIX + length:
-            raise Internal(f"the message has {len(body) - _PREFIX} bytes, but {length} by its prefix")
-        return self._decompress(body[_PREFIX:], stream.head.encoding) if body[0] else body[_PREFIX:]
+        if len(body) != PREFIX + length:
+            raise Internal(f"the message has {len(body) - PREFIX} bytes, but {length} by its prefix")
+        return self._decompress(body[PREFIX:], stream.head.encoding) if body[0] else body[PREFIX:]
 
     def _decompress(self, data: bytes, encoding: str) -> bytes:
         if encoding not in ("deflate", "gzip"):
@@ -184,7 +183,7 @@ class Calls:
         if not call.started:
             call.started = True
             stream.send_headers(_HEADERS)
-        stream.send(b"\0" + len(response).to_bytes(4, "big") + response)
+        stream.send(prefixed(response))
 
 
 def _refuse(stream: Stream, error: ServingError) -> None:

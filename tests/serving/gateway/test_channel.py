@@ -19,7 +19,7 @@ import trustme
 
 from serving.gateway.channel import Channel, RpcError
 from serving.gateway.replica import Address, tls
-from serving.grpc_status import Code
+from serving.grpc_protocol import Code
 from serving.http2 import client, frames
 from tests.serving.http2.fake import Fake, Peer
 from tests.serving.http2.raw import (

@@ -1,4 +1,4 @@
-"""gRPC's status codes, and how their messages are written in a header.
+"""What both ends of a gRPC call write: messages with their prefix, status codes, and a status's words in a header.
 
 Source: grpc/doc/statuscodes.md and PROTOCOL-HTTP2.md.
 """
@@ -7,6 +7,15 @@ from enum import IntEnum
 from urllib.parse import quote, unquote
 
 _AS_IT_IS = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
+
+
+PREFIX = 5
+"""Bytes before a message: whether it is compressed, and its length."""
+
+
+def prefixed(message: bytes) -> bytes:
+    """A message as it stands in a body, not compressed."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
 
 
 class Code(IntEnum):
