@@ -46,6 +46,30 @@ def test_one_failure_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert "losses: up to date" in again.stdout and "boston_default: failed" in again.stdout
 
 
+def test_a_result_on_stand_in_data_is_kept_only_while_its_code_is_the_same(tmp_path: Path) -> None:
+    arguments = ["--docs", str(tmp_path / "docs"), "--work", str(tmp_path / "work"), "--exports", str(tmp_path / "ex")]
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    env = {**os.environ, **nowhere, "VITRINE_DATA": "", "KERAS_HOME": str(tmp_path / "keras")}
+
+    def reproduce() -> tuple[str, Results]:
+        command = [*PROGRAM, "cifar100_shallow", "--quick", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=env, timeout=240)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (docs,) = {path.parent for path in tmp_path.rglob("results.json")}
+        return done.stdout, Results.read(docs)
+
+    _, first = reproduce()
+    assert first.results["cifar100_shallow"].stand_in
+    said, second = reproduce()
+    assert "the result on stand-in data is kept" in said and second.results == first.results
+    old = first.results["cifar100_shallow"].model_copy(update={"code": "of another time"})
+    (docs,) = {path.parent for path in tmp_path.rglob("results.json")}
+    first.model_copy(update={"results": {"cifar100_shallow": old}}).write(docs)
+    said, third = reproduce()
+    assert "is kept" not in said
+    assert third.results["cifar100_shallow"].finished > old.finished
+
+
 FIT = ["model: 369 parameters", "epoch 16 of 16 ━━━━━━━━ 100 % 0:00:17 left 0:00:00 loss 2.63", "│ loss │ 2.63 │"]
 REFUSED = ["gate: test_accuracy is 0.06; at least 0.1 is asked", "The gate refused it: nothing was published."]
 
