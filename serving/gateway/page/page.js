@@ -15,10 +15,9 @@ async function load() {
     make("td", {}, model.problem ?? (model.versions.map((one) => `${one.version} ${one.state}`).join(", ") || "–")),
     make("td", {}, model.verbs.map((verb) => `:${verb}`).join(" ") || ":predict"))));
   const usable = models.filter((model) => model.default_version !== null && model.kind !== null);
+  const cards = await Promise.all(usable.map((model) => ask(`/v1/models/${encodeURIComponent(model.name)}/card`)));
   known.clear();
-  for (const model of usable) {
-    known.set(model.name, { ...model, card: await ask(`/v1/models/${encodeURIComponent(model.name)}/card`) });
-  }
+  usable.forEach((model, index) => known.set(model.name, { ...model, card: cards[index] }));
   element("trouble").hidden = models.length > 0 && models.every((model) => model.problem === null);
   element("trouble").textContent = models.length === 0 ? "No models are configured yet." :
     models.map((model) => model.problem).find((problem) => problem !== null) ?? "";

@@ -49,6 +49,12 @@ class Browser:
             time.sleep(0.05)
 
     def _find(self, selector: str) -> str:
+        """The first such element, as soon as it can be seen: the page shows its parts when it knows their models."""
+        script = "return document.querySelector(arguments[0])?.checkVisibility()"
+        until = time.monotonic() + _SECONDS
+        while not self.run(script, selector):
+            assert time.monotonic() < until, f"there is no {selector} to be seen"
+            time.sleep(0.05)
         reference = self._ask("POST", "/element", using="css selector", value=selector)[_ELEMENT]
         return f"/element/{reference}"
 
