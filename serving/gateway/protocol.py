@@ -3,7 +3,8 @@ limits to a request's head, its size and its time; and with word of clients that
 
 No byte may come so slowly that it holds a connection for ever. While a request is answered its deadline counts, the
 body included (``edge.py``); at all other times ``head_seconds`` does, however many blank lines, bytes of a head, or
-bytes of a body that was answered already come in between. A connection that is kept and silent uvicorn closes.
+bytes of a body that was answered already come in between. A connection that is kept and silent uvicorn closes. Nor may
+an answer be read so slowly: a client that takes less than 16 KiB of it in ``send_seconds`` is cut off.
 
 A merged call ends the wait of many requests at once. Written one by one, each answer would wake its reader and hand the
 processor over before the next one is ready; written together after all have been encoded they do not: a quarter of a
@@ -11,6 +12,11 @@ small request's time, seen under load.
 """
 
 import asyncio
+import fcntl
+import socket
+import struct
+import sys
+import termios
 from typing import Any
 
 import orjson
@@ -19,6 +25,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from serving.gateway.http import Request
 
 _LARGE = 65_536
+_SLOWEST = 16_384  # bytes that a client takes of its answer in the time given
+_NO_LINGER = struct.pack("ii", 1, 0)  # the system too forgets what was not sent
 
 
 class JoinedWrites:
@@ -57,12 +65,21 @@ class Protocol(HttpToolsProtocol):
     """What the server speaks on each connection."""
 
     def __init__(
-        self, *arguments: Any, max_headers: int, max_header_bytes: int, head_seconds: float, **more: Any
+        self,
+        *arguments: Any,
+        max_headers: int,
+        max_header_bytes: int,
+        head_seconds: float,
+        send_seconds: float,
+        **more: Any,
     ) -> None:
         super().__init__(*arguments, **more)
         self._max_headers = max_headers
         self._max_bytes = max_header_bytes
         self._head_seconds = head_seconds
+        self._send_seconds = send_seconds
+        self._send_due: asyncio.TimerHandle | None = None  # while an answer waits for its reader
+        self._unread = 0
         self._head_due: asyncio.TimerHandle | None = None  # while a head is awaited
         self._in_head = False
         self._chunk = 0  # bytes that came last
@@ -71,6 +88,8 @@ class Protocol(HttpToolsProtocol):
         self._too_long = f"the request's head has more than {max_header_bytes} bytes"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._socket = transport.get_extra_info("socket")
+        transport.set_write_buffer_limits(high=1, low=0)  # paused wherever the client leaves something unread
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         self._await_head(True)
 
@@ -90,8 +109,38 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._forget_reader()
+
+    def _await_reader(self) -> None:
+        self._unread = self._count_unread()
+        self._send_due = self.loop.call_later(self._send_seconds, self._look_at_reader)
+
+    def _forget_reader(self) -> None:
+        if self._send_due is not None:
+            self._send_due.cancel()
+            self._send_due = None
+
+    def _count_unread(self) -> int:
+        """Bytes that wait here and in the system's buffer, which has room again only when a third of it is free."""
+        held = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
+        return self.transport.get_write_buffer_size() + int.from_bytes(held, sys.byteorder)
+
+    def _look_at_reader(self) -> None:
+        if self._unread - self._count_unread() < _SLOWEST:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+            self.transport.abort()
+        else:
+            self._await_reader()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._await_head(False)
+        self._forget_reader()
         cycle = self.cycle
         super().connection_lost(exc)
         if cycle is not None and not cycle.response_complete:

@@ -51,6 +51,7 @@ async def _serve(settings: Settings) -> None:
             max_headers=settings.max_headers,
             max_header_bytes=settings.max_header_bytes,
             head_seconds=settings.head_seconds,
+            send_seconds=settings.send_seconds,
         ),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
     head_seconds: Positive = Field(
         10.0, description="longest time for a request's head to come, or for what follows a request that was answered"
     )
+    send_seconds: Positive = Field(30.0, description="longest time for a client to read another 16 KiB of its answer")
     max_body_bytes: Count = Field(32_000_000, description="largest request body")
     max_pixels: Count = Field(50_000_000, description="most pixels in a picture, told from its header")
     max_rows: Count = Field(128, description="most pictures or series in a request, and most rows in a merged call")

@@ -1,8 +1,10 @@
 """What a request may cost: its head, its time, and what it holds after its client has gone."""
 
 import contextlib
+import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,10 +124,41 @@ def test_a_head_that_trickles_in_holds_no_connection(hasty: Gateway) -> None:
     trickled(hasty, b"GET /livez " + SLOW, b"a: b\r\n")  # the end may overtake the answer
 
 
+@contextlib.contextmanager
+def reader(gateway: Gateway) -> Iterator[socket.socket]:
+    """A connection with 12 MB of answers on their way, and little room for them."""
+    url = httpx.URL(gateway.url)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.settimeout(20)
+        connection.connect((url.host, url.port or 80))
+        connection.sendall((b"GET /openapi.json " + SLOW + b"\r\n") * 200)
+        yield connection
+
+
+def test_a_client_that_does_not_read_is_cut_off(hasty: Gateway) -> None:
+    with reader(hasty) as connection:
+        end = select.poll()
+        end.register(connection, 0)  # its end is always told
+        assert end.poll(20_000)
+        with pytest.raises(ConnectionResetError):
+            while connection.recv(65536):
+                pass
+    assert hasty.http.get("/livez").status_code == 200
+
+
+def test_a_client_that_reads_slowly_is_not(hasty: Gateway) -> None:
+    with reader(hasty) as connection:
+        end = time.monotonic() + 2.0
+        while time.monotonic() < end:
+            assert connection.recv(32768)
+            time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def hasty(models_root: Path) -> Iterator[Gateway]:
     """A gateway that waits for nothing for long."""
-    flags = ("--head-seconds=0.4", "--deadline-seconds=0.4")
+    flags = ("--head-seconds=0.4", "--deadline-seconds=0.4", "--send-seconds=0.4")
     with (
         model_server(models_root, *programs.PROMPT) as address,
         programs.gateway(address, models_root / "models.config", *flags) as gateway,
