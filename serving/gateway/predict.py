@@ -26,13 +26,12 @@ from serving.gateway.servable import Servable
 from serving.gateway.shadow import Copy, Shadows
 from serving.gateway.signature import Signature
 from serving.gateway.traces import Trace
-from serving.gateway.upstream import Upstream
+from serving.gateway.upstream import MOST_ATTEMPTS, Upstream
 from serving.gateway.wire import Outputs
 from serving.keys import Key
 
 _ANY = Wanted()
 _SHADOW_SECONDS = 10.0
-_MOST_ATTEMPTS = 6  # at one request: each goes to the next replica, so that as many less one may be late with a version
 
 
 class Caller(Protocol):
@@ -134,7 +133,7 @@ class Predictor:
         Raises:
             GatewayError: what the attempt raised; :class:`UnknownVersion` where nothing took the version's place.
         """
-        for attempts in range(1, _MOST_ATTEMPTS + 1):
+        for attempts in range(1, MOST_ATTEMPTS + 1):
             try:
                 return await attempt(servable)
             except VersionGone as gone:

@@ -21,14 +21,13 @@ from serving.gateway.errors import BadTensor, BadUpstream, GatewayError, Version
 from serving.gateway.route import ModelState, VersionStatus, default_version, effective_labels, share
 from serving.gateway.servable import DESCRIBE, Servable, is_description, servable
 from serving.gateway.signature import Signature, from_proto
-from serving.gateway.upstream import Upstream
+from serving.gateway.upstream import MOST_ATTEMPTS, Upstream
 from serving.gateway.watched import Watched
 from serving.gateway.wire import RequestEncoder, decode_response
 from serving.routing import Entry, Routing
 
 _TIMEOUT = 5.0  # for each question to the model server: longer than it takes to see that a replica has vanished
 _LEARN_TIMEOUT = 10.0
-_MOST_TRIES = 6  # at a version's signatures: each goes to the next replica
 
 log = logging.getLogger("vitrine.registry")
 
@@ -208,7 +207,7 @@ async def _card(upstream: Upstream, model: str, version: int, description: Signa
 
 async def _by_any(call: Callable[[], Awaitable[Answered]]) -> Answered:
     """What the call gives, made again where it was made to a replica that does not have the version (yet)."""
-    for _ in range(_MOST_TRIES - 1):
+    for _ in range(MOST_ATTEMPTS - 1):
         with suppress(VersionGone):
             return await call()
     return await call()

@@ -36,6 +36,8 @@ from serving.protos import (
     regression_pb2,
 )
 
+#: At what a version may lack: each goes to the next replica, so that as many less one may be late with the version.
+MOST_ATTEMPTS = 6
 _RETRY_PAUSE = 0.05
 
 
