@@ -22,6 +22,10 @@ class ConfigSyntaxError(ConfigError):
     """It cannot even be parsed."""
 
 
+class EmptyConfigError(ConfigError):
+    """Nothing stands in it: perhaps somebody is about to write it anew."""
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """One ``config`` entry. ``latest`` is the number of newest versions to load, None for all of them; ``specific``,
@@ -40,8 +44,11 @@ def parse(text: str, origin: str = "models.config") -> dict[str, ModelConfig]:
 
     Raises:
         ConfigSyntaxError: not the text form of a ModelServerConfig.
+        EmptyConfigError: the text is blank.
         ConfigError: no ``model_config_list``, or see :func:`from_message`.
     """
+    if not text.strip():
+        raise EmptyConfigError(f"{origin} is empty; where no model is to be served, write model_config_list {{}}")
     message = model_server_config_pb2.ModelServerConfig()
     try:
         text_format.Parse(text, message)
@@ -49,7 +56,7 @@ def parse(text: str, origin: str = "models.config") -> dict[str, ModelConfig]:
         raise ConfigSyntaxError(
             f"Error parsing text-format tensorflow.serving.ModelServerConfig: {origin}: {error}"
         ) from None
-    if text.strip() and not message.HasField("model_config_list"):
+    if not message.HasField("model_config_list"):
         raise ConfigError(f"{origin} has no model_config_list")
     return from_message(message)
 

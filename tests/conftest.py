@@ -4,10 +4,15 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from serving.store import Store
 from tests.programs import REPOSITORY
+
+# A loaded machine is no defect.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 SHIPPED = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn")
 

@@ -21,7 +21,7 @@ from serving.model_server.errors import (
 )
 from serving.model_server.manager import Manager, ServableHandle, Version
 from serving.model_server.source import FileSystemSource
-from serving.models_config import ConfigError, ConfigSyntaxError, ModelConfig
+from serving.models_config import ConfigError, ConfigSyntaxError, EmptyConfigError, ModelConfig
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ Models = Mapping[str, ModelConfig]
 Labels = dict[str, dict[str, int]]
 
 
-def read_config(path: Path) -> dict[str, ModelConfig]:
-    """The models of a configuration file.
+def read_config(path: Path) -> Models | None:
+    """The models of a configuration file; None where it is empty.
 
     Raises:
         NotFound: there is no such file.
@@ -40,6 +40,8 @@ def read_config(path: Path) -> dict[str, ModelConfig]:
         raise NotFound(f"{path}; No such file or directory")
     try:
         return models_config.read(path)
+    except EmptyConfigError:
+        return None
     except ConfigSyntaxError as error:
         logger.error("%s", error)
         raise InvalidArgument(f"Invalid protobuf file: '{path}'") from None
@@ -84,7 +86,14 @@ class ServerCore:
         """Read the configuration again and again, and follow it."""
 
         async def follow() -> None:
-            await self._apply(await asyncio.get_running_loop().run_in_executor(self._look, read_config, path))
+            models = await asyncio.get_running_loop().run_in_executor(self._look, read_config, path)
+            if models is not None:
+                await self._apply(models)
+            elif self._models:
+                raise FailedPrecondition(
+                    "Cannot transition to requested config. "
+                    "It is only legal to transition from one ModelConfigList to another."
+                )
 
         self._tasks.append(asyncio.create_task(self._every(seconds, follow)))
 

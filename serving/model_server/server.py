@@ -108,9 +108,12 @@ async def serve(settings: Flags) -> None:
         service.close()
 
 
-def _models(settings: Flags) -> dict[str, ModelConfig]:
+def _models(settings: Flags) -> core.Models:
     if settings.model_config_file:
-        return core.read_config(Path(settings.model_config_file))
+        models = core.read_config(Path(settings.model_config_file))
+        if models is None:
+            logger.info("Taking no action for empty config.")
+        return models or {}
     if not settings.model_base_path:
         raise InvalidArgument("Both server_options.model_base_path and server_options.model_config_file are empty!")
     return {settings.model_name: ModelConfig(settings.model_name, settings.model_base_path)}

@@ -383,7 +383,7 @@ def spoilt(draw: st.DrawFn) -> bytes:
     return bytes(data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.one_of(st.binary(max_size=200), st.builds(bytes.__add__, MAGIC, st.binary(max_size=200)), spoilt()),
     st.sampled_from(RECIPES),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.models_config import ConfigError, ConfigSyntaxError, ModelConfig, parse, read, render
+from serving.models_config import ConfigError, ConfigSyntaxError, EmptyConfigError, ModelConfig, parse, read, render
 
 ENTRY = 'config { name: "m" base_path: "/m" model_platform: "tensorflow" %s }'
 
@@ -33,9 +33,10 @@ def test_the_old_way_to_say_the_platform() -> None:
     assert parse('model_config_list { config { name: "m" } }')["m"].platform == ""
 
 
-def test_an_empty_file_has_no_models(tmp_path: Path) -> None:
-    assert parse("") == parse("\n") == parse("model_config_list { }") == {}
+def test_no_models(tmp_path: Path) -> None:
+    assert parse("model_config_list { }") == {}
     assert read(tmp_path / "none") == {}
+    assert parse(render({})) == {}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,8 @@ def test_an_empty_file_has_no_models(tmp_path: Path) -> None:
         ("model_config_list { config {", ConfigSyntaxError, "Error parsing text-format tensorflow.serving.ModelServ"),
         ("models: 3", ConfigSyntaxError, "models.config: 1:1 : "),
         ("\x00", ConfigSyntaxError, "Error parsing text-format"),
+        ("", EmptyConfigError, "models.config is empty; where no model is to be served, write model_config_list {}"),
+        ("\n", EmptyConfigError, "is empty"),
         ("custom_model_config { }", ConfigError, "has no model_config_list"),
         (
             "model_config_list {" + ENTRY % "" + ENTRY % "" + "}",

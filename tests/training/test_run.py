@@ -92,7 +92,7 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     state = tmp_path / "runs" / "sine_rnn" / "run.json"
     command = ["-m", "training", "sine_rnn", "--exports", str(exports), "--runs", str(tmp_path / "runs")]
     program = Program([sys.executable, *command])
-    program.wait_until(state.exists)
+    program.wait_until(state.exists, timeout=240)
     program.stop(signal.SIGKILL)
     assert state.exists(), program.output
     assert not Store(exports).models()

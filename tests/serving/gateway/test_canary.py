@@ -148,7 +148,7 @@ def test_the_same_callers_stay_with_it(pair: Gateway, root: Path) -> None:
 def test_a_cookie_keeps_a_caller_that_brings_nothing(pair: Gateway, root: Path) -> None:
     canary(pair, root, 3, 50, "cookie:vitrine")
     met = set()
-    for _ in range(12):
+    for _ in range(40):
         with httpx.Client(base_url=pair.url) as browser:
             answer = browser.post(EMBED, content=PICTURE)
             assert re.fullmatch(r"vitrine=[\w-]{16}; Path=/; HttpOnly; SameSite=Lax", answer.headers["set-cookie"])

@@ -186,7 +186,7 @@ async def test_who_has_left_does_not_travel() -> None:
         await gone
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.lists(st.integers(-1, 9), min_size=1, max_size=5), max_size=30),
     st.integers(1, 3),

@@ -113,9 +113,11 @@ def test_a_new_version_and_a_moved_label_arrive_without_a_lost_request(pair: Gat
     assert "available: 2" in gone.json()["error"]
 
 
-def test_a_broken_models_config_changes_nothing(pair: Gateway, root: Path) -> None:
-    (root / "models.config").write_text("model_config_list { nonsense")
-    pair.program.wait_for("what was read before stays")
+@pytest.mark.parametrize(("text", "problem"), [("model_config_list { nonsense", "Error parsing"), ("", "is empty")])
+def test_a_broken_models_config_changes_nothing(pair: Gateway, root: Path, text: str, problem: str) -> None:
+    (root / "models.config").write_text(text)
+    while problem not in str(pair.http.get("/readyz").json()):
+        pass
     assert version(pair) == 1
     assert pair.http.get("/readyz").status_code == 200
     models.trend(root, 1)

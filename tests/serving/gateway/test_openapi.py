@@ -23,7 +23,6 @@ def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) 
     @given(operation.as_strategy(generation_mode=mode))
     @settings(
         max_examples=3,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

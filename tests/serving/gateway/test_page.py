@@ -57,7 +57,7 @@ def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], win
     window.wait_for("ISO-8859-1", "#trouble")
     assert window.texts("#door button") == ["use it"]
     enter(f" {small} ")
-    window.wait_for("price", "#models")
+    window.wait_for("rooms", "#columns")  # which comes last
     assert window.texts("#door") == [] and window.texts("#trouble") == []
     assert window.texts("#models td:first-child") == ["price"]
     window.type("[name=rooms]", "3")

@@ -61,7 +61,7 @@ def test_it_answers_soon_after_the_start(tmp_path: Path) -> None:
 def test_sigterm_drains_and_ends_well(models_root: Path) -> None:
     """/readyz says 503 while requests are still answered; then the process ends with code 0."""
     address = f"127.0.0.1:{free_port()}"
-    with programs.gateway(address, models_root / "models.config", "--drain-seconds=0.5") as gateway:
+    with programs.gateway(address, models_root / "models.config", "--drain-seconds=3") as gateway:
         assert gateway.http.get("/livez").status_code == 200
         gateway.program.process.send_signal(signal.SIGTERM)
         until = time.monotonic() + 10

@@ -144,7 +144,7 @@ def test_nothing_reaches_the_model_server_that_does_not_fit(wall: tuple[Gateway,
     gateway, watcher = wall
 
     @given(st.data())
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+    @settings(max_examples=150, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
     def holds(data: st.DataObject) -> None:
         model = data.draw(st.sampled_from(sorted(MODELS)))
         inputs = data.draw(tensors(MODELS[model]["serving_default"]))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
@@ -30,7 +30,6 @@ def parts(rows: int) -> st.SearchStrategy[dict[str, np.ndarray]]:
     )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a loaded machine is no defect
 @given(st.lists(st.integers(1, 3).flatmap(parts), min_size=1, max_size=4))
 def test_protobuf_reads_what_was_written(rows: list[dict[str, np.ndarray]]) -> None:
     request = predict_pb2.PredictRequest.FromString(RequestEncoder("modèle", 7, ANSWER).encode(rows))

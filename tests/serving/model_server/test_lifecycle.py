@@ -79,6 +79,7 @@ def mounted(root: Path) -> list[str]:
 
 def test_swaps_under_load_lose_no_request(root: Path) -> None:
     with serving(*mounted(root)) as server, callers(server.client) as answered:
+        eventually(lambda: answered[-1:] == [1], "version 1")
         for number in range(2, 7):
             publish(root, number)
             eventually(lambda number=number: answered[-1:] == [number], f"version {number}")
@@ -99,6 +100,7 @@ def test_fifty_swaps_under_load_take_no_more_memory_than_one_copy_more(root: Pat
 
     with serving(*mounted(root)) as server, callers(server.client, 2, 0.005) as answered:
         pid = server.program.process.pid
+        eventually(lambda: answered[-1:] == [1], "version 1")
         publish(root, 2, ballast=ballast)
         eventually(lambda: answered[-1:] == [2], "version 2")
         before = resident(pid)
@@ -183,6 +185,10 @@ def test_the_configuration_file_is_followed(root: Path) -> None:
         (root / "models.config").write_text("model_config_list { config {")
         server.program.wait_for("INVALID_ARGUMENT: Invalid protobuf file: ")
         assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.program.output
+        assert answering(client) == 2
+
+        (root / "models.config").write_text("")
+        server.program.wait_for("FAILED_PRECONDITION: Cannot transition to requested config.")
         assert answering(client) == 2
 
         configure(root, [ModelConfig("line", "/models/line", labels={"stable": 7})])

@@ -101,12 +101,12 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
     source = inputs.find(path, model("fashion_cnn").card)
     parts.score(model("fashion_cnn"), source, whole, lambda done: None, rows=100)
     program = (
-        "import sys; from pathlib import Path\n"
+        "import sys, threading; from pathlib import Path\n"
         "from serving.score import inputs, parts; from serving.score.model import Model\n"
         "model = Model.of(Path(sys.argv[1])); source = inputs.find(Path(sys.argv[2]), model.card)\n"
         "def progress(done):\n"
         "    print(done, flush=True)\n"
-        "    if done == 300: sys.stdin.read()\n"
+        "    if done == 300: threading.Event().wait()\n"
         "parts.score(model, source, Path(sys.argv[3]), progress, rows=100)\n"
     )
     run = Program([sys.executable, "-c", program, str(EXPORTS / "fashion_cnn" / "1"), str(path), str(out)])
