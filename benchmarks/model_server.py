@@ -6,8 +6,8 @@ Every answer is compared with the engine's. Two servers, one without and one wit
 parameters of BATCHING, take turns. Prints one row for each batch size, number of callers and server: the overhead is
 the median time of a call less that of the engine alone, client included; CPU is the server's own for one call, which
 other programs on the machine disturb least; the last column is calls a second over those of one caller. The callers
-are a process of their own, by two clients: the gateway's (``serving/gateway/channel.py``) and gRPC's own for Python,
-which is what another program has.
+are a process of their own, by two clients: a lean one (``lean_client.py``), so that the server is what is measured, and
+gRPC's own for Python, which is what a Python program has.
 
 A virtual machine may need .1 ms to wake a processor that sleeps, several times a call where there is one caller.
 ``--awake`` keeps all of them busy with what gives way to everything else (Linux' SCHED_IDLE), so that the programs are
@@ -23,7 +23,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -31,8 +31,8 @@ import grpc
 import numpy as np
 import uvloop
 
+from benchmarks import lean_client
 from serving import protos, tensors
-from serving.gateway.channel import Channel
 from serving.model_server import prediction
 from serving.model_server.loader import Loader
 from serving.protos import predict_pb2
@@ -79,35 +79,8 @@ class Check:
             self._right.add(answer)
 
 
-async def in_turn(predict: Callable[[], Awaitable[bytes]], check: Check, callers: int, seconds: float) -> list[float]:
-    """The seconds of each call; every caller has one under way."""
-    await predict()
-    took, end = [], time.perf_counter() + seconds
-
-    async def one() -> None:
-        while (started := time.perf_counter()) < end:
-            answer = await predict()
-            took.append(time.perf_counter() - started)
-            check(answer)
-
-    await asyncio.gather(*(one() for _ in range(callers)))
-    return took
-
-
-def by_gateway(port: int, data: bytes, check: Check, callers: int, seconds: float) -> list[float]:
-    async def run() -> list[float]:
-        loop = asyncio.get_running_loop()
-        channel = Channel([("127.0.0.1", port)])
-        try:
-            return await in_turn(lambda: channel.call(protos.PREDICT, data, loop.time() + 60), check, callers, seconds)
-        finally:
-            await channel.close()
-
-    return uvloop.run(run())
-
-
 def by_grpcio(port: int, data: bytes, check: Check, callers: int, seconds: float) -> list[float]:
-    """Blocking for one caller, for asyncio for more."""
+    """The seconds of each call with gRPC's own client: blocking for one caller, for asyncio for more."""
 
     def one() -> list[float]:
         with grpc.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
@@ -122,13 +95,27 @@ def by_grpcio(port: int, data: bytes, check: Check, callers: int, seconds: float
 
     async def many() -> list[float]:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
-            predict = channel.unary_unary(protos.PREDICT)
-            return await in_turn(lambda: predict(data), check, callers, seconds)
+            predict, took = channel.unary_unary(protos.PREDICT), []
+            await predict(data)
+            end = time.perf_counter() + seconds
+
+            async def call() -> None:
+                while (started := time.perf_counter()) < end:
+                    answer = await predict(data)
+                    took.append(time.perf_counter() - started)
+                    check(answer)
+
+            await asyncio.gather(*(call() for _ in range(callers)))
+            return took
 
     return one() if callers == 1 else uvloop.run(many())
 
 
-CLIENTS = {"gateway": by_gateway, "grpcio": by_grpcio}
+def by_lean(port: int, data: bytes, check: Check, callers: int, seconds: float) -> list[float]:
+    return lean_client.call(port, protos.PREDICT, data, check, callers=callers, seconds=seconds)
+
+
+CLIENTS = {"lean": by_lean, "grpcio": by_grpcio}
 
 
 def call(client: str, port: int, rows: int, expected: bytes, callers: int, seconds: float) -> list[float]:
