@@ -2,7 +2,7 @@
 
 export const element = (id) => document.getElementById(id);
 export const percent = (share) => `${Number((share * 100).toFixed(1))} %`;
-export const short = (value) => Number(Number(value.toPrecision(4)).toFixed(6)).toString();
+export const short = (value) => Number(value.toPrecision(4)).toString();
 export const withUnit = (value, unit) => [Number(value.toPrecision(7)), unit].filter((part) => part !== null).join(" ");
 
 // Model name → its entry in GET /v1/models, with its card.

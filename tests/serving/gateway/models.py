@@ -195,7 +195,8 @@ def pulse(root: Path, version: int) -> None:
     ]
     constants = {"weights": np.array([[-1, 1]], np.float32)}
     recipe = SignalRecipe(length=4, sampling="1 ms", unit="mV")
-    card = _card("pulse", "signal", signatures, labels=("low", "high"), signal=recipe)
+    metrics = {"test_accuracy": 0.98765, "test_loss": 1.2e-7}
+    card = _card("pulse", "signal", signatures, labels=("low", "high"), signal=recipe, metrics=metrics)
     _write(root / "pulse" / str(version), signatures, nodes, constants, card)
 
 
