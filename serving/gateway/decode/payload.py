@@ -88,7 +88,7 @@ def document(
     numbers, as TensorFlow Serving does; everywhere else they are no JSON. ``loads`` reads bodies that are large.
 
     Raises:
-        BadDocument: not JSON, or not an object. TooLarge: millions of lists or objects.
+        BadDocument: not JSON, or not an object. TooLarge: hundreds of thousands of lists, objects or strings.
     """
     try:
         parsed = orjson.loads(body) if len(body) < large.LARGE else loads(body)
