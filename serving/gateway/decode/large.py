@@ -45,7 +45,7 @@ def loads(body: bytes) -> Any:
         orjson.JSONDecodeError: no JSON.
         TooLarge: more lists, objects and strings than a body can need.
     """
-    _check(body.count(b'"') // 2)  # before it is looked for arrays, which stand between the strings
+    _check_parts(body.count(b'"') // 2)  # before it is looked for arrays, which stand between the strings
     arrays: dict[str, NDArray[Any]] = {}
     parts = []
     done = 0
@@ -69,11 +69,11 @@ def loads(body: bytes) -> Any:
 def exact(body: bytes) -> Any:
     """As orjson has it. Raises as :func:`loads`."""
     if len(body) > _MOST_PARTS:
-        _check(body.count(b"[") + body.count(b"{") + body.count(b'"') // 2)
+        _check_parts(body.count(b"[") + body.count(b"{") + body.count(b'"') // 2)
     return orjson.loads(body)
 
 
-def _check(parts: int) -> None:
+def _check_parts(parts: int) -> None:
     if parts > _MOST_PARTS:
         raise TooLarge(
             f"the body has {parts} lists, objects and strings; at most {_MOST_PARTS} are accepted, "

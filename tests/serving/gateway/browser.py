@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -43,18 +43,22 @@ class Browser:
 
     def wait_for(self, text: str, selector: str = "body") -> None:
         """Until such elements show the text; fails with what they show if that takes too long."""
+        self._wait(
+            lambda: text in "\n".join(self.texts(selector)),
+            lambda: f"{selector} does not show {text!r}, but {self.texts(selector)}",
+        )
+
+    @staticmethod
+    def _wait(done: Callable[[], bool], complaint: Callable[[], str]) -> None:
         until = time.monotonic() + _SECONDS
-        while text not in "\n".join(shown := self.texts(selector)):
-            assert time.monotonic() < until, f"{selector} does not show {text!r}, but {shown}"
-            time.sleep(0.05)
+        while not done():
+            assert time.monotonic() < until, complaint()
+            time.sleep(0.05)  # between two looks
 
     def _find(self, selector: str) -> str:
         """The first such element, as soon as it can be seen: the page shows its parts when it knows their models."""
         script = "return document.querySelector(arguments[0])?.checkVisibility()"
-        until = time.monotonic() + _SECONDS
-        while not self.run(script, selector):
-            assert time.monotonic() < until, f"there is no {selector} to be seen"
-            time.sleep(0.05)
+        self._wait(lambda: bool(self.run(script, selector)), lambda: f"there is no {selector} to be seen")
         reference = self._ask("POST", "/element", using="css selector", value=selector)[_ELEMENT]
         return f"/element/{reference}"
 
