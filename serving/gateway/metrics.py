@@ -32,7 +32,7 @@ class Metrics(Collector):
         )
         self._refused = tally.Counter(
             "vitrine_refused",
-            "Requests answered by an error, by the error's code; of those turned away, by which bound.",
+            "Requests answered by an error or cut off, by the error's code; of those turned away, by which bound.",
             ["model", "reason"],
         )
         self._seconds = tally.Histogram(
@@ -104,7 +104,7 @@ class Metrics(Collector):
         self._seconds.of((model, verb)).observe(seconds)
 
     def refused(self, model: str, reason: str) -> None:
-        """One request was answered by an error."""
+        """One request was answered by an error, or its client hung up or was cut off."""
         self._refused.add((model, reason))
 
     def decoded(self, model: str, seconds: float) -> None:

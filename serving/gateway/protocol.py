@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 import termios
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -71,13 +72,16 @@ class Protocol(HttpToolsProtocol):
         max_header_bytes: int,
         head_seconds: float,
         send_seconds: float,
+        on_refused: Callable[[str], None],
         **more: Any,
     ) -> None:
+        """``on_refused`` hears why a request was answered from here, or a client cut off."""
         super().__init__(*arguments, **more)
         self._max_headers = max_headers
         self._max_bytes = max_header_bytes
         self._head_seconds = head_seconds
         self._send_seconds = send_seconds
+        self._on_refused = on_refused
         self._send_due: asyncio.TimerHandle | None = None  # while an answer waits for its reader
         self._unread = 0
         self._head_due: asyncio.TimerHandle | None = None  # while a head is awaited
@@ -133,6 +137,7 @@ class Protocol(HttpToolsProtocol):
 
     def _look_at_reader(self) -> None:
         if self._unread - self._count_unread() < _SLOWEST:
+            self._on_refused("client_slow")
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.transport.abort()
         else:
@@ -184,6 +189,7 @@ class Protocol(HttpToolsProtocol):
             status, code = b"431 Request Header Fields Too Large", "head_too_large"
         elif self._late:
             status, code = b"408 Request Timeout", "head_too_slow"
+        self._on_refused(code)
         unread = "this is no HTTP/1.1 request that can be read; the connection ends here"
         sentence = self._refusal or self._late or unread
         body = orjson.dumps({"error": sentence, "code": code})

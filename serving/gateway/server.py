@@ -52,6 +52,7 @@ async def _serve(settings: Settings) -> None:
             max_header_bytes=settings.max_header_bytes,
             head_seconds=settings.head_seconds,
             send_seconds=settings.send_seconds,
+            on_refused=functools.partial(gateway.metrics.refused, ""),  # no model: its path was not looked at
         ),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

@@ -72,6 +72,7 @@ def test_a_head_must_come_in_time(tmp_path: Path) -> None:
         assert first.startswith(b"200")
         assert second.startswith(b"408") and b"connection: close" in second
         assert b"not complete after 0.3 s" in second and b'"code":"head_too_slow"' in second
+        assert metric(gateway, 'vitrine_refused_total{model="",reason="head_too_slow"}') == 1
         assert gateway.http.get("/livez").status_code == 200
 
 
@@ -144,7 +145,7 @@ def test_a_client_that_does_not_read_is_cut_off(hasty: Gateway) -> None:
         with pytest.raises(ConnectionResetError):
             while connection.recv(65536):
                 pass
-    assert hasty.http.get("/livez").status_code == 200
+    assert metric(hasty, 'vitrine_refused_total{model="",reason="client_slow"}') == 1
 
 
 def test_a_client_that_reads_slowly_is_not(hasty: Gateway) -> None:
