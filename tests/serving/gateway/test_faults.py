@@ -1,6 +1,7 @@
 """What goes wrong and what changes while the gateway runs: it never has to be started again."""
 
 import contextlib
+import errno
 import itertools
 import shutil
 import signal
@@ -16,6 +17,7 @@ from tests.programs import free_port, model_server
 from tests.serving.gateway import models, programs
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
+from tests.serving.gateway.test_canary import until
 
 EMBED = "/v1/models/shade:embed"
 
@@ -217,17 +219,25 @@ def test_a_request_that_does_not_come_in_time_is_given_up(root: Path) -> None:
 
 
 def test_requests_under_way_are_finished_when_it_ends(pair: Gateway) -> None:
-    """A body that is still coming when SIGTERM arrives gets its answer, and the process ends with code 0."""
+    """A body that is still coming when SIGTERM arrives gets its answer, though nobody can connect any longer, and the
+    process ends with code 0."""
     body = picture()
     with half_sent(pair, body) as connection:
         while b"vitrine_in_flight 1.0" not in pair.http.get("/metrics").content:
             pass
         pair.program.process.send_signal(signal.SIGTERM)
         pair.program.wait_for("Shutting down")
+        until(lambda: refuses(pair))
         connection.sendall(body[10:])
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
         assert pair.program.process.wait(20) == 0
     assert "Traceback" not in pair.program.output
+
+
+def refuses(gateway: Gateway) -> bool:
+    url = httpx.URL(gateway.url)
+    with socket.socket() as connection:
+        return connection.connect_ex((url.host, url.port or 80)) == errno.ECONNREFUSED
 
 
 @contextlib.contextmanager
