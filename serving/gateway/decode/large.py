@@ -16,6 +16,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from serving.gateway.decode.numbers import MAX_RANK
 from serving.gateway.errors import TooLarge
 
 Made = TypeVar("Made")
@@ -133,6 +134,8 @@ def _is_exact(numbers: NDArray[Any], text: bytes) -> bool:
 def _shape(brackets: bytes) -> list[int] | None:
     """The shape of which these are the brackets and commas; None where they are those of no regular array."""
     rank = len(brackets) - len(brackets.lstrip(b"["))
+    if rank > MAX_RANK:  # each axis takes a look at all of them
+        return None
     inner, shape = b"", []
     for depth in range(1, rank + 1):
         end = brackets.find(b"]" * depth) + depth

@@ -13,7 +13,8 @@ from serving.gateway.decode.base64 import kind
 from serving.gateway.errors import BadTensor
 from serving.tensors import is_float
 
-_MAX_RANK = 8
+#: The most axes of a tensor in JSON.
+MAX_RANK = 8
 
 
 def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
@@ -100,8 +101,8 @@ def _shape(value: Any, name: str) -> tuple[int, ...]:
     shape: list[int] = []
     while isinstance(value, list):
         shape.append(len(value))
-        if len(shape) > _MAX_RANK:
-            raise BadTensor(f"input {name} is nested deeper than {_MAX_RANK} lists")
+        if len(shape) > MAX_RANK:
+            raise BadTensor(f"input {name} is nested deeper than {MAX_RANK} lists")
         if not value:
             break
         value = value[0]

@@ -110,7 +110,7 @@ def _strings(spec: TensorSpec, value: Any) -> NDArray[Any]:
     level = [value]
     while any(isinstance(item, list) for item in level):
         sizes = {len(item) if isinstance(item, list) else None for item in level}
-        if len(sizes) != 1 or len(shape) == 8:
+        if len(sizes) != 1 or len(shape) == numbers.MAX_RANK:
             raise BadTensor(f"input {spec.name} is ragged: all lists of one depth must be equally long")
         shape.append(len(level[0]))
         level = [inner for item in level for inner in item]

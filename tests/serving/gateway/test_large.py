@@ -83,6 +83,12 @@ def test_what_is_no_regular_array_is_read_as_ever(name: str) -> None:
     assert plain(large.loads(body)) == orjson.loads(body)
 
 
+def test_more_axes_than_a_tensor_may_have_are_left_to_orjson() -> None:
+    """Each axis takes a look at all brackets: 64 kB that are nothing else would hold a thread for two seconds."""
+    array = np.ones((1,) * 8 + (20_000,), int)
+    assert large.loads(json.dumps({"a": array.tolist()}).encode()) == {"a": array.tolist()}
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_no_json_is_none(name: str) -> None:
     body = BROKEN[name].encode()
