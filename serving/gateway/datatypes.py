@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.errors import BadTensor
+from serving.gateway.errors import BadTensor, TooLarge
 from serving.protos import types_pb2
 
 NAMES: dict[int, str] = {
@@ -30,13 +30,14 @@ NAMES: dict[int, str] = {
     types_pb2.DT_STRING: "BYTES",
 }
 _LENGTH = struct.Struct("<I")
+_MOST_STRINGS = 250_000  # they take .15 s, as so many in JSON do
 
 
 def from_bytes(raw: memoryview, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
     """So many values of a type, [count], from their binary form.
 
     Raises:
-        BadTensor: another number of bytes than they take; ``name`` is said.
+        BadTensor: another number of bytes than they take; ``name`` is said. TooLarge: hundreds of thousands of strings.
     """
     if dtype.kind == "O":
         return _strings(raw, count, name)
@@ -58,9 +59,11 @@ def to_bytes(array: NDArray[Any]) -> bytes:
 
 
 def _strings(raw: memoryview, count: int, name: str) -> NDArray[Any]:
+    if count > _MOST_STRINGS:
+        raise TooLarge(f"input {name} has {count} strings; at most {_MOST_STRINGS} are accepted")
     values: list[bytes] = []
     place = 0
-    while place + _LENGTH.size <= len(raw):
+    while len(values) < count and place + _LENGTH.size <= len(raw):
         (size,) = _LENGTH.unpack_from(raw, place)
         place += _LENGTH.size + size
         if place > len(raw):

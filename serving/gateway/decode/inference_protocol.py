@@ -32,6 +32,12 @@ class Inference:
     binary: bool
     raw: memoryview
 
+    @property
+    def taken_as_it_is(self) -> int:
+        """Bytes that become tensors where they lie, as numbers in binary do; strings are taken apart."""
+        has_strings = any(kept == "BYTES" for one in self.inputs if isinstance(kept := one.get("datatype"), str))
+        return 0 if has_strings else len(self.raw)
+
 
 def read(body: bytes, header_length: str) -> Inference:
     """A request from its body. ``header_length`` is what Inference-Header-Content-Length says, empty where it is not
@@ -107,8 +113,10 @@ def _spec(tensor: Mapping[str, Any], signature: Signature) -> TensorSpec:
     expected = datatypes.NAMES.get(spec.data_type)
     if expected is None:
         raise BadTensor(f"input {name} has type {spec}, which is not served over HTTP")
-    if tensor.get("datatype") != expected:
-        raise BadTensor(f"input {name} must be {spec}, so its datatype is {expected}, not {tensor.get('datatype')!r}")
+    given = tensor.get("datatype")
+    if not isinstance(given, str) or given != expected:
+        shown = repr(given) if isinstance(given, str) else kind(given)
+        raise BadTensor(f"input {name} must be {spec}, so its datatype is {expected}, not {shown}")
     return spec
 
 

@@ -50,7 +50,7 @@ class InferenceProtocol:
             return fitting(servable, signature, inference_protocol.arrays(asked, signature), self._limits)
 
         async def prepare(servable: Servable) -> Call:
-            return await large.aside(self._threads, len(body) - len(asked.raw), call, servable)
+            return await large.aside(self._threads, len(body) - asked.taken_as_it_is, call, servable)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)

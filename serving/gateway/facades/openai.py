@@ -41,8 +41,9 @@ class OpenAI:
                 f"the keys sent are: {listed(keys)}"
             )
         form = keys.get("encoding_format", "float")
-        if form not in _FORMATS:
-            raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {form!r}")
+        if not isinstance(form, str) or form not in _FORMATS:
+            shown = repr(form) if isinstance(form, str) else base64.kind(form)
+            raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
         if keys.get("dimensions") is not None:
             raise BadOption("dimensions cannot be chosen: an embedding is as wide as its model makes it")
         pictures = Pictures(_pictures(keys["input"]))

@@ -16,6 +16,8 @@ from open_inference.openapi.types import InferenceRequest
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from serving.gateway import datatypes
+from serving.gateway.decode import inference_protocol
+from serving.gateway.errors import TooLarge
 from serving.gateway.signature import TensorSpec
 from serving.tensors import numpy_type
 from tests.programs import free_port
@@ -291,6 +293,15 @@ def test_strings_that_do_not_add_up(echo: Gateway, raw: bytes) -> None:
         headers={"inference-header-content-length": str(len(head))},
     )
     refused(answer, 400, "2 strings")
+
+
+def test_strings_are_taken_apart_numbers_are_not() -> None:
+    """Millions of strings would hold all other requests for seconds."""
+    for datatype, taken_as_it_is in (("FP32", 12), ("BYTES", 0), ([1], 12)):
+        head = json.dumps({"inputs": [{**X, "datatype": datatype}]}).encode()
+        assert inference_protocol.read(head + bytes(12), str(len(head))).taken_as_it_is == taken_as_it_is
+    with pytest.raises(TooLarge, match="250001 strings; at most 250000"):
+        datatypes.from_bytes(memoryview(bytes(4 * 250_001)), np.dtype(object), 250_001, "x")
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,16 @@ FORMS: dict[str, tuple[str, dict[str, Any], Callable[[Any], Any]]] = {
         {"inputs": [7] * 128, "signature_name": "describe"},
         lambda it: "must hold strings" in it["error"] or 1 / 0,
     ),
+    "a list for a type's name": (
+        "/v2/models/line/infer",
+        {"inputs": [{"name": "x", "datatype": [1] * 200, "shape": [1, 3], "data": [[1, 2, 3]]}]},
+        lambda it: it["error"],
+    ),
+    "a list for a format": (
+        "/v1/embeddings",
+        {"model": "shade", "input": "data:,", "encoding_format": [1] * 200},
+        lambda it: it["error"],
+    ),
     "another key": ("/v1/models/trend:forecast", {"histories": [1] * 200}, lambda it: it["error"]),
     "examples": ("/v1/models/line:classify", {"examples": [{"x": [1, 0.5] * 100}]}, lambda it: it["error"]),
 }
