@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         self._largest_headers = largest_headers
         self._reader = frames.Reader(preface=serves)
         self._heads = _Heads(meaning, largest_headers)
-        self._partial: tuple[int, int, list[bytes]] | None = None  # headers to be continued: stream, flags, parts
+        self._partial: tuple[int, int, bytearray] | None = None  # headers to be continued: stream, flags, what came
         self._streams: dict[int, AnyStream] = {}
         self._blocked: dict[int, AnyStream] = {}  # those with data that waits for a window
         self._last = -1  # the highest stream that the client opened
@@ -149,18 +149,18 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         if flags & frames.END_HEADERS:
             self._headers_came(number, self._heads.read(payload), bool(flags & frames.END_STREAM))
         else:
-            self._partial = number, flags, [payload]
+            self._partial = number, flags, bytearray(payload)
 
     def _on_continuation(self, flags: int, number: int, payload: bytes) -> None:
         if not self._partial or self._partial[0] != number:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a continuation of no headers")
-        _, first_flags, parts = self._partial
-        parts.append(payload)
-        if sum(map(len, parts)) > self._largest_headers:
+        _, first_flags, block = self._partial
+        block += payload
+        if len(block) > self._largest_headers:
             raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {self._largest_headers} bytes")
         if flags & frames.END_HEADERS:
             self._partial = None
-            head = self._heads.read(b"".join(parts))
+            head = self._heads.read(bytes(block))
             self._headers_came(number, head, bool(first_flags & frames.END_STREAM))
 
     def _on_rst_stream(self, flags: int, number: int, payload: bytes) -> None:

@@ -57,6 +57,19 @@ def test_headers_in_parts_with_padding_and_priority(connect: Connect, server: Ru
     assert raw.answer(1) == (prefixed(b"padded"), {"grpc-status": "0"})
 
 
+def test_headers_that_never_end_cost_nothing(connect: Connect, server: Running) -> None:
+    """Kept one by one and counted anew with each, these would hold the server for minutes."""
+    raw = connect(server)
+    raw.send(HEADERS, 0, 1, raw.headers())
+    raw.socket.sendall(frame(CONTINUATION, 0, 1) * 100_000)
+    other = connect(server)
+    other.call(1, b"meanwhile")
+    assert other.answer(1)[0] == prefixed(b"meanwhile")
+    raw.send(CONTINUATION, END_HEADERS, 1)
+    raw.send(DATA, END_STREAM, 1, prefixed(b"ended"))
+    assert raw.answer(1)[0] == prefixed(b"ended")
+
+
 def test_requests_that_are_interleaved(connect: Connect, server: Running) -> None:
     raw = connect(server)
     for stream in (1, 3, 5):
