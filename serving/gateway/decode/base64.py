@@ -1,12 +1,15 @@
 """``{"b64": "…"}``: bytes inside JSON, as TensorFlow Serving's REST interface writes them, and data URLs. The standard
-alphabet."""
+alphabet; as there (absl/strings/escaping.h, Base64Unescape) in lines or not, and with or without its padding."""
 
 import binascii
+import re
 from typing import Any
 
 import numpy as np
 
 from serving.gateway.errors import BadDocument
+
+_BLANKS = re.compile(r"[ \t\n\v\f\r]+")
 
 
 def is_bytes(value: Any) -> bool:
@@ -23,8 +26,12 @@ def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
     if not isinstance(text, str):
         raise BadDocument(f"{what} must be a string of base64, not {kind(text)}")
     try:
-        return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
-    except (binascii.Error, UnicodeEncodeError) as error:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except ValueError:  # mostly it is as written by b64encode, so it is looked at more closely only now
+        bare = _BLANKS.sub("", text)
+    try:
+        return binascii.a2b_base64(bare if "=" in bare else bare + "=" * (-len(bare) % 4), strict_mode=True)
+    except ValueError as error:
         raise BadDocument(f"{what} is not base64 of the standard alphabet: {error}") from None
 
 

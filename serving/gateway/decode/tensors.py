@@ -66,7 +66,7 @@ def _rows(instances: Any, signature: Signature) -> Arrays:
     names = instances[0].keys()
     for number, instance in enumerate(instances):
         if not isinstance(instance, dict) or instance.keys() != names:
-            raise BadDocument(f"element {number} of 'instances' has other names than element 0: {listed(names)}")
+            raise BadDocument(f"element {number} of 'instances' has other names than element 0: {listed(instances[0])}")
     return {name: tensor(spec_of(signature, name), [instance[name] for instance in instances]) for name in names}
 
 
