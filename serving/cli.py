@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from serving import rollout
 from serving.card import Card, CardError
@@ -58,7 +59,7 @@ def models(exports: Exports = "exports") -> None:
         return
     console.print(table)
     for note in notes:
-        console.print(note, style="yellow", markup=False)
+        console.print(note, style="yellow")
 
 
 def _labels(store: Store, model: str, number: int) -> str:
@@ -188,7 +189,7 @@ def predict(
         answer = client.predict(model, [_read(path) for path in pictures], polarity=_chosen(polarity))
     console.print(f"{answer.model}, version {answer.version}", style="dim")
     for path, prediction in zip(pictures, answer.predictions, strict=True):
-        console.print(f"{path}: [bold]{prediction.label}[/]")
+        console.print(Text.assemble(f"{path}: ", (prediction.label, "bold")), soft_wrap=True)
         likely = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
         for label, probability in likely[:3]:
             console.print(f"  {'█' * round(_BAR * probability):<{_BAR}} {probability:6.1%} {label}")
@@ -232,7 +233,7 @@ def forecast(
         table.add_row(str(step), *("" if value is None else f"{value:.4g}" for value in row))
     console.print(table)
     for note in answer.notes:
-        console.print(note, style="yellow", markup=False)
+        console.print(note, style="yellow")
 
 
 @contextlib.contextmanager

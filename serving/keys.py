@@ -24,11 +24,12 @@ class KeysError(ValueError):
 
 
 def check_rate(text: str) -> str:
-    """The rate as it is. Raises ValueError where the ``limits`` library cannot read it."""
+    """The rate as it is. Raises ValueError where the ``limits`` library cannot read it, or reads several: the first
+    alone would be kept."""
     import limits  # a tenth of a second, which only those with rates are to pay
 
     try:
-        limits.parse(text)
+        (_,) = limits.parse_many(text)
     except ValueError:
         raise ValueError(f"{text!r} is no rate; one is written like 10/second or 1000 per 5 minutes") from None
     return text

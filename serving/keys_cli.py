@@ -23,7 +23,9 @@ def create(
     model: Annotated[list[str] | None, typer.Option(help="For this model alone; may be repeated.")] = None,
     verb: Annotated[list[str] | None, typer.Option(help=f"For this alone: {', '.join(SCOPES)}.")] = None,
     rate: Annotated[str | None, typer.Option(help="At most so many requests, as in 10/second.")] = None,
-    days: Annotated[float | None, typer.Option(help="How long it is good; for ever without.", min=0)] = None,
+    days: Annotated[
+        float | None, typer.Option(help="How long it is good; without, for ever.", min=0, max=36500)
+    ] = None,
     file: File = Path(".vitrine/keys.json"),
 ) -> None:
     """Make a key and print it, this once: the file holds a hash of it alone."""

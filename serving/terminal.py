@@ -3,11 +3,12 @@
 import typer
 from rich.console import Console
 
-console = Console(highlight=False)
-_errors = Console(highlight=False, stderr=True)
+#: Prints names, labels and paths as they are: brackets and colons in them are no markup of Rich's.
+console = Console(highlight=False, markup=False, emoji=False)
+_errors = Console(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 def fail(error: Exception | str) -> typer.Exit:
     """Say what was wrong, in red, on standard error, and end with 1."""
-    _errors.print(str(error), style="red", markup=False, soft_wrap=True)
+    _errors.print(str(error), style="red", soft_wrap=True)
     return typer.Exit(1)

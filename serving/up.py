@@ -5,6 +5,7 @@ import errno
 import shlex
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -28,15 +29,17 @@ class UpError(Exception):
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the programs listen."""
+    """Where the programs listen; ``tls`` is whether the gateway has a certificate."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     grpc_port: int = 8500
+    tls: bool = False
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
 
 def run(
@@ -132,13 +135,14 @@ def _taken(host: str, port: int) -> bool:
 
 
 def _refusal(host: str, port: int) -> OSError | None:
-    """Why nothing of ours could listen there (IPv4), None where it could."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error
+    """Why nothing of ours could listen there, None where it could."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error
     return None
 
 
@@ -191,8 +195,11 @@ def _stop_on_signal() -> Iterator[None]:
 
 
 def _is_ready(url: str) -> bool:
+    """Asked without a proxy, which would not know this machine, and whomever the certificate is made out to."""
+    trusting = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusting)
     try:
-        with urllib.request.urlopen(f"{url}/readyz", timeout=2):
+        with opener.open(f"{url}/readyz", timeout=2):
             return True
     except OSError:  # not there yet, or 503
         return False

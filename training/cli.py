@@ -1,5 +1,6 @@
 """The ``vitrine`` command: training here, everything that needs no TensorFlow in :mod:`serving.cli`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -154,7 +155,7 @@ def up(
     if not Store(exports).models():
         raise fail(f"there is no model in {exports}, and none could be trained")
     door = [*([f"--keys={keys}"] if keys else ()), *(["--insecure"] if insecure else ())]
-    addresses = together.Addresses(host, port, grpc_port)
+    addresses = together.Addresses(host, port, grpc_port, tls=bool(os.environ.get("VITRINE_TLS_CERT")))
     try:
         together.run(Path(exports), addresses, logs, lambda line: print(line, flush=True), engine, door)
     except together.UpError as error:

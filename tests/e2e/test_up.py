@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trustme
 
 from serving.store import Store
 from tests.programs import REPOSITORY, Program, free_port
@@ -24,7 +26,8 @@ def up(exports: Path, tmp_path: Path) -> Iterator[tuple[Program, str]]:
     shutil.copytree(exports, folder)
     port, grpc_port = free_port(), free_port()
     command = ["-m", "training.cli", "up", "--no-train-missing", f"--port={port}", f"--grpc-port={grpc_port}"]
-    program = Program([sys.executable, *command, f"--exports={folder}", f"--logs={tmp_path / 'logs'}"])
+    command += [f"--exports={folder}", f"--logs={tmp_path / 'logs'}"]
+    program = Program([sys.executable, *command], env={"http_proxy": "http://127.0.0.1:9"})  # which is not asked
     try:
         program.wait_for("sine_rnn:forecast", 30)
         yield program, f"http://127.0.0.1:{port}"
@@ -49,14 +52,15 @@ def test_the_three_lines_answer_as_they_stand(up: tuple[Program, str]) -> None:
     assert sine["forecasts"][0]["mean"][:2] == pytest.approx([0.7932, 0.9288], abs=0.001)
 
 
-def test_vitrine_predict_embed_and_forecast(up: tuple[Program, str]) -> None:
+def test_vitrine_predict_embed_and_forecast(up: tuple[Program, str], tmp_path: Path) -> None:
     _, url = up
 
-    def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def vitrine(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "training.cli", *arguments, "--url", url]
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
 
-    assert "Ankle boot" in vitrine("predict", "examples/ankle_boot.png").stdout
+    odd = shutil.copy(REPOSITORY / "examples/ankle_boot.png", tmp_path / "[a] b[bold].png")  # no markup
+    assert "[a] b[bold].png: Ankle boot" in vitrine("predict", odd).stdout
     assert re.search(r"│ 1 +│ 0\.7932", vitrine("forecast", "sine_rnn", "--history", "0.31,0.58").stdout)
     embedded = vitrine("embed", "examples/ankle_boot.png").stdout.split("\t")
     assert embedded[0] == "examples/ankle_boot.png" and len([float(value) for value in embedded[1:]]) == 64
@@ -109,6 +113,23 @@ def test_a_new_version_takes_over_and_gives_back_without_a_lost_request(
         for thread in callers:
             thread.join()
     assert not failures, failures[:3]
+
+
+def test_by_ipv6_and_tls(exports: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("::1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "cert.pem")
+    port = free_port()
+    command = ["-m", "training.cli", "up", "--no-train-missing", "--host=::1", f"--port={port}"]
+    command += [f"--grpc-port={free_port()}", f"--exports={exports}", f"--logs={tmp_path / 'logs'}"]
+    pem = str(tmp_path / "cert.pem")
+    program = Program([sys.executable, *command], env={"VITRINE_TLS_CERT": pem, "VITRINE_TLS_KEY": pem})
+    try:
+        program.wait_for(f"https://[::1]:{port}/v1/models/sine_rnn:forecast", 30)
+        trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+        assert httpx.get(f"https://[::1]:{port}/readyz", verify=trust).json()["ready"]
+    finally:
+        assert program.stop(signal.SIGINT) == 0
 
 
 def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:

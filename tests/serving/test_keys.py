@@ -73,11 +73,15 @@ def test_from_the_terminal(path: Path) -> None:
     assert key is not None and (key.models, key.verbs, key.rate) == ({"a"}, {"predict"}, "5/minute")
     listed = vitrine("list").stdout
     assert key.id in listed and "5/minute" in listed and shown.strip()[12:] not in listed
+    vitrine("create", "till [/b]")  # no markup
+    assert "till [/b]" in vitrine("list").stdout
     assert "is no more" in vitrine("revoke", key.id).stdout
     for wrong, words in (
         (("revoke", key.id), "there is no key"),
         (("create", "shop", "--rate", "often"), "'often' is no rate"),
+        (("create", "shop", "--rate", "10/second;50/minute"), "'10/second;50/minute' is no rate"),
         (("create", "shop", "--verb", "predcit"), "'predcit' is none of"),
+        (("create", "shop", "--days", "1e9"), "--days"),
     ):
         refused = vitrine(*wrong)
-        assert refused.returncode == 1 and words in refused.stderr and "Traceback" not in refused.stderr
+        assert refused.returncode in (1, 2) and words in refused.stderr and "Traceback" not in refused.stderr
