@@ -19,6 +19,7 @@ from typing import Any
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SERVICE = "vitrine-gateway"
+_LONGEST_STATE = 512  # bytes of ``tracestate``, as W3C asks for at least; gRPC's servers take no call with far more
 
 log = logging.getLogger("vitrine.traces")
 
@@ -56,9 +57,9 @@ class Traces:
     def begin(self, headers: Mapping[bytes, bytes], request_id: str, started: float) -> "Trace | None":
         """The trace of a request; None where the sampler leaves it out. ``started`` is of the performance counter."""
         carrier = {
-            name: headers[name.encode("ascii")].decode("latin-1")
-            for name in ("traceparent", "tracestate")
-            if name.encode("ascii") in headers
+            name.decode("ascii"): headers[name].decode("latin-1")
+            for name in (b"traceparent", b"tracestate")
+            if 0 < len(headers.get(name, b"")) <= _LONGEST_STATE
         }
         span = self.tracer.start_span(
             "POST",

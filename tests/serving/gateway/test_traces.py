@@ -105,6 +105,19 @@ def test_a_request_is_a_trace_from_the_caller_to_the_model_server(tmp_path: Path
     assert {one.key: one.value.int_value for one in refused.attributes}["http.response.status_code"] == 400
 
 
+def test_a_long_tracestate_goes_no_further(tmp_path: Path) -> None:
+    """gRPC's servers refuse a call with so much of it, and with it all requests that share the call."""
+    model_server = Listening()
+    nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    with traced(model_server, tmp_path, **nobody) as one:
+        for members, kept in ((2, True), (32, False)):
+            state = ",".join(f"k{number}={'v' * 250}" for number in range(members))
+            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": state}
+            assert one.http.post("/v1/models/echo:predict", json=ROW, headers=headers).status_code == 200
+            assert TRACE in model_server.metadata_seen[-1]["traceparent"]
+            assert model_server.metadata_seen[-1].get("tracestate") == (state if kept else None)
+
+
 def test_nothing_of_it_without_an_endpoint_and_no_harm_without_a_receiver(tmp_path: Path) -> None:
     model_server = Listening()
     with traced(model_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="") as one:
