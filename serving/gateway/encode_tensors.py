@@ -56,7 +56,7 @@ def _dump(answer: dict[str, Any], clean: bool) -> bytes:
     """``clean`` is whether every number is seen to be finite; orjson would write null for the others."""
     if clean:
         return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 
 def _values(name: str, array: NDArray[Any], clean: bool) -> Any:

@@ -78,8 +78,7 @@ def _feature(message: Any, values: list[Any], which: str) -> None:
             message.float_list.value.extend(values)
         case "text":
             message.bytes_list.value.extend(
-                base64.decode(value["b64"]) if isinstance(value, dict) else value.encode("utf-8", "surrogatepass")
-                for value in values
+                base64.decode(value["b64"]) if isinstance(value, dict) else value.encode("utf-8") for value in values
             )
 
 

@@ -114,8 +114,11 @@ def examples(body: bytes) -> dict[str, Any]:
 
 
 def _with_words(body: bytes) -> Any:
-    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity; None where it fails too."""
+    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity; None where it fails too, or where
+    a text has half a character, as JSON can write by a lone ``\\ud800``: neither orjson nor UTF-8 knows that."""
     try:
-        return json.loads(body)
+        parsed = json.loads(body)
+        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+        return parsed
     except (ValueError, RecursionError):
         return None

@@ -117,7 +117,7 @@ def _strings(spec: TensorSpec, value: Any) -> NDArray[Any]:
     array = np.empty(len(level), object)
     for place, item in enumerate(level):
         if isinstance(item, str):
-            array[place] = item.encode("utf-8", "surrogatepass")
+            array[place] = item.encode("utf-8")
         elif base64.is_bytes(item):
             array[place] = base64.decode(item["b64"])
         else:

@@ -159,6 +159,18 @@ def test_numbers_that_are_not_finite_stand_there_as_words(http: httpx.Client) ->
     assert (refused.status_code, "NaN or infinity" in refused.json()["error"]) == (400, True)
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (LINE, b'{"instances": [[NaN, 1, 2]], "\\ud800": 1}'),
+        ("/v1/models/line:classify", b'{"examples": [{"x": NaN}], "context": {"\\ud800": 1}}'),
+    ],
+)
+def test_half_a_character_is_no_json_beside_such_numbers_either(http: httpx.Client, path: str, body: bytes) -> None:
+    answer = http.post(path, content=body)
+    assert (answer.status_code, "not valid JSON" in answer.json()["error"]) == (400, True)
+
+
 def test_paths_in_any_case(http: httpx.Client) -> None:
     assert http.post("/V1/Models/line/Versions/1:Predict", json={"instances": [[1, 2, 3]]}).status_code == 200
     assert http.get("/V1/MODELS/line/LABELS/stable/METADATA").json()["model_spec"]["name"] == "line"
