@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.errors import BadUpstream
+from serving.gateway.errors import BadOutput, BadUpstream
 from serving.gateway.wire import Outputs
 from serving.tensors import is_float
 
@@ -60,16 +60,24 @@ def _dump(answer: dict[str, Any], clean: bool) -> bytes:
 
 
 def _values(name: str, array: NDArray[Any], clean: bool) -> Any:
-    """What is written then: nested lists, or where all is clean an array, whose rows orjson can write too."""
+    """What is written then: nested lists, or where all is clean an array, whose rows orjson can write too.
+
+    Raises:
+        BadOutput: JSON has no such numbers.
+    """
     if array.dtype == object:
         return _texts(array.tolist(), name.endswith("_bytes"))
+    if array.dtype.kind == "c":
+        raise BadOutput(f"output {name} of the model holds complex numbers ({array.dtype}), which JSON cannot carry")
     if is_float(array.dtype) and array.dtype.itemsize == 2:
         array = array.astype(np.float32)
     if not clean and array.dtype == np.float32:
         shortest = np.empty(array.size, object)
         shortest[:] = [_shortest(value) for value in array.flat]
         return shortest.reshape(array.shape).tolist()
-    return np.ascontiguousarray(array) if clean and array.ndim else array.tolist()
+    if not clean:
+        return array.tolist()
+    return np.ascontiguousarray(array) if array.ndim else array[()]
 
 
 def _shortest(value: Any) -> float:

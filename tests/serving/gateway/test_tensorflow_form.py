@@ -241,3 +241,19 @@ def test_what_the_model_server_does_not_do(tmp_path: Path) -> None:
         refused = gateway.http.post("/v1/models/kinds:classify", json={"examples": [{"x": 1.0}]})
         assert refused.status_code == 501, refused.text
         assert "the model server does not do this" in refused.json()["error"]
+
+
+def test_numbers_that_are_neither_row_nor_real(tmp_path: Path) -> None:
+    """One float without axes is as short as in a list; complex numbers, which no JSON has, are no defect of ours."""
+    one, turned = TensorSpec("x", types_pb2.DT_FLOAT, ()), TensorSpec("x", types_pb2.DT_COMPLEX64, (None,))
+    models = {"one": {"serving_default": stub.echo("serving_default", one)}}
+    models["turned"] = {"serving_default": stub.echo("serving_default", turned)}
+    with (
+        stub.serving(stub.Stub(models)) as address,
+        programs.gateway(address, tmp_path / "none", "--models=one,turned") as gateway,
+    ):
+        programs.wait_until_ready(gateway, "one", "turned")
+        answer = gateway.http.post("/v1/models/one:predict", json={"inputs": {"x": 0.1}})
+        assert answer.text == '{"outputs":0.1}'
+        refused = gateway.http.post("/v1/models/turned:predict", json={"instances": [0.5]})
+        assert (refused.status_code, "complex64" in refused.json()["error"]) == (502, True)
