@@ -3,6 +3,7 @@
 import importlib.util
 import ipaddress
 import re
+import ssl
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,7 +15,9 @@ from serving.gateway.replica import Address
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
-Positive = Annotated[float, Field(gt=0)]
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/A-Z\s]+|\*")
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -85,7 +88,7 @@ class Settings(BaseSettings):
     retry_after_seconds: Count = Field(1, description="what a 503 answer says in Retry-After")
 
     drain_seconds: float = Field(
-        0.0, ge=0, description="on SIGTERM: how long /readyz says 503 before the port is closed"
+        0.0, ge=0, allow_inf_nan=False, description="on SIGTERM: how long /readyz says 503 before the port is closed"
     )
     grace_seconds: Positive = Field(30.0, description="on SIGTERM: longest time for requests under way to finish")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
@@ -125,6 +128,12 @@ class Settings(BaseSettings):
             keys.read(self.keys)
         if self.rate:
             keys.check_rate(self.rate)
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin as browsers send it: https://shop.example, or https://shop.example:8443, "
+                    "with nothing behind"
+                )
         if not _STORAGE.fullmatch(self.rate_storage):
             raise ValueError(f"rate storage {self.rate_storage!r} is neither memory:// nor redis://HOST:PORT")
         if not self.rate_storage.startswith("memory") and importlib.util.find_spec("redis") is None:
@@ -140,6 +149,15 @@ class Settings(BaseSettings):
             path = getattr(self, name)
             if path is not None and not path.is_file():
                 raise ValueError(f"{name}: there is no file {path}")
+        if self.tls_cert is not None and self.tls_key is not None:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key, _no_password)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"tls_cert and tls_key are no certificate and its key in PEM: {error}") from None
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password, which nobody is there to type")
 
 
 def addresses(text: str) -> tuple[Address, ...]:

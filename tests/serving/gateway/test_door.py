@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 from pydantic import ValidationError
 
 from serving import keys
@@ -181,7 +182,14 @@ def test_the_page_is_framed_by_nobody(guarded: Gateway) -> None:
         ({"keys": "broken.json"}, "broken.json: the whole"),
         ({"rate": "often"}, "'often' is no rate"),
         ({"rate_storage": "postgres://x"}, "'postgres://x' is neither memory:// nor redis://"),
+        ({"rate": "10/second;50/minute"}, "'10/second;50/minute' is no rate"),
+        ({"cors_origins": f"{ORIGIN}, {ORIGIN}/"}, "'https://shop.example/' is no origin"),
+        ({"cors_origins": "shop.example"}, "'shop.example' is no origin"),
+        ({"cors_origins": "https://Shop.example"}, "'https://Shop.example' is no origin"),
+        ({"deadline_seconds": "inf"}, "deadline_seconds\n.*finite"),
+        ({"drain_seconds": "inf"}, "drain_seconds\n.*finite"),
         ({"tls_cert": "broken.json"}, "tls_cert and tls_key go together"),
+        ({"tls_cert": "broken.json", "tls_key": "broken.json"}, "are no certificate and its key in PEM"),
         ({"model_server_cert": "broken.json", "model_server_key": "broken.json"}, "model_server_ca asks for"),
         ({"model_server_ca": "nowhere.pem"}, "model_server_ca: there is no file"),
     ],
@@ -193,6 +201,20 @@ def test_refused_at_the_start(
     Path("broken.json").write_text("{")
     with pytest.raises(ValidationError, match=words):
         Settings.model_validate(settings)
+
+
+def test_a_key_with_a_password_is_refused_at_the_start(tmp_path: Path) -> None:
+    cert, key = pem(tmp_path, "server", AUTHORITY.issue_cert("localhost"))
+    secret = serialization.load_pem_private_key(key.read_bytes(), None)
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    key.write_bytes(secret.private_bytes(encoding, form, serialization.BestAvailableEncryption(b"x")))
+    with pytest.raises(ValidationError, match="the key has a password"):
+        Settings(tls_cert=cert, tls_key=key)
+
+
+@pytest.mark.parametrize("origins", [ORIGIN, "*", "http://localhost:3000, capacitor://localhost", "http://[::1]:3000"])
+def test_origins(origins: str) -> None:
+    assert Settings(cors_origins=origins).origins == tuple(origins.split(", "))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
