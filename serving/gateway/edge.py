@@ -164,9 +164,11 @@ class Edge:
         self._done(request, self._known(request.model), version, verb, answer.status, perf_counter() - started)
 
     async def _cold(self, request: Request, scope: Scope, receive: Receive, send: Send, started: float) -> None:
-        """FastAPI's part. Its answers get the request's id; what it could not foresee becomes a plain 500."""
+        """FastAPI's part. Its answers get the request's id; what it could not foresee becomes a plain 500. HEAD, which
+        it does not know by itself, is asked as GET: the server, whose own scope says HEAD, leaves the body out."""
         scope.setdefault("state", {})["request_id"] = request.id
-        scope["path"] = normal(request.path)
+        method = "GET" if request.method == "HEAD" else request.method
+        scope = {**scope, "path": normal(request.path), "method": method}
         status = 0
 
         async def send_with_id(message: Message) -> None:

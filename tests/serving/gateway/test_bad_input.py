@@ -296,6 +296,7 @@ def test_wrong_methods_elsewhere(http: httpx.Client) -> None:
     answer = http.post("/v1/models")
     refused(answer, 405, "method_not_allowed", "GET")
     assert http.head(PREDICT).status_code == 405
+    assert (http.head(PREDICT).content, http.head("/nowhere").content) == (b"", b"")
 
 
 def test_a_body_over_the_limit_is_refused_before_it_is_sent(served: Gateway) -> None:

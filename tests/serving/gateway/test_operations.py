@@ -42,6 +42,15 @@ def test_alive_and_ready(http: httpx.Client) -> None:
     assert answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize("path", ["/", "/docs", "/page/swagger-ui.css", "/livez", "/readyz", "/v1/models", "/metrics"])
+def test_head_is_get_without_its_body(http: httpx.Client, path: str) -> None:
+    """As some probes ask."""
+    head, get = http.head(path), http.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == get.headers["content-type"]
+    assert http.get("/livez").json() == {"alive": True}  # by the same connection
+
+
 def test_the_list(http: httpx.Client) -> None:
     models = {model["name"]: model for model in http.get("/v1/models").json()["models"]}
     assert models["shade"] == {
