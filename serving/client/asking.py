@@ -14,7 +14,7 @@ from PIL import Image
 
 from serving import card as cards
 from serving.card import Card
-from serving.client import answers
+from serving.client import answers, errors
 
 T = TypeVar("T")
 
@@ -38,6 +38,17 @@ class Question(Generic[T]):
     path: str
     read: Callable[[httpx.Response], T]
     content: Mapping[str, Any] = field(default_factory=dict)  # httpx' own arguments: content, json, files, …
+
+    def answer(self, response: httpx.Response) -> T:
+        """What the caller gets.
+
+        Raises:
+            VitrineError: it is no answer of the gateway's.
+        """
+        try:
+            return self.read(response)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise errors.from_unreadable(response, error) from error
 
 
 def path(model: str, verb: str, version: int | None, label: str | None) -> str:

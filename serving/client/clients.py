@@ -25,7 +25,8 @@ class Client:
 
     def __init__(self, url: str = _URL, key: str | None = None, timeout: float = 30.0, **options: Any) -> None:
         """``key`` is needed where the gateway asks for one; ``timeout`` is for a whole call in seconds, retries
-        included; ``options`` are httpx.Client's (``verify``, ``proxy``, …)."""
+        included, but an answer that has begun may go on for longer; ``options`` are httpx.Client's (``verify``,
+        ``proxy``, …)."""
         self._url = url
         self._timeout = timeout
         self._http = httpx.Client(base_url=url, headers=_headers(key), **options)
@@ -123,8 +124,8 @@ class Client:
             except httpx.HTTPError as error:
                 time.sleep(tries.after_failure(error))
                 continue
-            if not response.is_error:
-                return question.read(response)
+            if response.is_success:
+                return question.answer(response)
             time.sleep(tries.after_refusal(response))
 
 
@@ -229,8 +230,8 @@ class AsyncClient:
             except httpx.HTTPError as error:
                 await asyncio.sleep(tries.after_failure(error))
                 continue
-            if not response.is_error:
-                return question.read(response)
+            if response.is_success:
+                return question.answer(response)
             await asyncio.sleep(tries.after_refusal(response))
 
 
@@ -265,7 +266,7 @@ class _Tries:
         return wait
 
     def after_refusal(self, response: httpx.Response) -> float:
-        """Seconds until the next try after an answer with an error's status. Raises as :meth:`after_failure`."""
+        """Seconds until the next try after an answer that is no success. Raises as :meth:`after_failure`."""
         wait = None
         if response.status_code in retries.STATUSES:
             wait = retries.pause(self._made, response.headers.get("retry-after"), self._left)

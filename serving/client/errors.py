@@ -20,14 +20,23 @@ class VitrineError(Exception):
 
 
 def from_response(response: httpx.Response) -> VitrineError:
-    """The error that an answer holds, in whichever form."""
+    """The error that an answer holds, in whichever form; or that it sends the caller elsewhere."""
     request_id = response.headers.get("x-request-id")
+    if response.has_redirect_location:
+        text = f"{response.url} sends its callers to {response.headers['location']}; give the client that address"
+        return VitrineError(text, "error", response.status_code, request_id)
     try:
         body = response.json()
         return VitrineError(str(body["error"]), str(body.get("code", "error")), response.status_code, request_id)
     except (ValueError, KeyError, TypeError, AttributeError):
         text = f"{response.url} answered {response.status_code}: {response.text[:500]}"
         return VitrineError(text, "error", response.status_code, request_id)
+
+
+def from_unreadable(response: httpx.Response, error: Exception) -> VitrineError:
+    """The error where a success is none of the gateway's."""
+    text = f"{response.url} does not answer as the gateway does: {error}"
+    return VitrineError(text, "error", response.status_code, response.headers.get("x-request-id"))
 
 
 def from_failure(error: httpx.HTTPError, url: str) -> VitrineError:

@@ -205,6 +205,30 @@ def test_what_would_not_pass_is_not_tried_again(status: int) -> None:
     assert len(seen) == 1
 
 
+def test_answers_that_are_none_of_the_gateways() -> None:
+    def greet(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "5")
+        request.end_headers()
+        request.wfile.write(b"<html")
+
+    def other(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "2")
+        request.end_headers()
+        request.wfile.write(b"{}")
+
+    moved = refuse(308, Location="https://shop.example/v1/models")
+    for mood, status, word in ((greet, 200, "as the gateway does"), (other, 200, "models"), (moved, 308, "https://")):
+        with (
+            moody(mood) as (url, seen),
+            Client(url) as client,
+            pytest.raises(VitrineError, match=word) as caught,
+        ):
+            client.models()
+        assert (len(seen), caught.value.status, caught.value.code) == (1, status, "error")
+
+
 def test_pauses_grow_keep_to_retry_after_and_end_with_the_time() -> None:
     for tries, longest in ((1, 0.1), (2, 0.2), (3, 0.4), (20, 5.0)):
         wait = retries.pause(tries, None, 60)
