@@ -55,6 +55,7 @@ class Gateway(FastAPI):
             generate_unique_id_function=openapi.operation_id,
             docs_url=None,  # site.py has it, without what FastAPI's own fetches from elsewhere
             redoc_url=None,
+            redirect_slashes=False,  # behind an ingress with TLS it would lead to http
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.settings = settings

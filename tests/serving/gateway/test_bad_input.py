@@ -284,6 +284,11 @@ def test_what_is_not_there(http: httpx.Client, path: str, code: str, words: tupl
     refused(http.post(path, content=picture()), 404, code, *words)
 
 
+@pytest.mark.parametrize("path", ["/v1/models/", "/v1/models/shade/", "/livez/"])
+def test_a_slash_too_many_leads_nowhere_else(http: httpx.Client, path: str) -> None:
+    refused(http.get(path), 404, "unknown_path", "/docs")
+
+
 @pytest.mark.parametrize("path", [PREDICT, EMBED, FORECAST])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
 def test_wrong_methods(http: httpx.Client, path: str, method: str) -> None:
