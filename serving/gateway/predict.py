@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol, TypeVar
 
+from serving.card import Card
 from serving.gateway.calls import Call, cropped
 from serving.gateway.coalesce import Lane
 from serving.gateway.door import check_scope
@@ -211,4 +212,8 @@ def _same_recipe(one: Servable, other: Servable) -> bool:
     """Whether both make the same tensors of the same request."""
     if one.card is None or other.card is None:
         return one.card is other.card
-    return one.card.image == other.card.image and one.card.series == other.card.series
+    return _recipes(one.card) == _recipes(other.card)
+
+
+def _recipes(card: Card) -> tuple[object, ...]:
+    return card.image, card.series, card.table, card.signal, card.neighbours

@@ -158,7 +158,8 @@ def trend(root: Path, version: int) -> None:
     _write(root / "trend" / str(version), signatures, nodes, constants, card)
 
 
-def price(root: Path, version: int) -> None:
+def price(root: Path, version: int, *, turned: bool = False) -> None:
+    """``turned``: its columns are in the other order."""
     signatures = {
         "serving_default": Signature(
             inputs={"features": Tensor(dtype="float32", shape=(None, 2))},
@@ -169,12 +170,14 @@ def price(root: Path, version: int) -> None:
         helper.make_node("MatMul", ["features", "weights"], ["column"]),
         helper.make_node("Squeeze", ["column", "axis"], ["prediction"]),
     ]
-    constants = {"weights": np.array([[version], [10]], np.float32), "axis": np.array([1])}
+    order = -1 if turned else 1
+    columns = (
+        Column(name="rooms", description="rooms of a flat", minimum=1, maximum=9),
+        Column(name="age", unit="years", description="since it was built"),
+    )
+    constants = {"weights": np.array([[version], [10]], np.float32)[::order], "axis": np.array([1])}
     recipe = TableRecipe(
-        columns=(
-            Column(name="rooms", description="rooms of a flat", minimum=1, maximum=9),
-            Column(name="age", unit="years", description="since it was built"),
-        ),
+        columns=columns[::order],
         target=Column(name="price", unit="1000 USD", description="what was paid"),
     )
     card = _card("price", "table", signatures, table=recipe, inputs={"rooms": _normal(4, 1)})

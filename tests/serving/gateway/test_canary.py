@@ -25,11 +25,14 @@ PICTURE = picture(100)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Versions 1 to 3 of shade, of which 1 is stable and 1 and 3 are loaded."""
+    """Versions 1 to 3 of shade, of which 1 is stable and 1 and 3 are loaded; and 1 and 2 of price."""
     root = tmp_path_factory.mktemp("exports")
     for version in (1, 2, 3):
         models.shade(root, version)
     Store(root).promote("shade", 1)
+    models.price(root, 1)
+    models.price(root, 2, turned=True)
+    Store(root).promote("price", 1)
     return root
 
 
@@ -203,3 +206,13 @@ def test_a_shadow_sees_copies_and_agreement_is_measured(pair: Gateway, root: Pat
     pair.program.wait_for("model shade: shadow off")
     assert version(pair) == 1
     assert metric(pair, f"vitrine_shadow_requests_total{name}") == 11
+
+
+def test_a_shadow_whose_columns_are_in_another_order_is_asked_by_its_own(pair: Gateway, root: Path) -> None:
+    rollout.shadow(Store(root), "price", 2, 100)
+    pair.program.wait_for("model price: shadow 100 % of version 2")
+    answer = pair.http.post("/v1/models/price:predict", json={"features": {"rooms": 3, "age": 10}})
+    assert answer.json()["predictions"] == [{"value": 103}]
+    until(lambda: metric(pair, 'vitrine_shadow_difference_count{model="price",version="2"}') == 1)
+    assert metric(pair, 'vitrine_shadow_difference_sum{model="price",version="2"}') == pytest.approx(3 / 103)
+    rollout.off(Store(root), "price", "shadow")
