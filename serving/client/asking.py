@@ -1,6 +1,7 @@
 """What the client asks, as values: where, with what, and how the answer is read. Nothing is sent here."""
 
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from serving import card as cards
 from serving.card import Card
@@ -28,6 +29,7 @@ Rows = Mapping[str, float] | Sequence[float] | Sequence[Mapping[str, float]] | S
 Series = Sequence[float] | Sequence[Sequence[float]] | NDArray[Any]
 
 _NPY = "application/x-npy"
+_NOT_IN_PNG = ("CMYK", "YCbCr", "LAB", "HSV")
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def _pictures(pictures: Pictures, **options: Any) -> dict[str, Any]:
 
 
 def encoded(picture: Picture) -> bytes:
-    """A picture as a file's bytes; one that is none yet becomes PNG, which loses nothing.
+    """A picture as a file's bytes; one that is none yet becomes PNG, upright, which loses nothing else.
 
     Raises:
         OSError: a file cannot be read. TypeError, ValueError: not a picture, or an array of another type or rank.
@@ -131,6 +133,9 @@ def encoded(picture: Picture) -> bytes:
         picture = Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture)
     if not isinstance(picture, Image.Image):
         raise TypeError(f"a picture is a path, bytes, Pillow's or an array, not {type(picture).__name__}")
+    picture = ImageOps.exif_transpose(picture)  # PNG would be written without what says that a photo lies on its side
+    if picture.mode in _NOT_IN_PNG:
+        picture = picture.convert("RGB")
     stream = io.BytesIO()
     picture.save(stream, "PNG")
     return stream.getvalue()
@@ -141,7 +146,13 @@ def _numbers(key: str, numbers: Rows | Series, **options: Any) -> dict[str, Any]
         return {"params": _said(options), **_array(numbers)}
     in_body = {name: value for name, value in _said(options).items() if name == "horizon"}
     params = {name: value for name, value in _said(options).items() if name != "horizon"}
-    return {"params": params, "json": {key: numbers, **in_body}}
+    content = json.dumps({key: numbers, **in_body}, default=_plain, allow_nan=False)
+    return {"params": params, "content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know: NumPy's numbers and arrays, which may stand in lists, a range, and their like."""
+    return value.tolist() if hasattr(value, "tolist") else list(value)
 
 
 def _array(array: NDArray[Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 from serving import client as package
+from serving import images
 from serving.client import AsyncClient, Client, VitrineError, retries
+from serving.client.asking import encoded
 from tests.programs import free_port
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
@@ -53,7 +55,7 @@ def test_pictures_in_every_form(client: Client, tmp_path: Path, form: str) -> No
 
 
 def test_everything_else_that_can_be_asked(client: Client) -> None:
-    assert client.predict_table("price", {"rooms": 3, "age": 10}).values == [103]
+    assert client.predict_table("price", {"rooms": np.int64(3), "age": np.float32(10)}).values == [103]
     table = client.predict_table("price", np.array([[3, 10], [4, 10]], np.float32))
     assert (table.values, table.unit) == ([103, 104], "1000 USD")
     assert client.predict_signal("pulse", [9, 9, 9, 9], top=1).predictions[0].probabilities.keys() == {"high"}
@@ -61,7 +63,8 @@ def test_everything_else_that_can_be_asked(client: Client) -> None:
     assert vectors.dtype == np.float32 and vectors.tolist() == [[200, 1], [200, 1]]
     near = client.neighbours("shade", PIXELS, k=2, polarity="light_on_dark").neighbours[0]
     assert [(one.index, one.label, one.distance) for one in near] == [(0, "light", 0), (1, "middle", 100)]
-    for history in ([1, 2, 3, 4], np.array([1, 2, 3, 4], np.float32)):
+    values = np.array([1, 2, 3, 4], np.float32)
+    for history in ([1, 2, 3, 4], values, list(values), range(1, 5), [values]):
         made = client.forecast("trend", history, horizon=2, version=1)
         assert (made.forecasts[0].mean, made.forecasts[0].lower) == ([5, 6], [4, 5])
         assert (made.level, made.notes) == (0.9, ["It goes on as it went."])
@@ -114,6 +117,8 @@ def test_what_is_no_picture_is_not_sent() -> None:
                 client.predict("m", wrong)
         with pytest.raises(TypeError, match="not int"):
             client.predict("m", 3)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="Out of range"):
+            client.forecast("m", [1, float("nan")], horizon=1)
         with pytest.raises(ValueError, match="not both"):
             client.predict("m", b"", version=1, label="stable")
 
@@ -252,7 +257,18 @@ def test_a_key_is_shown(served: Gateway) -> None:
 
 
 def test_png_loses_nothing() -> None:
-    from serving.client.asking import encoded
-
     pixels = np.random.default_rng(1).integers(0, 255, (5, 7, 3)).astype(np.uint8)
     assert (np.asarray(Image.open(io.BytesIO(encoded(pixels)))) == pixels).all()
+
+
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_pillows_pictures_are_seen_as_their_files_are(mode: str) -> None:
+    """Also a photo that lies on its side and says so."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((8, 16)).convert(mode).save(file, "JPEG", exif=exif.tobytes())
+    seen, expected = (np.asarray(images.read(data)) for data in (encoded(Image.open(file)), file.getvalue()))
+    assert (seen == expected).all()
+    assert expected.shape == (8, 16, 3)
+    assert expected[:, 0].mean() > 200 > 50 > expected[:, -1].mean()
