@@ -47,8 +47,15 @@ def operation_id(route: APIRoute) -> str:
 
 
 def with_hot_paths(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with the verbs in it, by model, version and label."""
+    """The document with the verbs in it, by model, version and label; and with the gateway's errors in place of
+    FastAPI's, which nobody is sent."""
     components = schema.setdefault("components", {}).setdefault("schemas", {})
+    for item in schema["paths"].values():
+        for operation in item.values():
+            operation["responses"].pop("422", None)
+            operation["responses"] |= _REFUSALS
+    for name in ("HTTPValidationError", "ValidationError"):
+        components.pop(name, None)
     components |= openapi_native.SCHEMAS
     components["Error"] = object_of({"error": TEXT}, {"code": TEXT, "request_id": TEXT})
     schema["components"]["securitySchemes"] = _SECURITY
@@ -126,4 +133,9 @@ _ERRORS = {
         "model fashion_cnn has 1024 requests under way, as many as it may; try again",
     ),
     "504": _error("No answer in time", "deadline_exceeded", "no answer within the deadline of 10 s"),
+}
+#: Of what only tells about models and the gateway.
+_REFUSALS = {
+    "4XX": _error("Not there, or not for this key", "unknown_model", "there is no model 'x'; there is …"),
+    "5XX": _error("It cannot be said now", "unavailable", "model fashion_cnn cannot be asked: …"),
 }

@@ -1,5 +1,5 @@
 """The OpenAPI document against the gateway itself: whatever may be sent by it, and a good deal that may not, gets an
-answer below 500."""
+answer below 500, and one that the document knows."""
 
 import contextlib
 from typing import Any
@@ -9,9 +9,15 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from tests.serving.gateway.programs import Gateway
 
+AS_DESCRIBED = [status_code_conformance, content_type_conformance, response_schema_conformance]
 #: What may be said where a name stands, so that most of what is sent comes as far as a model.
 NAMES = {"model": ("shade", "trend", "price", "pulse", "line", "nobody"), "label": ("stable", "x"), "version": (1, 7)}
 
@@ -35,6 +41,7 @@ def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) 
         answer = case.call(base_url=served.url)
         seen.append(answer.status_code)
         assert answer.status_code < 500, f"{case.as_curl_command()}: {answer.text}"
+        case.validate_response(answer, checks=AS_DESCRIBED)
 
     with contextlib.suppress(Unsatisfiable):  # where nothing is taken, nothing can be wrong
         holds()
