@@ -57,4 +57,4 @@ class Watched(Generic[T]):
             stat = self.path.stat()
         except OSError:
             return None
-        return stat.st_mtime_ns, stat.st_size, stat.st_ino
+        return stat.st_ctime_ns, stat.st_size, stat.st_ino  # not st_mtime_ns, which whoever copies a file may set
