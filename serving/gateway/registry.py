@@ -7,6 +7,7 @@ GetModelStatus tells the versions; of every version that becomes AVAILABLE the s
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -63,6 +64,8 @@ class Registry:
         self._poll_seconds = poll_seconds
         self._applied: tuple[object, object] = (None, None)
         self._reported: dict[object, str] = {}
+        self._asking: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._answered: dict[str, float] = defaultdict(float)  # when the question began that was answered last
         self.first_round = asyncio.Event()
 
     async def run(self, after_change: Callable[[Mapping[str, ModelState]], None] = lambda models: None) -> None:
@@ -107,7 +110,17 @@ class Registry:
         return True
 
     async def refresh(self, name: str) -> None:
-        """Asks for one model now."""
+        """Asks for one model now. Of those who want that at the same moment, as where a version goes with hundreds of
+        requests under way, one asks for all; each gets an answer that is newer than its wish."""
+        loop = asyncio.get_running_loop()
+        wished = loop.time()
+        async with self._asking[name]:
+            began = loop.time()
+            if self._answered[name] < wished:
+                await self._ask(name)
+                self._answered[name] = began
+
+    async def _ask(self, name: str) -> None:
         before = self.models.get(name, ModelState(name))
         try:
             statuses = await self._upstream.status(name, _TIMEOUT)
