@@ -89,7 +89,6 @@ def run(
         f"--models-config={exports / 'models.config'}",
         f"--routing={exports / 'routing.json'}",
         *door,
-        "--log-level=warning",
     ]
     logs.mkdir(parents=True, exist_ok=True)
     with (

@@ -115,7 +115,7 @@ def test_a_new_version_takes_over_and_gives_back_without_a_lost_request(
     assert not failures, failures[:3]
 
 
-def test_by_ipv6_and_tls(exports: Path, tmp_path: Path) -> None:
+def test_by_ipv6_and_tls_with_a_log_of_requests(exports: Path, tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     authority.issue_cert("::1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "cert.pem")
@@ -123,13 +123,15 @@ def test_by_ipv6_and_tls(exports: Path, tmp_path: Path) -> None:
     command = ["-m", "training.cli", "up", "--no-train-missing", "--host=::1", f"--port={port}"]
     command += [f"--grpc-port={free_port()}", f"--exports={exports}", f"--logs={tmp_path / 'logs'}"]
     pem = str(tmp_path / "cert.pem")
-    program = Program([sys.executable, *command], env={"VITRINE_TLS_CERT": pem, "VITRINE_TLS_KEY": pem})
+    env = {"VITRINE_TLS_CERT": pem, "VITRINE_TLS_KEY": pem, "VITRINE_ACCESS_LOG": "1"}
+    program = Program([sys.executable, *command], env=env)
     try:
         program.wait_for(f"https://[::1]:{port}/v1/models/sine_rnn:forecast", 30)
         trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
         assert httpx.get(f"https://[::1]:{port}/readyz", verify=trust).json()["ready"]
     finally:
         assert program.stop(signal.SIGINT) == 0
+    assert "GET /readyz 200" in (tmp_path / "logs" / f"gateway-{port}.log").read_text()
 
 
 def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:
