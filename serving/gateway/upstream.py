@@ -39,6 +39,7 @@ from serving.protos import (
 #: At what a version may lack: each goes to the next replica, so that as many less one may be late with the version.
 MOST_ATTEMPTS = 6
 _RETRY_PAUSE = 0.05
+_QUEUE_FULL = "batch scheduling queue"  # TensorFlow Serving's words where its batching takes no more
 
 
 class Upstream:
@@ -138,13 +139,13 @@ def failure(error: RpcError, address: str) -> GatewayError:
     connection, its places and time."""
     details = " ".join(error.details.split())[:300]
     match error.code:
-        case Code.UNAVAILABLE:
+        case Code.UNAVAILABLE if _QUEUE_FULL not in details:
             return Unavailable(f"the model server at {address} cannot be reached")
         case Code.DEADLINE_EXCEEDED:
             return DeadlineExceeded("the model server did not answer within the deadline")
         case Code.NOT_FOUND:
             return VersionGone(f"the model server no longer has what was asked for: {details}")
-        case Code.RESOURCE_EXHAUSTED:
+        case Code.UNAVAILABLE | Code.RESOURCE_EXHAUSTED:
             return Overloaded("the model server has no free place; try again", "model_server")
         case Code.INVALID_ARGUMENT | Code.OUT_OF_RANGE:
             return BadTensor(f"the model refused the input: {details}")
