@@ -210,10 +210,11 @@ def measured(arrays: Arrays, outputs: Outputs, columns: Sequence[str]) -> dict[s
         flat = pictures[:, ::rows, ::cols].reshape(len(pictures), -1).astype(np.float32)
         found |= {"brightness": flat.mean(axis=1), "contrast": flat.std(axis=1)}
     elif "history" in arrays:
-        histories = arrays["history"][:_ROWS]
+        histories = arrays["history"][:_ROWS].astype(np.float64)  # float32 has too few digits for a small deviation
         found |= {"level": histories.mean(axis=1), "volatility": histories.std(axis=1)}
     elif "signal" in arrays:
-        signals = arrays["signal"][:_ROWS].reshape(len(arrays["signal"][:_ROWS]), -1)
+        signals = arrays["signal"][:_ROWS].astype(np.float64)
+        signals = signals.reshape(len(signals), -1)
         found |= {"level": signals.mean(axis=1), "strength": signals.std(axis=1)}
     elif "features" in arrays:
         found |= dict(zip(columns, arrays["features"][:_ROWS].T, strict=True))

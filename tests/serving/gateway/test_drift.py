@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serving.card import Distribution
-from serving.gateway.drift import MIN_ROWS, WINDOW, Reference, Watch, from_quantiles, psi
+from serving.gateway.drift import MIN_ROWS, WINDOW, Reference, Watch, from_quantiles, measured, psi
 from serving.gateway.wire import Outputs
 from tests.programs import model_server
 from tests.serving.gateway import programs
@@ -65,6 +65,15 @@ def card(root: Path) -> object:
     from serving import card as cards
 
     return cards.read(root / "shade" / "1")
+
+
+@pytest.mark.parametrize(("name", "spread"), [("history", "volatility"), ("signal", "strength")])
+def test_small_deviations_of_large_values_and_the_largest_values(name: str, spread: str) -> None:
+    """float32, which the tensors are, has neither the digits nor the room for it."""
+    for low, high in ((1e6, 1e6 + 0.0625), (-3e38, 3e38)):
+        values = np.array([[low, high] * 20], np.float32)
+        seen = measured({name: values if name == "history" else values[..., None]}, Outputs({}, clean=True), [])
+        assert seen[spread] == pytest.approx(np.std(values.astype(np.float64)))
 
 
 def test_the_window_before_counts_and_older_ones_do_not(models_root: Path) -> None:
