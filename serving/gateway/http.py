@@ -25,6 +25,7 @@ Header = tuple[bytes, bytes]
 JSON = b"application/json"
 #: Unread bodies up to this size are left to the server, which throws them away; with larger ones the connection ends.
 _SMALL_REST = 65_536
+_LONGEST_QUERY = 2048
 _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 4_000_000
 _TIMEOUT = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|)")
@@ -154,9 +155,11 @@ class Request:
         """The query's parameters.
 
         Raises:
-            BadOption: one is not allowed, or stands there twice.
+            BadOption: one is not allowed, or stands there twice; or they are longer than any that are.
         """
         query: bytes = self._scope["query_string"]
+        if len(query) > _LONGEST_QUERY:
+            raise BadOption(f"the query has {len(query)} bytes; at most {_LONGEST_QUERY} are accepted")
         return _options(query, allowed) if query else {}
 
     async def body(self, max_bytes: int, admission: Admission) -> bytes:
@@ -260,7 +263,7 @@ class Request:
 
 @functools.lru_cache(maxsize=256)
 def _options(query: bytes, allowed: frozenset[str]) -> dict[str, str]:
-    pairs = parse_qsl(query[:2048].decode("latin-1"), keep_blank_values=True)
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     options = dict(pairs)
     unknown = options.keys() - allowed
     if unknown or len(options) < len(pairs):

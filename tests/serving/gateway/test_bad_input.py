@@ -248,6 +248,7 @@ def test_a_picture_is_no_series_and_the_reverse(http: httpx.Client) -> None:
         (PREDICT, {"top": "x"}, ("above 0", "'x'")),
         (PREDICT, {"tpo": "1"}, ("polarity, top", "tpo")),
         (PREDICT, [("top", "1"), ("top", "2")], ("at most once",)),
+        (PREDICT, {"top": "1" * 3000}, ("3004 bytes", "at most 2048")),
         (EMBED, {"top": "1"}, ("polarity",)),
         ("/v1/models/shade:neighbours", {"k": "0"}, ("1 to 4", "'0'")),
         ("/v1/models/shade:neighbours", {"k": "5"}, ("1 to 4", "'5'")),
