@@ -220,8 +220,17 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         app,
         allow_origins=origins,
         allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-Id", "X-Request-Timeout"],
-        expose_headers=["Retry-After", "X-Model-Version", "X-Request-Id"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Inference-Header-Content-Length",
+            "Traceparent",
+            "Tracestate",
+            "X-API-Key",
+            "X-Request-Id",
+            "X-Request-Timeout",
+        ],
+        expose_headers=["Inference-Header-Content-Length", "Retry-After", "X-Model-Version", "X-Request-Id"],
         max_age=3600,
     )
 

@@ -151,7 +151,8 @@ def test_keys_are_never_logged(guarded: Gateway, anybody: dict[str, str]) -> Non
 
 
 def test_pages_of_one_origin_may_ask(guarded: Gateway, anybody: dict[str, str]) -> None:
-    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    asked = "authorization, content-type, inference-header-content-length, traceparent"
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked}
     allowed = guarded.http.options(PREDICT, headers={"Origin": ORIGIN, **preflight})
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, ORIGIN)
     assert (
@@ -160,7 +161,8 @@ def test_pages_of_one_origin_may_ask(guarded: Gateway, anybody: dict[str, str]) 
     )
     answer = ask(guarded, {"Origin": ORIGIN, **anybody})
     assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert "X-Model-Version" in answer.headers["access-control-expose-headers"]
+    for name in ("X-Model-Version", "Inference-Header-Content-Length"):
+        assert name in answer.headers["access-control-expose-headers"]
     assert "access-control-allow-origin" not in ask(guarded, {"Origin": "https://other.example", **anybody}).headers
 
 
