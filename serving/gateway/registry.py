@@ -50,7 +50,7 @@ class Names(Watched[Labels]):
 
 
 def _labels(text: bytes, origin: str) -> Labels:
-    return {name: config.labels for name, config in models_config.parse(text.decode(), origin).items()}
+    return {name: config.labels for name, config in models_config.parse_bytes(text, origin).items()}
 
 
 class Registry:

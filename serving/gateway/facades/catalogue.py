@@ -155,7 +155,7 @@ def known(models: Mapping[str, ModelState], name: str) -> ModelState:
     """What is known of a model.
 
     Raises:
-        UnknownModel: it is not configured, or the model server has never heard of it.
+        UnknownModel: it is not configured.
     """
     state = models.get(name)
     if state is None:
