@@ -23,7 +23,8 @@ _MAX_RANK = 16
 @dataclass(frozen=True, slots=True)
 class Inference:
     """A request whose structure is right. ``outputs`` are those asked for, each with whether it is to be binary; all
-    where there are none. ``binary`` is for those that do not say it."""
+    where there are none. ``binary`` is for those that do not say it. ``taken_as_it_is`` are the bytes of ``raw`` that
+    become tensors where they lie, as numbers do; strings are taken apart."""
 
     id: str | None
     signature_name: str | None
@@ -31,12 +32,7 @@ class Inference:
     outputs: Mapping[str, bool | None]
     binary: bool
     raw: memoryview
-
-    @property
-    def taken_as_it_is(self) -> int:
-        """Bytes that become tensors where they lie, as numbers in binary do; strings are taken apart."""
-        has_strings = any(kept == "BYTES" for one in self.inputs if isinstance(kept := one.get("datatype"), str))
-        return 0 if has_strings else len(self.raw)
+    taken_as_it_is: int
 
 
 def read(body: bytes, header_length: str) -> Inference:
@@ -75,7 +71,9 @@ def read(body: bytes, header_length: str) -> Inference:
         wish = _parameters(output, ("binary_data",), f"output {output['name']}")
         outputs[output["name"]] = _truth(wish, "binary_data")
     binary = _truth(parameters, "binary_data_output") or False
-    return Inference(identity, name, inputs, outputs, binary, memoryview(body)[end:])
+    has_strings = any(isinstance(one.get("datatype"), str) and one["datatype"] == "BYTES" for one in inputs)
+    taken_as_it_is = 0 if has_strings else len(body) - end
+    return Inference(identity, name, inputs, outputs, binary, memoryview(body)[end:], taken_as_it_is)
 
 
 def arrays(request: Inference, signature: Signature) -> dict[str, NDArray[Any]]:
