@@ -4,7 +4,7 @@ TensorFlow Serving's own text format (tensorflow_serving/config/model_server_con
 real or embedded, and the gateway read one and the same file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,14 @@ class ModelConfig:
     specific: tuple[int, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)
     platform: str = "tensorflow"
+
+
+def aspired_versions(model: ModelConfig, found: Iterable[int]) -> list[int]:
+    """Of the versions found, those that the model's policy asks for, ascending."""
+    versions = sorted(found)
+    if model.specific:
+        return [version for version in versions if version in model.specific]
+    return versions if model.latest is None else versions[-model.latest :]
 
 
 def parse(text: str, origin: str = "models.config") -> dict[str, ModelConfig]:

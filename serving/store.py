@@ -10,6 +10,7 @@ may come later. Which versions are loaded and where the labels point stands in `
 
 import contextlib
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from serving import card, manifest, models_config, routing
 from serving.folder import Folder
 from serving.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE, ManifestError
-from serving.models_config import ConfigError, ModelConfig
+from serving.models_config import ConfigError, ModelConfig, aspired_versions
 from serving.routing import Entry
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ PREVIOUS = "previous"
 #: Where models.config says that the exports lie: the container's mount. The embedded server's --mount maps it.
 MOUNT_POINT = "/models"
 
+_SETTLE = 2.5  # they look once a second
 _CONFIG = "models.config"
 _ROUTING = "routing.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -43,6 +45,21 @@ def check_name(model: str) -> None:
     """Raises StoreError for what cannot be a model's name, which is also the name of its folder."""
     if not _NAME.fullmatch(model):
         raise StoreError(f"{model!r} is no model name: small letters, digits and _ are, beginning with a letter")
+
+
+def listed_first(before: ModelConfig, after: ModelConfig, versions: list[int]) -> ModelConfig:
+    """``after`` as a model server takes it in one step from ``before``: a label that would move to a version which
+    ``before`` does not load stays where it is until that is loaded.
+
+    TensorFlow Serving refuses the whole configuration else, also with --allow_version_labels_for_unavailable_models,
+    and the version never comes (server_core.cc, UpdateModelVersionLabelMap).
+    """
+    news = set(aspired_versions(after, versions)) - set(aspired_versions(before, versions))
+    stay = {label: before.labels[label] for label, to in after.labels.items() if to in news and label in before.labels}
+    if not stay:
+        return after
+    loaded = {*aspired_versions(after, versions), *(set(stay.values()) & set(versions))}
+    return replace(after, specific=tuple(sorted(loaded)), labels={**after.labels, **stay})
 
 
 def with_labels(model: ModelConfig, versions: list[int], labels: Mapping[str, int]) -> ModelConfig:
@@ -113,8 +130,9 @@ class Place(Protocol):
 class Store:
     """All models' versions. Safe to use from several processes, and for an object store from several machines."""
 
-    def __init__(self, root: Path | str, signer: "Signer | None" = None) -> None:
-        """``root``: a folder, or an object store's address (s3://bucket/exports); ``signer`` signs what is published.
+    def __init__(self, root: Path | str, signer: "Signer | None" = None, settle: float = _SETTLE) -> None:
+        """``root``: a folder, or an object store's address (s3://bucket/exports); ``signer`` signs what is published;
+        ``settle`` is the seconds after which model servers have seen an edit of models.config.
 
         Raises:
             OSError: no such object store can be used.
@@ -122,6 +140,7 @@ class Store:
         self.root = root
         self._place = _place(root)
         self._signer = signer
+        self._settle = settle
 
     def models(self) -> list[str]:
         """Names of the models that have a version."""
@@ -274,17 +293,29 @@ class Store:
         self._place.change(_ROUTING, edit)
 
     def _edit_labels(self, model: str, change: Callable[[Mapping[str, int]], Mapping[str, int]]) -> None:
-        """The model's entry in models.config with these labels, less those of versions that are no more."""
+        """The model's entry in models.config with these labels, less those of versions that are no more; in two steps
+        where it makes a model server load a version."""
+
+        news: set[int] = set()
 
         def edit(content: bytes | None) -> bytes:
+            nonlocal news
             models = self._parsed(content)
             versions = self.versions(model)
             entry = models.get(model) or ModelConfig(model, f"{MOUNT_POINT}/{model}")
             labels = {name: number for name, number in change(entry.labels).items() if number in versions}
-            models[model] = with_labels(entry, versions, labels)
+            after = with_labels(entry, versions, labels)
+            news = set()
+            if model in models:
+                news = set(aspired_versions(after, versions)) - set(aspired_versions(entry, versions))
+                after = listed_first(entry, after, versions)
+            models[model] = after
             return models_config.render(models).encode()
 
         self._place.change(_CONFIG, edit)
+        if news:
+            time.sleep(self._settle)
+            self._place.change(_CONFIG, edit)
 
     def _parsed(self, content: bytes | None) -> dict[str, ModelConfig]:
         return models_config.parse_bytes(content, f"{self.root}/{_CONFIG}") if content is not None else {}

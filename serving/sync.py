@@ -7,7 +7,8 @@ model server (and a gateway, which reads the same ``models.config``), and every 
 2. brings each version that the configuration has loaded: downloaded aside (an interrupted one goes on where it was),
    checked against its manifest and, with ``--verify-key``, its signature, synced, renamed to its number;
 3. replaces ``models.config``, then ``routing.json``. A model of which a named version could not be brought keeps its
-   entry from before, so that nothing names a version that is not there;
+   entry from before, so that nothing names a version that is not there, and a label moves to a version only at the
+   look after the one that had it loaded (:func:`serving.store.listed_first`);
 4. removes the versions that the configuration had no use for one interval ago, and has none now.
 
 While the store cannot be reached everything stays as it is. It may be killed at any moment; SIGTERM ends it at once.
@@ -29,10 +30,10 @@ from serving import folder, manifest, models_config, routing
 from serving.bucket import Bucket, BucketError
 from serving.folder import versions_in
 from serving.manifest import ManifestError
-from serving.model_server.source import aspired_versions
-from serving.models_config import ConfigError, ModelConfig
+from serving.models_config import ConfigError, ModelConfig, aspired_versions
 from serving.routing import RoutingError
 from serving.signing import KeyFileError, Verifier
+from serving.store import listed_first
 
 logger = logging.getLogger("serving.sync")
 
@@ -81,7 +82,12 @@ class Sync:
         lacking = {name for name, versions in missing.items() if versions & named(models[name])}
         before = models_config.read(self.target / _CONFIG)
         kept = {name: before[name] for name in lacking if name in before}
-        entries = {name: entry for name, entry in models.items() if name not in lacking} | kept
+        brought = {
+            name: listed_first(before[name], entry, versions_in(self.target / name)) if name in before else entry
+            for name, entry in models.items()
+            if name not in lacking
+        }
+        entries = brought | kept
         self._put(_CONFIG, models_config.render(entries))
         self._put_routing(routes, lacking)
         self._remove_unused(entries, models)

@@ -7,21 +7,13 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from serving.models_config import ModelConfig
+from serving.models_config import ModelConfig, aspired_versions
 
 logger = logging.getLogger(__name__)
 
 #: Paths in the configuration below the first are looked up below the second.
 Mounts = Sequence[tuple[Path, Path]]
 Aspired = dict[int, Path]
-
-
-def aspired_versions(model: ModelConfig, found: Iterable[int]) -> list[int]:
-    """Of the versions found, those that the model's policy asks for, ascending."""
-    versions = sorted(found)
-    if model.specific:
-        return [version for version in versions if version in model.specific]
-    return versions if model.latest is None else versions[-model.latest :]
 
 
 def mounted(path: Path, mounts: Mounts) -> Path:

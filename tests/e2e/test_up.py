@@ -99,14 +99,24 @@ def test_a_new_version_takes_over_and_gives_back_without_a_lost_request(
     callers = [threading.Thread(target=caller) for _ in range(4)]
     for thread in callers:
         thread.start()
-    try:
-        until_answered_by(1)
+
+    def publish() -> int:
         with store.staging("fashion_cnn") as directory:
             shutil.copytree(store.directory("fashion_cnn", 1), directory, dirs_exist_ok=True)
-            assert store.publish("fashion_cnn", directory) == 2
+            return store.publish("fashion_cnn", directory)
+
+    try:
+        until_answered_by(1)
+        assert publish() == 2
         store.promote("fashion_cnn", 2)
         until_answered_by(2)
         assert store.rollback("fashion_cnn") == (2, 1)
+        until_answered_by(1)
+        for number in (3, 4):  # after a rollback versions are loaded by number: none comes by itself
+            assert publish() == number
+            store.promote("fashion_cnn", number)
+            until_answered_by(number)
+        store.promote("fashion_cnn", 1)  # which is loaded no more
         until_answered_by(1)
     finally:
         stop.set()

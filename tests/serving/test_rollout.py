@@ -15,7 +15,7 @@ from tests.programs import REPOSITORY
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Versions 1 to 4 of m, of which 2 is stable."""
-    store = Store(tmp_path)
+    store = Store(tmp_path, settle=0)
     for _ in range(4):
         with store.staging("m") as directory:
             (directory / "saved_model.pb").write_text("weights", encoding="utf-8")

@@ -11,8 +11,8 @@ import pytest
 
 from serving import manifest, models_config
 from serving.folder import versions_in
-from serving.models_config import ConfigError
-from serving.store import Store, StoreError
+from serving.models_config import ConfigError, ModelConfig
+from serving.store import Store, StoreError, listed_first, with_labels
 from tests.programs import REPOSITORY
 
 
@@ -79,7 +79,7 @@ def test_promote_and_rollback_move_labels(tmp_path: Path) -> None:
 
 
 def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = Store(tmp_path, settle=0)
     for _ in range(4):
         publish(store)
     store.promote("m", 4)
@@ -88,9 +88,23 @@ def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
     assert models_config.read(store.root / "models.config")["m"].specific == (1, 3, 4)
 
 
+def test_a_label_moves_to_a_version_only_once_that_is_loaded() -> None:
+    """TensorFlow Serving would refuse the whole configuration, again and again."""
+    before = ModelConfig("m", "/models/m", specific=(3, 4), labels={"stable": 4, "canary": 3})
+    after = with_labels(before, [1, 3, 4], {"stable": 1, "previous": 4, "canary": 3})
+    first = listed_first(before, after, [1, 3, 4])
+    assert (first.specific, first.labels) == ((1, 3, 4), {"stable": 4, "previous": 4, "canary": 3})
+    assert listed_first(first, after, [1, 3, 4]) == after
+    new = with_labels(before, [1, 3, 4], {**before.labels, "shadow": 1})  # a new label may name what is not there yet
+    assert listed_first(before, new, [1, 3, 4]) == new
+    latest = ModelConfig("m", "/models/m", latest=2, labels={"stable": 1})  # 2 has come by itself
+    after = with_labels(latest, [1, 2], {"stable": 2, "previous": 1})
+    assert listed_first(latest, after, [1, 2]) == after
+
+
 def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_path: Path) -> None:
     """``latest`` would drop version 1 as soon as 3 appears, which nobody has promoted."""
-    store = Store(tmp_path)
+    store = Store(tmp_path, settle=0)
     publish(store)
     store.promote("m", 1)
     for loaded in ((1, 2), (1, 2, 3), (1, 3, 4)):

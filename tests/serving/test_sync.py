@@ -44,7 +44,7 @@ def syncing(url: str, target: Path, *flags: str, port: int) -> Program:
 
 
 def test_what_is_configured_comes_and_what_is_not_goes_a_look_later(url: str, tmp_path: Path) -> None:
-    store, sync = Store(url), Sync(Bucket(url), tmp_path)
+    store, sync = Store(url, settle=0), Sync(Bucket(url), tmp_path)
     assert not sync.once() and here(tmp_path) == {}
     for _ in range(3):
         publish(store)
@@ -54,6 +54,8 @@ def test_what_is_configured_comes_and_what_is_not_goes_a_look_later(url: str, tm
     store.promote("m", 1)
     rollout.canary(store, "m", 2, 5)
     assert sync.once() and here(tmp_path) == {"m": [1, 2, 3]}
+    assert Store(tmp_path).labels("m")["stable"] == 3  # a model server would not take it before 1 is loaded
+    assert sync.once()
     assert Store(tmp_path).routing() == store.routing() and Store(tmp_path).configured() == store.configured()
     rollout.promote(store, "m", 3)
     fsspec.filesystem("s3").rm(f"{url}/m/2", recursive=True)

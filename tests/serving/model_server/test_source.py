@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_server.source import FileSystemSource, aspired_versions, mounted
-from serving.models_config import ModelConfig
+from serving.model_server.source import FileSystemSource, mounted
+from serving.models_config import ModelConfig, aspired_versions
 
 
 @pytest.mark.parametrize(
