@@ -226,6 +226,7 @@ class Connection(connection.Connection[Stream]):
 
 
 def _notice_lost_hosts(sock: socket.socket) -> None:
-    """Where a host vanishes, nothing refuses: what nobody acknowledges for that long is to break the connection."""
+    """Where a host vanishes, nothing refuses: what nobody acknowledges for that long is to break the connection. So
+    does a server that reads nothing for so long while more is sent than its system holds for it."""
     if hasattr(socket, "TCP_USER_TIMEOUT") and sock.family != socket.AF_UNIX:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_PONG_WAIT * 1000))
