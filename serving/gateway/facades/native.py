@@ -1,7 +1,7 @@
 """The native façade: pictures, series, table rows and signals as people have them, answers by label and with units."""
 
 from concurrent.futures import Executor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ _NEIGHBOUR_OPTIONS = frozenset({"polarity", "k"})
 _SIGNAL_OPTIONS = frozenset({"top"})
 _FORECAST_OPTIONS = frozenset({"horizon"})
 _NO_OPTIONS: frozenset[str] = frozenset()
+
+
+Recipe = TypeVar("Recipe")
 
 
 class Native:
@@ -83,8 +86,7 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer("forecast")
-            recipe = card_of(servable).series
-            assert recipe is not None
+            recipe = said(card_of(servable).series, servable)
             histories = series.read(content, recipe, horizon)
             steps = series.check_horizon(histories.horizon, recipe.max_horizon)
             horizons = np.full(len(histories.values), steps, np.int32)
@@ -105,8 +107,7 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer("neighbours")
-            recipe = card_of(servable).neighbours
-            assert recipe is not None
+            recipe = said(card_of(servable).neighbours, servable)
             count = pictures.neighbours(options.get("k"), recipe.max_k)
             rows = await self._rows(servable, signature, content, how)
             arrays = {"image": rows, "k": np.full(len(rows), count, np.int32)}
@@ -116,8 +117,7 @@ class Native:
         return answer(result, encode.neighbours(result, request.id))
 
     async def _rows(self, servable: Servable, signature: Signature, content: Payload, how: Polarity) -> NDArray[Any]:
-        recipe = card_of(servable).image
-        assert recipe is not None  # the verb is offered
+        recipe = said(card_of(servable).image, servable)
         return await pictures.rows(
             content,
             signature.inputs["image"],
@@ -132,8 +132,7 @@ class Native:
         request.options(_NO_OPTIONS)
 
         async def prepare(servable: Servable) -> Call:
-            recipe = card_of(servable).series
-            assert recipe is not None
+            recipe = said(card_of(servable).series, servable)
             arrays = {"history": series.read(content, recipe, None).values}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
@@ -144,8 +143,7 @@ class Native:
         request.options(_NO_OPTIONS)
 
         async def prepare(servable: Servable) -> Call:
-            recipe = card_of(servable).table
-            assert recipe is not None
+            recipe = said(card_of(servable).table, servable)
             arrays = {"features": tables.read(content, recipe)}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
@@ -156,8 +154,7 @@ class Native:
         top = encode.top(request.options(_SIGNAL_OPTIONS).get("top"))
 
         async def prepare(servable: Servable) -> Call:
-            recipe = card_of(servable).signal
-            assert recipe is not None
+            recipe = said(card_of(servable).signal, servable)
             arrays = {"signal": signals.read(content, recipe)}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
@@ -185,3 +182,15 @@ def card_of(servable: Servable) -> Card:
     if servable.card is None:
         raise BadUpstream(f"model {servable.model} version {servable.version} has no model card")
     return servable.card
+
+
+def said(recipe: Recipe | None, servable: Servable) -> Recipe:
+    """What a servable's card says of the kind that the request is for.
+
+    Raises:
+        BadUpstream: nothing: the version in place of the one that was asked is of another kind.
+    """
+    if recipe is None:
+        kind = card_of(servable).kind
+        raise BadUpstream(f"model {servable.model} version {servable.version} is of another kind, {kind}; ask it anew")
+    return recipe

@@ -17,7 +17,7 @@ from serving.card import SeriesRecipe
 from serving.gateway import encode
 from serving.gateway.decode import payload
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
-from serving.gateway.facades.native import Native, answer, card_of
+from serving.gateway.facades.native import Native, answer, card_of, said
 from serving.gateway.http import Answer, Request
 from serving.gateway.paths import Target
 from serving.gateway.predict import Result
@@ -70,7 +70,7 @@ class TimeSeries:
         """
         asked = _read(keys)
         servable.offer("forecast")
-        recipe = _recipe(servable)
+        recipe = said(card_of(servable).series, servable)
         ends = [_end(series, recipe) for series in asked.inputs]
         quantiles = _quantiles(asked.options.quantiles or [], recipe)
         document = payload.Document(
@@ -90,12 +90,6 @@ def _read(keys: dict[str, Any]) -> ForecastRequest:
     except ValidationError as error:
         first = error.errors()[0]
         raise BadDocument(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def _recipe(servable: Servable) -> SeriesRecipe:
-    recipe = card_of(servable).series
-    assert recipe is not None  # it offers forecasts
-    return recipe
 
 
 def _end(series: Series, recipe: SeriesRecipe) -> str | None:

@@ -25,13 +25,16 @@ PICTURE = picture(100)
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Versions 1 to 3 of shade, of which 1 is stable and 1 and 3 are loaded; and 1 and 2 of price."""
+    """Versions 1 to 3 of shade, of which 1 is stable and 1 and 3 are loaded; and of price, of which 3 takes series."""
     root = tmp_path_factory.mktemp("exports")
     for version in (1, 2, 3):
         models.shade(root, version)
     Store(root).promote("shade", 1)
     models.price(root, 1)
     models.price(root, 2, turned=True)
+    models.trend(root, 3)
+    (root / "trend" / "3").rename(root / "price" / "3")  # of another kind
+    (root / "trend").rmdir()
     Store(root).promote("price", 1)
     return root
 
@@ -215,4 +218,13 @@ def test_a_shadow_whose_columns_are_in_another_order_is_asked_by_its_own(pair: G
     assert answer.json()["predictions"] == [{"value": 103}]
     until(lambda: metric(pair, 'vitrine_shadow_difference_count{model="price",version="2"}') == 1)
     assert metric(pair, 'vitrine_shadow_difference_sum{model="price",version="2"}') == pytest.approx(3 / 103)
+    rollout.off(Store(root), "price", "shadow")
+
+
+def test_a_shadow_of_another_kind_fails_and_is_no_defect_of_ours(pair: Gateway, root: Path) -> None:
+    rollout.shadow(Store(root), "price", 3, 100)
+    pair.program.wait_for("model price: shadow 100 % of version 3")
+    assert pair.http.post("/v1/models/price:predict", json={"features": [3, 10]}).status_code == 200
+    until(lambda: metric(pair, 'vitrine_shadow_requests_total{model="price",outcome="failed",version="3"}') == 1)
+    assert "could not be compared" not in pair.program.output
     rollout.off(Store(root), "price", "shadow")
