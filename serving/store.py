@@ -296,25 +296,26 @@ class Store:
         """The model's entry in models.config with these labels, less those of versions that are no more; in two steps
         where it makes a model server load a version."""
 
-        news: set[int] = set()
+        loads = holds = False
 
         def edit(content: bytes | None) -> bytes:
-            nonlocal news
+            nonlocal loads, holds
             models = self._parsed(content)
             versions = self.versions(model)
             entry = models.get(model) or ModelConfig(model, f"{MOUNT_POINT}/{model}")
             labels = {name: number for name, number in change(entry.labels).items() if number in versions}
-            after = with_labels(entry, versions, labels)
-            news = set()
+            after = first = with_labels(entry, versions, labels)
             if model in models:
-                news = set(aspired_versions(after, versions)) - set(aspired_versions(entry, versions))
-                after = listed_first(entry, after, versions)
-            models[model] = after
+                loads = not set(aspired_versions(after, versions)) <= set(aspired_versions(entry, versions))
+                first = listed_first(entry, after, versions)
+            holds = first != after
+            models[model] = first
             return models_config.render(models).encode()
 
         self._place.change(_CONFIG, edit)
-        if news:
+        if loads:
             time.sleep(self._settle)
+        if holds:
             self._place.change(_CONFIG, edit)
 
     def _parsed(self, content: bytes | None) -> dict[str, ModelConfig]:

@@ -84,8 +84,9 @@ def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
         publish(store)
     store.promote("m", 4)
     assert models_config.read(store.root / "models.config")["m"].latest == 2
-    store.promote("m", 1)
+    assert store.promote("m", 1) == 4
     assert models_config.read(store.root / "models.config")["m"].specific == (1, 3, 4)
+    assert store.labels("m") == {"stable": 1, "previous": 4}
 
 
 def test_a_label_moves_to_a_version_only_once_that_is_loaded() -> None:
