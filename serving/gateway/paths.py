@@ -41,6 +41,7 @@ class Target:
         return _SCOPES.get(self.verb, self.verb)
 
 
+_REMEMBERED = 128  # paths; one that nobody but an attacker writes may be as long as a request's head
 _SCOPES = {
     "classify": "predict",
     "regress": "predict",
@@ -69,7 +70,7 @@ def is_hot(path: str) -> bool:
     return path in _IN_BODY or (":" in path and path[:11].lower() == "/v1/models/")
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=_REMEMBERED)
 def target(path: str) -> Target:
     """What a hot path names.
 
@@ -98,7 +99,7 @@ def target(path: str) -> Target:
     return Target(model, Wanted(_number(version), label), verb.lower())
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=_REMEMBERED)
 def normal(path: str) -> str:
     """A path under ``/v1/models`` with its fixed parts in lower case; any other path as it is."""
     match = _V1_OTHER.fullmatch(path)
@@ -109,7 +110,7 @@ def normal(path: str) -> str:
     return "/".join(["/v1/models", *(f"{before}{part}" for before, part in parts if part)])
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=_REMEMBERED)
 def error_form(path: str) -> Form:
     """Whose form an error has on this path."""
     if path == "/v2" or path.startswith("/v2/"):
