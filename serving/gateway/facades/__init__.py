@@ -1,2 +1,3 @@
-"""What has URLs: ``native.py`` and ``tensorflow.py`` for the hot paths (``inference.py`` tells them apart),
-``catalogue.py``, ``operations.py`` and ``site.py`` on FastAPI."""
+"""What has URLs: ``native.py``, ``tensorflow.py``, ``inference_protocol.py``, ``openai.py``, ``timeseries.py`` for the
+hot paths (``inference.py`` tells which); ``catalogue.py``, ``drift.py``, ``operations.py``, ``site.py`` in FastAPI.
+"""
