@@ -1,7 +1,10 @@
 """Requests that wait at the same moment for the same signature and row shape go to the model server as one call.
 
-There is no timer: a call leaves as soon as one of a few places is free, with whatever waits by then. Rows are counted,
-not requests. A merged call that the model refuses is repeated one by one, so that nobody pays for a neighbour's input.
+There is no timer: a call leaves as soon as one of a few places is free, with what waits by then, but of many no more
+than a share. While it is computed the next rows are decoded and the answers of the call before are written; with calls
+that took all, model server and gateway would wait for each other by turns: 4,500 requests a second of 64 clients in
+place of 6,000. Rows are counted, not requests. A merged call that the model refuses is repeated one by one, so that
+nobody pays for a neighbour's input.
 
 The queue is bounded by rows, and who could not be answered before the deadline, by what is ahead and how long calls
 take, is not let into it.
@@ -12,6 +15,7 @@ import copy
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -22,6 +26,8 @@ from serving.gateway.traces import Trace
 from serving.gateway.wire import Arrays, Outputs, RequestEncoder, RowsDiffer, decode_response
 
 _NEWEST = 0.2  # what the last call counts in the time that calls take of late
+_FEW = 16  # rows that a call may take however few are under way
+_SHARES = 4  # else it takes at most one of so many
 
 Predict = Callable[[bytes, float, Metadata | None], Awaitable[Any]]
 
@@ -29,7 +35,7 @@ Predict = Callable[[bytes, float, Metadata | None], Awaitable[Any]]
 @dataclass(slots=True, eq=False)
 class Waiter:
     """One request's rows and the future that its answer goes to. ``since`` is when it began to wait, by the
-    performance counter."""
+    performance counter; ``waits`` whether it is in a queue still."""
 
     arrays: Arrays
     rows: int
@@ -37,6 +43,7 @@ class Waiter:
     future: "asyncio.Future[Outputs]"
     since: float = 0.0
     trace: Trace | None = None
+    waits: bool = True
 
 
 def take(waiting: deque[Waiter], max_rows: int) -> tuple[list[Waiter], int]:
@@ -54,13 +61,19 @@ def take(waiting: deque[Waiter], max_rows: int) -> tuple[list[Waiter], int]:
             batch.append(waiter)
             rows += waiter.rows
         waiting.popleft()
+        waiter.waits = False
     return batch, rows + passed
 
 
-def seconds_until_done(call_seconds: float, rows_ahead: int, max_rows: int, calls: int) -> float:
+def share(rows: int, max_rows: int) -> int:
+    """How many of the rows under way one call takes at most."""
+    return min(max(rows // _SHARES, _FEW), max_rows)
+
+
+def seconds_until_done(call_seconds: float, rows_ahead: int, rows_each: int, calls: int) -> float:
     """How long a request that finds every place taken will be under way: one of the calls under way ends on average
     after half its time, then go the calls that wait already, then its own."""
-    return call_seconds * (1.5 + rows_ahead // max_rows / calls)
+    return call_seconds * (1.5 + rows_ahead // rows_each / calls)
 
 
 class Lane:
@@ -96,6 +109,7 @@ class Lane:
         self._calls = calls
         self._free = calls
         self._rows_waiting = 0
+        self._rows_called = 0  # of the calls under way
         self._call_seconds = 0.0  # of late
         self._on_batch = on_batch
         self._on_wait = on_wait
@@ -130,14 +144,31 @@ class Lane:
             # In the loop's next turn, so that requests which are ready in this one travel along.
             self._pump_scheduled = True
             self._loop.call_soon(self._pump)
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if waiter.waits:
+                self._leave(key, waiter)
+            raise
+
+    def _leave(self, key: Hashable, waiter: Waiter) -> None:
+        """Who has hung up keeps nobody from waiting."""
+        queue = self._waiting[key]
+        queue.remove(waiter)
+        self._rows_waiting -= waiter.rows
+        if not queue:
+            del self._waiting[key]
+
+    @property
+    def _share(self) -> int:
+        return share(self._rows_waiting + self._rows_called, self._max_rows)
 
     def _check_queue(self, rows: int, deadline: float) -> None:
         if self._rows_waiting + rows > self._max_waiting and self._rows_waiting:
             raise Overloaded(
                 f"{self._name} has {self._rows_waiting} rows waiting, as many as it may; try again", "queue"
             )
-        needed = seconds_until_done(self._call_seconds, self._rows_waiting, self._max_rows, self._calls)
+        needed = seconds_until_done(self._call_seconds, self._rows_waiting, self._share, self._calls)
         left = deadline - self._loop.time()
         if needed > left:
             raise Overloaded(
@@ -151,7 +182,7 @@ class Lane:
         while self._free and self._waiting:
             key = next(iter(self._waiting))
             queue = self._waiting.pop(key)
-            batch, removed = take(queue, self._max_rows)
+            batch, removed = take(queue, self._share)
             self._rows_waiting -= removed
             if queue:
                 self._waiting[key] = queue  # behind the other shapes
@@ -160,12 +191,15 @@ class Lane:
                 for waiter in batch:
                     self._on_wait(now - waiter.since)
                 self._free -= 1
+                rows = sum(waiter.rows for waiter in batch)
+                self._rows_called += rows
                 task = self._loop.create_task(self._send(batch))
                 self._tasks.add(task)
-                task.add_done_callback(self._sent)
+                task.add_done_callback(partial(self._sent, rows))
 
-    def _sent(self, task: asyncio.Task[None]) -> None:
+    def _sent(self, rows: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        self._rows_called -= rows
         self._free += 1
         self._pump()
 

@@ -12,6 +12,7 @@ small request's time, seen under load.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import socket
 import struct
@@ -132,8 +133,11 @@ class Protocol(HttpToolsProtocol):
 
     def _count_unread(self) -> int:
         """Bytes that wait here and in the system's buffer, which has room again only when a third of it is free."""
-        held = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
-        return self.transport.get_write_buffer_size() + int.from_bytes(held, sys.byteorder)
+        waiting = self.transport.get_write_buffer_size()
+        with contextlib.suppress(OSError, ValueError):  # not Linux, where a socket does not tell; or it is closed
+            held = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))
+            waiting += int.from_bytes(held, sys.byteorder)
+        return waiting
 
     def _look_at_reader(self) -> None:
         if self._unread - self._count_unread() < _SLOWEST:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.gateway.coalesce import Lane, Waiter, seconds_until_done, take
+from serving.gateway.coalesce import Lane, Waiter, seconds_until_done, share, take
 from serving.gateway.errors import BadTensor, Overloaded, Unavailable
 from serving.gateway.signature import Signature, TensorSpec
 from serving.protos import predict_pb2, types_pb2
@@ -228,6 +228,21 @@ async def test_take() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "max_rows", "most"), [(0, 128, 16), (64, 128, 16), (256, 128, 64), (1000, 128, 128), (64, 8, 8)]
+)
+def test_share(rows: int, max_rows: int, most: int) -> None:
+    assert share(rows, max_rows) == most
+
+
+async def test_a_call_takes_no_more_than_its_share() -> None:
+    """So that the model server has the next one when it has answered the first."""
+    model = Model()
+    one = lane(model.predict, calls=2, max_rows=128)
+    await asyncio.gather(*(ask(one, value) for value in range(100)))
+    assert model.calls == [25, 25, 18, 16, 16]
+
+
+@pytest.mark.parametrize(
     ("call_seconds", "rows_ahead", "max_rows", "calls", "expected"),
     [
         (0.0, 500, 8, 1, 0.0),  # nothing measured yet
@@ -287,10 +302,33 @@ async def test_who_leaves_the_queue_is_not_sent() -> None:
     await model.wait_for_calls(1)
     leaving, staying = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
     await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await ask(one, 4)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    coming = asyncio.create_task(ask(one, 5))  # there is room again, before the first call has returned
+    await asyncio.sleep(0)
+    model.may.set()
+    assert await asyncio.gather(first, staying, coming) == [[2.0], [6.0], [10.0]]
+    assert model.calls == [1, 2]
+    assert one.idle
+
+
+async def test_who_was_the_last_to_wait_leaves_nothing_behind() -> None:
+    model = Model()
+    model.may.clear()
+    one = lane(model.predict)
+    first = asyncio.create_task(ask(one, 1))
+    await model.wait_for_calls(1)
+    leaving = asyncio.create_task(ask(one, 2))
+    await asyncio.sleep(0)
     leaving.cancel()
     model.may.set()
-    assert await asyncio.gather(first, staying) == [[2.0], [6.0]]
-    assert model.calls == [1, 1]
+    assert await first == [2.0]
+    await asyncio.wait([leaving])
+    await asyncio.sleep(0)
+    assert one.idle
+    assert await ask(one, 3) == [6.0]
 
 
 async def test_all_of_a_merged_call_hear_that_the_model_server_has_no_place() -> None:
