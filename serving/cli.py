@@ -89,13 +89,13 @@ def promote(
     label: Annotated[str, typer.Option(help="The label to move.")] = STABLE,
     exports: Exports = "exports",
 ) -> None:
-    """Point a label (stable: the live version) at a version; where it was the canary, that ends."""
+    """Point a label (stable: the live version) at a version; where it was canary or shadow, that ends."""
     try:
         moved = rollout.promote(Store(exports), model, version, label)
     except (ConfigError, RoutingError, StoreError, OSError) as error:
         raise fail(error) from None
     came_from = f" (was {moved.before})" if moved.before not in (None, version) else ""
-    ended = "; its canary has ended" if moved.ended is not None else ""
+    ended = "; its time as canary or shadow has ended" if moved.ended is not None else ""
     console.print(f"{model}: {label} is version {version}{came_from}{ended}")
 
 

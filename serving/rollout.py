@@ -17,7 +17,8 @@ SHADOW = "shadow"
 
 @dataclass(frozen=True)
 class Moved:
-    """What a step did: the label now names ``version`` and named ``before``; ``ended`` is a canary that is no more."""
+    """What a step did: the label now names ``version`` and named ``before``; ``ended`` is a version that is no longer
+    canary or shadow."""
 
     version: int
     before: int | None
@@ -61,8 +62,8 @@ def off(store: Store, model: str, what: str) -> None:
 
 
 def promote(store: Store, model: str, version: int, label: str = STABLE) -> Moved:
-    """Points a label at a version. Where that makes it live, its time as a canary is over, and so is that of any other
-    version which routing.json had made live.
+    """Points a label at a version. Where that makes it live, its time as a canary or shadow is over, and so is that of
+    any other version which routing.json had made live.
 
     Raises:
         StoreError: see :meth:`Store.promote`. RoutingError: routing.json is not valid.
@@ -73,9 +74,10 @@ def promote(store: Store, model: str, version: int, label: str = STABLE) -> Move
     if label == STABLE and entry is not None:
         if entry.live != STABLE:
             _update(store, model, live=STABLE)
-        if entry.canary is not None and entry.canary.version == version:
-            off(store, model, CANARY)
-            ended = version
+        for what, part in ((CANARY, entry.canary), (SHADOW, entry.shadow)):
+            if part is not None and part.version == version:
+                off(store, model, what)
+                ended = version
     return Moved(version, before, ended)
 
 

@@ -19,7 +19,7 @@ from serving import card as cards
 from serving import models_config
 from serving.card import Card
 from serving.gateway.errors import BadTensor, BadUpstream, GatewayError, VersionGone
-from serving.gateway.route import ModelState, VersionStatus, default_version, effective_labels, share
+from serving.gateway.route import ModelState, VersionStatus, default_version, effective_labels, not_there, share
 from serving.gateway.servable import DESCRIBE, Servable, is_description, servable
 from serving.gateway.signature import Signature, from_proto
 from serving.gateway.upstream import MOST_ATTEMPTS, Upstream
@@ -125,10 +125,10 @@ class Registry:
         try:
             statuses = await self._upstream.status(name, _TIMEOUT)
         except GatewayError as error:
-            self._report((name, None), error.message)
+            self._report((name, ""), error.message)
             self._set(name, before.servables, before.states, error.message)
             return
-        self._report((name, None), None)
+        self._report((name, ""), None)
         # A model server that was away may have come back with other files under the same number: ask again.
         servables = await self._learn(name, before.servables, statuses, trusted=before.problem is None)
         self._set(name, servables, dict(sorted(statuses.items())), None)
@@ -154,6 +154,9 @@ class Registry:
         for what, now, then in (("canary", canary, before.canary), ("shadow", shadow, before.shadow)):
             if now != then:
                 log.info("model %s: %s %s", name, what, f"{now.percent:g} % of version {now.version}" if now else "off")
+        if problem is None:
+            for what, wrong in not_there(entry, effective, servables).items():
+                self._report((name, what), wrong)
         self.models[name] = ModelState(name, servables, states, labels, effective, default, canary, shadow, problem)
 
     async def _learn(
@@ -165,7 +168,7 @@ class Registry:
         for version, status in sorted(statuses.items()):
             if status.state != "AVAILABLE":
                 if status.error_code != "OK":
-                    self._report((name, version), f"{status.state}: {status.error_message}")
+                    self._report((name, f"version {version}"), f"{status.state}: {status.error_message}")
                 continue
             if version in known:
                 servables[version] = known[version]
@@ -173,16 +176,16 @@ class Registry:
                     continue
             try:
                 servables[version] = await learn(self._upstream, name, version)
-                self._report((name, version), None)
+                self._report((name, f"version {version}"), None)
             except GatewayError as error:
-                self._report((name, version), error.message)
+                self._report((name, f"version {version}"), error.message)
         return servables
 
-    def _report(self, subject: tuple[str, int | None], problem: str | None) -> None:
+    def _report(self, subject: tuple[str, str], problem: str | None) -> None:
         """Logs a trouble when it begins, changes and ends, not in each round."""
         if problem == self._reported.get(subject):
             return
-        name = f"model {subject[0]}" + (f" version {subject[1]}" if subject[1] is not None else "")
+        name = " ".join(("model", *subject)).rstrip()
         if problem is None:
             del self._reported[subject]
             log.info("%s: well again", name)

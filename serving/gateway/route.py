@@ -80,10 +80,24 @@ def effective_labels(labels: Mapping[str, int], available: Collection[int], last
 def default_version(entry: Entry, effective: Mapping[str, int], available: Collection[int]) -> int | None:
     """The version for requests that name none."""
     for version in (entry.live, *entry.fallback):
-        number = effective.get(version) if isinstance(version, str) else version
+        number = _number(version, effective)
         if number in available:
             return number
     return max(available, default=None)
+
+
+def not_there(entry: Entry, effective: Mapping[str, int], available: Collection[int]) -> dict[str, str | None]:
+    """Why a live version, canary or shadow that routing.json names gets no request; None where nothing is wrong."""
+    parts = {"canary": entry.canary, "shadow": entry.shadow}
+    named = {what: part.version for what, part in parts.items() if part is not None}
+    if entry.live != Entry().live:  # which goes without saying, also where no version has been promoted yet
+        named["live version"] = entry.live
+    return {
+        what: f"{named[what]!r}, which routing.json names, is not AVAILABLE, so no request goes to it"
+        if what in named and _number(named[what], effective) not in available
+        else None
+        for what in (*parts, "live version")
+    }
 
 
 def share(
@@ -92,10 +106,14 @@ def share(
     """What a canary or shadow comes to now; None where its version is not AVAILABLE, or answers by default anyway."""
     if of is None:
         return None
-    number = effective.get(of.version) if isinstance(of.version, str) else of.version
+    number = _number(of.version, effective)
     if number is None or number not in available or number == default or not of.percent:
         return None
     return Share(number, of.percent, of.sticky if isinstance(of, Canary) else None)
+
+
+def _number(version: int | str, effective: Mapping[str, int]) -> int | None:
+    return effective.get(version) if isinstance(version, str) else version
 
 
 def point(model: str, share: Share, caller: bytes) -> float:

@@ -58,6 +58,12 @@ def test_a_shadow_beside_a_canary(store: Store) -> None:
         rollout.off(store, "m", rollout.SHADOW)
 
 
+def test_a_shadow_that_is_promoted_is_none_any_longer(store: Store) -> None:
+    rollout.shadow(store, "m", 4, 100)
+    assert rollout.promote(store, "m", 4) == rollout.Moved(4, before=2, ended=4)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 4, "previous": 2})
+
+
 def test_promotion_goes_before_a_version_that_was_made_live_by_hand(store: Store) -> None:
     (store.root / "routing.json").write_text('{"m": {"live": 1, "fallback": [2]}}')
     rollout.promote(store, "m", 3)

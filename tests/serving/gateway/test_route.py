@@ -18,6 +18,7 @@ from serving.gateway.route import (
     choose,
     default_version,
     effective_labels,
+    not_there,
     point,
     share,
 )
@@ -129,6 +130,19 @@ def test_live_and_fallbacks(
 )
 def test_shares(of: routing.Canary | routing.Shadow | None, expected: Share | None) -> None:
     assert share(of, {"stable": 1, "next": 3}, (1, 2, 3), 1) == expected
+
+
+def test_what_is_named_and_not_there() -> None:
+    def wrong(**parts: object) -> list[str]:
+        found = not_there(Entry.model_validate(parts), {"stable": 1, "next": 2}, {1, 2})
+        return [f"{what} {why}" for what, why in found.items() if why is not None]
+
+    assert wrong() == wrong(live=1, canary={"version": 2, "percent": 10}, shadow={"version": "next"}) == []
+    (one,) = wrong(canary={"version": 9, "percent": 10})
+    assert one == "canary 9, which routing.json names, is not AVAILABLE, so no request goes to it"
+    (one,) = wrong(shadow={"version": "later"})
+    assert one.startswith("shadow 'later'")
+    assert len(wrong(live=3, canary={"version": 9, "percent": 10}, shadow={"version": 9})) == 3
 
 
 def test_a_canary_answers_what_is_drawn_below_its_share_and_names_no_version() -> None:
