@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import httpx
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -238,13 +239,19 @@ def forecast(
 
 @contextlib.contextmanager
 def _client(url: str) -> Iterator[Client]:
-    """The gateway's client, with the key in VITRINE_KEY; its error ends the command with the gateway's sentence."""
+    """The gateway's client, with the key in VITRINE_KEY; its error ends the command with the gateway's sentence. Where
+    nobody listens that is said at once: the client itself would try again for half a minute."""
+    try:
+        httpx.get(f"{url}/livez", timeout=5)
+    except (httpx.ConnectError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        raise fail(f"{url} cannot be reached ({error}); is the gateway up? make up starts it") from None
+    except httpx.HTTPError:
+        pass  # slow, perhaps: the client has more patience
     with Client(url, os.environ.get("VITRINE_KEY")) as client:
         try:
             yield client
         except VitrineError as error:
-            hint = "; is the gateway up? make up starts it" if error.code == "unreachable" else ""
-            raise fail(f"{error}{hint}") from None
+            raise fail(error) from None
 
 
 def _read(path: Path) -> bytes:

@@ -160,3 +160,12 @@ def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1
     assert f"port {port} is taken by another program: choose another with --port" in done.stderr
+
+
+def test_that_no_gateway_is_there_is_said_at_once() -> None:
+    command = [sys.executable, "-m", "training.cli", "predict", "examples/ankle_boot.png"]
+    command += ["--url", f"http://127.0.0.1:{free_port()}"]
+    said = subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, timeout=25
+    )  # the client tries for 30
+    assert said.returncode == 1 and "cannot be reached" in said.stderr and "make up starts it" in said.stderr
