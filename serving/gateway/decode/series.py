@@ -27,7 +27,7 @@ def read(payload: Payload, recipe: SeriesRecipe, horizon_option: str | None) -> 
     """Histories from ``{"history": […] or [[…], …], "horizon": 12}`` or an array [T] or [N, T] with ``?horizon=``.
 
     Raises:
-        BadDocument: other keys. BadOption: a horizon out of range. UnsupportedMedia: a picture.
+        BadDocument: other keys. BadOption: a horizon out of range, or said twice. UnsupportedMedia: a picture.
         BadTensor: not numbers, ragged, empty, not finite, or shorter than the window.
     """
     horizon: Any = None if horizon_option is None else _whole(horizon_option)
@@ -39,6 +39,8 @@ def read(payload: Payload, recipe: SeriesRecipe, horizon_option: str | None) -> 
                     f'a series in JSON is {{"history": [at least {recipe.window} numbers], "horizon": 12}}; '
                     f"the keys sent are: {listed(keys)}"
                 )
+            if "horizon" in keys and horizon_option is not None:
+                raise BadOption("horizon stands in the query and in the body; one of them is enough")
             horizon = keys.get("horizon", horizon)
             newest = _crop(keys["history"], recipe.window)
             values = numbers.array(newest, _FLOAT, "history")

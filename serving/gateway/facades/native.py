@@ -11,7 +11,7 @@ from serving.gateway import encode
 from serving.gateway.calls import Call, Limits, fitting
 from serving.gateway.decode import npy, pictures, series, signals, tables
 from serving.gateway.decode.payload import NPY, Payload
-from serving.gateway.errors import BadUpstream
+from serving.gateway.errors import BadOption, BadUpstream
 from serving.gateway.http import Answer, Request
 from serving.gateway.paths import Target
 from serving.gateway.predict import Predictor, Result
@@ -133,8 +133,10 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             recipe = said(card_of(servable).series, servable)
-            arrays = {"history": series.read(content, recipe, None).values}
-            return fitting(servable, servable.offer("predict"), arrays, self._limits)
+            histories = series.read(content, recipe, None)
+            if histories.horizon not in (None, 1):
+                raise BadOption(f":predict gives the next value alone; :forecast gives {histories.horizon}")
+            return fitting(servable, servable.offer("predict"), {"history": histories.values}, self._limits)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         return answer(result, encode.values(result, request.id))

@@ -215,6 +215,12 @@ def test_bad_series(http: httpx.Client, name: str) -> None:
     refused(http.post(FORECAST, json=document), 400, code, *words)
 
 
+def test_a_horizon_that_would_not_be_kept_to(http: httpx.Client) -> None:
+    asked = {"history": HISTORY, "horizon": 3}
+    refused(http.post(FORECAST, json=asked, params={"horizon": 2}), 400, "bad_option", "query and in the body")
+    refused(http.post(FORECAST.replace("forecast", "predict"), json=asked), 400, "bad_option", ":forecast gives 3")
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_series_that_are_not_finite(http: httpx.Client, value: float) -> None:
     answer = http.post(FORECAST, content=npy(np.array([value, 1, 2, 3])), headers=NPY, params={"horizon": 1})
