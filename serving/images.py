@@ -9,8 +9,8 @@ What happens to a picture stands on the model card as an :class:`ImageRecipe` an
    ground's colour, evenly lit or not, so that a pen of any colour counts; both end light on a ground of 0, as
    Fashion-MNIST is, whichever way round the picture came: the border says what the ground is, or the caller does
    (:data:`Polarity`). For ``ink``, bars along whole sides are cut off first: a board's cell leaves them.
-3. Crop to what is there, leaving a margin, and pad to a square with the ground (``rgb``: pad only, with black). Specks,
-   faint lines and what only lies along the border are no part of a drawing in ``ink``.
+3. Crop to what is there, leaving a margin, and pad to the shape of the input with the ground (``rgb``: pad only, with
+   black). Specks, faint lines and what only lies along the border are no part of a drawing in ``ink``.
 4. Resize to the model's size, antialiased; ``ink`` is stretched to 255 again, for thin lines fade.
 
 A ``grey`` or ``rgb`` picture that already has the model's size, channels and ground is passed on untouched.
@@ -216,10 +216,12 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
     """
     size = (recipe.width, recipe.height)
     if recipe.colour == "rgb":
-        if max(picture.size) ** 2 > MAX_PIXELS:  # the square would be far larger than the picture
-            picture = picture.reduce(max(picture.size) // _WORKING_SIDE)
-        square = picture if picture.width == picture.height else ImageOps.pad(picture, (max(picture.size),) * 2)
-        return _with_channels(_resize(np.asarray(square), size), recipe.channels)
+        frame = _frame(*picture.size, recipe)
+        if math.prod(frame) > MAX_PIXELS:  # it would be far larger than the picture
+            picture = picture.reduce(max(frame) // _WORKING_SIDE)
+            frame = _frame(*picture.size, recipe)
+        framed = picture if picture.size == frame else ImageOps.pad(picture, frame)
+        return _with_channels(_resize(np.asarray(framed), size), recipe.channels)
     if recipe.colour == "grey" and picture.size == size and picture.mode == "L" and polarity != "dark_on_light":
         content = picture.tobytes()  # not by np.asarray, which takes longer than all of this
         if polarity == "light_on_dark" or _has_dark_border(content, picture.width):
@@ -236,7 +238,7 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
         if not drawing.any():
             raise PictureError("the picture is blank: nothing is drawn on it that can be told from its ground")
         drawing = ink.crop(drawing) if recipe.crop else drawing
-    pixels = _resize(_square(drawing, recipe.margin), size)
+    pixels = _resize(_framed(drawing, recipe), size)
     return _with_channels(_stretched(pixels) if recipe.colour == "ink" else pixels, recipe.channels)
 
 
@@ -272,11 +274,18 @@ def _crop(drawing: NDArray[np.float32]) -> NDArray[np.float32]:
     return drawing[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _square(drawing: NDArray[np.float32], margin: float) -> NDArray[np.float32]:
+def _frame(width: int, height: int, recipe: ImageRecipe, margin: float = 0.0) -> tuple[int, int]:
+    """Width and height of the smallest frame in the shape of the model's input around so many pixels and a margin."""
+    shape = recipe.width / recipe.height
+    tall = max(height, width / shape) * (1 + 2 * margin)
+    return round(tall * shape), round(tall)
+
+
+def _framed(drawing: NDArray[np.float32], recipe: ImageRecipe) -> NDArray[np.float32]:
     height, width = drawing.shape
-    side = round(max(height, width) * (1 + 2 * margin))
-    top, left = (side - height) // 2, (side - width) // 2
-    return np.pad(drawing, ((top, side - height - top), (left, side - width - left)))
+    wide, tall = _frame(width, height, recipe, recipe.margin)
+    top, left = (tall - height) // 2, (wide - width) // 2
+    return np.pad(drawing, ((top, tall - height - top), (left, wide - width - left)))
 
 
 def _resize(pixels: NDArray[Any], size: tuple[int, int]) -> Pixels:

@@ -204,6 +204,21 @@ class TestSizes:
         assert (result[:7] == 0).all() and (result[-7:] == 0).all()
         assert (result[10:22] == (255, 0, 0)).all()
 
+    @pytest.mark.parametrize("recipe", [PLAIN, RGB, INK])
+    @pytest.mark.parametrize(("height", "width"), [(32, 96), (96, 32)])
+    @pytest.mark.parametrize("size", [(400, 400), (600, 200), (200, 600)])
+    def test_a_disc_stays_one_where_the_input_is_no_square(
+        self, recipe: ImageRecipe, height: int, width: int, size: tuple[int, int]
+    ) -> None:
+        picture = Image.new("RGB", size, "black")
+        middle, radius = (size[0] // 2, size[1] // 2), 80
+        box = (middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius)
+        ImageDraw.Draw(picture).ellipse(box, fill="white")
+        pixels = decode(encoded(picture), recipe.model_copy(update={"height": height, "width": width}))
+        assert pixels.shape[:2] == (height, width)
+        rows, columns = np.nonzero(pixels[..., 0] > 127)
+        assert abs(np.ptp(rows) - np.ptp(columns)) <= 1 and np.ptp(rows) >= 5
+
     def test_channels(self) -> None:
         three = decode(encoded(cross()), INK.model_copy(update={"channels": 3}))
         one = decode(encoded(cross()), INK)
