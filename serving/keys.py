@@ -25,11 +25,13 @@ class KeysError(ValueError):
 
 def check_rate(text: str) -> str:
     """The rate as it is. Raises ValueError where the ``limits`` library cannot read it, or reads several: the first
-    alone would be kept."""
+    alone would be kept; or where it lets nothing through."""
     import limits  # a tenth of a second, which only those with rates are to pay
 
     try:
-        (_,) = limits.parse_many(text)
+        (rate,) = limits.parse_many(text)
+        if not rate.amount:
+            raise ValueError
     except ValueError:
         raise ValueError(f"{text!r} is no rate; one is written like 10/second or 1000 per 5 minutes") from None
     return text

@@ -79,6 +79,7 @@ def test_from_the_terminal(path: Path) -> None:
     for wrong, words in (
         (("revoke", key.id), "there is no key"),
         (("create", "shop", "--rate", "often"), "'often' is no rate"),
+        (("create", "shop", "--rate", "0/second"), "'0/second' is no rate"),
         (("create", "shop", "--rate", "10/second;50/minute"), "'10/second;50/minute' is no rate"),
         (("create", "shop", "--verb", "predcit"), "'predcit' is none of"),
         (("create", "shop", "--days", "1e9"), "--days"),
