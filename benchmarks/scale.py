@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from serving.gateway.coalesce import share
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -84,6 +86,7 @@ class Gateway:
         self.in_flight = 0
         self.up = True
         self._free = cluster.figures.calls_per_gateway
+        self._called = 0
         self._waiting: deque[float] = deque()
 
     def request(self) -> None:
@@ -104,9 +107,11 @@ class Gateway:
             self.loop.work(self._cluster.figures.gateway_call, self._leave)
 
     def _leave(self) -> None:
-        """Whatever waits by now goes along."""
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._cluster.figures.max_rows))]
+        """What waits by now goes along, of many a share."""
+        most = share(len(self._waiting) + self._called, self._cluster.figures.max_rows)
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
         if batch:
+            self._called += len(batch)
             self._cluster.rows.append(len(batch))
             self._call(batch)
         else:
@@ -123,6 +128,7 @@ class Gateway:
             clock.at(clock.now + self._cluster.figures.vanished, lambda: self._call(batch))
             return
         self._free += 1
+        self._called -= len(batch)
         self.in_flight -= len(batch)
         if self.up:
             self._cluster.answered += [(came, clock.now - came) for came in batch]
@@ -244,9 +250,9 @@ def changing(name: str, cluster: Cluster, seconds: float) -> str:
     slow = sum(wait > 0.5 for _, wait in cluster.answered)
     last = max((came for came, wait in cluster.answered if wait > 0.1), default=0.0)
     last = max([last, *cluster.refused, *cluster.lost])
-    share = f"{len(cluster.refused) / whole:.2%}"
+    refused = f"{len(cluster.refused) / whole:.2%}"
     replicas = f"{cluster.replicas[0][1]} → {cluster.replicas[-1][1]}"
-    return _row(name, whole, share, len(cluster.lost), slow, f"{p50:.1f}", f"{p99:.1f}", f"{last:.0f}", replicas)
+    return _row(name, whole, refused, len(cluster.lost), slow, f"{p50:.1f}", f"{p99:.1f}", f"{last:.0f}", replicas)
 
 
 def step(figures: Measured, target: float) -> Cluster:
