@@ -30,7 +30,7 @@ PREVIOUS = "previous"
 #: Where models.config says that the exports lie: the container's mount. The embedded server's --mount maps it.
 MOUNT_POINT = "/models"
 
-_SETTLE = 2.5  # they look once a second
+_SETTLE = 2.5  # seconds: model servers look once a second
 _CONFIG = "models.config"
 _ROUTING = "routing.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -293,9 +293,12 @@ class Store:
         self._place.change(_ROUTING, edit)
 
     def _edit_labels(self, model: str, change: Callable[[Mapping[str, int]], Mapping[str, int]]) -> None:
-        """The model's entry in models.config with these labels, less those of versions that are no more; in two steps
-        where it makes a model server load a version."""
+        """The model's entry in models.config with these labels, less those of versions that are no more.
 
+        Where it has a version loaded, model servers are to see that before a label moves there, by this edit or the
+        next one, so it returns only then. A version that loads for longer is waited for by them: they try a
+        configuration that they refused again at each look.
+        """
         loads = holds = False
 
         def edit(content: bytes | None) -> bytes:

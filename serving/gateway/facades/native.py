@@ -86,7 +86,7 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer("forecast")
-            recipe = said(card_of(servable).series, servable)
+            recipe = required(card_of(servable).series, servable)
             histories = series.read(content, recipe, horizon)
             steps = series.check_horizon(histories.horizon, recipe.max_horizon)
             horizons = np.full(len(histories.values), steps, np.int32)
@@ -107,7 +107,7 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer("neighbours")
-            recipe = said(card_of(servable).neighbours, servable)
+            recipe = required(card_of(servable).neighbours, servable)
             count = pictures.neighbours(options.get("k"), recipe.max_k)
             rows = await self._rows(servable, signature, content, how)
             arrays = {"image": rows, "k": np.full(len(rows), count, np.int32)}
@@ -117,7 +117,7 @@ class Native:
         return answer(result, encode.neighbours(result, request.id))
 
     async def _rows(self, servable: Servable, signature: Signature, content: Payload, how: Polarity) -> NDArray[Any]:
-        recipe = said(card_of(servable).image, servable)
+        recipe = required(card_of(servable).image, servable)
         return await pictures.rows(
             content,
             signature.inputs["image"],
@@ -132,7 +132,7 @@ class Native:
         request.options(_NO_OPTIONS)
 
         async def prepare(servable: Servable) -> Call:
-            recipe = said(card_of(servable).series, servable)
+            recipe = required(card_of(servable).series, servable)
             histories = series.read(content, recipe, None)
             if histories.horizon not in (None, 1):
                 raise BadOption(f":predict gives the next value alone; :forecast gives {histories.horizon}")
@@ -145,7 +145,7 @@ class Native:
         request.options(_NO_OPTIONS)
 
         async def prepare(servable: Servable) -> Call:
-            recipe = said(card_of(servable).table, servable)
+            recipe = required(card_of(servable).table, servable)
             arrays = {"features": tables.read(content, recipe)}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
@@ -156,7 +156,7 @@ class Native:
         top = encode.top(request.options(_SIGNAL_OPTIONS).get("top"))
 
         async def prepare(servable: Servable) -> Call:
-            recipe = said(card_of(servable).signal, servable)
+            recipe = required(card_of(servable).signal, servable)
             arrays = {"signal": signals.read(content, recipe)}
             return fitting(servable, servable.offer("predict"), arrays, self._limits)
 
@@ -186,7 +186,7 @@ def card_of(servable: Servable) -> Card:
     return servable.card
 
 
-def said(recipe: Recipe | None, servable: Servable) -> Recipe:
+def required(recipe: Recipe | None, servable: Servable) -> Recipe:
     """What a servable's card says of the kind that the request is for.
 
     Raises:

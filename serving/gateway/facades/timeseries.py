@@ -17,7 +17,7 @@ from serving.card import SeriesRecipe
 from serving.gateway import encode
 from serving.gateway.decode import payload
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
-from serving.gateway.facades.native import Native, answer, card_of, said
+from serving.gateway.facades.native import Native, answer, card_of, required
 from serving.gateway.http import Answer, Request
 from serving.gateway.paths import Target
 from serving.gateway.predict import Result
@@ -70,7 +70,7 @@ class TimeSeries:
         """
         asked = _read(keys)
         servable.offer("forecast")
-        recipe = said(card_of(servable).series, servable)
+        recipe = required(card_of(servable).series, servable)
         ends = [_end(series, recipe) for series in asked.inputs]
         quantiles = _quantiles(asked.options.quantiles or [], recipe)
         document = payload.Document(

@@ -68,6 +68,14 @@ async def ask(lane: Lane, *values: float, width: int = 1) -> list[float]:
     return [float(value) for value in outputs["y"][:, 0]]
 
 
+async def held(model: Model, one: Lane) -> "asyncio.Task[list[float]]":
+    """The request of 1, whose call is under way until ``model.may`` is set."""
+    model.may.clear()
+    first = asyncio.create_task(ask(one, 1))
+    await model.wait_for_calls(1)
+    return first
+
+
 async def test_what_waits_at_the_same_moment_travels_together() -> None:
     model = Model()
     one = lane(model.predict)
@@ -77,10 +85,8 @@ async def test_what_waits_at_the_same_moment_travels_together() -> None:
 
 async def test_a_call_leaves_when_the_one_before_has_returned() -> None:
     model = Model()
-    model.may.clear()
     one = lane(model.predict)
-    first = asyncio.create_task(ask(one, 1))
-    await model.wait_for_calls(1)
+    first = await held(model, one)
     others = [asyncio.create_task(ask(one, value)) for value in (2, 3, 4)]
     await asyncio.wait(others, timeout=0.01)
     assert model.calls == [1]
@@ -171,10 +177,8 @@ async def test_a_defect_reaches_who_waits_and_the_lane_goes_on() -> None:
 
 async def test_who_has_left_does_not_travel() -> None:
     model = Model()
-    model.may.clear()
     one = lane(model.predict)
-    first = asyncio.create_task(ask(one, 1))
-    await model.wait_for_calls(1)
+    first = await held(model, one)
     gone, stays = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
     await asyncio.wait([gone, stays], timeout=0.01)
     gone.cancel()
@@ -258,10 +262,8 @@ def test_seconds_until_done(call_seconds: float, rows_ahead: int, max_rows: int,
 
 async def test_the_queue_is_bounded_by_rows() -> None:
     model = Model()
-    model.may.clear()
     one = lane(model.predict, max_waiting=3)
-    first = asyncio.create_task(ask(one, 1))
-    await model.wait_for_calls(1)
+    first = await held(model, one)
     waiting = [asyncio.create_task(ask(one, value, value)) for value in (2,)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match="2 rows waiting"):
@@ -296,10 +298,8 @@ async def test_who_cannot_be_answered_before_the_deadline_is_refused_at_once() -
 
 async def test_who_leaves_the_queue_is_not_sent() -> None:
     model = Model()
-    model.may.clear()
     one = lane(model.predict, max_waiting=2)
-    first = asyncio.create_task(ask(one, 1))
-    await model.wait_for_calls(1)
+    first = await held(model, one)
     leaving, staying = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
@@ -316,10 +316,8 @@ async def test_who_leaves_the_queue_is_not_sent() -> None:
 
 async def test_who_was_the_last_to_wait_leaves_nothing_behind() -> None:
     model = Model()
-    model.may.clear()
     one = lane(model.predict)
-    first = asyncio.create_task(ask(one, 1))
-    await model.wait_for_calls(1)
+    first = await held(model, one)
     leaving = asyncio.create_task(ask(one, 2))
     await asyncio.sleep(0)
     leaving.cancel()
