@@ -5,8 +5,8 @@
 # model-server stands on, exists for amd64 only: on Arm run embedded-server in its place, with the same arguments.
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
 ARG DISTROLESS=gcr.io/distroless/python3-debian12:nonroot
-ARG TENSORFLOW_SERVING=docker.io/tensorflow/serving:2.20.0
-ARG TENSORFLOW_SERVING_GPU=docker.io/tensorflow/serving:2.20.0-gpu
+ARG TENSORFLOW_SERVING=docker.io/tensorflow/serving:2.21.0
+ARG TENSORFLOW_SERVING_GPU=docker.io/tensorflow/serving:2.21.0-gpu
 
 # ---- packages, by lock file, in a folder of their own that any Python 3.11 reads
 FROM ${PYTHON} AS build
@@ -102,7 +102,7 @@ ENV TF_FORCE_GPU_ALLOW_GROWTH=true
 # ---- TensorFlow Serving itself. The server is process 1: under the image's own shell script SIGTERM never reaches it.
 FROM ${TENSORFLOW_SERVING} AS model-server
 LABEL org.opencontainers.image.title="Vitrine model server" \
-      org.opencontainers.image.description="TensorFlow Serving 2.20.0, configured for small models"
+      org.opencontainers.image.description="TensorFlow Serving 2.21.0, configured for small models"
 # Without oneDNN a call of one small picture takes half the time, and one of a wrong rank gets an error instead of
 # killing the process.
 ENV TF_ENABLE_ONEDNN_OPTS=0
@@ -118,7 +118,7 @@ CMD ["--port=8500", "--rest_api_port=8501", "--model_config_file=/models/models.
 
 FROM ${TENSORFLOW_SERVING_GPU} AS model-server-gpu
 LABEL org.opencontainers.image.title="Vitrine model server, CUDA" \
-      org.opencontainers.image.description="TensorFlow Serving 2.20.0 for GPUs, with batching"
+      org.opencontainers.image.description="TensorFlow Serving 2.21.0 for GPUs, with batching"
 ENV TF_FORCE_GPU_ALLOW_GROWTH=true
 COPY k8s/base/model-server/*.config /etc/vitrine/
 USER 10001:10001

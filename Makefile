@@ -51,9 +51,9 @@ lock:
 	$(COMPILE) --extra model-server pyproject.toml -o requirements/embedded-server.lock
 	$(COMPILE) --extra object-store pyproject.toml -o requirements/sync.lock
 	$(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
-	echo 'tensorflow[and-cuda]==2.20.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
+	echo 'tensorflow[and-cuda]==2.21.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
-	printf 'tensorflow==2.20.*\ntensorflow-serving-api==2.20.*\n' | $(COMPILE) --no-deps - -o requirements/messages.lock
+	printf 'tensorflow==2.21.*\ntensorflow-serving-api==2.21.*\n' | $(COMPILE) --no-deps - -o requirements/messages.lock
 
 # What each image is made of, in CycloneDX, from its lock file: .vitrine/sbom/IMAGE.cdx.json
 SBOM := .vitrine/sbom

@@ -42,7 +42,7 @@ def main() -> int:
     try:
         parsed = flags.parse(sys.argv[1:])
         if parsed.flags.version:
-            print("TensorFlow ModelServer: 2.20.0 (Vitrine's embedded model server, which does as it does)")
+            print("TensorFlow ModelServer: 2.21.0 (Vitrine's embedded model server, which does as it does)")
             return 0
         for name in parsed.without_effect:
             logger.warning("--%s is taken but has no effect in the embedded model server", name)

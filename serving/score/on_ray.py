@@ -11,7 +11,7 @@ of whose workers one was killed; not on machines of their own.
 Why Ray Data and not Apache Beam's RunInference: beyond one machine Beam hands its work to Dataflow, Flink or Spark,
 each a service of its own to run. Ray is one package with its own cluster: the same lines run on a laptop and, as the
 entry point of KubeRay's RayJob, on Kubernetes; its actors keep the model that they have loaded; and it is alive on
-Python 3.11 to 3.13, beside TensorFlow 2.20 in one environment.
+Python 3.11 to 3.13, beside TensorFlow 2.21 in one environment.
 """
 
 import logging

@@ -15,7 +15,7 @@ from tests.programs import REPOSITORY
 
 PYTHON = "localhost/python:3.11-slim-bookworm"
 DISTROLESS = "localhost/distroless/python3-debian12:nonroot"
-TENSORFLOW_SERVING = "localhost/tensorflow/serving:2.20.0"
+TENSORFLOW_SERVING = "localhost/tensorflow/serving:2.21.0"
 
 # Without documentation and translations, as Debian's slim images are.
 _PYTHON = """\
