@@ -6,15 +6,18 @@ import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
+import orjson
 import prometheus_client
 import uvicorn
 import uvloop
 
 from serving.gateway import logs
 from serving.gateway.app import Gateway, create_app
-from serving.gateway.protocol import Protocol
+from serving.gateway.http import Request
 from serving.gateway.settings import Settings
+from serving.http_protocol import Protocol
 
 _LISTENERS = 4  # each more takes about 5 µs from a client that connects alone
 
@@ -57,6 +60,16 @@ def run(settings: Settings) -> None:
     uvloop.run(_serve(settings))
 
 
+def _hang_up(scope: dict[str, Any]) -> None:
+    request = scope.get("vitrine")
+    if isinstance(request, Request):
+        request.hang_up()
+
+
+def _render(code: str, sentence: str) -> bytes:
+    return orjson.dumps({"error": sentence, "code": code})
+
+
 async def _serve(settings: Settings) -> None:
     gateway = create_app(settings)
     config = uvicorn.Config(
@@ -70,6 +83,8 @@ async def _serve(settings: Settings) -> None:
             head_seconds=settings.head_seconds,
             send_seconds=settings.send_seconds,
             on_refused=functools.partial(gateway.metrics.refused, ""),  # no model: its path was not looked at
+            on_hang_up=_hang_up,
+            render=_render,
         ),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

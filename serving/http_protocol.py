@@ -1,10 +1,15 @@
-"""uvicorn's HTTP protocol with one write for each answer in place of two, at the end of the event loop's turn; with
+"""HTTP/1.1 on a connection, for the gateway and for the model server's REST interface.
+
+uvicorn's HTTP protocol with one write for each answer in place of two, at the end of the event loop's turn; with
 limits to a request's head, its size and its time; and with word of clients that hang up.
 
 No byte may come so slowly that it holds a connection for ever. While a request is answered its deadline counts, the
 body included (``edge.py``); at all other times ``head_seconds`` does, however many blank lines, bytes of a head, or
 bytes of a body that was answered already come in between. A connection that is kept and silent uvicorn closes. Nor may
 an answer be read so slowly: a client that takes less than 16 KiB of it in ``send_seconds`` is cut off.
+
+An offer to change the protocol (``Upgrade``: h2c, TLS, WebSocket) is never taken. RFC 9110, 7.8: the server then
+ignores it and answers over HTTP/1.1. The parser would stop at such a head and lose the body.
 
 A merged call ends the wait of many requests at once. Written one by one, each answer would wake its reader and hand the
 processor over before the next one is ready; written together after all have been encoded they do not: a quarter of a
@@ -21,10 +26,8 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-import orjson
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from serving.gateway.http import Request
 
 _LARGE = 65_536
 _SLOWEST = 16_384  # bytes that a client takes of its answer in the time given
@@ -63,6 +66,10 @@ class _HeadTooLarge(Exception):
     """Raised inside the parser, which then goes the way of what it cannot read."""
 
 
+class _Unserved(Exception):
+    """Raised inside the parser for a method that is never served on any path."""
+
+
 class Protocol(HttpToolsProtocol):
     """What the server speaks on each connection."""
 
@@ -74,15 +81,28 @@ class Protocol(HttpToolsProtocol):
         head_seconds: float,
         send_seconds: float,
         on_refused: Callable[[str], None],
+        on_hang_up: Callable[[Any], None],
+        render: Callable[[str, str], bytes],
         **more: Any,
     ) -> None:
-        """``on_refused`` hears why a request was answered from here, or a client cut off."""
+        """Make the protocol of one connection.
+
+        Args:
+            max_headers, max_header_bytes: limits of a request's head.
+            head_seconds: longest time for a head to arrive.
+            send_seconds: longest time for a client to read another 16 KiB of its answer.
+            on_refused: called with the reason when a request is answered here or a slow client is cut off.
+            on_hang_up: called with the scope of a request whose client disconnects before its answer is complete.
+            render: makes the JSON body of an error from its code and its sentence.
+        """
         super().__init__(*arguments, **more)
         self._max_headers = max_headers
         self._max_bytes = max_header_bytes
         self._head_seconds = head_seconds
         self._send_seconds = send_seconds
         self._on_refused = on_refused
+        self._on_hang_up = on_hang_up
+        self._render = render
         self._send_due: asyncio.TimerHandle | None = None  # while an answer waits for its reader
         self._unread = 0
         self._head_due: asyncio.TimerHandle | None = None  # while a head is awaited
@@ -153,19 +173,40 @@ class Protocol(HttpToolsProtocol):
         cycle = self.cycle
         super().connection_lost(exc)
         if cycle is not None and not cycle.response_complete:
-            request = cycle.scope.get("vitrine")
-            if isinstance(request, Request):
-                request.hang_up()
+            self._on_hang_up(cycle.scope)
 
     def data_received(self, data: bytes) -> None:
         self._chunk = len(data)
         self._received += self._chunk
-        super().data_received(data)
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
         if self._in_head and self._received > self._max_bytes and not self.transport.is_closing():
             self._refusal = self._too_long
             self.send_400_response("")
         answering = self.cycle is not None and not self.cycle.response_complete
         self._await_head((self._in_head or not answering) and not self.transport.is_closing())
+
+    def _parse(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        rest: bytes | memoryview = data
+        while rest:
+            try:
+                self.parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                rest = memoryview(rest)[offer.args[0] :]
+            head = self._head_without_offer()
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own parser
+            self.parser.feed_data(head)
+
+    def _head_without_offer(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -181,13 +222,20 @@ class Protocol(HttpToolsProtocol):
         if self._received + self._chunk > self._max_bytes and self._head_bytes() > self._max_bytes:
             self._refusal = self._too_long
             raise _HeadTooLarge
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+        elif self.parser.get_method() == b"CONNECT":
+            raise _Unserved
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():  # else this is the head alone, which is parsed again
+            super().on_message_complete()
 
     def _head_bytes(self) -> int:
         return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be read as HTTP, or not within the limits, is answered in the gateway's form and ends there."""
+        """What cannot be read as HTTP, or not within the limits, ends the connection with an error."""
         status, code = b"400 Bad Request", "bad_request"
         if self._refusal:
             status, code = b"431 Request Header Fields Too Large", "head_too_large"
@@ -196,7 +244,7 @@ class Protocol(HttpToolsProtocol):
         self._on_refused(code)
         unread = "this is no HTTP/1.1 request that can be read; the connection ends here"
         sentence = self._refusal or self._late or unread
-        body = orjson.dumps({"error": sentence, "code": code})
+        body = self._render(code, sentence)
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(head % (status, len(body)) + body)
         self.transport.close()
