@@ -62,7 +62,9 @@ _INFER = (
 _BINARY = (
     "With the header `Inference-Header-Content-Length` tensors may follow the JSON in binary, as Triton's binary "
     "tensor data extension has it; `binary_data_output` and `binary_data` ask for answers of that kind. The parameter "
-    "`signature_name` asks for another signature than `serving_default`."
+    "`signature_name` asks for another signature than `serving_default`. Parameters that do not change the answer "
+    "(`content_type`, `timeout`, `priority`, your own) are ignored; `classification`, shared memory and sequences are "
+    "refused."
 )
 _SERIES = {"type": "univariate_time_series", "name": "GOOG", "series": [1.0, 0.95, 0.81], "frequency": "day"}
 _FORECAST = {"model": "stock_rnn", "inputs": [_SERIES], "options": {"horizon": 2}}
@@ -129,6 +131,11 @@ SCHEMAS: dict[str, Any] = {
         {"inputs": {"type": "array", "minItems": 1, "items": object_of(_TENSOR, _DATA)}},
         {
             "id": TEXT,
+            "model_name": {"type": ["string", "null"], "description": "the model that the path names"},
+            "model_version": {
+                "type": ["string", "integer", "null"],
+                "description": "the version that the path names, or any where it names none",
+            },
             "parameters": {"type": "object"},
             "outputs": {"type": "array", "items": object_of({"name": TEXT}, {"parameters": {"type": "object"}})},
         },

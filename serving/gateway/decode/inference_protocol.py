@@ -1,6 +1,8 @@
 """Requests of the Open Inference Protocol v2: a JSON object, and behind it the tensors that stand in binary.
 
-Source: kserve/open-inference-protocol (required_api.md, Inference) and Triton's extension_binary_data.md.
+Source: kserve/open-inference-protocol (required_api.md, Inference) and Triton's extension_binary_data.md. KServe's
+client names the model in the body as well. Clients of Triton and MLServer send parameters of their own; those that do
+not change the answer are ignored.
 """
 
 import math
@@ -12,21 +14,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.gateway import datatypes
-from serving.gateway.decode import payload, tensors
+from serving.gateway.decode import base64, payload, tensors
 from serving.gateway.decode.base64 import kind
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.signature import Signature, TensorSpec
 
 _MAX_RANK = 16
+_BASE64 = "base64"  # MLServer's content type of strings that are bytes; its others do not change what is sent
+_OF_REQUEST = ("signature_name", "binary_data_output")
+_OF_INPUT = ("binary_data_size",)
+_OF_OUTPUT = ("binary_data",)
+#: Parameters that change the answer, so that ignoring them would mislead: Triton's classification, shared memory and
+#: sequences, and those of this module at a place that is not theirs. All others are ignored.
+_CHANGING = frozenset(
+    {
+        "classification",
+        "shared_memory_region",
+        "shared_memory_byte_size",
+        "shared_memory_offset",
+        "sequence_id",
+        "sequence_start",
+        "sequence_end",
+        *_OF_REQUEST,
+        *_OF_INPUT,
+        *_OF_OUTPUT,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """A request whose structure is right. ``outputs`` are those asked for, each with whether it is to be binary; all
-    where there are none. ``binary`` is for those that do not say it. ``taken_as_it_is`` are the bytes of ``raw`` that
-    become tensors where they lie, as numbers do; strings are taken apart."""
+    """A request whose structure is right. ``version`` is the one that the body names, if it does. ``outputs`` are those
+    asked for, each with whether it is to be binary; all where there are none. ``binary`` is for those that do not say
+    it. ``taken_as_it_is`` are the bytes of ``raw`` that become tensors where they lie, as numbers do; strings are taken
+    apart."""
 
     id: str | None
+    version: int | None
     signature_name: str | None
     inputs: Sequence[Mapping[str, Any]]
     outputs: Mapping[str, bool | None]
@@ -35,12 +59,17 @@ class Inference:
     taken_as_it_is: int
 
 
-def read(body: bytes, header_length: str) -> Inference:
-    """A request from its body. ``header_length`` is what Inference-Header-Content-Length says, empty where it is not
-    sent: the body is JSON alone then.
+def read(body: bytes, header_length: str, model: str, version: int | None) -> Inference:
+    """Read a request from its body.
+
+    Args:
+        header_length: the header Inference-Header-Content-Length; empty where it is not sent: the body is JSON alone.
+        model: the model that the path names.
+        version: the version that the path names, if it does.
 
     Raises:
-        BadDocument: malformed JSON, or a key missing, unknown or of a wrong kind. BadOption: a parameter or header.
+        BadDocument: malformed JSON, or a key missing, unknown or of a wrong kind; or the body names another model or
+            version than the path. BadOption: a parameter or header.
     """
     end = len(body)
     if header_length:
@@ -52,14 +81,16 @@ def read(body: bytes, header_length: str) -> Inference:
                 f"not {header_length[:40]!r}"
             )
     keys = payload.document(body[:end])
-    _only(keys, ("id", "parameters", "inputs", "outputs"), "a request")
+    _only(keys, ("id", "model_name", "model_version", "parameters", "inputs", "outputs"), "a request")
+    _check_model(keys.get("model_name"), model)
+    version = _version(keys.get("model_version"), version)
     inputs = keys.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
         raise BadDocument("a request has a list of inputs, each an object with name, shape, datatype and data")
     identity = keys.get("id")
     if identity is not None and not isinstance(identity, str):
         raise BadDocument(f"the id of a request is a string, not {kind(identity)}")
-    parameters = _parameters(keys, ("signature_name", "binary_data_output"), "a request")
+    parameters = _parameters(keys, _OF_REQUEST, "a request")
     name = parameters.get("signature_name")
     if name is not None and not isinstance(name, str):
         raise BadOption(f"parameter signature_name is a string, not {kind(name)}")
@@ -68,12 +99,12 @@ def read(body: bytes, header_length: str) -> Inference:
         if not isinstance(output, dict) or not isinstance(output.get("name"), str):
             raise BadDocument("each of the outputs asked for is an object with a name")
         _only(output, ("name", "parameters"), "an output")
-        wish = _parameters(output, ("binary_data",), f"output {output['name']}")
+        wish = _parameters(output, _OF_OUTPUT, f"output {output['name']}")
         outputs[output["name"]] = _truth(wish, "binary_data")
     binary = _truth(parameters, "binary_data_output") or False
     has_strings = any(isinstance(one.get("datatype"), str) and one["datatype"] == "BYTES" for one in inputs)
     taken_as_it_is = 0 if has_strings else len(body) - end
-    return Inference(identity, name, inputs, outputs, binary, memoryview(body)[end:], taken_as_it_is)
+    return Inference(identity, version, name, inputs, outputs, binary, memoryview(body)[end:], taken_as_it_is)
 
 
 def arrays(request: Inference, signature: Signature) -> dict[str, NDArray[Any]]:
@@ -100,6 +131,30 @@ def arrays(request: Inference, signature: Signature) -> dict[str, NDArray[Any]]:
     if left:
         raise BadDocument(f"{len(left)} bytes follow that belong to no input; each input says its binary_data_size")
     return made
+
+
+def _check_model(given: Any, model: str) -> None:
+    if not (given is None or (isinstance(given, str) and given in ("", model))):
+        shown = repr(given[:80]) if isinstance(given, str) else kind(given)
+        raise BadDocument(f"the path names model {model!r}, but model_name in the body is {shown}; leave it out there")
+
+
+def _version(given: Any, version: int | None) -> int | None:
+    """The version that is asked for: the path's, else the body's, a number or the text of one."""
+    if given is None or (isinstance(given, str) and not given):
+        return version
+    number = given if type(given) is int else None
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
+        number = int(given)
+    if number is None or not 0 <= number < 2**63:
+        shown = repr(given)[:80] if isinstance(given, (str, int, float)) else kind(given)
+        shown += f", and the path names version {version}" if version is not None else ""
+        raise BadDocument(f"model_version in the body is {shown}; a version is a whole number below 2**63")
+    if version not in (None, number):
+        raise BadDocument(
+            f"the path names version {version}, but model_version in the body is {number}; leave it out there"
+        )
+    return number
 
 
 def _spec(tensor: Mapping[str, Any], signature: Signature) -> TensorSpec:
@@ -130,7 +185,7 @@ def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
 
 
 def _binary_size(tensor: Mapping[str, Any], spec: TensorSpec, left: int) -> int | None:
-    parameters = _parameters(tensor, ("binary_data_size",), f"input {spec.name}")
+    parameters = _parameters(tensor, _OF_INPUT, f"input {spec.name}")
     size = parameters.get("binary_data_size")
     if (size is None) == ("data" not in tensor):
         raise BadDocument(f"input {spec.name} has either data or the parameter binary_data_size")
@@ -145,9 +200,18 @@ def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ..
     if not isinstance(data, (list, np.ndarray)):
         raise BadTensor(f"the data of input {spec.name} must be a list, not {kind(data)}")
     array = tensors.tensor(spec, data)
+    if spec.is_string and _parameters(tensor, _OF_INPUT, "").get("content_type") == _BASE64:
+        array = _from_base64(array, f"input {spec.name}, whose content_type is base64,")
     if array.shape != shape and (array.ndim != 1 or array.size != math.prod(shape)):
         raise BadTensor(f"input {spec.name} says it has shape {list(shape)}, but its data has {list(array.shape)}")
     return array.reshape(shape)
+
+
+def _from_base64(texts: NDArray[Any], what: str) -> NDArray[Any]:
+    made = np.empty(texts.size, object)
+    for place, text in enumerate(texts.flat):
+        made[place] = base64.decode(text.decode("latin-1"), what)
+    return made.reshape(texts.shape)
 
 
 def _list(keys: Mapping[str, Any], name: str) -> list[Any]:
@@ -163,9 +227,13 @@ def _parameters(keys: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
         return {}
     if not isinstance(parameters, dict):
         raise BadDocument(f"the parameters of {where} are an object, not {kind(parameters)}")
-    unknown = [name for name in parameters if name not in known]
-    if unknown:
-        raise BadOption(f"parameters of {where} here are {listed(known)}; sent: {listed(list(parameters))}")
+    for name in _CHANGING.intersection(parameters).difference(known):
+        value = parameters[name]
+        if value is not None and (not isinstance(value, (bool, int, str)) or value):  # else it is switched off
+            raise BadOption(
+                f"parameter {name} of {where} would change the answer and is not supported there; leave it out. "
+                f"Supported there: {listed(known)}"
+            )
     return parameters
 
 

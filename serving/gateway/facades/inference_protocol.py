@@ -42,7 +42,19 @@ class InferenceProtocol:
             GatewayError: the input does not fit the signature, or the model server failed.
         """
         header_length = request.header(_HEADER_LENGTH)
-        asked = await large.aside(self._threads, len(body), inference_protocol.read, body, header_length)
+        asked = await large.aside(
+            self._threads,
+            len(body),
+            inference_protocol.read,
+            body,
+            header_length,
+            target.model,
+            target.wanted.version,
+        )
+        wanted = target.wanted
+        if asked.version != wanted.version:  # the body alone names it
+            wanted = Wanted(version=asked.version)
+            servable = self._predictor.route(request, target.model, wanted, target.scope)
 
         def call(servable: Servable) -> Call:
             signature = servable.signature(asked.signature_name or servable.default_signature)
@@ -52,7 +64,7 @@ class InferenceProtocol:
         async def prepare(servable: Servable) -> Call:
             return await large.aside(self._threads, len(body) - asked.taken_as_it_is, call, servable)
 
-        result = await self._predictor.run(servable, target.wanted, prepare, request)
+        result = await self._predictor.run(servable, wanted, prepare, request)
         outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)
         content, json_size = encode_inference.answer(result, asked.id, outputs)
         made = answer(result, content, JSON if json_size is None else b"application/octet-stream")

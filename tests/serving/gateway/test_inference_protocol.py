@@ -214,7 +214,7 @@ REFUSED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "no inputs": ({}, ("list of inputs",)),
     "no input": ({"inputs": []}, ("list of inputs",)),
     "inputs of another kind": ({"inputs": [7]}, ("list of inputs",)),
-    "an unknown key": ({"inputs": [X], "input": 1}, ("id, parameters, inputs, outputs",)),
+    "an unknown key": ({"inputs": [X], "input": 1}, ("id, model_name, model_version, parameters, inputs, outputs",)),
     "an unknown key of an input": ({"inputs": [{**X, "dtype": "FP32"}]}, ("datatype", "dtype")),
     "an id that is a number": ({"inputs": [X], "id": 7}, ("string",)),
     "no name": ({"inputs": [{**X, "name": None}]}, ("name",)),
@@ -246,7 +246,20 @@ REFUSED: dict[str, tuple[Any, tuple[str, ...]]] = {
         ("binary_data",),
     ),
     "shared memory": ({"inputs": [{**X, "parameters": {"shared_memory_region": "a"}}]}, ("binary_data_size",)),
-    "an unknown parameter": ({"inputs": [X], "parameters": {"sequence_id": 1}}, ("signature_name", "sequence_id")),
+    "a sequence": ({"inputs": [X], "parameters": {"sequence_id": 1}}, ("signature_name", "sequence_id")),
+    "a sequence with a name": ({"inputs": [X], "parameters": {"sequence_id": "a"}}, ("sequence_id",)),
+    "a long sequence": ({"inputs": [X], "parameters": {"sequence_start": [0.5] * 10_000}}, ("sequence_start",)),
+    "shared memory for an output": (
+        {"inputs": [X], "outputs": [{"name": "y", "parameters": {"shared_memory_byte_size": 12}}]},
+        ("shared_memory_byte_size", "binary_data"),
+    ),
+    "a signature at an input": ({"inputs": [{**X, "parameters": {"signature_name": "both"}}]}, ("signature_name",)),
+    "a model's number": ({"inputs": [X], "model_name": 7}, ("'line'", "a number")),
+    "another model": ({"inputs": [X], "model_name": "shade"}, ("'line'", "'shade'")),
+    "a long model": ({"inputs": [X], "model_name": [0.5] * 10_000}, ("'line'", "a list")),
+    "a version that is a word": ({"inputs": [X], "model_version": "newest"}, ("'newest'", "whole number")),
+    "a version that is true": ({"inputs": [X], "model_version": True}, ("True", "whole number")),
+    "a version that is a list": ({"inputs": [X], "model_version": [1]}, ("a list", "whole number")),
     "an untrue parameter": ({"inputs": [X], "parameters": {"binary_data_output": 1}}, ("true or false",)),
     "another signature": ({"inputs": [X], "parameters": {"signature_name": "nope"}}, ("no signature 'nope'", "both")),
 }
@@ -256,6 +269,72 @@ REFUSED: dict[str, tuple[Any, tuple[str, ...]]] = {
 def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
     request, words = REFUSED[name]
     refused(http.post(INFER, json=request), 400, *words)
+
+
+@pytest.mark.parametrize("model", [{}, {"model_name": "line"}, {"model_name": None}, {"model_name": ""}])
+@pytest.mark.parametrize("version", [{}, *({"model_version": one} for one in ("1", 1, None, ""))])
+def test_the_body_may_name_the_model_too(http: httpx.Client, model: dict[str, Any], version: dict[str, Any]) -> None:
+    for path in (INFER, "/v2/models/line/versions/1/infer"):
+        answer = http.post(path, json={"inputs": [X], **model, **version})
+        assert (answer.status_code, answer.json()["model_version"]) == (200, "1"), answer.text
+
+
+def test_the_body_names_a_version_where_the_path_does_not(http: httpx.Client) -> None:
+    refused(http.post(INFER, json={"inputs": [X], "model_version": "9"}), 404, "no version 9")
+    other = http.post("/v2/models/line/versions/1/infer", json={"inputs": [X], "model_version": "2"})
+    refused(other, 400, "version 1", "is 2")
+
+
+IGNORED = {
+    "content_type": "np",
+    "headers": {"Seldon-Route": "a"},
+    "priority": 1,
+    "timeout": 5_000_000,
+    "triton_enable_empty_final_response": False,
+    "of_our_own": [1.5],
+    "nothing": None,
+}
+OFF = {
+    "sequence_id": 0,
+    "sequence_start": False,
+    "sequence_end": False,
+    "classification": 0,
+    "shared_memory_region": "",
+}
+
+
+@pytest.mark.parametrize("parameters", [IGNORED, OFF, dict.fromkeys([*OFF, "shared_memory_offset"])])
+def test_parameters_that_change_nothing_are_ignored(http: httpx.Client, parameters: dict[str, Any]) -> None:
+    """Triton's, MLServer's and a caller's own, of the request, of its input and of its output."""
+    request = {
+        "parameters": parameters,
+        "inputs": [{**X, "parameters": parameters}],
+        "outputs": [{"name": "y", "parameters": parameters}],
+    }
+    answer = http.post(INFER, json=request)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}]
+
+
+def test_triton_sends_timeout_priority_and_its_own_parameters(client: triton.InferenceServerClient) -> None:
+    inputs = [tensor("x", "FP32", np.ones((1, 3), np.float32))]
+    more = {"headers": {"X-Trace": "a"}, "timeout": 5_000_000, "priority": 2, "parameters": {"tenant": "a"}}
+    assert client.infer("line", inputs, **more).as_numpy("y").tolist() == [[1, 1, 1]]
+    with pytest.raises(InferenceServerException, match="sequence_"):
+        client.infer("line", inputs, sequence_id=7, sequence_start=True)
+    with pytest.raises(InferenceServerException, match="classification"):
+        client.infer("line", inputs, outputs=[triton.InferRequestedOutput("y", class_count=2)])
+
+
+def test_mlservers_base64(echo: Gateway) -> None:
+    """The one content type that says how the data are written."""
+    path = "/v2/models/echo_bytes/infer"
+    parameters = {"content_type": "base64"}
+    one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["c2hvZQ==", "w6Q="], "parameters": parameters}
+    assert echo.http.post(path, json={"inputs": [one]}).json()["outputs"][0]["data"] == ["shoe", "ä"]
+    refused(echo.http.post(path, json={"inputs": [{**one, "data": ["ä", "w6Q="]}]}), 400, "input x", "base64")
+    text = {**one, "data": ["c2hvZQ==", "a"], "parameters": {"content_type": "str"}}
+    assert echo.http.post(path, json={"inputs": [text]}).json()["outputs"][0]["data"] == ["c2hvZQ==", "a"]
 
 
 def binary(http: httpx.Client, raw: bytes, size: Any = 12, header: str | None = None, **more: Any) -> httpx.Response:
@@ -299,7 +378,7 @@ def test_strings_are_taken_apart_numbers_are_not() -> None:
     """Millions of strings would hold all other requests for seconds."""
     for datatype, taken_as_it_is in (("FP32", 12), ("BYTES", 0), ([1], 12)):
         head = json.dumps({"inputs": [{**X, "datatype": datatype}]}).encode()
-        assert inference_protocol.read(head + bytes(12), str(len(head))).taken_as_it_is == taken_as_it_is
+        assert inference_protocol.read(head + bytes(12), str(len(head)), "m", None).taken_as_it_is == taken_as_it_is
     with pytest.raises(TooLarge, match="250001 strings; at most 250000"):
         datatypes.from_bytes(memoryview(bytes(4 * 250_001)), np.dtype(object), 250_001, "x")
 
