@@ -44,7 +44,7 @@ class Running:
 
     def cpu(self) -> float:
         """Seconds of processor time that its processes have taken."""
-        return sum(_cpu(pid) for parent in self.pids.values() for pid in _family(parent))
+        return sum(cpu_seconds(pid) for parent in self.pids.values() for pid in _family(parent))
 
     def pause(self) -> None:
         """Stops its processes where they are, so that it takes nothing from the server whose turn it is."""
@@ -140,7 +140,7 @@ def running(server: Server, question: Question) -> Iterator[Running]:
     with ExitStack() as stack:
         started = time.perf_counter()
         programs = {
-            name: stack.enter_context(_program(server.python, arguments)) for name, arguments in server.programs.items()
+            name: stack.enter_context(launched(server.python, arguments)) for name, arguments in server.programs.items()
         }
         complaint = "it does not answer"
         while time.perf_counter() < started + _PATIENCE:
@@ -174,7 +174,7 @@ class _Program:
 
 
 @contextmanager
-def _program(python: str, arguments: list[str]) -> Iterator[_Program]:
+def launched(python: str, arguments: list[str]) -> Iterator[_Program]:
     """In a session of its own, so that Ctrl-C reaches us alone and we end it."""
     with tempfile.TemporaryDirectory() as folder, (log := Path(folder, "log")).open("wb") as output:
         process = subprocess.Popen(
@@ -228,7 +228,7 @@ def _started(pid: int) -> list[str]:
     return _stat(pid)[19:20]
 
 
-def _cpu(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     fields = _stat(pid)
     return (int(fields[11]) + int(fields[12])) / _TICK if fields else 0.0
 

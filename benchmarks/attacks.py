@@ -1,0 +1,242 @@
+"""Costly requests against a gateway with its model server: what does each attack take?
+
+    python -m benchmarks.attacks pipeline
+    python -m benchmarks.attacks --list
+    python -m benchmarks.attacks pipeline --gateway-flag=--head-seconds=2
+
+Each run starts both servers over ``exports/``, runs one attack and prints, for the gateway process: peak resident
+memory before and after, processor time, answers by status, and bytes of log. A bystander asks ``/livez`` on a
+connection of its own meanwhile; its slowest answer shows how far the attack starves others.
+
+An attack is a function from a :class:`Target` to its answers by status, registered with ``@attack``.
+"""
+
+import argparse
+import contextlib
+import http.client
+import json
+import re
+import select
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.gateway import servers
+
+MODEL = "sine_rnn"
+FORECAST = json.dumps({"history": [0.31, 0.58], "horizon": 3}).encode()
+
+console = Console(width=120)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the gateway listens."""
+
+    port: int
+
+    def connect(self, source: str = "127.0.0.1") -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60, source_address=(source, 0))
+
+    def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> str:
+        """The status of one request on a connection of its own; ``reset`` if the connection ends without one."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
+        with contextlib.closing(connection):
+            try:
+                connection.request(method, path, body, headers or {})
+                response = connection.getresponse()
+                response.read()
+                return str(response.status)
+            except (ConnectionError, http.client.HTTPException):
+                return "reset"
+
+    def together(self, count: int, ask: Callable[[], str]) -> Counter[str]:
+        """Call ``ask`` in so many threads at once and count what it returns."""
+        statuses: Counter[str] = Counter()
+        threads = [threading.Thread(target=lambda: statuses.update([ask()])) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return statuses
+
+
+Attack = Callable[[Target], Counter[str]]
+ATTACKS: dict[str, Attack] = {}
+
+
+def attack(function: Attack) -> Attack:
+    """Register an attack under its name."""
+    ATTACKS[function.__name__] = function
+    return function
+
+
+def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
+    """The bytes of one request."""
+    lines = [f"{method} {path} HTTP/1.1", "host: localhost", f"content-length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+def stream(connection: socket.socket, data: bytes, seconds: float = 60) -> Counter[str]:
+    """Send everything while reading, until the server is silent for 2 s or ends the connection."""
+    statuses: Counter[str] = Counter()
+    rest, end, tail = memoryview(data), time.monotonic() + seconds, b""
+    connection.setblocking(False)
+    with contextlib.suppress(ConnectionError):
+        while time.monotonic() < end:
+            readable, writable, _ = select.select([connection], [connection] if rest else [], [], 2)
+            if writable:
+                rest = rest[connection.send(rest[:262_144]) :]
+            if readable:
+                received = connection.recv(1 << 20)
+                if not received:
+                    return statuses + Counter(closed=1)
+                seen = re.findall(rb"HTTP/1\.1 (\d\d\d)", tail + received)
+                tail = received[-11:]
+                statuses.update(status.decode() for status in seen)
+            elif not writable:
+                break
+        return statuses
+    return statuses + Counter(reset=1)
+
+
+@attack
+def pipeline(target: Target) -> Counter[str]:
+    """29 MB of GET /livez on one connection, all answers read."""
+    one = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+    with target.connect() as connection:
+        return stream(connection, one * (29_000_000 // len(one)))
+
+
+@attack
+def pipeline_hot(target: Target) -> Counter[str]:
+    """29 MB of forecasts on one connection, all answers read."""
+    one = request("POST", f"/v1/models/{MODEL}:forecast", "content-type: application/json", body=FORECAST)
+    with target.connect() as connection:
+        return stream(connection, one * (29_000_000 // len(one)))
+
+
+@attack
+def pipeline_unread(target: Target) -> Counter[str]:
+    """29 MB of GET /livez on one connection whose client reads nothing."""
+    one = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+    with target.connect() as connection:
+        connection.settimeout(10)
+        with contextlib.suppress(OSError):
+            connection.sendall(one * (29_000_000 // len(one)))
+            return Counter(sent=1)
+        return Counter(stopped=1)
+
+
+@attack
+def pipeline_behind_a_body(target: Target) -> Counter[str]:
+    """29 MB of GET /livez behind a request whose answer waits for the model."""
+    first = request("POST", f"/v1/models/{MODEL}:forecast", "content-type: application/json", body=FORECAST)
+    one = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+    with target.connect() as connection:
+        return stream(connection, first + one * (29_000_000 // len(one)))
+
+
+@dataclass
+class Bystander:
+    """Asks ``/livez`` again and again on one connection."""
+
+    target: Target
+    slowest: float = 0.0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def _run(self) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.target.port, timeout=120)
+        with contextlib.closing(connection):
+            while not self._stop.wait(0.02):
+                started = time.perf_counter()
+                try:
+                    connection.request("GET", "/livez")
+                    connection.getresponse().read()
+                except (OSError, http.client.HTTPException):
+                    connection.close()
+                self.slowest = max(self.slowest, time.perf_counter() - started)
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most memory that a process has had resident (VmHWM)."""
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1024 / 1e6
+
+
+def run(name: str, gateway_flags: list[str], exports: Path) -> None:
+    """Start both servers, run one attack, and print what it took."""
+    ours = servers.servers(exports, MODEL, 1)[0]
+    programs = {**ours.programs, "gateway": [*ours.programs["gateway"], *gateway_flags]}
+    target = Target(ours.target.port)
+    with contextlib.ExitStack() as stack:
+        launched = {name: stack.enter_context(servers.launched(ours.python, line)) for name, line in programs.items()}
+        gateway = launched["gateway"]
+        until = time.monotonic() + 120
+        while target_status(target) != "200":
+            if gateway.process.poll() is not None or time.monotonic() > until:
+                raise SystemExit(gateway.output())
+            time.sleep(0.1)
+        pid, log = gateway.process.pid, gateway.log.stat().st_size
+        memory, cpu, began = peak_megabytes(pid), servers.cpu_seconds(pid), time.monotonic()
+        bystander = Bystander(target)
+        with bystander.watching():
+            statuses = ATTACKS[name](target)
+        seconds = time.monotonic() - began
+        if gateway.process.poll() is not None:
+            console.print(f"{name}: the gateway ended with code {gateway.process.returncode}; it printed:")
+            console.print(gateway.output(), markup=False)
+            return
+        console.print(
+            f"{name}: peak memory {memory:.0f} → {peak_megabytes(pid):.0f} MB, "
+            f"processor time {servers.cpu_seconds(pid) - cpu:.1f} s in {seconds:.1f} s, "
+            f"slowest bystander {bystander.slowest:.2f} s, {gateway.log.stat().st_size - log:,} bytes of log, "
+            f"answers {dict(statuses.most_common())}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def target_status(target: Target) -> str:
+    """The status of ``/readyz``; empty while nothing listens."""
+    try:
+        return target.ask("GET", "/readyz")
+    except OSError:
+        return ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="ATTACK", help="names of attacks; --list prints them")
+    parser.add_argument("--list", action="store_true", help="print the attacks and end")
+    parser.add_argument("--gateway-flag", action="append", default=[], help="a flag for the gateway; may be repeated")
+    parser.add_argument("--exports", type=Path, default=servers.REPOSITORY / "exports")
+    options = parser.parse_args()
+    if options.list:
+        for name, function in ATTACKS.items():
+            console.print(f"{name}: {function.__doc__}", markup=False)
+    for name in options.names:
+        if name not in ATTACKS:
+            parser.error(f"{name!r} is not an attack; --list prints them all")
+        run(name, options.gateway_flag, options.exports.resolve())
+
+
+if __name__ == "__main__":
+    main()
