@@ -38,7 +38,7 @@ _FIELDS: dict[int, tuple[Any, str]] = {
 _AS_BITS = frozenset({types_pb2.DT_HALF, types_pb2.DT_BFLOAT16})  # whose repeated field holds uint16
 #: Types whose repeated field holds real and imaginary part in turn, and the type of those.
 _IN_PAIRS: dict[int, Any] = {types_pb2.DT_COMPLEX64: np.float32, types_pb2.DT_COMPLEX128: np.float64}
-_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _MOST_FILLED_IN = 2**24  # values that a short message may leave to be filled in: it can claim any shape
 _DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
 
@@ -51,7 +51,7 @@ def numpy_type(data_type: int) -> np.dtype[Any] | None:
 
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Whether NaN and infinity can be in an array of this type."""
-    return dtype.kind == "f" or dtype == _BFLOAT16
+    return dtype.kind == "f" or dtype == BFLOAT16
 
 
 def type_name(data_type: int) -> str:

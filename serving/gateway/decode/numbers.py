@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serving.gateway.decode.base64 import kind
 from serving.gateway.errors import BadTensor
-from serving.tensors import is_float
+from serving.tensors import BFLOAT16, is_float
 
 #: The most axes of a tensor in JSON.
 MAX_RANK = 8
@@ -37,7 +37,7 @@ def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
     if dtype.kind in "iu" and flat:
         _check_range(min(flat), max(flat), dtype, name)
     with np.errstate(over="ignore"):
-        result = np.array(flat, dtype).reshape(shape)
+        result = np.array(flat, np.float64 if dtype == BFLOAT16 else dtype).astype(dtype, copy=False).reshape(shape)
     if is_float(dtype) and not np.isfinite(result).all() and _overflowed(flat, result):
         raise _too_large(dtype, name)
     return result

@@ -20,9 +20,11 @@ _ALIASES = {
     "application/npy": NPY,
     "text/json": "application/json",
 }
+_BINARY = frozenset({*PICTURE_TYPES, NPY, "multipart/form-data"})
 #: What clients send without thinking of it (curl -d, a browser's fetch of a string): the bytes say what they are.
 _UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"})
 _NOT_FINITE = re.compile("-?(NaN|Infinity)")
+_BOM = b"\xef\xbb\xbf"  # which .NET's and PowerShell's encoders write before UTF-8
 
 
 @dataclass(slots=True)
@@ -48,8 +50,11 @@ class Document:
 Payload = Pictures | Array | Document
 
 
-def read(body: bytes, content_type: str, max_parts: int) -> Payload:
+def read(body: bytes, content_type: str, max_parts: int, plain: bool = False) -> Payload:
     """What a body holds.
+
+    Args:
+        plain: whether the model takes JSON alone. JSON then needs no content type, as with TensorFlow Serving.
 
     Raises:
         UnsupportedMedia: the content type is none of those that are read here.
@@ -60,7 +65,7 @@ def read(body: bytes, content_type: str, max_parts: int) -> Payload:
     media = _ALIASES.get(media, media)
     if media in PICTURE_TYPES:
         return Pictures([body])
-    if media == "application/json" or media.endswith("+json"):
+    if media == "application/json" or media.endswith("+json") or (plain and media not in _BINARY):
         return Document(document(body, tensors.is_request))
     if media == NPY:
         return Array(npy.read(body))
@@ -69,7 +74,7 @@ def read(body: bytes, content_type: str, max_parts: int) -> Payload:
     if media in _UNSAID:
         if body.startswith(npy.MAGIC):
             return Array(npy.read(body))
-        if body.lstrip()[:1] in (b"{", b"["):
+        if body.removeprefix(_BOM).lstrip()[:1] in (b"{", b"["):
             return Document(document(body, tensors.is_request))
         return Pictures([body])
     raise UnsupportedMedia(
@@ -85,16 +90,18 @@ def document(
     loads: Callable[[bytes], Any] = large.loads,
 ) -> dict[str, Any]:
     """The JSON object in a body. ``not_finite`` says in which objects NaN, Infinity and -Infinity are taken for
-    numbers, as TensorFlow Serving does; everywhere else they are no JSON. ``loads`` reads bodies that are large.
+    numbers, as TensorFlow Serving does; everywhere else they are no JSON. ``loads`` reads bodies that are large. A byte
+    order mark before the object is skipped.
 
     Raises:
         BadDocument: not JSON, or not an object. TooLarge: hundreds of thousands of lists, objects or strings.
     """
+    body = body.removeprefix(_BOM)
     try:
         parsed = orjson.loads(body) if len(body) < large.LARGE else loads(body)
     except orjson.JSONDecodeError as error:
         if not body.strip():
-            raise BadDocument("the body is empty; a JSON object is expected") from None
+            raise BadDocument("JSON Parse error: The document is empty. Send a JSON object.") from None
         if _NOT_FINITE.match(error.doc, error.pos):  # Python's json writes them
             parsed = _with_words(body)
             if isinstance(parsed, dict) and not_finite(parsed):

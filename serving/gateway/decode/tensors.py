@@ -27,6 +27,8 @@ def signature_name(keys: dict[str, Any]) -> str:
     Raises:
         BadDocument: it is no string, both ``instances`` and ``inputs`` are there, or a key is unknown.
     """
+    if not is_request(keys):
+        raise BadDocument(f"Missing 'inputs' or 'instances' key; the keys sent are: {listed(keys)}")
     unknown = keys.keys() - {"instances", "inputs", "signature_name"}
     if unknown or ("instances" in keys) == ("inputs" in keys):
         raise BadDocument(

@@ -85,8 +85,13 @@ class Inference:
         if target.verb in ("classify", "regress"):
             examples = await self._aside(payload.examples, body)
             return await self._tensorflow.examples(request, target, servable, examples)
-        content = await self._aside(payload.read, body, request.header(b"content-type"), self._max_rows)
-        if isinstance(content, payload.Document) and target.verb == "predict" and tensors.is_request(content.keys):
+        plain = target.verb == "predict" and servable.card is None  # such a model takes tensors alone
+        if plain:
+            request.form = Form.PLAIN
+        content = await self._aside(payload.read, body, request.header(b"content-type"), self._max_rows, plain)
+        if isinstance(content, payload.Document) and (
+            plain or (target.verb == "predict" and tensors.is_request(content.keys))
+        ):
             request.form = Form.PLAIN
             return await self._tensorflow.predict(request, target, servable, content.keys)
         return await self._native.answer(request, target, servable, content)

@@ -257,3 +257,23 @@ def test_numbers_that_are_neither_row_nor_real(tmp_path: Path) -> None:
         assert answer.text == '{"outputs":0.1}'
         refused = gateway.http.post("/v1/models/turned:predict", json={"instances": [0.5]})
         assert (refused.status_code, "complex64" in refused.json()["error"]) == (502, True)
+
+
+def test_a_request_without_tensors_gets_tensorflow_servings_words(http: httpx.Client) -> None:
+    for content in (b"", b"\n", b"\xef\xbb\xbf"):
+        for headers in ({}, {"content-type": "application/json"}):
+            empty = http.post(LINE, content=content, headers=headers)
+            assert (empty.status_code, list(empty.json())) == (400, ["error"])
+            assert empty.json()["error"].startswith("JSON Parse error: The document is empty")
+    for content in (b"{}", b'{"b64": ""}', b'{"signature_name": "both"}'):
+        missing = http.post(LINE, content=content)
+        assert (missing.status_code, list(missing.json())) == (400, ["error"])
+        assert missing.json()["error"].startswith("Missing 'inputs' or 'instances' key")
+
+
+def test_without_a_card_the_content_type_does_not_matter(http: httpx.Client) -> None:
+    for content_type in ("application/pdf", "text/html; charset=utf-8", "%%%"):
+        answer = http.post(LINE, content=b'{"inputs": [[1, 2, 3]]}', headers={"content-type": content_type})
+        assert answer.json() == {"outputs": [[1, 2, 3]]}
+    refused = http.post(LINE, content=picture(), headers={"content-type": "image/png"})
+    assert (refused.status_code, "no model card" in refused.json()["error"]) == (404, True)
