@@ -151,7 +151,10 @@ SCHEMAS: dict[str, Any] = {
     ),
     "EmbeddingsRequest": object_of(
         {"model": TEXT, "input": {"oneOf": [TEXT, {"type": "array", "items": TEXT}]}},
-        {"encoding_format": {"type": "string", "enum": ["float", "base64"]}, "user": TEXT},
+        {
+            "encoding_format": {"type": ["string", "null"], "enum": ["float", "base64", None]},
+            "user": {"type": ["string", "null"]},
+        },
         additionalProperties=False,
     ),
     "EmbeddingsResponse": object_of(

@@ -1,7 +1,11 @@
-"""``GET /v1/models…``: which models there are, what is known of them, and TensorFlow Serving's status and metadata."""
+"""``GET /v1/models…``: which models there are, what is known of them, and TensorFlow Serving's status and metadata.
+
+The list has OpenAI's form beside its own. The status of one model has TensorFlow Serving's alone: some of its clients
+refuse keys that they do not know.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from google.protobuf import json_format
@@ -43,8 +47,21 @@ class ModelEntry(BaseModel):
     problem: Annotated[str | None, Field(description="why the model server could not be asked", examples=[None])]
 
 
+class OpenAIModel(BaseModel):
+    """One model as OpenAI's API lists it."""
+
+    id: Annotated[str, Field(examples=["fashion_cnn"])]
+    object: Literal["model"] = "model"
+    created: Annotated[
+        int, Field(description="Unix time of the default version's training; 0 without a card", examples=[1767225600])
+    ]
+    owned_by: str = "vitrine"
+
+
 class ModelList(BaseModel):
     models: list[ModelEntry]
+    object: Literal["list"] = "list"
+    data: Annotated[list[OpenAIModel], Field(description="the same models in OpenAI's form")]
 
 
 class StatusCode(BaseModel):
@@ -74,7 +91,8 @@ def router(models: Callable[[], Mapping[str, ModelState]], upstream: Upstream) -
     @routes.get("", summary="Which models are there?")
     async def list_models(request: Request) -> ModelList:
         key: Key | None = request.state.key
-        return ModelList(models=[entry(state) for state in models().values() if key is None or key.reaches(state.name)])
+        states = [state for state in models().values() if key is None or key.reaches(state.name)]
+        return ModelList(models=[entry(state) for state in states], data=[openai_entry(state) for state in states])
 
     @routes.get("/{model}/card", summary="The model card of the version that answers by default")
     async def get_card(model: ModelName) -> Card:
@@ -119,7 +137,7 @@ def router(models: Callable[[], Mapping[str, ModelState]], upstream: Upstream) -
 
 def entry(state: ModelState) -> ModelEntry:
     """A model as the list shows it."""
-    chosen = state.servables.get(state.default) if state.default is not None else None
+    chosen = _default(state)
     known_card = chosen.card if chosen is not None else None
     offers = chosen.offers if chosen is not None else {}
     return ModelEntry(
@@ -138,6 +156,17 @@ def entry(state: ModelState) -> ModelEntry:
         ],
         problem=state.problem,
     )
+
+
+def openai_entry(state: ModelState) -> OpenAIModel:
+    """A model as OpenAI's API lists it."""
+    chosen = _default(state)
+    known_card = chosen.card if chosen is not None else None
+    return OpenAIModel(id=state.name, created=int(known_card.created.timestamp()) if known_card else 0)
+
+
+def _default(state: ModelState) -> Servable | None:
+    return state.servables.get(state.default) if state.default is not None else None
 
 
 def card(servable: Servable) -> Card:

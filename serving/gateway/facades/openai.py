@@ -35,6 +35,7 @@ class OpenAI:
         Raises:
             GatewayError: the model has no embeddings, the input does not fit, or the model server failed.
         """
+        keys = {name: value for name, value in keys.items() if value is not None}  # SDKs write null for what is not set
         if keys.keys() - _KEYS or "input" not in keys:
             raise BadDocument(
                 "a request has model and input, and optionally encoding_format and user; "
@@ -44,7 +45,7 @@ class OpenAI:
         if not isinstance(form, str) or form not in _FORMATS:
             shown = repr(form) if isinstance(form, str) else base64.kind(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
-        if keys.get("dimensions") is not None:
+        if "dimensions" in keys:
             raise BadOption("dimensions cannot be chosen: an embedding is as wide as its model makes it")
         pictures = Pictures(_pictures(keys["input"]))
         result = await self._native.pictures(request, target, servable, pictures, "embed", "auto")

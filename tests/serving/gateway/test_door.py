@@ -96,8 +96,9 @@ def test_a_key_reaches_as_far_as_its_scope(guarded: Gateway, file: Path) -> None
     ):
         assert guarded.http.post(path, json=body, headers=bearer(shown)).status_code == 403
     assert guarded.http.get("/v1/models/shade/card", headers=bearer(shown)).status_code == 200
-    listed = guarded.http.get("/v1/models", headers=bearer(shown)).json()["models"]
-    assert [model["name"] for model in listed] == ["shade"]
+    listed = guarded.http.get("/v1/models", headers=bearer(shown)).json()
+    assert [model["name"] for model in listed["models"]] == ["shade"]
+    assert [model["id"] for model in listed["data"]] == ["shade"]
 
 
 def test_keys_change_without_a_restart_and_a_broken_file_changes_nothing(

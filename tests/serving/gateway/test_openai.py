@@ -1,6 +1,7 @@
 """OpenAI's form of embeddings: the answer byte by byte, and its errors."""
 
 import base64
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -35,6 +36,23 @@ def test_base64(http: httpx.Client) -> None:
     assert np.frombuffer(base64.b64decode(answer["data"][0]["embedding"]), "<f4").tolist() == [5, 1]
 
 
+@pytest.mark.parametrize("keys", [("encoding_format",), ("dimensions",), ("user",), ("input_type", "encoding_format")])
+def test_null_means_absent(http: httpx.Client, keys: tuple[str, ...]) -> None:
+    answer = http.post(PATH, json={"model": "shade", "input": url(5), **dict.fromkeys(keys)})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"][0]["embedding"] == [5, 1]
+
+
+def test_models_are_listed_in_its_form_too(http: httpx.Client) -> None:
+    document = http.get("/v1/models").json()
+    assert document["object"] == "list"
+    assert [one["id"] for one in document["data"]] == [one["name"] for one in document["models"]]
+    models = {one["id"]: one for one in document["data"]}
+    created = datetime.fromisoformat(http.get("/v1/models/shade/card").json()["created"]).timestamp()
+    assert models["shade"] == {"id": "shade", "object": "model", "created": int(created), "owned_by": "vitrine"}
+    assert models["line"]["created"] == 0, "it has no card"
+
+
 def test_data_urls_are_read_natively_too(http: httpx.Client) -> None:
     for given in (url(5), [url(5)]):
         assert http.post("/v1/models/shade:embed", json={"b64": given}).json()["embeddings"] == [[5, 1]]
@@ -47,6 +65,8 @@ REFUSED: dict[str, tuple[Any, int, str, str]] = {
     "a model without embeddings": ({"model": "trend", "input": url(1)}, 404, "unknown_verb", "series"),
     "a model without a card": ({"model": "line", "input": url(1)}, 404, "unknown_verb", "no model card"),
     "no input": ({"model": "shade"}, 400, "bad_document", "model and input"),
+    "a null input": ({"model": "shade", "input": None}, 400, "bad_document", "model and input"),
+    "a null model": ({"model": None, "input": url(1)}, 400, "bad_document", "null"),
     "an empty input": ({"model": "shade", "input": []}, 400, "bad_tensor", "empty"),
     "too many": ({"model": "shade", "input": [url(1)] * 129}, 400, "bad_tensor", "1 to 128"),
     "text": ({"model": "shade", "input": "a shoe"}, 400, "bad_document", "data:image/png;base64"),

@@ -55,7 +55,7 @@ def test_it_answers_soon_after_the_start(tmp_path: Path) -> None:
         ready = gateway.http.get("/readyz")
         assert ready.status_code == 503
         assert "there is no file" in ready.json()["reasons"][0]
-        assert gateway.http.get("/v1/models").json() == {"models": []}
+        assert gateway.http.get("/v1/models").json() == {"models": [], "object": "list", "data": []}
 
 
 def test_sigterm_drains_and_ends_well(models_root: Path) -> None:
