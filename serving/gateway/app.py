@@ -70,6 +70,7 @@ class Gateway(FastAPI):
             Channel(
                 addresses(settings.model_server),
                 tls(ca, settings.model_server_cert, settings.model_server_key) if ca is not None else None,
+                largest_message=settings.max_answer_bytes,
             ),
             settings.model_server,
         )

@@ -23,7 +23,7 @@ from serving import grpc_protocol
 from serving.gateway.replica import Address, Place, Replica
 from serving.grpc_protocol import PREFIX, Code, prefixed
 from serving.http2 import frames
-from serving.http2.client import Answer, Connection, Stream, StreamFailed
+from serving.http2.client import Answer, AnswerTooLarge, Connection, Stream, StreamFailed
 
 Metadata = Sequence[tuple[str, str]]
 
@@ -62,12 +62,19 @@ class RpcError(Exception):
         self.details = details
 
 
+class MessageTooLarge(RpcError):
+    """The answer's message is larger than the channel allows."""
+
+
 class Channel:
     """Calls to the addresses. Needs a running event loop."""
 
-    def __init__(self, addresses: Sequence[Address], ssl_context: ssl.SSLContext | None = None) -> None:
-        """With a ``ssl_context`` TLS is spoken."""
+    def __init__(
+        self, addresses: Sequence[Address], ssl_context: ssl.SSLContext | None = None, *, largest_message: int
+    ) -> None:
+        """With a ``ssl_context`` TLS is spoken; ``largest_message`` is the most bytes of an answer."""
         self._addresses = addresses
+        self._largest_message = largest_message
         self._ssl_context = ssl_context
         self._scheme = "http" if ssl_context is None else "https"
         self._replicas: dict[Place, Replica] = {}
@@ -82,7 +89,7 @@ class Channel:
         """The message that answers a request's. ``deadline`` is a time of the event loop.
 
         Raises:
-            RpcError: the call failed.
+            RpcError: the call failed; :class:`MessageTooLarge` where its answer is too large.
         """
         loop = asyncio.get_running_loop()
         timeout = _timeout(deadline - loop.time())
@@ -105,6 +112,9 @@ class Channel:
             finally:
                 timer.cancel()
         assert error is not None
+        if isinstance(error, AnswerTooLarge):
+            details = f"the answer is larger than {self._largest_message} bytes"
+            raise MessageTooLarge(Code.RESOURCE_EXHAUSTED, details) from None
         code = Code.UNAVAILABLE if error.code is None else _OF_RESET.get(error.code, Code.INTERNAL)
         raise RpcError(code, str(error)) from None
 
@@ -177,7 +187,8 @@ class Channel:
             self._replicas.pop(place).leave()
         for place in found:
             if place not in self._replicas:
-                self._replicas[place] = Replica(place, self._ssl_context, self._told)
+                largest = PREFIX + self._largest_message
+                self._replicas[place] = Replica(place, self._ssl_context, largest, self._told)
 
     def _told(self, failed: bool) -> None:
         if failed:

@@ -42,14 +42,18 @@ class Place(NamedTuple):
 class Replica:
     """One place, and the connection to it while there is one. ``problem`` is why the last attempt failed."""
 
-    def __init__(self, place: Place, ssl_context: ssl.SSLContext | None, told: Callable[[bool], None]) -> None:
-        """``told`` hears of each change, and whether things are worse than before."""
+    def __init__(
+        self, place: Place, ssl_context: ssl.SSLContext | None, largest_answer: int, told: Callable[[bool], None]
+    ) -> None:
+        """``largest_answer`` is the most bytes of an answer's body; ``told`` hears of each change, and whether things
+        are worse than before."""
         self.connection: Connection | None = None
         self.problem = ""
         self.authority = str(place.address) if place.address.port else "localhost"
         self._name = str(Address(place.host, place.address.port))
         self._place = place
         self._ssl_context = ssl_context
+        self._largest_answer = largest_answer
         self._changed = partial(told, False)
         self._told = told
         self._task = asyncio.get_running_loop().create_task(self._keep())
@@ -84,7 +88,7 @@ class Replica:
 
     async def _connect(self) -> Connection:
         loop = asyncio.get_running_loop()
-        made = partial(Connection, self._changed)
+        made = partial(Connection, self._changed, self._largest_answer)
         name, port = self._place.address
         ssl_context = self._ssl_context
         if port:

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from serving import grpc_protocol
-from serving.gateway.channel import Channel, Metadata, RpcError
+from serving.gateway.channel import Channel, MessageTooLarge, Metadata, RpcError
 from serving.gateway.errors import (
     BadTensor,
     BadUpstream,
@@ -138,6 +138,8 @@ def failure(error: RpcError, address: str) -> GatewayError:
     """What a gRPC status of the model server means to the caller. Its own words are passed on, but for those about the
     connection, its places and time."""
     details = " ".join(error.details.split())[:300]
+    if isinstance(error, MessageTooLarge):
+        return BadUpstream(f"the model server failed: {details}, the limit that VITRINE_MAX_ANSWER_BYTES sets")
     match error.code:
         case Code.UNAVAILABLE if _QUEUE_FULL not in details:
             return Unavailable(f"the model server at {address} cannot be reached")

@@ -6,7 +6,7 @@ Source: RFC 9113, sections 5 (streams, flow control) and 6 (what each frame does
 import asyncio
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import hpack
@@ -15,17 +15,19 @@ from serving.http2 import frames
 from serving.http2.frames import ConnectionFailed
 
 _REMEMBERED = 64  # blocks of headers whose meaning is kept
+_LONGEST_REMEMBERED = 1024  # bytes of such a block
+_MOST_ACKS = 1000  # acknowledgements that wait for the other side to read
 
 
 class Stream:
     """One request and its answer, with what is on its way to the other side."""
 
-    __slots__ = ("ends", "number", "waiting", "window")
+    __slots__ = ("credit", "ends", "number", "waiting")
 
-    def __init__(self, number: int, window: int) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.window = window
-        """Bytes that the other side takes as yet."""
+        self.credit = 0
+        """Window of the stream less the initial window, which the other side may change for all streams at once."""
         self.waiting = bytearray()
         """What is to be sent and needs a larger window."""
         self.ends = False
@@ -46,13 +48,16 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         self._reader = frames.Reader(preface=serves)
         self._heads = _Heads(meaning, largest_headers)
         self._partial: tuple[int, int, bytearray] | None = None  # headers to be continued: stream, flags, what came
+        self._continuations = 0  # frames of them
         self._streams: dict[int, AnyStream] = {}
         self._blocked: dict[int, AnyStream] = {}  # those with data that waits for a window
         self._last = -1  # the highest stream that the client opened
         self._window = self._first_window = frames.DEFAULT_WINDOW
         self._largest_payload = frames.LARGEST_PAYLOAD
         self._consumed = 0
+        self._windows_grew = False  # since blocked streams were last looked at
         self._held = False  # whether data has to wait until the transport has sent what it has
+        self._held_acks = 0
         self._table_update = b""  # goes before the next block of headers
         self._out: list[bytes] = []
         self._timers: list[asyncio.TimerHandle] = []
@@ -62,6 +67,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
             frames.CONTINUATION: self._on_continuation,
             frames.RST_STREAM: self._on_rst_stream,
             frames.SETTINGS: self._on_settings,
+            frames.PUSH_PROMISE: self._on_push_promise,
             frames.PING: self._on_ping,
             frames.GOAWAY: self._on_goaway,
             frames.WINDOW_UPDATE: self._on_window_update,
@@ -79,7 +85,10 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     @abstractmethod
     def _reset_came(self, stream: AnyStream, code: int) -> None: ...
 
-    def _settings_came(self, values: list[tuple[int, int]]) -> None:
+    def _late_data_came(self, size: int) -> None:
+        """Data of a stream that has ended on this side."""
+
+    def _settings_came(self, values: Mapping[int, int]) -> None:
         """Called after what all connections do with them."""
 
     def _pong_came(self) -> None:
@@ -106,6 +115,9 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
                 handle = self._handlers.get(kind)
                 if handle:
                     handle(flags, number, payload)
+            if self._windows_grew:  # once for all frames: each walk passes every blocked stream
+                self._windows_grew = False
+                self._send_blocked()
         except ConnectionFailed as error:
             self._fail(error)
 
@@ -133,12 +145,17 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         if self._consumed > frames.LARGEST_WINDOW // 2:
             self._write(frames.window_update(0, self._consumed))
             self._consumed = 0
+        size = len(payload)
         if flags & frames.PADDED:
             payload = frames.unpad(payload)
         stream = self._streams.get(number)
         if stream is not None:
+            if size > len(payload) and not flags & frames.END_STREAM:
+                self._write(frames.window_update(number, size - len(payload)))  # padding counts against the window
             self._data_came(stream, payload, bool(flags & frames.END_STREAM))
-        elif not self._opened(number):
+        elif self._opened(number):
+            self._late_data_came(size)
+        else:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, f"data on stream {number}, which nobody opened")
 
     def _on_headers(self, flags: int, number: int, payload: bytes) -> None:
@@ -150,13 +167,16 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
             self._headers_came(number, self._heads.read(payload), bool(flags & frames.END_STREAM))
         else:
             self._partial = number, flags, bytearray(payload)
+            self._continuations = 0
 
     def _on_continuation(self, flags: int, number: int, payload: bytes) -> None:
         if not self._partial or self._partial[0] != number:
             raise ConnectionFailed(frames.PROTOCOL_ERROR, "a continuation of no headers")
         _, first_flags, block = self._partial
         block += payload
-        if len(block) > self._largest_headers:
+        self._continuations += 1
+        # Empty frames count as well, or they could come without end.
+        if len(block) + self._continuations * frames.HEAD_SIZE > self._largest_headers:
             raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {self._largest_headers} bytes")
         if flags & frames.END_HEADERS:
             self._partial = None
@@ -174,13 +194,11 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     def _on_settings(self, flags: int, number: int, payload: bytes) -> None:
         if flags & frames.ACK:
             return
-        values = frames.read_settings(payload)
-        for name, value in values:
+        values = dict(frames.read_settings(payload))  # the last value of each counts
+        for name, value in values.items():
             if name == frames.INITIAL_WINDOW_SIZE:
                 if value > frames.LARGEST_WINDOW:
                     raise ConnectionFailed(frames.FLOW_CONTROL_ERROR, f"a window of {value} bytes")
-                for stream in self._streams.values():
-                    stream.window += value - self._first_window
                 self._first_window = value
             elif name == frames.MAX_FRAME_SIZE:
                 if not frames.LARGEST_PAYLOAD <= value < 2**24:
@@ -188,9 +206,12 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
                 self._largest_payload = value
             elif name == frames.HEADER_TABLE_SIZE:
                 self._table_update = b"\x20"  # a table of no size: none is used (RFC 7541, 4.2 and 6.3)
-        self._write(frames.frame(frames.SETTINGS, frames.ACK, 0))
-        self._send_blocked()
+        self._acknowledge(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self._windows_grew = True
         self._settings_came(values)
+
+    def _on_push_promise(self, flags: int, number: int, payload: bytes) -> None:
+        raise ConnectionFailed(frames.PROTOCOL_ERROR, "a push, which was not allowed")
 
     def _on_ping(self, flags: int, number: int, payload: bytes) -> None:
         if len(payload) != 8:
@@ -198,28 +219,30 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         if flags & frames.ACK:
             self._pong_came()
         else:
-            self._write(frames.frame(frames.PING, frames.ACK, 0, payload))
+            self._acknowledge(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _on_goaway(self, flags: int, number: int, payload: bytes) -> None:
         self._goaway_came(frames.number(payload[:4]), frames.number(payload[4:8]), payload[8:].decode(errors="replace"))
 
     def _on_window_update(self, flags: int, number: int, payload: bytes) -> None:
         more = frames.number(payload)
+        if more == 0:
+            raise ConnectionFailed(frames.PROTOCOL_ERROR, "a window update by nothing")
         stream = self._streams.get(number) if number else None
         if number == 0:
             self._window += more
+            self._windows_grew = True
         elif stream:
-            stream.window += more
-        if max(self._window, stream.window if stream else 0) > frames.LARGEST_WINDOW:
+            stream.credit += more
+        if max(self._window, self._first_window + stream.credit if stream else 0) > frames.LARGEST_WINDOW:
             raise ConnectionFailed(frames.FLOW_CONTROL_ERROR, "a window of more than 2^31 - 1 bytes")
-        if more == 0:
-            raise ConnectionFailed(frames.PROTOCOL_ERROR, "a window update by nothing")
-        self._send_blocked()
+        if number in self._blocked:
+            self._send_waiting(self._blocked[number])
 
     # --- frames that go ---
 
     def _send_settings(self, more: dict[int, int]) -> None:
-        """Ours: windows that never close, since what comes is bounded elsewhere."""
+        """Send ours: windows that never close unless ``more`` has another, since what comes is bounded elsewhere."""
         own = {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW, frames.MAX_HEADER_LIST_SIZE: self._largest_headers}
         self._write(frames.settings(own | more))
         self._write(frames.window_update(0, frames.LARGEST_WINDOW - frames.DEFAULT_WINDOW))
@@ -233,8 +256,9 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     def _send_data(self, stream: AnyStream, data: bytes, *, end: bool = False) -> None:
         """Sends as much as the windows and the transport allow; the rest waits in memory."""
         size = len(data)
-        if not stream.waiting and not self._held and size <= min(stream.window, self._window, self._largest_payload):
-            stream.window -= size
+        window = min(self._first_window + stream.credit, self._window)
+        if not stream.waiting and not self._held and size <= min(window, self._largest_payload):
+            stream.credit -= size
             self._window -= size
             self._write(frames.frame(frames.DATA, frames.END_STREAM if end else 0, stream.number, data))
         else:
@@ -244,16 +268,22 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
             self._send_waiting(stream)
 
     def _send_blocked(self) -> None:
-        for stream in list(self._blocked.values()):
+        for stream in list(self._blocked.values()) if self._window > 0 else ():
             self._send_waiting(stream)
+            if self._window <= 0:
+                break
 
     def _send_waiting(self, stream: AnyStream) -> None:
         if self._held:
             return
         waiting, sent = memoryview(stream.waiting), 0
-        while (size := min(len(waiting) - sent, stream.window, self._window, self._largest_payload)) > 0:
+        while True:
+            window = min(self._first_window + stream.credit, self._window)
+            size = min(len(waiting) - sent, window, self._largest_payload)
+            if size <= 0:
+                break
             piece = bytes(waiting[sent : sent + size])
-            stream.window -= size
+            stream.credit -= size
             self._window -= size
             sent += size
             flags = frames.END_STREAM if stream.ends and sent == len(waiting) else 0
@@ -267,6 +297,17 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     def _forget(self, stream: AnyStream) -> None:
         del self._streams[stream.number]
         self._blocked.pop(stream.number, None)
+
+    def _acknowledge(self, data: bytes) -> None:
+        """Write an answer to a control frame.
+
+        Raises:
+            ConnectionFailed: the other side sends many and does not read the answers.
+        """
+        self._held_acks = self._held_acks + 1 if self._held else 0
+        if self._held_acks > _MOST_ACKS:
+            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"more than {_MOST_ACKS} acknowledgements are not read")
+        self._write(data)
 
     def _write(self, data: bytes) -> None:
         """In one piece with all that this turn of the loop has to say."""
@@ -315,6 +356,6 @@ class _Heads:
         same = not updates and before[0] == len(table) and (not table or before[1] is table[0])
         if not same or len(self._known) >= _REMEMBERED:
             self._known.clear()
-        if same:
+        if same and len(block) <= _LONGEST_REMEMBERED:
             self._known[block] = head
         return head

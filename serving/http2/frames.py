@@ -42,7 +42,9 @@ LARGEST_PAYLOAD = 16_384
 """What either side may send unless the other allows more; this one never does."""
 
 _HEAD = struct.Struct(">IBI")  # length and kind in one number, flags, stream
-_HEAD_SIZE = _HEAD.size
+HEAD_SIZE = _HEAD.size
+"""Bytes of a frame before its payload."""
+
 _SETTING = struct.Struct(">HI")
 _NUMBER = struct.Struct(">I")
 
@@ -102,13 +104,13 @@ class Reader:
             self._preface = False
             at = len(PREFACE)
         self._rest = b""
-        while end - at >= _HEAD_SIZE:
+        while end - at >= HEAD_SIZE:
             length, flags, stream = _HEAD.unpack_from(data, at)
             kind = length & 0xFF
             length >>= 8
             if length > LARGEST_PAYLOAD:
                 raise ConnectionFailed(FRAME_SIZE_ERROR, f"a frame of {length} bytes; {LARGEST_PAYLOAD} are allowed")
-            start = at + _HEAD_SIZE
+            start = at + HEAD_SIZE
             if end - start < length:
                 break
             at = start + length

@@ -51,8 +51,8 @@ class Stream(connection.Stream):
 
     __slots__ = ("_connection", "complete", "head", "parts", "size", "state", "trailers")
 
-    def __init__(self, connection: "Connection", number: int, head: Any, window: int) -> None:
-        super().__init__(number, window)
+    def __init__(self, connection: "Connection", number: int, head: Any) -> None:
+        super().__init__(number)
         self._connection = connection
         self.trailers = b""
         self.head = head
@@ -135,7 +135,7 @@ class Connection(connection.Connection[Stream]):
             if self._refusing or (most is not None and len(self._streams) >= most):
                 self._write(frames.rst_stream(number, frames.REFUSED_STREAM))
                 return
-            stream = self._streams[number] = Stream(self, number, head, self._first_window)
+            stream = self._streams[number] = Stream(self, number, head)
             self._application.opened(stream)
         if end and not stream.complete and number in self._streams:
             self._complete(stream)

@@ -7,7 +7,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -17,7 +17,7 @@ import grpc
 import pytest
 import trustme
 
-from serving.gateway.channel import Channel, RpcError
+from serving.gateway.channel import Channel, MessageTooLarge, RpcError
 from serving.gateway.replica import Address, tls
 from serving.grpc_protocol import Code
 from serving.http2 import client, frames
@@ -37,14 +37,18 @@ from tests.serving.model_server.grpc_servers import running
 
 Open = Callable[..., Channel]
 LATER = 10.0
+LARGEST = 32_000_000
 
 
 @pytest.fixture
 async def channel() -> AsyncIterator[Open]:
     opened: list[Channel] = []
 
-    def open_(*ports: int, ssl_context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Channel:
-        opened.append(Channel([Address(host, port) for port in ports], ssl_context))
+    def open_(
+        *ports: int, ssl_context: ssl.SSLContext | None = None, host: str = "127.0.0.1", largest: int = LARGEST
+    ) -> Channel:
+        addresses = [Address(host, port) for port in ports]
+        opened.append(Channel(addresses, ssl_context, largest_message=largest))
         return opened[-1]
 
     yield open_
@@ -76,18 +80,24 @@ class Methods(grpc.GenericRpcHandler):
 
     def __init__(self) -> None:
         self.metadata: dict[str, str] = {}
+        self.peers: set[str] = set()
         self.left: float | None = None
         self.entered, self.cancelled = threading.Event(), threading.Event()
 
     def service(self, details: Any) -> Any:
-        methods = {"/t/echo": self.echo, "/t/fail": self.fail, "/t/wait": self.wait}
+        methods = {"/t/echo": self.echo, "/t/fail": self.fail, "/t/wait": self.wait, "/t/large": self.large}
         method = methods.get(details.method)
         return method and grpc.unary_unary_rpc_method_handler(method)
 
     def echo(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         self.metadata = dict(context.invocation_metadata())
         self.left = context.time_remaining()
+        self.peers.add(context.peer())
         return request
+
+    def large(self, request: bytes, context: grpc.ServicerContext) -> bytes:
+        self.peers.add(context.peer())
+        return bytes(int(request))
 
     def fail(self, request: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.NOT_FOUND, "no such thing: 100 % sure\nüber")
@@ -102,9 +112,13 @@ class Methods(grpc.GenericRpcHandler):
 
 @contextmanager
 def grpcio(
-    methods: Methods, *, address: str = "127.0.0.1:0", credentials: grpc.ServerCredentials | None = None
+    methods: Methods,
+    *,
+    address: str = "127.0.0.1:0",
+    credentials: grpc.ServerCredentials | None = None,
+    options: Sequence[tuple[str, int]] = (),
 ) -> Iterator[int]:
-    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1)])
+    server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1), *options])
     server.add_generic_rpc_handlers([methods])
     port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     server.start()
@@ -161,6 +175,42 @@ async def test_who_waits_no_longer_tells_the_server(channel: Open, by: str) -> N
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert await asyncio.to_thread(methods.cancelled.wait, 10)
+        assert await ask(opened) == b"hello"
+
+
+async def test_a_message_over_the_limit_is_refused_and_the_connection_goes_on(channel: Open) -> None:
+    methods = Methods()
+    with grpcio(methods) as port:
+        opened = channel(port, largest=100_000)
+        for _ in range(20):
+            failed = await refusal(opened, message=b"20000000", path="/t/large")
+            assert isinstance(failed, MessageTooLarge)
+            assert (failed.code, failed.details) == (
+                Code.RESOURCE_EXHAUSTED,
+                "the answer is larger than 100000 bytes",
+            )
+        assert len(await ask(opened, b"100000", path="/t/large")) == 100_000
+        assert isinstance(await refusal(opened, message=b"100001", path="/t/large"), MessageTooLarge)
+        others = await asyncio.gather(
+            *(ask(opened, b"%d" % (n % 2 * 5_000_000), path="/t/large") for n in range(20)), return_exceptions=True
+        )
+        assert others[::2] == [b""] * 10 and all(isinstance(one, MessageTooLarge) for one in others[1::2])
+    assert len(methods.peers) == 1, "all on one connection"
+
+
+async def test_pings_are_so_rare_that_grpcs_own_server_bears_them(
+    channel: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert client._PING_INTERVAL > 300, "gRPC's own servers take one in five minutes"
+    monkeypatch.setattr(client, "_SILENCE", 0.1)
+    monkeypatch.setattr(client, "_PING_INTERVAL", 1.1)
+    monkeypatch.setattr(client, "_PONG_WAIT", 0.5)
+    methods = Methods()
+    options = [("grpc.http2.min_ping_interval_without_data_ms", 1000), ("grpc.http2.max_ping_strikes", 1)]
+    with grpcio(methods, options=options) as port:
+        opened = channel(port)
+        failed = await refusal(opened, path="/t/wait", seconds=5)
+        assert failed.code is Code.DEADLINE_EXCEEDED, failed
         assert await ask(opened) == b"hello"
 
 
@@ -268,7 +318,7 @@ async def test_addresses_take_turns_and_one_that_is_away_costs_nothing(channel: 
 
 async def test_a_name_that_is_none_among_others(fake: Callable[..., Fake]) -> None:
     with grpcio(Methods()) as port:
-        opened = Channel([Address("no-such-host.invalid", 1), Address("127.0.0.1", port)])
+        opened = Channel([Address("no-such-host.invalid", 1), Address("127.0.0.1", port)], largest_message=LARGEST)
         assert await ask(opened) == b"hello"
         await opened.close()
 
@@ -505,6 +555,7 @@ async def test_what_is_no_http2_ends_the_connection(channel: Open, fake: Callabl
 
 async def test_with_tls_too_a_broken_protocol_ends_all_calls_at_once(channel: Open, tmp_path: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(["h2"])
     SERVER.configure_cert(context)
 
     def talk(listener: socket.socket) -> None:
@@ -529,6 +580,29 @@ async def test_with_tls_too_a_broken_protocol_ends_all_calls_at_once(channel: Op
         each.close()
 
 
+@pytest.mark.parametrize("protocols", [[], ["http/1.1"]])
+async def test_with_tls_the_server_must_agree_to_http2(channel: Open, tmp_path: Path, protocols: list[str]) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_alpn_protocols(protocols)
+    SERVER.configure_cert(context)
+    seen: list[bytes] = []
+
+    def accept(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                with context.wrap_socket(listener.accept()[0], server_side=True) as accepted:
+                    accepted.sendall(frame(SETTINGS, 0, 0))
+                    seen.append(accepted.recv(65536))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        opened = channel(listener.getsockname()[1], ssl_context=ssl_context(tmp_path, AUTHORITY))
+        failed = await refusal(opened)
+        assert failed.code is Code.UNAVAILABLE and "ALPN answer is missing, not h2" in failed.details
+        assert not any(seen), "nothing was sent"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 async def test_a_port_where_nobody_speaks(channel: Open) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         opened = channel(silent.getsockname()[1])
@@ -542,6 +616,7 @@ async def test_a_server_that_falls_silent_is_given_up(
     channel: Open, fake: Callable[..., Fake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "_SILENCE", 0.2)
+    monkeypatch.setattr(client, "_PING_INTERVAL", 0.2)
     monkeypatch.setattr(client, "_PONG_WAIT", 1.0)
     pings: list[int] = []
 

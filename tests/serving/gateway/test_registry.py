@@ -48,7 +48,7 @@ class Asked(stub.Stub):
 async def asked(tmp_path: Path) -> AsyncIterator[tuple[Registry, Asked]]:
     model_server = Asked()
     with stub.serving(model_server) as address:
-        upstream = Upstream(Channel(addresses(address)), address)
+        upstream = Upstream(Channel(addresses(address), largest_message=1_000_000), address)
         files = Names(tmp_path / "none", ("echo",)), Watched(tmp_path / "none", routing.parse, {}, optional=True)
         yield Registry(upstream, *files, 1.0), model_server
         await upstream.close()

@@ -277,3 +277,18 @@ def test_without_a_card_the_content_type_does_not_matter(http: httpx.Client) -> 
         assert answer.json() == {"outputs": [[1, 2, 3]]}
     refused = http.post(LINE, content=picture(), headers={"content-type": "image/png"})
     assert (refused.status_code, "no model card" in refused.json()["error"]) == (404, True)
+
+
+def test_an_answer_of_the_model_server_over_the_limit(tmp_path: Path) -> None:
+    numbers = TensorSpec("x", types_pb2.DT_FLOAT, (None, None))
+    with (
+        stub.serving(stub.Stub({"echo": {"serving_default": stub.echo("serving_default", numbers)}})) as address,
+        programs.gateway(address, tmp_path / "none", "--models=echo", "--max-answer-bytes=100000") as gateway,
+    ):
+        programs.wait_until_ready(gateway, "echo")
+        large, small = {"instances": [[0.5] * 30_000]}, {"instances": [[0.5] * 10]}
+        for _ in range(3):
+            refused = gateway.http.post("/v1/models/echo:predict", json=large)
+            assert refused.status_code == 502, refused.text
+            assert "larger than 100000 bytes" in refused.json()["error"]
+            assert gateway.http.post("/v1/models/echo:predict", json=small).json()["predictions"] == [[0.5] * 10]

@@ -3,7 +3,7 @@
 import pytest
 
 from serving.gateway import errors
-from serving.gateway.channel import RpcError
+from serving.gateway.channel import MessageTooLarge, RpcError
 from serving.gateway.upstream import failure
 from serving.grpc_protocol import Code
 
@@ -27,3 +27,9 @@ def test_failures(code: Code, details: str, kind: type[errors.GatewayError], sen
     made = failure(RpcError(code, details), "models:8500")
     assert type(made) is kind and sentence in made.message
     assert "Errno" not in made.message, "places and the connection's own words stay here"
+
+
+def test_an_answer_over_the_limit_is_the_model_servers_failure() -> None:
+    made = failure(MessageTooLarge(Code.RESOURCE_EXHAUSTED, "the answer is larger than 9 bytes"), "models:8500")
+    assert type(made) is errors.BadUpstream
+    assert "larger than 9 bytes" in made.message and "VITRINE_MAX_ANSWER_BYTES" in made.message

@@ -3,6 +3,7 @@
 import gzip
 import socket
 import struct
+import time
 
 import hpack
 import pytest
@@ -22,6 +23,7 @@ from tests.serving.http2.raw import (
     PING,
     PRIORITY,
     PROTOCOL_ERROR,
+    PUSH_PROMISE,
     REFUSED,
     RST_STREAM,
     SETTINGS,
@@ -57,17 +59,43 @@ def test_headers_in_parts_with_padding_and_priority(connect: Connect, server: Ru
     assert raw.answer(1) == (prefixed(b"padded"), {"grpc-status": "0"})
 
 
-def test_headers_that_never_end_cost_nothing(connect: Connect, server: Running) -> None:
-    """Kept one by one and counted anew with each, these would hold the server for minutes."""
+def test_headers_that_never_end_are_refused(connect: Connect, server: Running) -> None:
     raw = connect(server)
     raw.send(HEADERS, 0, 1, raw.headers())
-    raw.socket.sendall(frame(CONTINUATION, 0, 1) * 100_000)
-    other = connect(server)
-    other.call(1, b"meanwhile")
-    assert other.answer(1)[0] == prefixed(b"meanwhile")
+    raw.socket.sendall(frame(CONTINUATION, 0, 1) * 1000)
     raw.send(CONTINUATION, END_HEADERS, 1)
     raw.send(DATA, END_STREAM, 1, prefixed(b"ended"))
     assert raw.answer(1)[0] == prefixed(b"ended")
+    raw.send(HEADERS, 0, 3, raw.headers())
+    raw.socket.sendall(frame(CONTINUATION, 0, 3) * 2000)
+    assert raw.goaway() == CALM
+
+
+def test_many_settings_with_many_streams_cost_little(connect: Connect, server: Running) -> None:
+    """Applied to each stream one by one, these would hold the server for minutes."""
+    raw = connect(server)
+    for number in range(3000):
+        raw.send(HEADERS, END_HEADERS, 2 * number + 1, raw.headers())
+    values = b"".join(struct.pack(">HI", frames.INITIAL_WINDOW_SIZE, 10 + number % 7) for number in range(2700))
+    started = time.monotonic()
+    raw.socket.sendall(frame(SETTINGS, 0, 0, values) * 50)
+    raw.send(SETTINGS, 0, 0, values + struct.pack(">HI", frames.INITIAL_WINDOW_SIZE, 8))
+    raw.send(DATA, END_STREAM, 1, prefixed(b"four"))
+    assert raw.until(DATA) == (DATA, 0, 1, prefixed(b"four")[:8]), "the last value counts"
+    assert time.monotonic() - started < 10
+
+
+def test_a_push_from_a_client_ends_the_connection(connect: Connect, server: Running) -> None:
+    raw = connect(server)
+    raw.send(PUSH_PROMISE, END_HEADERS, 1, struct.pack(">I", 2) + raw.headers())
+    assert raw.goaway() == PROTOCOL_ERROR
+
+
+def test_padding_is_given_back_to_the_window(connect: Connect, server: Running) -> None:
+    raw = connect(server)
+    raw.send(HEADERS, END_HEADERS, 1, raw.headers())
+    raw.send(DATA, PADDED, 1, bytes([3]) + prefixed(b"padded") + bytes(3))
+    assert raw.until(WINDOW_UPDATE, 1)[3] == struct.pack(">I", 4)
 
 
 def test_requests_that_are_interleaved(connect: Connect, server: Running) -> None:
