@@ -23,7 +23,7 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httptools
@@ -32,6 +32,25 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 _LARGE = 65_536
 _SLOWEST = 16_384  # bytes that a client takes of its answer in the time given
 _NO_LINGER = struct.pack("ii", 1, 0)  # the system too forgets what was not sent
+
+
+_LINGER_SECONDS = 1.0
+_LINGER_BYTES = 4_000_000
+
+
+async def linger(receive: Callable[[], Awaitable[Any]]) -> None:
+    """Read the rest of a refused request's body for a moment, before the connection is closed.
+
+    Closing at once would discard the answer together with the unread bytes.
+    """
+    left = _LINGER_BYTES
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                left -= len(message.get("body", b""))
 
 
 class JoinedWrites:

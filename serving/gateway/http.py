@@ -18,6 +18,7 @@ from serving.gateway.errors import BadOption, TooLarge, listed
 from serving.gateway.paths import error_form
 from serving.gateway.route import Share, point
 from serving.gateway.traces import Trace
+from serving.http_protocol import linger
 from serving.keys import Key
 
 Header = tuple[bytes, bytes]
@@ -26,8 +27,6 @@ JSON = b"application/json"
 #: Unread bodies up to this size are left to the server, which throws them away; with larger ones the connection ends.
 _SMALL_REST = 65_536
 _LONGEST_QUERY = 2048
-_LINGER_SECONDS = 1.0
-_LINGER_BYTES = 4_000_000
 _TIMEOUT = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|)")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
@@ -236,7 +235,7 @@ class Request:
         body = b"" if self.method == "HEAD" else content
         await send({"type": "http.response.body", "body": body, "more_body": close})
         if close:
-            await self._linger()
+            await linger(self._receive)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _compressed(self, answer: Answer) -> tuple[bytes, Sequence[Header]]:
@@ -247,18 +246,6 @@ class Request:
             return answer.body, [vary]
         body = await asyncio.to_thread(compress.compressed, answer.body, chosen)
         return body, [vary, (b"content-encoding", chosen.encode("ascii"))]
-
-    async def _linger(self) -> None:
-        left = _LINGER_BYTES
-        try:
-            async with asyncio.timeout(_LINGER_SECONDS):
-                while left > 0:
-                    message = await self._receive()
-                    if message["type"] != "http.request" or not message.get("more_body", False):
-                        return
-                    left -= len(message.get("body", b""))
-        except TimeoutError:
-            return
 
 
 @functools.lru_cache(maxsize=256)

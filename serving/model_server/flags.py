@@ -72,6 +72,7 @@ class Flags:
     rest_api_num_threads: int = field(default_factory=_four_for_each_cpu)
     rest_api_timeout_in_ms: int = 30_000
     rest_api_enable_cors_support: bool = False
+    rest_api_max_body_bytes: int = 32_000_000  # ours; also of a decompressed body
 
     # batcher, loader
     enable_batching: bool = False

@@ -207,17 +207,18 @@ def _open_rest(settings: Flags, service: Service, metrics_path: str | None) -> "
         )
         return None
     from serving.model_server.rest.api import Api  # not at start: it takes .1 s and memory
-    from serving.model_server.rest.http import HttpServer
+    from serving.model_server.rest.http import HttpServer, Limits
 
     api = Api(
         service,
         threads=settings.rest_api_num_threads,
         timeout_ms=settings.rest_api_timeout_in_ms,
         cors=settings.rest_api_enable_cors_support,
+        max_body_bytes=settings.rest_api_max_body_bytes,
         metrics_path=metrics_path,
     )
     try:
-        server = HttpServer(api, settings.host, port)
+        server = HttpServer(api, settings.host, port, Limits(max_body_bytes=settings.rest_api_max_body_bytes))
     except (OSError, OverflowError) as error:
         logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error)
         return None

@@ -29,7 +29,6 @@ from serving.protos import (
 logger = logging.getLogger(__name__)
 
 _LARGE = 2**18  # bytes of JSON that take long enough for others not to wait for
-_MOST_INFLATED = 100 * 2**20
 _SIGNATURE_DEF = "signature_def"
 
 #: HTTP status by gRPC code; what is not here is 500.
@@ -67,6 +66,16 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
 
 
+def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer in TensorFlow Serving's form of an error."""
+    text = rapidjson.lines("{}", [f'"error": {rapidjson.string(message)}'], 0).encode("utf-8", "replace")
+    return Answer(status, text, {"Content-Type": "application/json", **(headers or {})})
+
+
+class _TooLarge(Exception):
+    """A body has more bytes than allowed once it is decompressed."""
+
+
 class Api:
     """All of the REST interface."""
 
@@ -77,15 +86,18 @@ class Api:
         threads: int,
         timeout_ms: int = 30_000,
         cors: bool = False,
+        max_body_bytes: int = 32_000_000,
         metrics_path: str | None = None,
     ) -> None:
-        """``threads``: how many requests are worked on at once; a ``timeout_ms`` of 0 is none; ``metrics_path``: where
+        """``threads``: how many requests are worked on at once; a ``timeout_ms`` of 0 is none; ``max_body_bytes``: of a
+        decompressed body; ``metrics_path``: where
         Prometheus may read, None: nowhere."""
         self._service = service
         self._metrics_path = metrics_path
         self._slots = asyncio.Semaphore(threads)
         self._timeout = timeout_ms / 1000 if timeout_ms > 0 else None
         self._cors = cors
+        self._max_body_bytes = max_body_bytes
 
     async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """The answer to a request; ``headers`` by their names in small letters. Never raises."""
@@ -99,9 +111,11 @@ class Api:
         try:
             async with self._slots, asyncio.timeout(self._timeout):
                 if "gzip" in headers.get("content-encoding", "").lower():
-                    body = await self._service.in_thread(lambda: _inflated(body))
+                    body = await self._service.in_thread(lambda: _inflated(body, self._max_body_bytes))
                 text = await self._counted(method, path, body)
             return Answer(200, text, {"Content-Type": "application/json", **more})
+        except _TooLarge:
+            return refusal(413, f"the decompressed body has more than {self._max_body_bytes} bytes", more)
         except ServingError as error:
             refused = error
         except TimeoutError as error:
@@ -113,8 +127,7 @@ class Api:
         except Exception:
             logger.exception("%s %s failed", method, path)
             refused = Internal("the model server failed; its log says how")
-        text = rapidjson.lines("{}", [f'"error": {rapidjson.string(refused.message)}'], 0).encode("utf-8", "replace")
-        return Answer(_STATUS.get(refused.number, 500), text, {"Content-Type": "application/json", **more})
+        return refusal(_STATUS.get(refused.number, 500), refused.message, more)
 
     async def _counted(self, method: str, path: str, body: bytes) -> bytes:
         wanted = paths.read(method, path)
@@ -198,13 +211,15 @@ def _document(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _inflated(body: bytes) -> bytes:
-    """The body as it was before it was compressed; empty, as in TensorFlow Serving, where it cannot be told."""
+def _inflated(body: bytes, most: int) -> bytes:
+    """The decompressed body; empty, as in TensorFlow Serving, where it is damaged. Raises _TooLarge."""
     reader = zlib.decompressobj(wbits=31)
     try:
-        inflated = reader.decompress(body, _MOST_INFLATED)
+        inflated = reader.decompress(body, most + 1)
     except zlib.error:
         return b""
+    if len(inflated) > most:
+        raise _TooLarge
     return inflated if reader.eof else b""
 
 

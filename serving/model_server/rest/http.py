@@ -1,17 +1,20 @@
-"""The HTTP server: uvicorn with httptools, as the gateway has it, on a socket of its own.
+"""The HTTP server: uvicorn with the gateway's protocol and limits, on a socket of its own.
 
 It costs .1 s and 9 MB at start, only where ``--rest_api_port`` is given, and reads HTTP in C.
 """
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
 
+from serving.http_protocol import Protocol, linger
 from serving.model_server import sockets
-from serving.model_server.rest.api import Api
+from serving.model_server.rest.api import Answer, Api, refusal
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -19,15 +22,42 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _KEEP_ALIVE = 75  # seconds that a connection may idle
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Largest sizes and longest times of requests: the gateway's defaults.
+
+    Attributes:
+        max_bytes_held: of all request bodies together.
+        send_seconds: for a client to read another 16 KiB of its answer.
+    """
+
+    max_headers: int = 100
+    max_header_bytes: int = 32_768
+    max_body_bytes: int = 32_000_000
+    max_bytes_held: int = 256_000_000
+    head_seconds: float = 10.0
+    body_seconds: float = 30.0
+    send_seconds: float = 30.0
+
+
 class HttpServer:
     """Listens from the moment it is made, answers between :meth:`start` and :meth:`stop`."""
 
-    def __init__(self, api: Api, host: str, port: int) -> None:
+    def __init__(self, api: Api, host: str, port: int, limits: Limits) -> None:
         """A ``host`` of 0.0.0.0 is every address, of IPv6 as well. Raises OSError where the port cannot be had."""
         self._socket = sockets.listen(host, port)
         config = uvicorn.Config(
-            _application(api),
-            http="httptools",
+            _Application(api, limits),
+            http=functools.partial(  # type: ignore[arg-type]
+                Protocol,
+                max_headers=limits.max_headers,
+                max_header_bytes=limits.max_header_bytes,
+                head_seconds=limits.head_seconds,
+                send_seconds=limits.send_seconds,
+                on_refused=lambda _: None,
+                on_hang_up=lambda _: None,
+                render=lambda _, sentence: refusal(400, sentence).body,
+            ),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -59,22 +89,72 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _application(api: Api) -> Any:
-    async def application(scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        parts = []
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            parts.append(message.get("body", b""))
-            if not message.get("more_body"):
-                break
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        path = scope["raw_path"].decode("latin-1").partition("?")[0]
-        answer = await api.answer(scope["method"], path, headers, b"".join(parts))
-        sent = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-        sent.append((b"content-length", str(len(answer.body)).encode()))
-        await send({"type": "http.response.start", "status": answer.status, "headers": sent})
-        await send({"type": "http.response.body", "body": answer.body})
+class _Application:
+    """The ASGI application: reads bodies within the limits and sends the interface's answers."""
 
-    return application
+    def __init__(self, api: Api, limits: Limits) -> None:
+        self._api = api
+        self._limits = limits
+        self._held = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        parts: list[bytes] = []
+        try:
+            refused = await self._read(headers, receive, parts)
+            if refused is None:
+                path = scope["raw_path"].decode("latin-1").partition("?")[0]
+                await _send(await self._api.answer(scope["method"], path, headers, b"".join(parts)), send)
+            else:
+                await _send(refused, send, receive)
+        except _Disconnected:
+            pass
+        finally:
+            self._held -= sum(map(len, parts))
+
+    async def _read(self, headers: dict[str, str], receive: Receive, parts: list[bytes]) -> Answer | None:
+        """Read the body into ``parts``; returns the refusal of one that breaks a limit.
+
+        Raises:
+            _Disconnected: the client closed the connection.
+        """
+        limit, seconds, size = self._limits.max_body_bytes, self._limits.body_seconds, 0
+        declared = headers.get("content-length")
+        if declared is not None and int(declared) > limit:
+            return refusal(413, f"the body has {int(declared)} bytes; at most {limit} are accepted")
+        try:
+            async with asyncio.timeout(seconds):
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Disconnected
+                    part = message.get("body", b"")
+                    size += len(part)
+                    if size > limit:
+                        return refusal(413, f"the body has more than {limit} bytes; at most {limit} are accepted")
+                    if self._held + len(part) > self._limits.max_bytes_held:
+                        return refusal(503, "the server holds too many request bodies now; try again later")
+                    self._held += len(part)
+                    parts.append(part)
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            return refusal(408, f"the body was not received within {seconds:g} s; send it again")
+        return None
+
+
+class _Disconnected(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+async def _send(answer: Answer, send: Send, unread: Receive | None = None) -> None:
+    """``unread``: what receives the rest of the body; the connection then ends after the answer."""
+    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    if unread:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body, "more_body": bool(unread)})
+    if unread:
+        await linger(unread)
+        await send({"type": "http.response.body", "body": b""})

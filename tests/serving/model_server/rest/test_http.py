@@ -1,6 +1,7 @@
 """The REST interface of a real process, over real sockets."""
 
 import gzip
+import http.client
 import json
 import socket
 from collections.abc import Iterator
@@ -115,10 +116,28 @@ def test_compressed_bodies(rest: Rest) -> None:
     packed = gzip.compress(json.dumps(ONE).encode())
     status, _, text = rest.call("POST", PREDICT, packed, {"Content-Encoding": "gzip"})
     assert (status, json.loads(text)) == (200, {"predictions": [[3.0, 4.0, 5.5]]})
-    bomb = gzip.compress(b" " * (101 * 2**20))
-    for broken in (packed[:-10], b"no gzip", bomb):
+    for broken in (packed[:-10], b"no gzip"):
         status, _, text = rest.call("POST", PREDICT, broken, {"Content-Encoding": "gzip"})
         assert (status, json.loads(text)["error"]) == (400, "JSON Parse error: The document is empty")
+    bomb = gzip.compress(b" " * 40_000_000)
+    status, _, text = rest.call("POST", PREDICT, bomb, {"Content-Encoding": "gzip"})
+    assert (status, json.loads(text)["error"]) == (413, "the decompressed body has more than 32000000 bytes")
+
+
+@pytest.mark.parametrize("offer", ["h2c", "TLS/1.0", "websocket"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_offer_to_change_the_protocol_is_ignored(server: Server, offer: str, chunked: bool) -> None:
+    body = json.dumps(ONE).encode()
+    framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
+    if chunked:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    lines = [f"POST {PREDICT} HTTP/1.1", "Host: localhost", "Connection: Upgrade, HTTP2-Settings"]
+    head = "\r\n".join([*lines, f"Upgrade: {offer}", "HTTP2-Settings: AAEAAEAA", framing, "", ""]).encode()
+    with socket.create_connection(("127.0.0.1", server.rest_port), timeout=20) as connection:
+        connection.sendall(head + body)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        assert (response.status, json.loads(response.read())) == (200, {"predictions": [[3.0, 4.0, 5.5]]})
 
 
 def test_cors(rest: Rest) -> None:
