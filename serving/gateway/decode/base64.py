@@ -4,12 +4,15 @@ alphabet; as there (absl/strings/escaping.h, Base64Unescape) in lines or not, an
 import binascii
 import re
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 
 from serving.gateway.errors import BadDocument
 
 _BLANKS = re.compile(r"[ \t\n\v\f\r]+")
+_DATA = re.compile(r"\s*data:", re.IGNORECASE)
+_DATA_URL = re.compile(r"\s*data:[^,]*; *base64 *,", re.IGNORECASE)
 
 
 def is_bytes(value: Any) -> bool:
@@ -36,16 +39,17 @@ def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
 
 
 def data_url(text: Any) -> bytes:
-    """The bytes in a data URL such as ``data:image/png;base64,…`` (RFC 2397).
+    """The bytes in a data URL such as ``data:image/png;base64,…`` (RFC 2397), in any case and percent-encoded or not.
 
     Raises:
         BadDocument: it is none, or not in base64.
     """
-    head, comma, data = text.partition(",") if isinstance(text, str) else ("", "", "")
-    if not comma or not head.startswith("data:") or not head.endswith(";base64"):
+    head = _DATA_URL.match(text) if isinstance(text, str) else None
+    if head is None:
         given = repr(text[:40]) if isinstance(text, str) else kind(text)
         raise BadDocument(f"a data URL of a picture is expected, such as data:image/png;base64,…, not {given}")
-    return decode(data, "the data URL")
+    data = text[head.end() :]
+    return decode(unquote(data) if "%" in data else data, "the data URL")
 
 
 def picture(text: Any) -> bytes:
@@ -54,7 +58,7 @@ def picture(text: Any) -> bytes:
     Raises:
         BadDocument: neither.
     """
-    return data_url(text) if isinstance(text, str) and text.startswith("data:") else decode(text)
+    return data_url(text) if isinstance(text, str) and _DATA.match(text) else decode(text)
 
 
 def kind(value: Any) -> str:

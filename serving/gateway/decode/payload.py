@@ -15,14 +15,22 @@ from serving.gateway.errors import BadDocument, UnsupportedMedia
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
 NPY = "application/x-npy"
 _ALIASES = {
-    "image/jpg": "image/jpeg",
-    "image/x-ms-bmp": "image/bmp",
     "application/npy": NPY,
     "text/json": "application/json",
 }
-_BINARY = frozenset({*PICTURE_TYPES, NPY, "multipart/form-data"})
-#: What clients send without thinking of it (curl -d, a browser's fetch of a string): the bytes say what they are.
-_UNSAID = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded", "text/plain"})
+_BINARY = frozenset({NPY, "multipart/form-data"})
+#: What clients send without thinking of it (curl -d, a browser's fetch of a string) and what S3 says of files of no
+#: type: the bytes say what they are.
+_UNSAID = frozenset(
+    {
+        "",
+        "application/octet-stream",
+        "binary/octet-stream",
+        "application/binary",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+    }
+)
 _NOT_FINITE = re.compile("-?(NaN|Infinity)")
 _BOM = b"\xef\xbb\xbf"  # which .NET's and PowerShell's encoders write before UTF-8
 
@@ -63,7 +71,7 @@ def read(body: bytes, content_type: str, max_parts: int, plain: bool = False) ->
     media, _, parameters = content_type.partition(";")
     media = media.strip().lower()
     media = _ALIASES.get(media, media)
-    if media in PICTURE_TYPES:
+    if media.startswith("image/"):  # its bytes say of what format it is, more reliably than its many names
         return Pictures([body])
     if media == "application/json" or media.endswith("+json") or (plain and media not in _BINARY):
         return Document(document(body, tensors.is_request))
