@@ -40,6 +40,8 @@ class Limits:
     """What a connection may hold, and for how long; None: no limit."""
 
     most_streams: int | None = None
+    idle: float | None = None
+    """Seconds without a stream until it is drained."""
     age: float | None = None
     """Seconds until it is drained, give or take a tenth."""
     grace: float | None = None
@@ -94,6 +96,8 @@ class Connection(connection.Connection[Stream]):
         self._limits = limits
         self._draining = False
         self._refusing = False
+        self._idle_since = 0.0
+        self._idle_due: asyncio.TimerHandle | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the connection is no more."""
 
@@ -104,11 +108,16 @@ class Connection(connection.Connection[Stream]):
         self._connections.add(self)
         if self._limits.age is not None:
             self._later(self._limits.age * random.uniform(0.9, 1.1), self.drain)
+        self._idle_since = self._loop.time()
+        if self._limits.idle is not None:
+            self._drain_if_idle(self._limits.idle)
         most = self._limits.most_streams
         self._send_settings({} if most is None else {frames.MAX_CONCURRENT_STREAMS: most})
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        if self._idle_due:
+            self._idle_due.cancel()
         self._connections.discard(self)
         for stream in list(self._streams.values()):
             self._forget(stream)
@@ -143,8 +152,9 @@ class Connection(connection.Connection[Stream]):
     def _data_came(self, stream: Stream, data: bytes, end: bool) -> None:
         if stream.complete:
             return
-        stream.parts.append(data)
-        stream.size += len(data)
+        if data:  # empty frames would cost memory without counting
+            stream.parts.append(data)
+            stream.size += len(data)
         if end:
             self._complete(stream)
         else:
@@ -188,9 +198,19 @@ class Connection(connection.Connection[Stream]):
     def _forget(self, stream: Stream) -> None:
         super()._forget(stream)
         self._application.closed(stream)
+        if not self._streams:
+            self._idle_since = self._loop.time()
         self._close_if_idle()
 
     # --- the end ---
+
+    def _drain_if_idle(self, most: float) -> None:
+        """Drain after ``most`` seconds without a stream; looks again when that may be so."""
+        left = most if self._streams else most - (self._loop.time() - self._idle_since)
+        if left > 0:
+            self._idle_due = self._loop.call_later(left, self._drain_if_idle, most)
+        else:
+            self.drain()
 
     def drain(self) -> None:
         """Ask the client to open no more streams, and close when those that are open are answered.

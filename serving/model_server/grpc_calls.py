@@ -57,10 +57,11 @@ class _Head(NamedTuple):
 class _Call:
     """What is under way for a stream."""
 
-    __slots__ = ("deadline", "started", "task")
+    __slots__ = ("deadline", "expected", "started", "task")
 
     def __init__(self) -> None:
         self.deadline: asyncio.TimerHandle | None = None
+        self.expected: int | None = None  # bytes of the message, once its prefix has come
         self.task: asyncio.Task[None] | None = None
         self.started = False  # its headers are sent
 
@@ -106,11 +107,17 @@ class Calls:
             call.deadline = asyncio.get_running_loop().call_later(head.timeout, self._expire, stream)
 
     def received(self, stream: Stream) -> None:
-        if len(stream.parts) == 1 and stream.size >= PREFIX:
-            try:
-                self._check_length(stream.parts[0])
-            except ResourceExhausted as error:
-                _refuse(stream, error)
+        call: _Call = stream.state
+        if stream.size < PREFIX:
+            return
+        try:
+            if call.expected is None:
+                stream.parts = [stream.body]
+                call.expected = self._check_length(stream.parts[0])
+            if stream.size - PREFIX > call.expected:
+                raise Internal(f"the message has more bytes than the {call.expected} of its prefix")
+        except ServingError as error:
+            _refuse(stream, error)
 
     def complete(self, stream: Stream) -> None:
         stream.state.task = asyncio.get_running_loop().create_task(self._answer(stream))

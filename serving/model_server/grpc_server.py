@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +19,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arguments:
-    """Those of gRPC's channel arguments that are kept here, by their names after ``grpc.``."""
+    """Those of gRPC's channel arguments that are kept here, by their names after ``grpc.``; -1 is no limit.
 
-    max_concurrent_streams: int | None = None
-    max_connection_age_ms: int | None = None
-    max_connection_age_grace_ms: int | None = None
-    max_receive_message_length: int = LARGEST_MESSAGE
-    max_send_message_length: int = LARGEST_MESSAGE
+    TensorFlow Serving has no default limits for received messages, streams and idle connections; this server has.
+    """
+
+    max_concurrent_streams: int = 1000
+    max_connection_idle_ms: int = 300_000
+    max_connection_age_ms: int = -1
+    max_connection_age_grace_ms: int = -1
+    max_receive_message_length: int = 2**28
+    max_send_message_length: int = -1
 
     @classmethod
     def parse(cls, text: str) -> "Arguments":
@@ -33,7 +38,7 @@ class Arguments:
         for argument in filter(None, text.split(",")):
             name, _, value = argument.partition("=")
             name = name.strip().removeprefix("grpc.")
-            if name in cls.__dataclass_fields__ and value.strip().isdigit():
+            if name in cls.__dataclass_fields__ and re.fullmatch(r"\s*(-1|\d+)\s*", value):
                 found[name] = int(value)
             else:
                 logger.warning("--grpc_channel_arguments: %s has no effect in the embedded model server", argument)
@@ -42,14 +47,19 @@ class Arguments:
     @property
     def limits(self) -> Limits:
         return Limits(
-            most_streams=self.max_concurrent_streams,
+            most_streams=None if self.max_concurrent_streams < 0 else self.max_concurrent_streams,
+            idle=_seconds(self.max_connection_idle_ms),
             age=_seconds(self.max_connection_age_ms),
             grace=_seconds(self.max_connection_age_grace_ms),
         )
 
 
-def _seconds(milliseconds: int | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1000
+def _seconds(milliseconds: int) -> float | None:
+    return None if milliseconds < 0 else milliseconds / 1000
+
+
+def _length(limit: int) -> int:
+    return LARGEST_MESSAGE if limit < 0 else min(limit, LARGEST_MESSAGE)
 
 
 class GrpcServer:
@@ -66,8 +76,8 @@ class GrpcServer:
         self._calls = Calls(
             unary,
             streaming,
-            largest_request=arguments.max_receive_message_length,
-            largest_response=arguments.max_send_message_length,
+            largest_request=_length(arguments.max_receive_message_length),
+            largest_response=_length(arguments.max_send_message_length),
         )
         self._limits = arguments.limits
         self._ssl_context = ssl_context

@@ -188,6 +188,23 @@ def test_bodies_that_are_no_message(
     assert raw.answer(3)[0] == prefixed(b"next")
 
 
+@pytest.mark.parametrize("declared", [500, 1001])
+def test_a_body_is_refused_as_soon_as_it_is_too_large(connect: Connect, declared: int) -> None:
+    """The request never ends, and its prefix comes in two pieces."""
+    with running("grpc.max_receive_message_length=1000") as server:
+        raw = connect(server)
+        raw.send(HEADERS, END_HEADERS, 1, raw.headers())
+        body = struct.pack(">BI", 0, declared)
+        raw.send(DATA, 0, 1, body[:3])
+        raw.send(DATA, 0, 1, b"")
+        raw.send(DATA, 0, 1, body[3:] + bytes(495))
+        if declared == 500:
+            raw.send(DATA, 0, 1, bytes(6))
+        assert raw.answer(1)[1]["grpc-status"] == ("13" if declared == 500 else "8")
+        raw.call(3, b"next")
+        assert raw.answer(3)[0] == prefixed(b"next")
+
+
 def test_a_bomb_is_not_unpacked(connect: Connect) -> None:
     with running("grpc.max_receive_message_length=100000") as server:
         raw = connect(server)

@@ -1,6 +1,8 @@
 """The gRPC server on a real socket, with gRPC's own client."""
 
+import asyncio
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -139,6 +141,35 @@ def test_messages_have_the_size_that_is_allowed() -> None:
                 echo(bytes(size), timeout=20)
             assert (raised.value.code(), raised.value.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, message)
         assert echo(b"x", timeout=20) == b"x", "the connection goes on"
+
+
+def test_a_connection_without_calls_ends_and_no_call_is_lost() -> None:
+    with running("grpc.max_connection_idle_ms=200") as server, channel(server) as opened:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent:
+            while silent.recv(1000):
+                pass
+        call = opened.unary_unary("/t/wait").future(b"x", timeout=60)
+        assert server.entered.acquire(timeout=20)
+        with pytest.raises(grpc.FutureTimeoutError):
+            call.result(0.5)
+        server.go_on()
+        assert call.result(20) == b"x"
+        ended = next(iter(server.server._connections)).ended
+        asyncio.run_coroutine_threadsafe(asyncio.wait_for(asyncio.shield(ended), 20), server.loop).result(20)
+        assert opened.unary_unary("/t/echo")(b"y", timeout=20) == b"y"
+
+
+def test_the_defaults_have_limits() -> None:
+    limits = Arguments.parse("").limits
+    assert (limits.most_streams, limits.idle, limits.age, limits.grace) == (1000, 300, None, None)
+    limits = Arguments.parse("grpc.max_concurrent_streams=-1,grpc.max_connection_idle_ms=-1").limits
+    assert (limits.most_streams, limits.idle) == (None, None)
+    with running("grpc.max_receive_message_length=-1") as server, channel(server) as opened:
+        message = bytes(2**28 + 1)
+        assert len(opened.unary_unary("/t/echo")(message, timeout=60)) == len(message)
+    with running() as server, channel(server) as opened, pytest.raises(grpc.RpcError) as raised:
+        opened.unary_unary("/t/echo")(message, timeout=60)
+    assert raised.value.details() == "SERVER: Received message larger than max (268435457 vs. 268435456)"
 
 
 def test_arguments_without_effect_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
