@@ -2,10 +2,13 @@
 
 Source: tensorflow/core/framework/tensor.proto. A tensor carries its values either in ``tensor_content`` (raw, little
 endian, row-major) or in a repeated field of its type, where the last value stands for all that are missing, and none
-at all for zeros.
+at all for zeros. Strings in ``tensor_content`` are the length of each as a varint, then the bytes of all of them
+(tensorflow/core/platform/tensor_coding.cc).
 """
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
@@ -86,7 +89,11 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
         proto.tensor_shape.dim.add().size = size
     proto.dtype = number = data_type(array)
     if number == types_pb2.DT_STRING:
-        proto.string_val.extend(v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist())
+        strings = [v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist()]
+        if as_content:
+            proto.tensor_content = encode_strings(strings)
+        else:
+            proto.string_val.extend(strings)
     elif as_content:
         proto.tensor_content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
     elif number in _AS_BITS:
@@ -116,7 +123,7 @@ def to_array(proto: Any) -> Array:
     content = proto.tensor_content
     if content:
         if numpy_type is np.object_:
-            raise ValueError("a tensor of strings has its values in string_val")
+            return _as_objects(decode_strings(content, count)).reshape(shape)
         itemsize = np.dtype(numpy_type).itemsize
         if len(content) != count * itemsize:
             raise ValueError(
@@ -133,8 +140,7 @@ def to_array(proto: Any) -> Array:
     if missing > _MOST_FILLED_IN:
         raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}, too many to fill in")
     if proto.dtype == types_pb2.DT_STRING:
-        array: Array = np.empty(len(values), np.object_)
-        array[:] = list(values)
+        array = _as_objects(list(values))
     else:
         stored = np.uint16 if proto.dtype in _AS_BITS else _IN_PAIRS.get(proto.dtype, numpy_type)
         try:
@@ -145,3 +151,71 @@ def to_array(proto: Any) -> Array:
         filler = array[-1:] if len(array) else np.array([b"" if array.dtype == np.object_ else 0], array.dtype)
         array = np.concatenate([array, np.repeat(filler, missing)])
     return array.reshape(shape)
+
+
+def _as_objects(strings: list[bytes]) -> Array:
+    array: Array = np.empty(len(strings), np.object_)
+    array[:] = strings
+    return array
+
+
+def encode_strings(strings: Sequence[bytes]) -> bytes:
+    """Strings as ``tensor_content``: the length of each as a varint, then all bytes."""
+    sizes = list(map(len, strings))
+    lengths = bytes(sizes) if max(sizes, default=0) < 0x80 else b"".join(map(varint, sizes))
+    return lengths + b"".join(strings)
+
+
+def decode_strings(content: bytes, count: int) -> list[bytes]:
+    """The ``count`` strings of a ``tensor_content``.
+
+    Raises:
+        ValueError: the content holds fewer lengths, a length is no varint of 32 bits, or the lengths do not add up to
+            the bytes that follow them.
+    """
+    lengths, start = _lengths(content, count)
+    if sum(lengths) != len(content) - start:
+        raise ValueError(
+            f"the tensor's content has {len(content) - start} bytes of strings; the lengths of its {count} strings "
+            f"add up to {sum(lengths)}"
+        )
+    ends = itertools.accumulate(lengths, initial=start)
+    next(ends)
+    return [content[end - length : end] for length, end in zip(lengths, ends, strict=True)]
+
+
+def _lengths(content: bytes, count: int) -> tuple[list[int], int]:
+    """The first ``count`` varints of the content, and where they end."""
+    if count > len(content):
+        raise ValueError(f"the tensor's content has {len(content)} bytes; {count} strings need at least one each")
+    if content[:count].isascii():  # every length is below 128, so each is one byte
+        return list(content[:count]), count
+    lengths: list[int] = []
+    at = 0
+    for number in range(count):
+        length = shift = 0
+        while True:
+            if at == len(content):
+                raise ValueError(f"the tensor's content ends within the length of string {number} of {count}")
+            byte = content[at]
+            at += 1
+            length |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+            if shift > 28:
+                raise ValueError(f"the length of string {number} takes more than five bytes")
+        if length >= 2**32 or (shift and not byte):
+            raise ValueError(f"the length of string {number} is no varint of 32 bits in its shortest form")
+        lengths.append(length)
+    return lengths, at
+
+
+def varint(number: int) -> bytes:
+    """A whole number in protobuf's variable-length form (https://protobuf.dev/programming-guides/encoding/)."""
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)

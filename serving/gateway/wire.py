@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from serving.gateway.errors import BadUpstream
 from serving.gateway.signature import Signature
 from serving.protos import predict_pb2, tensor_pb2
-from serving.tensors import is_float, to_array
+from serving.tensors import is_float, to_array, varint
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -86,14 +86,8 @@ _CONTENT = 4
 
 
 def _field(number: int, size: int) -> bytes:
-    """What stands before a length-delimited field: its tag and size as varints
-    (https://protobuf.dev/programming-guides/encoding/)."""
-    written = bytearray([number << 3 | 2])
-    while size > 0x7F:
-        written.append(size & 0x7F | 0x80)
-        size >>= 7
-    written.append(size)
-    return bytes(written)
+    """What stands before a length-delimited field: its tag and size."""
+    return bytes([number << 3 | 2]) + varint(size)
 
 
 class RowsDiffer(BadUpstream):

@@ -8,9 +8,11 @@ import grpc
 import pytest
 from google.protobuf import text_format
 
+from serving.protos import prediction_log_pb2
 from tests.conformance import test_grpc
 from tests.conformance.server import REQUESTS, Server, command, error, is_embedded, refused, started
 from tests.programs import REPOSITORY, Program, free_port
+from tests.serving.model_server import versions
 
 pytestmark = pytest.mark.own_process
 
@@ -81,6 +83,28 @@ def test_together(models: Path, tmp_path: Path) -> None:
             with server.channel() as channel:
                 check = channel.unary_unary("/grpc.health.v1.Health/Check")
                 assert check(b"\x0a" + bytes([len(service)]) + service, timeout=10) == b"\x08\x01", "SERVING"
+
+
+def test_strings_in_tensor_content(models: Path, tmp_path: Path) -> None:
+    """D.2, D.12 --enable_serialization_as_tensor_content: strings too, both ways, and in a warm-up record."""
+    copied = tmp_path / "text" / "1"
+    shutil.copytree(models / "text" / "1", copied)
+    content = test_grpc.tensor("words", "DT_STRING", "2", r'tensor_content: "\002\000ab"')
+    log = prediction_log_pb2.PredictionLog()
+    text_format.Parse(test_grpc.spec("default") + content, log.predict_log.request)
+    extra = copied / "assets.extra"
+    extra.mkdir()
+    (extra / "tf_serving_warmup_requests").write_bytes(versions.record(log.SerializeToString()))
+    flags = [f"--model_base_path={copied.parent}", "--max_num_load_retries=0"]
+    with started(*flags, "--enable_serialization_as_tensor_content=true", rest=False) as server:
+        for values in (content, test_grpc.tensor("words", "DT_STRING", "2", 'string_val: ["ab", ""]')):
+            response = server.call("Predict", test_grpc.spec("default") + values)
+            for alias, expected in (("upper", b"\x02\x00AB"), ("same_bytes", b"\x02\x00ab")):
+                assert response.outputs[alias].tensor_content == expected
+                assert not response.outputs[alias].string_val
+        long = test_grpc.tensor("words", "DT_STRING", "1", f'string_val: "{"x" * 2982}"')
+        response = server.call("Predict", test_grpc.spec("default") + long)
+        assert response.outputs["same_bytes"].tensor_content == b"\xa6\x17" + b"x" * 2982
 
 
 @pytest.mark.parametrize(

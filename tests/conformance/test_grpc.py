@@ -98,6 +98,29 @@ def test_strings_and_every_type_go_in_and_out(server: Server) -> None:
     assert {alias.removesuffix("_out") for alias in response.outputs} == set(request.inputs)
 
 
+def test_strings_in_tensor_content_are_read(server: Server) -> None:
+    """D.2 --enable_serialization_as_tensor_content: as input with or without the flag; the answer is in string_val."""
+    words = tensor("words", "DT_STRING", "3", r'tensor_content: "\001\000\002a\303\251"')
+    response = server.call("Predict", spec("text") + words)
+    assert list(response.outputs["upper"].string_val) == [b"A", b"", b"\xc3\xa9"]
+    assert not response.outputs["upper"].tensor_content
+
+
+@pytest.mark.parametrize(
+    ("shape", "content"),
+    [
+        pytest.param("2", r"\001a", id="D.5 Broken TensorProto: fewer strings than the shape has"),
+        pytest.param("1", r"\002a", id="D.5 Broken TensorProto: fewer bytes than the length says"),
+        pytest.param("1", r"\001ab", id="D.5 Broken TensorProto: bytes left over"),
+        pytest.param("1", r"\200", id="D.5 Broken TensorProto: a length that breaks off"),
+        pytest.param("1", r"\377\377\377\377\377\377\001", id="D.5 Broken TensorProto: a length of too many bytes"),
+    ],
+)
+def test_broken_strings_in_tensor_content(server: Server, shape: str, content: str) -> None:
+    found = error(server, "Predict", spec("text") + tensor("words", "DT_STRING", shape, f'tensor_content: "{content}"'))
+    assert found == ("INVALID_ARGUMENT", "tensor parsing error: words")
+
+
 MORE = ["int8", "int16", "uint16", "uint32", "uint64", "float16", "complex64", "complex128", ml_dtypes.bfloat16]
 
 

@@ -52,16 +52,38 @@ def test_numbers_there_and_back(kind: Any, as_content: bool, data: st.DataObject
     assert as_content or not sent.tensor_content
 
 
-@given(arrays.arrays(np.object_, arrays.array_shapes(min_dims=0, max_dims=3), elements=st.binary(max_size=20)))
-def test_strings_there_and_back(array: Any) -> None:
-    back = to_array(to_proto(array))
-    assert (back.dtype, back.tolist()) == (np.object_, array.tolist())
+STRINGS = st.binary(max_size=20) | st.integers(120, 20_000).map(bytes)  # lengths of one, two and three bytes
+
+
+@pytest.mark.parametrize("as_content", [True, False])
+@given(array=arrays.arrays(np.object_, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0), elements=STRINGS))
+def test_strings_there_and_back(array: Any, as_content: bool) -> None:
+    sent = to_proto(array, as_content=as_content)
+    assert not (sent.string_val if as_content else sent.tensor_content)
+    back = to_array(sent)
+    assert (back.dtype, back.shape, back.tolist()) == (np.object_, array.shape, array.tolist())
 
 
 def test_text_goes_out_as_utf_8() -> None:
-    sent = to_proto(np.array(["Ürümqi", "x"]))
+    sent = to_proto(np.array(["Ürümqi", "x"]), as_content=False)
     assert (sent.dtype, list(sent.string_val)) == (types_pb2.DT_STRING, ["Ürümqi".encode(), b"x"])
-    assert list(to_proto(np.array([b"x", b"\x00\x01"], object)).string_val) == [b"x", b"\x00\x01"]
+    sent = to_proto(np.array([b"x", b"\x00\x01"], object), as_content=False)
+    assert list(sent.string_val) == [b"x", b"\x00\x01"]
+
+
+def test_strings_in_content_as_tensorflow_writes_them() -> None:
+    """tensor_coding.cc: all lengths, then all bytes; a card of 2,982 bytes begins with A6 17."""
+    assert to_proto(np.array([b"ab", b"", b"c"], object)).tensor_content == b"\x02\x00\x01abc"
+    assert to_proto(np.array(["Ü"])).tensor_content == b"\x02\xc3\x9c"
+    assert to_proto(np.array([b"x" * 2982], object)).tensor_content[:2] == b"\xa6\x17"
+    assert to_array(proto(types_pb2.DT_STRING, tensor_content=b"\x01a")).tolist() == b"a"  # of no dimension
+    assert to_array(proto(types_pb2.DT_STRING, 2, tensor_content=b"\0\0")).tolist() == [b"", b""]
+
+
+@given(content=st.binary(max_size=40), size=st.integers(0, 2**40))
+def test_no_content_of_strings_does_more_than_raise_value_error(content: bytes, size: int) -> None:
+    with contextlib.suppress(ValueError):
+        assert to_array(proto(types_pb2.DT_STRING, size, tensor_content=content)).shape == (size,)
 
 
 def test_content_is_looked_into_not_copied() -> None:
@@ -104,7 +126,18 @@ def test_the_last_value_stands_for_those_that_are_missing_and_none_for_zeros(sen
         (proto(types_pb2.DT_FLOAT, 2**40, float_val=[1]), "too many to fill in"),
         (proto(types_pb2.DT_FLOAT, 2**62, 2**62), "too many to fill in"),
         (proto(types_pb2.DT_STRING, 2**40), "too many to fill in"),
-        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\x01a"), "has its values in string_val"),
+        (proto(types_pb2.DT_STRING, 2**40, tensor_content=b"\x01a"), "has 2 bytes; 1099511627776 strings need"),
+        (proto(types_pb2.DT_STRING, 2**62, 2**62, tensor_content=b"\x01a"), "strings need at least one each"),
+        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\x02a"), "has 1 bytes of strings; .* add up to 2"),
+        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\x01ab"), "has 2 bytes of strings; .* add up to 1"),
+        (proto(types_pb2.DT_STRING, 0, tensor_content=b"\x00"), "has 1 bytes of strings; .* of its 0 strings"),
+        (proto(types_pb2.DT_STRING, 2, tensor_content=b"\x01a"), "has 0 bytes of strings; .* add up to 98"),
+        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\x81"), "ends within the length of string 0 of 1"),
+        (proto(types_pb2.DT_STRING, 2, tensor_content=b"\x81\x01"), "ends within the length of string 1 of 2"),
+        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\x80" * 5 + b"\x01"), "takes more than five bytes"),
+        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\xff" * 4 + b"\x1f"), "no varint of 32 bits"),
+        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\xff" * 4 + b"\x0f"), "add up to 4294967295"),
+        (proto(types_pb2.DT_STRING, 1, tensor_content=b"\x81\x00a"), "in its shortest form"),
         (proto(types_pb2.DT_UINT8, 1, int_val=[256]), "does not fit uint8"),
         (proto(types_pb2.DT_INT8, 1, int_val=[-129]), "does not fit int8"),
         (proto(types_pb2.DT_HALF, 1, half_val=[70000]), "does not fit"),
