@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -152,20 +152,26 @@ class Gateway(FastAPI):
             self.openapi_schema = openapi.with_hot_paths(super().openapi())
         return self.openapi_schema
 
+    def _may_know(self, key: Key | None) -> Callable[[str], bool]:
+        """Whether the holder of the key may learn of a model by its name."""
+        if key is None:
+            return lambda model: self._keys is None
+        return key.reaches
+
     def _reasons_against(self, key: Key | None) -> list[str]:
         anonymous = key is None and self._keys is not None
         return readiness.reasons_against(
             self._registry.models,
             None if anonymous else self._names.problem,
             self.draining,
-            lambda model: not anonymous and (key is None or key.reaches(model)),
+            self._may_know(key),
         )
 
     def _notes(self, key: Key | None) -> list[str]:
         refused = [f"{file.problem}; what was read before stays" for file in self._files.values() if file.problem]
-        if not refused or self._keys is None or (key is not None and not key.models):
-            return refused
-        return ["an edit of a file was refused; who shows a key for every model is told which and why"]
+        if refused and self._keys is not None and (key is None or key.models):
+            refused = ["an edit of a file was refused; who shows a key for every model is told which and why"]
+        return refused + readiness.unreadable_cards(self._registry.models, self._may_know(key))
 
     def _after_round(self, models: Mapping[str, ModelState]) -> None:
         self.metrics.set_models(models)

@@ -62,6 +62,12 @@ class Metrics(Collector):
         self._info = Gauge(
             "vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"], registry=self._registry
         )
+        self._card_unreadable = Gauge(
+            "vitrine_model_card_unreadable",
+            "1 for each AVAILABLE version that publishes a model card which cannot be read.",
+            ["model", "version"],
+            registry=self._registry,
+        )
         self._canary = Gauge(
             "vitrine_canary_share",
             "Percent of the requests that name no version which the canary answers.",
@@ -144,11 +150,14 @@ class Metrics(Collector):
         """The models as they are now."""
         self._ready.clear()
         self._info.clear()
+        self._card_unreadable.clear()
         self._canary.clear()
         for name, state in models.items():
             self._ready.labels(name).set(state.problem is None and bool(state.servables))
-            for version in state.servables:
+            for version, servable in state.servables.items():
                 self._info.labels(name, version).set(1)
+                if servable.card_problem is not None:
+                    self._card_unreadable.labels(name, version).set(1)
             if state.canary is not None:
                 self._canary.labels(name, state.canary.version).set(state.canary.percent)
 

@@ -1,4 +1,4 @@
-"""Whether the gateway is ready: a pure function of what it knows."""
+"""Whether the gateway is ready, and what else is amiss: pure functions of what it knows."""
 
 from collections.abc import Callable, Mapping
 
@@ -32,3 +32,21 @@ def reasons_against(
             f"{unnamed} of {len(models)} models cannot answer; who shows a key for them is told which and why"
         )
     return reasons
+
+
+def unreadable_cards(
+    models: Mapping[str, ModelState], may_know: Callable[[str], bool] = lambda model: True
+) -> list[str]:
+    """A sentence for each version that publishes a model card which cannot be read. Such a version answers by its
+    signatures alone, so this is no reason against readiness. Models that the caller may not know of are counted."""
+    found = [
+        (name, f"model {name} version {version} answers by its signatures alone: {servable.card_problem}")
+        for name, state in models.items()
+        for version, servable in state.servables.items()
+        if servable.card_problem is not None
+    ]
+    notes = [note for name, note in found if may_know(name)]
+    unnamed = len({name for name, _ in found if not may_know(name)})
+    if unnamed:
+        notes.append(f"{unnamed} of {len(models)} models have a card that cannot be read; a key for them shows which")
+    return notes

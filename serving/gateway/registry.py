@@ -2,7 +2,8 @@
 
 TensorFlow Serving has no call that lists its models, so the names come from ``models.config`` (or a flag). For each one
 GetModelStatus tells the versions; of every version that becomes AVAILABLE the signatures are asked for
-(GetModelMetadata) and the card (the ``describe`` signature). A version, once learnt, never changes.
+(GetModelMetadata) and the card (the ``describe`` signature). A version, once learnt, never changes; only a card that
+could not be read is asked for again in each round.
 """
 
 import asyncio
@@ -18,7 +19,14 @@ import numpy as np
 from serving import card as cards
 from serving import models_config
 from serving.card import Card
-from serving.gateway.errors import BadTensor, BadUpstream, GatewayError, VersionGone
+from serving.gateway.errors import (
+    BadTensor,
+    BadUpstream,
+    DeadlineExceeded,
+    GatewayError,
+    Unimplemented,
+    VersionGone,
+)
 from serving.gateway.route import ModelState, VersionStatus, default_version, effective_labels, not_there, share
 from serving.gateway.servable import DESCRIBE, Servable, is_description, servable
 from serving.gateway.signature import Signature, from_proto
@@ -172,16 +180,20 @@ class Registry:
                 continue
             if version in known:
                 servables[version] = known[version]
-                if trusted:
+                if trusted and known[version].card_problem is None:
                     continue
             try:
-                servables[version] = await learn(self._upstream, name, version)
-                self._report((name, f"version {version}"), None)
+                learnt = await learn(self._upstream, name, version)
             except GatewayError as error:
                 self._report((name, f"version {version}"), error.message)
+                continue
+            if learnt != known.get(version):
+                servables[version] = learnt
+            self._report((name, f"version {version}"), None)
+            self._report((name, f"card of version {version}"), learnt.card_problem, logging.ERROR)
         return servables
 
-    def _report(self, subject: tuple[str, str], problem: str | None) -> None:
+    def _report(self, subject: tuple[str, str], problem: str | None, level: int = logging.WARNING) -> None:
         """Logs a trouble when it begins, changes and ends, not in each round."""
         if problem == self._reported.get(subject):
             return
@@ -191,34 +203,35 @@ class Registry:
             log.info("%s: well again", name)
         else:
             self._reported[subject] = problem
-            log.warning("%s: %s", name, problem)
+            log.log(level, "%s: %s", name, problem)
 
 
 async def learn(upstream: Upstream, model: str, version: int) -> Servable:
-    """A version's signatures and card.
+    """A version's signatures and card. A card that cannot be read takes nothing but the native verbs away.
 
     Raises:
         GatewayError: the model server cannot be reached, or its answer cannot be read.
     """
     signatures = from_proto(await _by_any(lambda: upstream.signature_defs(model, version, _LEARN_TIMEOUT)))
     description = signatures.get(DESCRIBE)
-    card = None
-    if description is not None and is_description(description):
+    if description is None or not is_description(description):
+        return servable(model, version, signatures, None)
+    try:
         card = await _card(upstream, model, version, description)
+    except cards.CardError as error:
+        return servable(model, version, signatures, None, str(error))
+    except (BadTensor, BadUpstream, DeadlineExceeded, Unimplemented) as error:
+        return servable(model, version, signatures, None, f"the model card cannot be read: {error.message}")
     return servable(model, version, signatures, card)
 
 
-async def _card(upstream: Upstream, model: str, version: int, description: Signature) -> Card | None:
+async def _card(upstream: Upstream, model: str, version: int, description: Signature) -> Card:
     query = np.empty(1, object)
     query[0] = b"card"
     request = RequestEncoder(model, version, description).encode([{"query": query}])
     deadline = asyncio.get_running_loop().time() + _LEARN_TIMEOUT
-    try:
-        response = await _by_any(lambda: upstream.predict(request, deadline))
-        return cards.parse(decode_response(response, description, 1)["card"][0])
-    except (cards.CardError, BadUpstream, BadTensor) as error:
-        log.warning("model %s version %s is served by its signatures alone: %s", model, version, error)
-        return None
+    response = await _by_any(lambda: upstream.predict(request, deadline))
+    return cards.parse(decode_response(response, description, 1)["card"][0])
 
 
 async def _by_any(call: Callable[[], Awaitable[Answered]]) -> Answered:

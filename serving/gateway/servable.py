@@ -14,18 +14,23 @@ from serving.protos import types_pb2
 VERBS = ("predict", "embed", "neighbours", "forecast")
 DESCRIBE = "describe"
 SERVING_DEFAULT = "serving_default"
+_NO_CARD = "there is no model card"
 
 
 @dataclass(frozen=True)
 class Servable:
-    """A version that answers. ``offers`` maps each native verb to the signature behind it, or to the reason why the
-    verb is not there."""
+    """A version that answers.
+
+    ``offers`` maps each native verb to the signature behind it, or to the reason why the verb is not there.
+    ``card_problem`` says why the version's ``describe`` gave no card; None where it gave one, or has no ``describe``.
+    """
 
     model: str
     version: int
     signatures: Mapping[str, Signature]
     card: Card | None = None
     offers: Mapping[str, Signature | str] = field(default_factory=dict)
+    card_problem: str | None = None
 
     def offer(self, verb: str) -> Signature:
         """The signature behind a verb.
@@ -33,7 +38,7 @@ class Servable:
         Raises:
             UnknownVerb: this version does not offer it; the message says why and what it does offer.
         """
-        offered = self.offers.get(verb, "there is no model card")
+        offered = self.offers.get(verb, _NO_CARD)
         if isinstance(offered, str):
             there = [f":{name}" for name, signature in self.offers.items() if isinstance(signature, Signature)]
             otherwise = 'tensors by {"instances": …} or {"inputs": …} at :predict'
@@ -69,15 +74,18 @@ class Servable:
         return signature
 
 
-def servable(model: str, version: int, signatures: Mapping[str, Signature], card: Card | None) -> Servable:
+def servable(
+    model: str, version: int, signatures: Mapping[str, Signature], card: Card | None, card_problem: str | None = None
+) -> Servable:
     """A servable with its offers worked out."""
-    return Servable(model, version, signatures, card, offers(signatures, card))
+    offered = offers(signatures, card) if card_problem is None else dict.fromkeys(VERBS, card_problem)
+    return Servable(model, version, signatures, card, offered, card_problem)
 
 
 def offers(signatures: Mapping[str, Signature], card: Card | None) -> dict[str, Signature | str]:
     """For each verb the signature that serves it, checked against the card, or why it cannot be served."""
     if card is None:
-        return dict.fromkeys(VERBS, "there is no model card")
+        return dict.fromkeys(VERBS, _NO_CARD)
     if card.kind == "image" and card.image is not None:
         recipe = card.image
         picture = {"image": _spec(np.uint8, None, recipe.height, recipe.width, recipe.channels)}

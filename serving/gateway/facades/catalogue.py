@@ -176,7 +176,8 @@ def card(servable: Servable) -> Card:
         UnknownModel: it has none.
     """
     if servable.card is None:
-        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card")
+        why = f": {servable.card_problem}" if servable.card_problem else ""
+        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card{why}")
     return servable.card
 
 

@@ -22,7 +22,9 @@ class Readiness(BaseModel):
 
     ready: bool
     reasons: Annotated[list[str], Field(description="why not, one sentence each", examples=[[]])]
-    notes: Annotated[list[str], Field(description="edits of files that were refused, and why", examples=[[]])]
+    notes: Annotated[
+        list[str], Field(description="edits that were refused and model cards that cannot be read", examples=[[]])
+    ]
 
 
 def router(

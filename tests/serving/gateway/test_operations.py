@@ -38,7 +38,11 @@ def test_alive_and_ready(http: httpx.Client) -> None:
     assert http.get("/livez").json() == {"alive": True}
     answer = http.get("/readyz")
     assert answer.status_code == 200
-    assert answer.json() == {"ready": True, "reasons": [], "notes": []}
+    assert (answer.json()["ready"], answer.json()["reasons"]) == (True, [])
+    assert [note.split(" answers")[0] for note in answer.json()["notes"]] == [
+        "model broken version 1",
+        "model line version 1",
+    ]
     assert answer.headers["x-request-id"]
 
 
