@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import httpx
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -239,19 +238,24 @@ def forecast(
 
 @contextlib.contextmanager
 def _client(url: str) -> Iterator[Client]:
-    """The gateway's client, with the key in VITRINE_KEY; its error ends the command with the gateway's sentence. Where
-    nobody listens that is said at once: the client itself would try again for half a minute."""
+    """The gateway's client, with the key in VITRINE_KEY. Its error ends the command with the gateway's sentence, and
+    at once where nobody listens: the client itself would try again for half a minute."""
+    key = os.environ.get("VITRINE_KEY")
     try:
-        httpx.get(f"{url}/livez", timeout=5)
-    except (httpx.ConnectError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise fail(f"{url} cannot be reached ({error}); is the gateway up? make up starts it") from None
-    except httpx.HTTPError:
-        pass  # slow, perhaps: the client has more patience
-    with Client(url, os.environ.get("VITRINE_KEY")) as client:
-        try:
+        with Client(url, key, timeout=5, retry=False) as first:
+            _check(first)
+        with Client(url, key) as client:
             yield client
-        except VitrineError as error:
-            raise fail(error) from None
+    except VitrineError as error:
+        raise fail(error) from None
+
+
+def _check(client: Client) -> None:
+    try:
+        client.models()
+    except VitrineError as error:
+        if error.code == "unreachable":
+            raise fail(f"{error}; is the gateway up? make up starts it") from None
 
 
 def _read(path: Path) -> bytes:

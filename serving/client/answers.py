@@ -1,6 +1,5 @@
 """What the gateway answers, as values. Each names the model, the version that made it and the request's id."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import httpx
 import numpy as np
 from numpy.typing import NDArray
+
+from serving.gateway.decode import npy
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,9 @@ def values(response: httpx.Response) -> Values:
 def embeddings(response: httpx.Response) -> Embeddings:
     """By npy, so that nothing is rounded; its head says where it came from."""
     headers = response.headers
-    vectors = np.load(io.BytesIO(response.content), allow_pickle=False)
+    vectors = np.array(npy.read(response.content))
+    if vectors.dtype != np.float32 or vectors.ndim != 2:
+        raise ValueError(f"embeddings are float32 [N, dimensions], not {vectors.dtype} {list(vectors.shape)}")
     model = response.request.url.path.rpartition("/models/")[2].partition("/")[0].partition(":")[0]
     return Embeddings(model, int(headers["x-model-version"]), headers["x-request-id"], vectors)
 

@@ -11,11 +11,12 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from serving import card as cards
 from serving.card import Card
 from serving.client import answers, errors
+from serving.client.errors import VitrineError
 
 T = TypeVar("T")
 
@@ -29,7 +30,20 @@ Rows = Mapping[str, float] | Sequence[float] | Sequence[Mapping[str, float]] | S
 Series = Sequence[float] | Sequence[Sequence[float]] | NDArray[Any]
 
 _NPY = "application/x-npy"
-_NOT_IN_PNG = ("CMYK", "YCbCr", "LAB", "HSV")
+#: Modes that PNG does not have, and those that lose nothing of what the gateway would see.
+_AS_PNG = {
+    "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "PA": "RGBA", "RGBa": "RGBA", "La": "LA",
+    "I;16L": "I", "I;16N": "I", "I;16B": "I",
+}  # fmt: skip
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # by EXIF orientation
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class Question(Generic[T]):
         """
         try:
             return self.read(response)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except Exception as error:  # a server's answer can be anything
             raise errors.from_unreadable(response, error) from error
 
 
@@ -57,12 +71,19 @@ def path(model: str, verb: str, version: int | None, label: str | None) -> str:
     """Where a model is asked.
 
     Raises:
-        ValueError: both a version and a label.
+        VitrineError: both a version and a label, or what is no name.
     """
     if version is not None and label is not None:
-        raise ValueError("a request names a version or a label, not both")
-    chosen = f"/versions/{version}" if version is not None else f"/labels/{quote(label, '')}" if label else ""
-    return f"/v1/models/{quote(model, '')}{chosen}{verb}"
+        raise VitrineError("a request names a version or a label, not both", "bad_option")
+    try:
+        name, chosen = quote(model, ""), ""
+        if version is not None:
+            chosen = f"/versions/{quote(str(version), '')}"
+        elif label:
+            chosen = f"/labels/{quote(label, '')}"
+    except (TypeError, UnicodeError) as error:
+        raise VitrineError(f"model and label must be names: {error}", "bad_option") from error
+    return f"/v1/models/{name}{chosen}{verb}"
 
 
 def predict(where: str, pictures: Pictures, polarity: str | None, top: int | None) -> Question[answers.Classification]:
@@ -110,7 +131,7 @@ def _pictures(pictures: Pictures, **options: Any) -> dict[str, Any]:
             "headers": {"Content-Type": "application/octet-stream"},
         }
     if not pictures:
-        raise ValueError("at least one picture is needed")
+        raise VitrineError("at least one picture is needed", "bad_picture")
     return {"params": params, "files": [("image", (str(n), encoded(one))) for n, one in enumerate(pictures)]}
 
 
@@ -118,27 +139,60 @@ def encoded(picture: Picture) -> bytes:
     """A picture as a file's bytes; one that is none yet becomes PNG, upright, which loses nothing else.
 
     Raises:
-        OSError: a file cannot be read. TypeError, ValueError: not a picture, or an array of another type or rank.
+        VitrineError: a file cannot be read, or this is no picture, or one of a mode, type or rank that is not sent.
     """
     if isinstance(picture, bytes):
         return picture
-    if isinstance(picture, (str, Path)):
-        return Path(picture).read_bytes()
+    try:
+        if isinstance(picture, (str, Path)):
+            return _content(Path(picture))
+        return _png(picture)
+    except VitrineError:
+        raise
+    except Exception as error:  # a lazy picture is read only now, and Pillow's readers raise almost anything
+        name = f"the picture {picture}" if isinstance(picture, (str, Path)) else "the picture"
+        raise VitrineError(f"{name} cannot be read: {error or type(error).__name__}", "bad_picture") from error
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():
+        raise VitrineError(f"the picture {path} cannot be read: it is no file", "bad_picture")
+    return path.read_bytes()
+
+
+def _png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3):
-            raise ValueError(
-                f"a picture is uint8 [H, W] or [H, W, C], several are [N, H, W, C]; "
-                f"not {picture.dtype} {list(picture.shape)}"
-            )
+            text = "a picture is uint8 [H, W] or [H, W, C], several are [N, H, W, C]"
+            raise VitrineError(f"{text}; not {picture.dtype} {list(picture.shape)}", "bad_picture")
         picture = Image.fromarray(picture[..., 0] if picture.shape[2:] == (1,) else picture)
     if not isinstance(picture, Image.Image):
-        raise TypeError(f"a picture is a path, bytes, Pillow's or an array, not {type(picture).__name__}")
-    picture = ImageOps.exif_transpose(picture)  # PNG would be written without what says that a photo lies on its side
-    if picture.mode in _NOT_IN_PNG:
-        picture = picture.convert("RGB")
+        text = f"a picture is a path, bytes, Pillow's or an array, not {type(picture).__name__}"
+        raise VitrineError(text, "bad_picture")
+    picture.load()
+    turn = _UPRIGHT.get(_orientation(picture))
+    upright = picture.transpose(turn) if turn is not None else picture
+    sent = upright.convert(_AS_PNG[upright.mode]) if upright.mode in _AS_PNG else upright
+    if sent.mode in ("F", "LAB"):
+        text = f"a picture of mode {sent.mode} is not sent: convert it to L or RGB first"
+        raise VitrineError(text, "bad_picture")
+    if sent.mode == "I":
+        values = np.asarray(sent)
+        if values.min() < 0 or values.max() >= 2**16:
+            text = f"a picture of mode I has values from 0 to 65535, not from {values.min()} to {values.max()}"
+            raise VitrineError(text, "bad_picture")
+        sent = sent.convert("I;16")
     stream = io.BytesIO()
-    picture.save(stream, "PNG")
+    sent.save(stream, "PNG")
     return stream.getvalue()
+
+
+def _orientation(picture: Image.Image) -> Any:
+    """Of its EXIF data, which PNG is written without; damaged data says nothing."""
+    try:
+        return picture.getexif().get(0x0112)
+    except Exception:
+        return None
 
 
 def _numbers(key: str, numbers: Rows | Series, **options: Any) -> dict[str, Any]:
@@ -146,18 +200,29 @@ def _numbers(key: str, numbers: Rows | Series, **options: Any) -> dict[str, Any]
         return {"params": _said(options), **_array(numbers)}
     in_body = {name: value for name, value in _said(options).items() if name == "horizon"}
     params = {name: value for name, value in _said(options).items() if name != "horizon"}
-    content = json.dumps({key: numbers, **in_body}, default=_plain, allow_nan=False)
+    try:
+        content = json.dumps({key: numbers, **in_body}, default=_plain, allow_nan=False)
+    except Exception as error:  # of whatever the sequence is
+        text = f"the {key} cannot be sent: {error}; finite numbers are expected"
+        raise VitrineError(text, "invalid_input") from error
     return {"params": params, "content": content, "headers": {"Content-Type": "application/json"}}
 
 
 def _plain(value: Any) -> Any:
     """What JSON does not know: NumPy's numbers and arrays, which may stand in lists, a range, and their like."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        raise TypeError("bytes are not numbers")
     return value.tolist() if hasattr(value, "tolist") else list(value)
 
 
 def _array(array: NDArray[Any]) -> dict[str, Any]:
+    if array.dtype.kind in "fc" and not np.isfinite(array).all():
+        raise VitrineError("the array cannot be sent: it holds NaN or infinity", "invalid_input")
     stream = io.BytesIO()
-    np.save(stream, array, allow_pickle=False)
+    try:
+        np.save(stream, array, allow_pickle=False)
+    except ValueError as error:
+        raise VitrineError(f"the array cannot be sent: {error}", "invalid_input") from error
     return {"content": stream.getvalue(), "headers": {"Content-Type": _NPY}}
 
 

@@ -1,35 +1,47 @@
-"""``Client`` and ``AsyncClient``: the same methods, each a question of ``asking.py`` that is sent within a time.
+"""``Client`` and ``AsyncClient``: the same methods, each a question of ``asking.py`` that ``sending.py`` sends."""
 
-A refused (429, 503) or broken request is made again, with a pause and within the same time (``retries.py``). The
-gateway is told by X-Request-Timeout how long an answer is of use, so that nothing is computed for nobody.
-"""
-
-import asyncio
-import time
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
-
 from serving.card import Card
-from serving.client import answers, asking, errors, retries
+from serving.client import answers, asking
 from serving.client.asking import Pictures, Question, Rows, Series
+from serving.client.background import Background
+from serving.client.sending import Sender
 
 T = TypeVar("T")
 
 _URL = "http://127.0.0.1:8000"
+_MAX_ANSWER_BYTES = 32_000_000
 
 
 class Client:
     """Asks one gateway. Use it as a context manager, or close it; it may be shared by threads."""
 
-    def __init__(self, url: str = _URL, key: str | None = None, timeout: float = 30.0, **options: Any) -> None:
-        """``key`` is needed where the gateway asks for one; ``timeout`` is for a whole call in seconds, retries
-        included, but an answer that has begun may go on for longer; ``options`` are httpx.Client's (``verify``,
-        ``proxy``, …)."""
-        self._url = url
-        self._timeout = timeout
-        self._http = httpx.Client(base_url=url, headers=_headers(key), **options)
+    def __init__(
+        self,
+        url: str = _URL,
+        key: str | None = None,
+        timeout: float = 30.0,
+        *,
+        max_answer_bytes: int = _MAX_ANSWER_BYTES,
+        retry: bool = True,
+        **options: Any,
+    ) -> None:
+        """
+        Args:
+            url: of the gateway.
+            key: needed where the gateway asks for one.
+            timeout: seconds for a whole call, from connecting to the last byte of the answer, retries included.
+            max_answer_bytes: largest answer, after decompression.
+            retry: whether a refused (429, 503) or broken request is made again.
+            options: httpx.AsyncClient's (``verify``, ``proxy``, …).
+
+        Raises:
+            VitrineError: one of them cannot be used.
+        """
+        self._sender = Sender(url, key, timeout, max_answer_bytes, retry, options)
+        self._background = Background()
 
     def __enter__(self) -> Self:
         return self
@@ -38,7 +50,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._http.close()
+        """End the connections; a call in another thread fails."""
+        self._background.close(self._sender.close())
 
     def predict(
         self,
@@ -53,7 +66,7 @@ class Client:
         """The classes of pictures; with ``top`` only so many probabilities of each.
 
         Raises:
-            VitrineError: as every method. OSError, TypeError, ValueError: what is sent is no picture.
+            VitrineError: as every method.
         """
         where = asking.path(model, ":predict", version, label)
         return self._ask(asking.predict(where, pictures, polarity, top))
@@ -116,27 +129,24 @@ class Client:
         return self._ask(asking.card(asking.path(model, "/card", version, label)))
 
     def _ask(self, question: Question[T]) -> T:
-        tries = _Tries(self._url, self._timeout)
-        while True:
-            request = self._http.build_request(question.method, question.path, **tries.arguments(question))
-            try:
-                response = self._http.send(request)
-            except httpx.HTTPError as error:
-                time.sleep(tries.after_failure(error))
-                continue
-            if response.is_success:
-                return question.answer(response)
-            time.sleep(tries.after_refusal(response))
+        return question.answer(self._background.run(self._sender.answer(question)))
 
 
 class AsyncClient:
     """As :class:`Client`, to be awaited."""
 
-    def __init__(self, url: str = _URL, key: str | None = None, timeout: float = 30.0, **options: Any) -> None:
-        """As :class:`Client`; ``options`` are httpx.AsyncClient's."""
-        self._url = url
-        self._timeout = timeout
-        self._http = httpx.AsyncClient(base_url=url, headers=_headers(key), **options)
+    def __init__(
+        self,
+        url: str = _URL,
+        key: str | None = None,
+        timeout: float = 30.0,
+        *,
+        max_answer_bytes: int = _MAX_ANSWER_BYTES,
+        retry: bool = True,
+        **options: Any,
+    ) -> None:
+        """As :class:`Client`."""
+        self._sender = Sender(url, key, timeout, max_answer_bytes, retry, options)
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,7 +157,7 @@ class AsyncClient:
         await self.close()
 
     async def close(self) -> None:
-        await self._http.aclose()
+        await self._sender.close()
 
     async def predict(
         self,
@@ -222,58 +232,4 @@ class AsyncClient:
         return await self._ask(asking.card(asking.path(model, "/card", version, label)))
 
     async def _ask(self, question: Question[T]) -> T:
-        tries = _Tries(self._url, self._timeout)
-        while True:
-            request = self._http.build_request(question.method, question.path, **tries.arguments(question))
-            try:
-                response = await self._http.send(request)
-            except httpx.HTTPError as error:
-                await asyncio.sleep(tries.after_failure(error))
-                continue
-            if response.is_success:
-                return question.answer(response)
-            await asyncio.sleep(tries.after_refusal(response))
-
-
-class _Tries:
-    """The tries of one call, until its time is over."""
-
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url = url
-        self._until = time.monotonic() + timeout
-        self._made = 0
-
-    @property
-    def _left(self) -> float:
-        return max(self._until - time.monotonic(), 0.001)
-
-    def arguments(self, question: Question[Any]) -> dict[str, Any]:
-        """httpx' arguments for the next try."""
-        self._made += 1
-        left = self._left
-        headers = {**question.content.get("headers", {}), "X-Request-Timeout": f"{left:.3f}"}
-        return {**question.content, "headers": headers, "timeout": left}
-
-    def after_failure(self, error: httpx.HTTPError) -> float:
-        """Seconds until the next try where there was no answer.
-
-        Raises:
-            VitrineError: there is to be none.
-        """
-        wait = retries.pause(self._made, None, self._left) if isinstance(error, retries.PASSING) else None
-        if wait is None:
-            raise errors.from_failure(error, self._url) from error
-        return wait
-
-    def after_refusal(self, response: httpx.Response) -> float:
-        """Seconds until the next try after an answer that is no success. Raises as :meth:`after_failure`."""
-        wait = None
-        if response.status_code in retries.STATUSES:
-            wait = retries.pause(self._made, response.headers.get("retry-after"), self._left)
-        if wait is None:
-            raise errors.from_response(response)
-        return wait
-
-
-def _headers(key: str | None) -> dict[str, str]:
-    return {"Authorization": f"Bearer {key}"} if key else {}
+        return question.answer(await self._sender.answer(question))

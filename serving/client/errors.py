@@ -1,14 +1,22 @@
 """The one error that callers see."""
 
+import json
+
 import httpx
+
+_LONGEST = 2000  # characters of an answer that are quoted
 
 
 class VitrineError(Exception):
-    """The gateway refused, failed or could not be reached; the message is its own sentence.
+    """A call failed: the gateway refused, failed or could not be reached, or nothing was sent.
 
-    ``status`` is the HTTP status, None where there was no answer. ``code`` names the kind of error (``bad_picture``,
-    ``unknown_model``, ``overloaded``, …; ``unreachable`` and ``timeout`` where there was no answer, ``error`` where the
-    answer names none). ``request_id`` finds the request in the gateway's log.
+    ``status`` is the HTTP status, None where there was no answer. ``code`` names the kind of error:
+
+    - the gateway's own: ``bad_picture``, ``unknown_model``, ``overloaded``, …; ``error`` where the answer names none
+    - no answer: ``unreachable``, ``timeout``, ``closed``; ``answer_too_large`` where it is over the client's limit
+    - nothing sent: ``bad_picture``, ``invalid_input`` (other data), ``bad_option`` (everything else)
+
+    ``request_id`` finds the request in the gateway's log.
     """
 
     def __init__(self, message: str, code: str, status: int | None = None, request_id: str | None = None) -> None:
@@ -26,10 +34,12 @@ def from_response(response: httpx.Response) -> VitrineError:
         text = f"{response.url} sends its callers to {response.headers['location']}; give the client that address"
         return VitrineError(text, "error", response.status_code, request_id)
     try:
-        body = response.json()
-        return VitrineError(str(body["error"]), str(body.get("code", "error")), response.status_code, request_id)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        text = f"{response.url} answered {response.status_code}: {response.text[:500]}"
+        body = json.loads(response.content)
+        code = str(body.get("code", "error"))
+        return VitrineError(str(body["error"])[:_LONGEST], code, response.status_code, request_id)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        text = response.content[:_LONGEST].decode(errors="replace")
+        text = f"{response.url} answered {response.status_code}: {text}"
         return VitrineError(text, "error", response.status_code, request_id)
 
 
@@ -39,8 +49,19 @@ def from_unreadable(response: httpx.Response, error: Exception) -> VitrineError:
     return VitrineError(text, "error", response.status_code, response.headers.get("x-request-id"))
 
 
-def from_failure(error: httpx.HTTPError, url: str) -> VitrineError:
+def too_large(response: httpx.Response, most: int) -> VitrineError:
+    """The error where an answer is over the client's limit."""
+    text = f"{response.url} answers with more than {most} bytes, which max_answer_bytes allows"
+    return VitrineError(text, "answer_too_large", response.status_code, response.headers.get("x-request-id"))
+
+
+def late(url: str) -> VitrineError:
+    """The error where the time was over first."""
+    return VitrineError(f"{url} did not answer in time", "timeout")
+
+
+def from_failure(error: Exception, url: str) -> VitrineError:
     """The error where there was no answer."""
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
-        return VitrineError(f"{url} did not answer in time", "timeout")
+        return late(url)
     return VitrineError(f"{url} cannot be reached ({error or type(error).__name__})", "unreachable")

@@ -108,21 +108,6 @@ def test_errors_are_the_gateways_own(client: Client) -> None:
     assert (caught.value.status, caught.value.code) == (404, "unknown_version")
 
 
-def test_what_is_no_picture_is_not_sent() -> None:
-    with Client("http://127.0.0.1:1") as client:
-        with pytest.raises(FileNotFoundError):
-            client.predict("m", "nowhere.png")
-        for wrong in (np.zeros((4, 4), np.float32), np.zeros(4, np.uint8), []):
-            with pytest.raises(ValueError, match="picture"):
-                client.predict("m", wrong)
-        with pytest.raises(TypeError, match="not int"):
-            client.predict("m", 3)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="Out of range"):
-            client.forecast("m", [1, float("nan")], horizon=1)
-        with pytest.raises(ValueError, match="not both"):
-            client.predict("m", b"", version=1, label="stable")
-
-
 def test_nobody_there() -> None:
     with Client(f"http://127.0.0.1:{free_port()}", timeout=0.3) as client, pytest.raises(VitrineError) as caught:
         client.models()
