@@ -2,9 +2,10 @@
 
 What happens to a picture stands on the model card as an :class:`ImageRecipe` and is applied in this order:
 
-1. Decode (PNG, JPEG, WebP, BMP, GIF). An animated picture is refused: which frame is meant is not ours to guess.
-   16-bit pictures are scaled to 8 bits, CMYK and palette pictures become RGB, transparency is laid onto white (onto
-   black, where all that is seen is white itself), and the camera's EXIF orientation is applied.
+1. Decode (PNG, JPEG, WebP, BMP, GIF), see :mod:`serving.picture_files`. An animated picture is refused. Of the
+   metadata only the camera's orientation counts. 16-bit pictures are scaled to 8 bits by the range of their values
+   (8, 10, 12 or 16 bits), CMYK and palette pictures become RGB, and transparency is laid onto white, or onto black if
+   all that is visible is white itself. Alpha that is 0 everywhere is ignored.
 2. Colour. ``rgb`` keeps the colours. ``grey`` takes the luminance, and ``ink`` the distance of each pixel from the
    ground's colour, evenly lit or not, so that a pen of any colour counts; both end light on a ground of 0, as
    Fashion-MNIST is, whichever way round the picture came: the border says what the ground is, or the caller does
@@ -13,45 +14,44 @@ What happens to a picture stands on the model card as an :class:`ImageRecipe` an
    black). Specks, faint lines and what only lies along the border are no part of a drawing in ``ink``.
 4. Resize to the model's size, antialiased; ``ink`` is stretched to 255 again, for thin lines fade.
 
-A ``grey`` or ``rgb`` picture that already has the model's size, channels and ground is passed on untouched.
+A ``grey`` or ``rgb`` picture that already has the model's size, channels and ground is passed on untouched. A large
+picture is reduced as early as possible, tile by tile, so that memory holds one full-size copy at most. A picture
+without contrast is refused.
 """
 
-import io
 import math
 import struct
 import zlib
-from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image, ImageOps
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving import ink
+from serving.picture_files import convert, reader
+from serving.picture_files.header import Header, PictureError
+
+__all__ = ["Header", "ImageRecipe", "PictureError", "Pixels", "Polarity", "cost", "decode", "header", "prepare", "read"]
 
 Pixels = NDArray[np.uint8]
 Polarity = Literal["auto", "light_on_dark", "dark_on_light"]
 
-MAX_PIXELS = 50_000_000
+#: Most pixels of a picture once it is decoded; libjpeg reduces a large JPEG while it decodes.
+MAX_PIXELS = 25_000_000
+_JPEG_TIMES = 8  # a JPEG may state so many times more pixels, for libjpeg reduces it by up to 64
+_MOST_BYTES = 8  # for each of the most pixels: what the decoder and the decoded picture may need
 _WORKING_SIDE = 512  # larger pictures are reduced to no more than this before they are measured
-_FORMATS: tuple[tuple[bytes, Callable[[io.BytesIO], Image.Image]], ...] = (
-    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-    (b"RIFF", WebPImagePlugin.WebPImageFile),
-    (b"BM", BmpImagePlugin.BmpImageFile),
-    (b"GIF8", GifImagePlugin.GifImageFile),
-)
+_WIDEST = 4  # working sides: ``rgb`` pads a picture to a square of that side at most
+_LEAST_CONTRAST = 4  # of 255: less is invisible on a screen, and is what lossy codecs make of one colour
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-_NEVER_TEXT = (_FORMATS[0][0], _FORMATS[1][0])  # other formats begin as a word may
 _PLAIN_GREY = b"\x08\x00\x00\x00\x00"  # depth, colour type, compression, filter, interlace
+# Bytes per pixel of what :func:`prepare` holds at its peak, and of a tile that is converted.
+_INK_BYTES, _GREY_BYTES, _TILE_BYTES = 80, 24, 24
+#: The key of a note for the sender in the ``info`` of a picture that was read.
+NOTE = "note"
 _DARK = bytes(range(128))  # luminances below the middle
-_WHITE = 200  # of 255: a luminance that is hardly seen on white
-_SAYS_ORIENTATION = frozenset({"exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif"})  # looking costs 8 µs
-
-
-class PictureError(ValueError):
-    """The bytes are not a picture that can be used; the message says why and what is expected."""
 
 
 class ImageRecipe(BaseModel):
@@ -71,15 +71,16 @@ def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pi
     """An encoded picture as the model's input, uint8 [height, width, channels].
 
     Raises:
-        PictureError: empty, no known format, truncated or corrupt, animated, more than ``max_pixels`` pixels (told from
-            the header, before anything is decoded), or blank where a drawing is to be read.
+        PictureError: empty, another format, truncated or corrupt, animated, too large (both before anything is
+            decoded), or blank.
     """
     return prepare(read(data, max_pixels, recipe), recipe, polarity)
 
 
 def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None = None) -> Image.Image:
-    """The decoded picture, upright, of mode L or RGB; a JPEG possibly reduced, where what the recipe makes of it stays
-    as large and as good.
+    """The decoded picture, upright, of mode L or RGB. With a recipe, a large one is reduced as the recipe would.
+
+    A note for the sender, if there is one, is in the picture's ``info`` under :data:`NOTE`.
 
     Raises:
         PictureError: see :func:`decode`.
@@ -87,82 +88,119 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None =
     plain = _plain_grey(data, max_pixels)
     if plain is not None:
         return plain
-    picture = opened(data, max_pixels)
+    stated = header(data, max_pixels, recipe)
+    scaled = _scaled(stated, recipe)
+    size = (stated.width, stated.height)
     try:
-        if recipe is not None and picture.format == "JPEG":
-            times = _reducible(picture, recipe)
-            picture.draft(None, (max(picture.width // times, 1), max(picture.height // times, 1)))
-        picture.load()
-        return _eight_bit(picture)
-    except Exception as error:
+        decoded = reader.load(data, size, None if scaled == size else scaled)
+        picture = convert.convert(decoded, _reduction(decoded.picture.size, recipe))
+    except PictureError:
+        raise
+    except Exception as error:  # Pillow raises almost anything on hostile bytes
         raise PictureError(f"the picture is truncated or corrupt: {error or type(error).__name__}") from None
+    if decoded.cut:
+        picture.info[NOTE] = "the picture's file lacks its last bytes; all of its pixels are there"
+    return picture
 
 
-def _reducible(jpeg: Image.Image, recipe: ImageRecipe) -> int:
-    """How many times smaller the reader of JPEGs, who does it as he decodes, may make it: 1, 2, 4 or 8. No side below
-    the working side; or where :func:`prepare` would reduce it anyway, an even part of that."""
+def header(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None = None) -> Header:
+    """Format and size of a picture, told from its header.
+
+    Raises:
+        PictureError: empty, another format, a damaged header, animated, or too large to be decoded.
+    """
+    stated = reader.header(data)
+    width, height = stated.width, stated.height
+    decoded = math.prod(_scaled(stated, recipe))
+    if decoded > max_pixels or width * height > _JPEG_TIMES * max_pixels:
+        raise PictureError(f"the picture has {width}×{height} pixels; at most {max_pixels} in all are accepted")
+    needed = decoded * stated.pixel_bytes + stated.decoder_bytes
+    if needed > _MOST_BYTES * max_pixels:
+        raise PictureError(
+            f"the picture has {width}×{height} pixels and needs {needed // 1_000_000} MB to be decoded; at most "
+            f"{_MOST_BYTES * max_pixels // 1_000_000} MB are accepted. Send it smaller, or as a baseline JPEG"
+        )
+    if not width * height:
+        raise PictureError(f"the picture cannot be read: its header says {width}×{height} pixels")
+    return stated
+
+
+def pixels(data: bytes) -> int:
+    """How many pixels a picture's header says it has; 0 if the bytes are none.
+
+    Raises:
+        PictureError: they begin as only a PNG or JPEG does, and the header cannot be read.
+    """
+    if not reader.is_known(data):
+        return 0
+    try:
+        stated = reader.header(data)
+    except PictureError:
+        if data.startswith(reader.NEVER_TEXT):
+            raise
+        return 0
+    return stated.width * stated.height
+
+
+def cost(data: bytes, recipe: ImageRecipe | None = None) -> int:
+    """Bytes of memory that decoding takes at its peak, told from the header; 0 if it will be refused."""
+    try:
+        stated = reader.header(data)
+    except PictureError:
+        return 0
+    scaled = _scaled(stated, recipe)
+    times = _reduction(scaled, recipe)
+    reduced = -(-scaled[0] // times) * -(-scaled[1] // times)
+    decoding = len(data) + math.prod(scaled) * stated.pixel_bytes + stated.decoder_bytes
+    if stated.converted:
+        decoding += min(math.prod(scaled), convert.TILE**2) * _TILE_BYTES + 4 * reduced
+    if recipe is None:
+        return decoding
+    if recipe.colour == "rgb":
+        framed = math.prod(_frame(-(-scaled[0] // times), -(-scaled[1] // times), recipe))
+        return max(decoding, 4 * reduced + 8 * framed)
+    return max(decoding, (_INK_BYTES if recipe.colour == "ink" else _GREY_BYTES) * reduced)
+
+
+def _scaled(stated: Header, recipe: ImageRecipe | None) -> tuple[int, int]:
+    """Width and height of the picture as libjpeg decodes it, others at full size."""
+    times = 1 if recipe is None or stated.format != "JPEG" else _reducible((stated.width, stated.height), recipe)
+    return -(-stated.width // times), -(-stated.height // times)
+
+
+def _reducible(size: tuple[int, int], recipe: ImageRecipe) -> int:
+    """How many times smaller libjpeg may make a JPEG while it decodes: 1, 2, 4 or 8. No side gets below the working
+    side, unless :func:`_reduction` would be an even multiple anyway."""
     side = _working_side(recipe)
-    times = min(min(jpeg.size) // side, 8)
-    anyway = 1 if recipe.colour == "rgb" else math.ceil(max(jpeg.size) / side)
+    times = min(min(size) // side, 8)
+    anyway = 1 if recipe.colour == "rgb" else math.ceil(max(size) / side)
     return max(1 << max(times.bit_length() - 1, 0), min(anyway & -anyway, 8))
+
+
+def _reduction(size: tuple[int, int], recipe: ImageRecipe | None) -> int:
+    """How many times smaller a decoded picture is made before anything else."""
+    if recipe is None:
+        return 1
+    side = _working_side(recipe)
+    if recipe.colour == "rgb":
+        return max(min(size) // side, math.ceil(max(size) / (_WIDEST * side)), 1)
+    return math.ceil(max(size) / side)
 
 
 def _working_side(recipe: ImageRecipe) -> int:
     return max(_WORKING_SIDE, 2 * max(recipe.height, recipe.width))
 
 
-def opened(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The picture of which the header alone has been read.
-
-    Raises:
-        PictureError: empty, no known format, an unreadable header, animated, or more than ``max_pixels`` pixels.
-    """
-    if not data:
-        raise PictureError("the picture is empty (0 bytes); a PNG, JPEG, WebP, BMP or GIF is expected")
-    opener = _opener(data)
-    if opener is None:
-        raise PictureError("the bytes are not a picture of a known format; PNG, JPEG, WebP, BMP or GIF is expected")
-    try:
-        picture = opener(io.BytesIO(data))
-        animated = getattr(picture, "is_animated", False)
-    except Exception as error:  # Pillow's readers raise almost anything on hostile bytes
-        raise PictureError(f"the picture cannot be read: {error or type(error).__name__}") from None
-    if picture.width * picture.height > max_pixels:
-        raise PictureError(
-            f"the picture has {picture.width}×{picture.height} pixels; at most {max_pixels} in all are accepted"
-        )
-    if animated:
-        raise PictureError("the picture is animated; send one frame as a still picture")
-    return picture
-
-
-def pixels(data: bytes) -> int:
-    """How many pixels a picture's header says it has; 0 where the bytes are none.
-
-    Raises:
-        PictureError: they begin as only a PNG or JPEG does, and the header cannot be read.
-    """
-    opener = _opener(data)
-    if opener is None:
-        return 0
-    try:
-        picture = opener(io.BytesIO(data))
-    except Exception as error:  # Pillow's readers raise almost anything on hostile bytes
-        if data.startswith(_NEVER_TEXT):
-            raise PictureError(f"the picture cannot be read: {error or type(error).__name__}") from None
-        return 0
-    return picture.width * picture.height
-
-
 def _plain_grey(data: bytes, max_pixels: int) -> Image.Image | None:
-    """A PNG of 8-bit grey and nothing else, without the general reader, which takes three times as long. None where
-    there is anything else in it, or anything wrong with it: that is for the general reader to say."""
+    """A PNG of 8-bit grey and nothing else, without the general reader, which takes three times as long. None if
+    the file holds anything else or is damaged: the general reader handles that."""
     if not data.startswith(_PNG_START) or data[24:29] != _PLAIN_GREY:
         return None
     size = struct.unpack_from(">II", data, 16)
     if not 0 < size[0] * size[1] <= max_pixels:
         return None
-    place, content = 33, b""  # behind the first chunk
+    place = 33  # behind the first chunk
+    parts: list[bytes] = []
     while place + 12 <= len(data):
         length, name = struct.unpack_from(">I4s", data, place)
         end = place + 8 + length
@@ -170,65 +208,38 @@ def _plain_grey(data: bytes, max_pixels: int) -> Image.Image | None:
             return None
         if name == b"IEND":
             try:
-                return Image.frombytes("L", size, content, "zip", "L")
+                return Image.frombytes("L", size, parts[0] if len(parts) == 1 else b"".join(parts), "zip", "L")
             except ValueError:
                 return None
         if name != b"IDAT":
             return None
-        content = content + data[place + 8 : end] if content else data[place + 8 : end]
+        parts.append(data[place + 8 : end])
         place = end + 4
     return None
-
-
-def _opener(data: bytes) -> Callable[[io.BytesIO], Image.Image] | None:
-    for magic, opener in _FORMATS:
-        if data.startswith(magic):
-            return opener
-    return None
-
-
-def _eight_bit(picture: Image.Image) -> Image.Image:
-    """Upright, mode L or RGB."""
-    if not _SAYS_ORIENTATION.isdisjoint(picture.info) and picture.getexif().get(0x0112, 1) != 1:
-        picture = ImageOps.exif_transpose(picture)
-    if picture.mode in ("L", "RGB") and "transparency" not in picture.info:
-        return picture
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I"):  # 16-bit grey
-        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    if picture.has_transparency_data:
-        layer = picture.convert("RGBA")
-        ground = Image.new("RGBA", layer.size, "black" if _is_white(layer) else "white")
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return picture.convert("L" if picture.mode in ("1", "LA") else "RGB")
-
-
-def _is_white(layer: Image.Image) -> bool:
-    """Whether next to all that can be seen of an RGBA picture would vanish on white."""
-    seen = np.asarray(layer.convert("RGB").convert("L"))[np.asarray(layer.getchannel("A")) > 127]
-    return bool(len(seen)) and bool(np.count_nonzero(seen < _WHITE) < 0.02 * len(seen))
 
 
 def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "auto") -> Pixels:
     """A decoded picture of mode L or RGB as the model's input, uint8 [height, width, channels].
 
     Raises:
-        PictureError: a drawing is to be read, and nothing is drawn.
+        PictureError: the picture has no contrast, or a drawing is to be read and nothing is drawn.
     """
     size = (recipe.width, recipe.height)
+    times = _reduction(picture.size, recipe)
+    if times > 1:
+        picture = picture.reduce(times)
+    if _is_blank(picture):
+        raise PictureError("the picture is blank: all of its pixels have nearly the same colour")
     if recipe.colour == "rgb":
         frame = _frame(*picture.size, recipe)
-        if math.prod(frame) > MAX_PIXELS:  # it would be far larger than the picture
-            picture = picture.reduce(max(frame) // _WORKING_SIDE)
-            frame = _frame(*picture.size, recipe)
         framed = picture if picture.size == frame else ImageOps.pad(picture, frame)
-        return _with_channels(_resize(np.asarray(framed), size), recipe.channels)
+        framed = framed if framed.size == size else framed.resize(size, Image.Resampling.BILINEAR)
+        return _with_channels(np.asarray(framed), recipe.channels)
     if recipe.colour == "grey" and picture.size == size and picture.mode == "L" and polarity != "dark_on_light":
         content = picture.tobytes()  # not by np.asarray, which takes longer than all of this
         if polarity == "light_on_dark" or _has_dark_border(content, picture.width):
             pixels = np.frombuffer(content, np.uint8).reshape(recipe.height, recipe.width)
             return _with_channels(pixels, recipe.channels)
-    if max(picture.size) > (side := _working_side(recipe)):
-        picture = picture.reduce(math.ceil(max(picture.size) / side))
     if recipe.colour == "grey":
         drawing = _grey(picture, polarity)
         drawing = _crop(drawing) if recipe.crop else drawing
@@ -240,6 +251,13 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
         drawing = ink.crop(drawing) if recipe.crop else drawing
     pixels = _resize(_framed(drawing, recipe), size)
     return _with_channels(_stretched(pixels) if recipe.colour == "ink" else pixels, recipe.channels)
+
+
+def _is_blank(picture: Image.Image) -> bool:
+    if picture.mode == "L":
+        least, most = picture.getextrema()
+        return most - least < _LEAST_CONTRAST  # type: ignore[operator]
+    return all(most - least < _LEAST_CONTRAST for least, most in picture.getextrema())  # type: ignore[misc]
 
 
 def _is_dark(border: NDArray[Any]) -> bool:

@@ -101,7 +101,7 @@ def _check_pictures(arrays: Arrays, max_pixels: int) -> None:
         for number, data in enumerate(array.flat):
             which = f"input {name}, row {number}: " if array.size > 1 else ""
             try:
-                picture = images.opened(data, max_pixels)
+                picture = images.header(data, max_pixels)
             except images.PictureError as error:
                 raise BadPicture(f"{which}{error}") from None
             if picture.format not in _BYTES_FORMATS:

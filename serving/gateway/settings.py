@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     )
     send_seconds: Positive = Field(30.0, description="longest time for a client to read another 16 KiB of its answer")
     max_body_bytes: Count = Field(32_000_000, description="largest request body")
-    max_pixels: Count = Field(50_000_000, description="most pixels in a picture, told from its header")
+    max_pixels: Count = Field(25_000_000, description="most pixels in a decoded picture; JPEGs are reduced first")
     max_rows: Count = Field(128, description="most pictures or series in a request, and most rows in a merged call")
     max_in_flight: Count = Field(1024, description="most requests under way for one model; beyond it 503 at once")
     max_queue_rows: Count = Field(2048, description="most rows that wait for one signature; beyond it 503 at once")

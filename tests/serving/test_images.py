@@ -87,17 +87,26 @@ class TestDecoding:
         half = Image.new("LA", (10, 10), (0, 128))
         palette = Image.new("P", (10, 10), 0)
         palette.putpalette([10, 20, 30] * 256)
+        clear.putpixel((9, 9), (0, 0, 0, 1))
+        palette.putpixel((9, 9), 1)
         assert read(encoded(clear)).getpixel((0, 0)) == (255, 255, 255)
         assert read(encoded(half)).getpixel((0, 0)) == (127, 127, 127)
         assert read(encoded(palette, transparency=0)).getpixel((0, 0)) == (255, 255, 255)
         assert read(encoded(arrow("RGB"), transparency=(255, 255, 255))).getpixel((0, 0)) == (255, 255, 255)
 
     @pytest.mark.parametrize("shade", [0, 128, 255])
-    def test_a_blank_picture_is_no_drawing(self, shade: int) -> None:
-        blank = encoded(Image.new("L", (60, 60), shade))
-        with pytest.raises(PictureError, match="blank"):
-            decode(blank, INK)
-        assert decode(blank, GREY).shape
+    @pytest.mark.parametrize("recipe", RECIPES)
+    @pytest.mark.parametrize("size", [(60, 60), (28, 28), (32, 32), (900, 700)])
+    def test_a_blank_picture_is_refused(self, shade: int, recipe: ImageRecipe, size: tuple[int, int]) -> None:
+        pixels = np.full((*size[::-1], 3), shade, np.uint8)
+        pixels[3, 4] = min(shade + 3, 252)  # too little to be seen
+        for picture in (Image.fromarray(pixels), Image.fromarray(pixels[..., 0])):
+            with pytest.raises(PictureError, match="blank"):
+                decode(encoded(picture), recipe)
+
+    @pytest.mark.parametrize("recipe", [GREY, PLAIN, RGB])
+    def test_a_faint_picture_is_read(self, recipe: ImageRecipe) -> None:
+        assert decode(encoded(cross((240, 240, 240), (248, 248, 248))), recipe).shape
 
     def test_white_on_nothing_is_laid_onto_black(self) -> None:
         layer = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
@@ -106,7 +115,6 @@ class TestDecoding:
         assert decode(encoded(layer), INK).max() == 255
         layer.paste((20, 20, 60, 255), (28, 20, 32, 40))  # a dark drawing on a white card
         assert read(encoded(layer)).getpixel((0, 0)) == (255, 255, 255)
-        assert read(encoded(Image.new("RGBA", (9, 9), (0, 0, 0, 0)))).getpixel((0, 0)) == (255, 255, 255)
 
     def test_sixteen_bits_become_eight(self) -> None:
         grey = np.array([[0, 0x80FF], [0xFF00, 0xFFFF]], np.uint16)
@@ -131,7 +139,7 @@ class TestDecoding:
         "data", [b"", b"hello", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8"]
     )
     def test_what_is_no_picture(self, data: bytes) -> None:
-        with pytest.raises(PictureError, match=r"is expected|cannot be read"):
+        with pytest.raises(PictureError, match=r"is expected|cannot be read|is not read"):
             decode(data, GREY)
 
     @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
@@ -142,7 +150,7 @@ class TestDecoding:
             decode(data[: len(data) // 2], RGB)
 
     def test_a_pixel_bomb_is_told_from_its_header(self) -> None:
-        with pytest.raises(PictureError, match="100000×100000 pixels; at most 50000000"):
+        with pytest.raises(PictureError, match="100000×100000 pixels; at most 25000000"):
             decode(png(100_000, 100_000, 8, 2, b""), RGB)
         with pytest.raises(PictureError, match="60×40 pixels; at most 2000"):
             decode(encoded(arrow()), RGB, max_pixels=2_000)
@@ -152,8 +160,8 @@ class TestDecoding:
         [
             ((640, 480), INK, (320, 240)),  # what it would be reduced to anyway
             ((2000, 1500), GREY, (500, 375)),
-            ((1500, 900), INK, (1500, 900)),  # three times smaller the reader cannot make it
-            ((5000, 4000), INK, (1250, 1000)),  # and so the rest is left to others
+            ((1500, 900), INK, (500, 300)),  # three times smaller, after libjpeg, which cannot do that
+            ((5000, 4000), INK, (417, 334)),  # four times by libjpeg, then three times
             ((640, 480), RGB, (640, 480)),
             ((2000, 1100), RGB, (1000, 550)),
             ((500, 400), INK, (500, 400)),
@@ -169,11 +177,9 @@ class TestDecoding:
         assert np.abs(decode(jpeg, recipe).astype(int) - whole).max() < 20
 
     def test_a_line_of_pixels_makes_no_giant_square(self) -> None:
-        data = png(1, 4_000_000, 1, 0, b"\x00\x80" * 4_000_000)
-        for recipe in (GREY, PLAIN, RGB):
+        data = png(1, 4_000_000, 1, 0, b"\x00\x80" * 2_000_000 + b"\x00\x00" * 2_000_000)
+        for recipe in RECIPES:
             assert decode(data, recipe).shape == (recipe.height, recipe.width, recipe.channels)
-        with pytest.raises(PictureError, match="blank"):
-            decode(data, INK)
 
 
 class TestSizes:
@@ -186,7 +192,7 @@ class TestSizes:
             try:
                 result = decode(encoded(Image.fromarray(pixels), format), recipe)
             except PictureError as error:
-                assert recipe is INK
+                assert recipe is INK or pixels is not noise or size == (1, 1)
                 assert "blank" in str(error)
                 continue
             assert result.shape == (recipe.height, recipe.width, recipe.channels)
@@ -200,7 +206,9 @@ class TestSizes:
         assert (decode(encoded(Image.fromarray(rgb)), RGB) == rgb).all()
 
     def test_rgb_is_padded_to_a_square_with_black(self) -> None:
-        result = decode(encoded(Image.new("RGB", (64, 32), "red")), RGB)
+        picture = Image.new("RGB", (64, 32), "red")
+        picture.putpixel((0, 0), (200, 0, 0))
+        result = decode(encoded(picture), RGB)
         assert (result[:7] == 0).all() and (result[-7:] == 0).all()
         assert (result[10:22] == (255, 0, 0)).all()
 

@@ -22,7 +22,7 @@ from tests.programs import free_port
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
 
-PIXELS = np.full((4, 4), 200, np.uint8)
+PIXELS = np.array([[205] * 4, [200] * 4, [200] * 4, [195] * 4], np.uint8)
 
 
 @pytest.fixture

@@ -47,8 +47,14 @@ def http(served: Gateway) -> httpx.Client:
 def picture(
     value: int | np.ndarray = 200, side: int = 4, mode: str = "L", form: str = "PNG", **options: object
 ) -> bytes:
-    """An encoded picture of one brightness, or of these pixels."""
-    pixels = np.full((side, side), value, np.uint8) if isinstance(value, int) else value
+    """An encoded picture of this mean brightness, lighter above and darker below; or of these pixels."""
+    if isinstance(value, int):
+        pixels = np.full((side, side), value, np.uint8)
+        contrast, rows = min(value, 255 - value, 8), (side + 7) // 8
+        pixels[:rows] += contrast
+        pixels[-rows:] -= contrast
+    else:
+        pixels = value
     stream = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(stream, form, **options)
     return stream.getvalue()

@@ -64,6 +64,8 @@ PICTURES: dict[str, tuple[bytes, str]] = {
     "truncated JPEG": (picture(np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8), form="JPEG")[:900], ""),
     "head of a PNG alone": (picture()[:20], "cannot be read"),
     "pixel bomb": (bomb(), "60000×60000"),
+    "one pixel": (picture(9, side=1), "blank"),
+    "one colour": (picture(np.full((4, 4), 9, np.uint8)), "blank"),
     "too many pixels": (picture(0, side=1100), "1100×1100"),
     "animated GIF": (animated("GIF"), "animated"),
     "animated PNG": (animated("PNG"), "animated"),
@@ -85,15 +87,19 @@ def test_bad_pictures(http: httpx.Client, name: str) -> None:
 def test_unusual_pictures_are_read(http: httpx.Client, mode: str) -> None:
     if mode == "I;16":
         stream = io.BytesIO()
-        Image.fromarray(np.full((4, 4), 60_000, np.uint16)).save(stream, "PNG")
+        Image.fromarray(np.arange(0, 64_000, 4_000, np.uint16).reshape(4, 4)).save(stream, "PNG")
         body = stream.getvalue()
     else:
-        body = picture(250, side=16, mode=mode, form="JPEG" if mode == "CMYK" else "PNG")
+        body = picture(
+            np.linspace(90, 250, 256).astype(np.uint8).reshape(16, 16),
+            mode=mode,
+            form="JPEG" if mode == "CMYK" else "PNG",
+        )
     answer = http.post(PREDICT, content=body)
     assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.parametrize("side", [1, 2, 3, 900])
+@pytest.mark.parametrize("side", [2, 3, 900])
 def test_pictures_of_any_size_are_read(http: httpx.Client, side: int) -> None:
     assert http.post(PREDICT, content=picture(9, side=side)).status_code == 200
 

@@ -130,7 +130,7 @@ def test_pictures_as_strings_are_as_bounded_as_others(exports: Path) -> None:
         for refused, words in (
             (ask(good, bomb()), "input image_bytes, row 1: the picture has 60000×60000 pixels"),
             (ask_in_binary(bomb()), "60000×60000"),
-            (ask(*[picture(0, side=5100)] * 2), "52020000 pixels together; at most 50000000"),
+            (ask(*[picture(0, side=4000)] * 2), "32000000 pixels together; at most 25000000"),
             (ask(animated("PNG")), "animated"),
             (ask(picture(form="BMP")), "a PNG or JPEG is expected here, not BMP"),
             (ask(b"hello"), "not a picture"),

@@ -1,0 +1,125 @@
+"""From the mode of a picture's file to L or RGB, reduced and upright, with one full-size copy in memory at most."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from PIL import Image
+
+from serving.picture_files.png import MOST_STRETCHED, largest
+from serving.picture_files.reader import Decoded
+
+TILE = 512  # sides of the tiles that large pictures are converted in
+_WHITE = 200  # of 255: a luminance that is hardly seen on white
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_Box = tuple[int, int, int, int]
+
+
+def convert(decoded: Decoded, times: int) -> Image.Image:
+    """The picture in mode L or RGB, so many times smaller, upright."""
+    picture = decoded.picture
+    if decoded.low is None:
+        result = _in_8_bits(picture, times)
+    else:
+        onto = _layered if picture.mode == "RGBA" else _tiled
+        result = onto(picture.size, times, _of_low_bytes(picture, decoded.low, decoded.low_bands))
+    turn = _TURNS.get(decoded.orientation)
+    return result if turn is None else result.transpose(turn)
+
+
+def _in_8_bits(picture: Image.Image, times: int) -> Image.Image:
+    if picture.mode.startswith("I"):  # 16-bit grey
+        shift = _bits(largest(picture)) - 8
+        return _tiled(picture.size, times, lambda box: _shifted(picture.crop(box), shift))
+    if picture.has_transparency_data:
+        return _layered(picture.size, times, lambda box: picture.crop(box).convert("RGBA"))
+    mode = "L" if picture.mode in ("1", "L", "LA") else "RGB"
+    if picture.mode == mode:
+        return picture if times == 1 else picture.reduce(times)
+    return _tiled(picture.size, times, lambda box: picture.crop(box).convert(mode))
+
+
+def _of_low_bytes(picture: Image.Image, low: Image.Image, bands: str) -> Callable[[_Box], Image.Image]:
+    """Tiles of a 16-bit colour picture of low values, stretched by their real range; alpha by its own."""
+    colour, alpha = picture.mode[:3], picture.mode[3:]
+    most = {band: largest(picture.getchannel(band)) for band in picture.mode}
+    shifts = [_bits(max(most[band] for band in colour) << 8 | 255) - 8] * 3
+    shifts += [_bits(most[band] << 8 | 255) - 8 for band in alpha]
+    places = ["RGBA".index(band) for band in bands]
+
+    def tile(box: _Box) -> Image.Image:
+        high = np.asarray(picture.crop(box)).astype(np.uint16)
+        values = high << 8 | np.asarray(low.crop(box))[..., places]
+        return Image.fromarray((values >> np.array(shifts, np.uint16)).astype(np.uint8))
+
+    return tile
+
+
+def _shifted(tile: Image.Image, shift: int) -> Image.Image:
+    return Image.fromarray((np.asarray(tile) >> shift).astype(np.uint8))
+
+
+def _bits(most: int) -> int:
+    """How many bits the values of a 16-bit picture have: scanners and cameras store 8, 10 or 12 without scaling."""
+    return 16 if most > MOST_STRETCHED else 12 if most > 1023 else 10 if most > 255 else 8
+
+
+def _layered(size: tuple[int, int], times: int, layer: Callable[[_Box], Image.Image]) -> Image.Image:
+    """RGBA tiles laid onto white, or onto black if next to all that is visible would vanish on white.
+
+    Alpha that is 0 everywhere is ignored: programs write it that mean an opaque picture.
+    """
+    boxes = list(_boxes(size, times))
+    if len(boxes) == 1:
+        only = layer(boxes[0])
+        return _tiled(size, times, _on_ground(lambda _: only, boxes))
+    return _tiled(size, times, _on_ground(layer, boxes))
+
+
+def _on_ground(layer: Callable[[_Box], Image.Image], boxes: list[_Box]) -> Callable[[_Box], Image.Image]:
+    visible = dark = 0
+    for box in boxes:
+        tile = layer(box)
+        alpha = np.asarray(tile.getchannel("A"))
+        visible += int(alpha.sum(dtype=np.int64))
+        dark += int(alpha[np.asarray(tile.convert("RGB").convert("L")) < _WHITE].sum(dtype=np.int64))
+    if not visible:
+        return lambda box: layer(box).convert("RGB")
+    colour = "black" if dark < 0.02 * visible else "white"
+
+    def onto(box: _Box) -> Image.Image:
+        tile = layer(box)
+        return Image.alpha_composite(Image.new("RGBA", tile.size, colour), tile).convert("RGB")
+
+    return onto
+
+
+def _tiled(size: tuple[int, int], times: int, tile: Callable[[_Box], Image.Image]) -> Image.Image:
+    """A picture put together from tiles, each of which is reduced first. Blocks of pixels do not cross tiles, so that
+    the result is that of reducing the whole."""
+    whole: Image.Image | None = None
+    for box in _boxes(size, times):
+        part = tile(box)
+        if times > 1:
+            part = part.reduce(times)
+        if box == (0, 0, *size):
+            return part
+        if whole is None:
+            whole = Image.new(part.mode, (-(-size[0] // times), -(-size[1] // times)))
+        whole.paste(part, (box[0] // times, box[1] // times))
+    assert whole is not None
+    return whole
+
+
+def _boxes(size: tuple[int, int], times: int) -> Iterator[_Box]:
+    side = times * max(1, TILE // times)
+    for top in range(0, size[1], side):
+        for left in range(0, size[0], side):
+            yield left, top, min(left + side, size[0]), min(top + side, size[1])

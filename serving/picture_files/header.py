@@ -1,0 +1,46 @@
+"""The facts that a picture file's header states, and the file without its metadata."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP"]
+
+
+class PictureError(ValueError):
+    """The bytes are not a usable picture; the message says why and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Size and memory use of a picture, read without decoding it."""
+
+    format: Format
+    width: int
+    height: int
+    #: Bytes that Pillow keeps for each decoded pixel.
+    pixel_bytes: int
+    #: Bytes that the decoder needs beside the decoded picture.
+    decoder_bytes: int = 0
+    #: Whether the decoded picture is neither grey nor RGB.
+    converted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """A picture file that holds pixels alone."""
+
+    content: bytes
+    #: The EXIF orientation, 1 to 8.
+    orientation: int = 1
+    #: Whether bytes are missing at the file's end.
+    cut: bool = False
+
+
+def animated() -> PictureError:
+    """The error for a file with several frames: the gateway does not guess which one is meant."""
+    return PictureError("the picture is animated; send one frame as a still picture")
+
+
+def truncated(reason: object = "") -> PictureError:
+    """The error for a file that lacks pixels or holds wrong ones."""
+    return PictureError(f"the picture is truncated or corrupt: {reason}")

@@ -1,0 +1,36 @@
+"""The camera's orientation from EXIF or XMP. Broken metadata means upright, never an error.
+
+Pillow's own EXIF reader also parses and rewrites every other tag, and fails on values that cameras do write.
+"""
+
+import re
+import struct
+
+_TAG = 0x0112
+_VALUES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # TIFF types of whole numbers
+_XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])")
+
+
+def from_exif(exif: bytes) -> int | None:
+    """The orientation 1 to 8 in the first directory of a TIFF structure, None if it has none."""
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 8:
+        return None
+    (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+    if directory + 2 > len(tiff):
+        return None
+    (count,) = struct.unpack_from(f"{order}H", tiff, directory)
+    last = min(directory + 2 + 12 * count, len(tiff) - 11)
+    for place in range(directory + 2, last, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", tiff, place)
+        if tag == _TAG and kind in _VALUES:
+            (value,) = struct.unpack_from(order + _VALUES[kind], tiff, place + 8)
+            return value if 1 <= value <= 8 else None
+    return None
+
+
+def from_xmp(xmp: bytes) -> int | None:
+    """The orientation 1 to 8 in an XMP packet, None if it has none."""
+    found = _XMP.search(xmp)
+    return int(found[1]) if found else None

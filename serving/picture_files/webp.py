@@ -1,0 +1,69 @@
+"""WebP: header, and the file without metadata chunks."""
+
+import struct
+from collections.abc import Iterator
+
+from serving.picture_files import orientation
+from serving.picture_files.header import Cleaned, Header, PictureError, animated
+
+MAGIC = b"RIFF"
+_PIXELS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
+_METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP
+_PIXEL_BYTES = 16  # two canvases and a copy of libwebp's, and Pillow's picture
+
+
+def header(data: bytes) -> Header:
+    """Size and memory use.
+
+    Raises:
+        PictureError: the first chunk says no size, or the picture is animated.
+    """
+    if data[8:12] in (b"AVI ", b"WAVE"):
+        raise PictureError("the bytes are a RIFF file but no WebP; send one picture as PNG, JPEG or WebP")
+    name, body = data[12:16], data[20:30]
+    width = height = 0
+    if data[8:12] == b"WEBP" and len(body) >= 10:
+        if name == b"VP8X":
+            width, height = (1 + int.from_bytes(body[start : start + 3], "little") for start in (4, 7))
+            if body[0] & 0x02 and sum(chunk == b"ANMF" for chunk, _, _ in _chunks(data)) > 1:
+                raise animated()
+        elif name == b"VP8L" and body[0] == 0x2F:
+            bits = int.from_bytes(body[1:5], "little")
+            width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+        elif name == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
+            width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", body, 6))
+    if not width * height:
+        raise PictureError("the picture cannot be read: the WebP has no complete header")
+    return Header("WebP", width, height, 4, decoder_bytes=(_PIXEL_BYTES - 4) * width * height, converted=True)
+
+
+def clean(data: bytes) -> Cleaned:
+    """The chunks that hold pixels, and the orientation. Chunks after the pixels may be missing."""
+    parts = []
+    by_exif = by_xmp = None
+    last = 12
+    for name, start, end in _chunks(data):
+        last = max(last, end + (end - start & 1))
+        if name == b"VP8X":
+            parts.append(data[start - 8 : start] + bytes((data[start] & ~_METADATA_FLAGS,)) + data[start + 1 : end])
+        elif name in _PIXELS:
+            parts.append(data[start - 8 : end] + b"\0" * (end - start & 1))
+        elif name == b"EXIF":
+            by_exif = by_exif or orientation.from_exif(data[start:end])
+        elif name == b"XMP ":
+            by_xmp = by_xmp or orientation.from_xmp(data[start:end])
+    size = 4 + sum(map(len, parts))
+    content = b"".join((MAGIC, struct.pack("<I", size), b"WEBP", *parts))
+    return Cleaned(content, by_exif or by_xmp or 1, cut=len(data) < 8 + int.from_bytes(data[4:8], "little"))
+
+
+def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the content of each chunk that is complete."""
+    place = 12
+    while place + 8 <= len(data):
+        name, length = struct.unpack_from("<4sI", data, place)
+        end = place + 8 + length
+        if end > len(data):
+            return
+        yield name, place + 8, end
+        place = end + (length & 1)
