@@ -91,6 +91,7 @@ class Gateway(FastAPI):
             max_rows=settings.max_rows,
             max_waiting=settings.max_queue_rows,
             calls_per_signature=settings.calls_per_signature,
+            max_answer_bytes=settings.max_answer_bytes,
         )
         for failure in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(failure, self._failed)
@@ -118,7 +119,14 @@ class Gateway(FastAPI):
             self._predictor,
             Admission(settings.max_in_flight, settings.max_bytes_in_flight),
             Native(self._predictor, limits, threads=self._threads),
-            TensorFlow(self._predictor, self._upstream, limits, threads=self._threads),
+            TensorFlow(
+                self._predictor,
+                self._upstream,
+                limits,
+                threads=self._threads,
+                calls_at_once=settings.calls_per_signature,
+                max_answer_bytes=settings.max_answer_bytes,
+            ),
             InferenceProtocol(self._predictor, limits, threads=self._threads),
             threads=self._threads,
             max_body_bytes=settings.max_body_bytes,

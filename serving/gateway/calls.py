@@ -3,6 +3,7 @@
 Every façade makes its calls here, so that nothing reaches the model server that one of them would have refused.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,15 +38,17 @@ class Call:
     rows: int
 
 
-def fitting(servable: Servable, signature: Signature, arrays: Arrays, limits: Limits) -> Call:
-    """A call of these tensors. NaN and infinity are let through where no card says what the model takes.
+def fitting(servable: Servable, signature: Signature, arrays: Arrays, limits: Limits, *, splits: bool = False) -> Call:
+    """A call of these tensors. Without a card, NaN, infinity, empty tensors and inputs of different numbers of rows are
+    accepted, as by TensorFlow Serving. ``splits`` is whether the call may have more rows than the limit; see
+    :mod:`serving.gateway.split`.
 
     Raises:
         BadTensor: they do not fit the signature, or a column's range. BadOption: a horizon is out of the card's range.
         BadPicture: an encoded picture is none, or too large.
     """
     card = servable.card
-    rows = check(signature, arrays, limits.rows, finite=card is not None)
+    rows = check(signature, arrays, limits.rows, strict=card is not None, splits=splits)
     if card is not None:
         width = _width(servable, signature)
         if width is not None:
@@ -66,6 +69,17 @@ def cropped(servable: Servable, call: Call, outputs: Outputs) -> Outputs:
         return outputs
     columns = int(call.arrays[width[0]].max())
     return Outputs({name: array[:, :columns] for name, array in outputs.items()}, outputs.clean)
+
+
+def parts(servable: Servable, call: Call, rows: int) -> Iterator[Call]:
+    """The call in parts of at most ``rows`` rows, each with outputs as wide as those of the whole call."""
+    arrays = dict(call.arrays)
+    width = _width(servable, call.signature)
+    if width is not None:
+        arrays[width[0]] = np.full_like(arrays[width[0]], arrays[width[0]].max())
+    for first in range(0, call.rows, rows):
+        part = {name: array[first : first + rows] for name, array in arrays.items()}
+        yield Call(call.signature, part, min(rows, call.rows - first))
 
 
 def _width(servable: Servable, signature: Signature) -> tuple[str, int] | None:

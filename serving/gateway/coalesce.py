@@ -135,7 +135,8 @@ class Lane:
         self._rows_waiting += rows
         future: asyncio.Future[Outputs] = self._loop.create_future()
         waiter = Waiter(arrays, rows, deadline, future, perf_counter(), trace)
-        key = tuple([array.shape[1:] for array in arrays.values()]) if self._merges else object()
+        merges = self._merges and (len(arrays) == 1 or len({len(array) for array in arrays.values()}) == 1)
+        key = tuple([array.shape[1:] for array in arrays.values()]) if merges else object()
         queue = self._waiting.get(key)
         if queue is None:
             queue = self._waiting[key] = deque()

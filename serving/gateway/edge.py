@@ -33,6 +33,7 @@ STATUS: dict[type[GatewayError], int] = {
     errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.UnknownSignature: 400,  # it stands in the body, not in the path
+    errors.UnknownLabel: 400,  # as in TensorFlow Serving, whose paths these are
     errors.MethodNotAllowed: 405,
     errors.TooLate: 408,
     errors.TooLarge: 413,

@@ -8,13 +8,14 @@ stand there as bare words, which strict JSON does not know. White space is left 
 import binascii
 import contextlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.errors import BadOutput, BadUpstream
+from serving.gateway.errors import BadTensor
 from serving.gateway.wire import Outputs
 from serving.tensors import is_float
 
@@ -23,11 +24,14 @@ def predictions(outputs: Outputs) -> bytes:
     """The answer to ``instances``.
 
     Raises:
-        BadUpstream: the outputs have no rows, or not the same number of them.
+        BadTensor: the outputs have no rows, or not the same number of them.
     """
-    rows = {array.shape[0] if array.ndim else None for array in outputs.values()}
-    if len(rows) != 1 or None in rows:
-        raise BadUpstream("the outputs of this signature have no common row count; ask by 'inputs', not 'instances'")
+    for name, array in outputs.items():
+        if not array.ndim:
+            raise BadTensor(f"Tensor name: {name} has no shape information; ask by 'inputs', not by 'instances'")
+    if len({len(array) for array in outputs.values()}) > 1:
+        counts = ", ".join(f"{name} {len(array)}" for name, array in outputs.items())
+        raise BadTensor(f"the outputs have different numbers of rows ({counts}); ask by 'inputs', not by 'instances'")
     columns = {name: _values(name, outputs[name], outputs.clean) for name in outputs}
     if len(columns) == 1:
         return _dump({"predictions": next(iter(columns.values()))}, outputs.clean)
@@ -36,20 +40,29 @@ def predictions(outputs: Outputs) -> bytes:
 
 
 def columns(outputs: Outputs) -> bytes:
-    """The answer to ``inputs``."""
+    """The answer to ``inputs``.
+
+    Raises:
+        BadTensor: JSON has no such numbers.
+    """
     values = {name: _values(name, outputs[name], outputs.clean) for name in outputs}
     return _dump({"outputs": next(iter(values.values())) if len(values) == 1 else values}, outputs.clean)
 
 
-def classifications(result: Any) -> bytes:
-    """The answer to ``:classify``: a list of label and score for each example, from a ClassificationResult."""
-    rows = [[[one.label, _shortest(one.score)] for one in row.classes] for row in result.classifications]
+def classifications(results: Iterable[Any]) -> bytes:
+    """The answer to ``:classify``: a list of label and score for each example, from ClassificationResults."""
+    rows = [
+        [[one.label, _shortest(one.score)] for one in row.classes]
+        for result in results
+        for row in result.classifications
+    ]
     return _dump({"results": rows}, clean=False)
 
 
-def regressions(result: Any) -> bytes:
-    """The answer to ``:regress``: a value for each example, from a RegressionResult."""
-    return _dump({"results": [_shortest(one.value) for one in result.regressions]}, clean=False)
+def regressions(results: Iterable[Any]) -> bytes:
+    """The answer to ``:regress``: a value for each example, from RegressionResults."""
+    values = [_shortest(one.value) for result in results for one in result.regressions]
+    return _dump({"results": values}, clean=False)
 
 
 def _dump(answer: dict[str, Any], clean: bool) -> bytes:
@@ -63,12 +76,12 @@ def _values(name: str, array: NDArray[Any], clean: bool) -> Any:
     """What is written then: nested lists, or where all is clean an array, whose rows orjson can write too.
 
     Raises:
-        BadOutput: JSON has no such numbers.
+        BadTensor: JSON has no such numbers.
     """
     if array.dtype == object:
         return _texts(array.tolist(), name.endswith("_bytes"))
     if array.dtype.kind == "c":
-        raise BadOutput(f"output {name} of the model holds complex numbers ({array.dtype}), which JSON cannot carry")
+        raise BadTensor(f"output {name} holds complex numbers ({array.dtype}), which JSON cannot carry")
     if is_float(array.dtype) and array.dtype.itemsize == 2:
         array = array.astype(np.float32)
     if not clean and array.dtype == np.float32:

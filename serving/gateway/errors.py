@@ -26,7 +26,7 @@
     ├── Unimplemented           the model server does not know the call
     ├── DeadlineExceeded        no answer within the deadline
     └── BadUpstream             the model server failed, or answered something that is no valid answer
-        └── BadOutput             an output holds NaN, infinity or complex numbers, which JSON cannot carry
+        └── BadOutput             an output holds NaN or infinity, which JSON cannot carry
 
 ``edge.py`` maps the tree to HTTP.
 """

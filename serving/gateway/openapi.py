@@ -113,7 +113,7 @@ _ERRORS = {
     "400": _error("The input cannot be used", "bad_picture", "the picture is truncated or corrupt: …"),
     "401": _error("A key is needed", "unauthorized", "a key is needed: send Authorization: Bearer KEY, or …"),
     "403": _error("The key is for something else", "forbidden", "key 3f9a1c20 is for shade and predict, not for …"),
-    "404": _error("No such model, version, label or verb", "unknown_model", "there is no model 'x'; there is …"),
+    "404": _error("No such model, version or verb", "unknown_model", "there is no model 'x'; there is …"),
     "408": _error("The body came too slowly", "too_late", "the body did not come whole within the deadline of 10 s; …"),
     "413": _error(
         "The body is over the limit", "too_large", "the body has 40000000 bytes; at most 32000000 are accepted"

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Protocol, TypeVar
 
 from serving.card import Card
-from serving.gateway.calls import Call, cropped
+from serving.gateway.calls import Call, cropped, parts
 from serving.gateway.coalesce import Lane
 from serving.gateway.door import check_scope
 from serving.gateway.drift import Drift
@@ -26,6 +26,7 @@ from serving.gateway.route import ModelState, Share, Wanted, choose
 from serving.gateway.servable import Servable
 from serving.gateway.shadow import Copy, Shadows
 from serving.gateway.signature import Signature
+from serving.gateway.split import in_order, joined, whole
 from serving.gateway.traces import Trace
 from serving.gateway.upstream import MOST_ATTEMPTS, Upstream
 from serving.gateway.wire import Outputs
@@ -77,6 +78,7 @@ class Predictor:
         max_rows: int,
         max_waiting: int,
         calls_per_signature: int,
+        max_answer_bytes: int,
     ) -> None:
         self._upstream = upstream
         self._registry = registry
@@ -85,6 +87,7 @@ class Predictor:
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._calls = calls_per_signature
+        self._max_answer_bytes = max_answer_bytes
         self._shadows = Shadows(metrics)
         self._lanes: dict[tuple[str, int, str], tuple[Signature, Lane]] = {}
 
@@ -114,8 +117,7 @@ class Predictor:
             self._metrics.decoded(servable.model, decoded - started)
             if caller.trace is not None:
                 caller.trace.stage("decode", started, decoded)
-            lane = self._lane(servable, call.signature)
-            outputs = await lane.submit(call.arrays, call.rows, caller.deadline, caller.trace)
+            outputs = await self._ask(servable, call, caller.deadline, caller.trace)
             if self._drift is not None:
                 self._drift.offer(servable, call.signature, call.arrays, outputs, decoded)
             return Result(servable, call, cropped(servable, call, outputs))
@@ -125,6 +127,25 @@ class Predictor:
         if state is not None and state.shadow is not None and wanted == _ANY:
             self._copy(state, state.shadow, result, prepare, caller.size)
         return result
+
+    async def _ask(self, servable: Servable, call: Call, deadline: float, trace: Trace | None = None) -> Outputs:
+        """The outputs of a call; in parts where it has more rows than one call may have."""
+        lane = self._lane(servable, call.signature)
+        if call.rows <= self._max_rows:
+            return await lane.submit(call.arrays, call.rows, deadline, trace)
+
+        async def ask(part: Call) -> Outputs:
+            return whole(await lane.submit(part.arrays, part.rows, deadline, trace), part.rows)
+
+        return joined(
+            await in_order(
+                parts(servable, call, self._max_rows),
+                ask,
+                lambda outputs: outputs.size,
+                at_once=self._calls,
+                max_bytes=self._max_answer_bytes,
+            )
+        )
 
     async def through_swaps(
         self, servable: Servable, wanted: Wanted, attempt: Callable[[Servable], Awaitable[Answered]]
@@ -166,8 +187,7 @@ class Predictor:
             else:
                 again = await prepare(other)
             deadline = asyncio.get_running_loop().time() + _SHADOW_SECONDS
-            lane = self._lane(other, again.signature)
-            outputs = await lane.submit(again.arrays, again.rows, deadline)
+            outputs = await self._ask(other, again, deadline)
             return cropped(other, again, outputs), _labels(other)
 
         self._shadows.offer(Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask, size))

@@ -150,7 +150,9 @@ def _version(state: ModelState, wanted: Wanted, draw: Draw | None) -> int:
         return wanted.version
     if wanted.label is not None:
         if wanted.label not in state.labels:
-            raise UnknownLabel(f"model {state.name} has no label {wanted.label!r}; it has {listed(state.labels)}")
+            raise UnknownLabel(
+                f"Unrecognized servable version label: {wanted.label}; model {state.name} has {listed(state.labels)}"
+            )
         return state.effective.get(wanted.label, state.labels[wanted.label])
     if state.default is None:
         why = state.problem or "none of its versions is AVAILABLE yet"

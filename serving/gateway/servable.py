@@ -54,8 +54,8 @@ class Servable:
         others = [name for name in self.signatures if name != DESCRIBE]
         return others[0] if len(others) == 1 else SERVING_DEFAULT
 
-    def signature(self, name: str, method: str = "") -> Signature:
-        """The signature of that name, and of that method where one is given.
+    def signature(self, name: str) -> Signature:
+        """The signature of that name.
 
         Raises:
             UnknownSignature: there is none; the message lists those that are there.
@@ -65,13 +65,43 @@ class Servable:
             raise UnknownSignature(
                 f"model {self.model} version {self.version} has no signature {name!r}; it has {listed(self.signatures)}"
             )
-        if method and signature.method != method:
-            fitting = [one.name for one in self.signatures.values() if one.method == method]
+        return signature
+
+    def for_examples(self, name: str, verb: str) -> Signature:
+        """The signature of that name, to classify or regress.
+
+        As in TensorFlow Serving the names of its input and outputs decide, not its method: TensorFlow 2 exports every
+        signature with the method ``predict``.
+
+        Raises:
+            UnknownSignature: there is none, or it does not fit; the message lists those that do.
+        """
+        signature = self.signature(name)
+        problem = _against_examples(signature, verb)
+        if problem is not None:
+            fitting = [one.name for one in self.signatures.values() if _against_examples(one, verb) is None]
             raise UnknownSignature(
-                f"signature {name} of model {self.model} version {self.version} is made for "
-                f"{signature.method or 'nothing that it says'}, not {method}; that are: {listed(fitting)}"
+                f"signature {name} of model {self.model} version {self.version} cannot {verb}: {problem}. "
+                f"Signatures that can: {listed(fitting)}."
             )
         return signature
+
+
+def _against_examples(signature: Signature, verb: str) -> str | None:
+    """Why a signature does not take tf.Examples for the verb; None where it does.
+
+    Source: tensorflow_serving/servables/tensorflow/{classifier,regressor}.cc.
+    """
+    spec = signature.inputs.get("inputs")
+    if spec is None or len(signature.inputs) > 1:
+        return f"its only input must be 'inputs', but it takes {listed(signature.inputs)}"
+    if not spec.is_string or (spec.shape is not None and len(spec.shape) != 1):
+        return f"its input must be string [N], but it is {spec}"
+    if verb == "regress" and signature.outputs.keys() != {"outputs"}:
+        return f"its only output must be 'outputs', but it has {listed(signature.outputs)}"
+    if verb == "classify" and (len(signature.outputs) > 2 or not signature.outputs.keys() & {"classes", "scores"}):
+        return f"its outputs must be 'classes', 'scores' or both, but it has {listed(signature.outputs)}"
+    return None
 
 
 def servable(

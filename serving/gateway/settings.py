@@ -79,11 +79,13 @@ class Settings(BaseSettings):
     send_seconds: Positive = Field(30.0, description="longest time for a client to read another 16 KiB of its answer")
     max_body_bytes: Count = Field(32_000_000, description="largest request body")
     max_pixels: Count = Field(25_000_000, description="most pixels in a decoded picture; JPEGs are reduced first")
-    max_rows: Count = Field(128, description="most pictures or series in a request, and most rows in a merged call")
+    max_rows: Count = Field(
+        128, description="most pictures or series in a request, and rows in a call; requests of more tensors are split"
+    )
     max_in_flight: Count = Field(1024, description="most requests under way for one model; beyond it 503 at once")
     max_queue_rows: Count = Field(2048, description="most rows that wait for one signature; beyond it 503 at once")
     max_bytes_in_flight: Count = Field(256_000_000, description="most bytes of request bodies held at once")
-    max_answer_bytes: Count = Field(32_000_000, description="largest answer of the model server to one call")
+    max_answer_bytes: Count = Field(32_000_000, description="largest answer of the model server to one request")
     calls_per_signature: Count = Field(2, description="calls to the model server at the same time, by signature")
     decode_threads: Count = Field(2, description="threads that decode large pictures")
     retry_after_seconds: Count = Field(1, description="what a 503 answer says in Retry-After")

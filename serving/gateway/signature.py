@@ -45,12 +45,11 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """``method`` is what it was made for: ``tensorflow/serving/predict``, ``…/classify`` or ``…/regress``."""
+    """Named inputs and outputs."""
 
     name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
-    method: str = ""
 
     @functools.cached_property
     def batched(self) -> bool:
@@ -79,7 +78,6 @@ def from_proto(signature_defs: Mapping[str, Any]) -> dict[str, Signature]:
             name,
             {key: _spec(key, info) for key, info in sorted(definition.inputs.items())},
             {key: _spec(key, info) for key, info in sorted(definition.outputs.items())},
-            definition.method_name,
         )
         for name, definition in sorted(signature_defs.items())
         if definition.inputs and definition.outputs

@@ -16,11 +16,13 @@ from serving.tensors import is_float
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def check(signature: Signature, arrays: Arrays, max_rows: int, *, finite: bool = True) -> int:
+def check(signature: Signature, arrays: Arrays, max_rows: int, *, strict: bool = True, splits: bool = False) -> int:
     """The number of rows of tensors that fit the signature (1 where the signature has no rows).
 
     Args:
-        finite: whether NaN and infinity are refused.
+        strict: whether NaN, infinity, empty tensors, and inputs of different numbers of rows are refused. Without it
+            the largest number of rows is returned.
+        splits: whether more than ``max_rows`` are accepted where the signature lets them be sent in parts.
 
     Raises:
         BadTensor: names, type, rank, a size, the row count or a value do not fit; the message says what is expected.
@@ -30,16 +32,17 @@ def check(signature: Signature, arrays: Arrays, max_rows: int, *, finite: bool =
     rows: dict[str, int] = {}
     for name, spec in signature.inputs.items():
         array = arrays[name]
-        _check_tensor(spec, array, finite)
+        _check_tensor(spec, array, strict)
         if spec.batched:
             rows[name] = array.shape[0]
     if not rows:
         return 1
-    if len(set(rows.values())) > 1:
+    equal = len(set(rows.values())) == 1
+    if strict and not equal:
         counts = ", ".join(f"{name} {count}" for name, count in rows.items())
         raise BadTensor(f"every input must have the same number of rows, but they have: {counts}")
-    count = next(iter(rows.values()))
-    if not 0 < count <= max_rows:
+    count = max(rows.values())
+    if count > max_rows and not (splits and equal and signature.batched):
         raise BadTensor(f"a request has 1 to {max_rows} rows, not {count}")
     return count
 
@@ -50,7 +53,7 @@ def _names(signature: Signature, arrays: Arrays) -> str:
     return f"the inputs do not fit signature {signature.name} ({wrong}); it takes {expected}"
 
 
-def _check_tensor(spec: TensorSpec, array: NDArray[Any], finite: bool) -> None:
+def _check_tensor(spec: TensorSpec, array: NDArray[Any], strict: bool) -> None:
     if spec.dtype is None:
         raise BadTensor(f"input {spec.name} has type {spec}, which is not served over HTTP")
     if array.dtype != spec.dtype:
@@ -64,9 +67,9 @@ def _check_tensor(spec: TensorSpec, array: NDArray[Any], finite: bool) -> None:
             )
         if any(want is not None and want != size for want, size in zip(spec.shape, array.shape, strict=True)):
             raise BadTensor(f"input {spec.name} must be {spec}, but it has shape {show(array.shape)}")
-    if array.size == 0:
+    if strict and array.size == 0:
         raise BadTensor(f"input {spec.name} must be {spec}, but it is empty: its shape is {show(array.shape)}")
-    if finite and is_float(array.dtype) and not np.isfinite(array).all():
+    if strict and is_float(array.dtype) and not np.isfinite(array).all():
         raise BadTensor(f"input {spec.name} holds NaN or infinity; every value must be a finite number")
     if array.dtype == object and not all(type(value) is bytes for value in array.flat):
         raise BadTensor(f"input {spec.name} must be {spec}; every value must be a string of bytes")

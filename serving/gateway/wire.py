@@ -27,6 +27,17 @@ class Outputs(dict[str, NDArray[Any]]):
         """These rows of each."""
         return Outputs({name: array[first:last] for name, array in self.items()}, self.clean)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all values."""
+        return sum([sum(map(len, array.flat)) if array.dtype == object else array.nbytes for array in self.values()])
+
+    def without_column(self) -> "Outputs":
+        """Outputs of shape [N, 1] as [N]."""
+        return Outputs(
+            {name: array[:, 0] if array.shape[1:] == (1,) else array for name, array in self.items()}, self.clean
+        )
+
 
 class RequestEncoder:
     """Encodes calls of one signature of one version.

@@ -34,25 +34,28 @@ def signature_name(keys: dict[str, Any]) -> str:
     return name or "serving_default"
 
 
-def read(keys: dict[str, Any], max_rows: int) -> Any:
-    """The Input message of a request.
+def read(keys: dict[str, Any], max_rows: int) -> list[Any]:
+    """The Input messages of a request, each of at most ``max_rows`` examples.
 
     Raises:
-        BadDocument: the structure is wrong. BadTensor: a feature's values are, or there are too many examples.
+        BadDocument: the structure is wrong. BadTensor: a feature's values are, or there are no examples.
     """
     examples = keys["examples"]
     if not isinstance(examples, list):
         raise BadDocument(f"'examples' must be a list, not {base64.kind(examples)}")
-    if not 0 < len(examples) <= max_rows:
-        raise BadTensor(f"a request has 1 to {max_rows} examples, not {len(examples)}")
-    message = input_pb2.Input()
-    made = message.example_list
-    if "context" in keys:
-        made = message.example_list_with_context
-        _fill(made.context, keys["context"], "the context")
-    for number, example in enumerate(examples):
-        _fill(made.examples.add(), example, f"example {number}")
-    return message
+    if not examples:
+        raise BadTensor("'examples' is empty; at least one example is expected")
+    messages = []
+    for first in range(0, len(examples), max_rows):
+        message = input_pb2.Input()
+        made = message.example_list
+        if "context" in keys:
+            made = message.example_list_with_context
+            _fill(made.context, keys["context"], "the context")
+        for number, example in enumerate(examples[first : first + max_rows], first):
+            _fill(made.examples.add(), example, f"example {number}")
+        messages.append(message)
+    return messages
 
 
 def _fill(message: Any, example: Any, which: str) -> None:

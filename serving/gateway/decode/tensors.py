@@ -42,21 +42,46 @@ def signature_name(keys: dict[str, Any]) -> str:
 
 
 def read(keys: dict[str, Any], signature: Signature) -> Arrays:
-    """The inputs of a request by name.
+    """The inputs of a request by name. A single value by row becomes [N, 1] where that is declared; other inputs of a
+    request by column than the signature's are ignored.
 
     Raises:
         BadDocument: the structure is wrong. BadTensor: a tensor's values are.
     """
     if "inputs" in keys:
         return _columns(keys["inputs"], signature)
-    return _rows(keys["instances"], signature)
+    arrays = _rows(keys["instances"], signature)
+    if has_bare_scalars(keys, signature):
+        return {name: _with_axis(signature.inputs[name], array) for name, array in arrays.items()}
+    return arrays
+
+
+def has_bare_scalars(keys: dict[str, Any], signature: Signature) -> bool:
+    """Whether rows give a single value for each input that is declared [N, 1], as in ``{"instances": [1.0, 2.0]}``."""
+    instances = keys.get("instances")
+    columns = [name for name, spec in signature.inputs.items() if spec.shape == (None, 1)]
+    if not columns or not isinstance(instances, (list, np.ndarray)) or not len(instances):
+        return False
+    first = instances[0]
+    named = isinstance(first, dict) and not base64.is_bytes(first)
+    return not any(isinstance(first.get(name, []) if named else first, (list, np.ndarray)) for name in columns)
 
 
 def _columns(inputs: Any, signature: Signature) -> Arrays:
-    named = isinstance(inputs, dict) and not base64.is_bytes(inputs)
-    if named:
-        return {name: tensor(spec_of(signature, name), value) for name, value in inputs.items()}
-    return {spec.name: tensor(spec, inputs) for spec in [_only(signature, "inputs")]}
+    if not isinstance(inputs, dict) or base64.is_bytes(inputs):
+        inputs = {_only(signature, "inputs").name: inputs}
+    if not signature.inputs.keys() <= inputs.keys():
+        for name in inputs:
+            spec_of(signature, name)  # a name that is misspelt rather than missing is the better message
+    columns = {name: tensor(spec, inputs[name]) for name, spec in signature.inputs.items() if name in inputs}
+    return {name: _no_rows(signature.inputs[name], array) for name, array in columns.items()}
+
+
+def _no_rows(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+    """An empty list as no rows of the declared rank: JSON cannot write the other sizes."""
+    if array.shape != (0,) or spec.shape is None or not spec.batched:
+        return array
+    return array.reshape(0, *(size or 0 for size in spec.shape[1:]))
 
 
 def _rows(instances: Any, signature: Signature) -> Arrays:
@@ -70,6 +95,10 @@ def _rows(instances: Any, signature: Signature) -> Arrays:
         if not isinstance(instance, dict) or instance.keys() != names:
             raise BadDocument(f"element {number} of 'instances' has other names than element 0: {listed(instances[0])}")
     return {name: tensor(spec_of(signature, name), [instance[name] for instance in instances]) for name in names}
+
+
+def _with_axis(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+    return array[:, None] if spec.shape == (None, 1) else array
 
 
 def _only(signature: Signature, where: str) -> TensorSpec:

@@ -85,7 +85,8 @@ class Inference:
         if target.verb in ("classify", "regress"):
             examples = await self._aside(payload.examples, body)
             return await self._tensorflow.examples(request, target, servable, examples)
-        plain = target.verb == "predict" and servable.card is None  # such a model takes tensors alone
+        no_card = servable.card is None and servable.card_problem is None
+        plain = target.verb == "predict" and no_card  # such a model takes tensors alone
         if plain:
             request.form = Form.PLAIN
         content = await self._aside(payload.read, body, request.header(b"content-type"), self._max_rows, plain)

@@ -2,7 +2,8 @@
 for models with and without a card.
 
 A client written for TensorFlow Serving needs no change but the port. Unlike there, the head of the answer says which
-version it came from, and wrong ranks, sizes and values are refused before they reach the model.
+version it came from, and wrong ranks, sizes and values are refused before they reach the model;
+docs/tensorflow-serving.md lists the differences. Requests of more rows than one call may have are split.
 """
 
 from concurrent.futures import Executor
@@ -16,6 +17,7 @@ from serving.gateway.http import Answer, Request
 from serving.gateway.paths import Target
 from serving.gateway.predict import Predictor
 from serving.gateway.servable import Servable
+from serving.gateway.split import in_order
 from serving.gateway.upstream import Upstream
 from serving.protos import classification_pb2, model_pb2, regression_pb2
 
@@ -24,11 +26,23 @@ class TensorFlow:
     """``{"instances": …}`` → ``{"predictions": …}``, ``{"inputs": …}`` → ``{"outputs": …}``, ``{"examples": …}`` →
     ``{"results": …}``."""
 
-    def __init__(self, predictor: Predictor, upstream: Upstream, limits: Limits, *, threads: Executor) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        upstream: Upstream,
+        limits: Limits,
+        *,
+        threads: Executor,
+        calls_at_once: int,
+        max_answer_bytes: int,
+    ) -> None:
+        """``calls_at_once`` and ``max_answer_bytes`` are for requests of examples that are split."""
         self._predictor = predictor
         self._upstream = upstream
         self._limits = limits
         self._threads = threads
+        self._calls_at_once = calls_at_once
+        self._max_answer_bytes = max_answer_bytes
 
     async def predict(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to a request that was routed to the servable.
@@ -41,28 +55,43 @@ class TensorFlow:
             return await large.aside(self._threads, request.size, self._call, servable, keys)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
-        encoded = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
-        return answer(result, encoded(result.outputs))
+        outputs = result.outputs
+        if tensors.has_bare_scalars(keys, result.call.signature):
+            outputs = outputs.without_column()
+        encode = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
+        return answer(result, await large.aside(self._threads, outputs.size, encode, outputs))
 
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
         name = examples.signature_name(keys)
-        given = await large.aside(self._threads, request.size, examples.read, keys, self._limits.rows)
+        inputs = await large.aside(self._threads, request.size, examples.read, keys, self._limits.rows)
+        classify = target.verb == "classify"
 
         async def attempt(servable: Servable) -> Answer:
-            servable.signature(name, f"tensorflow/serving/{target.verb}")
+            servable.for_examples(name, target.verb)
             spec = model_pb2.ModelSpec(name=servable.model, signature_name=name)
             spec.version.value = servable.version
-            if target.verb == "classify":
-                asked = classification_pb2.ClassificationRequest(model_spec=spec, input=given)
-                response = await self._upstream.classify(asked, request.deadline)
-                return by_version(servable, encode_tensors.classifications(response.result))
-            asked = regression_pb2.RegressionRequest(model_spec=spec, input=given)
-            response = await self._upstream.regress(asked, request.deadline)
-            return by_version(servable, encode_tensors.regressions(response.result))
+
+            async def ask(part: Any) -> Any:
+                if classify:
+                    request_part = classification_pb2.ClassificationRequest(model_spec=spec, input=part)
+                    return (await self._upstream.classify(request_part, request.deadline)).result
+                request_part = regression_pb2.RegressionRequest(model_spec=spec, input=part)
+                return (await self._upstream.regress(request_part, request.deadline)).result
+
+            results = await in_order(
+                inputs,
+                ask,
+                lambda result: int(result.ByteSize()),
+                at_once=self._calls_at_once,
+                max_bytes=self._max_answer_bytes,
+            )
+            encode = encode_tensors.classifications if classify else encode_tensors.regressions
+            size = sum([result.ByteSize() for result in results])
+            return by_version(servable, await large.aside(self._threads, size, encode, results))
 
         return await self._predictor.through_swaps(servable, target.wanted, attempt)
 
     def _call(self, servable: Servable, keys: dict[str, Any]) -> Call:
         signature = servable.signature(tensors.signature_name(keys))
-        return fitting(servable, signature, tensors.read(keys, signature), self._limits)
+        return fitting(servable, signature, tensors.read(keys, signature), self._limits, splits=True)

@@ -53,7 +53,7 @@ class Stub:
         definitions = get_model_metadata_pb2.SignatureDefMap()
         for name, signature in self.models[request.model_spec.name].items():
             made = definitions.signature_def[name]
-            made.method_name = signature.method or "tensorflow/serving/predict"
+            made.method_name = "tensorflow/serving/predict"
             for infos, specs in ((made.inputs, signature.inputs), (made.outputs, signature.outputs)):
                 for spec in specs.values():
                     infos[spec.name].dtype = spec.data_type

@@ -281,12 +281,11 @@ def test_bad_parameters(http: httpx.Client, path: str, params: Any, words: tuple
         ("/v1/models/shade/versions/x:predict", "unknown_version", ("whole number", "x")),
         ("/v1/models/shade/versions/99999999999999999999:predict", "unknown_version", ("whole number",)),
         (f"/v1/models/shade/versions/{'9' * 5000}:predict", "unknown_version", ("whole number",)),
-        ("/v1/models/shade/labels/canary:predict", "unknown_label", ("canary", "stable")),
         ("/v1/models/shade:explain", "unknown_verb", (":explain", ":predict", ":classify")),
         ("/v1/models/shade:forecast", "unknown_verb", ("pictures", ":predict, :embed")),
         ("/v1/models/trend:embed", "unknown_verb", ("series", ":predict, :forecast")),
         ("/v1/models/trend:neighbours", "unknown_verb", ("series", ":predict, :forecast")),
-        ("/v1/models/line:embed", "unknown_verb", ("no model card", "instances")),
+        ("/v1/models/line:embed", "unknown_verb", ("model card cannot be read", "instances")),
         ("/v1/models/shade/versions:predict", "unknown_path", ("/v1/models/MODEL:predict",)),
         ("/v1/models/:predict", "unknown_path", ("/v1/models/MODEL:predict",)),
         ("/v1/models/a/b/c:predict", "unknown_path", ("/v1/models/MODEL:predict",)),
@@ -295,6 +294,16 @@ def test_bad_parameters(http: httpx.Client, path: str, params: Any, words: tuple
 )
 def test_what_is_not_there(http: httpx.Client, path: str, code: str, words: tuple[str, ...]) -> None:
     refused(http.post(path, content=picture()), 404, code, *words)
+
+
+@pytest.mark.parametrize("verb", ["predict", "embed", "classify"])
+def test_an_unknown_label(http: httpx.Client, verb: str) -> None:
+    """TensorFlow Serving's status and words, for whatever is asked."""
+    answer = http.post(f"/v1/models/shade/labels/canary:{verb}", content=picture())
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "Unrecognized servable version label: canary; model shade has stable"
+    for path in ("", "/metadata", "/card"):
+        assert http.get(f"/v1/models/shade/labels/canary{path}").json()["error"] == answer.json()["error"]
 
 
 @pytest.mark.parametrize("path", ["/v1/models/", "/v1/models/shade/", "/livez/"])

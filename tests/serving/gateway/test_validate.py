@@ -80,6 +80,33 @@ def test_what_does_not(specs: list[TensorSpec], arrays: dict[str, Any], words: s
         check(signature(*specs), arrays, 128)
 
 
+@pytest.mark.parametrize(
+    ("specs", "arrays", "rows"),
+    [
+        ([HISTORY], {"history": np.array([[1, np.nan, np.inf]], "f4")}, 1),
+        ([HISTORY], {"history": np.zeros((0, 3), "f4")}, 0),
+        ([FREE], {"free": np.zeros((2, 0), "f4")}, 1),
+        ([HISTORY, HORIZON], {"history": np.zeros((2, 3), "f4"), "horizon": np.ones(5, "i4")}, 5),
+    ],
+)
+def test_what_fits_without_a_card(specs: list[TensorSpec], arrays: dict[str, Any], rows: int) -> None:
+    assert check(signature(*specs), arrays, 128, strict=False) == rows
+
+
+def test_more_rows_than_the_limit_fit_where_they_can_be_split() -> None:
+    inputs = {spec.name: spec for spec in (HISTORY, HORIZON)}
+    arrays = {"history": np.zeros((129, 3), "f4"), "horizon": np.ones(129, "i4")}
+    assert check(Signature("s", inputs, {"y": HORIZON}), arrays, 128, splits=True) == 129
+    unlike = arrays | {"horizon": np.ones(1, "i4")}
+    for outputs, sent, splits in (
+        ({"y": HORIZON}, arrays, False),
+        ({"y": FIXED}, arrays, True),
+        ({"y": HORIZON}, unlike, True),
+    ):
+        with pytest.raises(BadTensor, match="1 to 128 rows, not 129"):
+            check(Signature("s", inputs, outputs), sent, 128, strict=False, splits=splits)
+
+
 shapes = st.lists(st.none() | st.integers(1, 3), max_size=4).map(tuple)
 specs = st.builds(TensorSpec, st.sampled_from(["a", "b", "c"]), st.sampled_from(TYPES), shapes)
 arrays = st.sampled_from(TYPES).flatmap(

@@ -10,6 +10,9 @@ conv/1                   a convolution: what kills TensorFlow Serving when the r
 free/1                   an input of any rank
 pictures/1               encoded pictures, decoded in the graph
 records                  a TFRecord file
+shapes/1                 signatures whose inputs and outputs differ in rows, widths and ranks
+typed/1                  half, and complex numbers out of pairs
+tf2/1                    half_plus_two to classify and regress, as TensorFlow 2 exports it: every method is predict
 mixed/1                  serving_default, which the test gives an ONNX twin, and shout, which it does not
 """
 
@@ -161,6 +164,76 @@ def free(directory: Path) -> None:
     tf.saved_model.save(model, str(directory), signatures=infer)
 
 
+def shapes(directory: Path) -> None:
+    def spec(name: str, *shape: int | None) -> tf.TensorSpec:
+        return tf.TensorSpec(shape, tf.float32, name)
+
+    @tf.function(input_signature=[spec("x", None, None)])
+    def sums(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"sum": tf.reduce_sum(x, 1)}
+
+    @tf.function(input_signature=[spec("x", None, 1)])
+    def total(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x * 2.0, "sum": tf.reduce_sum(x)}
+
+    @tf.function(input_signature=[spec("a", None), spec("b", None)])
+    def apart(a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"twice": a * 2.0, "thrice": b * 3.0}
+
+    @tf.function(input_signature=[spec("a", None, 1), spec("b", None, 1)])
+    def together(a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"sum": a + b, "pair": tf.concat([a, b], -1)}
+
+    @tf.function(input_signature=[spec("x", None)])
+    def mean(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"mean": tf.reduce_mean(x, 0, keepdims=True)}
+
+    @tf.function(input_signature=[spec("x", None)])
+    def widest(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.zeros([tf.size(x), tf.cast(tf.reduce_max(x), tf.int32)])}
+
+    made = (sums, total, apart, together, mean, widest)
+    signatures = {"serving_default": sums} | {one.__name__: one for one in made}
+    tf.saved_model.save(tf.Module(), str(directory), signatures=signatures)
+
+
+def typed(directory: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.half, "x")])
+    def half(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": x * 2.0}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
+    def turned(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"y": tf.complex(x[:, 0], x[:, 1])}
+
+    tf.saved_model.save(tf.Module(), str(directory), signatures={"half": half, "turned": turned})
+
+
+def tf2(directory: Path) -> None:
+    features = {"x": tf.io.FixedLenFeature([1], tf.float32)}
+
+    def function(name: str, **outputs: object) -> object:
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name)])
+        def infer(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+            y = 0.5 * tf.io.parse_example(serialized, features)["x"] + 2.0
+            return {name: make(y) for name, make in outputs.items()}
+
+        return infer
+
+    def same(y: tf.Tensor) -> tf.Tensor:
+        return y
+
+    signatures = {
+        "serving_default": function("inputs", outputs=same),
+        "classify": function("inputs", classes=tf.strings.as_string, scores=same),
+        "scores": function("inputs", scores=same),
+        "another_input": function("examples", outputs=same),
+        "another_output": function("inputs", y=same),
+        "too_many": function("inputs", outputs=same, scores=same, classes=tf.strings.as_string),
+    }
+    tf.saved_model.save(tf.Module(), str(directory), signatures=signatures)
+
+
 def pictures(directory: Path) -> None:
     """Without a card: nobody is told that the strings are pictures."""
 
@@ -195,7 +268,7 @@ if __name__ == "__main__":
     examples(root / "examples" / "123")
     lite(root / "lite" / "1")
     lite(root / "lite_metadata" / "1", {"x": "a", "y": "b"})
-    for make in (old, text, conv, free, pictures, mixed):
+    for make in (old, text, conv, free, pictures, shapes, typed, tf2, mixed):
         make(root / make.__name__ / "1")
     with tf.io.TFRecordWriter(str(root / "records")) as writer:
         for record in (b"one", b"", b"three"):
