@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up test test-images lint lock images sbom clean
+.PHONY: setup up test test-images test-sdks lint lock images sbom clean
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,11 @@ test: setup
 test-images: setup
 	VITRINE_IMAGES=$(or $(VITRINE_IMAGES),small) $(BIN)/python -m pytest -rP --durations=0 tests/images
 
+# Clients of other projects, each in an environment of its own under .vitrine/sdks, which is built on first use. `make
+# test` has them too, without the checks that repeat the first ones with more data. -rs says which were skipped, and why.
+test-sdks: setup
+	VITRINE_SDKS=all $(BIN)/python -m pytest -rs --durations=0 tests/sdks
+
 # With Docker. TensorFlow Serving has an image for amd64 alone.
 VERSION := 0.1.0
 IMAGES ?= gateway embedded-server sync trainer model-server
@@ -43,7 +48,7 @@ lint: setup
 	$(BIN)/mypy
 
 # Renews all lock files: hashes, but no address of a registry. all: everything, for developers; one for each image;
-# messages: the two packages whose *_pb2.py files the images without TensorFlow copy.
+# messages: the two packages whose *_pb2.py files the images without TensorFlow copy; sdks: the clients of tests/sdks.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 lock:
 	$(COMPILE) --extra dev pyproject.toml -o requirements/all.lock
@@ -54,6 +59,10 @@ lock:
 	echo 'tensorflow[and-cuda]==2.21.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
 	printf 'tensorflow==2.21.*\ntensorflow-serving-api==2.21.*\n' | $(COMPILE) --no-deps - -o requirements/messages.lock
+	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 ovmsclient~=2023.1; do \
+	  echo $$sdk | $(COMPILE) - -o requirements/sdks/$${sdk%%~*}.lock || exit 1; \
+	done
+	cd tests/sdks/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
 # What each image is made of, in CycloneDX, from its lock file: .vitrine/sbom/IMAGE.cdx.json
 SBOM := .vitrine/sbom

@@ -1,0 +1,37 @@
+"""The shipped models in the embedded model server, and a gateway in front of it."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from serving.store import Store
+from tests.programs import REPOSITORY, free_port, model_server
+from tests.serving.gateway import programs
+
+_MODELS = ("fashion_cnn", "fashion_embedding", "sine_rnn")
+
+
+@dataclass(frozen=True)
+class Served:
+    """``gateway`` is a URL, ``grpc`` and ``rest`` are the model server's host:port."""
+
+    gateway: str
+    grpc: str
+    rest: str
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    exports = tmp_path_factory.mktemp("exports")
+    for model in _MODELS:
+        shutil.copytree(REPOSITORY / "exports" / model / "1", exports / model / "1")
+        Store(exports).promote(model, 1)
+    rest = free_port()
+    with (
+        model_server(exports, f"--rest_api_port={rest}") as grpc,
+        programs.gateway(grpc, exports / "models.config") as gateway,
+    ):
+        programs.wait_until_ready(gateway, *_MODELS)
+        yield Served(gateway.url, grpc, f"127.0.0.1:{rest}")

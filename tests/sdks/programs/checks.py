@@ -1,0 +1,44 @@
+"""What the programs share. It runs in environments that have neither pytest nor this project."""
+
+import asyncio
+import base64
+import contextlib
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+GATEWAY = os.environ["GATEWAY"]
+MODEL_SERVER_GRPC = os.environ["MODEL_SERVER_GRPC"]
+MODEL_SERVER_REST = os.environ["MODEL_SERVER_REST"]
+PICTURE = Path(os.environ["PICTURE"]).read_bytes()
+PICTURE_URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
+
+HISTORY = [0.31, 0.58]
+NEXT = 0.7932  # what sine_rnn gives for it
+
+
+def run(*checks: Callable[[], object], more: tuple[Callable[[], object], ...] = ()) -> None:
+    """Makes the checks in order, those in ``more`` only where all are asked for."""
+    for check in (*checks, *(more if os.environ["ALL_CHECKS"] else ())):
+        if inspect.iscoroutinefunction(check):
+            asyncio.run(check())
+        else:
+            check()
+        print("ok", check.__name__)
+
+
+def is_next(value: float) -> bool:
+    return abs(value - NEXT) < 1e-3
+
+
+@contextlib.contextmanager
+def refused(error: type[Exception], *words: str) -> Iterator[None]:
+    """What is done inside must raise the error, and its text must have the words."""
+    try:
+        yield
+    except error as raised:
+        for word in words:
+            assert word in str(raised), f"{word!r} is not in {raised}"
+    else:
+        raise AssertionError(f"{error.__name__} was not raised")

@@ -1,0 +1,59 @@
+"""tritonclient[http]: with what its callers set of time-outs, priorities, compression and parameters."""
+
+import checks
+import numpy as np
+import tritonclient.http as triton
+from tritonclient.utils import InferenceServerException
+
+client = triton.InferenceServerClient(checks.GATEWAY.removeprefix("http://"), concurrency=8)
+MODEL = "fashion_cnn"
+
+
+def image(rows: int = 2, binary: bool = True) -> list[triton.InferInput]:
+    array = np.zeros((rows, 28, 28, 1), np.uint8)
+    return [triton.InferInput("image", list(array.shape), "UINT8").set_data_from_numpy(array, binary_data=binary)]
+
+
+def health_and_metadata() -> None:
+    assert client.is_server_live() and client.is_server_ready() and client.is_model_ready(MODEL, "1")
+    assert client.get_server_metadata()["name"] == "vitrine"
+    assert client.get_model_metadata(MODEL)["inputs"][0]["datatype"] == "UINT8"
+
+
+def inference() -> None:
+    for binary in (True, False):
+        for wanted in (None, [triton.InferRequestedOutput("probabilities", binary_data=binary)]):
+            answer = client.infer(MODEL, image(binary=binary), "1", outputs=wanted, request_id="7")
+            assert answer.as_numpy("probabilities").shape == (2, 10)
+            assert answer.get_response()["id"] == "7"
+
+
+def parameters() -> None:
+    more = {"timeout": 5_000_000, "priority": 2, "parameters": {"tenant": "a", "share": 0.5, "trial": True}}
+    headers = {"X-Request-Timeout": "5s"}
+    assert client.infer(MODEL, image(), headers=headers, **more).as_numpy("probabilities").shape == (2, 10)
+
+
+def compression() -> None:
+    for name in ("gzip", "deflate"):
+        answer = client.infer(MODEL, image(64), request_compression_algorithm=name, response_compression_algorithm=name)
+        assert answer.as_numpy("probabilities").shape == (64, 10)
+
+
+def errors() -> None:
+    with checks.refused(InferenceServerException, "sequence_"):
+        client.infer(MODEL, image(), sequence_id=7, sequence_start=True)
+    with checks.refused(InferenceServerException, "classification"):
+        client.infer(MODEL, image(), outputs=[triton.InferRequestedOutput("probabilities", class_count=3)])
+    shared = triton.InferInput("image", [1, 28, 28, 1], "UINT8").set_shared_memory("region", 784)
+    with checks.refused(InferenceServerException, "shared_memory_"):
+        client.infer(MODEL, [shared])
+
+
+def many() -> None:
+    asked = [client.async_infer(MODEL, image(128)) for _ in range(40)]
+    assert {one.get_result().as_numpy("probabilities").shape for one in asked} == {(128, 10)}
+
+
+checks.run(health_and_metadata, inference, parameters, compression, errors, more=(many,))
+client.close()

@@ -1,0 +1,94 @@
+"""Clients of other projects, as their users call them.
+
+A client's checks are a program of its own (``programs/``), which runs in the client's environment and ends with the
+first check that fails. ``make test-sdks`` runs all checks; ``make test`` leaves out those that repeat the first ones
+with more data.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor import FileDescriptor
+
+import serving.protos  # noqa: F401  which lets the next ones be imported without TensorFlow
+from tests.programs import REPOSITORY
+from tests.sdks import environments
+from tests.sdks.conftest import Served
+
+# isort: split
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
+
+pytestmark = pytest.mark.timeout(600)  # an environment may be built first
+
+PROGRAMS = REPOSITORY / "tests" / "sdks" / "programs"
+
+
+def run(command: Sequence[str | Path], served: Served, env: Mapping[str, str] | None = None) -> None:
+    """Runs a program of checks to its end, with the addresses in its environment."""
+    addresses = {
+        "GATEWAY": served.gateway,
+        "MODEL_SERVER_GRPC": served.grpc,
+        "MODEL_SERVER_REST": served.rest,
+        "PICTURE": str(REPOSITORY / "examples" / "ankle_boot.png"),
+        "ALL_CHECKS": "1" if os.environ.get("VITRINE_SDKS") == "all" else "",
+    }
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**own, "PYTHONDONTWRITEBYTECODE": "1", **addresses, **(env or {})},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ok " in done.stdout, "the program made no check"
+    print(done.stdout)
+
+
+@pytest.mark.parametrize("sdk", ["openai", "kserve", "mlserver", "ovmsclient"])
+def test_python(served: Served, sdk: str) -> None:
+    run([environments.python(sdk), PROGRAMS / f"with_{sdk}.py"], served)
+
+
+def test_tritonclient(served: Served) -> None:
+    run([sys.executable, PROGRAMS / "with_tritonclient.py"], served)
+
+
+def test_grpc_js(served: Served, tmp_path: Path) -> None:
+    modules = environments.node_modules()
+    descriptors = tmp_path / "descriptors"
+    descriptors.write_bytes(_descriptors(prediction_service_pb2.DESCRIPTOR, model_service_pb2.DESCRIPTOR))
+    run(["node", PROGRAMS / "with_grpc_js.js", descriptors], served, {"NODE_PATH": str(modules)})
+
+
+def test_the_jdks_client(served: Served) -> None:
+    """It offers HTTP/2 with every request, and sends the body along."""
+    java = shutil.which("java")
+    if (
+        java is None
+        or "jdk.compiler" not in subprocess.run([java, "--list-modules"], capture_output=True, text=True).stdout
+    ):
+        pytest.skip("no JDK is installed")
+    run([java, PROGRAMS / "WithJdk.java"], served)
+
+
+def _descriptors(*services: FileDescriptor) -> bytes:
+    """The services and all that they import, as protoc's ``--descriptor_set_out`` writes them."""
+    files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+
+    def add(file: FileDescriptor) -> None:
+        if file.name not in files:
+            for imported in file.dependencies:
+                add(imported)
+            files[file.name] = descriptor_pb2.FileDescriptorProto()
+            file.CopyToProto(files[file.name])
+
+    for service in services:
+        add(service)
+    return descriptor_pb2.FileDescriptorSet(file=files.values()).SerializeToString()
