@@ -29,6 +29,7 @@ from serving.gateway.facades.inference import Inference
 from serving.gateway.facades.inference_protocol import InferenceProtocol
 from serving.gateway.facades.native import Native
 from serving.gateway.facades.tensorflow import TensorFlow
+from serving.gateway.memory import MemoryBudget
 from serving.gateway.metrics import Metrics
 from serving.gateway.paths import error_form
 from serving.gateway.predict import Predictor
@@ -117,18 +118,17 @@ class Gateway(FastAPI):
         limits = Limits(settings.max_rows, settings.max_pixels)
         inference = Inference(
             self._predictor,
-            Admission(settings.max_in_flight, settings.max_bytes_in_flight),
-            Native(self._predictor, limits, threads=self._threads),
+            Admission(settings.max_in_flight),
+            MemoryBudget(settings.max_bytes_in_flight, self._threads),
+            Native(self._predictor, limits),
             TensorFlow(
                 self._predictor,
                 self._upstream,
                 limits,
-                threads=self._threads,
                 calls_at_once=settings.calls_per_signature,
                 max_answer_bytes=settings.max_answer_bytes,
             ),
-            InferenceProtocol(self._predictor, limits, threads=self._threads),
-            threads=self._threads,
+            InferenceProtocol(self._predictor, limits),
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )

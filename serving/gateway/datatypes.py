@@ -51,6 +51,12 @@ def from_bytes(raw: memoryview, dtype: np.dtype[Any], count: int, name: str) -> 
     return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False)
 
 
+def cost(size: int) -> int:
+    """How many bytes of memory the values take at most that stand in so many bytes of binary form: numbers as many
+    again, empty strings a list's place and an object."""
+    return size + min(size // _LENGTH.size, _MOST_STRINGS) * 64
+
+
 def to_bytes(array: NDArray[Any]) -> bytes:
     """The binary form of an array; strings are objects (bytes)."""
     if array.dtype == object:

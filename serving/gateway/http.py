@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from serving.gateway import compress
-from serving.gateway.admission import Admission
 from serving.gateway.errors import BadOption, TooLarge, listed
+from serving.gateway.memory import Reservation
 from serving.gateway.paths import error_form
 from serving.gateway.route import Share, point
 from serving.gateway.traces import Trace
@@ -60,6 +60,7 @@ class Request:
         "headers",
         "id",
         "key",
+        "memory",
         "method",
         "model",
         "path",
@@ -79,6 +80,7 @@ class Request:
         self.timeout = timeout
         self.deadline = now + timeout
         self.key: Key | None = None
+        self.memory: Reservation  # set where the body is to be read
         self.trace: Trace | None = None
         self.task: asyncio.Task[Any] | None = None
         self.stopped: Literal["", "gone", "late"] = ""
@@ -161,43 +163,38 @@ class Request:
             raise BadOption(f"the query has {len(query)} bytes; at most {_LONGEST_QUERY} are accepted")
         return _options(query, allowed) if query else {}
 
-    async def body(self, max_bytes: int, admission: Admission) -> bytes:
-        """The whole body, decompressed. Its bytes are held in the admission's count; who calls releases them.
+    async def body(self, max_bytes: int) -> bytes:
+        """The whole body, decompressed. Its bytes stay reserved in ``memory``.
 
         Raises:
             TooLarge: it is over the limit, as sent or decompressed; no more of it is read then.
             UnsupportedMedia, BadDocument: it is compressed in another way, or not as it says.
-            Overloaded: no room for it now.
+            Overloaded: the memory budget is used up.
             Disconnected: the client went away.
         """
         declared = self.headers.get(b"content-length")
         if declared is not None and int(declared) > max_bytes:
             raise TooLarge(f"the body has {int(declared)} bytes; at most {max_bytes} are accepted")
         chunks: list[bytes] = []
-        try:
-            while not self.body_read:
-                message = await self._receive()
-                if message["type"] != "http.request":
-                    raise Disconnected
-                chunk: bytes = message.get("body", b"")
-                if self.size + len(chunk) > max_bytes:
-                    raise TooLarge(f"the body has more than {max_bytes} bytes")
-                admission.hold(len(chunk))
-                self.size += len(chunk)
-                chunks.append(chunk)
-                self.body_read = not message.get("more_body", False)
-            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            encoding = self.header(b"content-encoding")
-            if not encoding or encoding.lower() == "identity":
-                return body
-            plain = await asyncio.to_thread(compress.decompressed, body, encoding, max_bytes)
-            admission.hold(len(plain))
-            self.size += len(plain)
-            return plain
-        except BaseException:
-            admission.release(self.size)
-            self.size = 0
-            raise
+        while not self.body_read:
+            message = await self._receive()
+            if message["type"] != "http.request":
+                raise Disconnected
+            chunk: bytes = message.get("body", b"")
+            if self.size + len(chunk) > max_bytes:
+                raise TooLarge(f"the body has more than {max_bytes} bytes")
+            self.memory.hold(len(chunk))
+            self.size += len(chunk)
+            chunks.append(chunk)
+            self.body_read = not message.get("more_body", False)
+        body = self.memory.joined(chunks)
+        encoding = self.header(b"content-encoding")
+        if not encoding or encoding.lower() == "identity":
+            return body
+        plain = await self.memory.run(compress.decompressed, body, encoding, max_bytes, self.memory)
+        self.memory.release(len(body))
+        self.size = len(plain)
+        return plain
 
     @property
     def _must_close(self) -> bool:

@@ -20,6 +20,7 @@ from serving.gateway.coalesce import Lane
 from serving.gateway.door import check_scope
 from serving.gateway.drift import Drift
 from serving.gateway.errors import UnknownVersion, VersionGone
+from serving.gateway.memory import Reservation
 from serving.gateway.metrics import Metrics
 from serving.gateway.registry import Registry
 from serving.gateway.route import ModelState, Share, Wanted, choose
@@ -29,16 +30,17 @@ from serving.gateway.signature import Signature
 from serving.gateway.split import in_order, joined, whole
 from serving.gateway.traces import Trace
 from serving.gateway.upstream import MOST_ATTEMPTS, Upstream
-from serving.gateway.wire import Outputs
+from serving.gateway.wire import Outputs, size_of
 from serving.keys import Key
 
 _ANY = Wanted()
 _SHADOW_SECONDS = 10.0
+_SENT_TIMES = 3  # a call's tensors stand in their arrays, in its message and in its HTTP/2 body
 
 
 class Caller(Protocol):
-    """Who asks: the key that was shown, where one is needed, until when an answer is of use, the bytes of the body, the
-    trace where one is kept, and where the request stands among all."""
+    """Who asks: the key that was shown, where one is needed, until when an answer is of use, the bytes of the body, its
+    part of the memory budget, the trace where one is kept, and where the request stands among all."""
 
     @property
     def key(self) -> Key | None: ...
@@ -48,6 +50,9 @@ class Caller(Protocol):
 
     @property
     def size(self) -> int: ...
+
+    @property
+    def memory(self) -> Reservation: ...
 
     @property
     def trace(self) -> Trace | None: ...
@@ -117,6 +122,7 @@ class Predictor:
             self._metrics.decoded(servable.model, decoded - started)
             if caller.trace is not None:
                 caller.trace.stage("decode", started, decoded)
+            caller.memory.hold(_SENT_TIMES * size_of(call.arrays))
             outputs = await self._ask(servable, call, caller.deadline, caller.trace)
             if self._drift is not None:
                 self._drift.offer(servable, call.signature, call.arrays, outputs, decoded)
@@ -125,7 +131,7 @@ class Predictor:
         result = await self.through_swaps(servable, wanted, attempt)
         state = self._registry.models.get(servable.model)
         if state is not None and state.shadow is not None and wanted == _ANY:
-            self._copy(state, state.shadow, result, prepare, caller.size)
+            self._copy(state, state.shadow, result, prepare, caller)
         return result
 
     async def _ask(self, servable: Servable, call: Call, deadline: float, trace: Trace | None = None) -> Outputs:
@@ -171,7 +177,7 @@ class Predictor:
         shadow: Share,
         answered: Result,
         prepare: Callable[[Servable], Awaitable[Call]],
-        size: int,
+        caller: Caller,
     ) -> None:
         """Offers the shadow the request that was just answered, if it is drawn; by the input as it was sent where the
         shadow takes it in the same way, else decoded anew."""
@@ -190,7 +196,8 @@ class Predictor:
             outputs = await self._ask(other, again, deadline)
             return cropped(other, again, outputs), _labels(other)
 
-        self._shadows.offer(Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask, size))
+        copy = Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask, caller.size, caller.memory)
+        self._shadows.offer(copy)
 
     async def close(self) -> None:
         """Ends what nobody waits for."""

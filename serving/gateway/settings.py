@@ -84,7 +84,9 @@ class Settings(BaseSettings):
     )
     max_in_flight: Count = Field(1024, description="most requests under way for one model; beyond it 503 at once")
     max_queue_rows: Count = Field(2048, description="most rows that wait for one signature; beyond it 503 at once")
-    max_bytes_in_flight: Count = Field(256_000_000, description="most bytes of request bodies held at once")
+    max_bytes_in_flight: Count = Field(
+        256_000_000, description="memory budget: most bytes that all requests hold, as sent and decoded"
+    )
     max_answer_bytes: Count = Field(32_000_000, description="largest answer of the model server to one request")
     calls_per_signature: Count = Field(2, description="calls to the model server at the same time, by signature")
     decode_threads: Count = Field(2, description="threads that decode large pictures")

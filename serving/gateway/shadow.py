@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from serving.gateway.compare import compare
 from serving.gateway.errors import GatewayError
+from serving.gateway.memory import Reservation
 from serving.gateway.metrics import Metrics
 from serving.gateway.wire import Outputs
 
@@ -26,8 +27,8 @@ Ask = Callable[[], Awaitable[tuple[Outputs, Sequence[str]]]]
 
 @dataclass(frozen=True)
 class Copy:
-    """An answered request: what came out, the labels of its classes, how to ask the shadow the same, and the bytes of
-    its body, which are held for that."""
+    """An answered request: what came out, the labels of its classes, how to ask the shadow the same, the bytes of its
+    body, and the memory reserved for it, which is held until the shadow has answered."""
 
     model: str
     version: int
@@ -35,6 +36,7 @@ class Copy:
     labels: Sequence[str]
     ask: Ask
     size: int
+    memory: Reservation
 
 
 class Shadows:
@@ -51,6 +53,7 @@ class Shadows:
         if len(self._queue) == _QUEUE or (self._queue and self._bytes + copy.size > _BYTES):
             self._metrics.shadow_dropped(copy.model, copy.version)
             return
+        copy.memory.enter()
         self._queue.append(copy)
         self._bytes += copy.size
         if self._worker is None or self._worker.done():
@@ -77,3 +80,5 @@ class Shadows:
                     log.exception("model %s: version %s could not be compared", copy.model, copy.version)
                 else:
                     log.debug("model %s: version %s as a shadow: %s", copy.model, copy.version, error.message)
+            finally:
+                copy.memory.leave()

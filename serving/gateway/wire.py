@@ -30,13 +30,18 @@ class Outputs(dict[str, NDArray[Any]]):
     @property
     def size(self) -> int:
         """Bytes of all values."""
-        return sum([sum(map(len, array.flat)) if array.dtype == object else array.nbytes for array in self.values()])
+        return size_of(self)
 
     def without_column(self) -> "Outputs":
         """Outputs of shape [N, 1] as [N]."""
         return Outputs(
             {name: array[:, 0] if array.shape[1:] == (1,) else array for name, array in self.items()}, self.clean
         )
+
+
+def size_of(arrays: Arrays) -> int:
+    """Bytes of all values."""
+    return sum([sum(map(len, array.flat)) if array.dtype == object else array.nbytes for array in arrays.values()])
 
 
 class RequestEncoder:

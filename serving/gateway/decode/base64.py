@@ -10,7 +10,7 @@ import numpy as np
 
 from serving.gateway.errors import BadDocument
 
-_BLANKS = re.compile(r"[ \t\n\v\f\r]+")
+_BLANKS = b" \t\n\v\f\r"
 _DATA = re.compile(r"\s*data:", re.IGNORECASE)
 _DATA_URL = re.compile(r"\s*data:[^,]*; *base64 *,", re.IGNORECASE)
 
@@ -31,9 +31,12 @@ def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
     try:
         return binascii.a2b_base64(text, strict_mode=True)
     except ValueError:  # mostly it is as written by b64encode, so it is looked at more closely only now
-        bare = _BLANKS.sub("", text)
+        pass
     try:
-        return binascii.a2b_base64(bare if "=" in bare else bare + "=" * (-len(bare) % 4), strict_mode=True)
+        bare = text.encode("ascii").translate(None, _BLANKS)  # a regular expression takes ten times as long
+        return binascii.a2b_base64(bare if b"=" in bare else bare + b"=" * (-len(bare) % 4), strict_mode=True)
+    except UnicodeEncodeError:
+        raise BadDocument(f"{what} is not base64 of the standard alphabet: it has letters beyond ASCII") from None
     except ValueError as error:
         raise BadDocument(f"{what} is not base64 of the standard alphabet: {error}") from None
 

@@ -17,6 +17,7 @@ from serving.gateway import datatypes
 from serving.gateway.decode import base64, payload, tensors
 from serving.gateway.decode.base64 import kind
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
+from serving.gateway.memory import Reservation
 from serving.gateway.signature import Signature, TensorSpec
 
 _MAX_RANK = 16
@@ -59,7 +60,7 @@ class Inference:
     taken_as_it_is: int
 
 
-def read(body: bytes, header_length: str, model: str, version: int | None) -> Inference:
+def read(body: bytes, header_length: str, model: str, version: int | None, memory: Reservation) -> Inference:
     """Read a request from its body.
 
     Args:
@@ -70,6 +71,7 @@ def read(body: bytes, header_length: str, model: str, version: int | None) -> In
     Raises:
         BadDocument: malformed JSON, or a key missing, unknown or of a wrong kind; or the body names another model or
             version than the path. BadOption: a parameter or header.
+        TooLarge, Overloaded: see :func:`payload.document`.
     """
     end = len(body)
     if header_length:
@@ -80,7 +82,8 @@ def read(body: bytes, header_length: str, model: str, version: int | None) -> In
                 f"Inference-Header-Content-Length must be the size of the JSON part, 1 to {len(body)} bytes, "
                 f"not {header_length[:40]!r}"
             )
-    keys = payload.document(body[:end])
+    keys = payload.document(body[:end], memory)
+    memory.hold(datatypes.cost(len(body) - end))
     _only(keys, ("id", "model_name", "model_version", "parameters", "inputs", "outputs"), "a request")
     _check_model(keys.get("model_name"), model)
     version = _version(keys.get("model_version"), version)

@@ -1,15 +1,16 @@
-"""Large JSON bodies, read so that a thread which reads one leaves the processor to others in between.
+"""JSON bodies, read within the memory budget; a thread that reads a large one leaves the processor to others.
 
 No JSON library does: each holds Python's global lock from the first byte to the last, and the millions of lists of a
 nested array keep the garbage collector busy besides. 35 MB of ``[[[[1],[2],…`` held all other requests for three to six
 seconds, in a thread or not. Here the long arrays of numbers are read in pieces of some milliseconds and become NumPy
-arrays without ever having been lists (0.6 s on two cores); the rest, which is short, is left to orjson.
+arrays without ever having been lists (0.6 s on two cores). The rest is left to orjson, which holds the lock for some
+50 ms at most, because the rest may hold only so many values.
 """
 
-import asyncio
+import json
+import re
 import secrets
-from collections.abc import Callable
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,67 +19,140 @@ from numpy.typing import NDArray
 
 from serving.gateway.decode.numbers import MAX_RANK
 from serving.gateway.errors import TooLarge
+from serving.gateway.memory import Reservation
 
 Made = TypeVar("Made")
 
 #: Bodies from here on are read in a thread: orjson takes two milliseconds for as many bytes of numbers.
 LARGE = 262_144
-_LONG = 16_384  # bytes of an array that is worth the trouble
+_SMALL = 4096  # bytes of a body whose cost is not counted but taken to be the highest
+_LONG = 4096  # bytes of an array that is worth the trouble
+_MANY = 512  # numbers in it; lists of fewer, such as a shape among many blanks, stay lists
 _PIECE = 65_536  # bytes: about a millisecond
+_COUNTED = 1_048_576  # bytes that are looked through at once
 _BLANK = b" \t\r\n"
 _ONES = bytes.maketrans(b"0123456789+-.eE", b"1" * 15)
 _BLANKS = bytes.maketrans(b"[]", b"  ")
-_MOST_PARTS = 250_000  # lists, objects and strings, outside of arrays of numbers: they take .15 s
+_WORDS = re.compile(rb"-?Infinity|NaN")
+_NOT_FINITE = re.compile("-?(NaN|Infinity)")
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+
+# How many values a body may hold outside of arrays of numbers, and what they weigh in time: 500,000 take orjson 50 ms.
+_MOST_VALUES = 500_000
+_MOST_WITH_WORDS = 1_000_000  # bytes for Python's own parser, which takes as long
+# Bytes of memory that the objects take at most which stand for a mark of JSON.
+_BYTES_PER = {b",": 40, b"[": 72, b"{": 160, b'"': 16}
+_HIGHEST_BYTES = 24  # for each byte of a body: [], as often as it fits
+_WHILE_READ = 2  # times as much as what is made of a large body: orjson's own tree, copies, conversion to arrays
 
 
-async def aside(threads: Executor, size: int, function: Callable[..., Made], *arguments: object) -> Made:
+async def aside(memory: Reservation, size: int, function: Callable[..., Made], *arguments: object) -> Made:
     """What the function makes of a body of ``size`` bytes: here and now of a small one, in a thread of a large one."""
     if size < LARGE:
         return function(*arguments)
-    return await asyncio.get_running_loop().run_in_executor(threads, function, *arguments)
+    return await memory.run(function, *arguments)
 
 
-def loads(body: bytes) -> Any:
-    """The body's value, with an array in place of each long regular list of numbers that stands under a key: int64, or
-    float64 where a number in it is a fraction.
+def loads(body: bytes, memory: Reservation) -> tuple[Any, bool]:
+    """A large body's value, and whether all numbers in it are finite: NaN, Infinity and -Infinity are read too.
+
+    An array stands in place of each long regular list of numbers under a key: whole numbers in the smallest signed type
+    that holds them, or float64 where a number in it is a fraction.
 
     Raises:
         orjson.JSONDecodeError: no JSON.
-        TooLarge: more lists, objects and strings than a body can need.
+        TooLarge: more values outside of regular arrays of numbers than a body can need.
+        Overloaded: the memory budget is used up.
     """
-    _check_parts(body.count(b'"') // 2)  # before it is looked for arrays, which stand between the strings
+    _check_values(_counts(body, b'"'))  # before it is looked for arrays, which stand between the strings
     arrays: dict[str, NDArray[Any]] = {}
     parts = []
     done = 0
+    finite = True
     for start, end in _candidates(body):
-        array = _array(body[start:end])
+        array = _array(body, start, end, memory)
         if array is not None:
             name = secrets.token_hex(16)
             parts += [body[done:start], b'"', name.encode("ascii"), b'"']
             done = end
             arrays[name] = array
+            finite = finite and (array.dtype != np.float64 or bool(np.isfinite(array).all()))
     if arrays:
+        rest = b"".join([*parts, body[done:]])
+        memory.hold(len(rest))
         try:
-            value, placed = _with_arrays(exact(b"".join([*parts, body[done:]])), arrays)
+            value, all_finite = exact(rest, memory)
+            value, placed = _with_arrays(value, arrays)
         except orjson.JSONDecodeError:  # where the whole is wrong, it says at which byte
             placed = 0
+        memory.release(len(rest))
         if placed == len(arrays):  # else one stood inside a string, or where no array is expected
-            return value
-    return exact(body)
+            return value, finite and all_finite
+    return exact(body, memory)
 
 
-def exact(body: bytes) -> Any:
-    """As orjson has it. Raises as :func:`loads`."""
-    if len(body) > _MOST_PARTS:
-        _check_parts(body.count(b"[") + body.count(b"{") + body.count(b'"') // 2)
-    return orjson.loads(body)
+def exact(body: bytes, memory: Reservation) -> tuple[Any, bool]:
+    """As :func:`loads`, without arrays."""
+    memory.hold(_cost(body))
+    try:
+        return orjson.loads(body), True
+    except orjson.JSONDecodeError as error:
+        if not _NOT_FINITE.match(error.doc, error.pos):
+            raise
+        if len(body) > _MOST_WITH_WORDS:
+            raise TooLarge(
+                f"the body has {len(body)} bytes and NaN or Infinity outside of its regular arrays of numbers; "
+                f"at most {_MOST_WITH_WORDS} bytes are accepted then"
+            ) from None
+        return _with_words(body), False
 
 
-def _check_parts(parts: int) -> None:
-    if parts > _MOST_PARTS:
+def _cost(body: bytes) -> int:
+    """How many bytes of memory a body takes at most when it is read.
+
+    Raises:
+        TooLarge: so many values that they would hold the global lock for too long.
+    """
+    if len(body) < _SMALL:
+        return _HIGHEST_BYTES * len(body)
+    counts = _counts(body, *_BYTES_PER)
+    text = 2 * len(body) if body.isascii() else 7 * len(body) // 2  # strings have one or four bytes a character
+    made = text + sum(_BYTES_PER[mark] * count for mark, count in counts.items())
+    if len(body) < LARGE:
+        return made
+    _check_values(counts)
+    return _WHILE_READ * made
+
+
+def _with_words(body: bytes) -> Any:
+    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity; None where that fails too, or a
+    text has half a character, as JSON can write by a lone ``\\ud800``: neither orjson nor UTF-8 knows that."""
+    try:
+        parsed = json.loads(body)
+        if _HALF_CHARACTER.search(body):
+            json.dumps(parsed, ensure_ascii=False).encode("utf-8")
+        return parsed
+    except (ValueError, RecursionError):
+        return None
+
+
+def _counts(body: bytes, *marks: bytes) -> dict[bytes, int]:
+    """How often each mark stands in a body; looked through in pieces, for counting holds the global lock too."""
+    if len(body) <= _COUNTED:
+        return {mark: body.count(mark) for mark in marks}
+    pieces = range(0, len(body), _COUNTED)
+    return {mark: sum(body.count(mark, start, start + _COUNTED) for start in pieces) for mark in marks}
+
+
+def _check_values(counts: dict[bytes, int]) -> None:
+    """Refuse more values than orjson reads in 50 ms. Lists and strings take it twice as long as numbers, objects eight
+    times."""
+    objects, lists, quotes = counts.get(b"{", 0), counts.get(b"[", 0), counts.get(b'"', 0)
+    values = counts.get(b",", 0) + 2 * lists + quotes + 8 * objects
+    if values > _MOST_VALUES:
         raise TooLarge(
-            f"the body has {parts} lists, objects and strings; at most {_MOST_PARTS} are accepted, "
-            "but for those of regular arrays of numbers"
+            f"the body has {values} values outside of regular arrays of numbers; at most {_MOST_VALUES} are accepted, "
+            "where a list or string counts as 2 and an object as 8"
         )
 
 
@@ -101,34 +175,90 @@ def _candidates(body: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _array(text: bytes) -> NDArray[Any] | None:
-    """The array that a text of brackets, commas and numbers stands for; None where it is another, or not regular."""
-    pieces, brackets = [], []
-    place = 0
+def _array(body: bytes, start: int, end: int, memory: Reservation) -> NDArray[Any] | None:
+    """The array that this part of a body stands for, which has brackets, commas and numbers; None where it has anything
+    else, or is not regular. The array stays reserved, with as much for each number as conversion to another type takes.
+    """
+    before = memory.held
+    array = None
     try:
-        while place < len(text):
-            end = text.rfind(b",", place, place + _PIECE) if place + _PIECE < len(text) else len(text)
-            if end < 0:
-                return None
-            piece = text[place:end]
-            marks = piece.translate(_ONES, _BLANK)
-            brackets.append(marks.translate(None, b"1"))
-            numbers = np.array(orjson.loads(b"[%b]" % piece.translate(_BLANKS)))
-            if b"1[" in marks or b"]1" in marks or not _is_exact(numbers, piece):
-                return None
-            pieces.append(numbers)
-            place = end + 1
-        shape = _shape(b",".join(brackets))
-        return None if shape is None else np.concatenate(pieces).reshape(shape)
+        shape = _shape(_brackets(body, start, end, memory))
+        if shape is not None:
+            array = _numbers(body, start, end, memory)
+            array = array.reshape(shape) if array is not None and array.size >= _MANY else None
     except ValueError:  # orjson's is one
-        return None
+        array = None
+    memory.release(memory.held - before)
+    if array is not None:
+        memory.hold(array.nbytes + 8 * array.size)
+    return array
 
 
-def _is_exact(numbers: NDArray[Any], text: bytes) -> bool:
-    """Whether the type lost nothing: whole numbers beyond 64 bits became fractions."""
-    if numbers.dtype == np.float64:
-        return b"." in text or b"e" in text or b"E" in text
-    return numbers.dtype == np.int64
+def _pieces(body: bytes, start: int, end: int) -> Iterator[bytes]:
+    """This part of a body in pieces, split at commas.
+
+    Raises:
+        ValueError: there is no comma for longer than a piece.
+    """
+    while start < end:
+        stop = body.rfind(b",", start, start + _PIECE) if start + _PIECE < end else end
+        if stop < 0:
+            raise ValueError
+        yield body[start:stop]
+        start = stop + 1
+
+
+def _brackets(body: bytes, start: int, end: int, memory: Reservation) -> bytes:
+    """All but the numbers.
+
+    Raises:
+        ValueError: a number stands beside a bracket where a comma is missing.
+    """
+    found = []
+    for piece in _pieces(body, start, end):
+        marks = (_WORDS.sub(b"1", piece) if _has_words(piece) else piece).translate(_ONES, _BLANK)
+        if b"1[" in marks or b"]1" in marks:
+            raise ValueError
+        found.append(marks.translate(None, b"1"))
+        memory.hold(2 * len(found[-1]))  # :func:`_shape` compares it with another
+    size = sum(map(len, found))
+    memory.hold(size)
+    return b",".join(found)
+
+
+def _has_words(text: bytes) -> bool:
+    return b"N" in text or b"I" in text
+
+
+def _numbers(body: bytes, start: int, end: int, memory: Reservation) -> NDArray[Any] | None:
+    """The numbers in order; None where one is larger than 64 bits.
+
+    Raises:
+        ValueError: something else stands between them.
+    """
+    pieces = []
+    for piece in _pieces(body, start, end):
+        words: list[bytes] = []
+        if _has_words(piece):
+            words = _WORDS.findall(piece)
+            piece = _WORDS.sub(b"null", piece)
+        values = orjson.loads(b"[%b]" % piece.translate(_BLANKS))
+        numbers = np.array(values, np.float64 if words else None)
+        if words:
+            numbers[[value is None for value in values]] = [float(word) for word in words]
+        elif numbers.dtype == np.int64:
+            numbers = numbers.astype(_smallest(numbers))
+        elif numbers.dtype != np.float64 or not (b"." in piece or b"e" in piece or b"E" in piece):
+            return None  # whole numbers beyond 64 bits became fractions
+        memory.hold(numbers.nbytes)
+        pieces.append(numbers)
+    dtype = np.result_type(*pieces)
+    memory.hold(sum(map(len, pieces)) * dtype.itemsize)
+    return np.concatenate(pieces, dtype=dtype)
+
+
+def _smallest(numbers: NDArray[Any]) -> np.dtype[Any]:
+    return np.result_type(np.min_scalar_type(min(numbers.min(), -1)), np.min_scalar_type(min(-numbers.max() - 1, -1)))
 
 
 def _shape(brackets: bytes) -> list[int] | None:
@@ -141,7 +271,7 @@ def _shape(brackets: bytes) -> list[int] | None:
         end = brackets.find(b"]" * depth) + depth
         start = rank - depth
         count = (end - start - 2 + 1) // (len(inner) + 1)
-        inner = b"[%b]" % b",".join([inner] * count)
+        inner = b"[%b]" % ((inner + b",") * (count - 1) + inner)
         if end < depth or brackets[start:end] != inner:
             return None
         shape.append(count)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from serving.gateway.decode import base64
 from serving.gateway.errors import BadDocument
+from serving.gateway.memory import Reservation
 
 _MAX_BOUNDARY = 256  # bytes; RFC 2046 has 70
 _MAX_HEADERS = 8192  # bytes of one part
@@ -17,17 +18,19 @@ _DELIMITER_END = re.compile(rb"(--)|[ \t]*(\r?\n)")
 _UNFINISHED = "the multipart body is unfinished: its closing boundary is missing"
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')
+_COPIES = 3  # of a part: its content, that as text, and decoded
 _OCTETS = frozenset({"application/octet-stream", "binary/octet-stream", "application/binary"})
 _HEAD = 32  # bytes: a text has no zero in them, every picture has
 
 
-def files(body: bytes, parameters: str, max_parts: int) -> list[bytes]:
-    """The contents of all parts that are pictures.
+def files(body: bytes, parameters: str, max_parts: int, memory: Reservation) -> list[bytes]:
+    """The contents of all parts that are pictures, reserved in ``memory``.
 
     Args:
         parameters: what follows ``multipart/form-data;`` in the content type.
 
     Raises:
+        Overloaded, TooLarge: the memory budget does not allow it.
         BadDocument: no boundary, a malformed or unfinished body, a part that is no file, none, or too many.
     """
     boundary = _parameters(f";{parameters}").get("boundary", "").encode("latin-1").rstrip()
@@ -38,6 +41,7 @@ def files(body: bytes, parameters: str, max_parts: int) -> list[bytes]:
         )
     if len(boundary) > _MAX_BOUNDARY:
         raise BadDocument(f"the boundary of multipart/form-data has {len(boundary)} bytes; at most {_MAX_BOUNDARY}")
+    memory.hold(_COPIES * len(body))
     found: list[bytes] = []
     for number, (headers, content) in enumerate(_parts(body, boundary)):
         if number == max_parts:

@@ -25,7 +25,7 @@ def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
         BadTensor: ragged, another kind of value in it, or a number that the type cannot hold; ``name`` is said.
     """
     if isinstance(value, list) and np.ndarray in set(map(type, value)):
-        value = _stacked(value)
+        value = _stacked([array(row, dtype, name) for row in value], name)
     if isinstance(value, np.ndarray):
         return _of_type(value, dtype, name)
     shape = _shape(value, name)
@@ -43,24 +43,27 @@ def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
     return result
 
 
-def _stacked(rows: list[Any]) -> Any:
+def _stacked(rows: list[NDArray[Any]], name: str) -> NDArray[Any]:
     """Rows of which :mod:`large` has made arrays, in part or all of them."""
-    shapes = {row.shape if isinstance(row, np.ndarray) else None for row in rows}
-    if len(shapes) == 1:
-        return np.stack(rows)
-    return [row.tolist() if isinstance(row, np.ndarray) else row for row in rows]
+    other = next((row for row in rows if row.shape != rows[0].shape), None)
+    if other is not None:
+        expected, found = list(rows[0].shape), list(other.shape)
+        raise BadTensor(f"input {name} is ragged: a row has shape {found}, but the first one has {expected}")
+    return np.stack(rows)
 
 
 def _of_type(value: NDArray[Any], dtype: np.dtype[Any], name: str) -> NDArray[Any]:
-    """An array of int64 or float64 numbers as one of this type."""
+    """An array of whole numbers or of float64 as one of this type."""
     if dtype.kind == "b" or (dtype.kind in "iu" and value.dtype.kind == "f"):
         raise _another_kind(value.flat[0].item(), dtype, name)
     if dtype.kind in "iu":
         _check_range(int(value.min()), int(value.max()), dtype, name)
     with np.errstate(over="ignore"):
         result = value.astype(dtype)
-    if is_float(dtype) and not np.isfinite(result).all():
-        raise _too_large(dtype, name)
+    if is_float(dtype):
+        finite = np.isfinite(result)
+        if not finite.all() and np.isfinite(value[~finite]).any():
+            raise _too_large(dtype, name)
     return result
 
 

@@ -1,7 +1,5 @@
 """A request body by its content type: encoded pictures, one array, or a JSON object."""
 
-import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 
 from serving.gateway.decode import large, multipart, npy, tensors
 from serving.gateway.errors import BadDocument, UnsupportedMedia
+from serving.gateway.memory import Reservation
 
 PICTURE_TYPES = ("image/png", "image/jpeg", "image/webp", "image/bmp", "image/gif")
 NPY = "application/x-npy"
@@ -31,7 +30,7 @@ _UNSAID = frozenset(
         "text/plain",
     }
 )
-_NOT_FINITE = re.compile("-?(NaN|Infinity)")
+_AS_FLOAT32 = 4  # bytes of a number, which most models take
 _BOM = b"\xef\xbb\xbf"  # which .NET's and PowerShell's encoders write before UTF-8
 
 
@@ -58,15 +57,15 @@ class Document:
 Payload = Pictures | Array | Document
 
 
-def read(body: bytes, content_type: str, max_parts: int, plain: bool = False) -> Payload:
-    """What a body holds.
+def read(body: bytes, content_type: str, max_parts: int, memory: Reservation, plain: bool = False) -> Payload:
+    """What a body holds. What is made of it stays reserved in ``memory``.
 
     Args:
         plain: whether the model takes JSON alone. JSON then needs no content type, as with TensorFlow Serving.
 
     Raises:
         UnsupportedMedia: the content type is none of those that are read here.
-        BadDocument: malformed JSON, multipart or npy.
+        BadDocument: malformed JSON, multipart or npy. TooLarge, Overloaded: see :func:`document`.
     """
     media, _, parameters = content_type.partition(";")
     media = media.strip().lower()
@@ -74,16 +73,16 @@ def read(body: bytes, content_type: str, max_parts: int, plain: bool = False) ->
     if media.startswith("image/"):  # its bytes say of what format it is, more reliably than its many names
         return Pictures([body])
     if media == "application/json" or media.endswith("+json") or (plain and media not in _BINARY):
-        return Document(document(body, tensors.is_request))
+        return Document(document(body, memory, tensors.is_request))
     if media == NPY:
-        return Array(npy.read(body))
+        return _array(body, memory)
     if media == "multipart/form-data":
-        return Pictures(multipart.files(body, parameters, max_parts), many=True)
+        return Pictures(multipart.files(body, parameters, max_parts, memory), many=True)
     if media in _UNSAID:
         if body.startswith(npy.MAGIC):
-            return Array(npy.read(body))
+            return _array(body, memory)
         if body.removeprefix(_BOM).lstrip()[:1] in (b"{", b"["):
-            return Document(document(body, tensors.is_request))
+            return Document(document(body, memory, tensors.is_request))
         return Pictures([body])
     raise UnsupportedMedia(
         f"content type {media!r} is not read here; send a picture ({', '.join(PICTURE_TYPES)}), multipart/form-data, "
@@ -91,49 +90,42 @@ def read(body: bytes, content_type: str, max_parts: int, plain: bool = False) ->
     )
 
 
+def _array(body: bytes, memory: Reservation) -> Array:
+    memory.hold(len(body))  # it is copied where its byte order is another
+    array = npy.read(body)
+    memory.hold(_AS_FLOAT32 * array.size)
+    return Array(array)
+
+
 def document(
     body: bytes,
+    memory: Reservation,
     not_finite: Callable[[dict[str, Any]], bool] = lambda keys: False,
     *,
-    loads: Callable[[bytes], Any] = large.loads,
+    loads: Callable[[bytes, Reservation], tuple[Any, bool]] = large.loads,
 ) -> dict[str, Any]:
     """The JSON object in a body. ``not_finite`` says in which objects NaN, Infinity and -Infinity are taken for
     numbers, as TensorFlow Serving does; everywhere else they are no JSON. ``loads`` reads bodies that are large. A byte
     order mark before the object is skipped.
 
     Raises:
-        BadDocument: not JSON, or not an object. TooLarge: hundreds of thousands of lists, objects or strings.
+        BadDocument: not JSON, or not an object. TooLarge: hundreds of thousands of lists, objects or strings, or more
+            than the memory budget. Overloaded: the memory budget is used up.
     """
     body = body.removeprefix(_BOM)
     try:
-        parsed = orjson.loads(body) if len(body) < large.LARGE else loads(body)
+        parsed, finite = large.exact(body, memory) if len(body) < large.LARGE else loads(body, memory)
     except orjson.JSONDecodeError as error:
         if not body.strip():
             raise BadDocument("JSON Parse error: The document is empty. Send a JSON object.") from None
-        if _NOT_FINITE.match(error.doc, error.pos):  # Python's json writes them
-            parsed = _with_words(body)
-            if isinstance(parsed, dict) and not_finite(parsed):
-                return parsed
-            raise BadDocument(
-                "the body is not valid JSON: a number in it is not finite; NaN and Infinity are none"
-            ) from None
         raise BadDocument(f"the body is not valid JSON: {error}") from None
+    if not finite and not (isinstance(parsed, dict) and not_finite(parsed)):
+        raise BadDocument("the body is not valid JSON: a number in it is not finite; NaN and Infinity are none")
     if not isinstance(parsed, dict):
         raise BadDocument('the body must be a JSON object, such as {"b64": "…"} or {"instances": […]}')
     return parsed
 
 
-def examples(body: bytes) -> dict[str, Any]:
+def examples(body: bytes, memory: Reservation) -> dict[str, Any]:
     """The JSON object of a request of examples, which tell 1 from 1.0. Raises as :func:`document`."""
-    return document(body, lambda keys: True, loads=large.exact)
-
-
-def _with_words(body: bytes) -> Any:
-    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity; None where it fails too, or where
-    a text has half a character, as JSON can write by a lone ``\\ud800``: neither orjson nor UTF-8 knows that."""
-    try:
-        parsed = json.loads(body)
-        json.dumps(parsed, ensure_ascii=False).encode("utf-8")
-        return parsed
-    except (ValueError, RecursionError):
-        return None
+    return document(body, memory, lambda keys: True, loads=large.exact)

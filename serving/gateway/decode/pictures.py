@@ -1,8 +1,6 @@
 """Pictures to the model's input: encoded ones by the recipe on its card, arrays as they are."""
 
-import asyncio
 import struct
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ from serving import images
 from serving.gateway.decode import base64
 from serving.gateway.decode.payload import Array, Document, Payload, Pictures
 from serving.gateway.errors import BadDocument, BadOption, BadPicture, BadTensor, listed
+from serving.gateway.memory import Reservation
 from serving.gateway.signature import TensorSpec
 
 _PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
@@ -55,7 +54,7 @@ async def rows(
     *,
     max_pixels: int,
     max_rows: int,
-    threads: Executor,
+    memory: Reservation,
 ) -> NDArray[Any]:
     """The model's input, [N, H, W, C]. Small pictures are decoded here and now, large ones in a thread.
 
@@ -71,7 +70,7 @@ async def rows(
         raise BadTensor(f"a request has 1 to {max_rows} pictures, not {len(encoded)}")
     if len(encoded) == 1 and is_small(encoded[0]):
         return _decode(encoded[0], recipe, how, max_pixels)[None]
-    return await asyncio.get_running_loop().run_in_executor(threads, _decode_all, encoded, recipe, how, max_pixels)
+    return await memory.run(_decode_all, encoded, recipe, how, max_pixels, memory)
 
 
 def is_small(data: bytes) -> bool:
@@ -114,12 +113,16 @@ def _decode(data: bytes, recipe: images.ImageRecipe, how: images.Polarity, max_p
 
 
 def _decode_all(
-    encoded: list[bytes], recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int
+    encoded: list[bytes], recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int, memory: Reservation
 ) -> NDArray[Any]:
     rows = np.empty((len(encoded), recipe.height, recipe.width, recipe.channels), np.uint8)
     for number, data in enumerate(encoded):
         try:
+            images.header(data, max_pixels, recipe)
+            cost = images.cost(data, recipe)
+            memory.hold(cost)
             rows[number] = images.decode(data, recipe, how, max_pixels)
+            memory.release(cost)
         except images.PictureError as error:
             which = f"picture {number + 1} of {len(encoded)}: " if len(encoded) > 1 else ""
             raise BadPicture(f"{which}{error}") from None

@@ -85,6 +85,6 @@ def _crop(history: Any, window: int) -> Any:
         raise BadTensor(f"history must be a list of numbers, or a list of such lists, not {kind(history)}")
     if not history:
         raise BadTensor(f"the history is empty; at least {window} values are expected")
-    if isinstance(history[0], list):
-        return [row[-window:] if isinstance(row, list) else row for row in history]
+    if isinstance(history[0], (list, np.ndarray)):
+        return [row[-window:] if isinstance(row, (list, np.ndarray)) else row for row in history]
     return history[-window:]

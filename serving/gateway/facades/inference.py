@@ -1,9 +1,7 @@
 """The hot paths: reads the body, and finds the façade by path and body."""
 
-from collections.abc import Callable
-from concurrent.futures import Executor
+import asyncio
 from dataclasses import replace
-from typing import TypeVar
 
 from serving.gateway.admission import Admission
 from serving.gateway.decode import large, payload, tensors
@@ -15,11 +13,10 @@ from serving.gateway.facades.openai import OpenAI
 from serving.gateway.facades.tensorflow import TensorFlow
 from serving.gateway.facades.timeseries import TimeSeries
 from serving.gateway.http import Answer, Request
+from serving.gateway.memory import MemoryBudget
 from serving.gateway.paths import Form, Target
 from serving.gateway.predict import Predictor
 from serving.gateway.servable import Servable
-
-Read = TypeVar("Read")
 
 
 class Inference:
@@ -29,22 +26,22 @@ class Inference:
         self,
         predictor: Predictor,
         admission: Admission,
+        memory: MemoryBudget,
         native: Native,
         tensorflow: TensorFlow,
         inference_protocol: InferenceProtocol,
         *,
-        threads: Executor,
         max_body_bytes: int,
         max_rows: int,
     ) -> None:
         self._predictor = predictor
         self._admission = admission
+        self._memory = memory
         self._native = native
         self._tensorflow = tensorflow
         self._inference_protocol = inference_protocol
         self._openai = OpenAI(native)
         self._timeseries = TimeSeries(native)
-        self._threads = threads
         self._max_body_bytes = max_body_bytes
         self._max_rows = max_rows
 
@@ -56,10 +53,12 @@ class Inference:
         """
         if request.method != "POST":
             raise MethodNotAllowed(f"{request.path} is asked by POST, not {request.method}", allowed="POST")
+        memory = request.memory = self._memory.reservation()
         try:
             keys = None
             if not target.model:
-                keys = await self._aside(payload.document, await self._body(request))
+                body = await request.body(self._max_body_bytes)
+                keys = await large.aside(memory, len(body), payload.document, body, memory)
                 target = replace(target, model=_model(keys))
                 request.model = target.model
             servable = self._predictor.route(request, target.model, target.wanted, target.scope)
@@ -68,8 +67,11 @@ class Inference:
                 return await self._answer(target, request, servable, keys)
             finally:
                 self._admission.leave(target.model)
+        except asyncio.CancelledError:
+            memory.stop()
+            raise
         finally:
-            self._admission.release(request.size)
+            memory.leave()
 
     async def _answer(
         self, target: Target, request: Request, servable: Servable, keys: dict[str, object] | None
@@ -79,29 +81,25 @@ class Inference:
             if target.verb == "embeddings":
                 return await self._openai.embeddings(request, target, servable, keys)
             return await self._timeseries.forecast(request, target, servable, keys)
-        body = await self._body(request)
+        memory = request.memory
+        body = await request.body(self._max_body_bytes)
         if target.verb == "infer":
             return await self._inference_protocol.infer(request, target, servable, body)
         if target.verb in ("classify", "regress"):
-            examples = await self._aside(payload.examples, body)
+            examples = await large.aside(memory, len(body), payload.examples, body, memory)
             return await self._tensorflow.examples(request, target, servable, examples)
         no_card = servable.card is None and servable.card_problem is None
         plain = target.verb == "predict" and no_card  # such a model takes tensors alone
         if plain:
             request.form = Form.PLAIN
-        content = await self._aside(payload.read, body, request.header(b"content-type"), self._max_rows, plain)
+        media = request.header(b"content-type")
+        content = await large.aside(memory, len(body), payload.read, body, media, self._max_rows, memory, plain)
         if isinstance(content, payload.Document) and (
             plain or (target.verb == "predict" and tensors.is_request(content.keys))
         ):
             request.form = Form.PLAIN
             return await self._tensorflow.predict(request, target, servable, content.keys)
         return await self._native.answer(request, target, servable, content)
-
-    async def _aside(self, read: Callable[..., Read], body: bytes, *more: object) -> Read:
-        return await large.aside(self._threads, len(body), read, body, *more)
-
-    async def _body(self, request: Request) -> bytes:
-        return await request.body(self._max_body_bytes, self._admission)
 
 
 def _model(keys: dict[str, object]) -> str:

@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -30,10 +29,9 @@ _HEADER_LENGTH = b"inference-header-content-length"
 class InferenceProtocol:
     """``POST /v2/models/M[/versions/N]/infer``."""
 
-    def __init__(self, predictor: Predictor, limits: Limits, *, threads: Executor) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self._predictor = predictor
         self._limits = limits
-        self._threads = threads
 
     async def infer(self, request: Request, target: Target, servable: Servable, body: bytes) -> Answer:
         """The answer to a request that was routed to the servable.
@@ -41,15 +39,17 @@ class InferenceProtocol:
         Raises:
             GatewayError: the input does not fit the signature, or the model server failed.
         """
+        memory = request.memory
         header_length = request.header(_HEADER_LENGTH)
         asked = await large.aside(
-            self._threads,
+            memory,
             len(body),
             inference_protocol.read,
             body,
             header_length,
             target.model,
             target.wanted.version,
+            memory,
         )
         wanted = target.wanted
         if asked.version != wanted.version:  # the body alone names it
@@ -62,7 +62,7 @@ class InferenceProtocol:
             return fitting(servable, signature, inference_protocol.arrays(asked, signature), self._limits)
 
         async def prepare(servable: Servable) -> Call:
-            return await large.aside(self._threads, len(body) - asked.taken_as_it_is, call, servable)
+            return await large.aside(memory, len(body) - asked.taken_as_it_is, call, servable)
 
         result = await self._predictor.run(servable, wanted, prepare, request)
         outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)

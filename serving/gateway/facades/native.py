@@ -1,6 +1,5 @@
 """The native façade: pictures, series, table rows and signals as people have them, answers by label and with units."""
 
-from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from serving.gateway.decode import npy, pictures, series, signals, tables
 from serving.gateway.decode.payload import NPY, Payload
 from serving.gateway.errors import BadOption, BadUpstream
 from serving.gateway.http import Answer, Request
+from serving.gateway.memory import Reservation
 from serving.gateway.paths import Target
 from serving.gateway.predict import Predictor, Result
 from serving.gateway.servable import Servable
@@ -33,10 +33,9 @@ Recipe = TypeVar("Recipe")
 class Native:
     """``:predict``, ``:embed``, ``:neighbours`` and ``:forecast`` for models with a card."""
 
-    def __init__(self, predictor: Predictor, limits: Limits, *, threads: Executor) -> None:
+    def __init__(self, predictor: Predictor, limits: Limits) -> None:
         self._predictor = predictor
         self._limits = limits
-        self._threads = threads
 
     async def answer(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:
         """The answer to a request that was routed to the servable.
@@ -73,7 +72,7 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer(verb)
-            arrays = {"image": await self._rows(servable, signature, content, how)}
+            arrays = {"image": await self._rows(servable, signature, content, how, request.memory)}
             return fitting(servable, signature, arrays, self._limits)
 
         return await self._predictor.run(servable, target.wanted, prepare, request)
@@ -109,14 +108,16 @@ class Native:
             signature = servable.offer("neighbours")
             recipe = required(card_of(servable).neighbours, servable)
             count = pictures.neighbours(options.get("k"), recipe.max_k)
-            rows = await self._rows(servable, signature, content, how)
+            rows = await self._rows(servable, signature, content, how, request.memory)
             arrays = {"image": rows, "k": np.full(len(rows), count, np.int32)}
             return fitting(servable, signature, arrays, self._limits)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         return answer(result, encode.neighbours(result, request.id))
 
-    async def _rows(self, servable: Servable, signature: Signature, content: Payload, how: Polarity) -> NDArray[Any]:
+    async def _rows(
+        self, servable: Servable, signature: Signature, content: Payload, how: Polarity, memory: Reservation
+    ) -> NDArray[Any]:
         recipe = required(card_of(servable).image, servable)
         return await pictures.rows(
             content,
@@ -125,7 +126,7 @@ class Native:
             how,
             max_pixels=self._limits.pixels,
             max_rows=self._limits.rows,
-            threads=self._threads,
+            memory=memory,
         )
 
     async def _next_value(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:

@@ -6,7 +6,6 @@ version it came from, and wrong ranks, sizes and values are refused before they 
 docs/tensorflow-serving.md lists the differences. Requests of more rows than one call may have are split.
 """
 
-from concurrent.futures import Executor
 from typing import Any
 
 from serving.gateway import encode_tensors
@@ -32,7 +31,6 @@ class TensorFlow:
         upstream: Upstream,
         limits: Limits,
         *,
-        threads: Executor,
         calls_at_once: int,
         max_answer_bytes: int,
     ) -> None:
@@ -40,7 +38,6 @@ class TensorFlow:
         self._predictor = predictor
         self._upstream = upstream
         self._limits = limits
-        self._threads = threads
         self._calls_at_once = calls_at_once
         self._max_answer_bytes = max_answer_bytes
 
@@ -52,19 +49,19 @@ class TensorFlow:
         """
 
         async def prepare(servable: Servable) -> Call:
-            return await large.aside(self._threads, request.size, self._call, servable, keys)
+            return await large.aside(request.memory, request.size, self._call, servable, keys)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         outputs = result.outputs
         if tensors.has_bare_scalars(keys, result.call.signature):
             outputs = outputs.without_column()
         encode = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
-        return answer(result, await large.aside(self._threads, outputs.size, encode, outputs))
+        return answer(result, await large.aside(request.memory, outputs.size, encode, outputs))
 
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
         name = examples.signature_name(keys)
-        inputs = await large.aside(self._threads, request.size, examples.read, keys, self._limits.rows)
+        inputs = await large.aside(request.memory, request.size, examples.read, keys, self._limits.rows)
         classify = target.verb == "classify"
 
         async def attempt(servable: Servable) -> Answer:
@@ -88,7 +85,7 @@ class TensorFlow:
             )
             encode = encode_tensors.classifications if classify else encode_tensors.regressions
             size = sum([result.ByteSize() for result in results])
-            return by_version(servable, await large.aside(self._threads, size, encode, results))
+            return by_version(servable, await large.aside(request.memory, size, encode, results))
 
         return await self._predictor.through_swaps(servable, target.wanted, attempt)
 

@@ -15,6 +15,7 @@ from serving.gateway import compress
 from serving.gateway.errors import BadDocument, TooLarge, UnsupportedMedia
 from tests.serving.gateway.conftest import npy, picture
 from tests.serving.gateway.programs import Gateway
+from tests.serving.gateway.test_large import reservation
 
 WAYS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
 TEXT = b"a picture of a cross " * 50
@@ -23,18 +24,18 @@ TEXT = b"a picture of a cross " * 50
 @pytest.mark.parametrize("way", WAYS)
 def test_a_body_comes_out_as_it_went_in_and_never_over_the_limit(way: str) -> None:
     packed = WAYS[way](TEXT)
-    assert compress.decompressed(packed, way.upper(), len(TEXT)) == TEXT
+    assert compress.decompressed(packed, way.upper(), len(TEXT), reservation()) == TEXT
     with pytest.raises(TooLarge, match=f"more than {len(TEXT) - 1} bytes when it is decompressed"):
-        compress.decompressed(packed, way, len(TEXT) - 1)
+        compress.decompressed(packed, way, len(TEXT) - 1, reservation())
     for broken in (packed[:-4], packed + b"more", b"", TEXT):
         with pytest.raises(BadDocument):
-            compress.decompressed(broken, way, 100_000)
+            compress.decompressed(broken, way, 100_000, reservation())
 
 
 def test_other_encodings_are_refused() -> None:
     for encoding in ("zstd", "gzip, gzip"):
         with pytest.raises(UnsupportedMedia, match="gzip, deflate and br are"):
-            compress.decompressed(b"", encoding, 10)
+            compress.decompressed(b"", encoding, 10, reservation())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from serving.tensors import numpy_type
 from tests.programs import free_port
 from tests.serving.gateway import programs, stub
 from tests.serving.gateway.programs import Gateway
+from tests.serving.gateway.test_large import reservation
 
 INFER = "/v2/models/line/infer"
 X = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
@@ -378,7 +379,8 @@ def test_strings_are_taken_apart_numbers_are_not() -> None:
     """Millions of strings would hold all other requests for seconds."""
     for datatype, taken_as_it_is in (("FP32", 12), ("BYTES", 0), ([1], 12)):
         head = json.dumps({"inputs": [{**X, "datatype": datatype}]}).encode()
-        assert inference_protocol.read(head + bytes(12), str(len(head)), "m", None).taken_as_it_is == taken_as_it_is
+        inference = inference_protocol.read(head + bytes(12), str(len(head)), "m", None, reservation())
+        assert inference.taken_as_it_is == taken_as_it_is
     with pytest.raises(TooLarge, match="250001 strings; at most 250000"):
         datatypes.from_bytes(memoryview(bytes(4 * 250_001)), np.dtype(object), 250_001, "x")
 

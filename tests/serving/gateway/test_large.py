@@ -15,6 +15,7 @@ import pytest
 
 from serving.gateway.decode import large, payload
 from serving.gateway.errors import TooLarge
+from serving.gateway.memory import MemoryBudget, Reservation
 
 RANDOM = np.random.default_rng(5)
 ARRAYS = {
@@ -25,6 +26,14 @@ ARRAYS = {
     "axes of one": RANDOM.normal(size=(1, 3000, 1)),
     "largest": np.full(3000, 2**63 - 1),
 }
+
+
+TYPES = {"pixels": np.int16, "rank 8": np.int8, "largest": np.int64}
+
+
+def reservation(most: int = 10**9) -> Reservation:
+    """A request's part of a budget of so many bytes."""
+    return MemoryBudget(most, ThreadPoolExecutor(1)).reservation()
 
 
 def plain(value: Any) -> Any:
@@ -42,11 +51,12 @@ def test_long_arrays_never_become_lists(name: str, indent: int | None) -> None:
     array = ARRAYS[name]
     rows = [{"x": array.tolist(), "y": [1, 2]}, {"x": array.tolist(), "name": "a [ b"}]
     document = {"instances": rows, "inputs": array.tolist(), "id": "ü", "parameters": {"a": [True, None]}}
-    read = large.loads(json.dumps(document, indent=indent).encode())
+    read, finite = large.loads(json.dumps(document, indent=indent).encode(), reservation())
+    assert finite
     assert plain(read) == document
     assert isinstance(read["inputs"], np.ndarray)
     assert all(isinstance(row["x"], np.ndarray) for row in read["instances"])
-    assert read["inputs"].dtype == (np.float64 if array.dtype.kind == "f" else np.int64)
+    assert read["inputs"].dtype == TYPES.get(name, np.float64)
 
 
 LONG = "1, " * 20_000
@@ -80,13 +90,14 @@ BROKEN = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_is_no_regular_array_is_read_as_ever(name: str) -> None:
     body = OTHERS[name].encode()
-    assert plain(large.loads(body)) == orjson.loads(body)
+    assert plain(large.loads(body, reservation())[0]) == orjson.loads(body)
 
 
 def test_more_axes_than_a_tensor_may_have_are_left_to_orjson() -> None:
     """Each axis takes a look at all brackets: 64 kB that are nothing else would hold a thread for two seconds."""
     array = np.ones((1,) * 8 + (20_000,), int)
-    assert large.loads(json.dumps({"a": array.tolist()}).encode()) == {"a": array.tolist()}
+    value, _ = large.loads(json.dumps({"a": array.tolist()}).encode(), reservation())
+    assert value == {"a": array.tolist()}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -95,15 +106,15 @@ def test_what_is_no_json_is_none(name: str) -> None:
     with pytest.raises(orjson.JSONDecodeError) as expected:
         orjson.loads(body)
     with pytest.raises(orjson.JSONDecodeError) as told:
-        large.loads(body)
+        large.loads(body, reservation())
     assert str(told.value) == str(expected.value)
 
 
 def test_hundreds_of_thousands_of_lists_or_strings_are_refused() -> None:
     """A million of them would hold everybody else up for most of a second."""
     for one in (b"[]", b"{}", b"[[1],[2,3]]", b'"a"'):
-        with pytest.raises(TooLarge, match="lists, objects and strings; at most 250000"):
-            large.loads(b'{"a":[%b]}' % b",".join([one] * 250_001))
+        with pytest.raises(TooLarge, match="values outside of regular arrays of numbers; at most 500000"):
+            large.loads(b'{"a":[%b]}' % b",".join([one] * 250_001), reservation())
 
 
 async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
@@ -119,7 +130,7 @@ async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
 
     turns = 0
     with ThreadPoolExecutor(1) as threads:
-        reading = asyncio.create_task(large.aside(threads, len(body), watched, body))
+        reading = asyncio.create_task(large.aside(MemoryBudget(10**9, threads).reservation(), len(body), watched, body))
         while not ended.is_set():
             await asyncio.sleep(0.001)
             turns += began.is_set() and not ended.is_set()
@@ -133,7 +144,7 @@ async def test_others_come_to_their_turn_while_a_large_body_is_read(shape: tuple
     interval = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)  # a busy machine gives fewer turns; orjson, which holds the lock to its end, about 2
     try:
-        assert await turns_during(payload.document, body) > 15
+        assert await turns_during(lambda body: payload.document(body, reservation()), body) > 15
     finally:
         sys.setswitchinterval(interval)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from serving.gateway.memory import MemoryBudget
 from serving.gateway.metrics import Metrics
 from serving.gateway.shadow import Copy, Shadows
 from serving.gateway.wire import Outputs
@@ -23,7 +25,11 @@ async def test_copies_wait_within_bounds_of_number_and_bytes(size: int, taken: i
     shadows = Shadows(metrics)
     for round_ in (1, 2):  # in the second there is room again
         for _ in range(100):
-            shadows.offer(Copy("m", 2, Outputs({}, clean=True), (), ask, size))
+            shadows.offer(
+                Copy(
+                    "m", 2, Outputs({}, clean=True), (), ask, size, MemoryBudget(0, ThreadPoolExecutor(1)).reservation()
+                )
+            )
         async with asyncio.timeout(10):
             while asked < round_ * taken:
                 await asyncio.sleep(0)

@@ -1,0 +1,136 @@
+"""The memory budget: how many bytes all requests together may hold, for their bodies and for what bodies become.
+
+A request reserves before it allocates. What does not fit now is 503, and what never fits is 413. A refused request
+gives back everything at once, so that of several large requests the last one always fits.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
+
+from serving.gateway.errors import Overloaded, TooLarge
+
+Made = TypeVar("Made")
+
+
+class Stopped(Exception):
+    """The request has ended while a thread still works on it. Nobody waits for the result."""
+
+
+class MemoryBudget:
+    """Bytes held by all requests, and the threads that do their long work."""
+
+    def __init__(self, max_bytes: int, threads: Executor) -> None:
+        self._max_bytes = max_bytes
+        self._threads = threads
+        self._lock = threading.Lock()
+        self.held = 0
+
+    def reservation(self) -> "Reservation":
+        """A new request's part of the budget, empty."""
+        return Reservation(self)
+
+    def _take(self, holder: "Reservation", size: int) -> None:
+        with self._lock:
+            if self.held + size <= self._max_bytes:
+                self.held += size
+                holder.held += size
+                return
+            needed = holder.held + size
+            self._give_back(holder)
+        if needed > self._max_bytes:
+            raise TooLarge(
+                f"the request needs {needed} bytes of memory when it is decoded, but at most {self._max_bytes} are "
+                "available; send it as several smaller requests"
+            )
+        raise Overloaded("the requests under way hold all memory that is available; try again", "body_bytes")
+
+    def _give_back(self, holder: "Reservation", size: int | None = None) -> None:
+        size = holder.held if size is None else min(size, holder.held)
+        holder.held -= size
+        self.held -= size
+
+
+class Reservation:
+    """One request's part of the budget.
+
+    The request holds it, and so does each job in a thread: the bytes are given back when the last of them has ended,
+    not when the client has its answer. Methods may be called from any thread.
+    """
+
+    __slots__ = ("_budget", "_stopped", "_users", "held")
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self._stopped = False
+        self._users = 1
+        self.held = 0
+
+    def hold(self, size: int) -> None:
+        """Reserve this many bytes.
+
+        Raises:
+            Overloaded: they do not fit beside what other requests hold. TooLarge: they would not fit alone.
+            Stopped: see :meth:`check`.
+        """
+        self.check()
+        self._budget._take(self, size)
+
+    def release(self, size: int) -> None:
+        """Give back this many bytes before the request ends."""
+        with self._budget._lock:
+            self._budget._give_back(self, size)
+
+    def joined(self, pieces: list[bytes]) -> bytes:
+        """The pieces, each reserved already, as one. The list is emptied."""
+        if len(pieces) == 1:
+            return pieces.pop()
+        size = sum(map(len, pieces))
+        self.hold(size)
+        whole = b"".join(pieces)
+        pieces.clear()
+        self.release(size)
+        return whole
+
+    def check(self) -> None:
+        """Called between the pieces of long work in a thread.
+
+        Raises:
+            Stopped: the request was cancelled, or its deadline is over.
+        """
+        if self._stopped:
+            raise Stopped
+
+    def stop(self) -> None:
+        """Make the request's threads end at their next piece."""
+        self._stopped = True
+
+    def enter(self) -> None:
+        """Add a holder; it calls :meth:`leave` once."""
+        with self._budget._lock:
+            self._users += 1
+
+    def leave(self) -> None:
+        """Remove a holder; the last one gives everything back."""
+        with self._budget._lock:
+            self._users -= 1
+            if not self._users:
+                self._stopped = True
+                self._budget._give_back(self)
+
+    async def run(self, function: Callable[..., Made], *arguments: Any) -> Made:
+        """Call a function in a thread. If the caller is cancelled first, the function is never started; if it has
+        started, the bytes stay held until it ends."""
+        self.enter()
+        try:
+            future: Future[Made] = self._budget._threads.submit(function, *arguments)
+        except BaseException:
+            self.leave()
+            raise
+        future.add_done_callback(self._left)
+        return await asyncio.wrap_future(future)
+
+    def _left(self, future: "Future[Any]") -> None:
+        self.leave()

@@ -1,0 +1,99 @@
+"""The memory budget: what fits, what is refused, and when bytes are given back."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from serving.gateway.errors import Overloaded, TooLarge
+from serving.gateway.memory import MemoryBudget, Stopped
+
+
+@pytest.fixture
+def budget() -> MemoryBudget:
+    """100 bytes, and one thread."""
+    return MemoryBudget(100, ThreadPoolExecutor(1))
+
+
+def test_requests_share_the_budget(budget: MemoryBudget) -> None:
+    one, other = budget.reservation(), budget.reservation()
+    one.hold(60)
+    with pytest.raises(Overloaded, match="try again"):
+        other.hold(41)
+    one.release(10)
+    other.hold(50)
+    assert budget.held == 100
+    one.leave()
+    other.leave()
+    assert budget.held == 0
+
+
+def test_a_request_that_never_fits_is_too_large_however_little_is_held(budget: MemoryBudget) -> None:
+    one, other = budget.reservation(), budget.reservation()
+    one.hold(60)
+    other.hold(1)
+    with pytest.raises(TooLarge, match="needs 101 bytes of memory when it is decoded, but at most 100 are available"):
+        one.hold(41)
+
+
+def test_of_several_large_requests_the_last_one_always_fits(budget: MemoryBudget) -> None:
+    requests = [budget.reservation() for _ in range(4)]
+    for request in requests:
+        request.hold(25)
+    for request in requests[:3]:
+        with pytest.raises(Overloaded):
+            request.hold(75)
+    requests[3].hold(75)
+    for request in requests:
+        request.release(25)
+        request.leave()
+    assert budget.held == 0
+
+
+def test_after_the_end_nothing_can_be_held(budget: MemoryBudget) -> None:
+    request = budget.reservation()
+    request.leave()
+    with pytest.raises(Stopped):
+        request.hold(1)
+
+
+async def test_bytes_are_given_back_when_the_work_has_ended_not_when_its_request_has(budget: MemoryBudget) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def work() -> None:
+        began.set()
+        go_on.wait(20)
+        ended.append("piece")
+        request.check()
+        ended.append("whole")
+
+    request = budget.reservation()
+    request.hold(90)
+    working = asyncio.create_task(request.run(work))
+    waiting = asyncio.create_task(request.run(ended.append, "waited"))
+    await asyncio.to_thread(began.wait, 20)
+    for task in (working, waiting):
+        task.cancel()
+    await asyncio.wait([working, waiting])
+    request.stop()
+    request.leave()
+    assert budget.held == 90
+    with pytest.raises(Overloaded):
+        budget.reservation().hold(20)
+    go_on.set()
+    async with asyncio.timeout(20):
+        while budget.held:
+            await asyncio.sleep(0)
+    assert ended == ["piece"]
+
+
+async def test_a_job_that_cannot_be_started_holds_nothing(budget: MemoryBudget) -> None:
+    budget._threads.shutdown()
+    request = budget.reservation()
+    request.hold(1)
+    with pytest.raises(RuntimeError):
+        await request.run(int)
+    request.leave()
+    assert budget.held == 0
