@@ -37,6 +37,7 @@ class ModelConfig:
     specific: tuple[int, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)
     platform: str = "tensorflow"
+    logs_requests: bool = False  # the entry has a logging_config, which no server here can follow
 
 
 def aspired_versions(model: ModelConfig, found: Iterable[int]) -> list[int]:
@@ -73,14 +74,12 @@ def from_message(message: Any) -> dict[str, ModelConfig]:
     """Models by name of a ModelServerConfig, in its order.
 
     Raises:
-        ConfigError: a name that is listed twice, or a request logger, which nobody has here.
+        ConfigError: a name that is listed twice.
     """
     models: dict[str, ModelConfig] = {}
     for entry in message.model_config_list.config:
         if entry.name in models:
             raise ConfigError(f"Illegal to list model {entry.name} multiple times in config list")
-        if entry.HasField("logging_config"):
-            raise ConfigError("No request-logger-creator provided.")
         policy = entry.model_version_policy
         kind = policy.WhichOneof("policy_choice")
         old_style = entry.model_type == model_server_config_pb2.TENSORFLOW
@@ -91,6 +90,7 @@ def from_message(message: Any) -> dict[str, ModelConfig]:
             specific=tuple(policy.specific.versions) if kind == "specific" else (),
             labels=dict(entry.version_labels),
             platform="tensorflow" if old_style else entry.model_platform,
+            logs_requests=entry.HasField("logging_config"),
         )
     return models
 
@@ -124,10 +124,16 @@ def parse_bytes(content: bytes, origin: str) -> dict[str, ModelConfig]:
 
 
 def render(models: Mapping[str, ModelConfig]) -> str:
-    """The file's text, models by name, labels by key: one state has one text."""
+    """The file's text, models by name, labels by key: one state has one text.
+
+    Raises:
+        ConfigError: a model has a logging_config, which would be lost.
+    """
     message = model_server_config_pb2.ModelServerConfig()
     message.model_config_list.SetInParent()
     for _, model in sorted(models.items()):
+        if model.logs_requests:
+            raise ConfigError(f"model {model.name} has a logging_config, which cannot be kept: remove it by hand first")
         entry = message.model_config_list.config.add(
             name=model.name, base_path=model.base_path, model_platform=model.platform
         )

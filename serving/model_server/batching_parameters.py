@@ -63,7 +63,16 @@ class BatchingParameters:
     max_execution_batch_size: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be followed: InvalidArgument."""
+        """Refuse a number of threads that no thread pool can have: InvalidArgument."""
+        if self.num_batch_threads < 1:
+            raise InvalidArgument(f"num_batch_threads must be positive; was {self.num_batch_threads}")
+
+    def check(self) -> None:
+        """Check what TensorFlow Serving checks when it loads a version, not when it starts.
+
+        Raises:
+            InvalidArgument: the values do not go together.
+        """
         sizes = self.allowed_batch_sizes
         if sizes and sizes[-1] != self.max_batch_size:
             raise InvalidArgument(
@@ -72,8 +81,6 @@ class BatchingParameters:
             )
         if any(size >= following for size, following in itertools.pairwise((0, *sizes))):
             raise InvalidArgument("allowed_batch_sizes entries must be monotonically increasing")
-        if self.num_batch_threads < 1:
-            raise InvalidArgument(f"num_batch_threads must be positive; was {self.num_batch_threads}")
         if self.max_batch_size < 1:
             raise InvalidArgument(f"input_batch_size_limit must be positive; was {self.max_batch_size}")
         if self.batch_timeout_micros < 0:
@@ -101,7 +108,7 @@ def read(path: Path, *, threads: int) -> BatchingParameters:
 
     Raises:
         NotFound: there is no such file.
-        InvalidArgument: it cannot be parsed, or its values do not go together.
+        InvalidArgument: it cannot be parsed, or has no threads.
     """
     message = text_protos.read(path, _Message)
     given: dict[str, Any] = {"num_batch_threads": threads, "thread_pool_name": "batch_threads"}

@@ -69,8 +69,9 @@ class ServerCore:
         self._models: Models = {}
         self._labels: Labels | None = None
         self._look = ThreadPoolExecutor(1, thread_name_prefix="poll")
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._applying = asyncio.Lock()
+        self._reloading = asyncio.Lock()
 
     async def start(self, models: Models) -> None:
         """Load the models; returns when each has a version that answers.
@@ -78,9 +79,8 @@ class ServerCore:
         Raises:
             ServingError: the configuration is refused, or a model has no version that can be loaded.
         """
-        polling = self._every(self._poll_seconds, self._poll)
-        self._tasks.append(asyncio.create_task(polling))
-        await self.reload(models)
+        self._tasks.add(asyncio.create_task(self._every(self._poll_seconds, self._poll)))
+        await self._reload(models, "servable(s)")
 
     def watch_config(self, path: Path, seconds: float) -> None:
         """Read the configuration again and again, and follow it."""
@@ -89,35 +89,61 @@ class ServerCore:
             models = await asyncio.get_running_loop().run_in_executor(self._look, read_config, path)
             if models is not None:
                 await self._apply(models)
+                _check_request_logging(models)
             elif self._models:
                 raise FailedPrecondition(
                     "Cannot transition to requested config. "
                     "It is only legal to transition from one ModelConfigList to another."
                 )
 
-        self._tasks.append(asyncio.create_task(self._every(seconds, follow)))
+        self._tasks.add(asyncio.create_task(self._every(seconds, follow)))
 
     async def reload(self, models: Models) -> None:
         """Take these models in place of those before; returns when each new one has a version that answers.
 
+        As in TensorFlow Serving a reload goes on after its caller has given up, and the next one waits for it: a new
+        model whose base path does not exist is waited for until it does.
+
         Raises:
             ServingError: the configuration is refused, and the one before stays; or a new model cannot be loaded.
         """
-        failed = await self._manager.settled(await self._apply(models))
-        if failed:
-            listed = "".join(f"{{{version.id}{_reason(version)}}}, " for version in failed)
-            raise Unknown(f"{len(failed)} model(s) did not become available: {{{listed}}}")
+        task = asyncio.create_task(self._reload(models, "model(s)"))
+        self._tasks.add(task)
+        task.add_done_callback(self._reloaded)
+        await asyncio.shield(task)
+
+    def _reloaded(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            text = error.describe() if isinstance(error, ServingError) else repr(error)
+            logger.error("ReloadConfig failed: %s", text)
+
+    async def _reload(self, models: Models, what: str) -> None:
+        async with self._reloading:
+            failed = await self._manager.settled(await self._apply(models))
+            if failed:
+                listed = "".join(f"{{{version.id}{_reason(version)}}}, " for version in failed)
+                raise Unknown(f"{len(failed)} {what} did not become available: {{{listed}}}")
+            _check_request_logging(models)
 
     async def _apply(self, models: Models) -> list[str]:
-        """Take these models; returns the names of the new ones, which are loading."""
+        """Take these models; returns the names of the new ones, which are loading.
+
+        Raises:
+            ServingError: the configuration is refused. It is taken nevertheless, but for the label, where that points
+                at a version of a new model, which can only load then.
+        """
         async with self._applying:
             self._check(models)
-            labels = self._checked_labels(models)
+            labels, refused = self._checked_labels(models)
+            _check_platforms(models)
             new = [name for name in models if name not in self._models]
             self._models, self._labels = models, labels
             self._manager.aspire_nothing_else(models)
             if self._poll_seconds >= 0:
                 await self._poll()
+        if refused:
+            raise refused
         return new
 
     def handle(self, spec: Any) -> ServableHandle:
@@ -201,22 +227,49 @@ class ServerCore:
                     f"Illegal to change a model's platform. For model {name} platform was {before.platform} "
                     f"and new platform requested is {model.platform}"
                 )
-            if model.platform != "tensorflow":
-                raise InvalidArgument(f"model {name}: platform {model.platform} is not served; tensorflow is")
 
-    def _checked_labels(self, models: Models) -> Labels:
-        """The labels of a configuration; one may point at a version that is not available only while it is new."""
+    def _checked_labels(self, models: Models) -> tuple[Labels, FailedPrecondition | None]:
+        """The labels of a configuration, and why one of them is left out for now.
+
+        Only a label that does not move may point at a version that is not available, if the flag allows it. A label
+        that comes with a new model waits for its version to load, except in the first configuration.
+
+        Raises:
+            FailedPrecondition: any other label points at a version that is not available.
+        """
+        taken: Labels = {}
+        refused = None
         for name, model in models.items():
+            taken[name] = {}
             for label, version in model.labels.items():
-                is_new = (self._labels or {}).get(name, {}).get(label) in (None, version)
-                if not self._manager.is_available(name, version) and not (self._allow_early_labels and is_new):
-                    if is_new:
-                        logger.error("--allow_version_labels_for_unavailable_models would allow it")
-                    raise FailedPrecondition(
+                before = (self._labels or {}).get(name, {}).get(label)
+                if not self._manager.is_available(name, version):
+                    problem = FailedPrecondition(
                         f"Request to assign label to version {version} of model {name}, "
                         "which is not currently available for inference"
                     )
-        return {name: dict(model.labels) for name, model in models.items()}
+                    stays = before in (None, version)
+                    if not (self._allow_early_labels and stays):
+                        if stays:
+                            logger.error("--allow_version_labels_for_unavailable_models would allow it")
+                        raise problem
+                    if before is None and self._labels is not None and not self._manager.is_served(name):
+                        refused = problem
+                        continue
+                taken[name][label] = version
+        return taken, refused
+
+
+def _check_platforms(models: Models) -> None:
+    for name, model in models.items():
+        if model.platform != "tensorflow":
+            raise InvalidArgument(f"Model {name} requests unsupported platform {model.platform}")
+
+
+def _check_request_logging(models: Models) -> None:
+    """Refuse a ``logging_config`` as late as TensorFlow Serving does: when the models are loaded."""
+    if any(model.logs_requests for model in models.values()):
+        raise InvalidArgument("No request-logger-creator provided.")
 
 
 def _reason(version: Version) -> str:

@@ -4,6 +4,7 @@
     ├── InvalidArgument      the request is wrong, whatever the server's state
     ├── NotFound             no such model, version or file
     ├── FailedPrecondition   not now: no such signature in this version, a label on a version that is not loaded
+    ├── OutOfRange           a file ends too early
     ├── DataLoss             a file is damaged
     ├── PermissionDenied     a version without the signature that it must bear
     ├── Unimplemented        not served here
@@ -31,9 +32,9 @@ class ServingError(Exception):
 
     @property
     def message(self) -> str:
-        """The text as it goes out; TensorFlow Serving cuts at 1024 characters (grpc_status_util.cc)."""
-        text = str(self)
-        return text if len(text) <= _LONGEST else text[: _LONGEST - len(_CUT)] + _CUT
+        """The text as it goes out: its first 1,024 bytes, as in TensorFlow Serving (grpc_status_util.cc)."""
+        text = str(self).encode("utf-8", "surrogateescape")
+        return str(self) if len(text) <= _LONGEST else text[:_LONGEST].decode("utf-8", "ignore") + _CUT
 
     @property
     def number(self) -> int:
@@ -55,6 +56,10 @@ class NotFound(ServingError):
 
 class FailedPrecondition(ServingError):
     code = Code.FAILED_PRECONDITION
+
+
+class OutOfRange(ServingError):
+    code = Code.OUT_OF_RANGE
 
 
 class DataLoss(ServingError):

@@ -1,7 +1,7 @@
 """tensorflow_model_server's flags: the same names, forms and defaults (tensorflow_serving/model_servers/main.cc).
 
-A field of :class:`Flags` is a flag. Those of the real server that do nothing here yet are listed apart and taken with
-a warning; an unknown one is refused.
+A field of :class:`Flags` is a flag. Those of the real server that do nothing here are listed apart and taken with a
+warning. An unknown argument is reported and ignored, as there.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ def _four_for_each_cpu() -> int:
 
 
 class FlagError(ValueError):
-    """A flag that is unknown or has no such value."""
+    """A flag's value is missing or of the wrong kind."""
 
 
 @dataclass(frozen=True)
@@ -116,31 +116,35 @@ class Flags:
 
 @dataclass(frozen=True)
 class Parsed:
-    """Flags, and those given that have no effect here."""
+    """Flags, those given that have no effect here, and arguments that are no flags."""
 
     flags: Flags
     without_effect: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
 
 
 def parse(arguments: Sequence[str]) -> Parsed:
     """Flags from a command line: ``--flag=value``, ``--flag value``, for booleans also ``--flag`` and ``--noflag``.
 
     Raises:
-        FlagError: an unknown flag, a value that is missing or of the wrong kind.
+        FlagError: a value that is missing or of the wrong kind.
         InvalidArgument: flags that do not go together.
     """
     kinds: dict[str, Any] = {**WITHOUT_EFFECT, **typing.get_type_hints(Flags)}
     given: dict[str, Any] = {}
+    unknown: list[str] = []
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
         name, equals, value = argument.removeprefix("--").partition("=")
         if not argument.startswith("--"):
-            raise FlagError(f"unknown argument: {argument}")
+            unknown.append(argument)
+            continue
         if not equals and name.startswith("no") and kinds.get(name[2:]) is bool:
             name, value = name[2:], "false"
         elif name not in kinds:
-            raise FlagError(f"unknown argument: {argument}")
+            unknown.append(argument)
+            continue
         elif not equals and kinds[name] is bool:
             value = "true"
         elif not equals:
@@ -150,8 +154,10 @@ def parse(arguments: Sequence[str]) -> Parsed:
         converted = _convert(name, kinds[name], value)
         given[name] = (*given.get(name, ()), converted) if name == "mount" else converted
     flags = Flags(**{name: value for name, value in given.items() if name not in WITHOUT_EFFECT})
-    if flags.port == 0:
-        raise InvalidArgument("server_options.grpc_port is not set.")
+    if flags.port == 0 and not flags.grpc_socket_path:
+        raise InvalidArgument(
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
+        )
     threads = (flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism)
     if min(*threads, flags.tensorflow_session_parallelism) > 0:
         raise InvalidArgument(
@@ -163,7 +169,7 @@ def parse(arguments: Sequence[str]) -> Parsed:
         raise InvalidArgument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
         )
-    return Parsed(flags, tuple(name for name in given if name in WITHOUT_EFFECT))
+    return Parsed(flags, tuple(name for name in given if name in WITHOUT_EFFECT), tuple(unknown))
 
 
 def usage() -> str:

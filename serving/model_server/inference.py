@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from serving import tensors
-from serving.model_server.errors import FailedPrecondition, InvalidArgument, Unimplemented
+from serving.model_server.errors import InvalidArgument, Unimplemented
 from serving.model_server.servable import Call, Servable
 from serving.model_server.signature import DEFAULT_SIGNATURE, Signature
 from serving.protos import classification_pb2, inference_pb2, regression_pb2, types_pb2
@@ -42,8 +42,7 @@ def prepare_classify(servable: Servable, request: Any, *, check_method: bool = F
             predict, so this is off by default, as in TensorFlow Serving.
 
     Raises:
-        InvalidArgument: no such signature, one that does not classify, or no examples.
-        FailedPrecondition: its inputs or outputs are not named as they must be.
+        InvalidArgument: no such signature, one whose inputs and outputs are not named as they must be, or no examples.
     """
     return _prepare(servable, request, CLASSIFY, check_method)
 
@@ -142,16 +141,16 @@ def _outputs(signature: Signature, method: str, check_method: bool) -> tuple[str
     if method == REGRESS and len(signature.outputs) != 1:
         raise InvalidArgument("Expected one output Tensor.")
     if _INPUT not in signature.inputs:
-        raise FailedPrecondition(f"No {kind} inputs found in SignatureDef: {signature.name}")
+        raise InvalidArgument(f"No {kind} inputs found in SignatureDef: {signature.name}")
     wanted = (_CLASSES, _SCORES) if method == CLASSIFY else (_OUTPUT,)
     outputs = tuple(alias for alias in wanted if alias in signature.outputs)
     if not outputs and method == CLASSIFY:
-        raise FailedPrecondition(
+        raise InvalidArgument(
             "Expected classification signature outputs to contain at least one of "
             f'"{_CLASSES}" or "{_SCORES}". Signature was: {signature.name}'
         )
     if not outputs:
-        raise FailedPrecondition(f"No regression outputs found in SignatureDef: {signature.name}")
+        raise InvalidArgument(f"No regression outputs found in SignatureDef: {signature.name}")
     return outputs
 
 

@@ -122,10 +122,14 @@ class Loader:
         return servable, "ONNX twin" if twin else "SavedModel"
 
     def _batching(self, directory: Path) -> BatchingParameters | None:
-        if self.batching is None or not self.batching_per_model:
-            return self.batching
-        file = directory / PER_MODEL_FILE
-        return batching_parameters.read(file, threads=self.batching.num_batch_threads) if file.is_file() else None
+        parameters = self.batching
+        if parameters is not None and self.batching_per_model:
+            file = directory / PER_MODEL_FILE
+            threads = parameters.num_batch_threads
+            parameters = batching_parameters.read(file, threads=threads) if file.is_file() else None
+        if parameters is not None:
+            parameters.check()
+        return parameters
 
     def _warm_up(self, servable: Servable, directory: Path) -> int:
         started = time.perf_counter()

@@ -130,6 +130,10 @@ class Manager:
         found = self._models.get(model, {}).get(version)
         return found is not None and found.state is State.AVAILABLE
 
+    def is_served(self, model: str) -> bool:
+        """Whether any version of the model is available."""
+        return model in self._latest
+
     async def changed(self) -> None:
         """Wait until a version enters another state."""
         self._changed.clear()
@@ -163,44 +167,54 @@ class Manager:
         while action := policy.next_action(Snapshot(v.number, v.state, v.aspired) for v in versions.values()):
             version = versions[action.version]
             if isinstance(action, policy.Load):
+                logger.info("Approving load for servable version %s", version.id)
+                logger.info("Loading servable version %s", version.id)
+                version.error = None
                 self._enter(version, State.LOADING)
                 version.task = asyncio.create_task(self._bring_up(version))
             else:
+                logger.info("Quiescing servable version %s", version.id)
                 self._enter(version, State.UNLOADING)
                 self.finish_unloading(version)
 
     async def _bring_up(self, version: Version) -> None:
-        """Load, again and again if need be, until it is available or has failed for good."""
+        """Load, again and again if need be, until it is available or has failed for good.
+
+        The version is LOADING without an error meanwhile, as in TensorFlow Serving; the last error appears at END.
+        """
         for attempt in range(self._retries.count + 1):
             if attempt:
                 await asyncio.sleep(self._retries.seconds)
             async with self._slots:
-                version.servable = await self._try(version, is_last=attempt == self._retries.count)
-            if version.servable is not None:
-                version.error = None
+                loaded = await self._try(version, is_last=attempt == self._retries.count)
+            if isinstance(loaded, Servable):
+                version.servable = loaded
                 self._enter(version, State.AVAILABLE)
                 logger.info("Successfully loaded servable version %s", version.id)
                 break
         else:
+            assert isinstance(loaded, ServingError)
+            version.error = loaded
             self._enter(version, State.END)
+            logger.info("Encountered an error for servable version %s: %s", version.id, loaded.describe())
         version.task = None
         self._advance(version.model)
 
-    async def _try(self, version: Version, is_last: bool) -> Servable | None:
+    async def _try(self, version: Version, is_last: bool) -> Servable | ServingError:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, self._load, version.path)
         except Exception as error:
             expected = isinstance(error, ServingError)
-            version.error = error if isinstance(error, ServingError) else Unknown(repr(error))
+            failure = error if isinstance(error, ServingError) else Unknown(repr(error))
             again = "" if is_last else f"; trying again in {self._retries.seconds:g} s"
             logger.error(
                 "Loading servable: %s failed: %s%s",
                 version.id,
-                version.error.describe(),
+                failure.describe(),
                 again,
                 exc_info=None if expected else error,
             )
-            return None
+            return failure
 
     def _give_up(self, version: Version) -> None:
         version.aspired = False
@@ -216,7 +230,7 @@ class Manager:
         version.servable = None
         self._pool.submit(memory.give_back)
         self._enter(version, State.END)
-        logger.info("Unloaded servable version %s", version.id)
+        logger.info("Done unloading servable version %s", version.id)
         if version.aspired:  # again, since it began to unload
             self._enter(version, State.START)
         self._advance(version.model)

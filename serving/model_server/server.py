@@ -44,6 +44,10 @@ def main() -> int:
         if parsed.flags.version:
             print("TensorFlow ModelServer: 2.21.0 (Vitrine's embedded model server, which does as it does)")
             return 0
+        for argument in parsed.unknown:
+            logger.warning("unknown argument: %s; it is ignored", argument)
+        if parsed.unknown:
+            print(*(f"unknown argument: {argument}" for argument in parsed.unknown), flags.usage(), sep="\n")
         for name in parsed.without_effect:
             logger.warning("--%s is taken but has no effect in the embedded model server", name)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -84,7 +88,6 @@ async def serve(settings: Flags) -> None:
         as_content=settings.enable_serialization_as_tensor_content,
         check_method_names=settings.enable_signature_method_name_check,
     )
-    metrics_path = _metrics_path(settings)
     ssl_context = _ssl_context(settings)
     starting = asyncio.create_task(server_core.start(_models(settings)))
     stopping = asyncio.create_task(stop.wait())
@@ -97,7 +100,7 @@ async def serve(settings: Flags) -> None:
             server = await _open(settings, service, ssl_context)
             if settings.model_config_file:
                 server_core.watch_config(Path(settings.model_config_file), settings.model_config_file_poll_wait_seconds)
-            rest = _open_rest(settings, service, metrics_path)
+            rest = _open_rest(settings, service)
             await stopping
             logger.info("stopping; calls in flight may end")
             await asyncio.gather(server.stop(_GRACE), *([rest.stop(_GRACE)] if rest else []))
@@ -179,8 +182,10 @@ async def _open(settings: Flags, service: Service, ssl_context: "ssl.SSLContext 
     if settings.enable_grpc_healthcheck_service:
         unary[health.CHECK], streaming[health.WATCH] = health.check, health.watch
     server = GrpcServer(unary, streaming, Arguments.parse(settings.grpc_channel_arguments), ssl_context)
-    await server.listen(settings.host, settings.port)
-    addresses = [f"{settings.host}:{settings.port}"]
+    addresses = []
+    if settings.port:
+        await server.listen(settings.host, settings.port)
+        addresses.append(f"{settings.host}:{settings.port}")
     if settings.grpc_socket_path:
         await server.listen_at(Path(settings.grpc_socket_path))
         addresses.append(f"unix:{settings.grpc_socket_path}")
@@ -195,8 +200,12 @@ def _metrics_path(settings: Flags) -> str | None:
     return metrics.path(text_protos.read(Path(settings.monitoring_config_file), metrics.MonitoringConfig))
 
 
-def _open_rest(settings: Flags, service: Service, metrics_path: str | None) -> "HttpServer | None":
-    """The REST interface, where it is wanted; that it cannot be had stops nothing else, as in TensorFlow Serving."""
+def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
+    """The REST interface, if its port is set. A port that is taken stops nothing else, as in TensorFlow Serving.
+
+    Raises:
+        ServingError: the monitoring file, which is read only here, is missing or cannot be parsed.
+    """
     port = settings.rest_api_port
     if port == 0:
         return None
@@ -206,6 +215,7 @@ def _open_rest(settings: Flags, service: Service, metrics_path: str | None) -> "
             "Skipped exporting HTTP/REST API."
         )
         return None
+    metrics_path = _metrics_path(settings)
     from serving.model_server.rest.api import Api  # not at start: it takes .1 s and memory
     from serving.model_server.rest.http import HttpServer, Limits
 

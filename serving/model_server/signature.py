@@ -9,7 +9,8 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from serving import tensors
-from serving.model_server.errors import DataLoss, NotFound
+from serving.model_server import wire_format
+from serving.model_server.errors import DataLoss, NotFound, OutOfRange
 from serving.protos import get_model_metadata_pb2, saved_model_pb2
 from serving.tensors import Array
 
@@ -49,7 +50,8 @@ def read(directory: Path, tags: Sequence[str]) -> Signatures:
 
     Raises:
         NotFound: no SavedModel there, or no graph with the tags.
-        DataLoss: the file is damaged.
+        OutOfRange: the file ends too early.
+        DataLoss: the file is no SavedModel.
     """
     return of_definitions(_meta_graph(directory, tags).signature_def)
 
@@ -66,18 +68,18 @@ def of_definitions(definitions: Mapping[str, Any]) -> Signatures:
 def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
     message = saved_model_pb2.SavedModel()
     binary, text = directory / "saved_model.pb", directory / "saved_model.pbtxt"
-    try:
-        if binary.is_file():
-            message.ParseFromString(binary.read_bytes())
-        elif text.is_file():
+    if binary.is_file():
+        _parse_binary(binary, message)
+    elif text.is_file():
+        try:
             text_format.Parse(text.read_text(encoding="utf-8"), message)
-        else:
-            raise NotFound(
-                f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}. Check that "
-                "the directory exists and that you have the right permissions for accessing it."
-            )
-    except (DecodeError, text_format.ParseError, UnicodeDecodeError, OSError) as error:
-        raise DataLoss(f"Can't parse {binary if binary.is_file() else text} as binary proto: {error}") from None
+        except (text_format.ParseError, UnicodeDecodeError, OSError) as error:
+            raise DataLoss(f"Can't parse {text} as text proto: {error}") from None
+    else:
+        raise NotFound(
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}. Check that "
+            "the directory exists and that you have the right permissions for accessing it."
+        )
     for graph in message.meta_graphs:
         if set(graph.meta_info_def.tags) == set(tags):
             return graph
@@ -85,6 +87,20 @@ def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
         f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available tag-sets "
         "in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
     )
+
+
+def _parse_binary(path: Path, message: Any) -> None:
+    """Fill the message. Messages and codes are those of ReadBinaryProto (tensorflow/core/platform/env.cc)."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataLoss(f"Can't parse {path} as binary proto: {error}") from None
+    try:
+        message.ParseFromString(content)
+    except DecodeError:
+        if wire_format.ends_early(content, message.DESCRIPTOR):
+            raise OutOfRange("Read less bytes than requested") from None
+        raise DataLoss(f"Can't parse {path} as binary proto") from None
 
 
 def _signature(name: str, definition: Any) -> Signature:

@@ -53,12 +53,18 @@ def test_no_models(tmp_path: Path) -> None:
             ConfigError,
             "Illegal to list model m multiple times in config list",
         ),
-        ("model_config_list {" + ENTRY % "logging_config { }" + "}", ConfigError, "No request-logger-creator provided"),
     ],
 )
 def test_what_is_refused(text: str, kind: type[ConfigError], message: str) -> None:
     with pytest.raises(kind, match=message):
         parse(text)
+
+
+def test_a_logging_config_is_not_lost() -> None:
+    models = parse("model_config_list {" + ENTRY % "logging_config { }" + "}")
+    assert models["m"].logs_requests
+    with pytest.raises(ConfigError, match="model m has a logging_config, which cannot be kept"):
+        render(models)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -25,12 +25,14 @@ def to_rows(outputs: Mapping[str, Array]) -> bytes:
     for name, array in outputs.items():
         if array.ndim == 0:
             raise InvalidArgument(f"Tensor name: {name} has no shape information ")
+        if not len(array):
+            raise InvalidArgument(f"Tensor name: {name} has invalid batch size: 0")
         if rows not in (-1, len(array)):
             raise InvalidArgument(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {rows}")
         rows = len(array)
     named = len(outputs) > 1
     columns = {
-        name: rapidjson.nested(_leaves(name, array, array.ndim + 1 + named), array.shape[1:] if rows else ())
+        name: rapidjson.nested(_leaves(name, array, array.ndim + 1 + named), array.shape[1:])
         for name, array in outputs.items()
     }
     if named:
@@ -41,7 +43,7 @@ def to_rows(outputs: Mapping[str, Array]) -> bytes:
         ]
         return _document("predictions", rapidjson.lines("[]", items, 1))
     (texts,) = columns.values()
-    return _document("predictions", f"[{', '.join(texts)}\n    ]" if rows else "[]")
+    return _document("predictions", f"[{', '.join(texts)}\n    ]")
 
 
 def to_columns(outputs: Mapping[str, Array]) -> bytes:

@@ -106,6 +106,8 @@ class Api:
         if not paths.is_served(path):
             return Answer(404, _NOT_FOUND, {"Content-Type": "text/html"})
         more = _CORS if self._cors else {}
+        if method == "OPTIONS" and not self._cors:
+            return Answer(400, b"", {"Content-Type": "text/html; charset=ISO-8859-1"})  # libevent's
         if method == "OPTIONS" and self._cors and _is_web(headers.get("origin", "")):
             return Answer(200, b"", {"Content-Type": "application/json", **more})
         try:
@@ -116,6 +118,8 @@ class Api:
             return Answer(200, text, {"Content-Type": "application/json", **more})
         except _TooLarge:
             return refusal(413, f"the decompressed body has more than {self._max_body_bytes} bytes", more)
+        except paths.BadPart:
+            return Answer(400, b"", {"Content-Type": "application/json", **more})
         except ServingError as error:
             refused = error
         except TimeoutError as error:

@@ -17,6 +17,11 @@ _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
 _ACTION = re.compile(rf"(?i)/v1/models/(?P<model>[^/:]+){_VERSION}:(?P<action>classify|regress|predict)", re.ASCII)
 _STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]+))?{_VERSION}(?:/(?P<action>metadata))?", re.ASCII)
 
+
+class BadPart(InvalidArgument):
+    """A part of a path that matches cannot be read. TensorFlow Serving answers it with an empty body."""
+
+
 Action = Literal["predict", "classify", "regress", "status", "metadata"]
 _BY_NAME: dict[str, Action] = {"predict": "predict", "classify": "classify", "regress": "regress"}
 
@@ -47,7 +52,7 @@ def read(method: str, path: str) -> Wanted:
     spec = model_pb2.ModelSpec()
     if match["version"]:
         if int(match["version"]) >= 2**63:
-            raise InvalidArgument(f"Failed to convert version: {match['version']} to numeric.")
+            raise BadPart(f"Failed to convert version: {match['version']} to numeric.")
         spec.version.value = int(match["version"])
     if match["label"]:
         spec.version_label = _decoded(match["label"], "model version label")
@@ -65,4 +70,4 @@ def _decoded(text: str, what: str) -> str:
     try:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise InvalidArgument(f"Failed to decode {what}:{text}") from None
+        raise BadPart(f"Failed to decode {what}:{text}") from None

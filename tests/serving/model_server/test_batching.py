@@ -114,7 +114,7 @@ def test_a_version_brings_its_own_parameters(tmp_path: Path) -> None:
             server.client.predict("own", x=np.ones((4, 3), np.float32))
 
 
-def test_files_that_cannot_be_followed_are_refused_at_start(tmp_path: Path) -> None:
+def test_files_that_cannot_be_followed_are_refused_when_a_version_loads(tmp_path: Path) -> None:
     versions.write(tmp_path / "line" / "1")
     base = f"--model_base_path={tmp_path / 'line'}"
     said = fails(base, *flags(tmp_path, "max_batch_size: 8"))

@@ -70,7 +70,7 @@ def test_every_field(tmp_path: Path) -> None:
 )
 def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InvalidArgument, match=re.escape(message)):
-        read(tmp_path, text)
+        read(tmp_path, text).check()
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

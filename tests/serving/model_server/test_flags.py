@@ -42,11 +42,6 @@ def test_forms(arguments: list[str], expected: Flags) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--nosuch"], "unknown argument: --nosuch"),
-        (["--nosuch=1"], "unknown argument: --nosuch=1"),
-        (["-port=1"], "unknown argument: -port=1"),
-        (["8500"], "unknown argument: 8500"),
-        (["--noport"], "unknown argument: --noport"),
         (["--port"], "--port needs a value"),
         (["--port=http"], "--port must be a number, not 'http'"),
         (["--enable_model_warmup=maybe"], "--enable_model_warmup must be true or false, not 'maybe'"),
@@ -59,12 +54,19 @@ def test_what_is_refused(arguments: list[str], message: str) -> None:
         parse(arguments)
 
 
+@pytest.mark.parametrize("argument", ["--nosuch", "--nosuch=1", "-port=1", "8500", "--noport"])
+def test_unknown_arguments_are_reported_and_ignored(argument: str) -> None:
+    parsed = parse(["--port=1", argument, "--model_name=m"])
+    assert (parsed.unknown, parsed.flags) == ((argument,), Flags(port=1, model_name="m"))
+
+
 def test_flags_that_do_not_go_together() -> None:
     with pytest.raises(InvalidArgument, match="batching_parameters_file is set without setting"):
         parse(["--batching_parameters_file=f"])
     assert parse(["--batching_parameters_file=f", "--enable_batching"]).flags.enable_batching
-    with pytest.raises(InvalidArgument, match="grpc_port is not set"):
+    with pytest.raises(InvalidArgument, match="At least one of server_options"):
         parse(["--port=0"])
+    assert parse(["--port=0", "--grpc_socket_path=/s"]).flags.port == 0
 
 
 def test_threads_are_set_once() -> None:

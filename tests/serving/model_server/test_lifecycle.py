@@ -255,6 +255,74 @@ def test_without_polling_the_base_paths_are_looked_at_once_for_each_configuratio
         eventually(lambda: answering(server.client) == 2, "version 2")
 
 
+def test_a_version_that_is_tried_again_is_loading_without_an_error(root: Path) -> None:
+    (root / "bad" / "1").mkdir(parents=True)
+    flags = ("--max_num_load_retries=1", "--load_retry_interval_micros=700000")
+    with serving(*mounted(root), *flags) as server, ThreadPoolExecutor(1) as pool:
+        reloading = pool.submit(server.client.reload, reload_config(("line", root / "line"), ("bad", root / "bad")))
+        server.program.wait_for("Loading servable: {name: bad version: 1} failed: NOT_FOUND: ")
+        (status,) = server.client.status("bad")
+        assert (status.state, status.status.error_code, status.status.error_message) == (20, 0, "")
+        assert "did not become available" in reloading.exception().details()
+        (status,) = server.client.status("bad")
+        assert (status.state, status.status.error_code) == (50, 5)
+        assert status.status.error_message.startswith("Could not find SavedModel")
+    for line in ("Approving load for servable version", "Encountered an error for servable version"):
+        assert f"{line} {{name: bad version: 1}}" in server.program.output
+
+
+def test_a_reload_goes_on_without_its_caller_and_the_next_one_waits_for_it(root: Path) -> None:
+    line, late = ("line", root / "line"), ("late", root / "late")
+    with serving(*mounted(root)) as server, ThreadPoolExecutor(1) as pool:
+        with (
+            Client(f"127.0.0.1:{server.port}", timeout=0.5) as hasty,
+            pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"),
+        ):
+            hasty.reload(reload_config(line, late))
+        waiting = pool.submit(server.client.reload, reload_config(line))
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        versions.write(root / ".staging", offset=3).rename(make(root / "late") / "1")
+        assert waiting.result(20).status.error_code == 0
+        eventually(lambda: server.client.states("late") == {1: "END"}, "the end of late")
+        assert [f"{what} servable version {{name: late version: 1}}" in server.program.output for what in LOGGED] == [
+            True
+        ] * len(LOGGED)
+
+
+LOGGED = ("Approving load for", "Successfully loaded", "Quiescing", "Done unloading")
+
+
+def make(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def test_a_label_that_comes_with_a_new_model_waits_for_its_version(root: Path) -> None:
+    versions.write(root / "new" / "1", offset=3)
+    config = reload_config(("line", root / "line"), ("new", root / "new"))
+    config.model_config_list.config[1].version_labels["stable"] = 1
+    with serving(*mounted(root), "--allow_version_labels_for_unavailable_models") as server:
+        with pytest.raises(grpc.RpcError, match="Request to assign label to version 1 of model new, which is not"):
+            server.client.reload(config)
+        eventually(lambda: server.client.states("new") == {1: "AVAILABLE"}, "the new model")
+        server.client.reload(config)
+        assert server.client.predict("new", label="stable", x=ZERO)["y"][0, 0] == 3
+        config.model_config_list.config[1].version_labels["canary"] = 9  # a model that answers: as the flag says
+        server.client.reload(config)
+
+
+def test_a_logging_config_and_an_unknown_platform_are_refused(root: Path) -> None:
+    with serving(*mounted(root)) as server:
+        with pytest.raises(grpc.RpcError, match="Model d requests unsupported platform zz"):
+            server.client.reload(reload_config(("d", root / "line"), platform="zz"))
+        config = reload_config(("line", root / "line"))
+        config.model_config_list.config[0].logging_config.SetInParent()
+        with pytest.raises(grpc.RpcError, match="No request-logger-creator provided"):
+            server.client.reload(config)
+        assert answering(server.client, "line") == 1
+
+
 def test_a_label_may_move_only_to_a_version_that_is_there(root: Path) -> None:
     publish(root, 2)
 

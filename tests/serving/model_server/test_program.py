@@ -15,7 +15,7 @@ import pytest
 from google.protobuf import wrappers_pb2
 
 from serving.models_config import ModelConfig
-from tests.programs import REPOSITORY, Program, free_port
+from tests.programs import REPOSITORY, Program, free_port, running
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import configure, fails, flags, serving
@@ -35,6 +35,28 @@ def test_one_model_by_flags(model: Path) -> None:
         answer = server.client.send(versions.predict_request("default", x=X))
         assert answer.outputs["y"].tensor_content == (X + 1).tobytes()
         assert f"Running gRPC ModelServer at 0.0.0.0:{server.port} ..." in server.program.output
+
+
+def test_an_unknown_argument_is_reported_with_the_usage_and_ignored(model: Path) -> None:
+    with serving(f"--model_base_path={model}", "--no_such_flag=1", "stray") as server:
+        assert "unknown argument: --no_such_flag=1\nunknown argument: stray\nusage: " in server.program.output
+        np.testing.assert_array_equal(server.client.predict("default", x=X)["y"], X + 1)
+
+
+def test_a_unix_socket_alone(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    ready = f"Running gRPC ModelServer at unix:{path}"
+    with running(
+        "-m",
+        "serving.model_server",
+        "--port=0",
+        f"--grpc_socket_path={path}",
+        f"--model_base_path={model}",
+        ready=ready,
+    ) as program:
+        assert "ModelServer at 0.0.0.0" not in program.output
+        with Client(f"unix:{path}") as client:
+            np.testing.assert_array_equal(client.predict("default", x=X)["y"], X + 1)
 
 
 def test_a_unix_socket_and_channel_arguments(model: Path, tmp_path: Path) -> None:
@@ -77,7 +99,6 @@ def test_the_mount_makes_paths_of_a_container_work(model: Path) -> None:
 
 def test_it_does_not_start_without_a_model(model: Path) -> None:
     assert "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path" in fails()
-    assert "unknown argument: --nosuch" in fails("--nosuch")
     assert "Error: NOT_FOUND: /nowhere/models.config; No such file" in fails(
         "--model_config_file=/nowhere/models.config"
     )
@@ -116,7 +137,7 @@ def test_it_does_not_start_when_a_model_cannot_be_loaded(model: Path) -> None:
     (model / "1" / "saved_model.pb").write_bytes(b"changed")
     text = fails(f"--model_base_path={model}", "--model_name=line")
     assert (
-        "Failed to start server. Error: UNKNOWN: 1 model(s) did not become available: "
+        "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
         "{{{name: line version: 1} due to error: DATA_LOSS: " in text
     )
     assert "saved_model.pb is not the file that was published" in text

@@ -95,7 +95,7 @@ def test_values_come_in_fields_of_their_type_unless_told_otherwise(client: Clien
         (
             versions.predict_request("line", "x" * 5000, x=X),
             grpc.StatusCode.FAILED_PRECONDITION,
-            ('Serving signature key "' + "x" * 1012)[:1012] + "...TRUNCATED",
+            ('Serving signature key "' + "x" * 1024)[:1024] + "...TRUNCATED",
         ),
     ],
 )

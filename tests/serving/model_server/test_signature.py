@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from serving.model_server import signature
-from serving.model_server.errors import DataLoss, NotFound
+from serving.model_server.errors import DataLoss, NotFound, OutOfRange
 from serving.model_server.signature import TensorInfo
 from serving.protos import get_model_metadata_pb2, types_pb2
 from tests.serving.model_server import versions
@@ -43,8 +43,12 @@ def test_no_saved_model(tmp_path: Path) -> None:
 
 
 def test_a_damaged_saved_model(tmp_path: Path) -> None:
-    (tmp_path / "saved_model.pb").write_bytes(versions.saved_model()[:-5])
-    with pytest.raises(DataLoss, match=r"Can't parse .*saved_model\.pb"):
+    path = tmp_path / "saved_model.pb"
+    path.write_bytes(versions.saved_model()[:-5])
+    with pytest.raises(OutOfRange, match="Read less bytes than requested"):
+        signature.read(tmp_path, ["serve"])
+    path.write_text("this is no protobuf message")
+    with pytest.raises(DataLoss, match=f"Can't parse {path} as binary proto"):
         signature.read(tmp_path, ["serve"])
 
 

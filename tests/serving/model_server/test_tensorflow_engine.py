@@ -109,7 +109,7 @@ def test_damaged_saved_models_are_refused_with_the_reason(foreign: Path, tmp_pat
     text = fails(
         f"--model_config_file={configure(tmp_path, [ModelConfig(n, str(tmp_path / n)) for n in ('cut', 'missing')])}"
     )
-    assert "Failed to start server. Error: UNKNOWN: 2 model(s) did not become available: {{{name: " in text
+    assert "Failed to start server. Error: UNKNOWN: 2 servable(s) did not become available: {{{name: " in text
     assert "{name: cut version: 1} due to error: " in text
     assert "{name: missing version: 1} due to error: " in text
     assert text.count("variables") >= 2
