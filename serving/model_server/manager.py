@@ -185,6 +185,7 @@ class Manager:
         for attempt in range(self._retries.count + 1):
             if attempt:
                 await asyncio.sleep(self._retries.seconds)
+                logger.info("Retrying of Loading servable: %s retry: %d", version.id, attempt)
             async with self._slots:
                 loaded = await self._try(version, is_last=attempt == self._retries.count)
             if isinstance(loaded, Servable):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.server import Server, started
+from tests.conformance.server import Server, started, wait_until
 from tests.programs import REPOSITORY
 
 
@@ -32,15 +32,22 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(models: Path) -> Iterator[Server]:
-    """One server with all models, which no case may change."""
+    """One server with all models, which no case may change.
+
+    Its ports open when each model has one version, so the other version is waited for.
+    """
+    both = [(2, "AVAILABLE"), (1, "AVAILABLE")]
     if "TF_SERVING_ADDRESS" in os.environ:
-        yield Server(os.environ["TF_SERVING_ADDRESS"], os.environ["TF_SERVING_REST_ADDRESS"])
+        server = Server(os.environ["TF_SERVING_ADDRESS"], os.environ["TF_SERVING_REST_ADDRESS"])
+        wait_until(lambda: server.states("half_plus_two") == both)
+        yield server
         return
     with started(
         f"--model_config_file={models / 'models.config'}",
         f"--monitoring_config_file={models / 'monitoring.config'}",
         "--allow_version_labels_for_unavailable_models",
     ) as server:
+        wait_until(lambda: server.states("half_plus_two") == both)
         yield server
 
 

@@ -3,7 +3,8 @@
 half_plus_two  versions 1 and 2 (y = x/2 + 2, and + 3), stable and canary: signatures to predict, classify and regress
 text           strings in and out, one output named …_bytes
 old            TensorFlow 1: signatures to classify and regress that share their input
-types          every type that JSON can carry, both ways, and by "more" all others
+types          every type that JSON can carry, both ways, by "more" all others, by "half" float16 alone
+sums           rows of any width to a sum each; all of them to one scalar; two inputs that need not have equal rows
 matrix         rows of any width, with an ONNX twin; and a matrix product that takes three columns
 image          a convolution, which is what wrong ranks kill (CONTRACT D.11)
 line           y = x/2 + 2 for rows of three, with an ONNX twin: quick to start for cases with a process of their own
@@ -85,7 +86,7 @@ def types(directory: Path) -> None:
 
         return infer
 
-    signatures = {"serving_default": same(kinds), "more": same(more)}
+    signatures = {"serving_default": same(kinds), "more": same(more), "half": same([tf.half])}
     tf.saved_model.save(tf.Module(), str(directory), signatures=signatures)
 
 
@@ -105,6 +106,23 @@ def matrix(directory: Path) -> None:
     listed = {"serving_default": {"inputs": ["x"], "outputs": ["y"]}}
     helper.set_model_props(model, {"signatures": json.dumps(listed)})
     twin(directory, model)
+
+
+def sums(directory: Path) -> None:
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, "x")])
+    def rows(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"sum": tf.reduce_sum(x, 1)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def total(x: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"sum": tf.reduce_sum(x)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, n) for n in ("a", "b")])
+    def apart(a: tf.Tensor, b: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"a_twice": 2.0 * a, "b_twice": 2.0 * b}
+
+    signatures = {"serving_default": rows, "total": total, "apart": apart}
+    tf.saved_model.save(tf.Module(), str(directory), signatures=signatures)
 
 
 def image(directory: Path) -> None:
@@ -157,13 +175,13 @@ OTHER = 'config {{ name: "{name}" base_path: "{root}/{name}" model_platform: "te
 def write(root: Path) -> None:
     half_plus_two(root / "half_plus_two" / "1", 2.0)
     half_plus_two(root / "half_plus_two" / "00000002", 3.0)
-    for make in (old, text, types, matrix, image):
+    for make in (old, text, types, sums, matrix, image):
         make(root / make.__name__ / "1")
     line(root / "line" / "1", 2.0)
     line(root / "line_2" / "2", 3.0)
     lite(root / "lite" / "1")
     others = "\n  ".join(
-        OTHER.format(name=name, root=root) for name in ("old", "text", "types", "matrix", "image", "line")
+        OTHER.format(name=name, root=root) for name in ("old", "text", "types", "sums", "matrix", "image", "line")
     )
     (root / "models.config").write_text(CONFIG.format(root=root, others=others))
     path = "/monitoring/prometheus/metrics"

@@ -7,7 +7,8 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any
@@ -21,6 +22,7 @@ from tests.programs import REPOSITORY, Program, free_port
 # isort: split
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+_TIME_LIMIT = 120  # seconds for a server to refuse its flags; an engine's import takes most of them
 LARGEST = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 REQUESTS: Mapping[str, Any] = {
     "Predict": protos.predict_pb2.PredictRequest,
@@ -67,6 +69,11 @@ class Server:
             stub = next(stub for stub in stubs if hasattr(stub, method))
             return getattr(stub, method)(request, timeout=timeout)
 
+    def states(self, model: str) -> list[tuple[int, str]]:
+        """Versions of a model and their states, in the order of the answer."""
+        listed = self.call("GetModelStatus", f'model_spec {{ name: "{model}" }}').model_version_status
+        return [(entry.version, type(entry).State.Name(entry.state)) for entry in listed]
+
     def channel(self, options: Any = LARGEST) -> grpc.Channel:
         if self.credentials:
             return grpc.secure_channel(self.grpc, self.credentials, options)
@@ -108,10 +115,26 @@ def started(*flags: str, rest: bool = True, credentials: Any = None, host: str =
 
 
 def refused(*flags: str) -> str:
-    """What a server prints that does not start; ``--port`` and ``--rest_api_port`` are not given to it."""
-    ended = subprocess.run([*command(), *flags], cwd=REPOSITORY, capture_output=True, text=True, timeout=300)
+    """What a server prints that does not start; ``--port`` and ``--rest_api_port`` are not given to it.
+
+    It tries each load once, unless the flags say otherwise: by default the real server tries for five minutes.
+    """
+    arguments = [*command(), "--max_num_load_retries=0", *flags]  # of two equal flags the last counts
+    try:
+        ended = subprocess.run(arguments, cwd=REPOSITORY, capture_output=True, text=True, timeout=_TIME_LIMIT)
+    except subprocess.TimeoutExpired as late:
+        printed = b"".join(filter(None, (late.stdout, late.stderr))).decode(errors="replace")
+        raise AssertionError(f"the server was not refused within {_TIME_LIMIT} s; it printed:\n{printed}") from None
     assert ended.returncode != 0, ended.stderr
     return ended.stdout + ended.stderr
+
+
+def wait_until(what: Callable[[], bool], timeout: float = 120) -> None:
+    """Until the server says so; it has no way to tell by itself."""
+    until = time.monotonic() + timeout
+    while not what():
+        assert time.monotonic() < until, "it did not come to that in time"
+        time.sleep(0.05)
 
 
 def error(server: Server, method: str, request: Any, timeout: float = 120) -> tuple[str, str]:

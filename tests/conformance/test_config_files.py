@@ -10,9 +10,9 @@ import pytest
 import trustme
 
 from tests.conformance import test_grpc
-from tests.conformance.server import Server, error, refused, started
-from tests.conformance.test_flags import LINE, ask, state_names
-from tests.programs import free_port
+from tests.conformance.server import Server, command, error, refused, started, wait_until
+from tests.conformance.test_flags import LINE, ask
+from tests.programs import Program, free_port
 from tests.serving.model_server import versions
 
 pytestmark = pytest.mark.own_process
@@ -58,7 +58,8 @@ def server(tree: Path) -> Iterator[Server]:
     ("number", "expected"), [pytest.param(number, row[2], id=row[0]) for number, row in enumerate(POLICIES)]
 )
 def test_policies(server: Server, number: int, expected: set[int]) -> None:
-    assert {int(version) for version in state_names(server, f"m{number}")} == expected
+    listed = [(version, "AVAILABLE") for version in sorted(expected, reverse=True)]
+    wait_until(lambda: server.states(f"m{number}") == listed)
 
 
 REFUSED = [
@@ -86,6 +87,12 @@ REFUSED = [
         "FAILED_PRECONDITION",
         "Request to assign label to version 9 of model m0, which is not currently available for inference",
     ),
+    (  # the last one: the real server compares the next platforms with these, until it reads the file again
+        "D.12 Unknown platform",
+        lambda tree: listed(config("m0", tree / "line"), config("d", tree / "line", 'model_platform: "zz"')),
+        "INVALID_ARGUMENT",
+        "Model d requests unsupported platform zz",
+    ),
 ]
 
 
@@ -107,8 +114,11 @@ def test_reload_replaces_all_and_a_file_is_polled(server: Server, tree: Path) ->
     new = listed(config("new", tree / "line", LABELLED.partition("version_labels")[0]))
     (tree / "models.config").write_text(new)
     assert server.program
-    server.program.wait_until(lambda: "new" in models_of(server, "new", "m0"))
-    server.program.wait_until(lambda: "m0" not in models_of(server, "new", "m0"))
+    everything = [(3, "AVAILABLE"), (2, "AVAILABLE"), (1, "AVAILABLE")]
+    server.program.wait_until(lambda: known(server, "new") == everything)
+    server.program.wait_until(lambda: known(server, "m0") == [(3, "END")])
+    with pytest.raises(grpc.RpcError, match="Servable not found for request"):
+        ask(server, "m0")
     names = ["/tensorflow/serving/request_log_count", "/no/such/metric"]
     wanted = " ".join(f'metric_names: "{name}"' for name in names)
     labelled = listed(config("new", tree / "line", LABELLED))
@@ -122,16 +132,71 @@ def test_reload_replaces_all_and_a_file_is_polled(server: Server, tree: Path) ->
     assert ask(server, "new", "version { value: 2 }") == [4.0, 5.0, 6.0]
 
 
-def models_of(server: Server, *names: str) -> set[str]:
-    """Those of these models that answer."""
+def known(server: Server, model: str) -> list[tuple[int, str]]:
+    """States of a model, which the server may not know yet."""
+    try:
+        return server.states(model)
+    except grpc.RpcError:
+        return []
 
-    def answers(name: str) -> bool:
-        try:
-            return bool(ask(server, name))
-        except grpc.RpcError:
-            return False
 
-    return set(filter(answers, names))
+@pytest.fixture
+def own(models: Path) -> Iterator[Server]:
+    """A server of one model that a case may give other configurations by RPC."""
+    labels = "--allow_version_labels_for_unavailable_models"
+    with started(f"--model_base_path={models / 'line'}", "--max_num_load_retries=0", labels, rest=False) as server:
+        yield server
+
+
+def test_a_reload_that_adds_a_broken_model(own: Server, models: Path, tmp_path: Path) -> None:
+    """D.2 "model(s)" is said where a reload adds models."""
+    (tmp_path / "1").mkdir()
+    text = listed(config("default", models / "line"), config("bad", tmp_path))
+    code, message = error(own, "HandleReloadConfigRequest", f"config {{ {text} }}")
+    assert code == "UNKNOWN"
+    assert message.startswith("1 model(s) did not become available: {{{name: bad version: 1} due to error: NOT_FOUND: ")
+    assert ask(own) == [3.0, 4.0, 5.0]
+
+
+def test_a_label_that_comes_with_its_model(own: Server, models: Path) -> None:
+    """D.12 Refused until the version has loaded, even with --allow_version_labels_for_unavailable_models."""
+    default = config("default", models / "line")
+    labelled = listed(default, config("new", models / "line", 'version_labels { key: "stable" value: 1 }'))
+    found = error(own, "HandleReloadConfigRequest", f"config {{ {labelled} }}")
+    problem = "Request to assign label to version 1 of model new, which is not currently available for inference"
+    assert found == ("FAILED_PRECONDITION", problem)
+    own.call("HandleReloadConfigRequest", f"config {{ {listed(default, config('new', models / 'line'))} }}")
+    wait_until(lambda: known(own, "new") == [(1, "AVAILABLE")])
+    own.call("HandleReloadConfigRequest", f"config {{ {labelled} }}")
+    assert ask(own, "new", 'version_label: "stable"') == [3.0, 4.0, 5.0]
+
+
+def test_a_label_that_comes_with_its_model_by_the_file(models: Path, tmp_path: Path) -> None:
+    """D.12 It is tried again at each poll."""
+    file, draft = tmp_path / "models.config", tmp_path / "models.config.new"
+    default = config("default", models / "line")
+    file.write_text(listed(default))
+    flags = [f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1"]
+    with started(*flags, "--allow_version_labels_for_unavailable_models", rest=False) as server:
+        draft.write_text(listed(default, config("new", models / "line", 'version_labels { key: "stable" value: 1 }')))
+        draft.replace(file)
+        assert server.program
+        server.program.wait_for("Request to assign label to version 1 of model new, which is not currently available")
+        assert ask(server) == [3.0, 4.0, 5.0]
+
+
+def test_a_reload_that_adds_a_missing_base_path(own: Server, models: Path, tmp_path: Path) -> None:
+    """D.12 It hangs until the caller's deadline, and later reloads queue behind it."""
+    default = config("default", models / "line")
+    late = listed(default, config("late", tmp_path / "late"))
+    for text in (late, listed(default)):
+        code, _ = error(own, "HandleReloadConfigRequest", f"config {{ {text} }}", timeout=2)
+        assert code == "DEADLINE_EXCEEDED"
+    assert ask(own) == [3.0, 4.0, 5.0]
+    shutil.copytree(models / "line" / "1", tmp_path / "incoming" / "1")
+    (tmp_path / "incoming").rename(tmp_path / "late")
+    own.call("HandleReloadConfigRequest", f"config {{ {late} }}")
+    assert ask(own, "late") == [3.0, 4.0, 5.0]
 
 
 @pytest.mark.parametrize(
@@ -142,11 +207,6 @@ def models_of(server: Server, *names: str) -> set[str]:
             "improper config file",
             ["Error parsing text-format tensorflow.serving.ModelServerConfig"],
             id="D.8 testBadModelConfig",
-        ),
-        pytest.param(
-            listed(config("a", "/m", "logging_config { log_collector_config { type: 'x' } }")),
-            ["INVALID_ARGUMENT: No request-logger-creator provided."],
-            id="D.5 logging_config set",
         ),
         pytest.param(
             listed(config("a", "/m", 'version_labels { key: "x" value: 1 }')),
@@ -160,6 +220,31 @@ def test_a_model_config_is_refused_at_start(tmp_path: Path, text: str, messages:
     file.write_text(text)
     said = refused(f"--port={free_port()}", f"--model_config_file={file}")
     assert [message for message in messages if message not in said] == [], said
+
+
+LOGGING = "logging_config { log_collector_config { type: 'x' } }"
+
+
+def test_a_request_logger_is_refused_after_the_models_have_loaded(models: Path, tmp_path: Path) -> None:
+    """D.5, D.12 logging_config set."""
+    file = tmp_path / "models.config"
+    file.write_text(listed(config("a", models / "line", LOGGING)))
+    said = refused(f"--port={free_port()}", f"--model_config_file={file}")
+    assert "Successfully loaded servable version {name: a version: 1}" in said
+    assert "Failed to start server. Error: INVALID_ARGUMENT: No request-logger-creator provided." in said
+
+
+def test_a_request_logger_is_not_spoken_of_while_a_model_is_missing(tmp_path: Path) -> None:
+    """D.12 A missing model directory keeps it from being said at all."""
+    file = tmp_path / "models.config"
+    file.write_text(listed(config("a", tmp_path / "missing", LOGGING)))
+    program = Program([*command(), f"--port={free_port()}", f"--model_config_file={file}"])
+    try:
+        program.wait_for(f"Could not find base path {tmp_path / 'missing'} for servable a", 120)
+        assert program.process.poll() is None
+        assert "request-logger-creator" not in program.output
+    finally:
+        program.stop()
 
 
 def batching(folder: Path, text: str) -> list[str]:
@@ -260,12 +345,13 @@ def test_padding_and_splitting(models: Path, tmp_path: Path) -> None:
         pytest.param("max_batch_size: 4", "Invalid protobuf file: '", id="D.5 Bad text proto: batching"),
         pytest.param(
             "allowed_batch_sizes: 8",
+            "servable(s) did not become available: {{{name: default version: 1} due to error: INVALID_ARGUMENT: "
             "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 8; expected 1000",
-            id="D.6 allowed_batch_sizes: last == max_batch_size",
+            id="D.12 allowed_batch_sizes: the load fails",
         ),
     ],
 )
-def test_batching_parameters_are_refused_at_start(models: Path, tmp_path: Path, text: str, message: str) -> None:
+def test_batching_parameters_that_cannot_be_followed(models: Path, tmp_path: Path, text: str, message: str) -> None:
     flags = [f"--port={free_port()}", f"--model_base_path={models / 'line'}"]
     assert message in refused(*flags, *batching(tmp_path, text))
 
@@ -327,5 +413,13 @@ def test_monitoring_is_off_unless_enabled(models: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("flag", ["monitoring_config_file", "ssl_config_file", "batching_parameters_file"])
 def test_a_file_that_is_not_there(models: Path, flag: str) -> None:
-    flags = [f"--port={free_port()}", f"--model_base_path={models / 'line'}", f"--{flag}=/no/such/file"]
-    refused(*flags, "--enable_batching")
+    flags = [f"--port={free_port()}", f"--rest_api_port={free_port()}", f"--model_base_path={models / 'line'}"]
+    refused(*flags, f"--{flag}=/no/such/file", "--enable_batching")
+
+
+def test_a_monitoring_file_is_not_missed_without_rest(models: Path) -> None:
+    """D.12 A missing --monitoring_config_file is never noticed where the REST port is off."""
+    with started(
+        f"--model_base_path={models / 'line'}", "--monitoring_config_file=/no/such/file", rest=False
+    ) as server:
+        assert ask(server) == [3.0, 4.0, 5.0]

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -10,7 +11,7 @@ from google.protobuf import text_format
 
 from serving.protos import prediction_log_pb2
 from tests.conformance import test_grpc
-from tests.conformance.server import REQUESTS, Server, command, error, is_embedded, refused, started
+from tests.conformance.server import REQUESTS, Server, command, error, is_embedded, refused, started, wait_until
 from tests.programs import REPOSITORY, Program, free_port
 from tests.serving.model_server import versions
 
@@ -120,11 +121,14 @@ def test_forms(models: Path, form: list[str]) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        pytest.param(["--port=0", "--model_base_path=/m"], "server_options.grpc_port is not set.", id="D.2 --port"),
+        pytest.param(
+            ["--port=0", "--model_base_path=/m"],
+            "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set.",
+            id="D.12 --port=0 without a socket",
+        ),
         pytest.param(
             [], "Both server_options.model_base_path and server_options.model_config_file are empty!", id="D.2 no model"
         ),
-        pytest.param(["--no_such_flag=1", "--model_base_path=/m"], "no_such_flag", id="D.2 an unknown flag"),
         pytest.param(
             ["--batching_parameters_file=/m", "--model_base_path=/m"],
             "INVALID_ARGUMENT: server_options.batching_parameters_file is set without setting "
@@ -138,12 +142,68 @@ def test_refused(flags: list[str], message: str) -> None:
     assert message in refused(*port, *flags)
 
 
-def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
-    """D.2 On failure: N model(s) did not become available; --max_num_load_retries, --load_retry_interval_micros."""
+def test_an_unknown_flag(models: Path) -> None:
+    """D.12 An unknown flag prints itself and the usage, and the server goes on."""
+    with started(base(models), "--no_such_flag=1", rest=False) as server:
+        assert ask(server) == [3.0, 4.0, 5.0]
+        assert server.program
+        assert "unknown argument: --no_such_flag=1\n" in server.program.output
+        assert "usage: " in server.program.output and "--model_base_path" in server.program.output
+
+
+def test_a_socket_alone(models: Path, tmp_path: Path) -> None:
+    """D.12 --port=0 with a socket path: gRPC listens there alone."""
+    socket = tmp_path / "socket"
+    program = Program([*command(), "--port=0", f"--grpc_socket_path={socket}", base(models)])
+    try:
+        program.wait_for("Running gRPC ModelServer at", 300)
+        wait_until(socket.exists)
+        assert ask(Server(f"unix:{socket}", "")) == [3.0, 4.0, 5.0]
+    finally:
+        program.stop()
+
+
+CANNOT_BE_LOADED = [
+    pytest.param(lambda saved: None, "NOT_FOUND: Could not find SavedModel", id="D.2 nothing in the version"),
+    pytest.param(
+        lambda saved: saved[:-100], "OUT_OF_RANGE: Read less bytes than requested", id="D.12 a truncated saved_model.pb"
+    ),
+    pytest.param(
+        lambda saved: b"this is no protobuf message", "DATA_LOSS: ", id="D.12 a saved_model.pb of something else"
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CANNOT_BE_LOADED)
+def test_a_model_that_cannot_be_loaded(models: Path, tmp_path: Path, change: Any, message: str) -> None:
+    """D.2 On failure: N servable(s) did not become available; --max_num_load_retries, --load_retry_interval_micros."""
     (tmp_path / "1").mkdir()
+    content = change((models / "line/1/saved_model.pb").read_bytes())
+    if content is not None:
+        (tmp_path / "1/saved_model.pb").write_bytes(content)
     flags = [f"--model_base_path={tmp_path}", "--max_num_load_retries=1", "--load_retry_interval_micros=1000"]
     said = refused(f"--port={free_port()}", *flags)
-    assert "Failed to start server. Error: UNKNOWN: 1 model(s) did not become available: {" in said
+    start = "Failed to start server. Error: UNKNOWN: 1 servable(s) did not become available: "
+    assert f"{start}{{{{{{name: default version: 1}} due to error: {message}" in said
+
+
+def test_a_version_that_is_tried_again(models: Path, tmp_path: Path) -> None:
+    """D.12 A version that is being retried is LOADING with error code OK; the error appears at END."""
+    shutil.copytree(models / "line" / "1", tmp_path / "line" / "1")
+    flags = ["--max_num_load_retries=1", "--load_retry_interval_micros=3000000"]
+    with started(f"--model_base_path={tmp_path / 'line'}", *flags, rest=False) as server:
+        assert server.program
+        (tmp_path / "line" / "2").mkdir()
+        server.program.wait_for("Loading servable: {name: default version: 2} failed: ")
+
+        def newest() -> tuple[int, int, str]:
+            status = server.call("GetModelStatus", test_grpc.spec("default")).model_version_status[0]
+            return status.version, status.state, status.status.error_message
+
+        assert newest() == (2, 20, ""), "LOADING"
+        wait_until(lambda: newest()[1] == 50)
+        assert newest()[2].startswith("Could not find SavedModel")
+        assert ask(server) == [3.0, 4.0, 5.0], "the version before stays"
 
 
 def test_files_that_configure_tensorflow(models: Path, tmp_path: Path) -> None:
@@ -205,7 +265,8 @@ def test_method_names_and_tflite(models: Path, tmp_path: Path) -> None:
 
 
 def test_base_path_with_versions_to_come(models: Path, tmp_path: Path) -> None:
-    """D.2 --file_system_poll_wait_seconds: 1 by default; D.6 the newest answers, the one before is unloaded."""
+    """D.2 --file_system_poll_wait_seconds: 1 by default; D.6 the newest answers, the one before is unloaded; D.12 the
+    lines of the log."""
     shutil.copytree(models / "line" / "1", tmp_path / "line" / "1")
     with started(f"--model_base_path={tmp_path / 'line'}", rest=False) as server:
         assert ask(server) == [3.0, 4.0, 5.0]
@@ -213,8 +274,13 @@ def test_base_path_with_versions_to_come(models: Path, tmp_path: Path) -> None:
         (tmp_path / "incoming").rename(tmp_path / "line" / "2")
         assert server.program
         server.program.wait_until(lambda: ask(server) == [4.0, 5.0, 6.0])
-        states = {"1": "END", "2": "AVAILABLE"}
-        server.program.wait_until(lambda: state_names(server, "default") == states)
+        after = [(2, "AVAILABLE"), (1, "END")]
+        server.program.wait_until(lambda: server.states("default") == after)
+        for version, what in ((1, "Approving load for"), (1, "Successfully loaded"), (2, "Successfully loaded")):
+            server.program.wait_for(f"{what} servable version {{name: default version: {version}}}")
+        for what in ("Quiescing", "Done unloading"):
+            server.program.wait_for(f"{what} servable version {{name: default version: 1}}")
+        assert server.states("default") == after, "D.12 END versions are kept, below those that answer"
 
 
 def test_no_versions_yet(models: Path, tmp_path: Path) -> None:
@@ -231,8 +297,3 @@ def test_no_versions_yet(models: Path, tmp_path: Path) -> None:
         assert ask(Server(f"127.0.0.1:{port}", "")) == [3.0, 4.0, 5.0]
     finally:
         program.stop()
-
-
-def state_names(server: Server, model: str) -> dict[str, str]:
-    listed = server.call("GetModelStatus", test_grpc.spec(model)).model_version_status
-    return {str(entry.version): type(entry).State.Name(entry.state) for entry in listed}

@@ -191,7 +191,8 @@ def test_metadata(server: Server) -> None:
 def test_status(server: Server, more: str, expected: dict[int, str]) -> None:
     response = server.call("GetModelStatus", spec(more=more))
     names = type(response.model_version_status[0]).State.Name
-    assert {entry.version: names(entry.state) for entry in response.model_version_status} == expected
+    found = [(entry.version, names(entry.state)) for entry in response.model_version_status]
+    assert found == sorted(expected.items(), reverse=True), "D.12 from the highest version to the lowest"
     assert {(e.status.error_code, e.status.error_message) for e in response.model_version_status} == {(0, "")}
 
 
@@ -291,6 +292,55 @@ ERRORS = [
         task("regress", "regress") * 2 + examples(1),
         "INVALID_ARGUMENT",
         "Duplicate evaluation of signature: regress",
+    ),
+    (
+        "D.12 Classify: a signature of another method",
+        "Classify",
+        signature("regress") + examples(1),
+        "INVALID_ARGUMENT",
+        'Expected classification signature outputs to contain at least one of "classes" or "scores". Signature was: …',
+    ),
+    (
+        "D.12 Classify: inputs of other names",
+        "Classify",
+        signature("serving_default") + examples(1),
+        "INVALID_ARGUMENT",
+        "No classification inputs found in SignatureDef: …",
+    ),
+    (
+        "D.12 Classify: several inputs",
+        "Classify",
+        signature("both") + examples(1),
+        "INVALID_ARGUMENT",
+        "Expected one input Tensor.",
+    ),
+    (
+        "D.12 Regress: a signature of another method",
+        "Regress",
+        signature("classify") + examples(1),
+        "INVALID_ARGUMENT",
+        "Expected one output Tensor.",
+    ),
+    (
+        "D.12 Regress: inputs of other names",
+        "Regress",
+        signature("serving_default") + examples(1),
+        "INVALID_ARGUMENT",
+        "No regression inputs found in SignatureDef: …",
+    ),
+    (
+        "D.12 MultiInference: a signature of another method",
+        "MultiInference",
+        task("regress", "classify") + examples(1),
+        "INVALID_ARGUMENT",
+        'Expected classification signature outputs to contain at least one of "classes" or "scores". Signature was: …',
+    ),
+    (
+        "D.3 MultiInference: a method that is neither",
+        "MultiInference",
+        task("regress", "predict") + examples(1),
+        "UNIMPLEMENTED",
+        "Unsupported signature method_name: tensorflow/serving/predict",
     ),
     (
         "D.5 Input count differs: too many",
@@ -397,9 +447,10 @@ def test_a_message_that_is_too_large_for_the_client(server: Server) -> None:
 
 
 def test_long_messages_are_cut(server: Server) -> None:
-    """D.3 Status text over 1024 characters."""
+    """D.3, D.12 Status text over 1,024 characters: the first 1,024, then ...TRUNCATED."""
     _, message = error(server, "Predict", spec("m" * 2000) + X)
-    assert (len(message), message[-12:]) == (1024, "...TRUNCATED")
+    whole = f"Servable not found for request: Latest({'m' * 2000})"
+    assert (len(message), message) == (1036, whole[:1024] + "...TRUNCATED")
 
 
 @pytest.mark.parametrize("shape", ["8 8 1", "64", "1 8 8"])
