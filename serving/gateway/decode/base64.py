@@ -4,13 +4,13 @@ alphabet; as there (absl/strings/escaping.h, Base64Unescape) in lines or not, an
 import binascii
 import re
 from typing import Any
-from urllib.parse import unquote
 
 import numpy as np
 
 from serving.gateway.errors import BadDocument
 
 _BLANKS = b" \t\n\v\f\r"
+_ESCAPED = {"%2B": "+", "%2F": "/", "%3D": "=", "%0D": "", "%0A": "", "%20": ""}
 _DATA = re.compile(r"\s*data:", re.IGNORECASE)
 _DATA_URL = re.compile(r"\s*data:[^,]*; *base64 *,", re.IGNORECASE)
 
@@ -52,7 +52,10 @@ def data_url(text: Any) -> bytes:
         given = repr(text[:40]) if isinstance(text, str) else kind(text)
         raise BadDocument(f"a data URL of a picture is expected, such as data:image/png;base64,…, not {given}")
     data = text[head.end() :]
-    return decode(unquote(data) if "%" in data else data, "the data URL")
+    if "%" in data:
+        for escape, character in _ESCAPED.items():
+            data = data.replace(escape, character).replace(escape.lower(), character)
+    return decode(data, "the data URL")
 
 
 def picture(text: Any) -> bytes:

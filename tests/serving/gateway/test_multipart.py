@@ -186,6 +186,8 @@ URLS = (
     f"data:image/png;name=a.png; base64 ,{TEXT}",
     f" \n data:image/png;base64,\r\n{base64.encodebytes(DARK).decode()}",
     f"data:image/png;base64,{quote(TEXT, safe='')}",
+    "data:image/png;base64," + TEXT.replace("+", "%2b").replace("/", "%2f").replace("=", "%3d"),
+    f"data:image/png;base64,{quote(base64.encodebytes(DARK))}",
     f"data:image/png;base64,{TEXT.rstrip('=')}",
     f"data:image/jpeg;base64,{TEXT}",
 )

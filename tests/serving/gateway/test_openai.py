@@ -63,7 +63,7 @@ REFUSED: dict[str, tuple[Any, int, str, str]] = {
     "a model that is a number": ({"model": 1, "input": url(1)}, 400, "bad_document", "a number"),
     "an unknown model": ({"model": "nobody", "input": url(1)}, 404, "unknown_model", "shade"),
     "a model without embeddings": ({"model": "trend", "input": url(1)}, 404, "unknown_verb", "series"),
-    "a model without a card": ({"model": "line", "input": url(1)}, 404, "unknown_verb", "no model card"),
+    "a model without a card": ({"model": "line", "input": url(1)}, 404, "unknown_verb", "model card"),
     "no input": ({"model": "shade"}, 400, "bad_document", "model and input"),
     "a null input": ({"model": "shade", "input": None}, 400, "bad_document", "model and input"),
     "a null model": ({"model": None, "input": url(1)}, 400, "bad_document", "null"),
