@@ -83,8 +83,8 @@ def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
     return "\r\n".join(lines).encode() + body
 
 
-def stream(connection: socket.socket, data: bytes, seconds: float = 60) -> Counter[str]:
-    """Send everything while reading, until the server is silent for 2 s or ends the connection."""
+def stream(connection: socket.socket, data: bytes, seconds: float = 10) -> Counter[str]:
+    """Send everything while reading, until the server is silent for 2 s, ends the connection, or the time is up."""
     statuses: Counter[str] = Counter()
     rest, end, tail = memoryview(data), time.monotonic() + seconds, b""
     connection.setblocking(False)

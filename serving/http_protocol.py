@@ -1,15 +1,12 @@
-"""HTTP/1.1 on a connection, for the gateway and for the model server's REST interface.
+"""The limits of an HTTP/1.1 connection, for the gateway and for the model server's REST interface.
 
-uvicorn's HTTP protocol with one write for each answer in place of two, at the end of the event loop's turn; with
-limits to a request's head, its size and its time; and with word of clients that hang up.
+One write for each answer in place of uvicorn's two, at the end of the event loop's turn; and limits to a request's
+head, its size and its time.
 
 No byte may come so slowly that it holds a connection for ever. While a request is answered its deadline counts, the
 body included (``edge.py``); at all other times ``head_seconds`` does, however many blank lines, bytes of a head, or
-bytes of a body that was answered already come in between. A connection that is kept and silent uvicorn closes. Nor may
-an answer be read so slowly: a client that takes less than 16 KiB of it in ``send_seconds`` is cut off.
-
-An offer to change the protocol (``Upgrade``: h2c, TLS, WebSocket) is never taken. RFC 9110, 7.8: the server then
-ignores it and answers over HTTP/1.1. The parser would stop at such a head and lose the body.
+bytes of a body that was answered already come in between. uvicorn closes a kept connection that is silent. Nor may an
+answer be read so slowly: a client that takes less than 16 KiB of it in ``send_seconds`` is cut off.
 
 A merged call ends the wait of many requests at once. Written one by one, each answer would wake its reader and hand the
 processor over before the next one is ready; written together after all have been encoded they do not: a quarter of a
@@ -26,11 +23,11 @@ import termios
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from serving.http_connection import PIECE, Connection, Refused
 
 _LARGE = 65_536
 _SLOWEST = 16_384  # bytes that a client takes of its answer in the time given
+_TOO_LARGE = b"431 Request Header Fields Too Large"
 _NO_LINGER = struct.pack("ii", 1, 0)  # the system too forgets what was not sent
 
 
@@ -72,24 +69,21 @@ class JoinedWrites:
         self._flush()
         self._transport.close()
 
+    def write_eof(self) -> None:
+        self._flush()
+        self._transport.write_eof()
+
     def _flush(self) -> None:
         if self._kept:
             kept, self._kept = self._kept, []
-            self._transport.write(b"".join(kept))
+            if not self._transport.is_closing():  # the client may have reset the connection in the meantime
+                self._transport.write(b"".join(kept))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
 
-class _HeadTooLarge(Exception):
-    """Raised inside the parser, which then goes the way of what it cannot read."""
-
-
-class _Unserved(Exception):
-    """Raised inside the parser for a method that is never served on any path."""
-
-
-class Protocol(HttpToolsProtocol):
+class Protocol(Connection):
     """What the server speaks on each connection."""
 
     def __init__(
@@ -100,19 +94,17 @@ class Protocol(HttpToolsProtocol):
         head_seconds: float,
         send_seconds: float,
         on_refused: Callable[[str], None],
-        on_hang_up: Callable[[Any], None],
-        render: Callable[[str, str], bytes],
         **more: Any,
     ) -> None:
         """Make the protocol of one connection.
 
         Args:
-            max_headers, max_header_bytes: limits of a request's head.
+            max_headers, max_header_bytes: limits of a request's head; the bytes also of what a chunked body has
+                besides its content (extensions, trailers).
             head_seconds: longest time for a head to arrive.
             send_seconds: longest time for a client to read another 16 KiB of its answer.
             on_refused: called with the reason when a request is answered here or a slow client is cut off.
-            on_hang_up: called with the scope of a request whose client disconnects before its answer is complete.
-            render: makes the JSON body of an error from its code and its sentence.
+            more: see :class:`serving.http_connection.Connection`.
         """
         super().__init__(*arguments, **more)
         self._max_headers = max_headers
@@ -120,16 +112,11 @@ class Protocol(HttpToolsProtocol):
         self._head_seconds = head_seconds
         self._send_seconds = send_seconds
         self._on_refused = on_refused
-        self._on_hang_up = on_hang_up
-        self._render = render
         self._send_due: asyncio.TimerHandle | None = None  # while an answer waits for its reader
         self._unread = 0
         self._head_due: asyncio.TimerHandle | None = None  # while a head is awaited
-        self._in_head = False
         self._chunk = 0  # bytes that came last
-        self._received = 0  # bytes that came after those with which the head began
-        self._refusal = self._late = ""
-        self._too_long = f"the request's head has more than {max_header_bytes} bytes"
+        self._received = 0  # bytes since the head or the newest part of a body began; at most a piece too many
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._socket = transport.get_extra_info("socket")
@@ -137,8 +124,29 @@ class Protocol(HttpToolsProtocol):
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         self._await_head(True)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_head(False)
+        self._forget_reader()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        answering = self.cycle is not None and not self.cycle.response_complete
+        self._await_head((self._in_head or not answering) and not self.is_waiting and not self.is_ending)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_head and not self.is_waiting and not self.is_ending:
+            self._unset_keepalive_if_required()
+            self._await_head(True)
+
+    def refuse(self, refused: Refused) -> None:
+        self._on_refused(refused.code)
+        self._await_head(False)
+        super().refuse(refused)
+
     def _await_head(self, awaited: bool) -> None:
-        """Begins the time for a head where it is not running already, or ends it."""
+        """Start the time for a head, if it is not running already, or end it."""
         if awaited and self._head_due is None:
             self._head_due = self.loop.call_later(self._head_seconds, self._head_late)
         elif not awaited and self._head_due is not None:
@@ -148,10 +156,45 @@ class Protocol(HttpToolsProtocol):
     def _head_late(self) -> None:
         self._head_due = None
         if self._in_head:
-            self._late = f"the request's head was not complete after {self._head_seconds:g} s"
-            self.send_400_response("")
+            late = f"the request's head was not complete after {self._head_seconds:g} s"
+            self.refuse(Refused(b"408 Request Timeout", "head_too_slow", late))
         else:
             self.transport.close()
+
+    def parse(self, data: bytes | memoryview) -> None:
+        self._chunk = len(data)
+        self._received += self._chunk
+        super().parse(data)
+        unfinished = self._in_head or (self.cycle is not None and self.cycle.more_body)
+        if unfinished and self._received > self._max_bytes + PIECE:
+            raise self._too_long()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._received = self._chunk
+
+    def on_headers_complete(self) -> None:
+        if len(self.headers) > self._max_headers:
+            many = f"the request has {len(self.headers)} headers; at most {self._max_headers} are accepted"
+            raise Refused(_TOO_LARGE, "head_too_large", many)
+        # The sum is taken only where it may be too much: the body may have begun in the same piece.
+        if self._received > self._max_bytes and self._head_bytes() > self._max_bytes:
+            raise self._too_long()
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        self._received = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._received = 0
+        super().on_body(body)
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
+
+    def _too_long(self) -> Refused:
+        long = f"the request's head, or the trailers of its body, have more than {self._max_bytes} bytes"
+        return Refused(_TOO_LARGE, "head_too_large", long)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -185,85 +228,3 @@ class Protocol(HttpToolsProtocol):
             self.transport.abort()
         else:
             self._await_reader()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._await_head(False)
-        self._forget_reader()
-        cycle = self.cycle
-        super().connection_lost(exc)
-        if cycle is not None and not cycle.response_complete:
-            self._on_hang_up(cycle.scope)
-
-    def data_received(self, data: bytes) -> None:
-        self._chunk = len(data)
-        self._received += self._chunk
-        try:
-            self._parse(data)
-        except httptools.HttpParserError:
-            self.send_400_response("")
-        if self._in_head and self._received > self._max_bytes and not self.transport.is_closing():
-            self._refusal = self._too_long
-            self.send_400_response("")
-        answering = self.cycle is not None and not self.cycle.response_complete
-        self._await_head((self._in_head or not answering) and not self.transport.is_closing())
-
-    def _parse(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        rest: bytes | memoryview = data
-        while rest:
-            try:
-                self.parser.feed_data(rest)
-                return
-            except httptools.HttpParserUpgrade as offer:
-                rest = memoryview(rest)[offer.args[0] :]
-            head = self._head_without_offer()
-            self.parser = httptools.HttpRequestParser(self)
-            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own parser
-            self.parser.feed_data(head)
-
-    def _head_without_offer(self) -> bytes:
-        version = self.parser.get_http_version().encode()
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
-        lines += [b"%b: %b" % (name, value) for name, value in self.headers if name != b"upgrade"]
-        return b"\r\n".join([*lines, b"", b""])
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._in_head = True
-        self._received = 0
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        if len(self.headers) > self._max_headers:
-            self._refusal = f"the request has {len(self.headers)} headers; at most {self._max_headers} are accepted"
-            raise _HeadTooLarge
-        # The sum is taken only where it may be too much: the body may have begun in the same piece.
-        if self._received + self._chunk > self._max_bytes and self._head_bytes() > self._max_bytes:
-            self._refusal = self._too_long
-            raise _HeadTooLarge
-        if not self.parser.should_upgrade():
-            super().on_headers_complete()
-        elif self.parser.get_method() == b"CONNECT":
-            raise _Unserved
-
-    def on_message_complete(self) -> None:
-        if not self.parser.should_upgrade():  # else this is the head alone, which is parsed again
-            super().on_message_complete()
-
-    def _head_bytes(self) -> int:
-        return len(self.url) + sum([len(name) + len(value) + 4 for name, value in self.headers])
-
-    def send_400_response(self, msg: str) -> None:
-        """What cannot be read as HTTP, or not within the limits, ends the connection with an error."""
-        status, code = b"400 Bad Request", "bad_request"
-        if self._refusal:
-            status, code = b"431 Request Header Fields Too Large", "head_too_large"
-        elif self._late:
-            status, code = b"408 Request Timeout", "head_too_slow"
-        self._on_refused(code)
-        unread = "this is no HTTP/1.1 request that can be read; the connection ends here"
-        sentence = self._refusal or self._late or unread
-        body = self._render(code, sentence)
-        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % (status, len(body)) + body)
-        self.transport.close()

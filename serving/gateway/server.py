@@ -85,6 +85,7 @@ async def _serve(settings: Settings) -> None:
             on_refused=functools.partial(gateway.metrics.refused, ""),  # no model: its path was not looked at
             on_hang_up=_hang_up,
             render=_render,
+            is_draining=lambda: gateway.draining,
         ),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
@@ -96,6 +97,7 @@ async def _serve(settings: Settings) -> None:
         proxy_headers=False,
         server_header=False,
         backlog=4096,
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
         timeout_graceful_shutdown=int(settings.grace_seconds) or 1,
     )
     await Server(config, gateway).serve()

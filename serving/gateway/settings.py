@@ -76,6 +76,9 @@ class Settings(BaseSettings):
     head_seconds: Positive = Field(
         10.0, description="longest time for a request's head to come, or for what follows a request that was answered"
     )
+    keep_alive_seconds: Positive = Field(
+        75.0, description="longest time for a connection without a request; above what a proxy in front keeps them"
+    )
     send_seconds: Positive = Field(30.0, description="longest time for a client to read another 16 KiB of its answer")
     max_body_bytes: Count = Field(32_000_000, description="largest request body")
     max_pixels: Count = Field(25_000_000, description="most pixels in a decoded picture; JPEGs are reduced first")

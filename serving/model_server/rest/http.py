@@ -57,6 +57,7 @@ class HttpServer:
                 on_refused=lambda _: None,
                 on_hang_up=lambda _: None,
                 render=lambda _, sentence: refusal(400, sentence).body,
+                is_draining=self._is_draining,
             ),
             ws="none",
             lifespan="off",
@@ -67,11 +68,14 @@ class HttpServer:
             server_header=False,
             timeout_keep_alive=_KEEP_ALIVE,
         )
-        self._server = _Server(config)
+        self._server: uvicorn.Server = _Server(config)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._server.serve([self._socket]))
+
+    def _is_draining(self) -> bool:
+        return self._server.should_exit
 
     async def stop(self, seconds: float) -> None:
         """Let requests under way end, for so long."""

@@ -4,6 +4,7 @@ import contextlib
 import select
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +197,17 @@ def stopped(models_root: Path) -> Iterator[Gateway]:
             server.process.send_signal(signal.SIGCONT)
 
 
+def test_a_client_that_closes_its_sending_side_is_answered_by_its_deadline(stopped: Gateway) -> None:
+    with raw(stopped, request("x-request-timeout: 300ms")) as connection:
+        connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 504") and b"connection: close" in answer
+    with raw(stopped, request("x-request-timeout: 300ms")):
+        pass  # a client that closes its socket looks the same
+    until(lambda: in_flight(stopped) == 0)
+    assert metric(stopped, 'vitrine_refused_total{model="shade",reason="client_gone"}') == 0
+
+
 def in_flight(gateway: Gateway) -> float:
     return metric(gateway, "vitrine_in_flight")
 
@@ -214,9 +226,18 @@ def test_the_callers_deadline_counts_and_one_that_cannot_be_kept_is_refused_at_o
         assert "left until the deadline" in refused.json()["error"]
 
 
-def test_a_client_that_hangs_up_while_the_model_works_frees_its_place(stopped: Gateway) -> None:
-    with raw(stopped, request()), raw(stopped, request()):
+def reset(connection: socket.socket) -> None:
+    """Close the connection by RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_a_client_that_resets_its_connection_while_the_model_works_frees_its_place(stopped: Gateway) -> None:
+    with raw(stopped, request()) as one, raw(stopped, request()) as other:
         until(lambda: in_flight(stopped) == 2)
-    until(lambda: in_flight(stopped) == 0)
+        reset(one)
+        reset(other)
+    until(lambda: metric(stopped, 'vitrine_refused_total{model="shade",reason="client_gone"}') == 2)
+    assert in_flight(stopped) == 0
     assert "Traceback" not in stopped.program.output
     assert "unexpected" not in stopped.program.output

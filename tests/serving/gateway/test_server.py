@@ -1,9 +1,17 @@
 """The server of a real gateway, as raw bytes."""
 
+import contextlib
+import re
+import signal
 import socket
+import threading
+import time
+from pathlib import Path
 
 import httpx
 
+from tests.programs import free_port
+from tests.serving.gateway import programs
 from tests.serving.gateway.programs import Gateway
 from tests.serving.gateway.test_limits import raw
 
@@ -44,3 +52,56 @@ def test_an_offer_to_upgrade_is_ignored(served: Gateway) -> None:
         plain = served.http.post(path, json=body).status_code
         with raw(served, head.encode() + content + get + chunked) as connection:
             assert statuses(connection, 3) == [plain, 200, plain]
+
+
+def peak_megabytes(process: int) -> float:
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    assert found
+    return int(found[1]) / 1000
+
+
+def send_until_the_end(connection: socket.socket, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        connection.sendall(data)
+
+
+def test_pipelining_takes_no_memory_and_leaves_others_their_turn(tmp_path: Path) -> None:
+    """6 MB of requests took 400 MB."""
+    nobody = f"127.0.0.1:{free_port()}"
+    with programs.gateway(nobody, tmp_path / "none", "--models=line") as gateway:
+        assert gateway.http.get("/livez").status_code == 200
+        before = peak_megabytes(gateway.program.process.pid)
+        count = 200_000
+        with raw(gateway, b"") as connection:
+            sent = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n" * count
+            sender = threading.Thread(target=send_until_the_end, args=[connection, sent])
+            sender.start()
+            stream = connection.makefile("rb")
+            assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
+            for _ in range(20):
+                assert gateway.http.get("/livez").status_code == 200
+            assert sender.is_alive()  # the gateway reads no further than it answers
+            connection.shutdown(socket.SHUT_RDWR)
+            sender.join()
+        assert peak_megabytes(gateway.program.process.pid) - before < 20
+
+
+def test_a_kept_connection_ends_after_the_time_set(tmp_path: Path) -> None:
+    nobody, sent = f"127.0.0.1:{free_port()}", b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+    flags = ("--models=line", "--keep-alive-seconds=0.5")
+    with programs.gateway(nobody, tmp_path / "none", *flags) as gateway, raw(gateway, sent) as connection:
+        started = time.monotonic()
+        assert b"200 OK" in b"".join(iter(lambda: connection.recv(65536), b""))
+        assert 0.4 < time.monotonic() - started < 5
+
+
+def test_draining_ends_connections_with_their_last_answer(tmp_path: Path) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    with programs.gateway(nobody, tmp_path / "none", "--models=line", "--drain-seconds=5") as gateway:
+        assert "connection" not in gateway.http.get("/livez").headers
+        gateway.program.process.send_signal(signal.SIGTERM)
+        while "the gateway is shutting down" not in gateway.http.get("/readyz").json()["reasons"]:
+            pass
+        for path in ("/livez", "/v1/models", "/v1/models/line:predict"):
+            assert gateway.http.get(path).headers["connection"] == "close"
+        assert gateway.program.process.wait(20) == 0
