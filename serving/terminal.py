@@ -10,5 +10,6 @@ _errors = Console(highlight=False, markup=False, emoji=False, stderr=True)
 
 def fail(error: Exception | str) -> typer.Exit:
     """Say what was wrong, in red, on standard error, and end with 1."""
-    _errors.print(str(error), style="red", soft_wrap=True)
+    text = str(error).encode(errors="backslashreplace").decode()  # a file's name may be no UTF-8
+    _errors.print(text, style="red", soft_wrap=True)
     return typer.Exit(1)

@@ -16,13 +16,17 @@ from serving.terminal import console, fail
 if TYPE_CHECKING:
     from serving.score.parts import Engine
 
+_OUTPUTS = ("", ".parquet", ".csv")
+
 
 @app.command()
 def score(
     inputs: Annotated[Path, typer.Argument(help="A folder of pictures, or a Parquet file.")],
     model: Annotated[str, typer.Option(help="Whose version answers.")] = "fashion_cnn",
     version: Annotated[int | None, typer.Option(help="Without it the one that is live.")] = None,
-    out: Annotated[Path, typer.Option(help="Parquet: id, error, and the model's answers.")] = Path("results.parquet"),
+    out: Annotated[Path, typer.Option(help="Parquet or .csv: id, error, and the model's answers.")] = Path(
+        "results.parquet"
+    ),
     column: Annotated[str | None, typer.Option(help="Of the Parquet file, where several could be meant.")] = None,
     on: Annotated[Literal["here", "ray"], typer.Option(help="ray: on Ray, whose cluster RAY_ADDRESS names.")] = "here",
     workers: Annotated[int | None, typer.Option(min=1, help="With --on ray. Without it, one for each core.")] = None,
@@ -39,6 +43,8 @@ def score(
         if number is None:
             raise fail(f"there is no model {model}; there are: {', '.join(store.models()) or 'none'}")
         chosen = Model.of(store.directory(model, number))
+        if out.suffix.lower() not in _OUTPUTS or out.is_dir():
+            raise fail(f"--out is {rows.text(str(out))}; a file that ends in .parquet or .csv is expected")
         source = rows.find(inputs, chosen.card, column)
         out.parent.mkdir(parents=True, exist_ok=True)
         console.print(f"{model} version {number} over {source.rows:,} rows", style="dim")
@@ -55,7 +61,10 @@ def score(
         CardError, ConfigError, StoreError, ServingError, rows.InputError, parts.EngineError, OSError,
     ) as error:  # fmt: skip
         raise fail(error) from None
-    console.print(f"{scored.rows:,} rows in {out}, of which {scored.errors:,} could not be read (column error)")
+    unread = f"of which {scored.errors:,} could not be read (column error)"
+    console.print(f"{scored.rows:,} rows in {rows.text(str(out))}, {unread}", soft_wrap=True)
+    if source.left_out:
+        console.print(f"{source.left_out:,} pictures were left out: hidden files, thumbnails or trash")
 
 
 def _ray(workers: int | None) -> "Engine":

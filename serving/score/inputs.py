@@ -1,5 +1,6 @@
 """What is scored: the pictures of a folder, or the rows of a Parquet file."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from serving import picture_folder
 from serving.card import Card
-
-_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif"})
 
 
 class InputError(ValueError):
@@ -26,22 +26,25 @@ class Source:
         columns: names in the file, in the model's order.
         names: of a folder its pictures, relative to it, sorted.
         rows: how many there are.
+        left_out: how many pictures of a folder are hidden, thumbnails or trash, and no rows.
     """
 
     path: Path
     columns: tuple[str, ...]
     names: tuple[str, ...]
     rows: int
+    left_out: int = 0
 
     def batches(self, start: int, stop: int, size: int) -> Iterator[tuple[list[Any], list[Any]]]:
         """Ids and raw inputs of the rows from ``start`` to before ``stop``, in lists of at most ``size``.
 
-        An id is a file's name or a row's number. A raw input is bytes, a list, or a dict of values by column.
+        An id is a file's name or a row's number; bytes of a name that are no UTF-8 appear as ``\\xf6``. A raw input
+        is bytes, a list, or a dict of values by column.
         """
         if self.names:
             for at in range(start, stop, size):
-                ids = list(self.names[at : min(at + size, stop)])
-                yield ids, [_content(self.path / name) for name in ids]
+                names = self.names[at : min(at + size, stop)]
+                yield [text(name) for name in names], [_content(self.path / name) for name in names]
             return
         file = pq.ParquetFile(self.path)
         groups, seen = _groups(file.metadata, start, stop)
@@ -62,21 +65,29 @@ def find(path: Path, card: Card, column: str | None = None) -> Source:
         column: the column to read, where it is not the only one of its kind.
 
     Raises:
-        InputError: no such path, no picture in it, or no such column.
+        InputError: no such path, no picture in it, a folder that cannot be read, or no such column.
     """
     if path.is_dir():
         if card.kind != "image":
             raise InputError(f"{card.model} is no image model, and a folder holds pictures; a Parquet file is expected")
-        found = (file for file in path.rglob("*") if file.suffix.lower() in _PICTURES)
-        names = tuple(sorted(file.relative_to(path).as_posix() for file in found))
-        if not names:
-            raise InputError(f"there is no picture in {path}: no {', '.join(sorted(_PICTURES))}")
-        return Source(path, (), names, len(names))
+        try:
+            found = picture_folder.find(path)
+        except OSError as error:
+            raise InputError(f"the folder cannot be read: {error}") from None
+        if not found.names:
+            hidden = f", but {found.left_out} hidden, thumbnails or in trash" if found.left_out else ""
+            raise InputError(f"there is no picture in {path}: no {', '.join(sorted(picture_folder.SUFFIXES))}{hidden}")
+        return Source(path, (), found.names, len(found.names), found.left_out)
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} is neither a folder nor a Parquet file: {error}") from None
     return Source(path, _columns(file.schema_arrow, card, column), (), file.metadata.num_rows)
+
+
+def text(name: str) -> str:
+    """A file's name as text that every format can hold."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def values(batch: pa.RecordBatch, columns: tuple[str, ...]) -> list[Any]:
@@ -127,11 +138,17 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+    """Of numbers: lists of strings are not, although NumPy would read "0.31"."""
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
+        return False
+    inner = kind.value_type
+    number = pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_decimal(inner)
+    return bool(number or pa.types.is_null(inner) or _is_list(inner))
 
 
 def _content(path: Path) -> bytes | None:
+    """A FIFO or a device counts as unreadable, for it might never end."""
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path.is_file() else None
     except OSError:
         return None

@@ -25,7 +25,8 @@ class RowError(ValueError):
 class Model:
     """A version directory, loaded where it is first used: what is sent to another process is its path.
 
-    Answers are the outputs of ``serving_default``; of classes also the likeliest one's name, as ``label``.
+    Answers are the outputs of ``serving_default``; of classes also the likeliest one's name, as ``label``, and the
+    probabilities by label.
     """
 
     directory: Path
@@ -51,12 +52,11 @@ class Model:
                 good.append(row)
             except (RowError, images.PictureError) as error:
                 errors[row] = str(error)
+        numbers = {row: number for number, row in enumerate(good)}
+        places = pa.array([numbers.get(row) for row in range(len(raw))], pa.int64())
         columns = {"id": pa.array(ids), "error": pa.array(errors, pa.string())}
         for name, answers in self._answers(tensors).items():
-            spread: list[Any] = [None] * len(raw)
-            for row, answer in zip(good, answers.to_pylist(), strict=True):
-                spread[row] = answer
-            columns[name] = pa.array(spread, answers.type)
+            columns[name] = answers.take(places)
         return pa.table(columns)
 
     def _answers(self, tensors: list[Array]) -> dict[str, pa.Array]:
@@ -71,6 +71,8 @@ class Model:
             kept = array[: len(tensors)]
             if name == "probabilities" and self.card.labels:
                 found["label"] = pa.array([self.card.labels[index] for index in kept.argmax(axis=1)], pa.string())
+                found[name] = _by_label(kept, self.card.labels)
+                continue
             kind = pa.from_numpy_dtype(kept.dtype)
             found[name] = pa.array(kept, kind) if kept.ndim == 1 else pa.array(list(kept), pa.list_(kind))
         return found
@@ -101,6 +103,8 @@ class Model:
             value = [value[name] for name in columns] if isinstance(value, dict) else [value]
         if value is None:
             raise RowError("there are no numbers: null")
+        if self.card.series:
+            value = value[-self.card.series.window :]  # only the newest values count, at the gateway as well
         try:
             array = np.asarray(value, np.float32)
         except (TypeError, ValueError):
@@ -110,12 +114,20 @@ class Model:
         return array if self.card.table else self._fitted(array)
 
     def _fitted(self, array: Array) -> Array:
-        """A history cut to the newest values, a signal of exactly its length."""
+        """A history of the window's length, a signal of exactly its length."""
         shape = self._length()
         if self.card.series:
             if array.ndim != 1 or len(array) < shape[0]:
                 raise RowError(f"a history has at least {shape[0]} values; this has the shape {list(array.shape)}")
-            return array[-shape[0] :]
+            return array
         if array.size != np.prod(shape) or array.shape[0] != shape[0]:
             raise RowError(f"a signal has the shape {list(shape)}; this has {list(array.shape)}")
         return array.reshape(shape)
+
+
+def _by_label(probabilities: Array, labels: Sequence[str]) -> pa.Array:
+    """A struct with a field for each label, or float32 [N] lists where labels do not name the classes one by one."""
+    kind = pa.from_numpy_dtype(probabilities.dtype)
+    if len(set(labels)) != probabilities.shape[1] or not all(labels):
+        return pa.array(list(probabilities), pa.list_(kind))
+    return pa.StructArray.from_arrays([pa.array(column, kind) for column in probabilities.T], list(labels))

@@ -1,20 +1,22 @@
 """Scoring part by part, so that a killed run goes on.
 
 Each part is a Parquet file of its own below ``<out>.parts/``, written aside and renamed. When all are there they are
-put together in order and the whole takes its name in one step; the parts go. Which run the parts belong to stands
-beside them: other inputs, another version or another size of part begin anew. Who scores the parts that are missing is
-the engine's affair: :func:`here` this process, :func:`serving.score.on_ray.engine` Ray's workers. A run may end on
-another engine than it began on; what it writes is the same.
+put together in order, as Parquet or CSV, and the whole takes its name in one step; the parts go. Which run the parts
+belong to stands beside them: other inputs, another version or another size of part begin anew. An engine scores the
+missing parts: :func:`here` this process, :func:`serving.score.on_ray.engine` Ray's workers. A run may end on another
+engine than it began on; what it writes is the same.
 """
 
 import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from serving import folder
@@ -24,6 +26,7 @@ from serving.score.model import Model
 
 ROWS = 10_000  # of a part
 BATCH = 256
+_FORMAT = 2  # of the parts: those of an earlier one are not gone on with
 
 Progress = Callable[[int], None]
 
@@ -70,7 +73,7 @@ def here(model: Model, source: Source, missing: Sequence[Part]) -> Iterator[int]
 def score(
     model: Model, source: Source, out: Path, progress: Progress, *, engine: Engine = here, rows: int = ROWS
 ) -> Scored:
-    """Score all rows and write them to ``out`` (Parquet), in their order.
+    """Score all rows and write them to ``out`` in their order: CSV if its name says so, else Parquet.
 
     Args:
         progress: told how many rows are done, those of an earlier run included: at the start and as the engine goes on.
@@ -115,12 +118,12 @@ def _together(paths: list[Path], out: Path) -> Scored:
     draft = out.with_name(f".{out.name}.new")
     rows = errors = 0
     try:
-        with pq.ParquetWriter(draft, pq.read_schema(paths[0])) as writer:
+        with _writer(draft, pq.read_schema(paths[0]), is_csv(out)) as write:
             for path in paths:
                 table = pq.read_table(path)
                 rows += len(table)
                 errors += len(table) - table["error"].null_count
-                writer.write_table(table)
+                write(table)
         folder.sync(draft)
         draft.replace(out)
     finally:
@@ -129,9 +132,35 @@ def _together(paths: list[Path], out: Path) -> Scored:
     return Scored(rows, errors)
 
 
+def is_csv(out: Path) -> bool:
+    """Whether the output's name asks for CSV."""
+    return out.suffix.lower() == ".csv"
+
+
+@contextmanager
+def _writer(draft: Path, schema: pa.Schema, as_csv: bool) -> Iterator[Callable[[pa.Table], None]]:
+    if not as_csv:
+        with pq.ParquetWriter(draft, schema) as parquet:
+            yield parquet.write_table
+        return
+    with pa.csv.CSVWriter(draft, flat(schema.empty_table()).schema) as csv:
+        yield lambda table: csv.write_table(flat(table))
+
+
+def flat(table: pa.Table) -> pa.Table:
+    """A table for CSV: a column for each label's probability, and lists as JSON."""
+    table = table.flatten()
+    for place, field in enumerate(table.schema):
+        if pa.types.is_list(field.type):
+            cells = [None if row is None else json.dumps(row) for row in table.column(place).to_pylist()]
+            table = table.set_column(place, field.name, pa.array(cells, pa.string()))
+    return table
+
+
 def _identity(model: Model, source: Source, rows: int) -> dict[str, object]:
     described = source.path.stat()
     return {
+        "format": _FORMAT,
         "version": str(model.directory.resolve()),
         "card": sha256(model.directory / CARD_FILE),
         "input": str(source.path.resolve()),

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving import images
+from serving import images, picture_folder
 from serving.card import Data
 from training.data import media, sources, strokes
 from training.job import Examples, JobError, Options
 
 CLASSES = ("O", "X")
-_NOT_PICTURES = {"thumbs.db", "desktop.ini"}  # left in folders by file managers, as names with a leading dot are
 
 
 def generate(count_per_class: int, recipe: images.ImageRecipe, seed: int) -> tuple[images.Pixels, NDArray[np.int64]]:
@@ -47,7 +46,9 @@ def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pi
     x, y, refused = [], [], []
     for label, name in enumerate(CLASSES):
         folders = [entry for entry in directory.iterdir() if entry.is_dir() and entry.name.upper() == name]
-        files = sorted(file for folder in folders for file in folder.iterdir() if not _is_hidden(file))
+        files = sorted(
+            file for folder in folders for file in folder.iterdir() if not picture_folder.is_left_out(file.name)
+        )
         if not files:
             what = "is empty" if folders else "is missing"
             raise ValueError(f"{directory}: the folder {name.lower()} {what}; pictures of both kinds are needed")
@@ -60,10 +61,6 @@ def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pi
     if refused:
         raise ValueError(f"{directory} holds {len(refused)} files that cannot be used:\n  " + "\n  ".join(refused))
     return np.stack(x), np.array(y, np.int64)
-
-
-def _is_hidden(file: Path) -> bool:
-    return file.name.startswith(".") or file.name.lower() in _NOT_PICTURES
 
 
 def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Image, int]:

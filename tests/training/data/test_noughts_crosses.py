@@ -92,6 +92,7 @@ class TestFromFolders:
     def test_what_file_managers_leave_behind_is_passed_over(self, folders: Path) -> None:
         (folders / "x" / ".DS_Store").write_bytes(b"\0")
         (folders / "O" / "Thumbs.db").write_bytes(b"\0")
+        (folders / "O" / "@eaDir").mkdir()
         (folders / "notes.txt").write_text("other things beside the two folders do not matter")
         assert len(noughts_crosses.from_folders(folders, RECIPE)[1]) == 3
 

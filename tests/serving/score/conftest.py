@@ -1,0 +1,5 @@
+"""A gateway, to hold scoring against."""
+
+from tests.serving.gateway.conftest import models_root, served
+
+__all__ = ["models_root", "served"]
