@@ -24,7 +24,7 @@ from typing import Any
 
 import fsspec
 
-from serving import manifest
+from serving import manifest, saved_model
 from serving.folder import sync_tree
 from serving.manifest import MANIFEST_FILE, SIGNATURE_FILE, ManifestError
 
@@ -52,6 +52,7 @@ class Bucket:
         if not self._is_google and "s3" not in self._protocols():
             raise BucketError(f"{url} is no object store's address; s3://… and gs://… are")
         self._local: Path | None = None
+        self._folders: dict[tuple[str, int], str] = {}  # of versions, as last listed: numbers may have leading zeros
 
     def models(self) -> list[str]:
         return list(self.whole())
@@ -61,13 +62,17 @@ class Bucket:
 
     def whole(self, model: str = "") -> dict[str, list[int]]:
         """Numbers of the whole versions, ascending, by model; of all models or of one."""
-        found: dict[str, list[int]] = {}
+        names: dict[str, dict[int, str]] = {}
         for key in self._keys(model):
             name, _, rest = key.partition("/")
             number, _, file = rest.partition("/")
             if file == MANIFEST_FILE and number.isascii() and number.isdigit() and int(number) < 2**63:
-                found.setdefault(name, []).append(int(number))
-        return {name: sorted(numbers) for name, numbers in found.items()}
+                names.setdefault(name, {})[int(number)] = max(number, names.get(name, {}).get(int(number), ""))
+        self._folders |= {(name, at): folder for name, found in names.items() for at, folder in found.items()}
+        return {name: sorted(numbers) for name, numbers in names.items()}
+
+    def home(self, model: str, version: int) -> str:
+        return f"{model}/{self._folders.get((model, version), version)}"
 
     def directory(self, model: str, version: int) -> Path:
         """A local copy, which lasts as long as this object."""
@@ -75,14 +80,18 @@ class Bucket:
             self._local = Path(tempfile.mkdtemp(prefix="vitrine-"))
             weakref.finalize(self, shutil.rmtree, self._local, ignore_errors=True)
         copy = self._local / model / str(version)
-        try:
-            self.fetch(model, version, copy)
-            problem = manifest.check(copy)
-        except ManifestError as error:
-            problem = str(error)
+        problem = self._copy(model, version, copy)
         if problem:
-            raise BucketError(f"{self.url}/{model}/{version} is damaged: {problem}")
+            raise BucketError(f"{self.url}/{self.home(model, version)} is damaged: {problem}")
         return copy
+
+    def _copy(self, model: str, version: int, into: Path) -> str | None:
+        """Copy a version; returns why it is not what was published."""
+        try:
+            self.fetch(model, version, into)
+            return manifest.check(into)
+        except ManifestError as error:
+            return str(error)
 
     def fetch(self, model: str, version: int, into: Path) -> None:
         """Bring a whole version's files into a local folder, and go on with those that are partly there.
@@ -93,7 +102,7 @@ class Bucket:
             ManifestError: the version is not whole.
             BucketError: the store cannot be reached.
         """
-        home = f"{model}/{version}"
+        home = self.home(model, version)
         listed = self._listed(home)
         for name in (MANIFEST_FILE, *listed, SIGNATURE_FILE):
             path = into / name
@@ -106,13 +115,9 @@ class Bucket:
         sync_tree(into)
 
     def problem(self, model: str, version: int) -> str | None:
-        """A file that the version lacks. What is in them the store itself has checked as they came."""
-        home = f"{model}/{version}"
-        try:
-            missing = self._listed(home).keys() - {key.removeprefix(f"{home}/") for key in self._keys(home)}
-        except ManifestError as error:
-            return str(error)
-        return f"{min(missing)} is missing" if missing else None
+        with tempfile.TemporaryDirectory(prefix="vitrine-") as directory:  # not a copy from before
+            copy = Path(directory)
+            return self._copy(model, version, copy) or saved_model.problem(copy)
 
     def read(self, name: str) -> bytes | None:
         try:

@@ -9,17 +9,24 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from serving import manifest
+from serving import manifest, saved_model, version_files
 from serving.manifest import SIGNATURE_FILE
+
+_STAGING = ".staging-"
 
 
 def versions_in(directory: Path) -> list[int]:
-    """Numbers of the version directories, ascending; other names are no versions, as TensorFlow Serving has it."""
+    """Numbers of a model's versions, ascending; none where there is no such folder."""
+    return list(_directories(directory))
+
+
+def _directories(home: Path) -> dict[int, Path]:
     try:
-        names = [entry.name for entry in os.scandir(directory) if entry.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted({int(name) for name in names if name.isascii() and name.isdigit() and int(name) < 2**63})
+        return version_files.directories(home)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return {}
+        raise
 
 
 class Folder:
@@ -31,33 +38,48 @@ class Folder:
     def models(self) -> list[str]:
         if not self._root.is_dir():
             return []
-        return [entry.name for entry in self._root.iterdir() if versions_in(entry)]
+        found = []
+        for entry in self._root.iterdir():
+            with contextlib.suppress(OSError):  # lost+found, or another user's folder
+                if versions_in(entry):
+                    found.append(entry.name)
+        return found
 
     def versions(self, model: str) -> list[int]:
         return versions_in(self._root / model)
 
+    def home(self, model: str, version: int) -> str:
+        return f"{model}/{self.directory(model, version).name}"
+
     def directory(self, model: str, version: int) -> Path:
-        return self._root / model / str(version)
+        return _directories(self._root / model).get(version, self._root / model / str(version))
 
     def problem(self, model: str, version: int) -> str | None:
-        return manifest.check(self.directory(model, version))
+        directory = self.directory(model, version)
+        return manifest.check(directory) or saved_model.problem(directory)
 
     def read(self, name: str) -> bytes | None:
         try:
-            return (self._root / name).read_bytes()
+            return version_files.read(self._root / name)
         except FileNotFoundError:
             return None
 
     @contextlib.contextmanager
     def staging(self, model: str) -> Iterator[Path]:
         parent = self._root / model
-        parent.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=".staging-", dir=parent))
+        with self._locked():
+            parent.mkdir(parents=True, exist_ok=True)
+            _sweep(parent)
+            directory = Path(tempfile.mkdtemp(prefix=_STAGING, dir=parent))
+            descriptor = os.open(directory, os.O_RDONLY)
+            with contextlib.suppress(OSError):  # a file system without locks; then nobody sweeps it
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
         directory.chmod(0o755)
         try:
             yield directory
         finally:
             shutil.rmtree(directory, ignore_errors=True)
+            os.close(descriptor)
             with contextlib.suppress(OSError):
                 parent.rmdir()  # only if the model has no version at all
 
@@ -87,10 +109,33 @@ class Folder:
         replace(self._root / name, content)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
+        with self._locked():
+            self.write(name, edit(self.read(name)))
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Alone among all processes that change the exports."""
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self.write(name, edit(self.read(name)))
+            yield
+
+
+def _sweep(parent: Path) -> None:
+    """Remove what dead publishers of a model left behind; to be called under the lock of the exports.
+
+    A publisher holds a lock on its staging directory, which the system releases when the process ends, however it
+    ends. Process ids mean nothing on another machine or in another container that shares the folder, and a long export
+    may be older than any age limit. Where locks do not work nothing is removed.
+    """
+    for directory in parent.glob(f"{_STAGING}*"):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory)
+            finally:
+                os.close(descriptor)
 
 
 def replace(path: Path, content: bytes) -> None:

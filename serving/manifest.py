@@ -1,7 +1,10 @@
 """``MANIFEST.sha256``: what a version was when it was published, so that damage is seen before it is served."""
 
 import hashlib
+import os
 from pathlib import Path, PurePosixPath
+
+from serving import version_files
 
 MANIFEST_FILE = "assets.extra/MANIFEST.sha256"
 SIGNATURE_FILE = f"{MANIFEST_FILE}.sig"  # of the manifest: see signing.py
@@ -16,11 +19,11 @@ def write(directory: Path) -> None:
     """``assets.extra/MANIFEST.sha256``, in sha256sum's format, of every other file of the version.
 
     Raises:
-        ManifestError: a symbolic link leads out of it.
+        ManifestError: it holds a special file, or a symbolic link that leads out of it or into a loop.
     """
-    astray = _astray(directory)
-    if astray is not None:
-        raise ManifestError(astray)
+    problem = version_files.problem(directory, closed=True)
+    if problem is not None:
+        raise ManifestError(problem)
     path = directory / MANIFEST_FILE
     path.parent.mkdir(exist_ok=True)
     listed = (name for name in files(directory) if name != MANIFEST_FILE)
@@ -44,31 +47,32 @@ def parse(content: bytes) -> dict[str, str]:
 
 
 def check(directory: Path) -> str | None:
-    """What does not match the manifest, or None where all does or where there is none (a foreign SavedModel)."""
+    """What does not match the manifest, or None where all does or where there is none (a foreign SavedModel).
+
+    Special files and loops of symbolic links are problems without a manifest, too. Nothing is opened before they are
+    ruled out. A symbolic link that leads out is one only beside a manifest, which cannot say what it leads to tomorrow.
+    """
+    problem = version_files.problem(directory, closed=os.path.lexists(directory / MANIFEST_FILE))
+    if problem:
+        return problem
     try:
         entries = parse((directory / MANIFEST_FILE).read_bytes())
     except FileNotFoundError:
         return None
+    except OSError as error:
+        return f"{MANIFEST_FILE} cannot be read: {error.strerror}"
     except ManifestError as error:
         return str(error)
-    astray = _astray(directory)
-    if astray is not None:
-        return astray
     for name, expected in entries.items():
         path = directory / name
         if not path.is_file():
             return f"{name} is missing"
-        if sha256(path) != expected:
-            return f"{name} is not the file that was published"
+        try:
+            if sha256(path) != expected:
+                return f"{name} is not the file that was published"
+        except OSError as error:
+            return f"{name} cannot be read: {error.strerror}"
     return None
-
-
-def _astray(directory: Path) -> str | None:
-    """A symbolic link that leads out of the version: what it is today no manifest can say for tomorrow."""
-    root = directory.resolve()
-    links = (path for path in directory.rglob("*") if path.is_symlink())
-    astray = [path for path in links if not path.resolve().is_relative_to(root)]
-    return f"{min(astray).relative_to(directory)} is a symbolic link that leads out of the version" if astray else None
 
 
 def files(directory: Path) -> list[str]:

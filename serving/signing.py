@@ -21,7 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from serving import manifest
+from serving import manifest, version_files
 from serving.manifest import MANIFEST_FILE, SIGNATURE_FILE
 
 
@@ -66,6 +66,9 @@ class Verifier:
 
         A file that the manifest does not list speaks against it: a model server might take it for the model.
         """
+        problem = version_files.problem(directory, closed=True)
+        if problem:
+            return problem
         try:
             listed = (directory / MANIFEST_FILE).read_bytes()
             signature = (directory / SIGNATURE_FILE).read_bytes()

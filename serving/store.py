@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from serving import card, manifest, models_config, routing
+from serving import card, manifest, models_config, routing, version_files
 from serving.folder import Folder
 from serving.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE, ManifestError
 from serving.models_config import ConfigError, ModelConfig, aspired_versions
@@ -88,12 +88,16 @@ class Place(Protocol):
         """Numbers of the whole versions, ascending."""
         ...
 
+    def home(self, model: str, version: int) -> str:
+        """Name of the version's folder, relative to the exports."""
+        ...
+
     def directory(self, model: str, version: int) -> Path:
         """The version's files, on this machine."""
         ...
 
     def problem(self, model: str, version: int) -> str | None:
-        """Why the version is not what was published; None where nothing speaks against it."""
+        """Why the version cannot be served: damaged, incomplete or no SavedModel; None if nothing is found."""
         ...
 
     def staging(self, model: str) -> contextlib.AbstractContextManager[Path]:
@@ -153,16 +157,23 @@ class Store:
         """The version's directory; of an object store a local copy, which lasts as long as this Store.
 
         Raises:
-            StoreError: there is no such version.
+            StoreError: there is no such version, or it holds special files.
         """
         self._expect(model, version)
-        return self._place.directory(model, version)
+        directory = self._place.directory(model, version)
+        problem = version_files.problem(directory, closed=False)
+        if problem:
+            raise StoreError(f"{model} version {version} cannot be read: {problem}")
+        return directory
 
     def card(self, model: str, version: int) -> card.Card:
         """Raises StoreError for an unknown version and CardError for one without a readable card."""
         self._expect(model, version)
-        name = f"{model}/{version}/{CARD_FILE}"
-        content = self._place.read(name)
+        name = f"{self._place.home(model, version)}/{CARD_FILE}"
+        try:
+            content = self._place.read(name)
+        except (version_files.IrregularFileError, NotADirectoryError, PermissionError) as error:
+            raise card.CardError(f"the model card cannot be read: {error}") from None
         if content is None:
             raise card.CardError(f"there is no model card at {self.root}/{name}: No such file or directory")
         return card.parse(content)
@@ -224,20 +235,24 @@ class Store:
             StoreError: there is no such version, its files do not match its manifest, or it has none.
         """
         self._expect_whole(model, version, "signed")
-        listed = self._place.read(f"{model}/{version}/{MANIFEST_FILE}")
+        home = self._place.home(model, version)
+        listed = self._place.read(f"{home}/{MANIFEST_FILE}")
         if listed is None:
             raise StoreError(f"{model} version {version} cannot be signed: it has no {MANIFEST_FILE}")
-        self._place.write(f"{model}/{version}/{SIGNATURE_FILE}", signer.sign(model, version, listed))
+        self._place.write(f"{home}/{SIGNATURE_FILE}", signer.sign(model, version, listed))
 
     def promote(self, model: str, version: int, label: str = STABLE) -> int | None:
         """Point a label at a version; returns where it pointed. Moving ``stable`` leaves ``previous`` behind.
 
         Raises:
-            StoreError: there is no such version, its files do not match its manifest, or the label cannot be one.
+            StoreError: there is no such version, it cannot be served, or the label cannot be one.
         """
         if not _LABEL.fullmatch(label):
             raise StoreError(f"{label!r} is no label: letters, digits, _, . and - are, beginning with a letter")
         self._expect_whole(model, version, "promoted")
+        return self._point(model, version, label)
+
+    def _point(self, model: str, version: int, label: str) -> int | None:
         before: int | None = None
 
         def point(labels: Mapping[str, int]) -> dict[str, int]:
@@ -258,7 +273,8 @@ class Store:
         """Point ``stable`` back at ``previous`` (else at the version below it); returns (from, to).
 
         Raises:
-            StoreError: there is nothing to go back to.
+            StoreError: there is nothing to go back to, or that cannot be served. The live version is not checked: it
+                may be the reason to go back.
         """
         live = self.live(model)
         if live is None:
@@ -267,9 +283,10 @@ class Store:
         target = self.labels(model).get(PREVIOUS) or (below[-1] if below else None)
         if target is None or target not in self.versions(model):
             raise StoreError(f"{model} has no version before {live} to go back to")
+        self._expect_whole(model, target, "promoted")
         if self.labels(model).get(STABLE) is None:
-            self.promote(model, live)
-        self.promote(model, target)
+            self._point(model, live, STABLE)
+        self._point(model, target, STABLE)
         return live, target
 
     def routing(self) -> dict[str, Entry]:

@@ -26,7 +26,7 @@ from typing import Annotated
 
 import typer
 
-from serving import folder, manifest, models_config, routing
+from serving import folder, manifest, models_config, routing, version_files
 from serving.bucket import Bucket, BucketError
 from serving.folder import versions_in
 from serving.manifest import ManifestError
@@ -142,10 +142,13 @@ class Sync:
         one configuration loads has a use: that here, or the source's, which may still lack another version."""
         unused: set[Path] = set()
         for home in (path for path in self.target.iterdir() if path.is_dir()):
-            here = versions_in(home)
+            try:
+                here = version_files.directories(home)
+            except PermissionError:
+                continue  # lost+found, or another user's folder
             entries = [models[home.name] for models in configurations if home.name in models]
-            used = {version for entry in entries for version in wanted(entry, here)}
-            unused |= {home / str(version) for version in here if version not in used}
+            used = {version for entry in entries for version in wanted(entry, list(here))}
+            unused |= {path for version, path in here.items() if version not in used}
             unused |= {*home.glob(f"{_INCOMING}*"), *home.glob(f"{_GOING}*")}  # of an earlier process
         for path in unused & self._unused:
             going = path if path.name.startswith(".") else path.with_name(f"{_GOING}{path.name}")

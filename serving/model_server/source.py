@@ -4,9 +4,10 @@ Source: tensorflow_serving/sources/storage_path/file_system_storage_path_source.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from serving import version_files
 from serving.models_config import ModelConfig, aspired_versions
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class FileSystemSource:
         for model in models:
             base = mounted(Path(model.base_path), self._mounts)
             try:
-                found = _version_directories(base)
+                found = version_files.directories(base)
             except OSError as error:
                 self._tell(
                     model.name,
@@ -57,18 +58,6 @@ class FileSystemSource:
         if oddity and self._told.get(model) != oddity:
             logger.warning(oddity)
         self._told[model] = oddity
-
-
-def _version_directories(base: Path) -> Mapping[int, Path]:
-    """Children named by a number that fits an int64; leading zeros count, and of two such the last by name wins."""
-    found: dict[int, Path] = {}
-    for child in sorted(base.iterdir()):
-        if child.name.isascii() and child.name.isdigit() and int(child.name) < 2**63 and child.is_dir():
-            number = int(child.name)
-            if number in found:
-                logger.debug("version %d will be loaded from %s, %s is ignored", number, child, found[number])
-            found[number] = child
-    return found
 
 
 def _oddity(model: ModelConfig, base: Path, versions: Sequence[int]) -> str:

@@ -10,9 +10,11 @@ import fsspec
 import pytest
 
 from serving import rollout
-from serving.bucket import BucketError
+from serving.bucket import Bucket, BucketError
+from serving.manifest import MANIFEST_FILE
 from serving.routing import Canary
 from serving.store import Store, StoreError
+from serving.sync import Sync
 from tests import s3
 from tests.programs import REPOSITORY, Program
 
@@ -63,6 +65,37 @@ def test_a_version_that_lacks_a_file_is_not_promoted(url: str) -> None:
     store = Store(url)
     publish(store)
     fsspec.filesystem("s3").rm(f"{url}/m/1/saved_model.pb")
+    with pytest.raises(StoreError, match=r"cannot be promoted: saved_model\.pb is missing"):
+        store.promote("m", 1)
+
+
+def test_a_version_with_a_damaged_file_is_not_promoted(url: str) -> None:
+    store, files = Store(url, settle=0), fsspec.filesystem("s3")
+    publish(store)
+    whole = files.cat_file(f"{url}/m/1/saved_model.pb")
+    for damaged in (whole[:-1], whole[:-1] + b"?"):
+        files.pipe_file(f"{url}/m/1/saved_model.pb", damaged)
+        with pytest.raises(StoreError, match=r"cannot be promoted: saved_model\.pb is not the file that was published"):
+            store.promote("m", 1)
+    files.pipe_file(f"{url}/m/1/saved_model.pb", whole)
+    store.promote("m", 1)
+    files.pipe_file(f"{url}/m/2/{MANIFEST_FILE}", b"")
+    with pytest.raises(StoreError, match=r"m version 2 cannot be promoted: saved_model\.pb is missing"):
+        store.promote("m", 2)
+
+
+def test_a_version_with_leading_zeros_is_read_where_it_lies(url: str, tmp_path: Path) -> None:
+    store, files = Store(url, settle=0), fsspec.filesystem("s3")
+    publish(store)
+    for path in files.find(f"{url}/m/1"):
+        files.mv(path, path.replace("/m/1/", "/m/001/"))
+    files.pipe_file(f"{url}/lost+found/1/x", b"foreign")
+    store.promote("m", 1)
+    assert (store.models(), store.live("m")) == (["m"], 1)
+    assert (store.directory("m", 1) / "saved_model.pb").is_file()
+    assert Sync(Bucket(url), tmp_path).once()
+    assert (tmp_path / "m" / "1" / "saved_model.pb").is_file()
+    files.rm(f"{url}/m/001/saved_model.pb")
     with pytest.raises(StoreError, match=r"cannot be promoted: saved_model\.pb is missing"):
         store.promote("m", 1)
 

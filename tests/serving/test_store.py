@@ -2,15 +2,18 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from serving import manifest, models_config
+from serving.card import CardError
 from serving.folder import versions_in
+from serving.manifest import MANIFEST_FILE
 from serving.models_config import ConfigError, ModelConfig
 from serving.store import Store, StoreError, listed_first, with_labels
 from tests.programs import REPOSITORY
@@ -218,3 +221,123 @@ def test_a_version_with_a_link_that_leads_out_of_it_is_none(tmp_path: Path) -> N
     assert manifest.check(version) == "variables is a symbolic link that leads out of the version"
     with pytest.raises(StoreError, match="symbolic link"):
         store.promote("m", 1)
+
+
+def broken(store: Store, name: str) -> Path:
+    """A published version, moved to a folder of this name."""
+    number = publish(store)
+    return store.directory("m", number).rename(Path(store.root) / "m" / name)
+
+
+@pytest.mark.parametrize("name", ["1", "001"])
+@pytest.mark.parametrize("manifest_is_there", [True, False])
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda d: (d / "saved_model.pb").write_text("weight"), "saved_model.pb is"),
+        (lambda d: (d / "saved_model.pb").unlink(), "saved_model.pb is missing"),
+        (lambda d: (d / "saved_model.pb").unlink() or os.mkfifo(d / "saved_model.pb"), "is a named pipe"),
+        (lambda d: (d / "assets").symlink_to("assets"), "assets is a symbolic link that leads back to itself"),
+        (lambda d: shutil.rmtree(d) or d.mkdir(), "its folder is empty"),
+    ],
+)
+def test_what_cannot_be_served_is_not_promoted(
+    tmp_path: Path, name: str, manifest_is_there: bool, damage: Callable[[Path], object], words: str
+) -> None:
+    store = Store(tmp_path)
+    directory = broken(store, name)
+    if not manifest_is_there:
+        (directory / MANIFEST_FILE).unlink()
+    damage(directory)
+    for label in ("stable", "canary"):
+        with pytest.raises(StoreError, match=f"m version 1 cannot be promoted: .*{words}"):
+            store.promote("m", 1, label)
+    assert store.labels("m") == {}
+
+
+def test_a_version_with_leading_zeros_is_read_where_it_lies(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    directory = broken(store, "001")
+    assert (store.versions("m"), store.directory("m", 1)) == ([1], directory)
+    store.promote("m", 1)
+    assert store.live("m") == 1
+    with pytest.raises(CardError, match=r"no model card at .*m/001/assets\.extra/card\.json"):
+        store.card("m", 1)
+    assert publish(store) == 2
+
+
+def test_a_card_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store)
+    os.mkfifo(tmp_path / "m" / "1" / "assets.extra" / "card.json")
+    with pytest.raises(CardError, match=r"card\.json is a named pipe"):
+        store.card("m", 1)
+    with pytest.raises(StoreError, match=r"card\.json is a named pipe"):
+        store.directory("m", 1)
+
+
+def test_a_damaged_live_version_is_rolled_back(tmp_path: Path) -> None:
+    store = Store(tmp_path, settle=0)
+    publish(store)
+    publish(store)
+    (tmp_path / "m" / "2" / "saved_model.pb").unlink()
+    assert store.rollback("m") == (2, 1)
+    publish(store)
+    (tmp_path / "m" / "1" / "saved_model.pb").unlink()
+    store.promote("m", 3)
+    with pytest.raises(StoreError, match="m version 1 cannot be promoted"):
+        store.rollback("m")
+
+
+def test_foreign_and_unreadable_entries_are_passed_over(tmp_path: Path) -> None:
+    """As a user without rights; root could read everything."""
+    store = Store(tmp_path)
+    publish(store)
+    publish(store)
+    for parent in (tmp_path, tmp_path / "m"):
+        (parent / "lost+found").mkdir(mode=0o700)
+        (parent / "notes.txt").write_text("mine", encoding="utf-8")
+        os.mkfifo(parent / "7")
+        (parent / "8").symlink_to("8")
+    (tmp_path / "other").mkdir(mode=0)
+    program = (
+        "import sys; from serving.store import Store; from tests.serving.test_store import publish\n"
+        "store = Store(sys.argv[1], settle=0)\n"
+        "store.promote('m', 2); store.promote('m', 1); store.rollback('m')\n"
+        "print(store.models(), store.versions('m'), sorted(store.labels('m').items()), publish(store))"
+    )
+    unprivileged = []
+    if os.geteuid() == 0:
+        for path in (tmp_path / "lost+found", tmp_path / "m" / "lost+found", tmp_path / "other"):
+            os.chown(path, 65534, 65534)
+        rights = "-dac_override,-dac_read_search"
+        unprivileged = ["setpriv", f"--inh-caps={rights}", f"--bounding-set={rights}"]
+    command = [*unprivileged, sys.executable, "-c", program, str(tmp_path)]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert ran.stdout == "['m'] [1, 2] [('previous', 1), ('stable', 2)] 3\n", ran.stderr
+
+
+def test_the_next_publisher_removes_what_dead_ones_left(tmp_path: Path) -> None:
+    program = (
+        "import sys; from serving.store import Store\n"
+        "with Store(sys.argv[1]).staging('m') as d:\n"
+        "    (d / 'saved_model.pb').write_text('half'); print(d.name, flush=True); sys.stdin.read()\n"
+    )
+
+    def publisher() -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-c", program, str(tmp_path)]
+        run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY)
+        assert run.stdout
+        return run, run.stdout.readline().strip()
+
+    (dead, left), (living, kept) = publisher(), publisher()
+    dead.kill()
+    dead.communicate()
+    (tmp_path / "m" / ".staging-old").mkdir()
+    os.mkfifo(tmp_path / "m" / ".staging-old" / "fifo")
+    names = {path.name for path in (tmp_path / "m").iterdir()}
+    assert names == {left, kept, ".staging-old"}
+    assert publish(Store(tmp_path)) == 1
+    assert {path.name for path in (tmp_path / "m").iterdir()} == {kept, "1"}
+    living.communicate("")
+    assert {path.name for path in (tmp_path / "m").iterdir()} == {"1"}

@@ -64,6 +64,18 @@ def test_what_is_configured_comes_and_what_is_not_goes_a_look_later(url: str, tm
     assert sync.once() and here(tmp_path) == {"m": [1, 3, 4]}  # 1 is previous, 2 is gone and has no name
 
 
+def test_foreign_entries_of_the_target_stay(url: str, tmp_path: Path) -> None:
+    store, sync = Store(url, settle=0), Sync(Bucket(url), tmp_path)
+    for _ in range(3):
+        publish(store)
+    store.promote("m", 3)
+    (tmp_path / "lost+found").mkdir(mode=0)
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "m" / "001").mkdir(parents=True)
+    assert sync.once() and here(tmp_path) == {"m": [1, 2, 3], "lost+found": []}
+    assert sync.once() and here(tmp_path) == {"m": [2, 3], "lost+found": []}
+
+
 def test_models_config_names_only_what_is_there(url: str, tmp_path: Path) -> None:
     store, sync = Store(url), Sync(Bucket(url), tmp_path)
     for model in ("m", "n"):

@@ -1,0 +1,116 @@
+"""Where a model's versions lie, and whether their files can be read without harm.
+
+Opening a named pipe or a file on a dead mount may block for ever, a device may have no end. So a version's tree is
+looked through before anything in it is opened.
+"""
+
+import errno
+import stat
+from pathlib import Path
+
+_MOST_ENTRIES = 100_000  # a link may lead to the root of the disk
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+
+
+class IrregularFileError(OSError):
+    """The path names no regular file; the message says what it names."""
+
+
+def directories(home: Path) -> dict[int, Path]:
+    """Directories of a model's versions by number, ascending; other entries are no versions.
+
+    As in TensorFlow Serving leading zeros are allowed (``001``), and of two names with one number the last wins.
+
+    Raises:
+        OSError: the model's folder cannot be read.
+    """
+    found: dict[int, Path] = {}
+    for path in sorted(home.iterdir()):
+        name = path.name
+        if name.isascii() and name.isdigit() and int(name) < 2**63 and _is_directory(path):
+            found[int(name)] = path
+    return dict(sorted(found.items()))
+
+
+def read(path: Path) -> bytes:
+    """The content of a regular file.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        IrregularFileError: the path names something else, which is not opened.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise IrregularFileError(f"{path} is {_kind(mode)}; a regular file is expected")
+    return path.read_bytes()
+
+
+def problem(directory: Path, *, closed: bool) -> str | None:
+    """The first entry of a version that must not be opened, or None.
+
+    Symbolic links are followed, unless ``closed`` forbids those that lead out of the version.
+    """
+    try:
+        return _problem(directory, directory.resolve() if closed else None)
+    except FileNotFoundError:
+        return None  # removed meanwhile: whoever reads it misses the files
+    except OSError as error:
+        return f"{_relative(Path(str(error.filename)), directory)} cannot be read: {error.strerror}"
+
+
+def _problem(directory: Path, root: Path | None) -> str | None:
+    waiting = [(directory, frozenset({_identity(directory)}))]  # with the identities of the folders above each
+    entries = 0
+    while waiting:
+        parent, above = waiting.pop()
+        for path in sorted(parent.iterdir()):
+            entries += 1
+            if entries > _MOST_ENTRIES:
+                return f"it has more than {_MOST_ENTRIES} files and folders"
+            name = _relative(path, directory)
+            try:
+                mode = path.stat().st_mode
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    return f"{name} is a symbolic link that leads back to itself"
+                if error.errno != errno.ENOENT:
+                    raise
+                mode = stat.S_IFREG  # a link to nothing: whoever needs the file misses it
+            if root and path.is_symlink() and not path.resolve().is_relative_to(root):
+                return f"{name} is a symbolic link that leads out of the version"
+            if stat.S_ISDIR(mode):
+                identity = _identity(path)
+                if identity in above:
+                    return f"{name} is a symbolic link to a folder that contains it"
+                waiting.append((path, above | {identity}))
+            elif not stat.S_ISREG(mode):
+                return f"{name} is {_kind(mode)}; regular files are expected"
+    return None
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _kind(mode: int) -> str:
+    return "a folder" if stat.S_ISDIR(mode) else _KINDS.get(stat.S_IFMT(mode), "no file")
+
+
+def _relative(path: Path, directory: Path) -> str:
+    return path.relative_to(directory).as_posix() if path.is_relative_to(directory) else str(path)
