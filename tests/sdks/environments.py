@@ -18,7 +18,7 @@ from tests.programs import REPOSITORY
 _ROOT = REPOSITORY / ".vitrine" / "sdks"
 _LOCKS = REPOSITORY / "requirements" / "sdks"
 NODE = REPOSITORY / "tests" / "sdks" / "node"
-_BUILD_SECONDS = 280
+_BUILD_SECONDS = 500
 #: What pip and npm say where the registry cannot be reached. Everything else, a wrong hash above all, is a failure.
 _UNREACHABLE = (
     "after connection broken by",

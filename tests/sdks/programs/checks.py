@@ -14,6 +14,8 @@ MODEL_SERVER_REST = os.environ["MODEL_SERVER_REST"]
 PICTURE = Path(os.environ["PICTURE"]).read_bytes()
 PICTURE_URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
 
+ANKLE_BOOT = 9  # the picture's class
+
 HISTORY = [0.31, 0.58]
 NEXT = 0.7932  # what sine_rnn gives for it
 

@@ -47,6 +47,15 @@ async def parameters() -> None:
         assert answer.outputs[0].name == "probabilities"
 
 
+async def a_picture() -> None:
+    tensor = InferInput("image_bytes", [1], "BYTES")
+    tensor.set_data_from_numpy(np.array([checks.PICTURE], object), binary_data=True)
+    asked = InferRequest(model_name=MODEL, infer_inputs=[tensor], parameters={"signature_name": "serving_bytes"})
+    async with client() as one:
+        answer = await one.infer(checks.GATEWAY, asked, model_name=MODEL)
+        assert answer.outputs[0].as_numpy().argmax() == checks.ANKLE_BOOT
+
+
 async def errors() -> None:
     async with client() as one:
         with checks.refused(httpx.HTTPStatusError, "'fashion_cnn'", "'other'", "400"):
@@ -67,4 +76,4 @@ async def many() -> None:
         assert {answer.outputs[0].as_numpy().shape for answer in await asyncio.gather(*asked)} == {(64, 10)}
 
 
-checks.run(readiness, inference, parameters, errors, the_first_protocol, more=(many,))
+checks.run(readiness, inference, parameters, a_picture, errors, the_first_protocol, more=(many,))

@@ -5,7 +5,7 @@ import urllib.request
 
 import checks
 import numpy as np
-from mlserver.codecs import NumpyCodec, NumpyRequestCodec, PandasCodec
+from mlserver.codecs import Base64Codec, NumpyCodec, NumpyRequestCodec, PandasCodec
 from mlserver.types import (
     InferenceRequest,
     InferenceResponse,
@@ -53,10 +53,18 @@ def everything_that_can_be_said() -> None:
     assert ask("sine_rnn", request).id == "7"
 
 
+def a_picture_in_base64() -> None:
+    tensor = Base64Codec.encode_input("image_bytes", [checks.PICTURE], use_bytes=False)
+    tensor.shape = [1]  # the codec makes it [1, 1]
+    request = InferenceRequest(parameters=Parameters(signature_name="serving_bytes"), inputs=[tensor])
+    probabilities = NumpyCodec.decode_output(ask("fashion_cnn", request).outputs[0])
+    assert probabilities.argmax() == checks.ANKLE_BOOT
+
+
 def metadata() -> None:
     for path, kind in (("/v2", MetadataServerResponse), ("/v2/models/sine_rnn", MetadataModelResponse)):
         with urllib.request.urlopen(checks.GATEWAY + path, timeout=20) as answer:
             kind.model_validate_json(answer.read())
 
 
-checks.run(by_the_input, by_the_request, everything_that_can_be_said, metadata)
+checks.run(by_the_input, by_the_request, everything_that_can_be_said, a_picture_in_base64, metadata)

@@ -34,6 +34,12 @@ def parameters() -> None:
     assert client.infer(MODEL, image(), headers=headers, **more).as_numpy("probabilities").shape == (2, 10)
 
 
+def a_picture() -> None:
+    tensor = triton.InferInput("image_bytes", [1], "BYTES").set_data_from_numpy(np.array([checks.PICTURE], object))
+    answer = client.infer(MODEL, [tensor], parameters={"signature_name": "serving_bytes"})
+    assert answer.as_numpy("probabilities").argmax() == checks.ANKLE_BOOT
+
+
 def compression() -> None:
     for name in ("gzip", "deflate"):
         answer = client.infer(MODEL, image(64), request_compression_algorithm=name, response_compression_algorithm=name)
@@ -55,5 +61,5 @@ def many() -> None:
     assert {one.get_result().as_numpy("probabilities").shape for one in asked} == {(128, 10)}
 
 
-checks.run(health_and_metadata, inference, parameters, compression, errors, more=(many,))
+checks.run(health_and_metadata, inference, parameters, a_picture, compression, errors, more=(many,))
 client.close()
