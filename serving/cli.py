@@ -1,7 +1,6 @@
 """The commands of ``vitrine`` that need no TensorFlow: what there is, which version is live, and asking for answers."""
 
 import contextlib
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from serving import rollout
+from serving import histories, rollout
 from serving.card import Card, CardError
 from serving.client import Client, VitrineError
 from serving.keys_cli import app as keys_app
@@ -212,18 +211,15 @@ def embed(
 @app.command()
 def forecast(
     model: Annotated[str, typer.Argument(help="A series model.")] = "sine_rnn",
-    history: Annotated[str, typer.Option(help="Values with commas, oldest first; - reads them as lines.")] = "-",
+    history: Annotated[str, typer.Option(help="Values with commas, oldest first; - reads one from each line.")] = "-",
     horizon: Annotated[int, typer.Option(help="Steps ahead.")] = 10,
     url: Url = "http://127.0.0.1:8000",
 ) -> None:
     """Ask the gateway how a series goes on."""
-    text = sys.stdin.read() if history == "-" else history
     try:
-        values = [float(part) for part in text.replace(",", " ").split()]
+        values = histories.of_lines(sys.stdin.buffer.read()) if history == "-" else histories.of_text(history)
     except ValueError as error:
-        raise fail(f"the history must be numbers: {error}") from None
-    if not all(map(math.isfinite, values)):
-        raise fail("the history must be finite numbers; nan or inf is in it")
+        raise fail(error) from None
     with _client(url) as client:
         answer = client.forecast(model, values, horizon=horizon)
     table = Table("step", "mean", "lower", "upper", title=f"{answer.model}, version {answer.version}")

@@ -41,11 +41,21 @@ export const askModel = (model, verb, document) => ask(`/v1/models/${encodeURICo
 export const refuse = (place, error) => place.replaceChildren(make("p", { class: "error" }, error.message));
 export const madeBy = (body, more = "") => make("p", { class: "quiet" }, `${body.model}, version ${body.version}${more}`);
 
-// The numbers of a text, apart by commas, semicolons or spaces.
+const NUMBER = /^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?$/i;
+
+// The numbers of a text, separated by commas, semicolons or white space. A comma between digits may be a decimal one: it
+// separates numbers only if nothing else does. As serving/histories.py has it.
 export function numbers(text) {
-  const values = text.split(/[\s,;]+/).filter(Boolean).map(Number);
-  if (values.some(Number.isNaN)) throw new Error("Numbers are expected, apart by commas or spaces.");
-  return values;
+  const inner = text.replace(/^[\s,;]+|[\s,;]+$/g, "");
+  let parts = inner.split(/[ \t\r\n;]+|,[ \t\r\n]+/).filter(Boolean);
+  if (parts.length === 1) parts = parts[0].split(",");
+  return parts.map((part) => {
+    const plain = part.replace("−", "-");
+    if (NUMBER.test(plain) && Number.isFinite(Number(plain))) return Number(plain);
+    throw new Error(part.includes(",")
+      ? `“${part}” is not a number. Write decimals with a point, and a space after each comma between numbers.`
+      : `Numbers are expected, such as 0.31, not “${part}”.`);
+  });
 }
 
 // The five most probable classes of a prediction.

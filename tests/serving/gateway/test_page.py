@@ -12,6 +12,7 @@ from tests.serving.gateway.browser import Browser, browser
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
 from tests.serving.gateway.test_canary import until
+from tests.serving.test_histories import TEXTS
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +111,20 @@ def test_a_series_goes_on_with_its_band(page: Browser) -> None:
     page.type("#history", "1 two 3")
     page.click("#forecast")
     page.wait_for("Numbers are expected", "#forecasts .error")
+    page.type("#history", "0,31 0,58 0,81 0,95")
+    page.click("#forecast")
+    page.wait_for("Write decimals with a point", "#forecasts .error")
     page.type("#history", "1 2")
     page.click("#forecast")
     page.wait_for("at least 4 values", "#forecasts .error")
+
+
+def test_a_history_is_read_as_the_command_reads_it(page: Browser) -> None:
+    script = (
+        "const texts = arguments[0]; return import('/page/elements.js').then(({ numbers }) => texts.map((text) => {"
+        " try { return numbers(text); } catch { return null; } }))"
+    )
+    assert page.run(script, [text for text, _ in TEXTS]) == [values for _, values in TEXTS]
 
 
 def test_a_table_has_a_field_for_each_column(page: Browser) -> None:
