@@ -91,6 +91,9 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     def _settings_came(self, values: Mapping[int, int]) -> None:
         """Called after what all connections do with them."""
 
+    def _ping_came(self) -> None:
+        """The other side asks whether this one is there."""
+
     def _pong_came(self) -> None:
         """The other side has read what was sent before our ping."""
 
@@ -219,6 +222,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         if flags & frames.ACK:
             self._pong_came()
         else:
+            self._ping_came()
             self._acknowledge(frames.frame(frames.PING, frames.ACK, 0, payload))
 
     def _on_goaway(self, flags: int, number: int, payload: bytes) -> None:

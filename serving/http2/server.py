@@ -1,6 +1,7 @@
 """The server's end of a connection, and what answers the requests on it.
 
-Source: RFC 9113, sections 5.1 (streams), 6.8 (how a connection ends) and 8.1 (requests).
+Source: RFC 9113, sections 5.1 (streams), 6.8 (how a connection ends) and 8.1 (requests). A client that pings too often
+is sent away as by gRPC's C servers (grpc/doc/keepalive.md).
 """
 
 import asyncio
@@ -13,6 +14,9 @@ from serving.http2.frames import ConnectionFailed
 
 _LARGEST_HEADERS = 16_384  # bytes, as gRPC's own servers allow
 _LARGEST_STREAM = 2**31 - 1
+_PING_INTERVAL = 300.0  # seconds between pings of a client that is sent nothing
+_IDLE_PING_INTERVAL = 7200.0  # where it has no stream open
+_MOST_PING_STRIKES = 2  # pings that may come too early
 _ACK_WAIT = 1.0  # seconds for a client to learn that the connection will end
 
 
@@ -96,6 +100,9 @@ class Connection(connection.Connection[Stream]):
         self._limits = limits
         self._draining = False
         self._refusing = False
+        self._pinged: float | None = None
+        """When the last ping came; None where an answer was sent since then."""
+        self._ping_strikes = 0
         self._idle_since = 0.0
         self._idle_due: asyncio.TimerHandle | None = None
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -178,11 +185,13 @@ class Connection(connection.Connection[Stream]):
 
     def send(self, stream: Stream, data: bytes) -> None:
         if self.holds(stream):
+            self._pinged = None
             self._send_data(stream, data)
 
     def end(self, stream: Stream, trailers: bytes) -> None:
         if not self.holds(stream):
             return
+        self._pinged = None
         if stream.waiting:
             stream.trailers = trailers
             return
@@ -190,6 +199,10 @@ class Connection(connection.Connection[Stream]):
         if not stream.complete:  # the rest of the request is not wanted
             self._write(frames.rst_stream(stream.number, frames.NO_ERROR))
         self._forget(stream)
+
+    def _send_waiting(self, stream: Stream) -> None:
+        self._pinged = None
+        super()._send_waiting(stream)
 
     def _all_sent(self, stream: Stream) -> None:
         if stream.trailers:
@@ -201,6 +214,17 @@ class Connection(connection.Connection[Stream]):
         if not self._streams:
             self._idle_since = self._loop.time()
         self._close_if_idle()
+
+    def _ping_came(self) -> None:
+        """Raises ConnectionFailed where pings came too early too often."""
+        now, before = self._loop.time(), self._pinged
+        self._pinged = now
+        if before is None:
+            self._ping_strikes = 0
+        elif now < before + (_PING_INTERVAL if self._streams else _IDLE_PING_INTERVAL):
+            self._ping_strikes += 1
+            if self._ping_strikes > _MOST_PING_STRIKES:
+                raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, "too_many_pings")
 
     # --- the end ---
 

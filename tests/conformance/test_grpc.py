@@ -1,6 +1,8 @@
 """CONTRACT D.3 and D.5 over gRPC: every RPC, and the code and message of every error."""
 
 import re
+import socket
+import struct
 from typing import Any
 
 import grpc
@@ -466,6 +468,25 @@ def test_bytes_that_are_no_request(server: Server) -> None:
         channel.unary_unary("/tensorflow.serving.PredictionService/Predict")(b"\xff\xff\xff", timeout=30)
     assert caught.value.code() is grpc.StatusCode.INTERNAL
     assert server.call("GetModelStatus", spec()).model_version_status
+
+
+def test_a_client_that_pings_too_often(server: Server) -> None:
+    """D.12 gRPC pings more often than one in five minutes without data: GOAWAY ENHANCE_YOUR_CALM."""
+    host, _, port = server.grpc.rpartition(":")
+    ping, goaway, calm = 6, 7, 11
+
+    def frame(kind: int) -> bytes:
+        size = 8 if kind == ping else 0
+        return struct.pack(">BHBBI", 0, size, kind, 0, 0) + bytes(size)
+
+    with socket.create_connection((host, int(port)), timeout=30) as connection, connection.makefile("rb") as answers:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4) + frame(ping) * 10)
+        while head := answers.read(9):
+            payload = answers.read(int.from_bytes(head[:3], "big"))
+            if head[3] == goaway and int.from_bytes(payload[4:8], "big") == calm:
+                assert payload[8:] == b"too_many_pings"
+                return
+    raise AssertionError("the connection ended without GOAWAY ENHANCE_YOUR_CALM")
 
 
 def test_the_table_is_well_formed() -> None:

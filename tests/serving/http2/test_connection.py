@@ -18,6 +18,7 @@ from tests.serving.http2.raw import (
     END_STREAM,
     FLOW_CONTROL,
     FRAME_SIZE,
+    GOAWAY,
     HEADERS,
     PADDED,
     PING,
@@ -142,6 +143,22 @@ def test_pings_are_answered_and_a_small_table_of_headers_is_told_of(connect: Con
     assert raw.until(HEADERS, 1)[3].startswith(b"\x20"), "RFC 7541, 4.2: the next headers begin with the update"
     raw.call(3, b"x")
     assert not raw.until(HEADERS, 3)[3].startswith(b"\x20")
+
+
+def test_a_client_that_pings_too_often_is_sent_away(connect: Connect, server: Running) -> None:
+    """As by gRPC's C servers: two pings may come too early; an answer sets the count back."""
+    raw = connect(server)
+    for number in range(1, 13, 2):
+        raw.send(PING, 0, 0, bytes(8))
+        raw.until(PING)
+        raw.call(number, b"x")
+        raw.answer(number)
+    for _ in range(3):
+        raw.send(PING, 0, 0, bytes(8))
+        raw.until(PING)
+    raw.send(PING, 0, 0, bytes(8))
+    payload = raw.until(GOAWAY)[3]
+    assert (int.from_bytes(payload[4:8], "big"), payload[8:]) == (CALM, b"too_many_pings")
 
 
 def test_a_stream_that_was_reset_is_no_more(connect: Connect, server: Running) -> None:
