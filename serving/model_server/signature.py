@@ -109,8 +109,15 @@ def _signature(name: str, definition: Any) -> Signature:
         method=definition.method_name,
         inputs={alias: _tensor_info(info) for alias, info in sorted(definition.inputs.items())},
         outputs={alias: _tensor_info(info) for alias, info in sorted(definition.outputs.items())},
-        defaults={alias: tensors.to_array(value) for alias, value in definition.defaults.items()},
+        defaults={alias: _default(name, alias, value) for alias, value in definition.defaults.items()},
     )
+
+
+def _default(signature: str, alias: str, value: Any) -> Array:
+    try:
+        return tensors.to_array(value)
+    except ValueError as error:
+        raise DataLoss(f"the default of input {alias} of signature {signature} cannot be read: {error}") from None
 
 
 def _tensor_info(info: Any) -> TensorInfo:

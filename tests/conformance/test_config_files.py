@@ -6,9 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 import trustme
 
+from serving.protos import prediction_log_pb2
 from tests.conformance import test_grpc
 from tests.conformance.server import Server, command, error, refused, started, wait_until
 from tests.conformance.test_flags import LINE, ask
@@ -222,6 +224,23 @@ def test_a_model_config_is_refused_at_start(tmp_path: Path, text: str, messages:
     assert [message for message in messages if message not in said] == [], said
 
 
+def test_an_empty_config_file(models: Path, tmp_path: Path) -> None:
+    """D.5 Empty config file: no action at start; later no transition."""
+    file, draft = tmp_path / "models.config", tmp_path / "models.config.new"
+    file.write_text("")
+    flags = [f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1"]
+    with started(*flags, rest=False) as server:
+        assert server.program
+        assert "Taking no action for empty config." in server.program.output
+        draft.write_text(listed(config("a", models / "line")))
+        draft.replace(file)
+        wait_until(lambda: known(server, "a") == [(1, "AVAILABLE")])
+        draft.write_text("")
+        draft.replace(file)
+        server.program.wait_for("Cannot transition to requested config")
+        assert ask(server, "a") == [3.0, 4.0, 5.0]
+
+
 LOGGING = "logging_config { log_collector_config { type: 'x' } }"
 
 
@@ -356,6 +375,10 @@ def test_batching_parameters_that_cannot_be_followed(models: Path, tmp_path: Pat
     assert message in refused(*flags, *batching(tmp_path, text))
 
 
+SESSION_RUN = prediction_log_pb2.PredictionLog()
+SESSION_RUN.session_run_log.SetInParent()
+
+
 def quoted(pem: bytes) -> str:
     return '"' + pem.decode().replace("\n", "\\n") + '"'
 
@@ -389,6 +412,16 @@ def test_tls(models: Path, tmp_path: Path, verified: bool) -> None:
             versions.record(versions.predict_log("nosig")),
             "Serving signature key",
             id="D.7 A failing record fails the load",
+        ),
+        pytest.param(
+            versions.record(SESSION_RUN.SerializeToString()),
+            "UNIMPLEMENTED: Unsupported log_type for warmup: ",
+            id="D.7 A kind of record that is not replayed",
+        ),
+        pytest.param(
+            versions.record(versions.predict_log(x=np.zeros((1, 3), np.float32))) * 1001,
+            "Number of warmup records exceeds the maximum (1000)",
+            id="D.7 More than 1000 records",
         ),
     ],
 )

@@ -59,7 +59,8 @@ def router(models: Callable[[], Mapping[str, ModelState]], drift: Drift | None) 
 
 def _compared(servable: Servable, drift: Drift | None) -> ModelDrift:
     if servable.card is None:
-        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card to compare with")
+        why = f": {servable.card_problem}" if servable.card_problem else ""
+        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card to compare with{why}")
     notes = []
     if not servable.card.inputs:
         notes.append("The model card says nothing of the inputs in training.")

@@ -161,8 +161,9 @@ def test_a_card_that_cannot_be_read_makes_itself_heard(told: Gateway, describing
     ready = told.http.get("/readyz")
     (note,) = (note for note in ready.json()["notes"] if f"model {name} version 1 " in note)
     assert (ready.status_code, ready.json()["ready"], words in note) == (200, True, True)
-    missing = told.http.get(f"/v1/models/{name}/card")
-    assert (missing.status_code, words in missing.json()["error"]) == (404, True)
+    for what in ("card", "drift"):
+        missing = told.http.get(f"/v1/models/{name}/{what}")
+        assert (missing.status_code, words in missing.json()["error"]) == (404, True)
     verb = told.http.post(f"/v1/models/{name}:forecast", json={"history": [1, 2, 3, 4], "horizon": 2})
     assert (verb.status_code, words in verb.json()["error"]) == (404, True)
     answer = told.http.post(f"/v1/models/{name}:predict", json={"instances": [1.5]})
