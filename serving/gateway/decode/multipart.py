@@ -54,6 +54,11 @@ def files(body: bytes, parameters: str, max_parts: int, memory: Reservation) -> 
     return found
 
 
+def is_written_in(body: bytes) -> bool:
+    """Whether a body begins as a multipart one does."""
+    return body.startswith(b"--") and b"content-disposition:" in body[:1024].lower()
+
+
 def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[dict[str, str], bytes]]:
     """Headers by lower-case name, and the content, of each part."""
     mark = b"--" + boundary

@@ -31,6 +31,7 @@ _UNSAID = frozenset(
     }
 )
 _AS_FLOAT32 = 4  # bytes of a number, which most models take
+_HEAD = 32  # bytes: a text has no zero in them, every picture has
 _BOM = b"\xef\xbb\xbf"  # which .NET's and PowerShell's encoders write before UTF-8
 
 
@@ -70,14 +71,19 @@ def read(body: bytes, content_type: str, max_parts: int, memory: Reservation, pl
     media, _, parameters = content_type.partition(";")
     media = media.strip().lower()
     media = _ALIASES.get(media, media)
+    if media == "multipart/form-data":
+        return Pictures(multipart.files(body, parameters, max_parts, memory), many=True)
+    if multipart.is_written_in(body):
+        raise BadDocument(
+            f"the body is multipart, but its content type is {media[:80]!r}; leave that header to the HTTP library, "
+            "which writes multipart/form-data with the boundary"
+        )
     if media.startswith("image/"):  # its bytes say of what format it is, more reliably than its many names
         return Pictures([body])
     if media == "application/json" or media.endswith("+json") or (plain and media not in _BINARY):
         return Document(document(body, memory, tensors.is_request))
     if media == NPY:
         return _array(body, memory)
-    if media == "multipart/form-data":
-        return Pictures(multipart.files(body, parameters, max_parts, memory), many=True)
     if media in _UNSAID:
         if body.startswith(npy.MAGIC):
             return _array(body, memory)
@@ -118,6 +124,11 @@ def document(
     except orjson.JSONDecodeError as error:
         if not body.strip():
             raise BadDocument("JSON Parse error: The document is empty. Send a JSON object.") from None
+        if b"\0" in body[:_HEAD]:
+            raise BadDocument(
+                "the body is not valid JSON: it has zero bytes, as pictures and UTF-16 have. Send a picture with a "
+                "content type of its own, such as image/png, and JSON in UTF-8."
+            ) from None
         raise BadDocument(f"the body is not valid JSON: {error}") from None
     if not finite and not (isinstance(parsed, dict) and not_finite(parsed)):
         raise BadDocument("the body is not valid JSON: a number in it is not finite; NaN and Infinity are none")

@@ -176,6 +176,21 @@ def test_the_bytes_say_of_what_format_a_body_is(http: httpx.Client, content_type
     assert (wrong.status_code, wrong.json()["code"]) == (400, "bad_picture")
 
 
+@pytest.mark.parametrize("content_type", ["", "application/json", "image/png", "application/x-www-form-urlencoded"])
+def test_multipart_by_another_type(http: httpx.Client, content_type: str) -> None:
+    """What a browser sends whose page has overwritten the header."""
+    answer = http.post(PREDICT, content=PLAIN, headers={"content-type": content_type} if content_type else {})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_document")
+    assert f"is multipart, but its content type is '{content_type}'" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("content", [DARK, '{"b64": ""}'.encode("utf-16")], ids=["a picture", "UTF-16"])
+def test_other_bytes_as_json(http: httpx.Client, content: bytes) -> None:
+    answer = http.post(PREDICT, content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_document")
+    assert "such as image/png, and JSON in UTF-8" in answer.json()["error"]
+
+
 TEXT = base64.b64encode(DARK).decode()
 URLS = (
     f"data:image/png;base64,{TEXT}",
