@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from serving.model_server.errors import (
     Unknown,
 )
 from serving.model_server.manager import Manager, ServableHandle, Version
-from serving.model_server.source import FileSystemSource
+from serving.model_server.source import Aspired, FileSystemSource
 from serving.models_config import ConfigError, ConfigSyntaxError, EmptyConfigError, ModelConfig
 
 logger = logging.getLogger(__name__)
+
+_MOST_LOOKS = 32  # at base paths at the same time
 
 Models = Mapping[str, ModelConfig]
 Labels = dict[str, dict[str, int]]
@@ -49,6 +52,15 @@ def read_config(path: Path) -> Models | None:
         raise InvalidArgument(str(error)) from None
 
 
+@dataclass
+class _Look:
+    """A look at a model's base path that is under way."""
+
+    model: ModelConfig
+    found: asyncio.Future[dict[str, Aspired]]
+    late: bool = False
+
+
 class ServerCore:
     """See the module. To be used from one event loop."""
 
@@ -58,17 +70,20 @@ class ServerCore:
         source: FileSystemSource,
         *,
         file_system_poll_seconds: float = 1.0,
+        look_seconds: float = 10.0,
         allow_labels_for_unavailable_models: bool = False,
     ) -> None:
         """``file_system_poll_seconds``: between looks at the base paths; 0 looks once for each configuration, less
-        never."""
+        never; ``look_seconds``: after which a look is waited for no longer."""
         self._manager = manager
         self._source = source
         self._poll_seconds = file_system_poll_seconds
+        self._look_seconds = look_seconds
         self._allow_early_labels = allow_labels_for_unavailable_models
         self._models: Models = {}
         self._labels: Labels | None = None
-        self._look = ThreadPoolExecutor(1, thread_name_prefix="poll")
+        self._look = ThreadPoolExecutor(_MOST_LOOKS, thread_name_prefix="poll")
+        self._looks: dict[str, _Look] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._applying = asyncio.Lock()
         self._reloading = asyncio.Lock()
@@ -190,11 +205,38 @@ class ServerCore:
         await self._manager.close()
 
     async def _poll(self) -> None:
-        models = self._models
-        found = await asyncio.get_running_loop().run_in_executor(self._look, self._source.poll, models.values())
-        if models is self._models:  # else a newer configuration has its own look
-            for name, versions in found.items():
-                self._manager.aspire(name, versions)
+        """Look at each model's base path in a thread. One that hangs, on a dead mount, delays no other model."""
+        loop = asyncio.get_running_loop()
+        for name, model in self._models.items():
+            look = self._looks.get(name)
+            if look is None or look.model != model:
+                self._looks[name] = _Look(model, loop.run_in_executor(self._look, self._source.poll, [model]))
+        if prompt := [look.found for look in self._looks.values() if not look.late]:
+            await asyncio.wait(prompt, timeout=self._look_seconds)
+        errors = []
+        for name, look in list(self._looks.items()):
+            if not look.found.done():
+                self._tell_late(look)
+                continue
+            del self._looks[name]
+            error = look.found.exception()
+            if error:
+                errors.append(error)
+            elif self._models.get(name) == look.model:  # else the configuration has changed meanwhile
+                for found, versions in look.found.result().items():
+                    self._manager.aspire(found, versions)
+        if errors:
+            raise errors[0]
+
+    def _tell_late(self, look: "_Look") -> None:
+        if not look.late:
+            look.late = True
+            logger.warning(
+                "Looking for versions of model %s under %s has taken %g s. Its versions stay as they are.",
+                look.model.name,
+                look.model.base_path,
+                self._look_seconds,
+            )
 
     async def _every(self, seconds: float, step: Callable[[], Any]) -> None:
         """Take the step again and again; a mistake is told once, until another takes its place. Never for 0."""

@@ -14,6 +14,7 @@ from types import TracebackType
 
 from serving.model_server import memory, policy
 from serving.model_server.errors import NotFound, ServingError, Unknown
+from serving.model_server.loads import Loads
 from serving.model_server.policy import Snapshot, State
 from serving.model_server.servable import Servable
 
@@ -77,13 +78,20 @@ class Manager:
     """See the module. To be used from one event loop."""
 
     def __init__(
-        self, load: Callable[[Path], Servable], *, threads: int = 1, initial_threads: int = 1, retries: Retries
+        self,
+        load: Callable[[Path], Servable],
+        *,
+        threads: int = 1,
+        initial_threads: int = 1,
+        retries: Retries,
+        hang_seconds: float = 60.0,
+        on_hang: Callable[[Path], None] = lambda path: None,
     ) -> None:
-        """``initial_threads`` load until :meth:`settled` has returned once, ``threads`` afterwards."""
-        self._load = load
+        """``initial_threads`` load until :meth:`settled` has returned once, ``threads`` afterwards. The others are
+        those of :class:`~serving.model_server.loads.Loads`."""
         self._threads = threads
-        self._slots = asyncio.Semaphore(initial_threads)
-        self._pool = ThreadPoolExecutor(max(threads, initial_threads), thread_name_prefix="load")
+        self._loads = Loads(load, initial_threads, hang_seconds=hang_seconds, on_hang=on_hang)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="unload")
         self._retries = retries
         self._models: dict[str, dict[int, Version]] = {}
         self._latest: dict[str, Version] = {}
@@ -151,7 +159,7 @@ class Manager:
                     failed.append(versions[0])
                     break
                 await self.changed()
-        self._slots = asyncio.Semaphore(self._threads)
+        self._loads.limit(self._threads)
         return failed
 
     async def close(self) -> None:
@@ -186,8 +194,7 @@ class Manager:
             if attempt:
                 await asyncio.sleep(self._retries.seconds)
                 logger.info("Retrying of Loading servable: %s retry: %d", version.id, attempt)
-            async with self._slots:
-                loaded = await self._try(version, is_last=attempt == self._retries.count)
+            loaded = await self._try(version, is_last=attempt == self._retries.count)
             if isinstance(loaded, Servable):
                 version.servable = loaded
                 self._enter(version, State.AVAILABLE)
@@ -203,7 +210,7 @@ class Manager:
 
     async def _try(self, version: Version, is_last: bool) -> Servable | ServingError:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._load, version.path)
+            return await self._loads.run(version.path)
         except Exception as error:
             expected = isinstance(error, ServingError)
             failure = error if isinstance(error, ServingError) else Unknown(repr(error))

@@ -124,6 +124,7 @@ class Metrics:
         self.input_batch_size = Histogram(f"{batching}input_batch_size", sizes)
         self.processed_batch_size = Histogram(f"{batching}processed_batch_size", sizes)
         self.load_attempt_count = Counter(":tensorflow:cc:saved_model:load_attempt_count", "model_path", "status")
+        self.hanging_load_count = Counter(":vitrine:serving:hanging_load_count", "model_path")  # ours: over 60 s
         self.load_latency = Counter(":tensorflow:cc:saved_model:load_latency", "model_path")
 
     @contextlib.contextmanager

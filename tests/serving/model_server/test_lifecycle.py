@@ -1,6 +1,7 @@
 """Versions, labels and configurations that change while requests run."""
 
 import contextlib
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -135,6 +136,19 @@ def test_a_version_without_its_files_or_with_others_is_refused_and_the_one_befor
         assert "card.json is missing" in status.status.error_message
         publish(root, 5)
         eventually(lambda: answering(client) == 5, "version 5")
+
+
+@pytest.mark.parametrize("name", ["assets.extra/MANIFEST.sha256", "saved_model.pb", "assets.extra/model.onnx", "x/y"])
+def test_special_files_are_refused_and_the_next_version_loads(root: Path, name: str) -> None:
+    with serving(*mounted(root)) as server:
+        path = versions.write(root / "line" / "2.new", offset=2).joinpath(name)
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        (root / "line" / "2.new").rename(root / "line" / "2")
+        server.program.wait_for(f"{name} is a named pipe; regular files are expected")
+        publish(root, 3)
+        eventually(lambda: answering(server.client) == 3, "version 3")
 
 
 def test_a_version_that_is_copied_slowly_is_served_when_it_is_whole(root: Path) -> None:

@@ -59,6 +59,7 @@ def test_the_page_has_every_metric_of_the_contract_and_prometheus_reads_it() -> 
     names += ["request_count", "request_example_count_total", "model_warmup_records_read"]
     expected = {serving + name for name in names}
     expected |= {":tensorflow:cc:saved_model:load_attempt_count", ":tensorflow:cc:saved_model:load_latency"}
+    expected |= {":vitrine:serving:hanging_load_count"}  # ours
     assert {line.split()[2] for line in counted.text().splitlines() if line.startswith("# TYPE")} == expected
     latency = families[f"{serving}request_latency"].samples
     assert len([sample for sample in latency if sample.name.endswith("_bucket")]) == 34
