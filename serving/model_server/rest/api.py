@@ -150,7 +150,10 @@ class Api:
             raise tensors.format_error(
                 document, "not formatted correctly. 'signature_name' key must be a string value."
             )
-        wanted.spec.signature_name = document.get("signature_name", "")
+        name = document.get("signature_name", "")
+        if not tensors.is_text(name):
+            raise InvalidArgument(f'Serving signature name: "{name}" not found in signature def')
+        wanted.spec.signature_name = name
         if wanted.action == "classify":
             request = classification_pb2.ClassificationRequest(model_spec=wanted.spec)
             await self._soon(len(body), lambda: examples.fill(document, request.input))

@@ -14,6 +14,7 @@ from serving.model_server.rest.tensors import (
     format_error,
     from_base64,
     is_bytes,
+    is_text,
     json_type,
     loses_precision,
     lossy_error,
@@ -68,6 +69,8 @@ def _example(value: Any, example: Any) -> None:
         raise InvalidArgument(f"Example must be JSON object but got JSON {json_type(value)}")
     example.features.SetInParent()
     for name, content in value.items():
+        if not is_text(name):
+            raise InvalidArgument(f"Feature: {name} is not UTF-8")
         feature = example.features.feature[name]
         for item in content if isinstance(content, list) else [content]:
             _add(item, name, feature)

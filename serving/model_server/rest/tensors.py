@@ -122,6 +122,15 @@ def to_bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogateescape")
 
 
+def is_text(value: str) -> bool:
+    """Whether a JSON string was sent as UTF-8, which names in protobuf messages must be."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_bytes(value: Any) -> bool:
     """Whether a JSON value is ``{"b64": "…"}``."""
     return isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str)

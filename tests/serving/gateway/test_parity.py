@@ -1,6 +1,7 @@
 """The same requests to the gateway and to the model server's own REST interface, and the same answers from both."""
 
 import json
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from serving.models_config import ModelConfig
 from serving.protos import get_model_status_pb2, predict_pb2, types_pb2
 from serving.tensors import to_array, to_proto
 from tests.programs import free_port, model_server
-from tests.serving.gateway import programs, stub
+from tests.serving.gateway import programs, stub, test_fuzz
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
 
@@ -167,6 +168,12 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "what does not classify": ("tf2:classify", some(1.0), ""),
     "another input": ("tf2:regress", some(1.0, signature="another_input"), ""),
     "another output": ("tf2:regress", some(1.0, signature="another_output"), ""),
+    "a feature's name that is not UTF-8": ("tf2:regress", b'{"examples": [{"\xff": 1}]}', ""),
+    "a context's": ("tf2:regress", b'{"examples": [{"x": 1.0}], "context": {"\xff": 1}}', ""),
+    "half a character in a name": ("tf2:regress", b'{"examples": [{"\\ud800": 1}]}', ""),
+    "a signature's name that is not UTF-8": ("tf2:regress", b'{"examples": [], "signature_name": "\xff"}', ""),
+    "the same to predict": ("half_plus_two:predict", b'{"inputs": [1], "signature_name": "\xff"}', ""),
+    "an input's name that is not UTF-8": ("half_plus_two:predict", b'{"inputs": {"\xff": [1]}}', ""),
     "three outputs": ("tf2:classify", some(1.0, signature="too_many"), ""),
 }
 
@@ -215,6 +222,21 @@ def test_documented_differences(both: Both, name: str) -> None:
     path, body, here, there = DIFFERENT[name]
     ours, theirs = both.ask(path, body)
     assert (ours.status_code, theirs.status_code) == (here, there), (ours.text[:300], theirs.text[:300])
+
+
+BROKEN = [
+    ("shapes:predict", rows({"x": [1.0]}, signature="sums")),
+    ("half_plus_two:predict", columns({"x": [1.0]}, "both")),
+    ("text:predict", rows("a", {"b64": "YQ=="})),
+    ("tf2:regress", some(1.0, context={"z": ["a"]})),
+    ("tf2:classify", some([1.0], signature="classify")),
+]
+
+
+def test_no_broken_request_is_the_servers_fault(both: Both) -> None:
+    for path, body in random.Random(13).sample(test_fuzz.single(BROKEN), 500):
+        for answer in both.ask(path, body):
+            assert answer.status_code < 500, (path, body, answer.text)
 
 
 class Replaced(stub.Stub):
