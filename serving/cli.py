@@ -88,7 +88,7 @@ def promote(
     label: Annotated[str, typer.Option(help="The label to move.")] = STABLE,
     exports: Exports = "exports",
 ) -> None:
-    """Point a label (stable: the live version) at a version; where it was canary or shadow, that ends."""
+    """Check a version's files and point a label (stable: the live version) at it; its time as canary or shadow ends."""
     try:
         moved = rollout.promote(Store(exports), model, version, label)
     except (ConfigError, RoutingError, StoreError, OSError) as error:

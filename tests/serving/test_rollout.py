@@ -1,10 +1,14 @@
 """Canary, shadow, promotion and the way back: what each step writes."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from serving import models_config, rollout
 from serving.routing import Canary, Entry, RoutingError, Shadow
@@ -109,11 +113,41 @@ def test_what_an_interrupted_command_leaves_is_ended_by_the_next(store: Store) -
     assert (store.routing(), store.labels("m")) == ({}, {"stable": 2, "previous": 4})
 
 
-def test_from_the_terminal(store: Store) -> None:
+def test_commands_that_name_a_damaged_version_refuse_it_in_a_sentence(store: Store, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m" / "3" / "assets.extra" / "card.json")
+    os.mkfifo(tmp_path / "m" / "4" / "variables")
+    (tmp_path / "m" / "2" / "assets").symlink_to("assets")
+    key = tmp_path / "key.pem"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    vitrine = commands(store)
+    for arguments, words in (
+        (
+            ("promote", "m", "4"),
+            "m version 4 cannot be promoted: variables is a named pipe; regular files are expected",
+        ),
+        (("promote", "m", "3", "--label", "mine"), "m version 3 cannot be promoted: assets.extra/card.json is a named"),
+        (("canary", "m", "4", "10"), "m version 4 cannot be promoted"),
+        (("canary", "m", "4", "10", "--shadow"), "m version 4 cannot be promoted"),
+        (("sign", "m", "4", "--key", str(key)), "m version 4 cannot be signed: variables is a named pipe"),
+    ):
+        refused = vitrine(*arguments)
+        assert refused.returncode == 1, refused.stdout
+        assert words in " ".join(refused.stderr.split()) and "Traceback" not in refused.stderr
+    assert "is a named pipe" in vitrine("models").stdout
+    assert vitrine("rollback", "m").returncode == 0, "the live version is the reason to go back"
+    assert store.labels("m") == {"stable": 1, "previous": 2}
+
+
+def commands(store: Store) -> Callable[..., subprocess.CompletedProcess[str]]:
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", "from serving.cli import app; app()", *arguments, "--exports", str(store.root)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
 
+    return vitrine
+
+
+def test_from_the_terminal(store: Store) -> None:
+    vitrine = commands(store)
     vitrine("canary", "m", "3", "10", "--sticky", "cookie:sid")
     said = vitrine("canary", "m", "4", "100", "--shadow").stdout
     assert "version 2 is live" in said
