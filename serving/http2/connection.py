@@ -272,10 +272,10 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
             self._send_waiting(stream)
 
     def _send_blocked(self) -> None:
-        for stream in list(self._blocked.values()) if self._window > 0 else ():
-            self._send_waiting(stream)
+        for stream in list(self._blocked.values()):
             if self._window <= 0:
                 break
+            self._send_waiting(stream)
 
     def _send_waiting(self, stream: AnyStream) -> None:
         if self._held:
