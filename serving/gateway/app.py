@@ -92,7 +92,6 @@ class Gateway(FastAPI):
             max_rows=settings.max_rows,
             max_waiting=settings.max_queue_rows,
             calls_per_signature=settings.calls_per_signature,
-            max_answer_bytes=settings.max_answer_bytes,
         )
         for failure in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(failure, self._failed)
@@ -126,7 +125,6 @@ class Gateway(FastAPI):
                 self._upstream,
                 limits,
                 calls_at_once=settings.calls_per_signature,
-                max_answer_bytes=settings.max_answer_bytes,
             ),
             InferenceProtocol(self._predictor, limits),
             max_body_bytes=settings.max_body_bytes,

@@ -35,6 +35,7 @@ from serving.keys import Key
 
 _ANY = Wanted()
 _SHADOW_SECONDS = 10.0
+_JOINED_TIMES = 2  # the outputs of a call that was split stand in their parts and as one
 _SENT_TIMES = 3  # a call's tensors stand in their arrays, in its message and in its HTTP/2 body
 
 
@@ -83,7 +84,6 @@ class Predictor:
         max_rows: int,
         max_waiting: int,
         calls_per_signature: int,
-        max_answer_bytes: int,
     ) -> None:
         self._upstream = upstream
         self._registry = registry
@@ -92,7 +92,6 @@ class Predictor:
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._calls = calls_per_signature
-        self._max_answer_bytes = max_answer_bytes
         self._shadows = Shadows(metrics)
         self._lanes: dict[tuple[str, int, str], tuple[Signature, Lane]] = {}
 
@@ -123,7 +122,7 @@ class Predictor:
             if caller.trace is not None:
                 caller.trace.stage("decode", started, decoded)
             caller.memory.hold(_SENT_TIMES * size_of(call.arrays))
-            outputs = await self._ask(servable, call, caller.deadline, caller.trace)
+            outputs = await self._ask(servable, call, caller.memory, caller.deadline, caller.trace)
             if self._drift is not None:
                 self._drift.offer(servable, call.signature, call.arrays, outputs, decoded)
             return Result(servable, call, cropped(servable, call, outputs))
@@ -134,24 +133,20 @@ class Predictor:
             self._copy(state, state.shadow, result, prepare, caller)
         return result
 
-    async def _ask(self, servable: Servable, call: Call, deadline: float, trace: Trace | None = None) -> Outputs:
+    async def _ask(
+        self, servable: Servable, call: Call, memory: Reservation, deadline: float, trace: Trace | None = None
+    ) -> Outputs:
         """The outputs of a call; in parts where it has more rows than one call may have."""
         lane = self._lane(servable, call.signature)
         if call.rows <= self._max_rows:
             return await lane.submit(call.arrays, call.rows, deadline, trace)
 
         async def ask(part: Call) -> Outputs:
-            return whole(await lane.submit(part.arrays, part.rows, deadline, trace), part.rows)
+            outputs = whole(await lane.submit(part.arrays, part.rows, deadline, trace), part.rows)
+            memory.hold(_JOINED_TIMES * outputs.size)
+            return outputs
 
-        return joined(
-            await in_order(
-                parts(servable, call, self._max_rows),
-                ask,
-                lambda outputs: outputs.size,
-                at_once=self._calls,
-                max_bytes=self._max_answer_bytes,
-            )
-        )
+        return joined(await in_order(parts(servable, call, self._max_rows), ask, self._calls))
 
     async def through_swaps(
         self, servable: Servable, wanted: Wanted, attempt: Callable[[Servable], Awaitable[Answered]]
@@ -193,7 +188,7 @@ class Predictor:
             else:
                 again = await prepare(other)
             deadline = asyncio.get_running_loop().time() + _SHADOW_SECONDS
-            outputs = await self._ask(other, again, deadline)
+            outputs = await self._ask(other, again, caller.memory, deadline)
             return cropped(other, again, outputs), _labels(other)
 
         copy = Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask, caller.size, caller.memory)

@@ -90,7 +90,7 @@ class Settings(BaseSettings):
     max_bytes_in_flight: Count = Field(
         256_000_000, description="memory budget: most bytes that all requests hold, as sent and decoded"
     )
-    max_answer_bytes: Count = Field(32_000_000, description="largest answer of the model server to one request")
+    max_answer_bytes: Count = Field(32_000_000, description="largest answer of the model server to one call")
     calls_per_signature: Count = Field(2, description="calls to the model server at the same time, by signature")
     decode_threads: Count = Field(2, description="threads that decode large pictures")
     retry_after_seconds: Count = Field(1, description="what a 503 answer says in Retry-After")

@@ -17,38 +17,18 @@ Part = TypeVar("Part")
 Answered = TypeVar("Answered")
 
 
-async def in_order(
-    parts: Iterable[Part],
-    ask: Callable[[Part], Awaitable[Answered]],
-    size: Callable[[Answered], int],
-    *,
-    at_once: int,
-    max_bytes: int,
-) -> list[Answered]:
-    """The answers to all parts, in the parts' order.
-
-    Args:
-        size: an answer's size in bytes.
-        at_once: how many parts are under way at a time.
-        max_bytes: the largest size of all answers together.
+async def in_order(parts: Iterable[Part], ask: Callable[[Part], Awaitable[Answered]], at_once: int) -> list[Answered]:
+    """The answers to all parts, in the parts' order. ``at_once`` parts are under way at a time.
 
     Raises:
-        BadTensor: the answers are larger. Exception: the first that a part raised. The other parts are then cancelled.
+        Exception: the first that a part raised. The other parts are then cancelled.
     """
     answers: dict[int, Answered] = {}
     numbered = iter(enumerate(parts))
-    received = 0
 
     async def work() -> None:
-        nonlocal received
         for number, part in numbered:
             answers[number] = await ask(part)
-            received += size(answers[number])
-            if received > max_bytes:
-                raise BadTensor(
-                    f"the answer is larger than {max_bytes} bytes, the limit that VITRINE_MAX_ANSWER_BYTES sets. "
-                    "Send fewer rows."
-                )
 
     try:
         async with asyncio.TaskGroup() as group:

@@ -20,6 +20,8 @@ from serving.gateway.split import in_order
 from serving.gateway.upstream import Upstream
 from serving.protos import classification_pb2, model_pb2, regression_pb2
 
+_RESULT_TIMES = 40  # a class takes 10 bytes in a message, and as Python's objects and text 400
+
 
 class TensorFlow:
     """``{"instances": …}`` → ``{"predictions": …}``, ``{"inputs": …}`` → ``{"outputs": …}``, ``{"examples": …}`` →
@@ -32,14 +34,12 @@ class TensorFlow:
         limits: Limits,
         *,
         calls_at_once: int,
-        max_answer_bytes: int,
     ) -> None:
-        """``calls_at_once`` and ``max_answer_bytes`` are for requests of examples that are split."""
+        """``calls_at_once`` is how many calls with examples of one request are under way at a time."""
         self._predictor = predictor
         self._upstream = upstream
         self._limits = limits
         self._calls_at_once = calls_at_once
-        self._max_answer_bytes = max_answer_bytes
 
     async def predict(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to a request that was routed to the servable.
@@ -56,7 +56,9 @@ class TensorFlow:
         if tensors.has_bare_scalars(keys, result.call.signature):
             outputs = outputs.without_column()
         encode = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
-        return answer(result, await large.aside(request.memory, outputs.size, encode, outputs))
+        cost = encode_tensors.cost(outputs)
+        request.memory.hold(cost)
+        return answer(result, await large.aside(request.memory, cost // encode_tensors.PER_BYTE, encode, outputs))
 
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
@@ -71,18 +73,15 @@ class TensorFlow:
 
             async def ask(part: Any) -> Any:
                 if classify:
-                    request_part = classification_pb2.ClassificationRequest(model_spec=spec, input=part)
-                    return (await self._upstream.classify(request_part, request.deadline)).result
-                request_part = regression_pb2.RegressionRequest(model_spec=spec, input=part)
-                return (await self._upstream.regress(request_part, request.deadline)).result
+                    asked = classification_pb2.ClassificationRequest(model_spec=spec, input=part)
+                    response = await self._upstream.classify(asked, request.deadline)
+                else:
+                    asked = regression_pb2.RegressionRequest(model_spec=spec, input=part)
+                    response = await self._upstream.regress(asked, request.deadline)
+                request.memory.hold(_RESULT_TIMES * response.ByteSize())
+                return response.result
 
-            results = await in_order(
-                inputs,
-                ask,
-                lambda result: int(result.ByteSize()),
-                at_once=self._calls_at_once,
-                max_bytes=self._max_answer_bytes,
-            )
+            results = await in_order(inputs, ask, self._calls_at_once)
             encode = encode_tensors.classifications if classify else encode_tensors.regressions
             size = sum([result.ByteSize() for result in results])
             return by_version(servable, await large.aside(request.memory, size, encode, results))

@@ -28,8 +28,10 @@ NAMES = ("half_plus_two", "old", "examples", "text", "conv", "shapes", "tf2", "t
 class Both:
     """The gateway and the model server's REST interface behind it."""
 
-    def __init__(self, gateway: Gateway, rest: httpx.Client) -> None:
+    def __init__(self, gateway: Gateway, rest: httpx.Client, address: str, config: Path) -> None:
         self.gateway = gateway
+        self.address = address
+        self.config = config
         self._rest = rest
 
     def ask(self, path: str, body: Any) -> tuple[httpx.Response, httpx.Response]:
@@ -50,7 +52,7 @@ def both(foreign: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as rest,
     ):
         programs.wait_until_ready(gateway, *NAMES)
-        yield Both(gateway, rest)
+        yield Both(gateway, rest, address, config)
 
 
 def rows(*values: Any, signature: str = "serving_default") -> Any:
@@ -282,13 +284,11 @@ def test_all_rows_are_answered_by_one_version(tmp_path: Path) -> None:
         assert max(replaced.rows) == 128
 
 
-def test_an_answer_in_parts_is_bounded(tmp_path: Path) -> None:
-    echoed = {"m": {"serving_default": stub.echo("serving_default", TensorSpec("x", types_pb2.DT_FLOAT, (None,)))}}
-    with (
-        stub.serving(stub.Stub(echoed)) as address,
-        programs.gateway(address, tmp_path / "none", "--models=m", "--max-answer-bytes=2000") as gateway,
-    ):
-        programs.wait_until_ready(gateway, "m")
-        assert gateway.http.post("/v1/models/m:predict", json={"instances": MANY[:500]}).status_code == 200
-        refused = gateway.http.post("/v1/models/m:predict", json={"instances": MANY})
-        assert (refused.status_code, "larger than 2000 bytes" in refused.json()["error"]) == (400, True)
+def test_the_memory_of_an_answer_in_parts_is_bounded(both: Both) -> None:
+    with programs.gateway(both.address, both.config, "--max-bytes-in-flight=20000000") as gateway:
+        programs.wait_until_ready(gateway, "shapes")
+        for width, status in ((10.0, 200), (1000.0, 413)):
+            asked = rows(*[width] * 1000, signature="widest")
+            answer = gateway.http.post("/v1/models/shapes:predict", json=asked)
+            assert answer.status_code == status, answer.text[:300]
+        assert "bytes of memory" in answer.json()["error"]

@@ -26,7 +26,7 @@ async def test_answers_come_in_order_and_few_parts_are_under_way() -> None:
         under_way -= 1
         return part * 10
 
-    assert await in_order(range(20), ask, lambda _: 1, at_once=3, max_bytes=20) == [part * 10 for part in range(20)]
+    assert await in_order(range(20), ask, 3) == [part * 10 for part in range(20)]
     assert most == 3
 
 
@@ -41,11 +41,8 @@ async def test_a_failure_ends_all() -> None:
         return part
 
     with pytest.raises(Unavailable, match="gone"):
-        await in_order(range(100), ask, lambda _: 1, at_once=2, max_bytes=1000)
+        await in_order(range(100), ask, 2)
     assert len(asked) < 8
-    with pytest.raises(BadTensor, match="larger than 3 bytes"):
-        await in_order(range(3, 100), ask, lambda _: 2, at_once=2, max_bytes=3)
-    assert len(asked) < 16
 
 
 async def test_a_cancelled_request_asks_no_further() -> None:
@@ -58,7 +55,7 @@ async def test_a_cancelled_request_asks_no_further() -> None:
         await asyncio.Event().wait()
         return part
 
-    task = asyncio.create_task(in_order(range(100), ask, lambda _: 1, at_once=2, max_bytes=1000))
+    task = asyncio.create_task(in_order(range(100), ask, 2))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
