@@ -31,7 +31,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     rest = free_port()
     with (
         model_server(exports, f"--rest_api_port={rest}") as grpc,
-        programs.gateway(grpc, exports / "models.config") as gateway,
+        programs.gateway(grpc, exports / "models.config", "--deadline-seconds=60") as gateway,
     ):
         programs.wait_until_ready(gateway, *_MODELS)
         yield Served(gateway.url, grpc, f"127.0.0.1:{rest}")

@@ -43,7 +43,7 @@ def run(command: Sequence[str | Path], served: Served, env: Mapping[str, str] | 
         [str(part) for part in command],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         env={**own, "PYTHONDONTWRITEBYTECODE": "1", **addresses, **(env or {})},
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,7 +18,7 @@ def request(binary: bool, name: str | None = MODEL, rows: int = 2, **more: objec
 
 
 def client(protocol: str = "v2") -> InferenceRESTClient:
-    return InferenceRESTClient(RESTConfig(protocol=protocol, retries=0, timeout=20))
+    return InferenceRESTClient(RESTConfig(protocol=protocol, retries=0, timeout=60))
 
 
 async def readiness() -> None:

@@ -24,7 +24,7 @@ def ask(model: str, request: InferenceRequest) -> InferenceResponse:
         request.model_dump_json().encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(asked, timeout=20) as answer:
+    with urllib.request.urlopen(asked, timeout=60) as answer:
         return InferenceResponse.model_validate_json(answer.read())
 
 
@@ -63,7 +63,7 @@ def a_picture_in_base64() -> None:
 
 def metadata() -> None:
     for path, kind in (("/v2", MetadataServerResponse), ("/v2/models/sine_rnn", MetadataModelResponse)):
-        with urllib.request.urlopen(checks.GATEWAY + path, timeout=20) as answer:
+        with urllib.request.urlopen(checks.GATEWAY + path, timeout=60) as answer:
             kind.model_validate_json(answer.read())
 
 

@@ -30,7 +30,7 @@ def inference() -> None:
 
 def parameters() -> None:
     more = {"timeout": 5_000_000, "priority": 2, "parameters": {"tenant": "a", "share": 0.5, "trial": True}}
-    headers = {"X-Request-Timeout": "5s"}
+    headers = {"X-Request-Timeout": "50s"}
     assert client.infer(MODEL, image(), headers=headers, **more).as_numpy("probabilities").shape == (2, 10)
 
 
