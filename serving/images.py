@@ -197,7 +197,7 @@ def _plain_grey(data: bytes, max_pixels: int) -> Image.Image | None:
     if not data.startswith(_PNG_START) or data[24:29] != _PLAIN_GREY:
         return None
     size = struct.unpack_from(">II", data, 16)
-    if not 0 < size[0] * size[1] <= max_pixels:
+    if not 0 < size[0] * size[1] <= max_pixels or zlib.crc32(data[12:29]).to_bytes(4, "big") != data[29:33]:
         return None
     place = 33  # behind the first chunk
     parts: list[bytes] = []

@@ -1,5 +1,6 @@
 """The facts that a picture file's header states, and the file without its metadata."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,13 @@ class Cleaned:
     orientation: int = 1
     #: Whether bytes are missing at the file's end.
     cut: bool = False
+    #: Two ends for a cut file whose decoder fills missing pixels without an error. If the pixels are the same with
+    #: both, none depends on what is missing.
+    ends: tuple[bytes, bytes] | None = None
+
+
+#: Arbitrary bytes, as one of two ends: a decoder that lacks data makes other pixels of them than of zeros.
+NOISE = hashlib.shake_128(b"end").digest(512).replace(b"\xff", b"\x5a")
 
 
 def animated() -> PictureError:

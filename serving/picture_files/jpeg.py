@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from serving.picture_files import orientation
-from serving.picture_files.header import Cleaned, Header, PictureError
+from serving.picture_files.header import NOISE, Cleaned, Header, PictureError, truncated
 
 MAGIC = b"\xff\xd8\xff"
-END = b"\xff\xd9"
+_END = b"\xff\xd9"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _SCAN = 0xDA
@@ -61,9 +61,10 @@ def _header(data: bytes, frame: _Segment, *, in_one_scan: bool) -> Header:
 
 
 def clean(data: bytes) -> Cleaned:
-    """The segments that the decoder needs, and the orientation. A missing end marker is added.
+    """The segments that the decoder needs, and the orientation.
 
-    Nothing here checks that all pixels are there if the end marker is missing.
+    Raises:
+        PictureError: the end marker and whole scans are missing.
     """
     content = memoryview(data)
     parts: list[bytes | memoryview] = [MAGIC[:2]]
@@ -80,14 +81,15 @@ def clean(data: bytes) -> Cleaned:
             by_exif = by_exif or orientation.from_exif(data[segment.start : segment.end])
         elif marker == 0xE1 and data.startswith(b"http:", segment.start):
             by_xmp = by_xmp or orientation.from_xmp(data[segment.start : segment.end])
-    parts.append(content[scan:])
-    cut = data.find(END, scan) < 0
-    if cut:
-        parts.append(END[1:] if data.endswith(b"\xff") else END)
-    return Cleaned(b"".join(parts), by_exif or by_xmp or 1, cut)
+    if data.find(_END, scan) >= 0:
+        return Cleaned(b"".join((*parts, content[scan:])), by_exif or by_xmp or 1)
+    whole = b"".join((*parts, content[scan : len(data) - data.endswith(b"\xff")]))
+    if not _has_all_scans(whole):
+        raise truncated("the JPEG ends before its last pixels")
+    return Cleaned(whole, by_exif or by_xmp or 1, cut=True, ends=(_END, NOISE + _END))
 
 
-def has_all_scans(data: bytes) -> bool:
+def _has_all_scans(data: bytes) -> bool:
     """Whether the scans that begin in the file make up a whole picture, to the last bit of each coefficient."""
     missing: dict[int, set[int]] = {}  # component → coefficients that lack bits
     place = 2

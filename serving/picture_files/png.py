@@ -40,8 +40,8 @@ def header(data: bytes) -> Header:
         raise PictureError("the picture cannot be read: the PNG has no complete IHDR chunk")
     if zlib.crc32(data[12:29]) != int.from_bytes(data[29:33], "big"):
         raise PictureError("the picture cannot be read: the checksum of the PNG's IHDR chunk is wrong")
-    for name, start, _ in itertools.takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data)):
-        if name == b"acTL" and int.from_bytes(data[start : start + 4], "big") > 1:
+    for name, start, end in itertools.takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data)):
+        if name == b"acTL" and end - start == 8 and int.from_bytes(data[start : start + 4], "big") > 1:
             raise animated()
     width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
     if kind not in _PIXEL_BYTES:
@@ -74,13 +74,16 @@ def clean(data: bytes) -> Cleaned:
         if name == b"IDAT" and not whole:
             pixels.append(content[start:end])
             break
-        if name == b"tRNS" and valid:
-            parts.append(_chunk(name, _scaled_transparency(data, data[start:end])))
+        if name == b"tRNS":
+            if valid and (transparency := _scaled_transparency(data, data[start:end])):
+                parts.append(_chunk(name, transparency))
         elif name in _KEPT and valid:
             parts.append(content[start - 8 : end + 4])
             if name == b"IDAT":
                 pixels.append(content[start:end])
         elif name[0] & 0x20 == 0:  # critical
+            if valid:
+                raise truncated(f"PNG has no critical chunk {name.decode('latin-1')!r}")
             raise truncated(f"the checksum of the PNG's {name.decode('latin-1')} chunk is wrong")
         elif name == b"eXIf":
             by_exif = by_exif or orientation.from_exif(data[start:end])
@@ -136,11 +139,16 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _scaled_transparency(data: bytes, content: bytes) -> bytes:
-    """The transparent grey or colour in 8 bits: Pillow compares it with pixels that it has already scaled to them."""
+    """The transparent grey or colour in 8 bits: Pillow compares it with pixels that it has already scaled to them.
+    Empty if it does not fit the picture."""
     depth, kind = data[24], data[25]
-    if kind == 0 and depth in (2, 4) and len(content) == 2:
-        return struct.pack(">H", int.from_bytes(content, "big") * 255 // (2**depth - 1) & 0xFF)
-    if kind == 2 and depth == 16 and len(content) == 6:
+    if kind == 3:
+        return content[:256]
+    if len(content) != {0: 2, 2: 6}.get(kind):
+        return b""
+    if kind == 0 and depth in (2, 4):
+        return struct.pack(">H", (int.from_bytes(content, "big") & 2**depth - 1) * 255 // (2**depth - 1))
+    if kind == 2 and depth == 16:
         return struct.pack(">HHH", *content[::2])
     return content
 

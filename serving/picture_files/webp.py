@@ -4,11 +4,12 @@ import struct
 from collections.abc import Iterator
 
 from serving.picture_files import orientation
-from serving.picture_files.header import Cleaned, Header, PictureError, animated
+from serving.picture_files.header import NOISE, Cleaned, Header, PictureError, animated, truncated
 
 MAGIC = b"RIFF"
 _PIXELS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 _METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP
+_MOST_MISSING = 64  # bytes at the end that may hold no pixel
 _PIXEL_BYTES = 16  # two canvases and a copy of libwebp's, and Pillow's picture
 
 
@@ -38,32 +39,40 @@ def header(data: bytes) -> Header:
 
 
 def clean(data: bytes) -> Cleaned:
-    """The chunks that hold pixels, and the orientation. Chunks after the pixels may be missing."""
+    """The chunks that hold pixels, and the orientation. The end of the last chunk may be missing.
+
+    Raises:
+        PictureError: too much of a chunk is missing.
+    """
     parts = []
     by_exif = by_xmp = None
-    last = 12
+    missing = 0
     for name, start, end in _chunks(data):
-        last = max(last, end + (end - start & 1))
         if name == b"VP8X":
             parts.append(data[start - 8 : start] + bytes((data[start] & ~_METADATA_FLAGS,)) + data[start + 1 : end])
         elif name in _PIXELS:
-            parts.append(data[start - 8 : end] + b"\0" * (end - start & 1))
+            missing = max(end - len(data), 0)
+            parts.append(data[start - 8 : end] + b"\0" * (end - start & 1 and not missing))
         elif name == b"EXIF":
             by_exif = by_exif or orientation.from_exif(data[start:end])
         elif name == b"XMP ":
             by_xmp = by_xmp or orientation.from_xmp(data[start:end])
-    size = 4 + sum(map(len, parts))
+    size = 4 + sum(map(len, parts)) + missing
+    size += size & 1
     content = b"".join((MAGIC, struct.pack("<I", size), b"WEBP", *parts))
-    return Cleaned(content, by_exif or by_xmp or 1, cut=len(data) < 8 + int.from_bytes(data[4:8], "little"))
+    if missing > _MOST_MISSING:
+        raise truncated(f"the WebP lacks its last {missing} bytes")
+    cut = len(data) < 8 + int.from_bytes(data[4:8], "little")
+    pad = bytes(8 + size - len(content) - missing)
+    ends = (bytes(missing) + pad, NOISE[:missing] + pad) if missing else None
+    return Cleaned(content, by_exif or by_xmp or 1, cut or bool(missing), ends)
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each chunk that is complete."""
+    """Name, start and end of the content of each chunk; the last one may end beyond the file."""
     place = 12
     while place + 8 <= len(data):
         name, length = struct.unpack_from("<4sI", data, place)
         end = place + 8 + length
-        if end > len(data):
-            return
         yield name, place + 8, end
         place = end + (length & 1)
