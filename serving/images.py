@@ -80,7 +80,7 @@ def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pi
 def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None = None) -> Image.Image:
     """The decoded picture, upright, of mode L or RGB. With a recipe, a large one is reduced as the recipe would.
 
-    A note for the sender, if there is one, is in the picture's ``info`` under :data:`NOTE`.
+    The picture's ``info`` has a note for the sender under :data:`NOTE` if bytes are missing at the file's end.
 
     Raises:
         PictureError: see :func:`decode`.

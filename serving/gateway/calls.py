@@ -31,11 +31,12 @@ class Limits:
 
 @dataclass(slots=True)
 class Call:
-    """What is to be sent: validated inputs and the signature that they fit."""
+    """What is to be sent: validated inputs and the signature that they fit. ``notes`` are for the sender."""
 
     signature: Signature
     arrays: Arrays
     rows: int
+    notes: tuple[str, ...] = ()
 
 
 def fitting(servable: Servable, signature: Signature, arrays: Arrays, limits: Limits, *, splits: bool = False) -> Call:

@@ -49,7 +49,7 @@ def classes(result: Result, request_id: str, top: int | None) -> bytes:
         predictions.append(
             {"label": names[index], "index": index, "probability": row[index], "probabilities": probabilities}
         )
-    return _answer(result, request_id, {"predictions": predictions})
+    return _answer(result, request_id, {"predictions": predictions, **_notes(result)})
 
 
 def values(result: Result, request_id: str) -> bytes:
@@ -61,7 +61,7 @@ def values(result: Result, request_id: str) -> bytes:
 def embeddings(result: Result, request_id: str) -> bytes:
     """``embeddings``: a vector for each picture, and how many ``dimensions`` it has."""
     vectors = np.ascontiguousarray(finite(result.outputs, "embedding"))
-    return _answer(result, request_id, {"embeddings": vectors, "dimensions": vectors.shape[1]})
+    return _answer(result, request_id, {"embeddings": vectors, "dimensions": vectors.shape[1], **_notes(result)})
 
 
 def neighbours(result: Result, request_id: str) -> bytes:
@@ -82,7 +82,7 @@ def neighbours(result: Result, request_id: str) -> bytes:
         ]
         for row in zip(columns[0].tolist(), columns[1].tolist(), columns[2], strict=True)
     ]
-    return _answer(result, request_id, {"neighbours": answers})
+    return _answer(result, request_id, {"neighbours": answers, **_notes(result)})
 
 
 def forecasts(result: Result, request_id: str) -> bytes:
@@ -131,6 +131,10 @@ def finite(outputs: Outputs, name: str) -> NDArray[Any]:
     if not outputs.clean and is_float(array.dtype) and not np.isfinite(array).all():
         raise BadOutput(f"output {name} of the model holds NaN or infinity for this input")
     return array
+
+
+def _notes(result: Result) -> dict[str, tuple[str, ...]]:
+    return {"notes": result.call.notes} if result.call.notes else {}
 
 
 def _units(result: Result) -> dict[str, str | None]:

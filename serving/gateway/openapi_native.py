@@ -150,6 +150,9 @@ _NUMBERS = {"type": "array", "items": _NUMBER}
 _INTEGER = {"type": "integer"}
 _HEAD = {"model": TEXT, "version": _INTEGER, "request_id": TEXT}
 _B64 = {"type": "string", "contentEncoding": "base64"}
+_PICTURE_NOTES = {
+    "notes": {"type": "array", "items": TEXT, "description": "about pictures, such as a file that lacks its last bytes"}
+}
 
 SCHEMAS: dict[str, Any] = {
     "PictureDocument": object_of({"b64": {"oneOf": [_B64, {"type": "array", "items": _B64}]}}),
@@ -177,12 +180,15 @@ SCHEMAS: dict[str, Any] = {
                     }
                 ),
             }
-        }
+        },
+        _PICTURE_NOTES,
     ),
     "Values": object_of(
         _HEAD | {"predictions": {"type": "array", "items": object_of({"value": _NUMBER})}, "unit": TEXT, "step": TEXT}
     ),
-    "Embeddings": object_of(_HEAD | {"embeddings": {"type": "array", "items": _NUMBERS}, "dimensions": _INTEGER}),
+    "Embeddings": object_of(
+        _HEAD | {"embeddings": {"type": "array", "items": _NUMBERS}, "dimensions": _INTEGER}, _PICTURE_NOTES
+    ),
     "Neighbours": object_of(
         _HEAD
         | {
@@ -193,7 +199,8 @@ SCHEMAS: dict[str, Any] = {
                     "items": object_of({"index": _INTEGER, "label": TEXT, "distance": _NUMBER}),
                 },
             }
-        }
+        },
+        _PICTURE_NOTES,
     ),
     "Forecasts": object_of(
         _HEAD

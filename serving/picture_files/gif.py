@@ -1,12 +1,14 @@
 """GIF: header, and the file with its one frame alone."""
 
+import re
 import struct
 
-from serving.picture_files.header import Cleaned, Header, PictureError, animated
+from serving.picture_files.header import MOST_PARTS, NOISE, Cleaned, Header, PictureError, animated, too_many_parts
 
 MAGIC = b"GIF8"
-_IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
-_GRAPHIC_CONTROL = 0xF9
+_INTRODUCER = re.compile(b"[!,;]")  # of an extension, a frame, and the trailer; bytes before one are skipped
+_GRAPHIC_CONTROL = b"\xf9"
+_TRAILER = b";"
 
 
 def header(data: bytes) -> Header:
@@ -15,7 +17,7 @@ def header(data: bytes) -> Header:
     Raises:
         PictureError: there is no frame.
     """
-    _, place = _up_to_frame(data)
+    _, place = _next_frame(data, 13 + _table_bytes(data))
     if place + 10 > len(data):
         raise PictureError("the picture cannot be read: the GIF has no frame")
     left, top, wide, tall = struct.unpack_from("<HHHH", data, place + 1)
@@ -29,19 +31,19 @@ def clean(data: bytes) -> Cleaned:
     Raises:
         PictureError: animated.
     """
-    control, frame = _up_to_frame(data)
+    control, frame = _next_frame(data, 13 + _table_bytes(data))
     flags = data[frame + 9] if frame + 9 < len(data) else 0
     end = _after_blocks(data, frame + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0))
-    place = end
-    while place < len(data) and data[place] not in (_TRAILER, _IMAGE):
-        place = _after_blocks(data, place + 2) if data[place] == _EXTENSION else place + 1
-    if place + 10 < len(data) and data[place] == _IMAGE:
+    _, place = _next_frame(data, end)
+    if place + 10 < len(data):
         raise animated()
-    head = data[: 13 + _table_bytes(data)]
-    frame_bytes = data[frame:end]
-    missing = b"" if frame_bytes.endswith(b"\0") else b"\0"
-    content = b"".join((head, control, frame_bytes, missing, bytes((_TRAILER,))))
-    return Cleaned(content, cut=place >= len(data))
+    head, pixels = data[: 13 + _table_bytes(data)], data[frame : min(end, len(data))]
+    missing = end - len(data)  # in the last sub-block and its terminator
+    if missing <= 0:
+        content = b"".join((head, control, pixels, _TRAILER))
+        return Cleaned(content, cut=data.find(b";", end) < 0)
+    ends = (bytes(missing) + _TRAILER, NOISE[: missing - 1] + b"\0" + _TRAILER)
+    return Cleaned(head + control + pixels, cut=True, ends=ends)
 
 
 def _table_bytes(data: bytes) -> int:
@@ -51,22 +53,27 @@ def _table_bytes(data: bytes) -> int:
     return int(3 << (data[10] & 7) + 1) if data[10] & 0x80 else 0
 
 
-def _up_to_frame(data: bytes) -> tuple[bytes, int]:
-    """The graphic control extension before the first frame, if any, and the place of the frame."""
-    place, control = 13 + _table_bytes(data), b""
-    while place < len(data) and data[place] not in (_IMAGE, _TRAILER):
-        if data[place] == _EXTENSION:
-            end = _after_blocks(data, place + 2)
-            if data[place + 1 : place + 2] == bytes((_GRAPHIC_CONTROL,)):
-                control = data[place:end]
-            place = end
-        else:
-            place += 1
-    return control, place if place < len(data) and data[place] == _IMAGE else len(data)
+def _next_frame(data: bytes, place: int) -> tuple[bytes, int]:
+    """The graphic control extension before a frame, if any, and the frame's place: the file's end if there is none."""
+    control = b""
+    for _ in range(MOST_PARTS):
+        found = _INTRODUCER.search(data, place)
+        if found is None or found[0] == b";":
+            break
+        place = found.start()
+        if found[0] == b",":
+            return control, place
+        end = _after_blocks(data, place + 2)
+        if data[place + 1 : place + 2] == _GRAPHIC_CONTROL:
+            control = data[place:end]
+        place = end
+    return control, len(data)
 
 
 def _after_blocks(data: bytes, place: int) -> int:
-    """The place after a sequence of sub-blocks and its terminator."""
-    while place < len(data) and data[place]:
+    """The place after a sequence of sub-blocks and its terminator, beyond the end of a cut file."""
+    for _ in range(MOST_PARTS):
+        if place >= len(data) or not data[place]:
+            return place + 1
         place += 1 + data[place]
-    return min(place + 1, len(data))
+    raise too_many_parts()

@@ -40,8 +40,12 @@ class Cleaned:
     ends: tuple[bytes, bytes] | None = None
 
 
-#: Arbitrary bytes, as one of two ends: a decoder that lacks data makes other pixels of them than of zeros.
-NOISE = hashlib.shake_128(b"end").digest(512).replace(b"\xff", b"\x5a")
+#: One of two ends, the other being zeros: a decoder that lacks data makes other pixels of them. The first bit is 1.
+NOISE = b"\xdb" + hashlib.shake_128(b"end").digest(511).replace(b"\xff", b"\x5a")
+
+
+#: Most segments, chunks or blocks that are looked at: walking through millions of tiny ones takes seconds.
+MOST_PARTS = 200_000
 
 
 def animated() -> PictureError:
@@ -52,3 +56,8 @@ def animated() -> PictureError:
 def truncated(reason: object = "") -> PictureError:
     """The error for a file that lacks pixels or holds wrong ones."""
     return PictureError(f"the picture is truncated or corrupt: {reason}")
+
+
+def too_many_parts() -> PictureError:
+    """The error for a file of more parts than any program writes."""
+    return PictureError(f"the picture's file has more than {MOST_PARTS} parts; save it again with another program")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from serving.picture_files import orientation
-from serving.picture_files.header import NOISE, Cleaned, Header, PictureError, truncated
+from serving.picture_files.header import MOST_PARTS, NOISE, Cleaned, Header, PictureError, too_many_parts, truncated
 
 MAGIC = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
@@ -93,7 +93,10 @@ def _has_all_scans(data: bytes) -> bool:
     """Whether the scans that begin in the file make up a whole picture, to the last bit of each coefficient."""
     missing: dict[int, set[int]] = {}  # component → coefficients that lack bits
     place = 2
-    while (found := _MARKER.search(data, place)) and found.end() + 2 <= len(data):
+    for _ in range(MOST_PARTS):
+        found = _MARKER.search(data, place)
+        if found is None or found.end() + 2 > len(data):
+            break
         marker, start = data[found.start() + 1], found.end() + 2
         place = start - 2 + int.from_bytes(data[start - 2 : start], "big")
         if marker in _FRAMES:
@@ -115,7 +118,10 @@ def _says_colours(data: bytes, segment: _Segment) -> bool:
 def _segments(data: bytes) -> Iterator[_Segment]:
     """The segments up to the first scan. Skips bytes that belong to none, as libjpeg does."""
     place = 2
-    while (place := data.find(b"\xff", place)) >= 0 and place + 4 <= len(data):
+    for _ in range(MOST_PARTS):
+        place = data.find(b"\xff", place)
+        if place < 0 or place + 4 > len(data):
+            return
         marker = data[place + 1]
         if marker in (0x00, 0xFF) or marker in _NO_LENGTH:
             place += 1 if marker == 0xFF else 2
@@ -128,3 +134,4 @@ def _segments(data: bytes) -> Iterator[_Segment]:
         if marker == _SCAN:
             return
         place = end
+    raise too_many_parts()

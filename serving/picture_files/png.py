@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from serving.picture_files import orientation
-from serving.picture_files.header import Cleaned, Header, PictureError, animated, truncated
+from serving.picture_files.header import MOST_PARTS, Cleaned, Header, PictureError, animated, too_many_parts, truncated
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _START = MAGIC + b"\x00\x00\x00\rIHDR"
@@ -21,7 +21,6 @@ _XMP = b"XML:com.adobe.xmp\0"
 #: The largest value of a 16-bit picture that is taken for one of 8, 10 or 12 bits.
 MOST_STRETCHED = 4095
 _MOST_TEXT = 262_144  # bytes of a text chunk that may hold the orientation, unpacked
-_MOST_CHUNKS = 100_000
 _END = b"\x00\x00\x00\x00IEND\xae\x42\x60\x82"
 
 
@@ -70,7 +69,7 @@ def clean(data: bytes) -> Cleaned:
         whole = end + 4 <= len(data)
         valid = whole and binascii.crc32(content[start - 4 : end]) == int.from_bytes(content[end : end + 4], "big")
         if name == b"IEND":
-            return Cleaned(b"".join((*parts, _END)), by_exif or by_xmp or 1)
+            return Cleaned(b"".join((*parts, _END)), by_exif or by_xmp or 1, cut=not whole)
         if name == b"IDAT" and not whole:
             pixels.append(content[start:end])
             break
@@ -123,14 +122,14 @@ def low_bytes(content: bytes) -> tuple[str, str]:
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the content of each chunk; the last one may end too early."""
     place = len(MAGIC)
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(MOST_PARTS):
         if place + 8 > len(data):
             return
         length, name = struct.unpack_from(">I4s", data, place)
         end = place + 8 + length
         yield name, place + 8, min(end, len(data))
         place = end + 4
-    raise PictureError(f"the picture is a PNG of more than {_MOST_CHUNKS} chunks; save it again with larger ones")
+    raise too_many_parts()
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:

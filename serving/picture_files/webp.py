@@ -4,7 +4,16 @@ import struct
 from collections.abc import Iterator
 
 from serving.picture_files import orientation
-from serving.picture_files.header import NOISE, Cleaned, Header, PictureError, animated, truncated
+from serving.picture_files.header import (
+    MOST_PARTS,
+    NOISE,
+    Cleaned,
+    Header,
+    PictureError,
+    animated,
+    too_many_parts,
+    truncated,
+)
 
 MAGIC = b"RIFF"
 _PIXELS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
@@ -71,8 +80,11 @@ def clean(data: bytes) -> Cleaned:
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, start and end of the content of each chunk; the last one may end beyond the file."""
     place = 12
-    while place + 8 <= len(data):
+    for _ in range(MOST_PARTS):
+        if place + 8 > len(data):
+            return
         name, length = struct.unpack_from("<4sI", data, place)
         end = place + 8 + length
         yield name, place + 8, end
         place = end + (length & 1)
+    raise too_many_parts()

@@ -1,6 +1,7 @@
 """Pictures to the model's input: encoded ones by the recipe on its card, arrays as they are."""
 
 import struct
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ def neighbours(option: str | None, most: int) -> int:
     return int(option)
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The model's input, [N, H, W, C], and notes for the sender."""
+
+    array: NDArray[Any]
+    notes: tuple[str, ...] = ()
+
+
 async def rows(
     payload: Payload,
     spec: TensorSpec,
@@ -55,8 +64,8 @@ async def rows(
     max_pixels: int,
     max_rows: int,
     memory: Reservation,
-) -> NDArray[Any]:
-    """The model's input, [N, H, W, C]. Small pictures are decoded here and now, large ones in a thread.
+) -> Rows:
+    """The model's input. Small pictures are decoded here and now, large ones in a thread.
 
     Raises:
         BadPicture: one cannot be read; where there are several the message says which.
@@ -64,12 +73,13 @@ async def rows(
         BadDocument: a JSON object of another form than ``{"b64": …}``.
     """
     if isinstance(payload, Array):
-        return _array(payload.array, spec, recipe)
+        return Rows(_array(payload.array, spec, recipe))
     encoded = payload.encoded if isinstance(payload, Pictures) else _from_document(payload)
     if not 0 < len(encoded) <= max_rows:
         raise BadTensor(f"a request has 1 to {max_rows} pictures, not {len(encoded)}")
     if len(encoded) == 1 and is_small(encoded[0]):
-        return _decode(encoded[0], recipe, how, max_pixels)[None]
+        pixels, note = _decode(encoded[0], recipe, how, max_pixels)
+        return Rows(pixels[None], (note,) if note else ())
     return await memory.run(_decode_all, encoded, recipe, how, max_pixels, memory)
 
 
@@ -105,25 +115,32 @@ def _array(array: NDArray[Any], spec: TensorSpec, recipe: images.ImageRecipe) ->
     )
 
 
-def _decode(data: bytes, recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int) -> images.Pixels:
+def _decode(
+    data: bytes, recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int
+) -> tuple[images.Pixels, str | None]:
+    """The pixels, and a note for the sender."""
     try:
-        return images.decode(data, recipe, how, max_pixels)
+        picture = images.read(data, max_pixels, recipe)
+        return images.prepare(picture, recipe, how), picture.info.get(images.NOTE)
     except images.PictureError as error:
         raise BadPicture(str(error)) from None
 
 
 def _decode_all(
     encoded: list[bytes], recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int, memory: Reservation
-) -> NDArray[Any]:
+) -> Rows:
     rows = np.empty((len(encoded), recipe.height, recipe.width, recipe.channels), np.uint8)
+    notes = []
     for number, data in enumerate(encoded):
+        which = f"picture {number + 1} of {len(encoded)}: " if len(encoded) > 1 else ""
         try:
             images.header(data, max_pixels, recipe)
             cost = images.cost(data, recipe)
             memory.hold(cost)
-            rows[number] = images.decode(data, recipe, how, max_pixels)
+            rows[number], note = _decode(data, recipe, how, max_pixels)
             memory.release(cost)
-        except images.PictureError as error:
-            which = f"picture {number + 1} of {len(encoded)}: " if len(encoded) > 1 else ""
+        except (BadPicture, images.PictureError) as error:
             raise BadPicture(f"{which}{error}") from None
-    return rows
+        if note:
+            notes.append(which + note)
+    return Rows(rows, tuple(notes))

@@ -1,15 +1,15 @@
 """The native façade: pictures, series, table rows and signals as people have them, answers by label and with units."""
 
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serving.card import Card
 from serving.gateway import encode
 from serving.gateway.calls import Call, Limits, fitting
 from serving.gateway.decode import npy, pictures, series, signals, tables
 from serving.gateway.decode.payload import NPY, Payload
+from serving.gateway.decode.pictures import Rows
 from serving.gateway.errors import BadOption, BadUpstream
 from serving.gateway.http import Answer, Request
 from serving.gateway.memory import Reservation
@@ -72,8 +72,10 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer(verb)
-            arrays = {"image": await self._rows(servable, signature, content, how, request.memory)}
-            return fitting(servable, signature, arrays, self._limits)
+            rows = await self._rows(servable, signature, content, how, request.memory)
+            call = fitting(servable, signature, {"image": rows.array}, self._limits)
+            call.notes = rows.notes
+            return call
 
         return await self._predictor.run(servable, target.wanted, prepare, request)
 
@@ -109,15 +111,17 @@ class Native:
             recipe = required(card_of(servable).neighbours, servable)
             count = pictures.neighbours(options.get("k"), recipe.max_k)
             rows = await self._rows(servable, signature, content, how, request.memory)
-            arrays = {"image": rows, "k": np.full(len(rows), count, np.int32)}
-            return fitting(servable, signature, arrays, self._limits)
+            arrays = {"image": rows.array, "k": np.full(len(rows.array), count, np.int32)}
+            call = fitting(servable, signature, arrays, self._limits)
+            call.notes = rows.notes
+            return call
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         return answer(result, encode.neighbours(result, request.id))
 
     async def _rows(
         self, servable: Servable, signature: Signature, content: Payload, how: Polarity, memory: Reservation
-    ) -> NDArray[Any]:
+    ) -> Rows:
         recipe = required(card_of(servable).image, servable)
         return await pictures.rows(
             content,

@@ -22,7 +22,8 @@ async function look(picture) {
     const shown = [];
     if (verbs.includes("predict")) {
       const body = await send("predict");
-      shown.push(...bars(body.predictions[0]), madeBy(body));
+      const notes = (body.notes ?? []).map((note) => make("p", { class: "note" }, note));
+      shown.push(...bars(body.predictions[0]), ...notes, madeBy(body));
     }
     if (verbs.includes("neighbours")) {
       const body = await send("neighbours", `&k=${Math.min(5, card.neighbours.max_k)}`);

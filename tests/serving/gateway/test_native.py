@@ -45,6 +45,17 @@ def test_every_format_as_raw_body(http: httpx.Client, form: str) -> None:
     assert labels(http.post(PREDICT, content=body, headers=sent)) == ["dark"]  # light ground is turned over
 
 
+def test_a_cut_picture_is_answered_with_a_note(http: httpx.Client) -> None:
+    cut = picture(250, side=64, form="JPEG")[:-2]
+    note = "the picture's file lacks its last bytes; all of its pixels are there"
+    for verb in ("predict", "embed", "neighbours"):
+        answer = http.post(f"/v1/models/shade:{verb}", content=cut)
+        assert (answer.status_code, answer.json()["notes"]) == (200, [note])
+    many = {"b64": [base64.b64encode(data).decode() for data in (picture(), cut)]}
+    assert http.post(PREDICT, json=many).json()["notes"] == [f"picture 2 of 2: {note}"]
+    assert "notes" not in http.post(PREDICT, content=picture()).json()
+
+
 @pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/x-www-form-urlencoded"])
 def test_an_unsaid_content_type_is_told_from_the_bytes(http: httpx.Client, content_type: str) -> None:
     headers = {"content-type": content_type} if content_type else {}
