@@ -7,12 +7,14 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway import datatypes
+from serving.gateway import datatypes, encode_tensors
 from serving.gateway.encode import finite
 from serving.gateway.errors import BadOption, BadTensor, BadUpstream, listed
 from serving.gateway.predict import Result
 from serving.gateway.signature import Signature
 from serving.gateway.wire import Outputs
+
+_BINARY_TIMES = 2  # as bytes, and in the body
 
 
 def wanted(asked: Mapping[str, bool | None], binary: bool, signature: Signature) -> dict[str, bool]:
@@ -29,6 +31,13 @@ def wanted(asked: Mapping[str, bool | None], binary: bool, signature: Signature)
     if not asked:
         return dict.fromkeys(signature.outputs, binary)
     return {name: binary if own is None else own for name, own in asked.items()}
+
+
+def cost(outputs: Outputs, wanted: Mapping[str, bool]) -> int:
+    """Bytes of memory that writing the outputs takes, at most about so many."""
+    binary = Outputs({name: outputs[name] for name, is_binary in wanted.items() if is_binary}, outputs.clean)
+    text = Outputs({name: outputs[name] for name, is_binary in wanted.items() if not is_binary}, outputs.clean)
+    return _BINARY_TIMES * binary.size + encode_tensors.cost(text)
 
 
 def answer(result: Result, identity: str | None, outputs: Mapping[str, bool]) -> tuple[bytes, int | None]:

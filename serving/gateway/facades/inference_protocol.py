@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from serving.gateway import datatypes, encode_inference
+from serving.gateway import datatypes, encode_inference, encode_tensors
 from serving.gateway.calls import Call, Limits, fitting
 from serving.gateway.decode import inference_protocol, large
 from serving.gateway.facades.catalogue import ModelName, VersionNumber
@@ -59,14 +59,19 @@ class InferenceProtocol:
         def call(servable: Servable) -> Call:
             signature = servable.signature(asked.signature_name or servable.default_signature)
             encode_inference.wanted(asked.outputs, asked.binary, signature)  # known before anything is sent
-            return fitting(servable, signature, inference_protocol.arrays(asked, signature), self._limits)
+            arrays = inference_protocol.arrays(asked, signature)
+            return fitting(servable, signature, arrays, self._limits, splits=True)
 
         async def prepare(servable: Servable) -> Call:
             return await large.aside(memory, len(body) - asked.taken_as_it_is, call, servable)
 
         result = await self._predictor.run(servable, wanted, prepare, request)
         outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)
-        content, json_size = encode_inference.answer(result, asked.id, outputs)
+        cost = encode_inference.cost(result.outputs, outputs)
+        memory.hold(cost)
+        content, json_size = await large.aside(
+            memory, cost // encode_tensors.PER_BYTE, encode_inference.answer, result, asked.id, outputs
+        )
         made = answer(result, content, JSON if json_size is None else b"application/octet-stream")
         if json_size is not None:
             made.headers = [*made.headers, (_HEADER_LENGTH, b"%d" % json_size)]

@@ -197,10 +197,12 @@ WRONG: dict[str, dict[str, tuple[Ask, int, str, str]]] = {
     | {
         "no such label": ABSENT,
         "NaN": ({"value": NAN}, 400, "bad_document", "not finite"),
+        "too many rows": ABSENT,  # they are split
     },
     BINARY: SERIES
     | {
         "no such label": ABSENT,
+        "too many rows": ABSENT,
         "type": ({"datatype": "FP64"}, 400, "bad_tensor", "'FP64'"),
     },
     "OpenAI, embeddings": SERIES

@@ -162,6 +162,16 @@ def test_every_type_there_and_back_in_json(echo: Gateway, name: str) -> None:
         np.testing.assert_array_equal(np.array(output["data"], array.dtype).reshape(2, 2), array)
 
 
+@pytest.mark.parametrize("binary", [True, False])
+def test_more_rows_than_a_call_may_have(echo: Gateway, binary: bool) -> None:
+    """The model server behind it writes down each call of more than 128 rows as wrong."""
+    array = np.arange(2000, dtype=np.float32).reshape(1000, 2)
+    with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
+        wanted = [triton.InferRequestedOutput("echo_x", binary_data=binary)]
+        answer = client.infer("echo_fp32", [tensor("x", "FP32", array, binary)], outputs=wanted)
+        assert answer.as_numpy("echo_x").tolist() == array.tolist()
+
+
 def test_text_in_json(echo: Gateway) -> None:
     path = "/v2/models/echo_bytes/infer"
     one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["shoe", "ä"]}
@@ -237,7 +247,6 @@ REFUSED: dict[str, tuple[Any, tuple[str, ...]]] = {
     "no data": ({"inputs": [{key: X[key] for key in ("name", "shape", "datatype")}]}, ("binary_data_size",)),
     "data twice": ({"inputs": [{**X, "parameters": {"binary_data_size": 12}}]}, ("either",)),
     "data of another kind": ({"inputs": [{**X, "data": 7}]}, ("a list",)),
-    "too many rows": ({"inputs": [{**X, "shape": [129, 3], "data": [0] * 387}]}, ("1 to 128",)),
     "no rows": ({"inputs": [{**X, "shape": [0, 3], "data": []}]}, ("empty",)),
     "an endless shape": ({"inputs": [{**X, "shape": [2**31 - 1] * 3}]}, ("[3]",)),
     "an unknown output": ({"inputs": [X], "outputs": [{"name": "w"}]}, ("no output w", "y")),
