@@ -117,8 +117,8 @@ class Gateway(FastAPI):
         limits = Limits(settings.max_rows, settings.max_pixels)
         inference = Inference(
             self._predictor,
-            Admission(settings.max_in_flight),
-            MemoryBudget(settings.max_bytes_in_flight, self._threads),
+            Admission(settings.max_in_flight, settings.max_share),
+            MemoryBudget(settings.max_bytes_in_flight, self._threads, settings.max_share),
             Native(self._predictor, limits),
             TensorFlow(
                 self._predictor,

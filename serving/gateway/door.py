@@ -40,7 +40,7 @@ class Door:
 
         Raises:
             Unauthorized: no key that is known. Forbidden: the path names a model that the key is not for.
-            TooMany: more requests than the rate allows.
+            TooMany: more requests than the rate allows, or more without a valid key.
         """
         path = request.path
         if path in self._open or path.startswith("/page/"):
@@ -48,13 +48,19 @@ class Door:
                 request.key = _find(request, self._known())
             return
         if self._known is not None:
-            request.key = _recognised(request, self._known())
+            try:
+                request.key = _recognised(request, self._known())
+            except Unauthorized:
+                if self._rates is not None:
+                    await self._rates.count_failure(request.caller)
+                raise
+        if self._rates is not None:
+            await self._rates.count(request.key, request.caller)
+        if request.key is not None:
             named = _MODEL.match(path)
             model = named and (named[1] or named[2])
             if model and not request.key.reaches(model):
                 raise Forbidden(f"key {request.key.id} is for {listed(sorted(request.key.models))}, not for {model}")
-        if self._rates is not None:
-            await self._rates.count(request.key, request.client)
 
 
 def _recognised(request: Request, known: Keys) -> Key:

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import ipaddress
 import random
 import re
 import secrets
@@ -98,10 +99,16 @@ class Request:
         return self.headers.get(name, b"").decode("latin-1")
 
     @property
-    def client(self) -> str:
-        """The address that the request came from."""
+    def address(self) -> str:
+        """The address that the request came from; of IPv6 the network, since one host has all of a /64."""
         client = self._scope.get("client")
-        return client[0] if client else ""
+        host: str = client[0] if client else ""
+        return _network(host) if ":" in host else host
+
+    @property
+    def caller(self) -> str:
+        """Who is limited: the key, or the address where no keys are needed."""
+        return f"key {self.key.id}" if self.key is not None else f"address {self.address}"
 
     def hang_up(self) -> None:
         """The client has gone: whoever works on the request stops."""
@@ -243,6 +250,13 @@ class Request:
             return answer.body, [vary]
         body = await asyncio.to_thread(compress.compressed, answer.body, chosen)
         return body, [vary, (b"content-encoding", chosen.encode("ascii"))]
+
+
+@functools.lru_cache(maxsize=1024)
+def _network(host: str) -> str:
+    address = ipaddress.IPv6Address(host)
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped else str(ipaddress.IPv6Network((int(address) >> 64 << 64, 64)))
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,7 +1,8 @@
 """The memory budget: how many bytes all requests together may hold, for their bodies and for what bodies become.
 
 A request reserves before it allocates. What does not fit now is 503, and what never fits is 413. A refused request
-gives back everything at once, so that of several large requests the last one always fits.
+gives back everything at once, so that of several large requests the last one always fits. One caller's requests
+together hold at most its share; a caller's only request may be as large as the budget.
 """
 
 import asyncio
@@ -22,21 +23,25 @@ class Stopped(Exception):
 class MemoryBudget:
     """Bytes held by all requests, and the threads that do their long work."""
 
-    def __init__(self, max_bytes: int, threads: Executor) -> None:
+    def __init__(self, max_bytes: int, threads: Executor, max_share: float = 1) -> None:
+        """``max_share`` is the largest part of the bytes that several requests of one caller may hold."""
         self._max_bytes = max_bytes
+        self._max_of_caller = int(max_bytes * max_share)
+        self._of_caller: dict[str, int] = {}
         self._threads = threads
         self._lock = threading.Lock()
         self.held = 0
 
-    def reservation(self) -> "Reservation":
+    def reservation(self, caller: str = "") -> "Reservation":
         """A new request's part of the budget, empty."""
-        return Reservation(self)
+        return Reservation(self, caller)
 
     def _take(self, holder: "Reservation", size: int) -> None:
         with self._lock:
-            if self.held + size <= self._max_bytes:
-                self.held += size
-                holder.held += size
+            of_caller = self._of_caller.get(holder.caller, 0)
+            over_share = of_caller + size > self._max_of_caller and of_caller > holder.held
+            if self.held + size <= self._max_bytes and not over_share:
+                self._add(holder, size)
                 return
             needed = holder.held + size
             self._give_back(holder)
@@ -45,12 +50,22 @@ class MemoryBudget:
                 f"the request needs {needed} bytes of memory when it is decoded, but at most {self._max_bytes} are "
                 "available; send it as several smaller requests"
             )
+        if over_share:
+            raise Overloaded(f"the other requests of {holder.caller} hold its share of memory; try again", "share")
         raise Overloaded("the requests under way hold all memory that is available; try again", "body_bytes")
 
     def _give_back(self, holder: "Reservation", size: int | None = None) -> None:
         size = holder.held if size is None else min(size, holder.held)
-        holder.held -= size
-        self.held -= size
+        self._add(holder, -size)
+
+    def _add(self, holder: "Reservation", size: int) -> None:
+        holder.held += size
+        self.held += size
+        of_caller = self._of_caller.get(holder.caller, 0) + size
+        if of_caller:
+            self._of_caller[holder.caller] = of_caller
+        else:
+            self._of_caller.pop(holder.caller, None)
 
 
 class Reservation:
@@ -60,10 +75,11 @@ class Reservation:
     not when the client has its answer. Methods may be called from any thread.
     """
 
-    __slots__ = ("_budget", "_stopped", "_users", "held")
+    __slots__ = ("_budget", "_stopped", "_users", "caller", "held")
 
-    def __init__(self, budget: MemoryBudget) -> None:
+    def __init__(self, budget: MemoryBudget, caller: str) -> None:
         self._budget = budget
+        self.caller = caller
         self._stopped = False
         self._users = 1
         self.held = 0

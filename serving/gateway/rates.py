@@ -1,5 +1,5 @@
 """How many requests a key may make in a time: the ``limits`` library counts, in memory, or in Redis for several
-gateways.
+gateways. Requests without a valid key count against the default rate of their address.
 
 Where Redis cannot be asked, requests are let in and the log says so: that the counter is away is no reason to be away.
 """
@@ -9,6 +9,7 @@ import functools
 import logging
 import math
 import time
+import zlib
 
 import limits
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -20,6 +21,7 @@ from serving.keys import Key
 
 _PATIENCE = 0.25  # seconds for Redis to answer
 _PAUSE = 1.0  # seconds without asking after it did not
+_FAILURE_COUNTERS = 4096
 _QUIET = 10.0  # seconds between two lines of the log about it
 
 log = logging.getLogger("vitrine.rates")
@@ -42,22 +44,35 @@ class Rates:
         self._pause_until = 0.0
         self._quiet_until = 0.0
 
-    async def count(self, key: Key | None, address: str) -> None:
-        """One more request.
+    async def count(self, key: Key | None, caller: str) -> None:
+        """Count one more request.
 
         Raises:
             TooMany: it is one too many; says when the next may come.
         """
-        rate = key.rate if key is not None and key.rate is not None else self._rate
+        await self._count(key.rate if key is not None and key.rate is not None else self._rate, caller, caller)
+
+    async def count_failure(self, caller: str) -> None:
+        """Count one more request without a valid key.
+
+        The counters are few, whatever the number of addresses: those that share one are refused together, but only
+        without a valid key.
+
+        Raises:
+            TooMany: it is one too many; says when the next may come.
+        """
+        bucket = zlib.crc32(caller.encode()) % _FAILURE_COUNTERS
+        await self._count(self._rate, f"failures {bucket}", f"without a valid key, {caller}")
+
+    async def _count(self, rate: str, counter: str, caller: str) -> None:
         if not rate or time.monotonic() < self._pause_until:
             return
         item = self._item(rate)
-        caller = f"key {key.id}" if key is not None else address
         try:
             async with asyncio.timeout(_PATIENCE):
-                if await self._limiter.hit(item, caller):
+                if await self._limiter.hit(item, counter):
                     return
-                reset = (await self._limiter.get_window_stats(item, caller)).reset_time
+                reset = (await self._limiter.get_window_stats(item, counter)).reset_time
         except (StorageError, TimeoutError) as error:
             self._report(error)
             return

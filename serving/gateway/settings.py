@@ -86,6 +86,13 @@ class Settings(BaseSettings):
         128, description="most pictures or series in a request, and rows in a call; requests of more tensors are split"
     )
     max_in_flight: Count = Field(1024, description="most requests under way for one model; beyond it 503 at once")
+    max_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="largest share of a model's requests under way, and of the bytes held, for one key "
+        "(without keys: one address); 1 for all",
+    )
     max_queue_rows: Count = Field(2048, description="most rows that wait for one signature; beyond it 503 at once")
     max_bytes_in_flight: Count = Field(
         256_000_000, description="memory budget: most bytes that all requests hold, as sent and decoded"

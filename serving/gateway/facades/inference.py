@@ -53,7 +53,8 @@ class Inference:
         """
         if request.method != "POST":
             raise MethodNotAllowed(f"{request.path} is asked by POST, not {request.method}", allowed="POST")
-        memory = request.memory = self._memory.reservation()
+        caller = request.caller
+        memory = request.memory = self._memory.reservation(caller)
         try:
             keys = None
             if not target.model:
@@ -62,11 +63,14 @@ class Inference:
                 target = replace(target, model=_model(keys))
                 request.model = target.model
             servable = self._predictor.route(request, target.model, target.wanted, target.scope)
-            self._admission.enter(target.model)
+            if keys is None:
+                self._admission.check(target.model, caller)
+                body = await request.body(self._max_body_bytes)
+            self._admission.enter(target.model, caller)
             try:
-                return await self._answer(target, request, servable, keys)
+                return await self._answer(target, request, servable, body, keys)
             finally:
-                self._admission.leave(target.model)
+                self._admission.leave(target.model, caller)
         except asyncio.CancelledError:
             memory.stop()
             raise
@@ -74,7 +78,7 @@ class Inference:
             memory.leave()
 
     async def _answer(
-        self, target: Target, request: Request, servable: Servable, keys: dict[str, object] | None
+        self, target: Target, request: Request, servable: Servable, body: bytes, keys: dict[str, object] | None
     ) -> Answer:
         """``keys`` are those of a body that was read to find the model."""
         if keys is not None:
@@ -82,7 +86,6 @@ class Inference:
                 return await self._openai.embeddings(request, target, servable, keys)
             return await self._timeseries.forecast(request, target, servable, keys)
         memory = request.memory
-        body = await request.body(self._max_body_bytes)
         if target.verb == "infer":
             return await self._inference_protocol.infer(request, target, servable, body)
         if target.verb in ("classify", "regress"):

@@ -1,5 +1,6 @@
 """Who comes in: keys, scopes, rates, origins, TLS. Real processes, a real Redis, real certificates."""
 
+import asyncio
 import contextlib
 import json
 import shutil
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from pydantic import ValidationError
 
 from serving import keys
+from serving.gateway.http import Request
 from serving.gateway.settings import Settings
 from tests.programs import Program, free_port, model_server
 from tests.serving.gateway import programs
@@ -240,6 +242,41 @@ def test_a_key_over_its_rate_waits(address: str, models_root: Path, tmp_path: Pa
         assert gateway.http.get("/livez").status_code == 200
         assert gateway.http.get("/metrics").status_code == 401
         assert slow not in refused.text
+
+
+def test_requests_without_a_valid_key_count_against_their_address(
+    address: str, models_root: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "keys.json"
+    _, good = keys.create(file, "good", frozenset({"shade"}))
+    flags = (f"--keys={file}", "--rate=4/hour")
+    with programs.gateway(address, models_root / "models.config", *flags) as gateway:
+        programs.wait_until_ready(gateway, "shade")
+        wrong = [{}, bearer("vt_00000000_x"), {"X-API-Key": "a"}, bearer(""), bearer("vt_11111111_y"), {}]
+        answers = [ask(gateway, headers) for headers in wrong]
+        assert [answer.status_code for answer in answers] == [401] * 4 + [429] * 2
+        assert "without a valid key, address 127.0.0.1 may make 4/hour requests" in answers[4].json()["error"]
+        assert gateway.http.get("/v1/models", headers=bearer("vt_22222222_z")).status_code == 429
+        with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as other:
+            assert other.post(gateway.url + PREDICT, content=PICTURE).status_code == 401
+        forbidden = gateway.http.get("/v1/models/line", headers=bearer(good))
+        assert forbidden.status_code == 403  # counts against the key
+        statuses = [ask(gateway, bearer(good)).status_code for _ in range(4)]
+        assert statuses == [200] * 3 + [429]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:10.0.0.1", "10.0.0.1"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_an_ipv6_host_is_its_network(host: str, address: str) -> None:
+    scope = {"method": "GET", "path": "/", "headers": [], "client": (host, 1)}
+    assert Request(scope, asyncio.Event().wait, "1", 0.0, 1.0).address == address
 
 
 @contextlib.contextmanager

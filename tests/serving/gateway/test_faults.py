@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.programs import free_port, model_server
+from tests.programs import free_port, model_server, model_server_program
 from tests.serving.gateway import models, programs
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
@@ -183,23 +183,70 @@ def test_forecasts_of_different_horizons_are_cropped_to_each(tmp_path: Path) -> 
     assert not wrong
 
 
+@contextlib.contextmanager
+def stopped(root: Path, *flags: str) -> Iterator[Gateway]:
+    """A gateway whose model server hangs, with room for two requests of a model."""
+    with (
+        model_server_program(root, *programs.PROMPT) as (address, server),
+        programs.gateway(address, root / "models.config", "--max-in-flight=2", *flags) as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade")
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            yield gateway
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def asked(gateway: Gateway, count: int) -> Iterator[None]:
+    """So many requests under way, from another address than that of the tests."""
+    url, body = httpx.URL(gateway.url), picture()
+    head = f"POST {EMBED} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            connection = socket.create_connection((url.host, url.port or 80), 20, source_address=("127.0.0.2", 0))
+            stack.enter_context(connection).sendall(head + body)
+        until(lambda: f"vitrine_in_flight {count}.0" in gateway.http.get("/metrics").text)
+        yield
+
+
 def test_beyond_the_bound_requests_are_refused_at_once(root: Path) -> None:
-    """One place: who comes second hears 503 and Retry-After while the first is still sending."""
+    with stopped(root, "--max-share=1") as gateway, asked(gateway, 2):
+        full = gateway.http.post(EMBED, content=picture())
+        assert full.status_code == 503
+        assert full.headers["retry-after"] == "1"
+        assert full.json()["code"] == "overloaded"
+        page = gateway.http.get("/metrics").text
+        assert 'vitrine_refused_total{model="shade",reason="overloaded_in_flight"} 1.0' in page
+
+
+def test_one_address_has_at_most_its_share(root: Path) -> None:
+    with stopped(root) as gateway, asked(gateway, 1), httpx.Client(transport=own_address()) as same:
+        full = same.post(gateway.url + EMBED, content=picture())
+        assert full.status_code == 503
+        assert "address 127.0.0.2 has 1 requests under way for model shade" in full.json()["error"]
+        other = gateway.http.post(EMBED, content=picture(), headers={"X-Request-Timeout": "300ms"})
+        assert other.status_code == 504  # it has a place, but the model server hangs
+        page = gateway.http.get("/metrics").text
+        assert 'vitrine_refused_total{model="shade",reason="overloaded_share"} 1.0' in page
+
+
+def own_address() -> httpx.HTTPTransport:
+    return httpx.HTTPTransport(local_address="127.0.0.2")
+
+
+def test_unfinished_bodies_hold_no_place(root: Path) -> None:
     with (
         model_server(root, *programs.PROMPT) as address,
         programs.gateway(address, root / "models.config", "--max-in-flight=1") as gateway,
+        contextlib.ExitStack() as stack,
     ):
         programs.wait_until_ready(gateway, "shade")
-        body = picture()
-        with half_sent(gateway, body) as first:
-            while (full := gateway.http.post(EMBED, content=body)).status_code == 200:
-                pass  # the first one's head has not arrived yet
-            assert full.status_code == 503
-            assert full.headers["retry-after"] == "1"
-            assert full.json()["code"] == "overloaded"
-            first.sendall(body[10:])
-            assert first.recv(65536).startswith(b"HTTP/1.1 200 ")
-        assert version(gateway) == 1
+        for _ in range(50):
+            stack.enter_context(half_sent(gateway))
+        until(lambda: "vitrine_in_flight 50.0" in gateway.http.get("/metrics").text)
+        assert gateway.http.post(EMBED, content=picture()).status_code == 200
 
 
 def test_a_request_that_does_not_come_in_time_is_given_up(root: Path) -> None:
@@ -251,21 +298,18 @@ def half_sent(gateway: Gateway, body: bytes | None = None) -> Iterator[socket.so
         yield connection
 
 
-def test_a_client_that_hangs_up_frees_its_place(root: Path) -> None:
+def test_a_client_that_closes_in_the_middle_of_its_body_has_gone(root: Path) -> None:
     with (
         model_server(root, *programs.PROMPT) as address,
         programs.gateway(address, root / "models.config", "--max-in-flight=1") as gateway,
     ):
         programs.wait_until_ready(gateway, "shade")
         with half_sent(gateway):
-            while gateway.http.post(EMBED, content=picture()).status_code == 200:
-                pass
-        while gateway.http.post(EMBED, content=picture()).status_code != 200:
-            pass
+            until(lambda: "vitrine_in_flight 1.0" in gateway.http.get("/metrics").text)
+        until(lambda: "vitrine_in_flight 0.0" in gateway.http.get("/metrics").text)
         assert version(gateway) == 1
         page = gateway.http.get("/metrics").text
         assert 'vitrine_refused_total{model="shade",reason="client_gone"} 1.0' in page
-        assert 'vitrine_refused_total{model="shade",reason="overloaded_in_flight"}' in page
 
 
 def test_a_replica_that_has_a_version_later_than_the_other_costs_no_request(root: Path, tmp_path: Path) -> None:

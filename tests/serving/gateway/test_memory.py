@@ -97,3 +97,19 @@ async def test_a_job_that_cannot_be_started_holds_nothing(budget: MemoryBudget) 
         await request.run(int)
     request.leave()
     assert budget.held == 0
+
+
+def test_several_requests_of_one_caller_hold_at_most_its_share() -> None:
+    budget = MemoryBudget(100, ThreadPoolExecutor(1), max_share=0.5)
+    alone = budget.reservation("a")
+    alone.hold(90)  # its only request
+    alone.release(60)
+    second, other = budget.reservation("a"), budget.reservation("b")
+    second.hold(20)
+    with pytest.raises(Overloaded, match="the other requests of a hold its share of memory"):
+        second.hold(1)
+    other.hold(60)
+    for request in (alone, second, other):
+        request.leave()
+    assert budget.held == 0
+    assert not budget._of_caller
