@@ -252,7 +252,14 @@ def test_requests_without_a_valid_key_count_against_their_address(
     flags = (f"--keys={file}", "--rate=4/hour")
     with programs.gateway(address, models_root / "models.config", *flags) as gateway:
         programs.wait_until_ready(gateway, "shade")
-        wrong = [{}, bearer("vt_00000000_x"), {"X-API-Key": "a"}, bearer(""), bearer("vt_11111111_y"), {}]
+        wrong = [
+            {},
+            bearer("vt_00000000_x"),
+            {"X-API-Key": "a"},
+            {"Authorization": "Basic YTpi"},
+            bearer("vt_11111111_y"),
+            {},
+        ]
         answers = [ask(gateway, headers) for headers in wrong]
         assert [answer.status_code for answer in answers] == [401] * 4 + [429] * 2
         assert "without a valid key, address 127.0.0.1 may make 4/hour requests" in answers[4].json()["error"]
