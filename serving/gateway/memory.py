@@ -139,6 +139,9 @@ class Reservation:
     async def run(self, function: Callable[..., Made], *arguments: Any) -> Made:
         """Call a function in a thread. If the caller is cancelled first, the function is never started; if it has
         started, the bytes stay held until it ends."""
+        return await self._submitted(function, *arguments)  # in a variable here, it would be in a cycle with its error
+
+    def _submitted(self, function: Callable[..., Made], *arguments: Any) -> asyncio.Future[Made]:
         self.enter()
         try:
             future: Future[Made] = self._budget._threads.submit(function, *arguments)
@@ -146,7 +149,7 @@ class Reservation:
             self.leave()
             raise
         future.add_done_callback(self._left)
-        return await asyncio.wrap_future(future)
+        return asyncio.wrap_future(future)
 
     def _left(self, future: "Future[Any]") -> None:
         self.leave()
