@@ -36,6 +36,7 @@ from serving.keys import Key
 _ANY = Wanted()
 _SHADOW_SECONDS = 10.0
 _JOINED_TIMES = 2  # the outputs of a call that was split stand in their parts and as one
+_WRITTEN_TIMES = 5  # an answer: the model server's message, its arrays, and their text, of up to three times the size
 _SENT_TIMES = 3  # a call's tensors stand in their arrays, in its message and in its HTTP/2 body
 
 
@@ -123,6 +124,7 @@ class Predictor:
                 caller.trace.stage("decode", started, decoded)
             caller.memory.hold(_SENT_TIMES * size_of(call.arrays))
             outputs = await self._ask(servable, call, caller.memory, caller.deadline, caller.trace)
+            caller.memory.hold(_WRITTEN_TIMES * outputs.size)
             if self._drift is not None:
                 self._drift.offer(servable, call.signature, call.arrays, outputs, decoded)
             return Result(servable, call, cropped(servable, call, outputs))

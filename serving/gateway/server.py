@@ -1,6 +1,8 @@
 """The program around the application: one uvicorn server that ends gently."""
 
 import asyncio
+import contextlib
+import ctypes
 import functools
 import signal
 import socket
@@ -19,6 +21,8 @@ from serving.gateway.http import Request
 from serving.gateway.settings import Settings
 from serving.http_protocol import Protocol
 
+_M_MMAP_THRESHOLD = -3  # malloc.h
+_LARGE_BLOCK = 131_072  # bytes
 _LISTENERS = 4  # each more takes about 5 µs from a client that connects alone
 
 
@@ -55,6 +59,7 @@ class Server(uvicorn.Server):
 
 def run(settings: Settings) -> None:
     """Serves until a signal comes."""
+    _return_freed_memory()
     logs.set_up(settings.log_level, settings.log_format)
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the page
     uvloop.run(_serve(settings))
@@ -68,6 +73,16 @@ def _hang_up(scope: dict[str, Any]) -> None:
 
 def _render(code: str, sentence: str) -> bytes:
     return orjson.dumps({"error": sentence, "code": code})
+
+
+def _return_freed_memory() -> None:
+    """Give large blocks back to the system when they are freed.
+
+    By default glibc raises the size from which it does so up to 32 MB, and 100 MB of freed bodies stay in its heaps.
+    Other C libraries have no such setting.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 async def _serve(settings: Settings) -> None:

@@ -10,9 +10,12 @@ import numpy as np
 
 from serving.gateway.decode import base64
 from serving.gateway.errors import BadDocument, BadTensor, listed
+from serving.gateway.memory import Reservation
 from serving.protos import input_pb2
 
 _KEYS = frozenset({"signature_name", "context", "examples"})
+_FEATURE_BYTES = 256  # of a feature in protobuf's memory, without its values
+_TIMES = 8  # as much memory as in the encoded form: the values, and the message when it is sent
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -34,10 +37,11 @@ def signature_name(keys: dict[str, Any]) -> str:
     return name or "serving_default"
 
 
-def read(keys: dict[str, Any], max_rows: int) -> list[Any]:
-    """The Input messages of a request, each of at most ``max_rows`` examples.
+def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Any]:
+    """The Input messages of a request, each of at most ``max_rows`` examples. They stay reserved in ``memory``.
 
     Raises:
+        Overloaded, TooLarge: the memory budget does not allow it.
         BadDocument: the structure is wrong. BadTensor: a feature's values are, or there are no examples.
     """
     examples = keys["examples"]
@@ -49,11 +53,14 @@ def read(keys: dict[str, Any], max_rows: int) -> list[Any]:
     for first in range(0, len(examples), max_rows):
         message = input_pb2.Input()
         made = message.example_list
+        part = [*examples[first : first + max_rows], keys.get("context")]
+        memory.hold(_FEATURE_BYTES * sum(len(one) for one in part if isinstance(one, dict)))
         if "context" in keys:
             made = message.example_list_with_context
             _fill(made.context, keys["context"], "the context")
         for number, example in enumerate(examples[first : first + max_rows], first):
             _fill(made.examples.add(), example, f"example {number}")
+        memory.hold(_TIMES * message.ByteSize())
         messages.append(message)
     return messages
 

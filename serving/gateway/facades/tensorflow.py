@@ -63,7 +63,7 @@ class TensorFlow:
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
         name = examples.signature_name(keys)
-        inputs = await large.aside(request.memory, request.size, examples.read, keys, self._limits.rows)
+        inputs = await large.aside(request.memory, request.size, examples.read, keys, self._limits.rows, request.memory)
         classify = target.verb == "classify"
 
         async def attempt(servable: Servable) -> Answer:
