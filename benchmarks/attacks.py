@@ -18,6 +18,7 @@ import json
 import re
 import select
 import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -141,6 +142,52 @@ def pipeline_behind_a_body(target: Target) -> Counter[str]:
     one = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
     with target.connect() as connection:
         return stream(connection, first + one * (29_000_000 // len(one)))
+
+
+@attack
+def unfinished_bodies(target: Target) -> Counter[str]:
+    """800 connections with a request whose body never ends; then one whole request."""
+    path = f"/v1/models/{MODEL}:forecast"
+    with contextlib.ExitStack() as stack:
+        for number in range(800):
+            connection = stack.enter_context(target.connect(f"127.0.0.{2 + number % 100}"))
+            connection.sendall(request("POST", path, "content-type: application/json", body=FORECAST)[:-1])
+        time.sleep(1)
+        return Counter([target.ask("POST", path, FORECAST, {"content-type": "application/json"})])
+
+
+@attack
+def abandoned(target: Target) -> Counter[str]:
+    """1,000 connections reset in each phase of a request."""
+    whole = request("POST", f"/v1/models/{MODEL}:forecast", "content-type: application/json", body=FORECAST)
+    count: Counter[str] = Counter()
+    for sent in (
+        b"",
+        b"GET / HT",
+        whole[:-5],
+        whole,
+        whole * 20,
+        b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 20,
+    ):
+        for _ in range(1000):
+            with target.connect() as connection:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.sendall(sent)
+            count["reset"] += 1
+    return count
+
+
+@attack
+def wrong_keys(target: Target) -> Counter[str]:
+    """20,000 requests with invented keys from 250 addresses; needs the gateway flags --keys=FILE and --rate=RATE."""
+    statuses: Counter[str] = Counter()
+    for number in range(250):
+        sent = [request("GET", "/v1/models", f"x-api-key: vt_{number:08x}_{attempt:032x}") for attempt in range(80)]
+        with target.connect(f"127.0.1.{1 + number}") as connection:
+            connection.sendall(b"".join([*sent, request("GET", "/livez", "connection: close")]))
+            while received := connection.recv(1 << 20):
+                statuses.update(status.decode() for status in re.findall(rb"HTTP/1\.1 (\d\d\d)", received))
+    return statuses
 
 
 @dataclass

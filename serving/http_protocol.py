@@ -120,8 +120,9 @@ class Protocol(Connection):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._socket = transport.get_extra_info("socket")
-        transport.set_write_buffer_limits(high=1, low=0)  # paused wherever the client leaves something unread
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
+        # Paused wherever the client leaves something unread. Under TLS that may be at once: the end of the handshake.
+        transport.set_write_buffer_limits(high=1, low=0)
         self._await_head(True)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -4,16 +4,19 @@ import contextlib
 import re
 import signal
 import socket
+import ssl
 import threading
 import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.programs import free_port
 from tests.serving.gateway import programs
 from tests.serving.gateway.programs import Gateway
-from tests.serving.gateway.test_limits import raw
+from tests.serving.gateway.test_door import AUTHORITY, pem
+from tests.serving.gateway.test_limits import raw, request, reset
 
 #: As the JDK's client sends them by default.
 H2C = (
@@ -105,3 +108,55 @@ def test_draining_ends_connections_with_their_last_answer(tmp_path: Path) -> Non
         for path in ("/livez", "/v1/models", "/v1/models/line:predict"):
             assert gateway.http.get(path).headers["connection"] == "close"
         assert gateway.program.process.wait(20) == 0
+
+
+GET = b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n"
+ABANDONED = {
+    "connected": b"",
+    "in a head": b"GET /livez HTTP/1.1\r\nho",
+    "in a body": request(body=b"a" * 1000)[:-500],
+    "in a chunked body": b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
+    "in a discarded body": b"POST /v1/models/none:predict HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\na",
+    "asked": request(),
+    "asked for much": GET * 10,
+    "pipelined": (request() + GET) * 10,
+    "refused": b"hello\r\n\r\n",
+    "refused behind others": GET + b"hello\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_abandoned_connections_log_nothing(served: Gateway, tmp_path: Path, tls: bool) -> None:
+    """In every phase of a request, closed or reset, at once or a moment later."""
+    context, flags = None, ("--models=shade,line", "--head-seconds=2", "--deadline-seconds=2")
+    if tls:
+        cert, key = pem(tmp_path, "server", AUTHORITY.issue_cert("localhost"))
+        flags = (*flags, f"--tls-cert={cert}", f"--tls-key={key}")
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    (model_server,) = [part for part in served.program.process.args if "--model-server=" in part]
+    with programs.gateway(model_server.partition("=")[2], tmp_path / "none", *flags) as gateway:
+        programs.wait_until_ready(gateway, "shade", "line")
+        url = httpx.URL(gateway.url)
+        before = gateway.program.output
+        for sent in ABANDONED.values():
+            for end in (socket.socket.close, reset):
+                for delay in (0, 0.01):
+                    for _ in range(25):
+                        with contextlib.suppress(ConnectionError):
+                            one = socket.create_connection((url.host, url.port or 80), timeout=20)
+                            if context is not None and sent:
+                                one = context.wrap_socket(one)
+                            one.sendall(sent)
+                            time.sleep(delay)
+                            end(one)
+        for piece in (b"\x16\x03\x01", GET):  # half of a handshake, or none
+            for end in (socket.socket.close, reset):
+                one = socket.create_connection((url.host, url.port or 80), timeout=20)
+                one.sendall(piece)
+                end(one)
+        with httpx.Client(base_url=str(url.copy_with(scheme="https" if tls else "http")), verify=False) as client:
+            page = client.get("/metrics").text
+            while "vitrine_in_flight 0.0" not in page:
+                page = client.get("/metrics").text
+        assert gateway.program.output[len(before) :] == ""
