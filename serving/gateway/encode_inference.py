@@ -14,8 +14,6 @@ from serving.gateway.predict import Result
 from serving.gateway.signature import Signature
 from serving.gateway.wire import Outputs
 
-_BINARY_TIMES = 2  # as bytes, and in the body
-
 
 def wanted(asked: Mapping[str, bool | None], binary: bool, signature: Signature) -> dict[str, bool]:
     """The outputs to be sent, each with whether it is to be binary.
@@ -34,10 +32,9 @@ def wanted(asked: Mapping[str, bool | None], binary: bool, signature: Signature)
 
 
 def cost(outputs: Outputs, wanted: Mapping[str, bool]) -> int:
-    """Bytes of memory that writing the outputs takes, at most about so many."""
-    binary = Outputs({name: outputs[name] for name, is_binary in wanted.items() if is_binary}, outputs.clean)
-    text = Outputs({name: outputs[name] for name, is_binary in wanted.items() if not is_binary}, outputs.clean)
-    return _BINARY_TIMES * binary.size + encode_tensors.cost(text)
+    """Bytes of memory that the objects take which are made to write the outputs, at most about so many."""
+    as_json = {name: outputs[name] for name, binary in wanted.items() if not binary}
+    return encode_tensors.cost(Outputs(as_json, outputs.clean))
 
 
 def answer(result: Result, identity: str | None, outputs: Mapping[str, bool]) -> tuple[bytes, int | None]:

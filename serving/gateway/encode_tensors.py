@@ -19,20 +19,15 @@ from serving.gateway.errors import BadTensor
 from serving.gateway.wire import Outputs
 from serving.tensors import is_float
 
-PER_BYTE = 8  # the cost of large float32 outputs by their size
-_TEXT = 28  # bytes of a number: its text, twice while the whole grows
-_OBJECT = 100  # a number or string that becomes an object of Python's first
-_SIZE_TIMES = 4  # strings as objects and as text
-_ROW = 400  # one row of one output of several: an object by name
+_OBJECT = 100  # bytes of a number or string that becomes an object of Python's
+_ROW = 400  # bytes of a row of one output of several, which becomes an object by name
 
 
 def cost(outputs: Outputs) -> int:
-    """Bytes of memory that writing the outputs takes, at most about so many."""
+    """Bytes of memory that the objects take which are made to write the outputs, at most about so many."""
     rows = sum([len(array) for array in outputs.values() if array.ndim]) if len(outputs) > 1 else 0
-    return rows * _ROW + sum(
-        [array.size * (_TEXT if outputs.clean and array.dtype != object else _OBJECT) for array in outputs.values()],
-        _SIZE_TIMES * outputs.size,
-    )
+    values = sum([array.size for array in outputs.values() if array.dtype == object or not outputs.clean])
+    return rows * _ROW + values * _OBJECT
 
 
 def predictions(outputs: Outputs) -> bytes:

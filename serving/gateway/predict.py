@@ -35,7 +35,6 @@ from serving.keys import Key
 
 _ANY = Wanted()
 _SHADOW_SECONDS = 10.0
-_JOINED_TIMES = 2  # the outputs of a call that was split stand in their parts and as one
 _WRITTEN_TIMES = 5  # an answer: the model server's message, its arrays, and their text, of up to three times the size
 _SENT_TIMES = 3  # a call's tensors stand in their arrays, in its message and in its HTTP/2 body
 
@@ -145,7 +144,7 @@ class Predictor:
 
         async def ask(part: Call) -> Outputs:
             outputs = whole(await lane.submit(part.arrays, part.rows, deadline, trace), part.rows)
-            memory.hold(_JOINED_TIMES * outputs.size)
+            memory.hold(outputs.size)
             return outputs
 
         return joined(await in_order(parts(servable, call, self._max_rows), ask, self._calls))

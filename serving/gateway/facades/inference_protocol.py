@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from serving.gateway import datatypes, encode_inference, encode_tensors
+from serving.gateway import datatypes, encode_inference
 from serving.gateway.calls import Call, Limits, fitting
 from serving.gateway.decode import inference_protocol, large
 from serving.gateway.facades.catalogue import ModelName, VersionNumber
@@ -70,7 +70,7 @@ class InferenceProtocol:
         cost = encode_inference.cost(result.outputs, outputs)
         memory.hold(cost)
         content, json_size = await large.aside(
-            memory, cost // encode_tensors.PER_BYTE, encode_inference.answer, result, asked.id, outputs
+            memory, max(result.outputs.size, cost), encode_inference.answer, result, asked.id, outputs
         )
         made = answer(result, content, JSON if json_size is None else b"application/octet-stream")
         if json_size is not None:

@@ -58,7 +58,7 @@ class TensorFlow:
         encode = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
         cost = encode_tensors.cost(outputs)
         request.memory.hold(cost)
-        return answer(result, await large.aside(request.memory, cost // encode_tensors.PER_BYTE, encode, outputs))
+        return answer(result, await large.aside(request.memory, max(outputs.size, cost), encode, outputs))
 
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
