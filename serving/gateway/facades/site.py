@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi import FastAPI, Response
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
 
 _FOLDER = Path(__file__).parent.parent / "page"
+_PATHS = {"index.html": "/", "docs.html": "/docs"}
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 _SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 _HEADERS = {
@@ -29,29 +29,17 @@ _HEADERS = {
 def mount(app: FastAPI) -> None:
     """Adds the routes of the page and of ``/docs``."""
     for file in sorted(_FOLDER.iterdir()):
-        path = "/" if file.name == "index.html" else f"/page/{file.name}"
+        path = _PATHS.get(file.name, f"/page/{file.name}")
         app.add_api_route(path, _sender(file), include_in_schema=False, response_class=Response)
     for name in _SWAGGER:
         app.add_api_route(f"/page/{name}", _swagger_sender(name), include_in_schema=False, response_class=Response)
-    docs = get_swagger_ui_html(
-        openapi_url="/openapi.json",
-        title=f"{app.title}: API",
-        swagger_js_url=f"/page/{_SWAGGER[0]}",
-        swagger_css_url=f"/page/{_SWAGGER[1]}",
-        swagger_favicon_url="data:,",
-    )
-
-    async def send_docs() -> Response:
-        return docs
-
-    app.add_api_route("/docs", send_docs, include_in_schema=False, response_class=Response)
 
 
 def _swagger_sender(name: str) -> Callable[[], Awaitable[Response]]:
     async def send() -> Response:
         spec = importlib.util.find_spec("fastapi_offline")  # its files alone are wanted
         assert spec is not None and spec.submodule_search_locations is not None
-        return FileResponse(Path(spec.submodule_search_locations[0]) / "static" / name)
+        return FileResponse(Path(spec.submodule_search_locations[0]) / "static" / name, headers=_HEADERS)
 
     return send
 

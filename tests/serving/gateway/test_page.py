@@ -28,6 +28,22 @@ def page(window: Browser, served: Gateway) -> Browser:
     return window
 
 
+def test_docs_show_every_call_under_the_pages_policy(window: Browser, served: Gateway) -> None:
+    policies = [served.http.get(path).headers["content-security-policy"] for path in ("/", "/docs")]
+    assert policies[0] == policies[1] and "unsafe" not in policies[0]
+    window.open(f"{served.url}/docs")
+    window.wait_for("/v1/models/{model}:predict", ".opblock-summary-path")
+    window.click(".opblock-summary-control")
+    window.wait_for("Parameters", ".opblock-section-header")
+    violations = (
+        "const observer = new ReportingObserver(() => 0, {types: ['csp-violation'], buffered: true});"
+        "observer.observe(); return observer.takeRecords().map((one) => JSON.stringify(one.body))"
+    )
+    assert window.run(violations) == []
+    window.run("const bad = document.createElement('script'); bad.text = '1'; document.body.append(bad)")
+    assert "inline" in str(window.run(violations))  # the browser reports what it blocks
+
+
 @pytest.fixture
 def guarded(window: Browser, models_root: Path, tmp_path: Path) -> Iterator[tuple[Gateway, str, str]]:
     """A gateway with keys; one for everything, and one for the tables alone."""
