@@ -144,10 +144,12 @@ class Predictor:
 
         async def ask(part: Call) -> Outputs:
             outputs = whole(await lane.submit(part.arrays, part.rows, deadline, trace), part.rows)
-            memory.hold(outputs.size)
+            memory.hold((1 + _WRITTEN_TIMES) * outputs.size)  # refused as soon as the whole could not be written
             return outputs
 
-        return joined(await in_order(parts(servable, call, self._max_rows), ask, self._calls))
+        whole_outputs = joined(await in_order(parts(servable, call, self._max_rows), ask, self._calls))
+        memory.release(_WRITTEN_TIMES * whole_outputs.size)
+        return whole_outputs
 
     async def through_swaps(
         self, servable: Servable, wanted: Wanted, attempt: Callable[[Servable], Awaitable[Answered]]
