@@ -67,21 +67,20 @@ class Folder:
     @contextlib.contextmanager
     def staging(self, model: str) -> Iterator[Path]:
         parent = self._root / model
-        with self._locked():
-            parent.mkdir(parents=True, exist_ok=True)
-            _sweep(parent)
-            directory = Path(tempfile.mkdtemp(prefix=_STAGING, dir=parent))
-            descriptor = os.open(directory, os.O_RDONLY)
-            with contextlib.suppress(OSError):  # a file system without locks; then nobody sweeps it
-                fcntl.flock(descriptor, fcntl.LOCK_SH)
-        directory.chmod(0o755)
-        try:
-            yield directory
-        finally:
-            shutil.rmtree(directory, ignore_errors=True)
-            os.close(descriptor)
-            with contextlib.suppress(OSError):
-                parent.rmdir()  # only if the model has no version at all
+        self._root.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as held:
+            with _locked(self._root, fcntl.LOCK_EX):  # nobody sweeps between the directory's creation and its lock
+                parent.mkdir(exist_ok=True)
+                _sweep(parent)
+                directory = Path(tempfile.mkdtemp(prefix=_STAGING, dir=parent))
+                held.enter_context(_locked(directory, fcntl.LOCK_SH))
+            directory.chmod(0o755)
+            try:
+                yield directory
+            finally:
+                shutil.rmtree(directory, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    parent.rmdir()  # only if the model has no version at all
 
     def add(self, model: str, staged: Path, seal: Callable[[int], None]) -> int:
         sync_tree(staged)
@@ -109,20 +108,26 @@ class Folder:
         replace(self._root / name, content)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
-        with self._locked():
-            self.write(name, edit(self.read(name)))
-
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Alone among all processes that change the exports."""
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            self.write(name, edit(self.read(name)))
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, how: int) -> Iterator[None]:
+    """Hold a lock on a directory itself, if its file system has such locks."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # NFS has no exclusive ones; nothing is swept there
+            fcntl.flock(descriptor, how)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what dead publishers of a model left behind; to be called under the lock of the exports.
+    """Remove what dead publishers of a model left behind; to be called under the lock of the exports' folder.
 
     A publisher holds a lock on its staging directory, which the system releases when the process ends, however it
     ends. Process ids mean nothing on another machine or in another container that shares the folder, and a long export
