@@ -8,7 +8,7 @@ at all for zeros. Strings in ``tensor_content`` are the length of each as a vari
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import ml_dtypes
@@ -91,7 +91,7 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
     if number == types_pb2.DT_STRING:
         strings = [v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist()]
         if as_content:
-            proto.tensor_content = encode_strings(strings)
+            proto.tensor_content = _encode_strings(strings)
         else:
             proto.string_val.extend(strings)
     elif as_content:
@@ -123,7 +123,7 @@ def to_array(proto: Any) -> Array:
     content = proto.tensor_content
     if content:
         if numpy_type is np.object_:
-            return _as_objects(decode_strings(content, count)).reshape(shape)
+            return _as_objects(_decode_strings(content, count), count).reshape(shape)
         itemsize = np.dtype(numpy_type).itemsize
         if len(content) != count * itemsize:
             raise ValueError(
@@ -140,7 +140,7 @@ def to_array(proto: Any) -> Array:
     if missing > _MOST_FILLED_IN:
         raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}, too many to fill in")
     if proto.dtype == types_pb2.DT_STRING:
-        array = _as_objects(list(values))
+        array = _as_objects(values, len(values))
     else:
         stored = np.uint16 if proto.dtype in _AS_BITS else _IN_PAIRS.get(proto.dtype, numpy_type)
         try:
@@ -153,20 +153,18 @@ def to_array(proto: Any) -> Array:
     return array.reshape(shape)
 
 
-def _as_objects(strings: list[bytes]) -> Array:
-    array: Array = np.empty(len(strings), np.object_)
-    array[:] = strings
-    return array
+def _as_objects(strings: Iterable[bytes], count: int) -> Array:
+    return np.fromiter(strings, np.object_, count)
 
 
-def encode_strings(strings: Sequence[bytes]) -> bytes:
+def _encode_strings(strings: Sequence[bytes]) -> bytes:
     """Strings as ``tensor_content``: the length of each as a varint, then all bytes."""
     sizes = list(map(len, strings))
     lengths = bytes(sizes) if max(sizes, default=0) < 0x80 else b"".join(map(varint, sizes))
     return lengths + b"".join(strings)
 
 
-def decode_strings(content: bytes, count: int) -> list[bytes]:
+def _decode_strings(content: bytes, count: int) -> Iterator[bytes]:
     """The ``count`` strings of a ``tensor_content``.
 
     Raises:
@@ -181,15 +179,15 @@ def decode_strings(content: bytes, count: int) -> list[bytes]:
         )
     ends = itertools.accumulate(lengths, initial=start)
     next(ends)
-    return [content[end - length : end] for length, end in zip(lengths, ends, strict=True)]
+    return (content[end - length : end] for length, end in zip(lengths, ends, strict=True))
 
 
-def _lengths(content: bytes, count: int) -> tuple[list[int], int]:
+def _lengths(content: bytes, count: int) -> tuple[Sequence[int], int]:
     """The first ``count`` varints of the content, and where they end."""
     if count > len(content):
         raise ValueError(f"the tensor's content has {len(content)} bytes; {count} strings need at least one each")
     if content[:count].isascii():  # every length is below 128, so each is one byte
-        return list(content[:count]), count
+        return content[:count], count
     lengths: list[int] = []
     at = 0
     for number in range(count):
