@@ -22,12 +22,13 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks import costly_bodies
 from benchmarks.gateway import servers
 
 MODEL = "sine_rnn"
@@ -188,6 +189,27 @@ def wrong_keys(target: Target) -> Counter[str]:
             while received := connection.recv(1 << 20):
                 statuses.update(status.decode() for status in re.findall(rb"HTTP/1\.1 (\d\d\d)", received))
     return statuses
+
+
+def costly(made: Callable[[], Sequence[costly_bodies.Request]]) -> Attack:
+    """The attack that sends some requests at once."""
+
+    def send(target: Target) -> Counter[str]:
+        requests = made()
+        waiting = iter(requests)
+
+        def ask() -> str:
+            one = next(waiting)
+            return target.ask("POST", one.path, one.body, one.headers)
+
+        return target.together(len(requests), ask)
+
+    send.__name__, send.__doc__ = made.__name__, made.__doc__
+    return send
+
+
+for made in costly_bodies.ALL:
+    attack(costly(made))
 
 
 @dataclass

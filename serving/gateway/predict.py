@@ -115,14 +115,18 @@ class Predictor:
         """
 
         async def attempt(servable: Servable) -> Result:
-            started = perf_counter()
+            started, before = perf_counter(), caller.memory.held
             call = await prepare(servable)
             decoded = perf_counter()
             self._metrics.decoded(servable.model, decoded - started)
             if caller.trace is not None:
                 caller.trace.stage("decode", started, decoded)
             caller.memory.hold(_SENT_TIMES * size_of(call.arrays))
-            outputs = await self._ask(servable, call, caller.memory, caller.deadline, caller.trace)
+            try:
+                outputs = await self._ask(servable, call, caller.memory, caller.deadline, caller.trace)
+            except VersionGone:
+                caller.memory.release(caller.memory.held - before)
+                raise
             caller.memory.hold(_WRITTEN_TIMES * outputs.size)
             if self._drift is not None:
                 self._drift.offer(servable, call.signature, call.arrays, outputs, decoded)
