@@ -17,6 +17,7 @@ from serving.gateway.errors import (
     DeadlineExceeded,
     GatewayError,
     Overloaded,
+    TooLarge,
     Unavailable,
     Unimplemented,
     VersionGone,
@@ -40,6 +41,8 @@ from serving.protos import (
 MOST_ATTEMPTS = 6
 _RETRY_PAUSE = 0.05
 _QUEUE_FULL = "batch scheduling queue"  # TensorFlow Serving's words where its batching takes no more
+# gRPC's own words, on both sides; a repeated call would be refused again.
+_REQUEST_TOO_LARGE, _ANSWER_TOO_LARGE = "Received message larger than max", "Sent message larger than max"
 
 
 class Upstream:
@@ -147,9 +150,13 @@ def failure(error: RpcError, address: str) -> GatewayError:
             return DeadlineExceeded("the model server did not answer within the deadline")
         case Code.NOT_FOUND:
             return VersionGone(f"the model server no longer has what was asked for: {details}")
+        case Code.RESOURCE_EXHAUSTED if _REQUEST_TOO_LARGE in details:
+            return TooLarge(f"the model server refused the request: {details}; send fewer rows at once")
+        case Code.RESOURCE_EXHAUSTED if _ANSWER_TOO_LARGE in details:
+            return BadUpstream(f"the model server failed: {details}; ask for fewer rows at once")
         case Code.UNAVAILABLE | Code.RESOURCE_EXHAUSTED:
             return Overloaded("the model server has no free place; try again", "model_server")
-        case Code.INVALID_ARGUMENT | Code.OUT_OF_RANGE:
+        case Code.INVALID_ARGUMENT | Code.FAILED_PRECONDITION | Code.OUT_OF_RANGE:
             return BadTensor(f"the model refused the input: {details}")
         case Code.UNIMPLEMENTED:
             return Unimplemented(f"the model server does not do this: {details or 'it does not know the call'}")
