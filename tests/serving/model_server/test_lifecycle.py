@@ -326,6 +326,22 @@ def test_a_label_that_comes_with_a_new_model_waits_for_its_version(root: Path) -
         server.client.reload(config)
 
 
+def test_a_new_model_with_a_label_in_the_file_is_served(root: Path) -> None:
+    """The store writes a first version and its label in one edit."""
+    versions.write(root / "new" / "1", offset=3)
+    poll = "--model_config_file_poll_wait_seconds=0.05"
+    with serving(*mounted(root), poll, "--allow_version_labels_for_unavailable_models") as server:
+        configure(root, [ModelConfig("line", "/models/line"), ModelConfig("new", "/models/new", labels={"stable": 1})])
+
+        def labelled() -> bool:
+            with contextlib.suppress(grpc.RpcError):
+                return bool(server.client.predict("new", label="stable", x=ZERO)["y"][0, 0] == 3)
+            return False
+
+        eventually(labelled, "the label")
+        assert server.program.output.count("Request to assign label to version 1 of model new") == 1
+
+
 def test_a_logging_config_and_an_unknown_platform_are_refused(root: Path) -> None:
     with serving(*mounted(root)) as server:
         with pytest.raises(grpc.RpcError, match="Model d requests unsupported platform zz"):
