@@ -47,8 +47,8 @@ _WIDEST = 4  # working sides: ``rgb`` pads a picture to a square of that side at
 _LEAST_CONTRAST = 4  # of 255: less is invisible on a screen, and is what lossy codecs make of one colour
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _PLAIN_GREY = b"\x08\x00\x00\x00\x00"  # depth, colour type, compression, filter, interlace
-# Bytes per pixel of what :func:`prepare` holds at its peak, and of a tile that is converted.
-_INK_BYTES, _GREY_BYTES, _TILE_BYTES = 80, 24, 24
+# Measured bytes per pixel: of what :func:`prepare` holds at its peak, of the model's input, of a tile in conversion.
+_INK_BYTES, _GREY_BYTES, _TARGET_BYTES, _TILE_BYTES = 54, 19, 12, 24
 #: The key of a note for the sender in the ``info`` of a picture that was read.
 NOTE = "note"
 _DARK = bytes(range(128))  # luminances below the middle
@@ -151,15 +151,22 @@ def cost(data: bytes, recipe: ImageRecipe | None = None) -> int:
     scaled = _scaled(stated, recipe)
     times = _reduction(scaled, recipe)
     reduced = -(-scaled[0] // times) * -(-scaled[1] // times)
-    decoding = len(data) + math.prod(scaled) * stated.pixel_bytes + stated.decoder_bytes
-    if stated.converted:
-        decoding += min(math.prod(scaled), convert.TILE**2) * _TILE_BYTES + 4 * reduced
+    kept = math.prod(scaled) * stated.pixel_bytes
+    if stated.converted_bytes:
+        after = min(math.prod(scaled), convert.TILE**2) * _TILE_BYTES + stated.converted_bytes * reduced
+    else:
+        after = stated.pixel_bytes * reduced if times > 1 else 0
+    decoding = len(data) + kept + max(stated.decoder_bytes, after)
     if recipe is None:
         return decoding
+    size = (-(-scaled[0] // times), -(-scaled[1] // times))
+    target = _TARGET_BYTES * recipe.height * recipe.width
     if recipe.colour == "rgb":
-        framed = math.prod(_frame(-(-scaled[0] // times), -(-scaled[1] // times), recipe))
-        return max(decoding, 4 * reduced + 8 * framed)
-    return max(decoding, (_INK_BYTES if recipe.colour == "ink" else _GREY_BYTES) * reduced)
+        frame = _frame(*size, recipe)
+        return max(decoding, target + 4 * reduced + (0 if frame == size else 8 * math.prod(frame)))
+    return max(
+        decoding, target + _INK_BYTES * reduced if recipe.colour == "ink" else max(target, _GREY_BYTES * reduced)
+    )
 
 
 def _scaled(stated: Header, recipe: ImageRecipe | None) -> tuple[int, int]:
@@ -225,21 +232,20 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
         PictureError: the picture has no contrast, or a drawing is to be read and nothing is drawn.
     """
     size = (recipe.width, recipe.height)
-    times = _reduction(picture.size, recipe)
-    if times > 1:
+    if picture.size != size and (times := _reduction(picture.size, recipe)) > 1:
         picture = picture.reduce(times)
     if _is_blank(picture):
         raise PictureError("the picture is blank: all of its pixels have nearly the same colour")
-    if recipe.colour == "rgb":
-        frame = _frame(*picture.size, recipe)
-        framed = picture if picture.size == frame else ImageOps.pad(picture, frame)
-        framed = framed if framed.size == size else framed.resize(size, Image.Resampling.BILINEAR)
-        return _with_channels(np.asarray(framed), recipe.channels)
     if recipe.colour == "grey" and picture.size == size and picture.mode == "L" and polarity != "dark_on_light":
         content = picture.tobytes()  # not by np.asarray, which takes longer than all of this
         if polarity == "light_on_dark" or _has_dark_border(content, picture.width):
             pixels = np.frombuffer(content, np.uint8).reshape(recipe.height, recipe.width)
             return _with_channels(pixels, recipe.channels)
+    if recipe.colour == "rgb":
+        frame = _frame(*picture.size, recipe)
+        framed = picture if picture.size == frame else ImageOps.pad(picture, frame)
+        framed = framed if framed.size == size else framed.resize(size, Image.Resampling.BILINEAR)
+        return _with_channels(np.asarray(framed), recipe.channels)
     if recipe.colour == "grey":
         drawing = _grey(picture, polarity)
         drawing = _crop(drawing) if recipe.crop else drawing

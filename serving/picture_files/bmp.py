@@ -21,8 +21,8 @@ def header(data: bytes) -> Header:
         unpacked = (height + _RLE_SKIP) * width
         if unpacked > _RLE_PIXELS or len(data) > _RLE_BYTES:
             raise PictureError(f"a BMP of {width}×{height} pixels with RLE compression is too large; save it as a PNG")
-        return Header("BMP", width, height, 1, decoder_bytes=3 * unpacked, converted=True)
-    return Header("BMP", width, height, 1 if bits <= 8 else 4, converted=bits != 24)
+        return Header("BMP", width, height, 1, decoder_bytes=3 * unpacked, converted_bytes=4)
+    return Header("BMP", width, height, 1 if bits <= 8 else 4, converted_bytes=0 if bits == 24 else 4)
 
 
 def clean(data: bytes) -> Cleaned:

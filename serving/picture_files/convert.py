@@ -37,13 +37,13 @@ def convert(decoded: Decoded, times: int) -> Image.Image:
 def _in_8_bits(picture: Image.Image, times: int) -> Image.Image:
     if picture.mode.startswith("I"):  # 16-bit grey
         shift = _bits(largest(picture)) - 8
-        return _tiled(picture.size, times, lambda box: _shifted(picture.crop(box), shift))
+        return _tiled(picture.size, times, lambda box: _shifted(_part(picture, box), shift))
     if picture.has_transparency_data:
-        return _layered(picture.size, times, lambda box: picture.crop(box).convert("RGBA"))
+        return _layered(picture.size, times, lambda box: _part(picture, box).convert("RGBA"))
     mode = "L" if picture.mode in ("1", "L", "LA") else "RGB"
     if picture.mode == mode:
         return picture if times == 1 else picture.reduce(times)
-    return _tiled(picture.size, times, lambda box: picture.crop(box).convert(mode))
+    return _tiled(picture.size, times, lambda box: _part(picture, box).convert(mode))
 
 
 def _of_low_bytes(picture: Image.Image, low: Image.Image, bands: str) -> Callable[[_Box], Image.Image]:
@@ -55,8 +55,8 @@ def _of_low_bytes(picture: Image.Image, low: Image.Image, bands: str) -> Callabl
     places = ["RGBA".index(band) for band in bands]
 
     def tile(box: _Box) -> Image.Image:
-        high = np.asarray(picture.crop(box)).astype(np.uint16)
-        values = high << 8 | np.asarray(low.crop(box))[..., places]
+        high = np.asarray(_part(picture, box)).astype(np.uint16)
+        values = high << 8 | np.asarray(_part(low, box))[..., places]
         return Image.fromarray((values >> np.array(shifts, np.uint16)).astype(np.uint8))
 
     return tile
@@ -116,6 +116,10 @@ def _tiled(size: tuple[int, int], times: int, tile: Callable[[_Box], Image.Image
         whole.paste(part, (box[0] // times, box[1] // times))
     assert whole is not None
     return whole
+
+
+def _part(picture: Image.Image, box: _Box) -> Image.Image:
+    return picture if box == (0, 0, *picture.size) else picture.crop(box)
 
 
 def _boxes(size: tuple[int, int], times: int) -> Iterator[_Box]:

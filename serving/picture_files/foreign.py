@@ -23,8 +23,8 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"FUJIFILMCCD-RAW", "a Fujifilm raw picture (RAF)", _RAW),
     (b"FOVb", "a Sigma raw picture (X3F)", _RAW),
     (b"\x00MRM", "a Minolta raw picture (MRW)", _RAW),
-    (b"II\x2a\x00", "a TIFF or a camera's raw picture (DNG, NEF, ARW)", _CONVERT),
-    (b"MM\x00\x2a", "a TIFF or a camera's raw picture (DNG, NEF, ARW)", _CONVERT),
+    (b"II\x2a\x00", "a TIFF or camera raw file (DNG, NEF, ARW)", _CONVERT),
+    (b"MM\x00\x2a", "a TIFF or camera raw file (DNG, NEF, ARW)", _CONVERT),
     (b"II\x2b\x00", "a BigTIFF", _CONVERT),
     (b"MM\x00\x2b", "a BigTIFF", _CONVERT),
     (b"8BPS", "a Photoshop file (PSD)", "export it as PNG or JPEG"),
@@ -62,7 +62,7 @@ _BRANDS: tuple[tuple[frozenset[bytes], str, str], ...] = (
     (frozenset({b"avif", b"avis"}), "an AVIF picture", _CONVERT),
     (
         frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}),
-        "a HEIC picture, an iPhone's own format",
+        "a HEIC picture (iPhone)",
         _PHONE,
     ),
     (frozenset({b"crx "}), "a Canon raw picture (CR3)", _RAW),
@@ -83,7 +83,7 @@ def error(data: bytes) -> PictureError:
     if known is None:
         return PictureError(f"the bytes are not a picture of a known format; {_READ} is expected")
     name, advice = known
-    return PictureError(f"the picture is {name}, which is not read; {advice}")
+    return PictureError(f"the file is {name}, which is not supported; {advice}")
 
 
 def _named(data: bytes) -> tuple[str, str] | None:

@@ -22,7 +22,7 @@ def header(data: bytes) -> Header:
         raise PictureError("the picture cannot be read: the GIF has no frame")
     left, top, wide, tall = struct.unpack_from("<HHHH", data, place + 1)
     width, height = struct.unpack_from("<HH", data, 6)
-    return Header("GIF", max(width, left + wide), max(height, top + tall), 1, converted=True)
+    return Header("GIF", max(width, left + wide), max(height, top + tall), 1, converted_bytes=4)
 
 
 def clean(data: bytes) -> Cleaned:

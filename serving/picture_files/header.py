@@ -18,12 +18,12 @@ class Header:
     format: Format
     width: int
     height: int
-    #: Bytes that Pillow keeps for each decoded pixel.
+    #: Bytes that are kept for each decoded pixel.
     pixel_bytes: int
-    #: Bytes that the decoder needs beside the decoded picture.
+    #: Bytes that the decoder needs beside the decoded picture until it is done.
     decoder_bytes: int = 0
-    #: Whether the decoded picture is neither grey nor RGB.
-    converted: bool = False
+    #: Bytes per pixel of the grey or RGB picture that the decoded one is converted to; 0 if it is one already.
+    converted_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

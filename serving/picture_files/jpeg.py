@@ -35,7 +35,7 @@ def header(data: bytes) -> Header:
     frame = None
     for segment in _segments(data):
         if segment.marker == _JPEG_LS:
-            raise PictureError("the picture is a JPEG-LS picture, which is not read; convert it to PNG or JPEG")
+            raise PictureError("the file is a JPEG-LS picture, which is not supported; convert it to PNG or JPEG")
         if segment.marker in _FRAMES:
             frame = segment
         elif segment.marker == _SCAN and frame is not None:
@@ -57,7 +57,7 @@ def _header(data: bytes, frame: _Segment, *, in_one_scan: bool) -> Header:
     if frame.marker in _PROGRESSIVE or not in_one_scan:
         units = -(-width // (8 * max(across))) * -(-height // (8 * max(down)))
         coefficients = sum(units * h * v * 128 for h, v in zip(across, down, strict=True))
-    return Header("JPEG", width, height, 1 if count == 1 else 4, coefficients, converted=count == 4)
+    return Header("JPEG", width, height, 1 if count == 1 else 4, coefficients, 4 if count == 4 else 0)
 
 
 def clean(data: bytes) -> Cleaned:

@@ -13,7 +13,6 @@ from serving.picture_files.header import MOST_PARTS, Cleaned, Header, PictureErr
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _START = MAGIC + b"\x00\x00\x00\rIHDR"
-_PIXEL_BYTES = {0: 1, 2: 4, 3: 1, 4: 4, 6: 4}  # by colour type, in Pillow's memory
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _KEPT = frozenset({b"IHDR", b"PLTE", b"IDAT"})
 _PROFILES = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
@@ -43,14 +42,13 @@ def header(data: bytes) -> Header:
         if name == b"acTL" and end - start == 8 and int.from_bytes(data[start : start + 4], "big") > 1:
             raise animated()
     width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
-    if kind not in _PIXEL_BYTES:
+    if kind not in _CHANNELS:
         raise PictureError(f"the picture cannot be read: PNG has no colour type {kind}")
-    if depth != 16:
-        return Header("PNG", width, height, _PIXEL_BYTES[kind], converted=kind > 2)
     if kind == 0:
-        return Header("PNG", width, height, 2, converted=True)
-    # The low bytes are decoded in a second pass if the high ones hold next to nothing.
-    return Header("PNG", width, height, 4, decoder_bytes=4 * width * height, converted=True)
+        return Header("PNG", width, height, max(depth // 8, 1), converted_bytes=int(depth in (1, 16)))
+    # A 16-bit picture has its low bytes decoded in a second pass if the high ones hold next to nothing.
+    pixel_bytes = 1 if kind == 3 else 8 if depth == 16 else 4
+    return Header("PNG", width, height, pixel_bytes, converted_bytes=4 if kind > 2 or depth == 16 else 0)
 
 
 def clean(data: bytes) -> Cleaned:

@@ -19,7 +19,7 @@ MAGIC = b"RIFF"
 _PIXELS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 _METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP
 _MOST_MISSING = 64  # bytes at the end that may hold no pixel
-_PIXEL_BYTES = 16  # two canvases and a copy of libwebp's, and Pillow's picture
+_PIXEL_BYTES = 12  # two canvases of libwebp's, which Pillow keeps, and the picture; a copy comes and goes
 
 
 def header(data: bytes) -> Header:
@@ -44,7 +44,7 @@ def header(data: bytes) -> Header:
             width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", body, 6))
     if not width * height:
         raise PictureError("the picture cannot be read: the WebP has no complete header")
-    return Header("WebP", width, height, 4, decoder_bytes=(_PIXEL_BYTES - 4) * width * height, converted=True)
+    return Header("WebP", width, height, _PIXEL_BYTES, decoder_bytes=4 * width * height, converted_bytes=4)
 
 
 def clean(data: bytes) -> Cleaned:
