@@ -10,6 +10,7 @@ import numpy as np
 from serving.gateway.errors import BadDocument
 
 _BLANKS = b" \t\n\v\f\r"
+_LONGEST_HEAD = 1024  # characters of a data URL before its data
 _ESCAPED = {"%2B": "+", "%2F": "/", "%3D": "=", "%0D": "", "%0A": "", "%20": ""}
 _DATA = re.compile(r"\s*data:", re.IGNORECASE)
 _DATA_URL = re.compile(r"\s*data:[^,]*; *base64 *,", re.IGNORECASE)
@@ -47,7 +48,7 @@ def data_url(text: Any) -> bytes:
     Raises:
         BadDocument: it is none, or not in base64.
     """
-    head = _DATA_URL.match(text) if isinstance(text, str) else None
+    head = _DATA_URL.match(text, 0, _LONGEST_HEAD) if isinstance(text, str) else None
     if head is None:
         given = repr(text[:40]) if isinstance(text, str) else kind(text)
         raise BadDocument(f"a data URL of a picture is expected, such as data:image/png;base64,…, not {given}")
@@ -64,7 +65,7 @@ def picture(text: Any) -> bytes:
     Raises:
         BadDocument: neither.
     """
-    return data_url(text) if isinstance(text, str) and _DATA.match(text) else decode(text)
+    return data_url(text) if isinstance(text, str) and _DATA.match(text, 0, _LONGEST_HEAD) else decode(text)
 
 
 def kind(value: Any) -> str:

@@ -25,7 +25,7 @@ Made = TypeVar("Made")
 
 #: Bodies from here on are read in a thread: orjson takes two milliseconds for as many bytes of numbers.
 LARGE = 262_144
-_SMALL = 4096  # bytes of a body whose cost is not counted but taken to be the highest
+_SMALL = 8192  # bytes of a body whose cost is not counted but taken to be the highest
 _LONG = 4096  # bytes of an array that is worth the trouble
 _MANY = 512  # numbers in it; lists of fewer, such as a shape among many blanks, stay lists
 _PIECE = 65_536  # bytes: about a millisecond

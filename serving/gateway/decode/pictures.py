@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving import images
-from serving.gateway.decode import base64
+from serving.gateway.decode import base64, large
 from serving.gateway.decode.payload import Array, Document, Payload, Pictures
 from serving.gateway.errors import BadDocument, BadOption, BadPicture, BadTensor, listed
 from serving.gateway.memory import Reservation
@@ -63,9 +63,10 @@ async def rows(
     *,
     max_pixels: int,
     max_rows: int,
+    size: int,
     memory: Reservation,
 ) -> Rows:
-    """The model's input. Small pictures are decoded here and now, large ones in a thread.
+    """The model's input. Small pictures are decoded here and now, large ones in a thread; ``size`` is that of the body.
 
     Raises:
         BadPicture: one cannot be read; where there are several the message says which.
@@ -74,7 +75,10 @@ async def rows(
     """
     if isinstance(payload, Array):
         return Rows(_array(payload.array, spec, recipe))
-    encoded = payload.encoded if isinstance(payload, Pictures) else _from_document(payload)
+    if isinstance(payload, Pictures):
+        encoded = payload.encoded
+    else:
+        encoded = await large.aside(memory, size, _from_document, payload)
     if not 0 < len(encoded) <= max_rows:
         raise BadTensor(f"a request has 1 to {max_rows} pictures, not {len(encoded)}")
     if len(encoded) == 1 and is_small(encoded[0]):

@@ -12,7 +12,6 @@ from serving.gateway.decode.payload import NPY, Payload
 from serving.gateway.decode.pictures import Rows
 from serving.gateway.errors import BadOption, BadUpstream
 from serving.gateway.http import Answer, Request
-from serving.gateway.memory import Reservation
 from serving.gateway.paths import Target
 from serving.gateway.predict import Predictor, Result
 from serving.gateway.servable import Servable
@@ -72,7 +71,7 @@ class Native:
 
         async def prepare(servable: Servable) -> Call:
             signature = servable.offer(verb)
-            rows = await self._rows(servable, signature, content, how, request.memory)
+            rows = await self._rows(servable, signature, content, how, request)
             call = fitting(servable, signature, {"image": rows.array}, self._limits)
             call.notes = rows.notes
             return call
@@ -110,7 +109,7 @@ class Native:
             signature = servable.offer("neighbours")
             recipe = required(card_of(servable).neighbours, servable)
             count = pictures.neighbours(options.get("k"), recipe.max_k)
-            rows = await self._rows(servable, signature, content, how, request.memory)
+            rows = await self._rows(servable, signature, content, how, request)
             arrays = {"image": rows.array, "k": np.full(len(rows.array), count, np.int32)}
             call = fitting(servable, signature, arrays, self._limits)
             call.notes = rows.notes
@@ -120,7 +119,7 @@ class Native:
         return answer(result, encode.neighbours(result, request.id))
 
     async def _rows(
-        self, servable: Servable, signature: Signature, content: Payload, how: Polarity, memory: Reservation
+        self, servable: Servable, signature: Signature, content: Payload, how: Polarity, request: Request
     ) -> Rows:
         recipe = required(card_of(servable).image, servable)
         return await pictures.rows(
@@ -130,7 +129,8 @@ class Native:
             how,
             max_pixels=self._limits.pixels,
             max_rows=self._limits.rows,
-            memory=memory,
+            size=request.size,
+            memory=request.memory,
         )
 
     async def _next_value(self, request: Request, target: Target, servable: Servable, content: Payload) -> Answer:

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from serving.gateway import encode
-from serving.gateway.decode import base64
+from serving.gateway.decode import base64, large
 from serving.gateway.decode.payload import Pictures
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.facades.native import Native, answer
@@ -47,7 +47,7 @@ class OpenAI:
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
         if "dimensions" in keys:
             raise BadOption("dimensions cannot be chosen: an embedding is as wide as its model makes it")
-        pictures = Pictures(_pictures(keys["input"]))
+        pictures = Pictures(await large.aside(request.memory, request.size, _pictures, keys["input"]))
         result = await self._native.pictures(request, target, servable, pictures, "embed", "auto")
         return answer(result, _dump(result, form))
 

@@ -68,6 +68,11 @@ def history() -> bytes:
     return filled(b'{"horizon":2,"history":[1', b",1", b"]}")
 
 
+def series() -> bytes:
+    start = b'{"model":"trend","options":{"horizon":2},"inputs":[{"type":"univariate_time_series","name":"a",'
+    return filled(start + b'"frequency":"D","series":[1', b",1", b"]}]}")
+
+
 # Path, headers, body and the statuses of four at once.
 COSTLY = {
     "lists by gzip": (
@@ -82,6 +87,7 @@ COSTLY = {
     "one string": ("/v1/models/shade:predict", JSON, lambda: filled('{"b64":"ü€'.encode(), b"A", b'"}'), {400, 503}),
     "brotli": (LINE, {**JSON, "content-encoding": "br"}, bomb, {413, 503}),
     "a history": ("/v1/models/trend:forecast", JSON, history, {200, 503}),
+    "a series": ("/v1/timeseries/forecast", JSON, series, {200, 503}),
     "25 megapixels": ("/v1/models/shade:predict", {"content-type": "image/png"}, lambda: png(4999), {400, 503}),
     "50 megapixels": ("/v1/models/shade:predict", {"content-type": "image/png"}, lambda: png(7071), {400}),
 }

@@ -13,8 +13,8 @@ import numpy as np
 import orjson
 import pytest
 
-from serving.gateway.decode import large, payload
-from serving.gateway.errors import TooLarge
+from serving.gateway.decode import large, numbers, payload
+from serving.gateway.errors import BadTensor, TooLarge
 from serving.gateway.memory import MemoryBudget, Reservation
 
 RANDOM = np.random.default_rng(5)
@@ -98,6 +98,57 @@ def test_more_axes_than_a_tensor_may_have_are_left_to_orjson() -> None:
     array = np.ones((1,) * 8 + (20_000,), int)
     value, _ = large.loads(json.dumps({"a": array.tolist()}).encode(), reservation())
     assert value == {"a": array.tolist()}
+
+
+def test_numbers_that_are_not_finite_are_read_in_arrays_too() -> None:
+    array = RANDOM.normal(size=(500, 100))
+    array[0, 0], array[250, 3], array[-1, -1] = np.nan, np.inf, -np.inf
+    read, finite = large.loads(json.dumps({"inputs": array.tolist(), "id": "NaN"}).encode(), reservation())
+    assert not finite
+    assert isinstance(read["inputs"], np.ndarray)
+    np.testing.assert_array_equal(read["inputs"], array)
+    assert read["id"] == "NaN"
+
+
+@pytest.mark.parametrize("wrong", [b"NaNNaN", b"1NaN", b"NaN1", b"-NaN", b"+Infinity", b"NaN null", b"Infinit", b"nan"])
+def test_words_that_are_no_numbers_are_none(wrong: bytes) -> None:
+    body = b'{"a":[%b%b]}' % (b"1," * 5000, wrong)
+    try:
+        value, finite = large.loads(body, reservation())
+    except orjson.JSONDecodeError:
+        return
+    assert (value, finite) == (None, False)
+
+
+def test_words_outside_of_arrays_are_read_in_bodies_of_a_megabyte() -> None:
+    for count, error in ((100_000, None), (400_000, TooLarge)):
+        body = b'{"a":[[NaN],{}%b]}' % (b",1" * count)
+        body += b" " * (2_000_000 if error else 0)
+        if error is None:
+            value, finite = large.loads(body, reservation())
+            assert (len(value["a"]), finite) == (count + 2, False)
+        else:
+            with pytest.raises(error, match="at most 1000000 bytes are accepted then"):
+                large.loads(body, reservation())
+
+
+def test_rows_of_which_some_are_arrays_and_some_are_lists() -> None:
+    rows = [{"x": [0] * 600}, {"x": [0.123456789] * 600}]
+    read, _ = large.loads(json.dumps({"instances": rows}).encode(), reservation())
+    columns = [row["x"] for row in read["instances"]]
+    assert [type(column) for column in columns] == [list, np.ndarray]
+    np.testing.assert_allclose(numbers.array(columns, np.dtype(np.float32), "x"), [row["x"] for row in rows])
+    with pytest.raises(BadTensor, match=r"ragged: a row has shape \[600\], but the first one has \[599\]"):
+        numbers.array([columns[0][1:], columns[1]], np.dtype(np.float32), "x")
+
+
+def test_a_body_is_not_read_beyond_the_budget() -> None:
+    body = b'{"a":[%b1]}' % (b"1," * 500_000)
+    memory = reservation(10_000_000)
+    large.loads(body, memory)
+    assert memory.held < 500_001 * 10
+    with pytest.raises(TooLarge, match="bytes of memory when it is decoded"):
+        large.loads(body, reservation(1_000_000))
 
 
 @pytest.mark.parametrize("name", BROKEN)
