@@ -147,10 +147,10 @@ def pipeline_behind_a_body(target: Target) -> Counter[str]:
 
 @attack
 def unfinished_bodies(target: Target) -> Counter[str]:
-    """800 connections with a request whose body never ends; then one whole request."""
+    """1,100 connections with a request whose body never ends; then one whole request."""
     path = f"/v1/models/{MODEL}:forecast"
     with contextlib.ExitStack() as stack:
-        for number in range(800):
+        for number in range(1100):
             connection = stack.enter_context(target.connect(f"127.0.0.{2 + number % 100}"))
             connection.sendall(request("POST", path, "content-type: application/json", body=FORECAST)[:-1])
         time.sleep(1)
@@ -170,11 +170,13 @@ def abandoned(target: Target) -> Counter[str]:
         whole * 20,
         b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 20,
     ):
-        for _ in range(1000):
-            with target.connect() as connection:
+        with contextlib.ExitStack() as stack:
+            for _ in range(1000):
+                connection = stack.enter_context(target.connect())
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.sendall(sent)
-            count["reset"] += 1
+            time.sleep(0.1)
+        count["reset"] += 1000
     return count
 
 
