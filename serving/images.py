@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving import ink
 from serving.picture_files import convert, reader
-from serving.picture_files.header import Header, PictureError
+from serving.picture_files.header import Header, PictureError, animated
 
 __all__ = ["Header", "ImageRecipe", "PictureError", "Pixels", "Polarity", "cost", "decode", "header", "prepare", "read"]
 
@@ -122,6 +122,8 @@ def header(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None
         )
     if not width * height:
         raise PictureError(f"the picture cannot be read: its header says {width}×{height} pixels")
+    if stated.animated:
+        raise animated()
     return stated
 
 

@@ -24,6 +24,8 @@ class Header:
     decoder_bytes: int = 0
     #: Bytes per pixel of the grey or RGB picture that the decoded one is converted to; 0 if it is one already.
     converted_bytes: int = 0
+    #: Whether the header tells of several frames; a GIF's does not.
+    animated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """PNG: header, and the file without ancillary chunks but transparency."""
 
 import binascii
-import itertools
 import struct
 import zlib
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from serving.picture_files import orientation
-from serving.picture_files.header import MOST_PARTS, Cleaned, Header, PictureError, animated, too_many_parts, truncated
+from serving.picture_files.header import MOST_PARTS, Cleaned, Header, PictureError, too_many_parts, truncated
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _START = MAGIC + b"\x00\x00\x00\rIHDR"
@@ -27,7 +26,7 @@ def header(data: bytes) -> Header:
     """Size and memory use.
 
     Raises:
-        PictureError: the header is damaged, the picture is animated, or the PNG is one that Xcode made for iOS apps.
+        PictureError: the header is damaged, or the PNG is one that Xcode made for iOS apps.
     """
     if data[12:16] == b"CgBI":
         raise PictureError(
@@ -38,17 +37,26 @@ def header(data: bytes) -> Header:
         raise PictureError("the picture cannot be read: the PNG has no complete IHDR chunk")
     if zlib.crc32(data[12:29]) != int.from_bytes(data[29:33], "big"):
         raise PictureError("the picture cannot be read: the checksum of the PNG's IHDR chunk is wrong")
-    for name, start, end in itertools.takewhile(lambda chunk: chunk[0] != b"IDAT", _chunks(data)):
-        if name == b"acTL" and end - start == 8 and int.from_bytes(data[start : start + 4], "big") > 1:
-            raise animated()
     width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
     if kind not in _CHANNELS:
         raise PictureError(f"the picture cannot be read: PNG has no colour type {kind}")
+    frames = _frames(data)
     if kind == 0:
-        return Header("PNG", width, height, max(depth // 8, 1), converted_bytes=int(depth in (1, 16)))
+        converted = int(depth in (1, 16))
+        return Header("PNG", width, height, max(depth // 8, 1), converted_bytes=converted, animated=frames > 1)
     # A 16-bit picture has its low bytes decoded in a second pass if the high ones hold next to nothing.
     pixel_bytes = 1 if kind == 3 else 8 if depth == 16 else 4
-    return Header("PNG", width, height, pixel_bytes, converted_bytes=4 if kind > 2 or depth == 16 else 0)
+    converted = 4 if kind > 2 or depth == 16 else 0
+    return Header("PNG", width, height, pixel_bytes, converted_bytes=converted, animated=frames > 1)
+
+
+def _frames(data: bytes) -> int:
+    for name, start, end in _chunks(data):
+        if name == b"IDAT":
+            break
+        if name == b"acTL" and end - start == 8:
+            return int.from_bytes(data[start : start + 4], "big")
+    return 1
 
 
 def clean(data: bytes) -> Cleaned:

@@ -53,7 +53,7 @@ def header(data: bytes) -> Header:
     """What the file's first bytes state. Nothing is decoded.
 
     Raises:
-        PictureError: empty, another format, a damaged header, or animated as far as the header tells.
+        PictureError: empty, another format, or a damaged header.
     """
     return _kind(data).header(data)
 

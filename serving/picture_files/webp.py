@@ -10,7 +10,6 @@ from serving.picture_files.header import (
     Cleaned,
     Header,
     PictureError,
-    animated,
     too_many_parts,
     truncated,
 )
@@ -26,17 +25,16 @@ def header(data: bytes) -> Header:
     """Size and memory use.
 
     Raises:
-        PictureError: the first chunk says no size, or the picture is animated.
+        PictureError: the first chunk says no size.
     """
     if data[8:12] in (b"AVI ", b"WAVE"):
         raise PictureError("the bytes are a RIFF file but no WebP; send one picture as PNG, JPEG or WebP")
     name, body = data[12:16], data[20:30]
-    width = height = 0
+    width, height, animated = 0, 0, False
     if data[8:12] == b"WEBP" and len(body) >= 10:
         if name == b"VP8X":
             width, height = (1 + int.from_bytes(body[start : start + 3], "little") for start in (4, 7))
-            if body[0] & 0x02 and sum(chunk == b"ANMF" for chunk, _, _ in _chunks(data)) > 1:
-                raise animated()
+            animated = bool(body[0] & 0x02) and sum(chunk == b"ANMF" for chunk, _, _ in _chunks(data)) > 1
         elif name == b"VP8L" and body[0] == 0x2F:
             bits = int.from_bytes(body[1:5], "little")
             width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
@@ -44,7 +42,9 @@ def header(data: bytes) -> Header:
             width, height = (size & 0x3FFF for size in struct.unpack_from("<HH", body, 6))
     if not width * height:
         raise PictureError("the picture cannot be read: the WebP has no complete header")
-    return Header("WebP", width, height, _PIXEL_BYTES, decoder_bytes=4 * width * height, converted_bytes=4)
+    return Header(
+        "WebP", width, height, _PIXEL_BYTES, decoder_bytes=4 * width * height, converted_bytes=4, animated=animated
+    )
 
 
 def clean(data: bytes) -> Cleaned:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw
 
+from serving import images
 from serving.images import ImageRecipe, PictureError, Pixels, Polarity, decode, read
 
 GREY = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True)
@@ -165,6 +166,7 @@ class TestDecoding:
         data = encoded(arrow(), format, save_all=True, append_images=[arrow().rotate(90)])
         with pytest.raises(PictureError, match="animated"):
             read(data)
+        assert images.pixels(data) == 60 * 40  # which bounds a string that a model decodes itself
 
     @pytest.mark.parametrize(
         "data", [b"", b"hello", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8"]
