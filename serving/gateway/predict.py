@@ -198,7 +198,9 @@ class Predictor:
             outputs = await self._ask(other, again, caller.memory, deadline)
             return cropped(other, again, outputs), _labels(other)
 
-        copy = Copy(state.name, shadow.version, answered.outputs, _labels(servable), ask, caller.size, caller.memory)
+        copy = Copy(
+            state.name, shadow.version, answered.outputs, _labels(servable), ask, caller.memory.held, caller.memory
+        )
         self._shadows.offer(copy)
 
     async def close(self) -> None:

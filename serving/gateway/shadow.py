@@ -17,7 +17,7 @@ from serving.gateway.metrics import Metrics
 from serving.gateway.wire import Outputs
 
 _QUEUE = 64
-_BYTES = 32_000_000  # of bodies; one that is larger waits alone
+_BYTES = 32_000_000  # of reserved memory; a copy that needs more waits alone
 
 log = logging.getLogger("vitrine.shadow")
 
@@ -27,8 +27,8 @@ Ask = Callable[[], Awaitable[tuple[Outputs, Sequence[str]]]]
 
 @dataclass(frozen=True)
 class Copy:
-    """An answered request: what came out, the labels of its classes, how to ask the shadow the same, the bytes of its
-    body, and the memory reserved for it, which is held until the shadow has answered."""
+    """An answered request: what came out, the labels of its classes, how to ask the shadow the same, and the memory
+    reserved for it, of ``size`` bytes, which is held until the shadow has answered."""
 
     model: str
     version: int

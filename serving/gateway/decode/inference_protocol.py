@@ -82,8 +82,9 @@ def read(body: bytes, header_length: str, model: str, version: int | None, memor
                 f"Inference-Header-Content-Length must be the size of the JSON part, 1 to {len(body)} bytes, "
                 f"not {header_length[:40]!r}"
             )
+    if end < len(body):
+        memory.hold(end + datatypes.cost(len(body) - end))  # the JSON part is copied
     keys = payload.document(body[:end], memory)
-    memory.hold(datatypes.cost(len(body) - end))
     _only(keys, ("id", "model_name", "model_version", "parameters", "inputs", "outputs"), "a request")
     _check_model(keys.get("model_name"), model)
     version = _version(keys.get("model_version"), version)

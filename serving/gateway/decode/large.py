@@ -164,8 +164,8 @@ def _candidates(body: bytes) -> list[tuple[int, int]]:
         stop = end if end >= 0 else len(body)
         if stop - quote > _LONG:
             head = body[quote + 1 : quote + 65].lstrip(_BLANK)
-            start = body.find(b"[", quote)
-            if head[:1] == b":" and head[1:].lstrip(_BLANK)[:1] == b"[":
+            start = body.find(b"[", quote, stop)  # no further: of many strings each would look through all
+            if start >= 0 and head[:1] == b":" and head[1:].lstrip(_BLANK)[:1] == b"[":
                 brace = body.find(b"}", start, stop)
                 last = body.rfind(b"]", start, brace if brace >= 0 else stop) + 1
                 if last - start > _LONG:
@@ -215,7 +215,7 @@ def _brackets(body: bytes, start: int, end: int, memory: Reservation) -> bytes:
     """
     found = []
     for piece in _pieces(body, start, end):
-        marks = (_WORDS.sub(b"1", piece) if _has_words(piece) else piece).translate(_ONES, _BLANK)
+        marks = _without_words(piece, b"1").translate(_ONES, _BLANK)
         if b"1[" in marks or b"]1" in marks:
             raise ValueError
         found.append(marks.translate(None, b"1"))
@@ -225,8 +225,11 @@ def _brackets(body: bytes, start: int, end: int, memory: Reservation) -> bytes:
     return b",".join(found)
 
 
-def _has_words(text: bytes) -> bool:
-    return b"N" in text or b"I" in text
+def _without_words(text: bytes, other: bytes) -> bytes:
+    """The text with something else for NaN and the infinities; the text itself if none is in it."""
+    if b"I" in text:
+        text = text.replace(b"-Infinity", other).replace(b"Infinity", other)
+    return text.replace(b"NaN", other)
 
 
 def _numbers(body: bytes, start: int, end: int, memory: Reservation) -> NDArray[Any] | None:
@@ -237,18 +240,18 @@ def _numbers(body: bytes, start: int, end: int, memory: Reservation) -> NDArray[
     """
     pieces = []
     for piece in _pieces(body, start, end):
-        words: list[bytes] = []
-        if _has_words(piece):
-            words = _WORDS.findall(piece)
-            piece = _WORDS.sub(b"null", piece)
-        values = orjson.loads(b"[%b]" % piece.translate(_BLANKS))
-        numbers = np.array(values, np.float64 if words else None)
-        if words:
-            numbers[[value is None for value in values]] = [float(word) for word in words]
-        elif numbers.dtype == np.int64:
-            numbers = numbers.astype(_smallest(numbers))
-        elif numbers.dtype != np.float64 or not (b"." in piece or b"e" in piece or b"E" in piece):
-            return None  # whole numbers beyond 64 bits became fractions
+        plain = _without_words(piece, b"null")
+        values = orjson.loads(b"[%b]" % plain.translate(_BLANKS))
+        if plain != piece:
+            numbers = np.array(values, np.float64)  # NaN for null
+            if b"I" in piece:
+                numbers[np.isnan(numbers)] = [float(word) for word in _WORDS.findall(piece)]
+        else:
+            numbers = np.array(values)
+            if numbers.dtype == np.int64:
+                numbers = numbers.astype(_smallest(numbers))
+            elif numbers.dtype != np.float64 or not (b"." in piece or b"e" in piece or b"E" in piece):
+                return None  # whole numbers beyond 64 bits became fractions
         memory.hold(numbers.nbytes)
         pieces.append(numbers)
     dtype = np.result_type(*pieces)
