@@ -5,6 +5,7 @@ takes goes into changing threads and loops; here the bytes of a call are read, r
 loop. HPACK is the ``hpack`` library's.
 
 - ``frames.py``: how frames are written and read
-- ``connection.py``: what both ends of a connection do: streams, flow control, headers
+- ``heads.py``: blocks of headers
+- ``connection.py``: what both ends of a connection do: streams, flow control
 - ``server.py``, ``client.py``: what each end does
 """

@@ -9,13 +9,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
-import hpack
-
 from serving.http2 import frames
 from serving.http2.frames import ConnectionFailed
+from serving.http2.heads import HeadReader
 
-_REMEMBERED = 64  # blocks of headers whose meaning is kept
-_LONGEST_REMEMBERED = 1024  # bytes of such a block
 _MOST_ACKS = 1000  # acknowledgements that wait for the other side to read
 
 
@@ -46,7 +43,7 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
         self._serves = serves
         self._largest_headers = largest_headers
         self._reader = frames.Reader(preface=serves)
-        self._heads = _Heads(meaning, largest_headers)
+        self._heads = HeadReader(meaning, largest_headers)
         self._partial: tuple[int, int, bytearray] | None = None  # headers to be continued: stream, flags, what came
         self._continuations = 0  # frames of them
         self._streams: dict[int, AnyStream] = {}
@@ -326,40 +323,3 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
 
     def _later(self, seconds: float, work: Callable[[], None]) -> None:
         self._timers.append(self._loop.call_later(seconds, work))
-
-
-class _Heads:
-    """What blocks of headers mean. The same call has the same bytes again and again, and is decoded once."""
-
-    def __init__(self, meaning: Callable[[list[tuple[str, str]]], Any], largest: int) -> None:
-        self._meaning = meaning
-        self._largest = largest
-        self._decoder = hpack.Decoder(max_header_list_size=largest)
-        self._known: dict[bytes, Any] = {}  # by block, as long as the decoder's table is the same
-
-    def read(self, block: bytes) -> Any:
-        """
-        Raises:
-            ConnectionFailed: the block cannot be read, or is too long.
-        """
-        head = self._known.get(block)
-        return self._decode(block) if head is None else head
-
-    def _decode(self, block: bytes) -> Any:
-        table = self._decoder.header_table.dynamic_entries
-        before = len(table), table[0] if table else None
-        try:
-            pairs = cast(list[tuple[bytes, bytes]], self._decoder.decode(block, raw=True))
-        except hpack.OversizedHeaderListError:
-            raise ConnectionFailed(frames.ENHANCE_YOUR_CALM, f"headers of more than {self._largest} bytes") from None
-        except hpack.HPACKError as error:
-            raise ConnectionFailed(frames.COMPRESSION_ERROR, str(error)) from None
-        head = self._meaning([(name.decode(errors="replace"), value.decode(errors="replace")) for name, value in pairs])
-        table = self._decoder.header_table.dynamic_entries
-        updates = block[:1] and 0x20 <= block[0] < 0x40  # the size of the table, which is to be read each time
-        same = not updates and before[0] == len(table) and (not table or before[1] is table[0])
-        if not same or len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        if same and len(block) <= _LONGEST_REMEMBERED:
-            self._known[block] = head
-        return head
