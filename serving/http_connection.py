@@ -28,8 +28,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 PIECE = 1024  # bytes parsed at once outside a body: what may hold several requests
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 _IDLE_SECONDS = 0.2  # before an idle connection closes at shutdown: a request may be on its way
-_LINGER_SECONDS = 1.0
-_LINGER_BYTES = 4_000_000
+# A client that is refused is read from for so long and so far, so that it gets the answer.
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 4_000_000
 
 
 class Refused(Exception):
@@ -139,7 +140,7 @@ class Connection(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         if self._discarded >= 0:
             self._discarded += len(data)
-            if self._discarded > _LINGER_BYTES:
+            if self._discarded > LINGER_BYTES:
                 self.transport.close()
         else:
             self._feed(bytes(self._held) + data if self._held else data)
@@ -264,6 +265,6 @@ class Connection(HttpToolsProtocol):
         if self.transport.can_write_eof() and self._discarded < 0:
             self._discarded = 0
             self.transport.write_eof()
-            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
         else:
             self.transport.close()

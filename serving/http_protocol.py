@@ -3,10 +3,10 @@
 One write for each answer in place of uvicorn's two, at the end of the event loop's turn; and limits to a request's
 head, its size and its time.
 
-No byte may come so slowly that it holds a connection for ever. While a request is answered its deadline counts, the
-body included (``edge.py``); at all other times ``head_seconds`` does, however many blank lines, bytes of a head, or
-bytes of a body that was answered already come in between. uvicorn closes a kept connection that is silent. Nor may an
-answer be read so slowly: a client that takes less than 16 KiB of it in ``send_seconds`` is cut off.
+A slow client cannot hold a connection for ever. While a request is under way, its deadline counts, the body included
+(the application ends it); at all other times ``head_seconds`` does, however many blank lines, bytes of a head, or bytes
+of a body that was already answered arrive. uvicorn closes a kept connection that is silent. A client that reads less
+than 16 KiB of its answer in ``send_seconds`` is cut off.
 
 A merged call ends the wait of many requests at once. Written one by one, each answer would wake its reader and hand the
 processor over before the next one is ready; written together after all have been encoded they do not: a quarter of a
@@ -23,7 +23,7 @@ import termios
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from serving.http_connection import PIECE, Connection, Refused
+from serving.http_connection import LINGER_BYTES, LINGER_SECONDS, PIECE, Connection, Refused
 
 _LARGE = 65_536
 _SLOWEST = 16_384  # bytes that a client takes of its answer in the time given
@@ -31,18 +31,14 @@ _TOO_LARGE = b"431 Request Header Fields Too Large"
 _NO_LINGER = struct.pack("ii", 1, 0)  # the system too forgets what was not sent
 
 
-_LINGER_SECONDS = 1.0
-_LINGER_BYTES = 4_000_000
-
-
 async def linger(receive: Callable[[], Awaitable[Any]]) -> None:
     """Read the rest of a refused request's body for a moment, before the connection is closed.
 
     Closing at once would discard the answer together with the unread bytes.
     """
-    left = _LINGER_BYTES
+    left = LINGER_BYTES
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_LINGER_SECONDS):
+        async with asyncio.timeout(LINGER_SECONDS):
             while left > 0:
                 message = await receive()
                 if message["type"] != "http.request" or not message.get("more_body", False):

@@ -89,9 +89,14 @@ class Api:
         max_body_bytes: int = 32_000_000,
         metrics_path: str | None = None,
     ) -> None:
-        """``threads``: how many requests are worked on at once; a ``timeout_ms`` of 0 is none; ``max_body_bytes``: of a
-        decompressed body; ``metrics_path``: where
-        Prometheus may read, None: nowhere."""
+        """Make the interface.
+
+        Args:
+            threads: how many requests are worked on at once.
+            timeout_ms: longest time for a request; 0 is none.
+            max_body_bytes: of a decompressed body.
+            metrics_path: where Prometheus may read; None: nowhere.
+        """
         self._service = service
         self._metrics_path = metrics_path
         self._slots = asyncio.Semaphore(threads)
