@@ -40,17 +40,14 @@ _SENT_TIMES = 3  # a call's tensors stand in their arrays, in its message and in
 
 
 class Caller(Protocol):
-    """Who asks: the key that was shown, where one is needed, until when an answer is of use, the bytes of the body, its
-    part of the memory budget, the trace where one is kept, and where the request stands among all."""
+    """Who asks: the key that was shown, where one is needed, until when an answer is of use, its part of the memory
+    budget, the trace where one is kept, and where the request stands among all."""
 
     @property
     def key(self) -> Key | None: ...
 
     @property
     def deadline(self) -> float: ...
-
-    @property
-    def size(self) -> int: ...
 
     @property
     def memory(self) -> Reservation: ...

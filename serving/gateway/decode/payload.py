@@ -111,8 +111,8 @@ def document(
     loads: Callable[[bytes, Reservation], tuple[Any, bool]] = large.loads,
 ) -> dict[str, Any]:
     """The JSON object in a body. ``not_finite`` says in which objects NaN, Infinity and -Infinity are taken for
-    numbers, as TensorFlow Serving does; everywhere else they are no JSON. ``loads`` reads bodies that are large. A byte
-    order mark before the object is skipped.
+    numbers, as TensorFlow Serving does; everywhere else they are no JSON. ``loads`` reads bodies for
+    which :func:`large.is_worth_arrays`. A byte order mark before the object is skipped.
 
     Raises:
         BadDocument: not JSON, or not an object. TooLarge: hundreds of thousands of lists, objects or strings, or more
@@ -120,7 +120,7 @@ def document(
     """
     body = body.removeprefix(_BOM)
     try:
-        parsed, finite = large.exact(body, memory) if len(body) < large.LARGE else loads(body, memory)
+        parsed, finite = (loads if large.is_worth_arrays(body) else large.exact)(body, memory)
     except orjson.JSONDecodeError as error:
         if not body.strip():
             raise BadDocument("JSON Parse error: The document is empty. Send a JSON object.") from None
