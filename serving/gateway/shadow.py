@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from serving.gateway.compare import compare
 from serving.gateway.errors import GatewayError
-from serving.gateway.memory import Reservation
+from serving.gateway.memory import Reservation, Stopped
 from serving.gateway.metrics import Metrics
 from serving.gateway.wire import Outputs
 
@@ -74,11 +74,11 @@ class Shadows:
                 self._metrics.shadow_compared(
                     copy.model, copy.version, compare(copy.outputs, outputs, (copy.labels, labels))
                 )
-            except Exception as error:
+            except (GatewayError, Stopped) as error:  # Stopped: the client left before it had its answer
                 self._metrics.shadow_failed(copy.model, copy.version)
-                if not isinstance(error, GatewayError):
-                    log.exception("model %s: version %s could not be compared", copy.model, copy.version)
-                else:
-                    log.debug("model %s: version %s as a shadow: %s", copy.model, copy.version, error.message)
+                log.debug("model %s: version %s as a shadow: %r", copy.model, copy.version, error)
+            except Exception:
+                self._metrics.shadow_failed(copy.model, copy.version)
+                log.exception("model %s: version %s could not be compared", copy.model, copy.version)
             finally:
                 copy.memory.leave()

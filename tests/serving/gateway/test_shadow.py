@@ -1,6 +1,7 @@
-"""What waits for a shadow is bounded."""
+"""What waits for a shadow is bounded, and what goes wrong there is told apart from defects."""
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -36,3 +37,27 @@ async def test_copies_wait_within_bounds_of_number_and_bytes(size: int, taken: i
         assert f'outcome="dropped",version="2"}} {round_ * (100 - taken)}.0' in metrics.page().decode()
     await shadows.close()
     assert asked == 2 * taken
+
+
+async def test_a_request_that_was_cancelled_is_no_defect_of_its_copy(caplog: pytest.LogCaptureFixture) -> None:
+    budget = MemoryBudget(100, ThreadPoolExecutor(1))
+    memory = budget.reservation()
+    memory.hold(60)
+    asked = asyncio.Event()
+
+    async def ask() -> tuple[Outputs, Sequence[str]]:
+        asked.set()
+        memory.hold(1)
+        raise AssertionError("the copy was asked although its request was cancelled")
+
+    metrics = Metrics()
+    shadows = Shadows(metrics)
+    shadows.offer(Copy("m", 2, Outputs({}, clean=True), (), ask, 60, memory))
+    memory.stop()
+    memory.leave()
+    with caplog.at_level(logging.WARNING):
+        await asyncio.wait_for(asked.wait(), 10)
+        await shadows.close()
+    assert caplog.messages == []
+    assert 'outcome="failed",version="2"} 1.0' in metrics.page().decode()
+    assert budget.held == 0
