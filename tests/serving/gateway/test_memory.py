@@ -1,13 +1,14 @@
 """The memory budget: what fits, what is refused, and when bytes are given back."""
 
 import asyncio
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from serving.gateway.errors import Overloaded, TooLarge
-from serving.gateway.memory import MemoryBudget, Stopped
+from serving.gateway.memory import MemoryBudget, Reservation, Stopped
 
 
 @pytest.fixture
@@ -111,5 +112,47 @@ def test_several_requests_of_one_caller_hold_at_most_its_share() -> None:
     other.hold(60)
     for request in (alone, second, other):
         request.leave()
+    assert budget.held == 0
+    assert not budget._of_caller
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_every_byte_comes_back_once_however_requests_end(seed: int) -> None:
+    draw = random.Random(seed)
+    budget = MemoryBudget(1000, ThreadPoolExecutor(4), max_share=0.5)
+    most = 0
+
+    def work(memory: Reservation, sizes: list[int]) -> None:
+        nonlocal most
+        for size in sizes:
+            memory.hold(size)
+            most = max(most, budget.held)
+            memory.release(size // 2)
+
+    async def request(caller: str, sizes: list[int], ends: str) -> None:
+        memory = budget.reservation(caller)
+        try:
+            memory.hold(draw.randrange(300))
+            await memory.run(work, memory, sizes)
+            if ends == "error":
+                raise ValueError
+            await memory.run(work, memory, sizes)
+        except asyncio.CancelledError:
+            memory.stop()
+            raise
+        finally:
+            memory.leave()
+
+    ends = ["answer", "error", "cancelled"]
+    planned = [(draw.choice("abc"), draw.choices(range(200), k=20), draw.choice(ends)) for _ in range(300)]
+    tasks = [asyncio.create_task(request(*one)) for one in planned]
+    for task, (_, _, end) in zip(tasks, planned, strict=True):
+        await asyncio.sleep(0)
+        if end == "cancelled":
+            task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    budget._threads.shutdown()
+    assert {type(one) for one in outcomes} <= {type(None), ValueError, Overloaded, TooLarge, asyncio.CancelledError}
+    assert 0 < most <= 1000
     assert budget.held == 0
     assert not budget._of_caller
