@@ -44,7 +44,7 @@ _JPEG_TIMES = 8  # a JPEG may state so many times more pixels, for libjpeg reduc
 _MOST_BYTES = 8  # for each of the most pixels: what the decoder and the decoded picture may need
 _WORKING_SIDE = 512  # larger pictures are reduced to no more than this before they are measured
 _WIDEST = 4  # working sides: ``rgb`` pads a picture to a square of that side at most
-_LEAST_CONTRAST = 4  # of 255: less is invisible on a screen, and is what lossy codecs make of one colour
+_LEAST_CONTRAST = 10  # of 255: less can hardly be seen, and is what a covered lens or a codec makes of one colour
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _PLAIN_GREY = b"\x08\x00\x00\x00\x00"  # depth, colour type, compression, filter, interlace
 # Measured bytes per pixel: of what :func:`prepare` holds at its peak, of the model's input, of a tile in conversion.

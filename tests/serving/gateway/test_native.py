@@ -40,13 +40,13 @@ def test_a_prediction_in_full(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
 def test_every_format_as_raw_body(http: httpx.Client, form: str) -> None:
-    body = picture(250, side=64, form=form)
+    body = picture(240, side=64, form=form)
     sent = {"content-type": f"image/{form.lower()}"}
     assert labels(http.post(PREDICT, content=body, headers=sent)) == ["dark"]  # light ground is turned over
 
 
 def test_a_cut_picture_is_answered_with_a_note(http: httpx.Client) -> None:
-    cut = picture(250, side=64, form="JPEG")[:-2]
+    cut = picture(240, side=64, form="JPEG")[:-2]
     note = "the picture's file lacks its last bytes; all of its pixels are there"
     for verb in ("predict", "embed", "neighbours"):
         answer = http.post(f"/v1/models/shade:{verb}", content=cut)

@@ -12,17 +12,17 @@ from tests.serving.gateway.conftest import picture
 from tests.serving.picture_files.files import chunk, encoded, exif, segment, with_chunks, with_segments
 
 PREDICT = "/v1/models/shade:predict"
-LIGHT = picture(250, side=64)
+LIGHT = picture(240, side=64)
 LEVELS = np.asarray(Image.open(REPOSITORY / "examples" / "ankle_boot.png").convert("L")).astype(np.uint16)
 
 READ = {
     "broken EXIF": (with_chunks(LIGHT, chunk(b"eXIf", b"broken")), "image/png"),
     "exposure -1/0": (
-        with_segments(picture(250, form="JPEG"), segment(0xE1, b"Exif\0\0" + exif((0x9204, 10, 1, b"\xff" * 4)))),
+        with_segments(picture(240, form="JPEG"), segment(0xE1, b"Exif\0\0" + exif((0x9204, 10, 1, b"\xff" * 4)))),
         "image/jpeg",
     ),
     "text with a wrong checksum": (with_chunks(LIGHT, chunk(b"tEXt", b"a\0b", 1)), "image/png"),
-    "no end marker": (picture(250, side=64, form="JPEG")[:-2], "image/jpeg"),
+    "no end marker": (picture(240, side=64, form="JPEG")[:-2], "image/jpeg"),
     "12 bits in 16": (encoded(Image.fromarray(LEVELS << 4)), "image/png"),
 }
 REFUSED = {
