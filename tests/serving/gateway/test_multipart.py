@@ -9,7 +9,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from serving.gateway.decode import multipart
 from tests.serving.gateway.conftest import picture
+from tests.serving.gateway.test_large import reservation
 
 PREDICT = "/v1/models/shade:predict"
 DARK = picture(5)
@@ -222,3 +224,9 @@ def test_data_urls_that_are_refused(http: httpx.Client, url: str) -> None:
     answer = http.post(PREDICT, json={"b64": url})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_document")
     assert "data:image/png;base64,…" in answer.json()["error"]
+
+
+def test_a_boundary_is_found_wherever_it_stands() -> None:
+    """Large bodies are looked through in pieces of a megabyte."""
+    for size in range(2**20 - 100, 2**20 + 5):
+        assert multipart.files(body(([DISPOSITION], bytes(size))), "boundary=B", 1, reservation()) == [bytes(size)]
