@@ -26,7 +26,7 @@ from serving.models_config import ConfigError, ConfigSyntaxError, EmptyConfigErr
 
 logger = logging.getLogger(__name__)
 
-_MOST_LOOKS = 32  # at base paths at the same time
+_MOST_POLLS = 32  # of base paths at the same time
 
 Models = Mapping[str, ModelConfig]
 Labels = dict[str, dict[str, int]]
@@ -53,12 +53,12 @@ def read_config(path: Path) -> Models | None:
 
 
 @dataclass
-class _Look:
-    """A look at a model's base path that is under way."""
+class _Poll:
+    """A search for versions under a model's base path, in a thread."""
 
     model: ModelConfig
     found: asyncio.Future[dict[str, Aspired]]
-    late: bool = False
+    slow: bool = False
 
 
 class ServerCore:
@@ -70,20 +70,20 @@ class ServerCore:
         source: FileSystemSource,
         *,
         file_system_poll_seconds: float = 1.0,
-        look_seconds: float = 10.0,
+        slow_poll_seconds: float = 10.0,
         allow_labels_for_unavailable_models: bool = False,
     ) -> None:
-        """``file_system_poll_seconds``: between looks at the base paths; 0 looks once for each configuration, less
-        never; ``look_seconds``: after which a look is waited for no longer."""
+        """``file_system_poll_seconds``: between polls of the base paths; 0 polls once for each configuration, less
+        never; ``slow_poll_seconds``: after which other models no longer wait for a poll."""
         self._manager = manager
         self._source = source
         self._poll_seconds = file_system_poll_seconds
-        self._look_seconds = look_seconds
+        self._slow_poll_seconds = slow_poll_seconds
         self._allow_early_labels = allow_labels_for_unavailable_models
         self._models: Models = {}
         self._labels: Labels | None = None
-        self._look = ThreadPoolExecutor(_MOST_LOOKS, thread_name_prefix="poll")
-        self._looks: dict[str, _Look] = {}
+        self._poll_threads = ThreadPoolExecutor(_MOST_POLLS, thread_name_prefix="poll")
+        self._polls: dict[str, _Poll] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._applying = asyncio.Lock()
         self._reloading = asyncio.Lock()
@@ -101,7 +101,7 @@ class ServerCore:
         """Read the configuration again and again, and follow it."""
 
         async def follow() -> None:
-            models = await asyncio.get_running_loop().run_in_executor(self._look, read_config, path)
+            models = await asyncio.get_running_loop().run_in_executor(self._poll_threads, read_config, path)
             if models is not None:
                 await self._apply(models)
                 _check_request_logging(models)
@@ -201,42 +201,53 @@ class ServerCore:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._look.shutdown(wait=False, cancel_futures=True)
+        self._poll_threads.shutdown(wait=False, cancel_futures=True)
         await self._manager.close()
 
     async def _poll(self) -> None:
-        """Look at each model's base path in a thread. One that hangs, on a dead mount, delays no other model."""
+        """Search each model's base path in a thread. One that hangs, on a dead mount, delays no other model."""
         loop = asyncio.get_running_loop()
         for name, model in self._models.items():
-            look = self._looks.get(name)
-            if look is None or look.model != model:
-                self._looks[name] = _Look(model, loop.run_in_executor(self._look, self._source.poll, [model]))
-        if prompt := [look.found for look in self._looks.values() if not look.late]:
-            await asyncio.wait(prompt, timeout=self._look_seconds)
+            poll = self._polls.get(name)
+            if poll is None or poll.model != model:
+                found = loop.run_in_executor(self._poll_threads, self._source.poll, [model])
+                self._polls[name] = _Poll(model, found)
+        prompt = [poll for poll in self._polls.values() if not poll.slow]
+        if prompt:
+            await asyncio.wait([poll.found for poll in prompt], timeout=self._slow_poll_seconds)
+        self._aspire_found()
+        for poll in prompt:
+            if not (poll.slow or poll.found.done()):
+                self._mark_slow(poll)
+
+    def _aspire_found(self) -> None:
+        """Take the versions that complete polls have found."""
+        complete = {name: poll for name, poll in self._polls.items() if poll.found.done()}
         errors = []
-        for name, look in list(self._looks.items()):
-            if not look.found.done():
-                self._tell_late(look)
-                continue
-            del self._looks[name]
-            error = look.found.exception()
-            if error:
+        for name, poll in complete.items():
+            del self._polls[name]
+            if error := poll.found.exception():
                 errors.append(error)
-            elif self._models.get(name) == look.model:  # else the configuration has changed meanwhile
-                for found, versions in look.found.result().items():
+            elif self._models.get(name) == poll.model:  # else the configuration has changed meanwhile
+                for found, versions in poll.found.result().items():
                     self._manager.aspire(found, versions)
         if errors:
             raise errors[0]
 
-    def _tell_late(self, look: "_Look") -> None:
-        if not look.late:
-            look.late = True
-            logger.warning(
-                "Looking for versions of model %s under %s has taken %g s. Its versions stay as they are.",
-                look.model.name,
-                look.model.base_path,
-                self._look_seconds,
-            )
+    def _mark_slow(self, poll: _Poll) -> None:
+        logger.warning(
+            "Looking for versions of model %s under %s has taken %g s. Its versions stay as they are.",
+            poll.model.name,
+            poll.model.base_path,
+            self._slow_poll_seconds,
+        )
+        poll.slow = True
+        poll.found.add_done_callback(self._slow_poll_ended)
+
+    def _slow_poll_ended(self, found: asyncio.Future[dict[str, Aspired]]) -> None:
+        """Take what was found at once: there may be no other poll."""
+        if not found.cancelled():
+            self._aspire_found()
 
     async def _every(self, seconds: float, step: Callable[[], Any]) -> None:
         """Take the step again and again; a mistake is told once, until another takes its place. Never for 0."""

@@ -111,7 +111,7 @@ async def test_a_base_path_that_hangs_delays_no_other_model(
     root: Path, release: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager = Manager(Loader().load, retries=Retries(0, 0))
-    core = ServerCore(manager, Source(release), file_system_poll_seconds=0.05, look_seconds=0.3)
+    core = ServerCore(manager, Source(release), file_system_poll_seconds=0.05, slow_poll_seconds=0.3)
     models = {name: ModelConfig(name, str(root / name)) for name in ("dead", "good")}
     start = asyncio.create_task(core.start(models))
     async with asyncio.timeout(30):
@@ -123,6 +123,21 @@ async def test_a_base_path_that_hangs_delays_no_other_model(
     assert caplog.text.count("Looking for versions of model dead under") == 1
     release.set()
     async with asyncio.timeout(30):
+        await start
+    assert manager.is_available("dead", 1)
+    await core.close()
+
+
+async def test_a_slow_base_path_is_read_where_it_is_polled_only_once(
+    root: Path, release: threading.Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    manager = Manager(Loader().load, retries=Retries(0, 0))
+    core = ServerCore(manager, Source(release), file_system_poll_seconds=0, slow_poll_seconds=0.1)
+    start = asyncio.create_task(core.start({"dead": ModelConfig("dead", str(root / "dead"))}))
+    async with asyncio.timeout(30):
+        while "Looking for versions of model dead under" not in caplog.text:
+            await asyncio.sleep(0)
+        release.set()
         await start
     assert manager.is_available("dead", 1)
     await core.close()
