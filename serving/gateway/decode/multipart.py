@@ -20,8 +20,9 @@ _FOLD = re.compile(rb"\r?\n[ \t]+")
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))')
 _PIECE = 1_048_576  # bytes: some milliseconds
 _COPIES = 3  # of a part: its content, that as text, and decoded
-_OCTETS = frozenset({"application/octet-stream", "binary/octet-stream", "application/binary"})
-_HEAD = 32  # bytes: a text has no zero in them, every picture has
+#: Types that clients send for files of no known type.
+OCTETS = frozenset({"application/octet-stream", "binary/octet-stream", "application/binary"})
+_HEAD = 32  # bytes
 
 
 def files(body: bytes, parameters: str, max_parts: int, memory: Reservation) -> list[bytes]:
@@ -58,6 +59,11 @@ def files(body: bytes, parameters: str, max_parts: int, memory: Reservation) -> 
 def is_written_in(body: bytes) -> bool:
     """Whether a body begins as a multipart one does."""
     return body.startswith(b"--") and b"content-disposition:" in body[:1024].lower()
+
+
+def has_zeros(data: bytes) -> bool:
+    """Whether the first bytes include a zero: every picture has one there, and no text in UTF-8."""
+    return b"\0" in data[:_HEAD]
 
 
 def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[dict[str, str], bytes]]:
@@ -123,7 +129,7 @@ def _picture(headers: dict[str, str], content: bytes) -> bytes | None:
         return None
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     named = any(option.partition("*")[0] == "filename" for option in options)
-    if named or media in _OCTETS or media.startswith("image/") or b"\0" in content[:_HEAD]:
+    if named or media in OCTETS or media.startswith("image/") or has_zeros(content):
         return content
     kind = f" of type {media[:80]}" if media else ""
     raise BadDocument(f"{field}{kind} is no file; only pictures as files are read, options stand in the URL")

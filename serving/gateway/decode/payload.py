@@ -1,5 +1,6 @@
 """A request body by its content type: encoded pictures, one array, or a JSON object."""
 
+import codecs
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +19,16 @@ _ALIASES = {
     "text/json": "application/json",
 }
 _BINARY = frozenset({NPY, "multipart/form-data"})
-#: What clients send without thinking of it (curl -d, a browser's fetch of a string) and what S3 says of files of no
-#: type: the bytes say what they are.
+#: Types that clients send by default (curl -d, a browser's fetch of a string, S3). The bytes decide.
 _UNSAID = frozenset(
     {
         "",
-        "application/octet-stream",
-        "binary/octet-stream",
-        "application/binary",
+        *multipart.OCTETS,
         "application/x-www-form-urlencoded",
         "text/plain",
     }
 )
 _AS_FLOAT32 = 4  # bytes of a number, which most models take
-_HEAD = 32  # bytes: a text has no zero in them, every picture has
-_BOM = b"\xef\xbb\xbf"  # which .NET's and PowerShell's encoders write before UTF-8
 
 
 @dataclass(slots=True)
@@ -87,7 +83,7 @@ def read(body: bytes, content_type: str, max_parts: int, memory: Reservation, pl
     if media in _UNSAID:
         if body.startswith(npy.MAGIC):
             return _array(body, memory)
-        if body.removeprefix(_BOM).lstrip()[:1] in (b"{", b"["):
+        if body.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
             return Document(document(body, memory, tensors.is_request))
         return Pictures([body])
     raise UnsupportedMedia(
@@ -118,13 +114,13 @@ def document(
         BadDocument: not JSON, or not an object. TooLarge: hundreds of thousands of lists, objects or strings, or more
             than the memory budget. Overloaded: the memory budget is used up.
     """
-    body = body.removeprefix(_BOM)
+    body = body.removeprefix(codecs.BOM_UTF8)  # .NET and PowerShell write it
     try:
         parsed, finite = (loads if large.is_worth_arrays(body) else large.exact)(body, memory)
     except orjson.JSONDecodeError as error:
         if not body.strip():
             raise BadDocument("JSON Parse error: The document is empty. Send a JSON object.") from None
-        if b"\0" in body[:_HEAD]:
+        if multipart.has_zeros(body):
             raise BadDocument(
                 "the body is not valid JSON: it has zero bytes, as pictures and UTF-16 have. Send a picture with a "
                 "content type of its own, such as image/png, and JSON in UTF-8."

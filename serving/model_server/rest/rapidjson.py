@@ -6,6 +6,7 @@ written as tensorflow_serving/util/json_tensor.cc does: six digits if they say i
 always with a point or an exponent.
 """
 
+import codecs
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,6 @@ import orjson
 
 from serving.tensors import Array
 
-_BOM = b"\xef\xbb\xbf"
 _DEEPEST = 300  # RapidJSON knows no limit but its stack
 _WHITESPACE = re.compile(rb"[ \n\r\t]*")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -42,7 +42,7 @@ def parse(data: bytes) -> Any:
         ParseError: it is no JSON.
     """
     try:
-        return orjson.loads(data.removeprefix(_BOM))  # takes what JSON's grammar says, and no more
+        return orjson.loads(data.removeprefix(codecs.BOM_UTF8))  # takes what JSON's grammar says, and no more
     except orjson.JSONDecodeError:
         return _Reader(data).document()
 
@@ -117,7 +117,7 @@ class _Reader:
     """Reads one document, slowly; a zero byte ends it."""
 
     def __init__(self, data: bytes) -> None:
-        data = data.removeprefix(_BOM)
+        data = data.removeprefix(codecs.BOM_UTF8)
         end = data.find(b"\0")
         self._data = data if end < 0 else data[:end]
         self._at = 0
