@@ -234,8 +234,10 @@ def forecast(
 
 @contextlib.contextmanager
 def _client(url: str) -> Iterator[Client]:
-    """The gateway's client, with the key in VITRINE_KEY. Its error ends the command with the gateway's sentence, and
-    at once where nobody listens: the client itself would try again for half a minute."""
+    """The gateway's client, with the key in VITRINE_KEY. An error ends the command with the gateway's sentence.
+
+    A first request without retries ends the command at once if the gateway is down.
+    """
     key = os.environ.get("VITRINE_KEY")
     try:
         with Client(url, key, timeout=5, retry=False) as first:

@@ -98,7 +98,7 @@ class Connection(HttpToolsProtocol):
         self._abandon()
 
     def _abandon(self) -> None:
-        """Tell the request under way that nobody reads its answer."""
+        """Cancel the request under way: its client has gone."""
         running, self._running, self._held = self._running, None, b""
         if running is not None and not running.response_complete:
             running.disconnected = True

@@ -59,7 +59,7 @@ def problem(directory: Path, *, closed: bool) -> str | None:
     try:
         return _problem(directory, directory.resolve() if closed else None)
     except FileNotFoundError:
-        return None  # removed meanwhile: whoever reads it misses the files
+        return None  # removed meanwhile: its reader reports the missing files
     except OSError as error:
         return f"{_relative(Path(str(error.filename)), directory)} cannot be read: {error.strerror}"
 
@@ -81,7 +81,7 @@ def _problem(directory: Path, root: Path | None) -> str | None:
                     return f"{name} is a symbolic link that leads back to itself"
                 if error.errno != errno.ENOENT:
                     raise
-                mode = stat.S_IFREG  # a link to nothing: whoever needs the file misses it
+                mode = stat.S_IFREG  # a link to nothing: its reader reports the missing file
             if root and path.is_symlink() and not path.resolve().is_relative_to(root):
                 return f"{name} is a symbolic link that leads out of the version"
             if stat.S_ISDIR(mode):

@@ -1,6 +1,6 @@
 """An event loop in a thread of its own, for callers that have none.
 
-Only asyncio can end a call at a given moment: a blocking socket's time-out begins anew with each byte.
+Only asyncio can end a call at a given moment: the time-out of a blocking socket restarts with each byte.
 """
 
 import asyncio

@@ -56,7 +56,7 @@ def too_large(response: httpx.Response, most: int) -> VitrineError:
 
 
 def late(url: str) -> VitrineError:
-    """The error where the time was over first."""
+    """The error for a call whose time ran out."""
     return VitrineError(f"{url} did not answer in time", "timeout")
 
 

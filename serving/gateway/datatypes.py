@@ -52,8 +52,10 @@ def from_bytes(raw: memoryview, dtype: np.dtype[Any], count: int, name: str) -> 
 
 
 def cost(size: int) -> int:
-    """How many bytes of memory the values take at most that stand in so many bytes of binary form: numbers as many
-    again, empty strings a list's place and an object."""
+    """Most bytes of memory that values in ``size`` bytes of binary form take, beside those bytes.
+
+    Numbers take as many again; a string takes a place in an array and an object.
+    """
     return size + min(size // _LENGTH.size, _MOST_STRINGS) * 64
 
 

@@ -24,7 +24,7 @@ _ROW = 400  # bytes of a row of one output of several, which becomes an object b
 
 
 def cost(outputs: Outputs) -> int:
-    """Bytes of memory that the objects take which are made to write the outputs, at most about so many."""
+    """Estimate of the memory, in bytes, for the Python objects that are made to write the outputs."""
     rows = sum([len(array) for array in outputs.values() if array.ndim]) if len(outputs) > 1 else 0
     values = sum([array.size for array in outputs.values() if array.dtype == object or not outputs.clean])
     return rows * _ROW + values * _OBJECT

@@ -1,6 +1,6 @@
 """The memory budget: how many bytes all requests together may hold, for their bodies and for what bodies become.
 
-A request reserves before it allocates. What does not fit now is 503, and what never fits is 413. A refused request
+A request reserves before it allocates. One that does not fit now gets 503, one that never fits 413. A refused request
 gives back everything at once, so that of several large requests the last one always fits. One caller's requests
 together hold at most its share; a caller's only request may be as large as the budget.
 """

@@ -102,7 +102,7 @@ _CONTENT = 4
 
 
 def _field(number: int, size: int) -> bytes:
-    """What stands before a length-delimited field: its tag and size."""
+    """The tag and size that precede a length-delimited field."""
     return bytes([number << 3 | 2]) + varint(size)
 
 

@@ -145,8 +145,8 @@ class ServerCore:
         """Take these models; returns the names of the new ones, which are loading.
 
         Raises:
-            ServingError: the configuration is refused. It is taken nevertheless, but for the label, where that points
-                at a version of a new model, which can only load then.
+            ServingError: the configuration is refused. If the reason is a label on a version of a new model, which
+                can load only now, all but that label is taken nevertheless.
         """
         async with self._applying:
             self._check(models)

@@ -41,7 +41,7 @@ _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 # How many values a body may hold outside of arrays of numbers, and what they weigh in time: 500,000 take orjson 50 ms.
 _MOST_VALUES = 500_000
 _MOST_WITH_WORDS = 1_000_000  # bytes for Python's own parser, which takes as long
-# Bytes of memory that the objects take at most which stand for a mark of JSON.
+# Most bytes of memory of the objects behind each mark of JSON.
 _BYTES_PER = {b",": 40, b"[": 72, b"{": 160, b'"': 16}
 _HIGHEST_BYTES = 24  # for each byte of a body: [], as often as it fits
 _WHILE_READ = 2  # times as much as what is made of a large body: orjson's own tree, copies, conversion to arrays
@@ -115,7 +115,7 @@ def exact(body: bytes, memory: Reservation) -> tuple[Any, bool]:
 
 
 def _cost(body: bytes) -> int:
-    """How many bytes of memory a body takes at most when it is read.
+    """Most bytes of memory that reading a body takes.
 
     Raises:
         TooLarge: so many values that they would hold the global lock for too long.
