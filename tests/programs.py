@@ -1,7 +1,9 @@
 """Real programs for tests: started, waited for by an event, ended by their own process id."""
 
 import contextlib
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,10 +16,18 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parent.parent
 
 
+# Below the ports that the system gives to connections, so that none takes one between the look and the program's start.
+_PORTS = range(20_000, 32_000)
+_next_port = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port on which nothing listens, another one with each call."""
+    for port in itertools.islice(_next_port, len(_PORTS)):
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 class Program:
