@@ -118,7 +118,7 @@ def _together(paths: list[Path], out: Path) -> Scored:
     draft = out.with_name(f".{out.name}.new")
     rows = errors = 0
     try:
-        with _writer(draft, pq.read_schema(paths[0]), is_csv(out)) as write:
+        with _writer(draft, pq.read_schema(paths[0]), _is_csv(out)) as write:
             for path in paths:
                 table = pq.read_table(path)
                 rows += len(table)
@@ -132,7 +132,7 @@ def _together(paths: list[Path], out: Path) -> Scored:
     return Scored(rows, errors)
 
 
-def is_csv(out: Path) -> bool:
+def _is_csv(out: Path) -> bool:
     """Whether the output's name asks for CSV."""
     return out.suffix.lower() == ".csv"
 
@@ -143,11 +143,11 @@ def _writer(draft: Path, schema: pa.Schema, as_csv: bool) -> Iterator[Callable[[
         with pq.ParquetWriter(draft, schema) as parquet:
             yield parquet.write_table
         return
-    with pa.csv.CSVWriter(draft, flat(schema.empty_table()).schema) as csv:
-        yield lambda table: csv.write_table(flat(table))
+    with pa.csv.CSVWriter(draft, _flat(schema.empty_table()).schema) as csv:
+        yield lambda table: csv.write_table(_flat(table))
 
 
-def flat(table: pa.Table) -> pa.Table:
+def _flat(table: pa.Table) -> pa.Table:
     """A table for CSV: a column for each label's probability, and lists as JSON."""
     table = table.flatten()
     for place, field in enumerate(table.schema):
