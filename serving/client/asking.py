@@ -17,6 +17,7 @@ from serving import card as cards
 from serving.card import Card
 from serving.client import answers, errors
 from serving.client.errors import VitrineError
+from serving.picture_files import orientation
 
 T = TypeVar("T")
 
@@ -35,15 +36,6 @@ _AS_PNG = {
     "RGBX": "RGB", "CMYK": "RGB", "YCbCr": "RGB", "HSV": "RGB", "PA": "RGBA", "RGBa": "RGBA", "La": "LA",
     "I;16L": "I", "I;16N": "I", "I;16B": "I",
 }  # fmt: skip
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}  # by EXIF orientation
 
 
 @dataclass(frozen=True)
@@ -170,8 +162,7 @@ def _png(picture: Image.Image | NDArray[np.uint8]) -> bytes:
         text = f"a picture is a path, bytes, Pillow's or an array, not {type(picture).__name__}"
         raise VitrineError(text, "bad_picture")
     picture.load()
-    turn = _UPRIGHT.get(_orientation(picture))
-    upright = picture.transpose(turn) if turn is not None else picture
+    upright = orientation.upright(picture, _orientation(picture))
     sent = upright.convert(_AS_PNG[upright.mode]) if upright.mode in _AS_PNG else upright
     if sent.mode in ("F", "LAB"):
         text = f"a picture of mode {sent.mode} is not sent: convert it to L or RGB first"

@@ -5,20 +5,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from PIL import Image
 
+from serving.picture_files import orientation
 from serving.picture_files.png import MOST_STRETCHED, largest
 from serving.picture_files.reader import Decoded
 
 TILE = 512  # sides of the tiles that large pictures are converted in
 _WHITE = 200  # of 255: a luminance that is hardly seen on white
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _Box = tuple[int, int, int, int]
 
 
@@ -30,8 +22,7 @@ def convert(decoded: Decoded, times: int) -> Image.Image:
     else:
         onto = _layered if picture.mode == "RGBA" else _tiled
         result = onto(picture.size, times, _of_low_bytes(picture, decoded.low, decoded.low_bands))
-    turn = _TURNS.get(decoded.orientation)
-    return result if turn is None else result.transpose(turn)
+    return orientation.upright(result, decoded.orientation)
 
 
 def _in_8_bits(picture: Image.Image, times: int) -> Image.Image:

@@ -6,8 +6,19 @@ Pillow's own EXIF reader also parses and rewrites every other tag, and fails on 
 import re
 import struct
 
+from PIL import Image
+
 _TAG = 0x0112
 _VALUES = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}  # TIFF types of whole numbers
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])")
 
 
@@ -34,3 +45,9 @@ def from_xmp(xmp: bytes) -> int | None:
     """The orientation 1 to 8 in an XMP packet, None if it has none."""
     found = _XMP.search(xmp)
     return int(found[1]) if found else None
+
+
+def upright(picture: Image.Image, orientation: int | None) -> Image.Image:
+    """The picture turned or mirrored as its EXIF orientation asks; unchanged for 1 and values that are none."""
+    turn = _TURNS.get(orientation or 1)
+    return picture if turn is None else picture.transpose(turn)
