@@ -84,17 +84,17 @@ class Api:
         service: Service,
         *,
         threads: int,
+        max_body_bytes: int,
         timeout_ms: int = 30_000,
         cors: bool = False,
-        max_body_bytes: int = 32_000_000,
         metrics_path: str | None = None,
     ) -> None:
         """Make the interface.
 
         Args:
             threads: how many requests are worked on at once.
-            timeout_ms: longest time for a request; 0 is none.
             max_body_bytes: of a decompressed body.
+            timeout_ms: longest time for a request; 0 is none.
             metrics_path: where Prometheus may read; None: nowhere.
         """
         self._service = service

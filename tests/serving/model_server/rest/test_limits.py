@@ -27,7 +27,9 @@ def limited(limits: Limits) -> Iterator[int]:
     port = free_port()
 
     async def start() -> HttpServer:
-        server = HttpServer(Api(cast(Service, None), threads=1), "127.0.0.1", port, limits)
+        server = HttpServer(
+            Api(cast(Service, None), threads=1, max_body_bytes=limits.max_body_bytes), "127.0.0.1", port, limits
+        )
         server.start()
         return server
 
