@@ -79,6 +79,8 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[dict[str, str], bytes
         delimiter = _DELIMITER_END.match(body, at + len(mark))
         if delimiter is None:
             after = body[at + len(mark) : at + len(mark) + 20]
+            if after in (b"", b"-", b"\r"):
+                raise BadDocument(_UNFINISHED)
             raise BadDocument(
                 f"the multipart body is malformed: {after!r} follows its boundary, not the end of the line"
             )

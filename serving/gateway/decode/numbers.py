@@ -69,6 +69,11 @@ def _of_type(value: NDArray[Any], dtype: np.dtype[Any], name: str) -> NDArray[An
 
 def _another_kind(wrong: Any, dtype: np.dtype[Any], name: str) -> BadTensor:
     what = {"b": "true or false", "i": "whole numbers", "u": "whole numbers"}.get(dtype.kind, "numbers")
+    if isinstance(wrong, dict) and "b64" in wrong:
+        return BadTensor(
+            f'input {name} must hold {what} ({dtype}), not {{"b64": "…"}}; a picture for a model with a model card is '
+            'sent as {"b64": "…"}, without "instances" or "inputs"'
+        )
     given = f"the number {wrong}" if type(wrong) in (int, float) else kind(wrong)
     return BadTensor(f"input {name} must hold {what} ({dtype}), but {given} is in it")
 

@@ -125,6 +125,10 @@ def document(
                 "the body is not valid JSON: it has zero bytes, as pictures and UTF-16 have. Send a picture with a "
                 "content type of its own, such as image/png, and JSON in UTF-8."
             ) from None
+        if "UTF-8" in str(error):
+            raise BadDocument(
+                "the body is not valid JSON: its text is not UTF-8. Send it in UTF-8, and bytes as base64."
+            ) from None
         raise BadDocument(f"the body is not valid JSON: {error}") from None
     if not finite and not (isinstance(parsed, dict) and not_finite(parsed)):
         raise BadDocument("the body is not valid JSON: a number in it is not finite; NaN and Infinity are none")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from serving.gateway import encode
 from serving.gateway.decode import base64, large
@@ -38,18 +39,21 @@ class OpenAI:
         keys = {name: value for name, value in keys.items() if value is not None}  # SDKs write null for what is not set
         if keys.keys() - _KEYS or "input" not in keys:
             raise BadDocument(
-                "a request has model and input, and optionally encoding_format and user; "
+                "a request has model and input, and optionally encoding_format, dimensions and user; "
                 f"the keys sent are: {listed(keys)}"
             )
         form = keys.get("encoding_format", "float")
         if not isinstance(form, str) or form not in _FORMATS:
             shown = repr(form) if isinstance(form, str) else base64.kind(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
-        if "dimensions" in keys:
-            raise BadOption("dimensions cannot be chosen: an embedding is as wide as its model makes it")
         pictures = Pictures(await large.aside(request.memory, request.size, _pictures, keys["input"]))
         result = await self._native.pictures(request, target, servable, pictures, "embed", "auto")
-        return answer(result, _dump(result, form))
+        vectors = np.ascontiguousarray(encode.finite(result.outputs, "embedding"), "<f4")
+        width = vectors.shape[1]
+        dimensions = keys.get("dimensions", width)
+        if type(dimensions) is not int or dimensions != width:
+            raise BadOption(f"dimensions must be {width}, as wide as the model's embeddings are; or leave it out")
+        return answer(result, _dump(result, vectors, form))
 
 
 def _pictures(given: Any) -> list[bytes]:
@@ -59,8 +63,7 @@ def _pictures(given: Any) -> list[bytes]:
     return [base64.data_url(url) for url in urls]
 
 
-def _dump(result: Result, form: str) -> bytes:
-    vectors = np.ascontiguousarray(encode.finite(result.outputs, "embedding"), "<f4")
+def _dump(result: Result, vectors: NDArray[np.float32], form: str) -> bytes:
     content = {
         "object": "list",
         "data": [

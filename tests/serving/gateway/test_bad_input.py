@@ -153,7 +153,7 @@ DOCUMENTS: dict[str, tuple[bytes, str, tuple[str, ...]]] = {
     "base64 of other letters": ('{"b64": "Zür="}'.encode(), "bad_document", ("base64",)),
     "a number": (b'{"b64": 7}', "bad_document", ("a number",)),
     "an empty list": (b'{"b64": []}', "bad_tensor", ("1 to 128",)),
-    "not UTF-8": (b'{"b64": "\xff"}', "bad_document", ("not valid JSON",)),
+    "not UTF-8": (b'{"b64": "\xff"}', "bad_document", ("not UTF-8",)),
 }
 
 

@@ -135,7 +135,8 @@ REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "no end of the headers": (b"--B\r\nA: b\r\n--B--", ("malformed", "headers")),
     "another boundary inside": (PLAIN.replace(b"--B--", b"--Boundary--"), ("malformed", "'oundary--")),
     "cut in a picture": (PLAIN[:150], ("unfinished",)),
-    "cut in the last boundary": (PLAIN[:-4], ("malformed",)),
+    "cut in the last boundary": (PLAIN[:-4], ("unfinished", "closing boundary")),
+    "cut before the last dash": (PLAIN[:-3], ("unfinished", "closing boundary")),
     "too many parts": (body(*[(['Content-Disposition: form-data; filename=""'], b"")] * 129), ("more than 128",)),
 }
 

@@ -43,6 +43,12 @@ def test_null_means_absent(http: httpx.Client, keys: tuple[str, ...]) -> None:
     assert answer.json()["data"][0]["embedding"] == [5, 1]
 
 
+def test_dimensions_may_be_those_of_the_model(http: httpx.Client) -> None:
+    answer = http.post(PATH, json={"model": "shade", "input": url(5), "dimensions": 2})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"][0]["embedding"] == [5, 1]
+
+
 def test_models_are_listed_in_its_form_too(http: httpx.Client) -> None:
     document = http.get("/v1/models").json()
     assert document["object"] == "list"
@@ -73,7 +79,8 @@ REFUSED: dict[str, tuple[Any, int, str, str]] = {
     "tokens": ({"model": "shade", "input": [[1, 2]]}, 400, "bad_document", "a list"),
     "no base64": ({"model": "shade", "input": "data:image/png;base64,%"}, 400, "bad_document", "standard alphabet"),
     "no picture": ({"model": "shade", "input": "data:image/png;base64,aGVsbG8="}, 400, "bad_picture", "PNG, JPEG"),
-    "dimensions": ({"model": "shade", "input": url(1), "dimensions": 2}, 400, "bad_option", "dimensions"),
+    "dimensions": ({"model": "shade", "input": url(5), "dimensions": 3}, 400, "bad_option", "dimensions must be 2"),
+    "dimensions as text": ({"model": "shade", "input": url(5), "dimensions": "2"}, 400, "bad_option", "dimensions"),
     "another format": ({"model": "shade", "input": url(1), "encoding_format": "x"}, 400, "bad_option", "base64"),
     "an unknown key": ({"model": "shade", "input": url(1), "top": 1}, 400, "bad_document", "top"),
     "a list": ([1], 400, "bad_document", "object"),

@@ -112,6 +112,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "signature": ({"instances": [[1, 2, 3]], "signature_name": "nope"}, "no signature 'nope'"),
     "signature of another kind": ({"instances": [[1, 2, 3]], "signature_name": 7}, "string"),
     "number for text": ({"inputs": [7], "signature_name": "describe"}, "strings"),
+    "a picture for numbers": ({"instances": [{"b64": "aGVsbG8="}]}, 'without "instances"'),
     "bad base64": ({"inputs": [{"b64": "%"}], "signature_name": "describe"}, "base64"),
     "bottomless": ({"inputs": json.loads("[" * 20 + "]" * 20)}, "deeper"),
 }
