@@ -110,13 +110,17 @@ _SECURITY = {
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _ERRORS = {
-    "400": _error("The input cannot be used", "bad_picture", "the picture is truncated or corrupt: …"),
+    "400": _error(
+        "The input cannot be used, or no such label", "bad_picture", "the picture is truncated or corrupt: …"
+    ),
     "401": _error("A key is needed", "unauthorized", "a key is needed: send Authorization: Bearer KEY, or …"),
     "403": _error("The key is for something else", "forbidden", "key 3f9a1c20 is for shade and predict, not for …"),
     "404": _error("No such model, version or verb", "unknown_model", "there is no model 'x'; there is …"),
     "408": _error("The body came too slowly", "too_late", "the body did not come whole within the deadline of 10 s; …"),
     "413": _error(
-        "The body is over the limit", "too_large", "the body has 40000000 bytes; at most 32000000 are accepted"
+        "The body or the memory it needs is over the limit",
+        "too_large",
+        "the body has 40000000 bytes; at most 32000000 are accepted",
     ),
     "415": _error(
         "Another content type", "unsupported_media_type", "content type 'application/pdf' is not read here; send …"
@@ -126,9 +130,11 @@ _ERRORS = {
         "too_many_requests",
         "key 3f9a1c20 may make 10/second requests; wait 1 s",
     ),
-    "502": _error("The model answered nothing valid", "bad_output", "output prediction of the model holds NaN …"),
+    "502": _error(
+        "The model's answer is invalid or too large", "bad_output", "output prediction of the model holds NaN …"
+    ),
     "503": _error(
-        "Down, loading or full; `Retry-After` says when to try again",
+        "Down, loading or full, or the caller has its share; `Retry-After` says when to try again",
         "overloaded",
         "model fashion_cnn has 1024 requests under way, as many as it may; try again",
     ),
