@@ -34,6 +34,9 @@
 from collections.abc import Collection
 from typing import Any
 
+_LONGEST = 2000  # characters of a message
+_LONGEST_NAME = 200  # characters of a name that a request made up
+
 
 class GatewayError(Exception):
     """Everything that the gateway raises on purpose. ``retry_after`` is when trying again may help, in whole seconds,
@@ -43,6 +46,9 @@ class GatewayError(Exception):
     retry_after: int | None = None
 
     def __init__(self, message: str) -> None:
+        """A message that repeats much of a request is cut."""
+        if len(message) > _LONGEST:
+            message = message[:_LONGEST] + "…"
         super().__init__(message)
         self.message = message
 
@@ -188,6 +194,11 @@ def difference(expected: Collection[str], given: Collection[str]) -> str:
 
 def listed(names: object, none: str = "none") -> str:
     """Names for a sentence, in their order: ``a, b, c``, at most twenty."""
-    items = [str(name) for name in names] if isinstance(names, (list, tuple, set, frozenset, dict)) else [str(names)]
+    items = list(names) if isinstance(names, (list, tuple, set, frozenset, dict)) else [names]
     more = f" and {len(items) - 20} more" if len(items) > 20 else ""
-    return ", ".join(items[:20]) + more if items else none
+    return ", ".join([shown(str(name)) for name in items[:20]]) + more if items else none
+
+
+def shown(text: str) -> str:
+    """A text from a request for a sentence, cut where no sensible one is as long."""
+    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"

@@ -69,7 +69,7 @@ def check_horizon(horizon: Any, most: int) -> int:
         return horizon
     if horizon is None:
         raise BadOption(f"horizon is missing: a whole number of 1 to {most} steps")
-    given = kind(horizon) if isinstance(horizon, (list, dict, bool)) else repr(horizon)
+    given = kind(horizon) if isinstance(horizon, (list, dict, bool)) else repr(horizon)[:40]
     raise BadOption(f"horizon must be a whole number of 1 to {most} steps, not {given}")
 
 
