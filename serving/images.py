@@ -46,6 +46,7 @@ _WORKING_SIDE = 512  # larger pictures are reduced to no more than this before t
 _WIDEST = 4  # working sides: ``rgb`` pads a picture to a square of that side at most
 _LEAST_CONTRAST = 10  # of 255: less can hardly be seen, and is what a covered lens or a codec makes of one colour
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_MOST_PLAIN_PARTS = 1000
 _PLAIN_GREY = b"\x08\x00\x00\x00\x00"  # depth, colour type, compression, filter, interlace
 # Measured bytes per pixel: of what :func:`prepare` holds at its peak, of the model's input, of a tile in conversion.
 _INK_BYTES, _GREY_BYTES, _TARGET_BYTES, _TILE_BYTES = 54, 19, 12, 24
@@ -210,7 +211,7 @@ def _plain_grey(data: bytes, max_pixels: int) -> Image.Image | None:
         return None
     place = 33  # behind the first chunk
     parts: list[bytes] = []
-    while place + 12 <= len(data):
+    while place + 12 <= len(data) and len(parts) < _MOST_PLAIN_PARTS:
         length, name = struct.unpack_from(">I4s", data, place)
         end = place + 8 + length
         if data[end : end + 4] != zlib.crc32(data[place + 4 : end]).to_bytes(4, "big"):
