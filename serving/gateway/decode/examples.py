@@ -50,19 +50,31 @@ def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Any]:
     if not examples:
         raise BadTensor("'examples' is empty; at least one example is expected")
     messages = []
+    context = input_pb2.ExampleListWithContext().context
+    size_of_context = 0
+    if "context" in keys:
+        _hold_features(memory, [keys["context"]])
+        _fill(context, keys["context"], "the context")
+        size_of_context = context.ByteSize()
+        cost = _FEATURE_BYTES * len(context.features.feature) + _TIMES * size_of_context
+        memory.hold(cost * -(-len(examples) // max_rows))  # each message has a copy
     for first in range(0, len(examples), max_rows):
         message = input_pb2.Input()
         made = message.example_list
-        part = [*examples[first : first + max_rows], keys.get("context")]
-        memory.hold(_FEATURE_BYTES * sum(len(one) for one in part if isinstance(one, dict)))
+        part = examples[first : first + max_rows]
+        _hold_features(memory, part)
         if "context" in keys:
             made = message.example_list_with_context
-            _fill(made.context, keys["context"], "the context")
-        for number, example in enumerate(examples[first : first + max_rows], first):
+            made.context.CopyFrom(context)
+        for number, example in enumerate(part, first):
             _fill(made.examples.add(), example, f"example {number}")
-        memory.hold(_TIMES * message.ByteSize())
+        memory.hold(_TIMES * (message.ByteSize() - size_of_context))
         messages.append(message)
     return messages
+
+
+def _hold_features(memory: Reservation, examples: list[Any]) -> None:
+    memory.hold(_FEATURE_BYTES * sum(1 + len(one) for one in examples if isinstance(one, dict)))
 
 
 def _fill(message: Any, example: Any, which: str) -> None:

@@ -49,7 +49,7 @@ class TensorFlow:
         """
 
         async def prepare(servable: Servable) -> Call:
-            return await large.aside(request.memory, request.size, self._call, servable, keys)
+            return await large.aside(request.memory, request.memory.held, self._call, servable, keys)
 
         result = await self._predictor.run(servable, target.wanted, prepare, request)
         outputs = result.outputs
@@ -63,7 +63,8 @@ class TensorFlow:
     async def examples(self, request: Request, target: Target, servable: Servable, keys: dict[str, Any]) -> Answer:
         """The answer to ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
         name = examples.signature_name(keys)
-        inputs = await large.aside(request.memory, request.size, examples.read, keys, self._limits.rows, request.memory)
+        memory = request.memory
+        inputs = await large.aside(memory, memory.held, examples.read, keys, self._limits.rows, memory)
         classify = target.verb == "classify"
 
         async def attempt(servable: Servable) -> Answer:

@@ -11,11 +11,19 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from serving.card import SeriesRecipe
 from serving.gateway import encode
-from serving.gateway.decode import payload
+from serving.gateway.decode import large, payload
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.facades.native import Native, answer, card_of, required
 from serving.gateway.http import Answer, Request
@@ -30,10 +38,18 @@ Frequency = Literal[
 _LONG = dict(zip("STHDWMQY", ("second", "minute", "hour", "day", "week", "month", "quarter", "year"), strict=True))
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
+_MOST_KEYS = 20  # each unknown one is an error of its own, which takes a kilobyte
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_keys(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > _MOST_KEYS:
+            raise ValueError(f"an object has {len(value)} keys; the known ones are {listed(list(cls.model_fields))}")
+        return value
 
 
 def _array_as_it_is(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -51,12 +67,12 @@ class Series(_Part):
 
 class Options(_Part):
     horizon: int
-    quantiles: list[float] | None = None
+    quantiles: Annotated[list[float] | None, Field(fail_fast=True)] = None
 
 
 class ForecastRequest(_Part):
     model: str
-    inputs: list[Series] = Field(min_length=1)
+    inputs: Annotated[list[Series], Field(min_length=1, fail_fast=True)]
     options: Options
     metadata: dict[str, Any] | None = None
 
@@ -73,10 +89,11 @@ class TimeSeries:
         Raises:
             GatewayError: the model does not forecast, the input does not fit, or the model server failed.
         """
-        asked = _read(keys)
+        memory = request.memory
+        asked = await large.aside(memory, memory.held, _read, keys)
         servable.offer("forecast")
         recipe = required(card_of(servable).series, servable)
-        ends = [_end(series, recipe) for series in asked.inputs]
+        ends = await large.aside(memory, memory.held, _ends, asked, recipe)
         quantiles = _quantiles(asked.options.quantiles or [], recipe)
         document = payload.Document(
             {"history": [series.series for series in asked.inputs], "horizon": asked.options.horizon}
@@ -91,6 +108,10 @@ def _read(keys: dict[str, Any]) -> ForecastRequest:
     except ValidationError as error:
         first = error.errors()[0]
         raise BadDocument(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _ends(asked: ForecastRequest, recipe: SeriesRecipe) -> list[str | None]:
+    return [_end(series, recipe) for series in asked.inputs]
 
 
 def _end(series: Series, recipe: SeriesRecipe) -> str | None:
