@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     )
     max_answer_bytes: Count = Field(32_000_000, description="largest answer of the model server to one call")
     calls_per_signature: Count = Field(2, description="calls to the model server at the same time, by signature")
-    decode_threads: Count = Field(2, description="threads that decode large pictures")
+    decode_threads: Count = Field(2, description="threads for large bodies: JSON, pictures, decompression, answers")
     retry_after_seconds: Count = Field(1, description="what a 503 answer says in Retry-After")
 
     drain_seconds: float = Field(
