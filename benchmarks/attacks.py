@@ -47,7 +47,10 @@ class Target:
         return socket.create_connection(("127.0.0.1", self.port), timeout=60, source_address=(source, 0))
 
     def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> str:
-        """The status of one request on a connection of its own; ``reset`` if the connection ends without one."""
+        """The status of one request on a connection of its own.
+
+        ``reset`` if the connection ends without one.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         with contextlib.closing(connection):
             try:
@@ -86,7 +89,10 @@ def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
 
 
 def stream(connection: socket.socket, data: bytes, seconds: float = 10) -> Counter[str]:
-    """Send everything while reading, until the server is silent for 2 s, ends the connection, or the time is up."""
+    """Send everything while reading, and count the answers by status.
+
+    Ends when the server is silent for 2 s, closes the connection, or the time is up.
+    """
     statuses: Counter[str] = Counter()
     rest, end, tail = memoryview(data), time.monotonic() + seconds, b""
     connection.setblocking(False)
@@ -182,7 +188,10 @@ def abandoned(target: Target) -> Counter[str]:
 
 @attack
 def wrong_keys(target: Target) -> Counter[str]:
-    """20,000 requests with invented keys from 250 addresses; needs the gateway flags --keys=FILE and --rate=RATE."""
+    """20,000 requests with invented keys from 250 addresses.
+
+    Needs the gateway flags --keys=FILE and --rate=RATE.
+    """
     statuses: Counter[str] = Counter()
     for number in range(250):
         sent = [request("GET", "/v1/models", f"x-api-key: vt_{number:08x}_{attempt:032x}") for attempt in range(80)]

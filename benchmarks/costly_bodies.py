@@ -1,4 +1,7 @@
-"""Requests that cost far more than they weigh, by name: path, headers and body of each that is sent at once."""
+"""Requests that cost far more than they weigh.
+
+Each function returns those that are sent at once.
+"""
 
 import gzip
 import struct

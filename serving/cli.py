@@ -88,7 +88,10 @@ def promote(
     label: Annotated[str, typer.Option(help="The label to move.")] = STABLE,
     exports: Exports = "exports",
 ) -> None:
-    """Check a version's files and point a label (stable: the live version) at it; its time as canary or shadow ends."""
+    """Check a version's files and point a label (stable: the live version) at it.
+
+    Its time as canary or shadow ends.
+    """
     try:
         moved = rollout.promote(Store(exports), model, version, label)
     except (ConfigError, RoutingError, StoreError, OSError) as error:
@@ -234,7 +237,9 @@ def forecast(
 
 @contextlib.contextmanager
 def _client(url: str) -> Iterator[Client]:
-    """The gateway's client, with the key in VITRINE_KEY. An error ends the command with the gateway's sentence.
+    """The gateway's client, with the key in VITRINE_KEY.
+
+    An error ends the command with the gateway's sentence.
 
     A first request without retries ends the command at once if the gateway is down.
     """

@@ -127,7 +127,9 @@ def _locked(directory: Path, how: int) -> Iterator[None]:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what dead publishers of a model left behind; to be called under the lock of the exports' folder.
+    """Remove what dead publishers of a model left behind.
+
+    To be called under the lock of the exports' folder.
 
     A publisher holds a lock on its staging directory, which the system releases when the process ends, however it
     ends. Process ids mean nothing on another machine or in another container that shares the folder, and a long export

@@ -256,7 +256,10 @@ class Connection(HttpToolsProtocol):
             self._finish()
 
     def refuse(self, refused: Refused) -> None:
-        """Write the error; read on for a moment, since closing at once would discard it with the unread bytes."""
+        """Write the error, and read on for a moment.
+
+        Closing at once would discard the error with the unread bytes.
+        """
         body = self._render(refused.code, refused.sentence)
         head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:

@@ -1,4 +1,4 @@
-"""The limits of an HTTP/1.1 connection, for the gateway and for the model server's REST interface.
+"""Limits of an HTTP/1.1 connection, for the gateway and the model server's REST.
 
 One write for each answer in place of uvicorn's two, at the end of the event loop's turn; and limits to a request's
 head, its size and its time.
@@ -32,7 +32,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # the system too forgets what was not sent
 
 
 async def linger(receive: Callable[[], Awaitable[Any]]) -> None:
-    """Read the rest of a refused request's body for a moment, before the connection is closed.
+    """Read the rest of a refused request's body for a moment.
 
     Closing at once would discard the answer together with the unread bytes.
     """
@@ -47,7 +47,7 @@ async def linger(receive: Callable[[], Awaitable[Any]]) -> None:
 
 
 class JoinedWrites:
-    """A transport that keeps small writes until the event loop's next turn and joins them."""
+    """A transport that joins the small writes of one turn of the event loop."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -211,7 +211,10 @@ class Protocol(Connection):
             self._send_due = None
 
     def _count_unread(self) -> int:
-        """Bytes that wait here and in the system's buffer, which has room again only when a third of it is free."""
+        """Bytes that wait here and in the system's buffer.
+
+        The buffer has room again only when a third of it is free.
+        """
         waiting = self.transport.get_write_buffer_size()
         with contextlib.suppress(OSError, ValueError):  # not Linux, where a socket does not tell; or it is closed
             held = fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, bytes(4))

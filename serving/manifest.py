@@ -47,7 +47,7 @@ def parse(content: bytes) -> dict[str, str]:
 
 
 def check(directory: Path) -> str | None:
-    """What does not match the manifest, or None where all does or where there is none (a foreign SavedModel).
+    """What does not match the manifest. None if all does or there is no manifest.
 
     Special files and loops of symbolic links are problems without a manifest, too. Nothing is opened before they are
     ruled out. A symbolic link that leads out is one only beside a manifest, which cannot say what it leads to tomorrow.

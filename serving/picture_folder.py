@@ -1,6 +1,7 @@
-"""Pictures in a folder, without what file managers, notebooks, archives and network drives leave between them.
+"""Pictures in a folder, without hidden files, thumbnails and trash.
 
-One rule for scoring and for training on one's own pictures.
+File managers, notebooks, archives and network drives leave such files between pictures. Scoring, and
+training on one's own pictures, share this rule.
 """
 
 import os
@@ -19,14 +20,19 @@ _LEFT_OUT = frozenset({
 
 @dataclass(frozen=True)
 class Pictures:
-    """Paths relative to the folder, sorted; ``left_out`` counts the pictures of hidden files, thumbnails and trash."""
+    """Paths relative to the folder, sorted.
+
+    ``left_out`` counts the pictures of hidden files, thumbnails and trash.
+    """
 
     names: tuple[str, ...]
     left_out: int
 
 
 def find(folder: Path) -> Pictures:
-    """The pictures in a folder and the folders below it, by their suffixes. Links to folders are not followed.
+    """The pictures in a folder and the folders below it, by their suffixes.
+
+    Links to folders are not followed.
 
     Raises:
         OSError: a folder cannot be read.
@@ -47,7 +53,7 @@ def find(folder: Path) -> Pictures:
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, holds thumbnails, or is a system's own, such as trash."""
+    """Whether a file or folder of this name is hidden, thumbnails, trash or the like."""
     return name.startswith(".") or name.lower() in _LEFT_OUT
 
 

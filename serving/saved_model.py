@@ -1,4 +1,4 @@
-"""Whether a version's directory holds a SavedModel that a model server can load, told without loading it.
+"""Check whether a directory holds a loadable SavedModel, without loading it.
 
 A version with a manifest is what was published, so its files need only be there. One without, copied here by hand, may
 be cut off anywhere.
@@ -15,7 +15,10 @@ _TABLE_END = bytes.fromhex("57fb808b247547db")  # tensorflow/core/lib/io/format.
 
 
 def problem(directory: Path) -> str | None:
-    """Why no model server can load the version, or None. Special files are to be ruled out before."""
+    """Why no model server can load the version, or None.
+
+    Special files are to be ruled out before.
+    """
     if not any(directory.iterdir()):
         return "its folder is empty"
     graph = directory / _GRAPH
@@ -41,7 +44,10 @@ def _graph_problem(path: Path) -> str | None:
 
 
 def _variables_problem(directory: Path) -> str | None:
-    """Files of variables that are cut off or missing. A model without variables has none."""
+    """Files of variables that are cut off or missing.
+
+    A model without variables has none.
+    """
     index = directory / _INDEX
     if not index.parent.is_dir() or not any(index.parent.iterdir()):
         return None

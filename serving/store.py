@@ -97,7 +97,10 @@ class Place(Protocol):
         ...
 
     def problem(self, model: str, version: int) -> str | None:
-        """Why the version cannot be served: damaged, incomplete or no SavedModel; None if nothing is found."""
+        """Why the version cannot be served: damaged, incomplete or no SavedModel.
+
+        None if nothing is found.
+        """
         ...
 
     def staging(self, model: str) -> contextlib.AbstractContextManager[Path]:

@@ -210,7 +210,7 @@ def _lengths(content: bytes, count: int) -> tuple[Sequence[int], int]:
 
 
 def varint(number: int) -> bytes:
-    """A whole number in protobuf's variable-length form (https://protobuf.dev/programming-guides/encoding/)."""
+    """A whole number as a varint (https://protobuf.dev/programming-guides/encoding/)."""
     written = bytearray()
     while number > 0x7F:
         written.append(number & 0x7F | 0x80)

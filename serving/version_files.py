@@ -23,7 +23,9 @@ class IrregularFileError(OSError):
 
 
 def directories(home: Path) -> dict[int, Path]:
-    """Directories of a model's versions by number, ascending; other entries are no versions.
+    """Directories of a model's versions by number, ascending.
+
+    Other entries are no versions.
 
     As in TensorFlow Serving leading zeros are allowed (``001``), and of two names with one number the last wins.
 

@@ -1,4 +1,7 @@
-"""``Client`` and ``AsyncClient``: the same methods, each a question of ``asking.py`` that ``sending.py`` sends."""
+"""``Client`` and ``AsyncClient``, with the same methods.
+
+Each method is a question of ``asking.py`` that ``sending.py`` sends.
+"""
 
 from types import TracebackType
 from typing import Any, Self, TypeVar

@@ -8,7 +8,7 @@ _LONGEST = 2000  # characters of an answer that are quoted
 
 
 class VitrineError(Exception):
-    """A call failed: the gateway refused, failed or could not be reached, or nothing was sent.
+    """A call failed, or nothing was sent.
 
     ``status`` is the HTTP status, None where there was no answer. ``code`` names the kind of error:
 

@@ -96,7 +96,10 @@ class Sender:
             raise VitrineError(f"the request cannot be sent: {error}", "bad_option") from error
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
-        """The answer and its body, decompressed. httpx's own decoders would turn a few bytes into gigabytes."""
+        """The answer and its body, decompressed.
+
+        The decoders of httpx would turn a few bytes into gigabytes.
+        """
         response = await self._http.send(request, stream=True)
         try:
             encoding = response.headers.get("content-encoding", "identity").lower()

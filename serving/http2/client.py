@@ -65,8 +65,12 @@ class Connection(connection.Connection[Stream]):
     """Takes requests once it is ``ready`` and until it is ``leaving``; closes by itself when the last is answered."""
 
     def __init__(self, changed: Callable[[], None], largest_answer: int) -> None:
-        """``changed`` is called where the connection takes requests again, or no longer; ``largest_answer`` is the
-        most bytes of an answer's body."""
+        """Make one.
+
+        Args:
+            changed: called when the connection takes requests again, or no longer.
+            largest_answer: most bytes of an answer's body.
+        """
         super().__init__(dict, serves=False, largest_headers=_LARGEST_HEADERS)
         loop = asyncio.get_running_loop()
         self._largest_answer = largest_answer
@@ -266,7 +270,7 @@ class Connection(connection.Connection[Stream]):
 
 
 def _notice_lost_hosts(sock: socket.socket) -> None:
-    """Break the connection when the host acknowledges nothing for a while, or reads nothing of what waits for it.
+    """Break the connection when the host acknowledges or reads nothing for a while.
 
     TCP's own probes cost the server's program nothing, so they find a lost host sooner than a ping may be sent.
     """

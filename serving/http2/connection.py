@@ -243,7 +243,10 @@ class Connection(asyncio.Protocol, ABC, Generic[AnyStream]):
     # --- frames that go ---
 
     def _send_settings(self, more: dict[int, int]) -> None:
-        """Send ours: windows that never close unless ``more`` has another, since what comes is bounded elsewhere."""
+        """Send this side's settings.
+
+        Windows never close unless ``more`` has another: other limits bound what comes.
+        """
         own = {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW, frames.MAX_HEADER_LIST_SIZE: self._largest_headers}
         self._write(frames.settings(own | more))
         self._write(frames.window_update(0, frames.LARGEST_WINDOW - frames.DEFAULT_WINDOW))

@@ -1,4 +1,7 @@
-"""Blocks of headers (HPACK, RFC 7541). The same call has the same bytes again and again, and is decoded once."""
+"""Blocks of headers (HPACK, RFC 7541).
+
+The same call has the same bytes again and again, and is decoded once.
+"""
 
 from collections.abc import Callable
 from typing import Any, cast

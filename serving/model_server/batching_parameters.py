@@ -68,7 +68,7 @@ class BatchingParameters:
             raise InvalidArgument(f"num_batch_threads must be positive; was {self.num_batch_threads}")
 
     def check(self) -> None:
-        """Check what TensorFlow Serving checks when it loads a version, not when it starts.
+        """Check the values that TensorFlow Serving checks when it loads a version.
 
         Raises:
             InvalidArgument: the values do not go together.

@@ -73,8 +73,12 @@ class ServerCore:
         slow_poll_seconds: float = 10.0,
         allow_labels_for_unavailable_models: bool = False,
     ) -> None:
-        """``file_system_poll_seconds``: between polls of the base paths; 0 polls once for each configuration, less
-        never; ``slow_poll_seconds``: after which other models no longer wait for a poll."""
+        """Make the core.
+
+        Args:
+            file_system_poll_seconds: between polls of the base paths; 0 polls once for each configuration, less never.
+            slow_poll_seconds: after which other models no longer wait for a poll.
+        """
         self._manager = manager
         self._source = source
         self._poll_seconds = file_system_poll_seconds
@@ -205,7 +209,10 @@ class ServerCore:
         await self._manager.close()
 
     async def _poll(self) -> None:
-        """Search each model's base path in a thread. One that hangs, on a dead mount, delays no other model."""
+        """Search each model's base path in a thread.
+
+        One that hangs, on a dead mount, delays no other model.
+        """
         loop = asyncio.get_running_loop()
         for name, model in self._models.items():
             poll = self._polls.get(name)
@@ -320,7 +327,7 @@ def _check_platforms(models: Models) -> None:
 
 
 def _check_request_logging(models: Models) -> None:
-    """Refuse a ``logging_config`` as late as TensorFlow Serving does: when the models are loaded."""
+    """Refuse a ``logging_config``, like TensorFlow Serving after the models are loaded."""
     if any(model.logs_requests for model in models.values()):
         raise InvalidArgument("No request-logger-creator provided.")
 

@@ -32,7 +32,7 @@ class ServingError(Exception):
 
     @property
     def message(self) -> str:
-        """The text as it goes out: its first 1,024 bytes, as in TensorFlow Serving (grpc_status_util.cc)."""
+        """The text as it is sent: its first 1,024 bytes (grpc_status_util.cc)."""
         text = str(self).encode("utf-8", "surrogateescape")
         return str(self) if len(text) <= _LONGEST else text[:_LONGEST].decode("utf-8", "ignore") + _CUT
 

@@ -19,9 +19,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Arguments:
-    """Those of gRPC's channel arguments that are kept here, by their names after ``grpc.``; -1 is no limit.
+    """The channel arguments that have an effect, by their names after ``grpc.``.
 
     TensorFlow Serving has no default limits for received messages, streams and idle connections; this server has.
+    -1 is no limit.
     """
 
     max_concurrent_streams: int = 1000

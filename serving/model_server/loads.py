@@ -1,4 +1,4 @@
-"""Threads in which versions are loaded: a bounded number, and a load that hangs blocks no other.
+"""Threads that load versions. A load that hangs blocks no other.
 
 Reading from a dead mount may never end, and a thread cannot be ended from outside.
 """
@@ -45,7 +45,10 @@ class Loads:
         self._slots = asyncio.Semaphore(threads)
 
     async def run(self, path: Path) -> Servable:
-        """Load a version; raises what the load raises. A load whose caller is cancelled goes on in its thread."""
+        """Load a version; raises what the load raises.
+
+        A load whose caller is cancelled goes on in its thread.
+        """
         slots = self._slots
         await slots.acquire()
         load = _Load(path, slots.release)

@@ -87,8 +87,13 @@ class Manager:
         hang_seconds: float = 60.0,
         on_hang: Callable[[Path], None] = lambda path: None,
     ) -> None:
-        """``initial_threads`` load until :meth:`settled` has returned once, ``threads`` afterwards. The others are
-        those of :class:`~serving.model_server.loads.Loads`."""
+        """Make one.
+
+        Args:
+            threads: that load once :meth:`settled` has returned.
+            initial_threads: that load until then.
+            hang_seconds, on_hang: see :class:`~serving.model_server.loads.Loads`.
+        """
         self._threads = threads
         self._loads = Loads(load, initial_threads, hang_seconds=hang_seconds, on_hang=on_hang)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="unload")

@@ -202,7 +202,9 @@ def _metrics_path(settings: Flags) -> str | None:
 
 
 def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
-    """The REST interface, if its port is set. A port that is taken stops nothing else, as in TensorFlow Serving.
+    """The REST interface, if its port is set.
+
+    A port that is taken stops nothing else, as in TensorFlow Serving.
 
     Raises:
         ServingError: the monitoring file, which is read only here, is missing or cannot be parsed.

@@ -90,7 +90,10 @@ def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
 
 
 def _parse_binary(path: Path, message: Any) -> None:
-    """Fill the message. Messages and codes are those of ReadBinaryProto (tensorflow/core/platform/env.cc)."""
+    """Fill the message.
+
+    Texts and codes of errors are those of ReadBinaryProto (tensorflow/core/platform/env.cc).
+    """
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -21,7 +21,7 @@ class _Broken(Exception):
 
 
 def ends_early(data: bytes, descriptor: Any) -> bool:
-    """Whether the first fault in the bytes of a message of this type is that they end."""
+    """Whether the first fault in a message of this type is that its bytes end."""
     try:
         _message(memoryview(data), descriptor, 0)
     except _Ended:
@@ -32,7 +32,10 @@ def ends_early(data: bytes, descriptor: Any) -> bool:
 
 
 def _message(data: memoryview, descriptor: Any, depth: int) -> None:
-    """Read fields until the bytes end. A field that is longer than the bytes is looked into, if it is a message."""
+    """Read fields until the bytes end.
+
+    A field that is longer than the bytes is looked into, if it is a message.
+    """
     if depth > _DEEPEST:
         raise _Broken
     at = 0

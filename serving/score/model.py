@@ -126,7 +126,10 @@ class Model:
 
 
 def _by_label(probabilities: Array, labels: Sequence[str]) -> pa.Array:
-    """A struct with a field for each label, or float32 [N] lists where labels do not name the classes one by one."""
+    """A struct with a field for each label.
+
+    Lists, if the labels do not name the classes one by one.
+    """
     kind = pa.from_numpy_dtype(probabilities.dtype)
     if len(set(labels)) != probabilities.shape[1] or not all(labels):
         return pa.array(list(probabilities), pa.list_(kind))

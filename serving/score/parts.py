@@ -73,7 +73,7 @@ def here(model: Model, source: Source, missing: Sequence[Part]) -> Iterator[int]
 def score(
     model: Model, source: Source, out: Path, progress: Progress, *, engine: Engine = here, rows: int = ROWS
 ) -> Scored:
-    """Score all rows and write them to ``out`` in their order: CSV if its name says so, else Parquet.
+    """Score all rows and write them to ``out`` in order, as CSV or Parquet by its name.
 
     Args:
         progress: told how many rows are done, those of an earlier run included: at the start and as the engine goes on.

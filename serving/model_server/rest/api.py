@@ -224,7 +224,10 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _inflated(body: bytes, most: int) -> bytes:
-    """The decompressed body; empty, as in TensorFlow Serving, where it is damaged. Raises _TooLarge."""
+    """The decompressed body.
+
+    Empty, as in TensorFlow Serving, where it is damaged. Raises _TooLarge.
+    """
     reader = zlib.decompressobj(wbits=31)
     try:
         inflated = reader.decompress(body, most + 1)

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with the gateway's protocol and limits, on a socket of its own.
+"""The HTTP server: uvicorn with the gateway's protocol and limits.
 
 It costs .1 s and 9 MB at start, only where ``--rest_api_port`` is given, and reads HTTP in C.
 """
@@ -94,7 +94,7 @@ class _Server(uvicorn.Server):
 
 
 class _Application:
-    """The ASGI application: reads bodies within the limits and sends the interface's answers."""
+    """The ASGI application: reads bodies within the limits, and answers."""
 
     def __init__(self, api: Api, limits: Limits) -> None:
         self._api = api
@@ -152,7 +152,10 @@ class _Disconnected(Exception):
 
 
 async def _send(answer: Answer, send: Send, unread: Receive | None = None) -> None:
-    """``unread``: what receives the rest of the body; the connection then ends after the answer."""
+    """``unread``: what receives the rest of the body.
+
+    The connection then ends after the answer.
+    """
     headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
     headers.append((b"content-length", str(len(answer.body)).encode()))
     if unread:

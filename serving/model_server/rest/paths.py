@@ -19,7 +19,10 @@ _STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]+))?{_VERSION}(?:/(?P<a
 
 
 class BadPart(InvalidArgument):
-    """A part of a path that matches cannot be read. TensorFlow Serving answers it with an empty body."""
+    """A part of a path that matches cannot be read.
+
+    TensorFlow Serving answers it with an empty body.
+    """
 
 
 Action = Literal["predict", "classify", "regress", "status", "metadata"]

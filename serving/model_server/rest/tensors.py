@@ -123,7 +123,7 @@ def to_bytes(value: str) -> bytes:
 
 
 def is_text(value: str) -> bool:
-    """Whether a JSON string was sent as UTF-8, which names in protobuf messages must be."""
+    """Whether a JSON string was sent as UTF-8, as protobuf needs it."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
