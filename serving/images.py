@@ -79,7 +79,9 @@ def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pi
 
 
 def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None = None) -> Image.Image:
-    """The decoded picture, upright, of mode L or RGB. With a recipe, a large one is reduced as the recipe would.
+    """The decoded picture, upright, of mode L or RGB.
+
+    With a recipe, a large one is reduced as the recipe would.
 
     The picture's ``info`` has a note for the sender under :data:`NOTE` if bytes are missing at the file's end.
 
@@ -146,7 +148,7 @@ def pixels(data: bytes) -> int:
 
 
 def cost(data: bytes, recipe: ImageRecipe | None = None) -> int:
-    """Bytes of memory that decoding takes at its peak, told from the header; 0 if it will be refused."""
+    """Bytes of memory that decoding takes at its peak, by the header; 0 if refused."""
     try:
         stated = reader.header(data)
     except PictureError:
@@ -179,8 +181,10 @@ def _scaled(stated: Header, recipe: ImageRecipe | None) -> tuple[int, int]:
 
 
 def _reducible(size: tuple[int, int], recipe: ImageRecipe) -> int:
-    """How many times smaller libjpeg may make a JPEG while it decodes: 1, 2, 4 or 8. No side gets below the working
-    side, unless :func:`_reduction` would be an even multiple anyway."""
+    """How many times smaller libjpeg may make a JPEG while it decodes: 1, 2, 4 or 8.
+
+    No side gets below the working side, unless :func:`_reduction` would be an even multiple anyway.
+    """
     side = _working_side(recipe)
     times = min(min(size) // side, 8)
     anyway = 1 if recipe.colour == "rgb" else math.ceil(max(size) / side)
@@ -202,8 +206,10 @@ def _working_side(recipe: ImageRecipe) -> int:
 
 
 def _plain_grey(data: bytes, max_pixels: int) -> Image.Image | None:
-    """A PNG of 8-bit grey and nothing else, without the general reader, which takes three times as long. None if
-    the file holds anything else or is damaged: the general reader handles that."""
+    """A PNG of 8-bit grey and nothing else, without the general reader.
+
+    That takes three times as long. None if the file holds anything else or is damaged: the general reader handles it.
+    """
     if not data.startswith(_PNG_START) or data[24:29] != _PLAIN_GREY:
         return None
     size = struct.unpack_from(">II", data, 16)

@@ -1,4 +1,4 @@
-"""Bounded work: how many requests are under way for each model, and how many of them are one caller's.
+"""Limits of requests under way, for each model and for each caller.
 
 A request counts from the end of its body to its answer. The memory that requests hold is bounded in ``memory.py``, the
 rows that wait for a signature in ``coalesce.py``.

@@ -31,7 +31,10 @@ class Limits:
 
 @dataclass(slots=True)
 class Call:
-    """What is to be sent: validated inputs and the signature that they fit. ``notes`` are for the sender."""
+    """What is to be sent: validated inputs and the signature that they fit.
+
+    ``notes`` are for the sender.
+    """
 
     signature: Signature
     arrays: Arrays
@@ -40,9 +43,10 @@ class Call:
 
 
 def fitting(servable: Servable, signature: Signature, arrays: Arrays, limits: Limits, *, splits: bool = False) -> Call:
-    """A call of these tensors. Without a card, NaN, infinity, empty tensors and inputs of different numbers of rows are
-    accepted, as by TensorFlow Serving. ``splits`` is whether the call may have more rows than the limit; see
-    :mod:`serving.gateway.split`.
+    """A call of these tensors.
+
+    Without a card, NaN, infinity, empty tensors and inputs of different numbers of rows are accepted, as by TensorFlow
+    Serving. ``splits`` is whether the call may have more rows than the limit; see :mod:`serving.gateway.split`.
 
     Raises:
         BadTensor: they do not fit the signature, or a column's range. BadOption: a horizon is out of the card's range.
@@ -73,7 +77,7 @@ def cropped(servable: Servable, call: Call, outputs: Outputs) -> Outputs:
 
 
 def parts(servable: Servable, call: Call, rows: int) -> Iterator[Call]:
-    """The call in parts of at most ``rows`` rows, each with outputs as wide as those of the whole call."""
+    """The call in parts of at most ``rows`` rows, with outputs as wide as its own."""
     arrays = dict(call.arrays)
     width = _width(servable, call.signature)
     if width is not None:

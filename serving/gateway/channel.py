@@ -72,7 +72,10 @@ class Channel:
     def __init__(
         self, addresses: Sequence[Address], ssl_context: ssl.SSLContext | None = None, *, largest_message: int
     ) -> None:
-        """With a ``ssl_context`` TLS is spoken; ``largest_message`` is the most bytes of an answer."""
+        """With a ``ssl_context`` TLS is spoken.
+
+        ``largest_message`` is the most bytes of an answer.
+        """
         self._addresses = addresses
         self._largest_message = largest_message
         self._ssl_context = ssl_context

@@ -52,7 +52,7 @@ def from_bytes(raw: memoryview, dtype: np.dtype[Any], count: int, name: str) -> 
 
 
 def cost(size: int) -> int:
-    """Most bytes of memory that values in ``size`` bytes of binary form take, beside those bytes.
+    """Most bytes of memory that values in ``size`` bytes of binary form take.
 
     Numbers take as many again; a string takes a place in an array and an object.
     """

@@ -32,7 +32,7 @@ def wanted(asked: Mapping[str, bool | None], binary: bool, signature: Signature)
 
 
 def cost(outputs: Outputs, wanted: Mapping[str, bool]) -> int:
-    """Estimate of the memory, in bytes, for the Python objects that are made to write the outputs."""
+    """Estimated bytes of the Python objects that are made to write the outputs."""
     as_json = {name: outputs[name] for name, binary in wanted.items() if not binary}
     return encode_tensors.cost(Outputs(as_json, outputs.clean))
 

@@ -24,7 +24,7 @@ _ROW = 400  # bytes of a row of one output of several, which becomes an object b
 
 
 def cost(outputs: Outputs) -> int:
-    """Estimate of the memory, in bytes, for the Python objects that are made to write the outputs."""
+    """Estimated bytes of the Python objects that are made to write the outputs."""
     rows = sum([len(array) for array in outputs.values() if array.ndim]) if len(outputs) > 1 else 0
     values = sum([array.size for array in outputs.values() if array.dtype == object or not outputs.clean])
     return rows * _ROW + values * _OBJECT
@@ -60,7 +60,7 @@ def columns(outputs: Outputs) -> bytes:
 
 
 def classifications(results: Iterable[Any]) -> bytes:
-    """The answer to ``:classify``: a list of label and score for each example, from ClassificationResults."""
+    """The answer to ``:classify``: for each example a list of label and score."""
     rows = [
         [[one.label, _shortest(one.score)] for one in row.classes]
         for result in results

@@ -100,7 +100,10 @@ class Request:
 
     @property
     def address(self) -> str:
-        """The address that the request came from; of IPv6 the network, since one host has all of a /64."""
+        """The address that the request came from.
+
+        Of IPv6 the network, since one host has all of a /64.
+        """
         client = self._scope.get("client")
         host: str = client[0] if client else ""
         return _network(host) if ":" in host else host

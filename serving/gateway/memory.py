@@ -1,8 +1,9 @@
-"""The memory budget: how many bytes all requests together may hold, for their bodies and for what bodies become.
+"""The memory budget: how many bytes all requests together may hold.
 
-A request reserves before it allocates. One that does not fit now gets 503, one that never fits 413. A refused request
-gives back everything at once, so that of several large requests the last one always fits. One caller's requests
-together hold at most its share; a caller's only request may be as large as the budget.
+It counts bodies, and what bodies become. A request reserves before it allocates. One that does not fit now gets 503,
+one that never fits 413. A refused request gives back everything at once, so that of several large requests the last one
+always fits. One caller's requests together hold at most its share; a caller's only request may be as large as the
+budget.
 """
 
 import asyncio
@@ -17,14 +18,17 @@ Made = TypeVar("Made")
 
 
 class Stopped(Exception):
-    """The request has ended while a thread still works on it. Nobody waits for the result."""
+    """The request has ended while a thread still works on it.
+
+    Nobody waits for the result.
+    """
 
 
 class MemoryBudget:
     """Bytes held by all requests, and the threads that do their long work."""
 
     def __init__(self, max_bytes: int, threads: Executor, max_share: float = 1) -> None:
-        """``max_share`` is the largest part of the bytes that several requests of one caller may hold."""
+        """``max_share`` is the largest part that several requests of one caller may hold."""
         self._max_bytes = max_bytes
         self._max_of_caller = int(max_bytes * max_share)
         self._of_caller: dict[str, int] = {}
@@ -137,8 +141,11 @@ class Reservation:
                 self._budget._give_back(self)
 
     async def run(self, function: Callable[..., Made], *arguments: Any) -> Made:
-        """Call a function in a thread. If the caller is cancelled first, the function is never started; if it has
-        started, the bytes stay held until it ends."""
+        """Call a function in a thread.
+
+        If the caller is cancelled first, the function is never started; if it has started, the bytes stay held until it
+        ends.
+        """
         return await self._submitted(function, *arguments)  # in a variable here, it would be in a cycle with its error
 
     def _submitted(self, function: Callable[..., Made], *arguments: Any) -> asyncio.Future[Made]:

@@ -40,8 +40,11 @@ _SENT_TIMES = 3  # a call's tensors stand in their arrays, in its message and in
 
 
 class Caller(Protocol):
-    """Who asks: the key that was shown, where one is needed, until when an answer is of use, its part of the memory
-    budget, the trace where one is kept, and where the request stands among all."""
+    """What a prediction needs of its request.
+
+    The key, if one is needed, the deadline, its part of the memory budget, the trace, if there is one, and its place
+    among all requests.
+    """
 
     @property
     def key(self) -> Key | None: ...

@@ -1,4 +1,4 @@
-"""Whether the gateway is ready, and what else is amiss: pure functions of what it knows."""
+"""Readiness and its notes, as pure functions of the state of the models."""
 
 from collections.abc import Callable, Mapping
 
@@ -37,8 +37,11 @@ def reasons_against(
 def unreadable_cards(
     models: Mapping[str, ModelState], may_know: Callable[[str], bool] = lambda model: True
 ) -> list[str]:
-    """A sentence for each version that publishes a model card which cannot be read. Such a version answers by its
-    signatures alone, so this is no reason against readiness. Models that the caller may not know of are counted."""
+    """A sentence for each version that publishes a model card which cannot be read.
+
+    Such a version answers by its signatures alone, so this is no reason against readiness. Models that the caller may
+    not know of are counted.
+    """
     found = [
         (name, f"model {name} version {version} answers by its signatures alone: {servable.card_problem}")
         for name, state in models.items()

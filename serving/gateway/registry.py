@@ -207,7 +207,9 @@ class Registry:
 
 
 async def learn(upstream: Upstream, model: str, version: int) -> Servable:
-    """A version's signatures and card. A card that cannot be read takes nothing but the native verbs away.
+    """A version's signatures and card.
+
+    A card that cannot be read takes nothing but the native verbs away.
 
     Raises:
         GatewayError: the model server cannot be reached, or its answer cannot be read.

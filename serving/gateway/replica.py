@@ -45,8 +45,10 @@ class Replica:
     def __init__(
         self, place: Place, ssl_context: ssl.SSLContext | None, largest_answer: int, told: Callable[[bool], None]
     ) -> None:
-        """``largest_answer`` is the most bytes of an answer's body; ``told`` hears of each change, and whether things
-        are worse than before."""
+        """``largest_answer`` is the most bytes of an answer's body.
+
+        ``told`` hears of each change, and whether things are worse than before.
+        """
         self.connection: Connection | None = None
         self.problem = ""
         self.authority = str(place.address) if place.address.port else "localhost"

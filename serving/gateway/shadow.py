@@ -27,8 +27,11 @@ Ask = Callable[[], Awaitable[tuple[Outputs, Sequence[str]]]]
 
 @dataclass(frozen=True)
 class Copy:
-    """An answered request: what came out, the labels of its classes, how to ask the shadow the same, and the memory
-    reserved for it, of ``size`` bytes, which is held until the shadow has answered."""
+    """An answered request, to be sent to the shadow.
+
+    It has the outputs, the labels of their classes, how to ask the shadow the same, and the memory reserved for it, of
+    ``size`` bytes, which is held until the shadow has answered.
+    """
 
     model: str
     version: int

@@ -18,7 +18,9 @@ Answered = TypeVar("Answered")
 
 
 async def in_order(parts: Iterable[Part], ask: Callable[[Part], Awaitable[Answered]], at_once: int) -> list[Answered]:
-    """The answers to all parts, in the parts' order. ``at_once`` parts are under way at a time.
+    """The answers to all parts, in the parts' order.
+
+    ``at_once`` parts are under way at a time.
 
     Raises:
         Exception: the first that a part raised. The other parts are then cancelled.

@@ -1,1 +1,1 @@
-"""Reading picture files without trusting them: headers, sizes in memory, and the bytes that hold the pixels."""
+"""Picture files from anyone: headers, sizes in memory, and the bytes of pixels."""

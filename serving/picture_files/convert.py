@@ -1,4 +1,7 @@
-"""From the mode of a picture's file to L or RGB, reduced and upright, with one full-size copy in memory at most."""
+"""From the mode of a picture's file to L or RGB, reduced and upright.
+
+Memory holds one full-size copy at most.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -38,7 +41,10 @@ def _in_8_bits(picture: Image.Image, times: int) -> Image.Image:
 
 
 def _of_low_bytes(picture: Image.Image, low: Image.Image, bands: str) -> Callable[[_Box], Image.Image]:
-    """Tiles of a 16-bit colour picture of low values, stretched by their real range; alpha by its own."""
+    """Tiles of a 16-bit colour picture of low values, stretched by their real range.
+
+    Alpha is stretched by its own range.
+    """
     colour, alpha = picture.mode[:3], picture.mode[3:]
     most = {band: largest(picture.getchannel(band)) for band in picture.mode}
     shifts = [_bits(max(most[band] for band in colour) << 8 | 255) - 8] * 3
@@ -58,12 +64,15 @@ def _shifted(tile: Image.Image, shift: int) -> Image.Image:
 
 
 def _bits(most: int) -> int:
-    """How many bits the values of a 16-bit picture have: scanners and cameras store 8, 10 or 12 without scaling."""
+    """How many bits the values of a 16-bit picture have.
+
+    Scanners and cameras store 8, 10 or 12 without scaling.
+    """
     return 16 if most > MOST_STRETCHED else 12 if most > 1023 else 10 if most > 255 else 8
 
 
 def _layered(size: tuple[int, int], times: int, layer: Callable[[_Box], Image.Image]) -> Image.Image:
-    """RGBA tiles laid onto white, or onto black if next to all that is visible would vanish on white.
+    """RGBA tiles laid onto white, or onto black if the picture is white itself.
 
     Alpha that is 0 everywhere is ignored: programs write it that mean an opaque picture.
     """
@@ -93,8 +102,10 @@ def _on_ground(layer: Callable[[_Box], Image.Image], boxes: list[_Box]) -> Calla
 
 
 def _tiled(size: tuple[int, int], times: int, tile: Callable[[_Box], Image.Image]) -> Image.Image:
-    """A picture put together from tiles, each of which is reduced first. Blocks of pixels do not cross tiles, so that
-    the result is that of reducing the whole."""
+    """A picture put together from tiles, each of which is reduced first.
+
+    Blocks of pixels do not cross tiles, so that the result is that of reducing the whole.
+    """
     whole: Image.Image | None = None
     for box in _boxes(size, times):
         part = tile(box)

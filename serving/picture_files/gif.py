@@ -26,7 +26,7 @@ def header(data: bytes) -> Header:
 
 
 def clean(data: bytes) -> Cleaned:
-    """The screen, the first frame and its graphic control, if there is no second frame.
+    """The screen, the only frame and its graphic control.
 
     Raises:
         PictureError: animated.
@@ -54,7 +54,10 @@ def _table_bytes(data: bytes) -> int:
 
 
 def _next_frame(data: bytes, place: int) -> tuple[bytes, int]:
-    """The graphic control extension before a frame, if any, and the frame's place: the file's end if there is none."""
+    """The graphic control extension before the next frame, and the frame's place.
+
+    The extension may be empty. The place is the file's end if there is no frame.
+    """
     control = b""
     for _ in range(MOST_PARTS):
         found = _INTRODUCER.search(data, place)
@@ -71,7 +74,7 @@ def _next_frame(data: bytes, place: int) -> tuple[bytes, int]:
 
 
 def _after_blocks(data: bytes, place: int) -> int:
-    """The place after a sequence of sub-blocks and its terminator, beyond the end of a cut file."""
+    """The place after sub-blocks and their terminator, beyond the end of a cut file."""
     for _ in range(MOST_PARTS):
         if place >= len(data) or not data[place]:
             return place + 1

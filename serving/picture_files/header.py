@@ -1,4 +1,4 @@
-"""The facts that a picture file's header states, and the file without its metadata."""
+"""What a picture file's header states, and the file without its metadata."""
 
 import hashlib
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ MOST_PARTS = 200_000
 
 
 def animated() -> PictureError:
-    """The error for a file with several frames: the gateway does not guess which one is meant."""
+    """The error for a file with several frames: nobody says which one is meant."""
     return PictureError("the picture is animated; send one frame as a still picture")
 
 

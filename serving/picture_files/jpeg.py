@@ -27,7 +27,9 @@ class _Segment:
 
 
 def header(data: bytes) -> Header:
-    """Size at full scale and memory use: libjpeg keeps the coefficients of a picture that comes in several scans.
+    """Size at full scale and memory use.
+
+    Libjpeg keeps the coefficients of a picture that comes in several scans.
 
     Raises:
         PictureError: no frame header before the first scan, or one that the decoder does not read.
@@ -90,7 +92,7 @@ def clean(data: bytes) -> Cleaned:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Whether the scans that begin in the file make up a whole picture, to the last bit of each coefficient."""
+    """Whether the scans in the file make up a picture to its last coefficient bit."""
     missing: dict[int, set[int]] = {}  # component → coefficients that lack bits
     place = 2
     for _ in range(MOST_PARTS):
@@ -116,7 +118,10 @@ def _says_colours(data: bytes, segment: _Segment) -> bool:
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
-    """The segments up to the first scan. Skips bytes that belong to none, as libjpeg does."""
+    """The segments up to the first scan.
+
+    Skips bytes that belong to none, as libjpeg does.
+    """
     place = 2
     for _ in range(MOST_PARTS):
         place = data.find(b"\xff", place)

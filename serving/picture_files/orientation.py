@@ -1,4 +1,6 @@
-"""The camera's orientation from EXIF or XMP. Broken metadata means upright, never an error.
+"""The camera's orientation from EXIF or XMP.
+
+Broken metadata means upright, never an error.
 
 Pillow's own EXIF reader also parses and rewrites every other tag, and fails on values that cameras do write.
 """
@@ -23,7 +25,7 @@ _XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])")
 
 
 def from_exif(exif: bytes) -> int | None:
-    """The orientation 1 to 8 in the first directory of a TIFF structure, None if it has none."""
+    """The orientation 1 to 8 in the first directory of a TIFF structure, or None."""
     tiff = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 8:
@@ -48,6 +50,9 @@ def from_xmp(xmp: bytes) -> int | None:
 
 
 def upright(picture: Image.Image, orientation: int | None) -> Image.Image:
-    """The picture turned or mirrored as its EXIF orientation asks; unchanged for 1 and values that are none."""
+    """The picture turned or mirrored as its EXIF orientation asks.
+
+    Unchanged for 1 and values that are none.
+    """
     turn = _TURNS.get(orientation or 1)
     return picture if turn is None else picture.transpose(turn)

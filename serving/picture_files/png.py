@@ -104,7 +104,7 @@ def clean(data: bytes) -> Cleaned:
 
 
 def is_dark_16_bit(content: bytes, picture: Image.Image) -> bool:
-    """Whether the high bytes, all that Pillow decodes of 16-bit colour, hold next to nothing."""
+    """Whether the high bytes of 16-bit colour, which Pillow decodes, are nearly 0."""
     if content[24] != 16 or content[25] == 0:
         return False
     return all(largest(picture.getchannel(band)) <= MOST_STRETCHED >> 8 for band in "RGB")
@@ -118,7 +118,7 @@ def largest(band: Image.Image) -> int:
 
 
 def low_bytes(content: bytes) -> tuple[str, str]:
-    """Pillow's raw mode that decodes the low bytes of 16-bit colour in place of the high ones, and their bands.
+    """Pillow's raw mode that decodes the low bytes of 16-bit colour, and their bands.
 
     Grey with alpha has no such mode: its four bytes are decoded as RGBA.
     """
@@ -126,7 +126,10 @@ def low_bytes(content: bytes) -> tuple[str, str]:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each chunk; the last one may end too early."""
+    """Name, start and end of the content of each chunk.
+
+    The last one may end too early.
+    """
     place = len(MAGIC)
     for _ in range(MOST_PARTS):
         if place + 8 > len(data):
@@ -144,8 +147,10 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _scaled_transparency(data: bytes, content: bytes) -> bytes:
-    """The transparent grey or colour in 8 bits: Pillow compares it with pixels that it has already scaled to them.
-    Empty if it does not fit the picture."""
+    """The transparent grey or colour in 8 bits; empty if it does not fit the picture.
+
+    Pillow compares it with pixels that it has already scaled to 8 bits.
+    """
     depth, kind = data[24], data[25]
     if kind == 3:
         return content[:256]
@@ -198,7 +203,7 @@ def _whole_stream(parts: list[memoryview], expected: int) -> bytes:
 
 
 def _raw_profile(name: bytes, content: bytes) -> bytes:
-    """EXIF as ImageMagick writes it: a name, a length and hexadecimal digits, packed or not."""
+    """EXIF as ImageMagick writes it: a name, a length and digits, packed or not."""
     text = content.partition(b"\0")[2]
     if name == b"zTXt":
         text = _unpacked(text[1:])

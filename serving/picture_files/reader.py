@@ -1,4 +1,4 @@
-"""The formats that are read: headers, and the decoded picture in the mode that Pillow gives it."""
+"""Headers and decoded pictures of the formats that are read, in Pillow's modes."""
 
 import hashlib
 import io

@@ -48,7 +48,9 @@ def header(data: bytes) -> Header:
 
 
 def clean(data: bytes) -> Cleaned:
-    """The chunks that hold pixels, and the orientation. The end of the last chunk may be missing.
+    """The chunks that hold pixels, and the orientation.
+
+    The end of the last chunk may be missing.
 
     Raises:
         PictureError: too much of a chunk is missing.
@@ -78,7 +80,10 @@ def clean(data: bytes) -> Cleaned:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each chunk; the last one may end beyond the file."""
+    """Name, start and end of the content of each chunk.
+
+    The last one may end beyond the file.
+    """
     place = 12
     for _ in range(MOST_PARTS):
         if place + 8 > len(data):

@@ -69,7 +69,9 @@ def _decoded(pieces: Iterator[str], what: str) -> bytes:
 
 
 def data_url(text: Any) -> bytes:
-    """The bytes in a data URL such as ``data:image/png;base64,…`` (RFC 2397), in any case and percent-encoded or not.
+    """The bytes in a data URL such as ``data:image/png;base64,…`` (RFC 2397).
+
+    Its head is in any case, its data percent-encoded or not.
 
     Raises:
         BadDocument: it is none, or not in base64.

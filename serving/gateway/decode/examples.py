@@ -38,7 +38,9 @@ def signature_name(keys: dict[str, Any]) -> str:
 
 
 def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Any]:
-    """The Input messages of a request, each of at most ``max_rows`` examples. They stay reserved in ``memory``.
+    """The Input messages of a request, each of at most ``max_rows`` examples.
+
+    They stay reserved in ``memory``.
 
     Raises:
         Overloaded, TooLarge: the memory budget does not allow it.

@@ -45,10 +45,12 @@ _CHANGING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """A request whose structure is right. ``version`` is the one that the body names, if it does. ``outputs`` are those
-    asked for, each with whether it is to be binary; all where there are none. ``binary`` is for those that do not say
-    it. ``taken_as_it_is`` are the bytes of ``raw`` that become tensors where they lie, as numbers do; strings are taken
-    apart."""
+    """A request whose structure is right.
+
+    ``version`` is the one that the body names, if it does. ``outputs`` are those asked for, each with whether it is to
+    be binary; all where there are none. ``binary`` is for those that do not say it. ``taken_as_it_is`` are the bytes of
+    ``raw`` that become tensors where they lie, as numbers do; strings are taken apart.
+    """
 
     id: str | None
     version: int | None
@@ -144,7 +146,7 @@ def _check_model(given: Any, model: str) -> None:
 
 
 def _version(given: Any, version: int | None) -> int | None:
-    """The version that is asked for: the path's, else the body's, a number or the text of one."""
+    """The version that the path names, else that of the body: a number or its text."""
     if given is None or (isinstance(given, str) and not given):
         return version
     number = given if type(given) is int else None

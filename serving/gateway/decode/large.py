@@ -1,4 +1,6 @@
-"""JSON bodies, read within the memory budget; a thread that reads a large one leaves the processor to others.
+"""JSON bodies, read within the memory budget.
+
+A thread that reads a large one leaves the processor to others.
 
 No JSON library does: each holds Python's global lock from the first byte to the last, and the millions of lists of a
 nested array keep the garbage collector busy besides. 35 MB of ``[[[[1],[2],…`` held all other requests for three to six
@@ -55,16 +57,19 @@ async def aside(memory: Reservation, size: int, function: Callable[..., Made], *
 
 
 def is_worth_arrays(body: bytes) -> bool:
-    """Whether :func:`loads` is faster than :func:`exact`, or leaves the processor to others: for large bodies, and for
-    medium ones of short lists, such as pixels. There it takes half the time and a tenth of the memory."""
+    """Whether to read a body by :func:`loads`, not :func:`exact`.
+
+    For large bodies, so that others have the processor in between, and for medium ones of short lists, such as pixels:
+    there it takes half the time and a tenth of the memory.
+    """
     return len(body) >= LARGE or (len(body) >= _LONG and body.count(b"[", 0, _LONG) > _MANY_LISTS)
 
 
 def loads(body: bytes, memory: Reservation) -> tuple[Any, bool]:
-    """A body's value, and whether all numbers in it are finite: NaN, Infinity and -Infinity are read too.
+    """A body's value, and whether all numbers in it are finite.
 
-    An array stands in place of each long regular list of numbers under a key: whole numbers in the smallest signed type
-    that holds them, or float64 where a number in it is a fraction.
+    NaN, Infinity and -Infinity are read too. An array stands in place of each long regular list of numbers under a key:
+    whole numbers in the smallest signed type that holds them, or float64 where a number in it is a fraction.
 
     Raises:
         orjson.JSONDecodeError: no JSON.
@@ -132,8 +137,11 @@ def _cost(body: bytes) -> int:
 
 
 def _with_words(body: bytes) -> Any:
-    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity; None where that fails too, or a
-    text has half a character, as JSON can write by a lone ``\\ud800``: neither orjson nor UTF-8 knows that."""
+    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity.
+
+    None where that fails too, or a text has half a character, as JSON can write by a lone ``\\ud800``: neither orjson
+    nor UTF-8 knows that.
+    """
     try:
         parsed = json.loads(body)
         if _HALF_CHARACTER.search(body):
@@ -144,15 +152,20 @@ def _with_words(body: bytes) -> Any:
 
 
 def _counts(body: bytes, *marks: bytes) -> dict[bytes, int]:
-    """How often each mark stands in a body; in pieces, because counting holds the global lock too."""
+    """How often each mark stands in a body.
+
+    In pieces, because counting holds the global lock too.
+    """
     letters = np.frombuffer(body, np.uint8)  # where marks are many, ten times as fast as bytes.count
     pieces = [letters[start : start + _COUNTED] for start in range(0, len(body), _COUNTED)]
     return {mark: sum([int(np.count_nonzero(piece == ord(mark))) for piece in pieces]) for mark in marks}
 
 
 def _check_values(counts: dict[bytes, int]) -> None:
-    """Refuse more values than orjson reads in 50 ms. Lists and strings take it twice as long as numbers, objects eight
-    times."""
+    """Refuse more values than orjson reads in 50 ms.
+
+    Lists and strings take it twice as long as numbers, objects eight times.
+    """
     objects, lists, quotes = counts.get(b"{", 0), counts.get(b"[", 0), counts.get(b'"', 0)
     values = counts.get(b",", 0) + 2 * lists + quotes + 8 * objects
     if values > _MOST_VALUES:
@@ -182,8 +195,9 @@ def _candidates(body: bytes) -> list[tuple[int, int]]:
 
 
 def _array(body: bytes, start: int, end: int, memory: Reservation) -> NDArray[Any] | None:
-    """The array that this part of a body stands for, which has brackets, commas and numbers; None where it has anything
-    else, or is not regular. The array stays reserved, with as much for each number as conversion to another type takes.
+    """The array in a part of a body. None if it is irregular or not numbers alone.
+
+    The array stays reserved, with as much for each number as conversion to another type takes.
     """
     before = memory.held
     array = None
@@ -233,7 +247,10 @@ def _brackets(body: bytes, start: int, end: int, memory: Reservation) -> bytes:
 
 
 def _without_words(text: bytes, other: bytes) -> bytes:
-    """The text with something else for NaN and the infinities; the text itself if none is in it."""
+    """The text with something else for NaN and the infinities.
+
+    The text itself if none is in it.
+    """
     if b"I" in text:
         text = text.replace(b"-Infinity", other).replace(b"Infinity", other)
     return text.replace(b"NaN", other)

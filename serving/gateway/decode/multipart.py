@@ -62,7 +62,7 @@ def is_written_in(body: bytes) -> bool:
 
 
 def has_zeros(data: bytes) -> bool:
-    """Whether the first bytes include a zero: every picture has one there, and no text in UTF-8."""
+    """Whether the first bytes include a zero, as in pictures and not in text."""
     return b"\0" in data[:_HEAD]
 
 
@@ -96,7 +96,10 @@ def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[dict[str, str], bytes
 
 
 def _find(body: bytes, mark: bytes, start: int) -> int:
-    """As ``body.find``, but in pieces: it holds the global lock, for .3 s where many lines begin as the mark does."""
+    """As ``body.find``, but in pieces.
+
+    It holds the global lock, for .3 s where many lines begin as the mark does.
+    """
     for place in range(start, len(body), _PIECE):
         found = body.find(mark, place, place + _PIECE + len(mark) - 1)
         if found >= 0:
@@ -123,7 +126,10 @@ def _part(body: bytes, start: int, end: int, line_end: bytes) -> tuple[dict[str,
 
 
 def _picture(headers: dict[str, str], content: bytes) -> bytes | None:
-    """The picture in a part; None for a file field of a web page in which no file was chosen."""
+    """The picture in a part.
+
+    None for a file field of a web page in which no file was chosen.
+    """
     options = _parameters(headers.get("content-disposition", ""))
     field = f"multipart field {options.get('name', '').encode('latin-1').decode('utf-8', 'replace')[:80]!r}"
     content = _decoded(content, headers.get("content-transfer-encoding", "binary").lower(), field)

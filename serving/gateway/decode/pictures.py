@@ -66,7 +66,9 @@ async def rows(
     size: int,
     memory: Reservation,
 ) -> Rows:
-    """The model's input. Small pictures are decoded here and now, large ones in a thread; ``size`` is that of the body.
+    """The model's input.
+
+    Small pictures are decoded here and now, large ones in a thread; ``size`` is that of the body.
 
     Raises:
         BadPicture: one cannot be read; where there are several the message says which.

@@ -42,8 +42,10 @@ def signature_name(keys: dict[str, Any]) -> str:
 
 
 def read(keys: dict[str, Any], signature: Signature) -> Arrays:
-    """The inputs of a request by name. A single value by row becomes [N, 1] where that is declared; other inputs of a
-    request by column than the signature's are ignored.
+    """The inputs of a request by name.
+
+    A single value by row becomes [N, 1] where that is declared; other inputs of a request by column than the
+    signature's are ignored.
 
     Raises:
         BadDocument: the structure is wrong. BadTensor: a tensor's values are.
@@ -57,7 +59,10 @@ def read(keys: dict[str, Any], signature: Signature) -> Arrays:
 
 
 def has_bare_scalars(keys: dict[str, Any], signature: Signature) -> bool:
-    """Whether rows give a single value for each input that is declared [N, 1], as in ``{"instances": [1.0, 2.0]}``."""
+    """Whether rows give a single value for each input that is declared [N, 1].
+
+    As in ``{"instances": [1.0, 2.0]}``.
+    """
     instances = keys.get("instances")
     columns = [name for name, spec in signature.inputs.items() if spec.shape == (None, 1)]
     if not columns or not isinstance(instances, (list, np.ndarray)) or not len(instances):
@@ -78,7 +83,10 @@ def _columns(inputs: Any, signature: Signature) -> Arrays:
 
 
 def _no_rows(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
-    """An empty list as no rows of the declared rank: JSON cannot write the other sizes."""
+    """An empty list as no rows of the declared rank.
+
+    JSON cannot write the other sizes.
+    """
     if array.shape != (0,) or spec.shape is None or not spec.batched:
         return array
     return array.reshape(0, *(size or 0 for size in spec.shape[1:]))

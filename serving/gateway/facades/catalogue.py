@@ -1,7 +1,7 @@
-"""``GET /v1/models…``: which models there are, what is known of them, and TensorFlow Serving's status and metadata.
+"""``GET /v1/models…``: the list of models, model cards, status and metadata.
 
-The list has OpenAI's form beside its own. The status of one model has TensorFlow Serving's alone: some of its clients
-refuse keys that they do not know.
+Status and metadata are TensorFlow Serving's. The list has OpenAI's form beside its own. The status of one model has
+TensorFlow Serving's alone: some of its clients refuse keys that they do not know.
 """
 
 from collections.abc import Callable, Mapping

@@ -35,7 +35,7 @@ class TensorFlow:
         *,
         calls_at_once: int,
     ) -> None:
-        """``calls_at_once`` is how many calls with examples of one request are under way at a time."""
+        """``calls_at_once`` is how many calls for one request of examples run at a time."""
         self._predictor = predictor
         self._upstream = upstream
         self._limits = limits

@@ -53,7 +53,10 @@ class _Part(BaseModel):
 
 
 def _array_as_it_is(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Long lists of numbers are arrays already; as lists they would take twenty times as much memory."""
+    """Long lists of numbers are arrays already.
+
+    As lists they would take twenty times as much memory.
+    """
     return value if isinstance(value, np.ndarray) and value.ndim == 1 else check(value)
 
 
