@@ -27,38 +27,38 @@ class Request:
 
 def json_bomb() -> Sequence[Request]:
     """32 MB of short lists and objects, as 47 kB of gzip."""
-    return [_gzipped(_filled(b'{"instances":[', b"[],1,{},", b"null]}"))]
+    return [_gzipped(filled(b'{"instances":[', b"[],1,{},", b"null]}"))]
 
 
 def json_values() -> Sequence[Request]:
     """An array and 6 million words, as 47 kB of gzip."""
-    return [_gzipped(_filled(b'{"a":[' + b"1," * 20_000 + b'1],"instances":[', b"null,", b"null]}"))]
+    return [_gzipped(filled(b'{"a":[' + b"1," * 20_000 + b'1],"instances":[', b"null,", b"null]}"))]
 
 
 def nan() -> Sequence[Request]:
     """32 MB of numbers, the first of which is NaN."""
-    return [_json(_filled(b'{"instances":[NaN', b",0.5", b"]}"))]
+    return [_json(filled(b'{"instances":[NaN', b",0.5", b"]}"))]
 
 
 def irregular() -> Sequence[Request]:
     """32 MB of numbers, and at their end a list."""
-    return [_json(_filled(b'{"instances":[', b"1,", b"[1]]}"))]
+    return [_json(filled(b'{"instances":[', b"1,", b"[1]]}"))]
 
 
 def regular() -> Sequence[Request]:
     """32 MB of numbers."""
-    return [_json(_filled(b'{"instances":[', b"255,", b"255]}"))]
+    return [_json(filled(b'{"instances":[', b"255,", b"255]}"))]
 
 
 def series() -> Sequence[Request]:
     """A forecast from a history of 16 million values in KServe's form."""
     start = b'{"model":"sine_rnn","options":{"horizon":3},"inputs":[{"type":"univariate_time_series","name":"a",'
-    return [_json(_filled(start + b'"frequency":"D","series":[', b"1,", b"1]}]}"), "/v1/timeseries/forecast")]
+    return [_json(filled(start + b'"frequency":"D","series":[', b"1,", b"1]}]}"), "/v1/timeseries/forecast")]
 
 
 def string() -> Sequence[Request]:
     """32 MB of base64 with a letter that needs four bytes."""
-    return [_json(_filled('{"b64":"\U0001f600'.encode(), b"A", b'"}'), _PICTURES)]
+    return [_json(filled('{"b64":"\U0001f600'.encode(), b"A", b'"}'), _PICTURES)]
 
 
 def brotli_bombs() -> Sequence[Request]:
@@ -70,12 +70,12 @@ def brotli_bombs() -> Sequence[Request]:
 
 def png_25mp() -> Sequence[Request]:
     """A PNG of 25 million pixels with transparency, the largest that is read."""
-    return [Request(_PICTURES, {"content-type": "image/png"}, _png(4999))]
+    return [Request(_PICTURES, {"content-type": "image/png"}, png(4999))]
 
 
 def png_50mp() -> Sequence[Request]:
     """A PNG of 50 million pixels with transparency, 212 kB."""
-    return [Request(_PICTURES, {"content-type": "image/png"}, _png(7071))]
+    return [Request(_PICTURES, {"content-type": "image/png"}, png(7071))]
 
 
 def four_worst() -> Sequence[Request]:
@@ -112,12 +112,13 @@ def _gzipped(body: bytes) -> Request:
     return Request(_TENSORS, {"content-type": "application/json", "content-encoding": "gzip"}, gzip.compress(body, 9))
 
 
-def _filled(start: bytes, item: bytes, end: bytes) -> bytes:
+def filled(start: bytes, item: bytes, end: bytes) -> bytes:
     """A body of nearly the limit that repeats an item."""
     return start + item * ((_BODY - len(start) - len(end)) // len(item)) + end
 
 
-def _png(side: int) -> bytes:
+def png(side: int) -> bytes:
+    """A PNG with transparency, of one colour."""
     row = b"\0" + b"\x90" * 4 * side
     packer = zlib.compressobj(9)
     content = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])

@@ -1,9 +1,7 @@
 """What the costliest requests take of a gateway with its default limits, in a container of 512 MiB."""
 
 import gzip
-import struct
 import sys
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +11,7 @@ import brotli
 import httpx
 import pytest
 
+from benchmarks.costly_bodies import filled, png
 from tests.programs import model_server
 from tests.serving.gateway import programs
 from tests.serving.gateway.programs import Gateway
@@ -20,7 +19,6 @@ from tests.serving.gateway.programs import Gateway
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 
 CONTAINER = 512 * 2**20
-BODY = 31_900_000  # bytes, just below the limit
 JSON = {"content-type": "application/json"}
 GZIP = {**JSON, "content-encoding": "gzip"}
 LINE = "/v1/models/line:predict"
@@ -40,23 +38,6 @@ def peak(gateway: Gateway) -> int:
     """The most memory that the gateway has had, in bytes."""
     lines = Path(f"/proc/{gateway.program.process.pid}/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-
-
-def filled(start: bytes, item: bytes, end: bytes) -> bytes:
-    """A body of nearly the limit that repeats an item."""
-    return start + item * ((BODY - len(start) - len(end)) // len(item)) + end
-
-
-def png(side: int) -> bytes:
-    """A PNG with transparency, of one colour."""
-    row = b"\0" + b"\x90" * 4 * side
-    packer = zlib.compressobj(9)
-    content = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])
-    chunks = ((b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0)), (b"IDAT", content), (b"IEND", b""))
-    made = b"\x89PNG\r\n\x1a\n"
-    for name, data in chunks:
-        made += struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-    return made
 
 
 def bomb() -> bytes:
