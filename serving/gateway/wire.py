@@ -41,7 +41,10 @@ class Outputs(dict[str, NDArray[Any]]):
 
 def size_of(arrays: Arrays) -> int:
     """Bytes of all values."""
-    return sum([sum(map(len, array.flat)) if array.dtype == object else array.nbytes for array in arrays.values()])
+    size = 0
+    for array in arrays.values():
+        size += sum(map(len, array.flat)) if array.dtype.hasobject else array.nbytes
+    return size
 
 
 class RequestEncoder:
