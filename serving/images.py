@@ -81,9 +81,8 @@ def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pi
 def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None = None) -> Image.Image:
     """The decoded picture, upright, of mode L or RGB.
 
-    With a recipe, a large one is reduced as the recipe would.
-
-    The picture's ``info`` has a note for the sender under :data:`NOTE` if bytes are missing at the file's end.
+    With a recipe, a large one is reduced as the recipe would. The picture's ``info`` has a note for the sender under
+    :data:`NOTE` if bytes are missing at the file's end.
 
     Raises:
         PictureError: see :func:`decode`.
@@ -155,7 +154,8 @@ def cost(data: bytes, recipe: ImageRecipe | None = None) -> int:
         return 0
     scaled = _scaled(stated, recipe)
     times = _reduction(scaled, recipe)
-    reduced = -(-scaled[0] // times) * -(-scaled[1] // times)
+    size = (-(-scaled[0] // times), -(-scaled[1] // times))
+    reduced = math.prod(size)
     kept = math.prod(scaled) * stated.pixel_bytes
     if stated.converted_bytes:
         after = min(math.prod(scaled), convert.TILE**2) * _TILE_BYTES + stated.converted_bytes * reduced
@@ -164,14 +164,15 @@ def cost(data: bytes, recipe: ImageRecipe | None = None) -> int:
     decoding = len(data) + kept + max(stated.decoder_bytes, after)
     if recipe is None:
         return decoding
-    size = (-(-scaled[0] // times), -(-scaled[1] // times))
     target = _TARGET_BYTES * recipe.height * recipe.width
     if recipe.colour == "rgb":
         frame = _frame(*size, recipe)
-        return max(decoding, target + 4 * reduced + (0 if frame == size else 8 * math.prod(frame)))
-    return max(
-        decoding, target + _INK_BYTES * reduced if recipe.colour == "ink" else max(target, _GREY_BYTES * reduced)
-    )
+        preparing = target + 4 * reduced + (0 if frame == size else 8 * math.prod(frame))
+    elif recipe.colour == "ink":
+        preparing = target + _INK_BYTES * reduced
+    else:
+        preparing = max(target, _GREY_BYTES * reduced)
+    return max(decoding, preparing)
 
 
 def _scaled(stated: Header, recipe: ImageRecipe | None) -> tuple[int, int]:
