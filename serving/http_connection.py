@@ -85,6 +85,7 @@ class Connection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None  # uvicorn's ``cycle`` is the newest, which may be queued
         self._in_head = False
         self._body_left = 0
+        self._chunks: list[bytes] = []
         self._held: bytes | memoryview = b""
         self._last: Callable[[], None] | None = None  # to do after the last answer
         self._discarded = -1  # bytes that came after a refusal
@@ -181,6 +182,7 @@ class Connection(HttpToolsProtocol):
         while data:
             try:
                 self.parser.feed_data(data)
+                self._pass_chunks()
                 return
             except httptools.HttpParserUpgrade as offer:
                 data = memoryview(data)[offer.args[0] :]
@@ -231,10 +233,20 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_left -= len(body)
-        super().on_body(body)
+        if self._body_left >= 0:
+            super().on_body(body)
+        else:  # uvicorn copies what came before with each chunk, and a piece may hold hundreds
+            self._chunks.append(body)
+
+    def _pass_chunks(self) -> None:
+        if self._chunks:
+            body = b"".join(self._chunks)
+            self._chunks.clear()
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if not self.parser.should_upgrade():  # else this is the head alone, which is parsed again
+            self._pass_chunks()
             super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:

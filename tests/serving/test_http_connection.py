@@ -239,6 +239,22 @@ HOSTS = {
 }
 
 
+def test_tiny_chunks_in_a_pipeline(shared: Server) -> None:
+    head = b"POST /%d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    counts = (1, 100_000, 0, 7)
+    found = exchange(shared, *(head % count + b"1\r\na\r\n" * count + b"0\r\n\r\n" for count in counts))
+    assert [(seen["path"], seen["body"]) for _, _, seen in found] == [(f"/{count}", count) for count in counts]
+
+
+HOSTS = {
+    "missing": b"GET / HTTP/1.1\r\n\r\n",
+    "twice": b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+    "twice in 1.0": b"GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n",
+    "two names": b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n",
+    "not a name": b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n",
+}
+
+
 @pytest.mark.parametrize("sent", HOSTS.values(), ids=HOSTS)
 def test_one_host_is_needed(shared: Server, sent: bytes) -> None:
     for before in (b"", GET % b"a", POST % (b"a", 3) + b"abc"):
