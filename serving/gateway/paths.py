@@ -57,10 +57,11 @@ _IN_BODY = {
     "/v1/embeddings": Target("", Wanted(), "embeddings"),
     "/v1/timeseries/forecast": Target("", Wanted(), "timeseries"),
 }
-_VERSION_OR_LABEL = r"(?:/versions/([^/:]+)|/labels/([^/:]+))?"
-_V1 = re.compile(rf"(?i:/v1/models)/([^/:]+)(?i:{_VERSION_OR_LABEL}):([^/:]+)")
-_V1_OTHER = re.compile(rf"(?i:/v1/models)(?:/([^/:]+)(?i:{_VERSION_OR_LABEL})(?:/((?i:metadata|card|drift)))?)?")
-_V2 = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?/infer")
+# Possessive: a path of 30 kB that does not match would take milliseconds of backtracking.
+_VERSION_OR_LABEL = r"(?:/versions/([^/:]++)|/labels/([^/:]++))?"
+_V1 = re.compile(rf"(?i:/v1/models)/([^/:]++)(?i:{_VERSION_OR_LABEL}):([^/:]++)")
+_V1_OTHER = re.compile(rf"(?i:/v1/models)(?:/([^/:]++)(?i:{_VERSION_OR_LABEL})(?:/((?i:metadata|card|drift)))?)?")
+_V2 = re.compile(r"/v2/models/([^/]++)(?:/versions/([^/]++))?/infer")
 
 
 def is_hot(path: str) -> bool:

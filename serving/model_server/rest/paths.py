@@ -13,9 +13,9 @@ from serving.model_server.errors import InvalidArgument
 from serving.protos import model_pb2
 
 _SERVED = re.compile(r"(?i)/v1/.*", re.ASCII | re.DOTALL)
-_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_ACTION = re.compile(rf"(?i)/v1/models/(?P<model>[^/:]+){_VERSION}:(?P<action>classify|regress|predict)", re.ASCII)
-_STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]+))?{_VERSION}(?:/(?P<action>metadata))?", re.ASCII)
+_VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]++))?"
+_ACTION = re.compile(rf"(?i)/v1/models/(?P<model>[^/:]++){_VERSION}:(?P<action>classify|regress|predict)", re.ASCII)
+_STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]++))?{_VERSION}(?:/(?P<action>metadata))?", re.ASCII)
 
 
 class BadPart(InvalidArgument):
