@@ -188,10 +188,7 @@ def abandoned(target: Target) -> Counter[str]:
 
 @attack
 def wrong_keys(target: Target) -> Counter[str]:
-    """20,000 requests with invented keys from 250 addresses.
-
-    Needs the gateway flags --keys=FILE and --rate=RATE.
-    """
+    """20,000 requests with invented keys; needs the flags --keys=FILE and --rate=RATE."""
     statuses: Counter[str] = Counter()
     for number in range(250):
         sent = [request("GET", "/v1/models", f"x-api-key: vt_{number:08x}_{attempt:032x}") for attempt in range(80)]
