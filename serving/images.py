@@ -45,6 +45,8 @@ _MOST_BYTES = 8  # for each of the most pixels: what the decoder and the decoded
 _WORKING_SIDE = 512  # larger pictures are reduced to no more than this before they are measured
 _WIDEST = 4  # working sides: ``rgb`` pads a picture to a square of that side at most
 _LEAST_CONTRAST = 10  # of 255: less can hardly be seen, and is what a covered lens or a codec makes of one colour
+_LONGEST_SPECK = 32  # a drawing has more strong pixels than this part of its longer side
+_LEAST_IN_GREY = 4  # of 255, in a grey model's input: less is what noise leaves
 _PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 _MOST_PLAIN_PARTS = 1000
 _PLAIN_GREY = b"\x08\x00\x00\x00\x00"  # depth, colour type, compression, filter, interlace
@@ -262,11 +264,15 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
     else:
         light_ground = None if polarity == "auto" else polarity == "dark_on_light"
         drawing = ink.separate(np.asarray(picture.convert("RGB"), np.float32), light_ground)
-        if not drawing.any():
+        if np.count_nonzero(drawing > 127) <= max(drawing.shape) // _LONGEST_SPECK:
             raise PictureError("the picture is blank: nothing is drawn on it that can be told from its ground")
         drawing = ink.crop(drawing) if recipe.crop else drawing
     pixels = _resize(_framed(drawing, recipe), size)
-    return _with_channels(_stretched(pixels) if recipe.colour == "ink" else pixels, recipe.channels)
+    if recipe.colour == "ink":
+        return _with_channels(_stretched(pixels), recipe.channels)
+    if pixels.max() < _LEAST_IN_GREY:  # the ground is 0, and may be cropped away
+        raise PictureError("the picture is blank: nothing is left of its contrast at the size of the model's input")
+    return _with_channels(pixels, recipe.channels)
 
 
 def _is_blank(picture: Image.Image) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from serving.picture_files import orientation
-from serving.picture_files.png import MOST_STRETCHED, largest
+from serving.picture_files.png import bits
 from serving.picture_files.reader import Decoded
 
 TILE = 512  # sides of the tiles that large pictures are converted in
@@ -30,7 +30,7 @@ def convert(decoded: Decoded, times: int) -> Image.Image:
 
 def _in_8_bits(picture: Image.Image, times: int) -> Image.Image:
     if picture.mode.startswith("I"):  # 16-bit grey
-        shift = _bits(largest(picture)) - 8
+        shift = _grey_bits(picture, times) - 8
         return _tiled(picture.size, times, lambda box: _shifted(_part(picture, box), shift))
     if picture.has_transparency_data:
         return _layered(picture.size, times, lambda box: _part(picture, box).convert("RGBA"))
@@ -46,29 +46,27 @@ def _of_low_bytes(picture: Image.Image, low: Image.Image, bands: str) -> Callabl
     Alpha is stretched by its own range.
     """
     colour, alpha = picture.mode[:3], picture.mode[3:]
-    most = {band: largest(picture.getchannel(band)) for band in picture.mode}
-    shifts = [_bits(max(most[band] for band in colour) << 8 | 255) - 8] * 3
-    shifts += [_bits(most[band] << 8 | 255) - 8 for band in alpha]
+    most = {band: bits(picture.getchannel(band).histogram()) for band in picture.mode}
+    shifts = [max(most[band] for band in colour) - 8] * 3 + [most[band] - 8 for band in alpha]
     places = ["RGBA".index(band) for band in bands]
 
     def tile(box: _Box) -> Image.Image:
         high = np.asarray(_part(picture, box)).astype(np.uint16)
         values = high << 8 | np.asarray(_part(low, box))[..., places]
-        return Image.fromarray((values >> np.array(shifts, np.uint16)).astype(np.uint8))
+        return Image.fromarray(np.minimum(values >> np.array(shifts, np.uint16), 255).astype(np.uint8))
 
     return tile
 
 
 def _shifted(tile: Image.Image, shift: int) -> Image.Image:
-    return Image.fromarray((np.asarray(tile) >> shift).astype(np.uint8))
+    return Image.fromarray(np.minimum(np.asarray(tile) >> shift, 255).astype(np.uint8))
 
 
-def _bits(most: int) -> int:
-    """How many bits the values of a 16-bit picture have.
-
-    Scanners and cameras store 8, 10 or 12 without scaling.
-    """
-    return 16 if most > MOST_STRETCHED else 12 if most > 1023 else 10 if most > 255 else 8
+def _grey_bits(picture: Image.Image, times: int) -> int:
+    counts = np.zeros(256, np.int64)
+    for box in _boxes(picture.size, times):
+        counts += np.bincount((np.asarray(_part(picture, box)) >> 8).ravel(), minlength=256)
+    return bits(counts.tolist())
 
 
 def _layered(size: tuple[int, int], times: int, layer: Callable[[_Box], Image.Image]) -> Image.Image:

@@ -7,6 +7,7 @@ _CONVERT = "convert it to PNG or JPEG"
 _PHONE = "convert it to JPEG; an iPhone takes JPEGs with Settings → Camera → Formats → Most Compatible"
 _RAW = "export it as JPEG from the camera or its software"
 _PRINT = "export the page or picture as PNG"
+_BINARY = "send the file's bytes as they are, opened and transferred in binary mode"
 
 # First bytes, the format's name, and what to do.
 _FORMATS: tuple[tuple[bytes, str, str], ...] = (
@@ -33,6 +34,9 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"%!PS", "a PostScript file", _PRINT),
     (b"\xc5\xd0\xd3\xc6", "a PostScript file (EPS)", _PRINT),
     (b"\x00\x00\x01\x00", "a Windows icon (ICO)", _CONVERT),
+    (b"\x00\x00\x02\x00\x00\x00\x00\x00", "a TGA picture", _CONVERT),
+    (b"\x00\x00\x03\x00\x00\x00\x00\x00", "a TGA picture", _CONVERT),
+    (b"\x00\x00\x0a\x00\x00\x00\x00\x00", "a TGA picture", _CONVERT),
     (b"\x00\x00\x02\x00", "a Windows cursor (CUR)", _CONVERT),
     (b"icns", "an Apple icon (ICNS)", _CONVERT),
     (b"\x8aMNG", "an MNG animation", "send one frame as PNG or JPEG"),
@@ -52,11 +56,28 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x0a\x05\x01", "a PCX picture", _CONVERT),
     (b"\x93NUMPY", "a NumPy array", "send it with the content type application/x-npy"),
     (b"PK\x03\x04", "a ZIP archive or an office document", "send the picture in it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "send the picture in it"),
+    (b"Rar!\x1a\x07", "a RAR archive", "send the picture in it"),
+    (b"\x28\xb5\x2f\xfd", "zstd-compressed", "unpack it"),
+    (b"version https://git-lfs", "a Git LFS pointer", "send the picture that it stands for; `git lfs pull` fetches it"),
     (b"\x1f\x8b", "gzip-compressed", "unpack it, or send the header Content-Encoding: gzip"),
     (b"data:", "a data URL", 'send the bytes it holds, or JSON: {"b64": "…"}'),
     (b"iVBORw0KGgo", "Base64 text", 'send the bytes it holds, or JSON: {"b64": "…"}'),
     (b"/9j/", "Base64 text", 'send the bytes it holds, or JSON: {"b64": "…"}'),
 )
+# What the first bytes of a PNG or JPEG become when a program takes them for text.
+_DAMAGED: tuple[tuple[bytes, str], ...] = (
+    (b"\xc2\x89PNG", "a PNG whose bytes were converted from Latin-1 to UTF-8"),
+    (b"\xe2\x80\xb0PNG", "a PNG whose bytes were converted from Windows-1252 to UTF-8"),
+    (b"\xef\xbf\xbdPNG", "a PNG whose bytes were decoded as UTF-8 text"),
+    (b"?PNG\r\n", "a PNG whose bytes were decoded as ASCII text"),
+    (b"\x89PNG\n\x1a\n", "a PNG whose line ends were converted"),
+    (b"\x89PNG\r\r\n", "a PNG whose line ends were converted"),
+    (b"\x89PNG\r\n\x1a\r\n", "a PNG whose line ends were converted"),
+    (b"\xc3\xbf\xc3\x98\xc3\xbf", "a JPEG whose bytes were converted from Latin-1 to UTF-8"),
+    (b"\xef\xbf\xbd" * 3, "a JPEG whose bytes were decoded as UTF-8 text"),
+)
+_BEFORE = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and blanks, which scripts print before the picture
 # ISO base media files: the brand at byte 8, or one of the compatible brands after it.
 _BRANDS: tuple[tuple[frozenset[bytes], str, str], ...] = (
     (frozenset({b"avif", b"avis"}), "an AVIF picture", _CONVERT),
@@ -97,6 +118,13 @@ def _named(data: bytes) -> tuple[str, str] | None:
             if names & brands:
                 return name, advice
         return "a video or another MP4 file", "send one frame as PNG or JPEG"
+    for magic, name in _DAMAGED:
+        if data.startswith(magic):
+            return name, _BINARY
+    if data[:64].lstrip(_BEFORE).startswith((b"\x89PNG", b"\xff\xd8\xff")):
+        return "a PNG or JPEG with a byte order mark or blanks before it", "send the picture alone"
+    if data[:4] == b"\x01\0\0\0" and data[40:44] == b" EMF":
+        return "a Windows metafile (EMF)", _CONVERT
     if data[128:132] == b"DICM":
         return "a DICOM file", _CONVERT
     if len(data) > 2 and data[0] == 0x50 and data[1] in b"1234567fF" and data[2] in b"\n\r\t ":
@@ -106,4 +134,6 @@ def _named(data: bytes) -> tuple[str, str] | None:
         for word, name, advice in _MARKUP:
             if word in text:
                 return name, advice
+        if text.startswith(b"<?xml"):
+            return "an XML document", "send the picture itself"
     return None

@@ -79,8 +79,8 @@ def clean(data: bytes) -> Cleaned:
             break
         if marker in _FRAMES or marker in _TABLES or _says_colours(data, segment):
             parts += (bytes((0xFF, marker)), content[segment.start - 2 : segment.end])
-        elif marker == 0xE1 and data.startswith(b"Exif\0\0", segment.start):
-            by_exif = by_exif or orientation.from_exif(data[segment.start : segment.end])
+        elif marker == 0xE1 and data.startswith(b"Exif\0", segment.start):  # some write another byte than \0 after it
+            by_exif = by_exif or orientation.from_exif(data[segment.start + 6 : segment.end])
         elif marker == 0xE1 and data.startswith(b"http:", segment.start):
             by_xmp = by_xmp or orientation.from_xmp(data[segment.start : segment.end])
     if data.find(_END, scan) >= 0:

@@ -50,7 +50,7 @@ def picture(
     """An encoded picture of this mean brightness, lighter above and darker below; or of these pixels."""
     if isinstance(value, int):
         pixels = np.full((side, side), value, np.uint8)
-        contrast, rows = min(value, 255 - value, 8), (side + 7) // 8
+        contrast, rows = min(value, 255 - value, 8), (side + 3) // 4
         pixels[:rows] += contrast
         pixels[-rows:] -= contrast
     else:

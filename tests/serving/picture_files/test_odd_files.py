@@ -47,6 +47,14 @@ def of_16_bits(kind: int, bits: int, alpha: int | None = None) -> bytes:
     return png(WIDTH, HEIGHT, 16, kind, rows(np.stack(planes, axis=2).astype(">u2")))
 
 
+def with_hot_pixels(kind: int) -> bytes:
+    """A 16-bit PNG of 12-bit values, 600 pixels wide and high, in which nine pixels are at their limit."""
+    values = np.kron(np.asarray(SHAPE.resize((60, 60))).astype(np.uint16) << 4, np.ones((10, 10), np.uint16))
+    values[100:400:40, 7] = values[3, 300] = 65535
+    planes = [values] * (3 if kind in (2, 6) else 1) + ([np.full_like(values, 4095)] if kind in (4, 6) else [])
+    return png(600, 600, 16, kind, rows(np.stack(planes, axis=2).astype(">u2")))
+
+
 def of_alpha(value: int) -> Image.Image:
     grey = Image.fromarray(PIXELS)
     return Image.merge("RGBA", (grey, grey, grey, Image.new("L", SHAPE.size, value)))
@@ -72,6 +80,7 @@ READ = {
     "JPEG, more entries than bytes": in_jpeg(exif(SIX)[:8] + b"\xff\xff" + exif(SIX)[10:]),
     "JPEG, directory that follows itself": in_jpeg(exif(SIX)[:-4] + b"\x08\0\0\0"),
     "JPEG, wrong TIFF number": in_jpeg(b"II\x00\x00" + exif(SIX)[4:]),
+    "JPEG, EXIF with another sixth byte": with_segments(JPEG_TURNED, segment(0xE1, b"Exif\0\xff" + exif(SIX))),
     "JPEG, second EXIF": with_segments(JPEG_TURNED, segment(0xE1, b"Exif\0\0?"), segment(0xE1, RAW)),
     "JPEG, XMP": with_segments(JPEG_TURNED, segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + XMP)),
     "JPEG, orientation 9": in_jpeg(exif((0x0112, 3, 1, b"\x09\0")), JPEG),
@@ -167,10 +176,10 @@ READ = {
     "BMP, run lengths": files.bmp((WIDTH, HEIGHT), 8, RUNS, 1),
     "BMP, wrong file size": BMP[:2] + bytes(4) + BMP[6:],
     # 16 bits, by the range of the values
-    **{f"PNG, {bits} of 16 bits, kind {kind}": of_16_bits(kind, bits) for bits in (8, 10, 12, 16) for kind in (0, 2)},
+    **{f"PNG, {bits} of 16 bits, kind {kind}": of_16_bits(kind, bits) for bits in range(8, 17) for kind in (0, 2)},
     **{
         f"PNG, {bits} of 16 bits, kind {kind}, alpha {alpha}": of_16_bits(kind, bits, alpha)
-        for bits in (8, 10, 12, 16) for kind in (4, 6) for alpha in (0, 2**bits - 1, 65535)
+        for bits in (8, 10, 12, 14, 16) for kind in (4, 6) for alpha in (0, 2**bits - 1, 65535)
     },
     # Alpha that is 0 everywhere
     "PNG, no alpha": encoded(of_alpha(0)),
@@ -239,6 +248,13 @@ def alike(pixels: np.ndarray) -> bool:
 def test_an_odd_file_is_read(name: str) -> None:
     pixels, note = seen(READ[name])
     assert alike(pixels) and note is None
+
+
+@pytest.mark.parametrize("kind", [0, 2, 4, 6])
+def test_a_few_hot_pixels_do_not_darken_a_picture_of_12_bits(kind: int) -> None:
+    brightness = np.asarray(read(with_hot_pixels(kind)).convert("L")).astype(int)
+    expected = np.kron(np.asarray(SHAPE.resize((60, 60))), np.ones((10, 10), np.uint8)).astype(int)
+    assert np.abs(brightness - expected).mean() < 2
 
 
 @pytest.mark.parametrize("name", CUT)
