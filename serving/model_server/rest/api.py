@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from serving.model_server import prediction
 from serving.model_server.batcher import STILL_WAITING
 from serving.model_server.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, ServingError
-from serving.model_server.rest import answers, examples, paths, rapidjson, tensors
+from serving.model_server.rest import answers, documents, examples, paths, rapidjson, tensors
 from serving.model_server.servable import Call, Servable
 from serving.model_server.service import Service
 from serving.model_server.signature import DEFAULT_SIGNATURE
@@ -29,6 +29,7 @@ from serving.protos import (
 logger = logging.getLogger(__name__)
 
 _LARGE = 2**18  # bytes of JSON that take long enough for others not to wait for
+_TIMES_BODY = 8
 _SIGNATURE_DEF = "signature_def"
 
 #: HTTP status by gRPC code; what is not here is 500.
@@ -72,10 +73,6 @@ def refusal(status: int, message: str, headers: Mapping[str, str] | None = None)
     return Answer(status, text, {"Content-Type": "application/json", **(headers or {})})
 
 
-class _TooLarge(Exception):
-    """A body has more bytes than allowed once it is decompressed."""
-
-
 class Api:
     """All of the REST interface."""
 
@@ -93,7 +90,7 @@ class Api:
 
         Args:
             threads: how many requests are worked on at once.
-            max_body_bytes: of a decompressed body.
+            max_body_bytes: of a decompressed body; all bodies together take 8 times as much when they are read.
             timeout_ms: longest time for a request; 0 is none.
             metrics_path: where Prometheus may read; None: nowhere.
         """
@@ -103,6 +100,7 @@ class Api:
         self._timeout = timeout_ms / 1000 if timeout_ms > 0 else None
         self._cors = cors
         self._max_body_bytes = max_body_bytes
+        self._documents = documents.Documents(_TIMES_BODY * max_body_bytes)
 
     async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """The answer to a request; ``headers`` by their names in small letters. Never raises."""
@@ -121,22 +119,13 @@ class Api:
                     body = await self._service.in_thread(lambda: _inflated(body, self._max_body_bytes))
                 text = await self._counted(method, path, body)
             return Answer(200, text, {"Content-Type": "application/json", **more})
-        except _TooLarge:
-            return refusal(413, f"the decompressed body has more than {self._max_body_bytes} bytes", more)
+        except documents.TooLarge as error:
+            return refusal(413, str(error), more)
         except paths.BadPart:
             return Answer(400, b"", {"Content-Type": "application/json", **more})
-        except ServingError as error:
-            refused = error
-        except TimeoutError as error:
-            refused = DeadlineExceeded("Timed out waiting for notification")
-            if error.__cause__ and STILL_WAITING in error.__cause__.args:
-                refused = ResourceExhausted(STILL_WAITING)
-        except RecursionError:
-            refused = InvalidArgument("JSON Value: nested too deeply")
-        except Exception:
-            logger.exception("%s %s failed", method, path)
-            refused = Internal("the model server failed; its log says how")
-        return refusal(_STATUS.get(refused.number, 500), refused.message, more)
+        except Exception as error:  # not kept in a variable: with its frames, the body would wait for the collector
+            number, message = _told(error, f"{method} {path}")
+        return refusal(_STATUS.get(number, 500), message, more)
 
     async def _counted(self, method: str, path: str, body: bytes) -> bytes:
         wanted = paths.read(method, path)
@@ -150,6 +139,10 @@ class Api:
             return (_json(await self._service.get_model_status(request)) + "\n").encode()
         if wanted.action == "metadata":
             return await self._metadata(wanted.spec)
+        with self._documents.held(await self._soon(len(body), lambda: documents.cost(body))):
+            return await self._infer(wanted, body)
+
+    async def _infer(self, wanted: paths.Wanted, body: bytes) -> bytes:
         document = await self._soon(len(body), lambda: _document(body))
         if not isinstance(document.get("signature_name", ""), str):
             raise tensors.format_error(
@@ -193,6 +186,23 @@ class Api:
         return work() if size < _LARGE else await self._service.in_thread(work)
 
 
+def _told(error: Exception, what: str) -> tuple[int, str]:
+    """The code and the text of an error."""
+    match error:
+        case ServingError():
+            told: ServingError = error
+        case TimeoutError() if error.__cause__ and STILL_WAITING in error.__cause__.args:
+            told = ResourceExhausted(STILL_WAITING)
+        case TimeoutError():
+            told = DeadlineExceeded("Timed out waiting for notification")
+        case RecursionError():
+            told = InvalidArgument("JSON Value: nested too deeply")
+        case _:
+            logger.error("%s failed", what, exc_info=error)
+            told = Internal("the model server failed; its log says how")
+    return told.number, told.message
+
+
 def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> Call:
     name = signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
@@ -226,7 +236,7 @@ def _document(body: bytes) -> dict[str, Any]:
 def _inflated(body: bytes, most: int) -> bytes:
     """The decompressed body.
 
-    Empty, as in TensorFlow Serving, where it is damaged. Raises _TooLarge.
+    Empty, as in TensorFlow Serving, where it is damaged. Raises TooLarge.
     """
     reader = zlib.decompressobj(wbits=31)
     try:
@@ -234,7 +244,7 @@ def _inflated(body: bytes, most: int) -> bytes:
     except zlib.error:
         return b""
     if len(inflated) > most:
-        raise _TooLarge
+        raise documents.TooLarge(f"the decompressed body has more than {most} bytes")
     return inflated if reader.eof else b""
 
 

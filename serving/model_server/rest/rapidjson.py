@@ -7,6 +7,7 @@ always with a point or an exponent.
 """
 
 import codecs
+import itertools
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import orjson
 
 from serving.tensors import Array
 
+_SHOWN = 1024  # items of a value in an error, which is cut after as many characters
 _DEEPEST = 300  # RapidJSON knows no limit but its stack
 _WHITESPACE = re.compile(rb"[ \n\r\t]*")
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -67,9 +69,10 @@ def string(text: str) -> str:
 def show(value: Any, indent: int = 0) -> str:
     """A value as it stands in an error's text: pretty, by four blanks."""
     if isinstance(value, dict):
-        return lines("{}", [f"{string(key)}: {show(item, indent + 1)}" for key, item in value.items()], indent)
+        some = itertools.islice(value.items(), _SHOWN)
+        return lines("{}", [f"{string(key)}: {show(item, indent + 1)}" for key, item in some], indent)
     if isinstance(value, list):
-        return lines("[]", [show(item, indent + 1) for item in value], indent)
+        return lines("[]", [show(item, indent + 1) for item in value[:_SHOWN]], indent)
     if isinstance(value, float):
         fits = abs(value) <= float(np.finfo(np.float32).max)
         return decimals(np.array([value], np.float32 if fits else np.float64))[0]

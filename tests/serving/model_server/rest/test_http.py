@@ -124,6 +124,15 @@ def test_compressed_bodies(rest: Rest) -> None:
     assert (status, json.loads(text)["error"]) == (413, "the decompressed body has more than 32000000 bytes")
 
 
+@pytest.mark.parametrize("item", [b"[],", b"[1,2],", b"{},", b"NaN,"])
+@pytest.mark.parametrize("verb", ["predict", "classify"])
+def test_a_document_that_takes_too_much_memory_is_not_read(rest: Rest, item: bytes, verb: str) -> None:
+    body = b'{"instances":[%b1]}' % (item * (20_000_000 // len(item)))
+    status, _, text = rest.call("POST", PREDICT.replace(":predict", f":{verb}"), body)
+    assert status == 413
+    assert "bytes of memory when it is read; at most 256000000 are available" in json.loads(text)["error"]
+
+
 @pytest.mark.parametrize("offer", ["h2c", "TLS/1.0", "websocket"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_an_offer_to_change_the_protocol_is_ignored(server: Server, offer: str, chunked: bool) -> None:
