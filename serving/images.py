@@ -4,7 +4,7 @@ What happens to a picture stands on the model card as an :class:`ImageRecipe` an
 
 1. Decode (PNG, JPEG, WebP, BMP, GIF), see :mod:`serving.picture_files`. An animated picture is refused. Of the
    metadata only the camera's orientation counts. 16-bit pictures are scaled to 8 bits by the range of their values
-   (8, 10, 12 or 16 bits), CMYK and palette pictures become RGB, and transparency is laid onto white, or onto black if
+   (8 to 16 bits), CMYK and palette pictures become RGB, and transparency is laid onto white, or onto black if
    all that is visible is white itself. Alpha that is 0 everywhere is ignored.
 2. Colour. ``rgb`` keeps the colours. ``grey`` takes the luminance, and ``ink`` the distance of each pixel from the
    ground's colour, evenly lit or not, so that a pen of any colour counts; both end light on a ground of 0, as
