@@ -124,7 +124,7 @@ class Api:
         except paths.BadPart:
             return Answer(400, b"", {"Content-Type": "application/json", **more})
         except Exception as error:  # not kept in a variable: with its frames, the body would wait for the collector
-            number, message = _told(error, f"{method} {path}")
+            number, message = _code_and_message(error, f"{method} {path}")
         return refusal(_STATUS.get(number, 500), message, more)
 
     async def _counted(self, method: str, path: str, body: bytes) -> bytes:
@@ -186,21 +186,21 @@ class Api:
         return work() if size < _LARGE else await self._service.in_thread(work)
 
 
-def _told(error: Exception, what: str) -> tuple[int, str]:
+def _code_and_message(error: Exception, what: str) -> tuple[int, str]:
     """The code and the text of an error."""
     match error:
         case ServingError():
-            told: ServingError = error
+            known: ServingError = error
         case TimeoutError() if error.__cause__ and STILL_WAITING in error.__cause__.args:
-            told = ResourceExhausted(STILL_WAITING)
+            known = ResourceExhausted(STILL_WAITING)
         case TimeoutError():
-            told = DeadlineExceeded("Timed out waiting for notification")
+            known = DeadlineExceeded("Timed out waiting for notification")
         case RecursionError():
-            told = InvalidArgument("JSON Value: nested too deeply")
+            known = InvalidArgument("JSON Value: nested too deeply")
         case _:
             logger.error("%s failed", what, exc_info=error)
-            told = Internal("the model server failed; its log says how")
-    return told.number, told.message
+            known = Internal("the model server failed; its log says how")
+    return known.number, known.message
 
 
 def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> Call:

@@ -1,4 +1,7 @@
-"""The memory that JSON documents take while they are read and answered, estimated from their bytes and bounded."""
+"""A limit of the memory that JSON documents take while they are answered.
+
+It is estimated from their bytes before they are read.
+"""
 
 import contextlib
 from collections.abc import Iterator
@@ -9,8 +12,8 @@ from serving.model_server.errors import Unavailable
 
 _SMALL = 65_536  # bytes of a body that is not worth an estimate
 _PIECE = 1_048_576  # bytes that are counted at once, because counting holds the global lock
-#: Bytes of memory for each mark: Python's objects, and their conversion to arrays. N and I begin what JSON has not: NaN
-#: and Infinity, which a reader written in Python takes.
+#: Bytes of memory for each mark: Python's objects, and their conversion to arrays. N and I begin NaN and Infinity,
+#: which only a reader written in Python takes.
 _BYTES_PER = {b",": 48, b"[": 48, b"{": 250, b'"': 32, b"N": 100, b"I": 200}
 
 
