@@ -143,11 +143,11 @@ def _writer(draft: Path, schema: pa.Schema, as_csv: bool) -> Iterator[Callable[[
         with pq.ParquetWriter(draft, schema) as parquet:
             yield parquet.write_table
         return
-    with pa.csv.CSVWriter(draft, _flat(schema.empty_table()).schema) as csv:
-        yield lambda table: csv.write_table(_flat(table))
+    with pa.csv.CSVWriter(draft, flat(schema.empty_table()).schema) as csv:
+        yield lambda table: csv.write_table(flat(table))
 
 
-def _flat(table: pa.Table) -> pa.Table:
+def flat(table: pa.Table) -> pa.Table:
     """A table for CSV: a column for each label's probability, and lists as JSON."""
     table = table.flatten()
     for place, field in enumerate(table.schema):
