@@ -60,6 +60,19 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _Last:
+    """The transport for a connection's last answer: see :meth:`Connection.close_after_answer`."""
+
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+
+    def close(self) -> None:
+        self._connection.close_after_answer()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection.transport, name)
+
+
 class Connection(HttpToolsProtocol):
     """One connection."""
 
@@ -120,7 +133,30 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(_IDLE_SECONDS, self._close_idle)
         else:
-            self.cycle.keep_alive = False
+            self._make_last(self.cycle)
+
+    def _make_last(self, cycle: RequestResponseCycle) -> None:
+        cycle.keep_alive = False
+        cycle.transport = _Last(self)  # type: ignore[assignment]
+
+    def close_after_answer(self) -> None:
+        """Close; gently if more requests have come, as closing at once would discard the answer with them."""
+        if self._held or self.pipeline:
+            self._held, self._flow.held = b"", False
+            self.pipeline.clear()
+            self._end_gently()
+        else:
+            self.transport.close()
+
+    def _end_gently(self) -> None:
+        """End the sending side and discard what still comes, for a moment."""
+        if self.transport.can_write_eof() and self._discarded < 0:
+            self._discarded = 0
+            self.transport.write_eof()
+            self.flow.resume_reading()
+            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
 
     def _close_idle(self) -> None:
         if not self._in_head and (self.cycle is None or self.cycle.response_complete):
@@ -252,7 +288,7 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         if self._is_draining():
-            cycle.keep_alive = False
+            self._make_last(cycle)
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
@@ -277,9 +313,4 @@ class Connection(HttpToolsProtocol):
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             self.transport.write(head % (refused.status, len(body)) + body)
         self._abandon()
-        if self.transport.can_write_eof() and self._discarded < 0:
-            self._discarded = 0
-            self.transport.write_eof()
-            self.loop.call_later(LINGER_SECONDS, self.transport.close)
-        else:
-            self.transport.close()
+        self._end_gently()

@@ -338,6 +338,15 @@ def test_each_answer_of_a_draining_server_closes_its_connection(server: Server) 
         assert status == 200
 
 
+def test_the_last_answer_reaches_a_client_that_has_sent_more_requests(server: Server) -> None:
+    server.draining = True
+    with server.connect() as connection:
+        connection.sendall(GET % b"a" * 30_000)
+        ((status, headers, _),) = answers(connection.makefile("rb"))
+        assert (status, headers["connection"]) == (200, "close")
+    assert server.started == ["/a"]
+
+
 def test_a_request_that_meets_the_shutdown_on_an_idle_connection_is_answered(server: Server) -> None:
     with server.connect() as connection:
         connection.sendall(GET % b"a")
