@@ -180,7 +180,7 @@ def test_csv(tmp_path: Path) -> None:
     lines = (tmp_path / "s.CSV").read_text().splitlines()
     assert lines[0] == '"id","error","prediction"' and lines[1].startswith("0,,0.79") and lines[2].endswith(",")
     table = pa.table({"vector": [[0.5, 1.0], None]})
-    assert parts._flat(table)["vector"].to_pylist() == ["[0.5, 1.0]", None]
+    assert parts.flat(table)["vector"].to_pylist() == ["[0.5, 1.0]", None]
 
 
 def test_an_output_of_another_kind_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
