@@ -98,6 +98,7 @@ class Connection(HttpToolsProtocol):
         self._running: RequestResponseCycle | None = None  # uvicorn's ``cycle`` is the newest, which may be queued
         self._in_head = False
         self._body_left = 0
+        self._host = b""  # of the last request, which was right
         self._chunks: list[bytes] = []
         self._held: bytes | memoryview = b""
         self._last: Callable[[], None] | None = None  # to do after the last answer
@@ -250,20 +251,31 @@ class Connection(HttpToolsProtocol):
 
     def _check_head(self) -> None:
         version = self.parser.get_http_version()
-        names = [name for name, _ in self.headers]
+        hosts = 0
+        host = b""
+        coding: bytes | None = None
+        length: bytes | None = None
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+                host = value
+            elif name == b"content-length":
+                length = value
+            elif name == b"transfer-encoding":
+                coding = value if coding is None else b"%b, %b" % (coding, value)
         wrong = ""
         if version not in ("1.1", "1.0"):
             wrong = f"the request is HTTP/{version}; send HTTP/1.1"
-        elif (hosts := names.count(b"host")) != 1 and (hosts or version == "1.1"):
+        elif hosts != 1 and (hosts or version == "1.1"):
             wrong = f"the request has {hosts} Host headers; send one"
-        elif hosts and not _HOST.fullmatch(self.headers[names.index(b"host")][1]):
-            wrong = "the Host header is not a host name with an optional port"
-        if b"content-length" in names:
-            self._body_left = int(self.headers[names.index(b"content-length")][1])
-        elif b"transfer-encoding" in names:
-            coding = self.headers[names.index(b"transfer-encoding")][1].lower()
-            if coding != b"chunked" or version == "1.0":
-                wrong = f"Transfer-Encoding in HTTP/{version} is {coding.decode('latin-1')[:40]!r}; send chunked by 1.1"
+        elif host != self._host:  # most requests of a connection name the same one
+            if not _HOST.fullmatch(host):
+                wrong = "the Host header is not a host name with an optional port"
+            self._host = host
+        if length is not None:
+            self._body_left = int(length)
+        elif coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
+            wrong = f"Transfer-Encoding in HTTP/{version} is {coding.decode('latin-1')[:40]!r}; send chunked by 1.1"
         if wrong:
             raise Refused(b"400 Bad Request", "bad_request", wrong)
 

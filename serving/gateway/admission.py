@@ -40,12 +40,18 @@ class Admission:
         """
         self.check(model, caller)
         self._in_flight[model] = self._in_flight.get(model, 0) + 1
-        self._of_caller[model, caller] = self._of_caller.get((model, caller), 0) + 1
+        place = (model, caller)
+        self._of_caller[place] = self._of_caller.get(place, 0) + 1
 
     def leave(self, model: str, caller: str) -> None:
-        self._in_flight[model] -= 1
-        if not self._in_flight[model]:
+        count = self._in_flight[model] - 1
+        if count:
+            self._in_flight[model] = count
+        else:
             del self._in_flight[model]
-        self._of_caller[model, caller] -= 1
-        if not self._of_caller[model, caller]:
-            del self._of_caller[model, caller]
+        place = (model, caller)
+        count = self._of_caller[place] - 1
+        if count:
+            self._of_caller[place] = count
+        else:
+            del self._of_caller[place]

@@ -95,7 +95,8 @@ class Reservation:
             Overloaded: they do not fit beside what other requests hold. TooLarge: they would not fit alone.
             Stopped: see :meth:`check`.
         """
-        self.check()
+        if self._stopped:
+            raise Stopped
         self._budget._take(self, size)
 
     def release(self, size: int) -> None:

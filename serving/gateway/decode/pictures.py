@@ -47,7 +47,7 @@ def neighbours(option: str | None, most: int) -> int:
     return int(option)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows:
     """The model's input, [N, H, W, C], and notes for the sender."""
 
