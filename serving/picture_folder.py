@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".webp", ".bmp", ".dib", ".gif"})
+#: Pictures of formats that are not read. They are found too, so that each has a row that names its format.
+FOREIGN = frozenset({".heic", ".heif", ".avif", ".tif", ".tiff", ".jxl", ".jp2", ".psd", ".svg"})
 
 _LEFT_OUT = frozenset({
     "thumbs.db", "ehthumbs.db", "desktop.ini",  # Windows
@@ -43,7 +45,7 @@ def find(folder: Path) -> Pictures:
         below = Path(directory).relative_to(folder)
         hidden = any(map(is_left_out, below.parts))
         for file in files:
-            if Path(file).suffix.lower() not in SUFFIXES:
+            if Path(file).suffix.lower() not in SUFFIXES | FOREIGN:
                 continue
             if hidden or is_left_out(file):
                 left_out += 1

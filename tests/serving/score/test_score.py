@@ -92,6 +92,18 @@ def test_the_gateway_reads_the_same_histories(served: Gateway) -> None:
     assert served.http.post("/v1/models/trend:forecast", json={"history": [1, None, 3, 4], "horizon": 1}).is_error
 
 
+def test_a_picture_of_a_format_that_is_not_read_has_a_row_that_names_it(tmp_path: Path) -> None:
+    folder, out = tmp_path / "pictures", tmp_path / "results.parquet"
+    folder.mkdir()
+    (folder / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (folder / "b.png").write_bytes(BOOT)
+    (folder / "c.tif").write_bytes(b"II*\0" + bytes(20))
+    assert vitrine(folder, "--out", out).returncode == 0
+    heic, png, tiff = pq.read_table(out).to_pylist()
+    assert "HEIC" in heic["error"] and "convert it" in heic["error"]
+    assert png["error"] is None and "TIFF" in tiff["error"]
+
+
 def test_what_systems_leave_in_folders_is_left_out_and_counted(tmp_path: Path) -> None:
     folder, out = tmp_path / ".pictures", tmp_path / "results.parquet"  # whoever names a hidden folder means it
     kept = ["a.png", "b.JFIF", "c.jpe", "more/d.png", "thumbnails.png", "trash.d/e.png"]
