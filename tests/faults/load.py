@@ -19,15 +19,15 @@ from tests.serving.gateway.conftest import picture
 PORT = 8000
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 20.0  # longer than the gateway's own deadline
-_VALUES = 120  # brightnesses; brighter borders would have the gateway invert the picture
+_VALUES = range(8, 120)  # brightnesses: darker pictures count as blank, brighter borders are inverted
 _HEAD = "POST /v1/models/shade:embed HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\nConnection: close\r\n\r\n"
 
 
 async def main(rate: float, addresses: list[str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    pictures = [picture(value) for value in range(_VALUES)]
-    requests = [_HEAD.format(len(body)).encode() + body for body in pictures]
+    pictures = {value: picture(value) for value in _VALUES}
+    requests = {value: _HEAD.format(len(body)).encode() + body for value, body in pictures.items()}
     async with asyncio.TaskGroup() as group:
         begun = time.monotonic()
         for number in itertools.count():
@@ -37,7 +37,7 @@ async def main(rate: float, addresses: list[str]) -> None:
             if stop.is_set():
                 break
             first = number % len(addresses)
-            value = number % _VALUES
+            value = _VALUES[number % len(_VALUES)]
             group.create_task(ask(addresses[first:] + addresses[:first], value, requests[value]))
 
 
