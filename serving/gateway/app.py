@@ -176,7 +176,7 @@ class Gateway(FastAPI):
     def _notes(self, key: Key | None) -> list[str]:
         refused = [f"{file.problem}; what was read before stays" for file in self._files.values() if file.problem]
         if refused and self._keys is not None and (key is None or key.models):
-            refused = ["an edit of a file was refused; who shows a key for every model is told which and why"]
+            refused = ["an edit of a file was refused; ask with a key for every model to see which and why"]
         return refused + readiness.unreadable_cards(self._registry.models, self._may_know(key))
 
     def _after_round(self, models: Mapping[str, ModelState]) -> None:

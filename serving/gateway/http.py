@@ -110,7 +110,7 @@ class Request:
 
     @property
     def caller(self) -> str:
-        """Who is limited: the key, or the address where no keys are needed."""
+        """The key, or the address if no keys are needed: limits apply to it."""
         return f"key {self.key.id}" if self.key is not None else f"address {self.address}"
 
     def hang_up(self) -> None:

@@ -20,7 +20,7 @@ Made = TypeVar("Made")
 class Stopped(Exception):
     """The request has ended while a thread still works on it.
 
-    Nobody waits for the result.
+    Its result is discarded.
     """
 
 

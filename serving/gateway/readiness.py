@@ -28,9 +28,7 @@ def reasons_against(
             states = ", ".join(f"version {version} is {status.state}" for version, status in state.states.items())
             reasons.append(f"model {name} has no AVAILABLE version{f': {states}' if states else ''}")
     if unnamed:
-        reasons.append(
-            f"{unnamed} of {len(models)} models cannot answer; who shows a key for them is told which and why"
-        )
+        reasons.append(f"{unnamed} of {len(models)} models cannot answer; ask with a key for them to see which and why")
     return reasons
 
 

@@ -166,7 +166,7 @@ class Connection(connection.Connection[Stream]):
             self.lost_by = why
         if not self.ready.done():
             self.ready.set_exception(ConnectionError(why))
-            self.ready.exception()  # seen, even if nobody waits any more
+            self.ready.exception()  # else asyncio logs it if no caller waits
         self.leave()
         for stream in list(self._streams.values()):
             self._end(stream, StreamFailed(why))

@@ -149,8 +149,8 @@ class ServerCore:
         """Take these models; returns the names of the new ones, which are loading.
 
         Raises:
-            ServingError: the configuration is refused. If the reason is a label on a version of a new model, which
-                can load only now, all but that label is taken nevertheless.
+            ServingError: the configuration is refused. A label on a version of a new model is refused too, but the
+                rest of the configuration applies: the version can load only then.
         """
         async with self._applying:
             self._check(models)

@@ -101,4 +101,4 @@ class _Load:
 
 def _fail(result: asyncio.Future[Servable], error: BaseException) -> None:
     result.set_exception(error)
-    result.exception()  # seen, even if nobody waits any more
+    result.exception()  # else asyncio logs it if no caller waits

@@ -76,7 +76,7 @@ def loads(body: bytes, memory: Reservation) -> tuple[Any, bool]:
         TooLarge: more values outside of regular arrays of numbers than a body can need.
         Overloaded: the memory budget is used up.
     """
-    _check_values(_counts(body, b'"'))  # before it is looked for arrays, which stand between the strings
+    _check_values(_counts(body, b'"'))  # before the search for arrays, which passes every string
     arrays: dict[str, NDArray[Any]] = {}
     parts = []
     done = 0

@@ -109,7 +109,7 @@ UNREADABLE: dict[str, tuple[Describe, str]] = {
 
 
 class Describing(stub.Stub):
-    """Answers ``describe`` as it is told to, and counts how often it was asked."""
+    """Answers ``describe`` with prepared answers, and counts the calls."""
 
     def __init__(self, answers: dict[str, Describe]) -> None:
         super().__init__({name: {"describe": DESCRIBE, "serving_default": ECHO} for name in answers})
