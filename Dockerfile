@@ -75,7 +75,7 @@ LABEL org.opencontainers.image.title="Vitrine exports sync" \
 COPY --from=packages-sync /opt/vitrine .
 COPY --from=messages /messages .
 COPY serving serving
-ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.sync"]
+ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.artifacts.sync"]
 
 # ---- training jobs
 FROM ${PYTHON} AS training

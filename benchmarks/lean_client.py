@@ -12,7 +12,7 @@ from collections.abc import Callable
 import hpack
 import uvloop
 
-from serving.http2 import frames
+from serving.gateway.backends.tf_serving.http2 import frames
 
 _CONNECTION_WINDOW = 2**30
 

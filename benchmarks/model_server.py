@@ -32,10 +32,11 @@ import numpy as np
 import uvloop
 
 from benchmarks import lean_client
-from serving import protos, tensors
-from serving.model_server import prediction
-from serving.model_server.loader import Loader
-from serving.protos import predict_pb2
+from serving.model_server.core.loader import Loader
+from serving.model_server.grpc_api import predict as prediction
+from serving.tfs_api import messages as protos
+from serving.tfs_api import tensors
+from serving.tfs_api.messages import predict_pb2
 from tests.programs import Program, free_port, running
 
 #: TensorFlow Serving's defaults but for the queue, which holds all callers.

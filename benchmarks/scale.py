@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.gateway.coalesce import share
+from serving.gateway.inference.dynamic_batching import share
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.gateway import load, pictures, servers
-from serving.store import Store
+from serving.artifacts.registry import ModelRegistry
 
 MODEL = "fashion_cnn"
 _HALF = 0.5  # seconds of load, and as many without
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--exports", type=Path, default=servers.REPOSITORY / "exports")
     options = parser.parse_args()
     exports = options.exports.resolve()
-    version = Store(exports).live(MODEL)
+    version = ModelRegistry(exports).live(MODEL)
     if version is None:
         console.print(f"There is no version of {MODEL} in {exports}: train it first.")
         return 1

@@ -2,7 +2,8 @@
 
     python -m benchmarks.training [--seconds 25] [JOB …]     13 minutes for all on two cores
 
-Ours is ``training.fit.fit``: seeds, checkpoints, callbacks and progress included. Both sides get a model built alike,
+Ours is ``training.core.fit.fit``: seeds, checkpoints, callbacks and progress included. Both sides get a model built
+alike,
 warm up and then take turns, each first in every other round, so that whatever else the machine does meets both. A turn
 is what lies between two checkpoints of the job, or as much of it as time allows; what ours does once in each turn is
 measured by turns of one batch, and counted once for the job's own. The ratio is the median of the rounds'; below 0.9
@@ -26,11 +27,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras  # and with it TensorFlow, before serving.protos puts its stand-in there
 
-from serving.store import Store, StoreError
-from training import fit
-from training.catalogue import JOBS, find
-from training.job import Examples, Job, JobError, Options
-from training.run import with_start
+from serving.artifacts.registry import ModelRegistry, RegistryError
+from training.core import fit
+from training.core.catalogue import JOBS, find
+from training.core.job import Examples, Job, JobError, JobOptions
+from training.core.pipeline import with_start
 
 _ROUNDS = 3  # at least
 _TURNS = 2 * _ROUNDS  # into which a job's time is cut where a turn is long
@@ -67,9 +68,9 @@ class Speed:
         return (f"`{self.job.name}`", batch, share, rounds, ours, plain, f"{self.ratio:.2f}")
 
 
-def loaded(job: Job) -> tuple[Examples, Options]:
+def loaded(job: Job) -> tuple[Examples, JobOptions]:
     """Its examples by its own loader; the stand-in where the data cannot be had. Both sides go without validation."""
-    options = with_start(job, Options(), Store(Path("exports")))
+    options = with_start(job, JobOptions(), ModelRegistry(Path("exports")))
     try:
         examples = job.load(options, job.recipe)
     except JobError:
@@ -151,7 +152,7 @@ def main() -> None:
         try:
             with contextlib.redirect_stdout(sys.stderr):  # Keras' loaders say there what they download
                 speed = measure(find(name), arguments.seconds)
-        except (JobError, StoreError) as error:
+        except (JobError, RegistryError) as error:
             print(f"{name}: not measured, {error}", file=sys.stderr, flush=True)
             continue
         rows.append(speed.cells())

@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from serving.store import Store
+from serving.artifacts.registry import ModelRegistry
 from tests.programs import REPOSITORY
 
 # A loaded machine is no defect.
@@ -23,7 +23,7 @@ def exports(tmp_path: Path) -> Path:
     root = tmp_path / "exports"
     for model in SHIPPED:
         shutil.copytree(REPOSITORY / "exports" / model / "1", root / model / "1")
-        Store(root).promote(model, 1)
+        ModelRegistry(root).promote(model, 1)
     return root
 
 

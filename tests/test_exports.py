@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from serving import card, manifest, models_config
+from serving.artifacts import manifest, models_config
+from serving.artifacts import model_card as card
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
 

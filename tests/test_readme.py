@@ -6,7 +6,7 @@ import pytest
 
 from serving.gateway.settings import Settings
 from tests.programs import REPOSITORY
-from training.catalogue import JOBS
+from training.core.catalogue import JOBS
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 

@@ -33,7 +33,7 @@ from rich.progress import track
 from benchmarks.gateway import kinds, load, peers, pictures, report, servers
 from benchmarks.gateway.figures import Cell, Figures, figures, schedule
 from benchmarks.gateway.load import Target
-from serving.store import Store
+from serving.artifacts.registry import ModelRegistry
 
 MODEL = "fashion_cnn"
 WARM_UP = 0.3  # seconds before each slice
@@ -93,7 +93,7 @@ def measure(options: argparse.Namespace) -> report.Report:
         ServerError: a server of our own did not start.
     """
     exports = options.exports.resolve()
-    version = Store(exports).live(MODEL)
+    version = ModelRegistry(exports).live(MODEL)
     if version is None:
         raise servers.ServerError(f"there is no version of {MODEL} in the exports: train it first")
     machine = report.machine()

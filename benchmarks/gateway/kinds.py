@@ -11,8 +11,9 @@ from PIL import Image, ImageDraw
 
 from benchmarks.gateway.load import Question, Target
 from benchmarks.gateway.pictures import TOLERANCE, Picture, offline, picture
-from serving import card, images
-from serving.store import Store
+from serving.artifacts import model_card as card
+from serving.artifacts.registry import ModelRegistry
+from serving.preprocessing import image as images
 
 _PHOTOS = 24
 _PICTURES = 128
@@ -86,20 +87,20 @@ class Embedded:
 def kinds(exports: Path, pictures: Sequence[Picture]) -> list[Kind]:
     """Those for which there are models in the exports."""
     found = []
-    photos = next((name for name in ("xo_mobilenet", "xo_cnn") if Store(exports).live(name)), None)
+    photos = next((name for name in ("xo_mobilenet", "xo_cnn") if ModelRegistry(exports).live(name)), None)
     if photos is not None:
         found.append(Kind(f"640×480 JPEG, {photos}", f"/v1/models/{photos}:predict", _photos(_live(exports, photos))))
     few = len(pictures) - len(pictures) % _PICTURES
     many = [Many(pictures[first : first + _PICTURES]) for first in range(0, few, _PICTURES)]
     found.append(Kind(f"{_PICTURES} PNGs in one multipart, fashion_cnn", "/v1/models/fashion_cnn:predict", many))
-    if Store(exports).live("fashion_embedding"):
+    if ModelRegistry(exports).live("fashion_embedding"):
         vectors = _embedded(_live(exports, "fashion_embedding"), pictures)
         found.append(Kind("embedding as npy, fashion_embedding", "/v1/models/fashion_embedding:embed", vectors))
     return found
 
 
 def _live(exports: Path, model: str) -> Path:
-    return exports / model / str(Store(exports).live(model))
+    return exports / model / str(ModelRegistry(exports).live(model))
 
 
 def _photos(version_directory: Path) -> list[Photo]:

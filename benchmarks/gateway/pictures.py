@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.gateway.load import Target
-from serving import card, images
-from serving.onnx import onnxruntime
+from serving.artifacts import model_card as card
+from serving.onnx_runtime import onnxruntime
+from serving.preprocessing import image as images
 from training.data import fashion_mnist
 
 TOLERANCE = 1e-3

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gateway.load import Question, Target, post_once
-from serving.store import MOUNT_POINT
+from serving.artifacts.registry import MOUNT_POINT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -68,7 +68,7 @@ def servers(exports: Path, model: str, version: int) -> list[Server]:
     directory = str(exports / model / str(version))
     port, grpc_port, keras_port, onnx_port, sketch_port, sketch_grpc_port = free_ports(6)
     return [
-        # The arguments are those of serving/up.py.
+        # The arguments are those of serving/cli/up.py.
         Server(
             "Vitrine",
             {

@@ -19,7 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from benchmarks.peers.model import answer, labels, prediction
 from benchmarks.peers.server import serve
-from serving.protos import PREDICT, predict_pb2, types_pb2
+from serving.tfs_api.messages import PREDICT, predict_pb2, types_pb2
 
 MOST_ROWS = 128
 CALLS = 2  # to the model server at the same time

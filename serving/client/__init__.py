@@ -9,7 +9,9 @@
 :class:`AsyncClient` has the same methods to be awaited. Whatever goes wrong is a :class:`VitrineError`.
 """
 
-from serving.client.answers import (
+from serving.client.clients import AsyncClient, Client
+from serving.client.errors import VitrineError
+from serving.client.responses import (
     Classification,
     Embeddings,
     Forecast,
@@ -21,8 +23,6 @@ from serving.client.answers import (
     Values,
     Version,
 )
-from serving.client.clients import AsyncClient, Client
-from serving.client.errors import VitrineError
 
 __all__ = [
     "AsyncClient",

@@ -6,11 +6,12 @@ Each method is a question of ``asking.py`` that ``sending.py`` sends.
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from serving.card import Card
-from serving.client import answers, asking
-from serving.client.asking import Pictures, Question, Rows, Series
+from serving.artifacts.model_card import ModelCard
+from serving.client import requests as asking
+from serving.client import responses as answers
 from serving.client.background import Background
-from serving.client.sending import Sender
+from serving.client.requests import Pictures, Question, Rows, Series
+from serving.client.transport import Sender
 
 T = TypeVar("T")
 
@@ -127,7 +128,7 @@ class Client:
         """Which models there are."""
         return self._ask(asking.models())
 
-    def card(self, model: str, *, version: int | None = None, label: str | None = None) -> Card:
+    def card(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelCard:
         """Everything that is known of a version."""
         return self._ask(asking.card(asking.path(model, "/card", version, label)))
 
@@ -230,7 +231,7 @@ class AsyncClient:
         """As :meth:`Client.models`."""
         return await self._ask(asking.models())
 
-    async def card(self, model: str, *, version: int | None = None, label: str | None = None) -> Card:
+    async def card(self, model: str, *, version: int | None = None, label: str | None = None) -> ModelCard:
         """As :meth:`Client.card`."""
         return await self._ask(asking.card(asking.path(model, "/card", version, label)))
 

@@ -5,7 +5,7 @@ import sys
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
-from serving.gateway.server import run
+from serving.gateway.http.server import run
 from serving.gateway.settings import Settings
 
 

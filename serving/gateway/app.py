@@ -15,31 +15,39 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving import keys, routing
-from serving.gateway import compress, errors, openapi, readiness, traces
-from serving.gateway.admission import Admission
-from serving.gateway.calls import Limits
-from serving.gateway.channel import Channel
-from serving.gateway.door import Door
-from serving.gateway.drift import Drift
-from serving.gateway.edge import Edge, error_answer
+from serving.artifacts import routing_file as routing
+from serving.gateway import errors
+from serving.gateway.api import drift, openapi
+from serving.gateway.api import health as operations
+from serving.gateway.api import models as catalogue
+from serving.gateway.api import ui as site
+from serving.gateway.backends.tf_serving.backend import Upstream
+from serving.gateway.backends.tf_serving.channel import Channel
+from serving.gateway.backends.tf_serving.replica import tls
 from serving.gateway.errors import GatewayError
-from serving.gateway.facades import catalogue, drift, inference_protocol, operations, site
-from serving.gateway.facades.inference import Inference
-from serving.gateway.facades.inference_protocol import InferenceProtocol
-from serving.gateway.facades.native import Native
-from serving.gateway.facades.tensorflow import TensorFlow
-from serving.gateway.memory import MemoryBudget
-from serving.gateway.metrics import Metrics
-from serving.gateway.paths import error_form
-from serving.gateway.predict import Predictor
-from serving.gateway.registry import Names, Registry
-from serving.gateway.replica import tls
-from serving.gateway.route import ModelState
+from serving.gateway.http import compression as compress
+from serving.gateway.http import keys_file as keys
+from serving.gateway.http.admission import Admission
+from serving.gateway.http.authentication import Authentication
+from serving.gateway.http.keys_file import Key
+from serving.gateway.http.memory_budget import MemoryBudget
+from serving.gateway.http.middleware import GatewayMiddleware, error_answer
+from serving.gateway.http.paths import error_form
+from serving.gateway.inference.call import InputLimits
+from serving.gateway.inference.predictor import Predictor
+from serving.gateway.models import readiness
+from serving.gateway.models.discovery import ModelDiscovery, Names
+from serving.gateway.models.file_watcher import WatchedFile
+from serving.gateway.models.routing import ModelState
+from serving.gateway.observability import tracing as traces
+from serving.gateway.observability.drift import Drift
+from serving.gateway.observability.metrics import GatewayMetrics
+from serving.gateway.protocols import open_inference as inference_protocol
+from serving.gateway.protocols.dispatch import HotPaths
+from serving.gateway.protocols.native import Native
+from serving.gateway.protocols.open_inference import InferenceProtocol
+from serving.gateway.protocols.tensorflow_serving import TensorFlow
 from serving.gateway.settings import Settings, addresses
-from serving.gateway.upstream import Upstream
-from serving.gateway.watched import Watched
-from serving.keys import Key
 
 _GARBAGE_ROUNDS = 50_000, 50, 100  # new objects until a round, rounds until a larger one
 
@@ -62,7 +70,7 @@ class Gateway(FastAPI):
         self.settings = settings
         self.draining = False
         self._drift = Drift(settings.drift_per_second) if settings.drift_per_second else None
-        self.metrics = Metrics(self._drift)
+        self.metrics = GatewayMetrics(self._drift)
         self._traces = traces.configured()
         self._names = Names(settings.models_config, settings.model_names)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
@@ -75,15 +83,15 @@ class Gateway(FastAPI):
             ),
             settings.model_server,
         )
-        self._routing = Watched[routing.Routing](settings.routing, routing.parse, {}, optional=True)
-        self._keys = Watched[keys.Keys](settings.keys, keys.parse, {}) if settings.keys is not None else None
-        self._files: dict[str, Watched[Any]] = {"models_config": self._names, "routing": self._routing}
+        self._routing = WatchedFile[routing.Routing](settings.routing, routing.parse, {}, optional=True)
+        self._keys = WatchedFile[keys.Keys](settings.keys, keys.parse, {}) if settings.keys is not None else None
+        self._files: dict[str, WatchedFile[Any]] = {"models_config": self._names, "routing": self._routing}
         if self._keys is not None:
             self._keys.read()
             self._files["keys"] = self._keys
         for name, file in self._files.items():
             self.metrics.watch_file(name, file.is_refused)
-        self._registry = Registry(self._upstream, self._names, self._routing, settings.poll_seconds)
+        self._registry = ModelDiscovery(self._upstream, self._names, self._routing, settings.poll_seconds)
         self._predictor = Predictor(
             self._upstream,
             self._registry,
@@ -114,8 +122,8 @@ class Gateway(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """FastAPI's own layers, behind the edge."""
         settings = self.settings
-        limits = Limits(settings.max_rows, settings.max_pixels)
-        inference = Inference(
+        limits = InputLimits(settings.max_rows, settings.max_pixels)
+        inference = HotPaths(
             self._predictor,
             Admission(settings.max_in_flight, settings.max_share),
             MemoryBudget(settings.max_bytes_in_flight, self._threads, settings.max_share),
@@ -130,7 +138,7 @@ class Gateway(FastAPI):
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )
-        edge = Edge(
+        edge = GatewayMiddleware(
             super().build_middleware_stack(),
             inference,
             self.metrics,
@@ -143,14 +151,16 @@ class Gateway(FastAPI):
         )
         return _with_cors(edge, settings.origins) if settings.origins else edge
 
-    def _door(self) -> Door | None:
+    def _door(self) -> Authentication | None:
         settings, known = self.settings, self._keys
         if known is None and not settings.rate:
             return None
-        from serving.gateway.rates import Rates  # it takes a while, which only those with keys or rates are to pay
+        from serving.gateway.http.rate_limits import Rates
 
         rates = Rates(settings.rate, settings.rate_storage)
-        return Door(None if known is None else lambda: known.value, rates, metrics_need_key=settings.metrics_need_key)
+        return Authentication(
+            None if known is None else lambda: known.value, rates, metrics_need_key=settings.metrics_need_key
+        )
 
     def openapi(self) -> dict[str, Any]:
         """What FastAPI knows of its routes, and what was written by hand about the hot paths."""
@@ -202,7 +212,7 @@ class Gateway(FastAPI):
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)
 
-    async def _follow_keys(self, file: Watched[keys.Keys]) -> None:
+    async def _follow_keys(self, file: WatchedFile[keys.Keys]) -> None:
         while True:
             file.read()
             await asyncio.sleep(self.settings.poll_seconds)

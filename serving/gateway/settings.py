@@ -10,8 +10,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
-from serving import keys
-from serving.gateway.replica import Address
+from serving.gateway.backends.tf_serving.replica import Address
+from serving.gateway.http import keys_file as keys
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 

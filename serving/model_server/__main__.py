@@ -6,7 +6,8 @@ import sys
 
 def main() -> None:
     """Serve until told to stop, and end the process."""
-    from serving.model_server import memory, server
+    from serving.model_server import server
+    from serving.model_server.core import memory
 
     memory.share_one_arena()
     code = server.main()

@@ -103,7 +103,7 @@ class Histogram:
         return lines
 
 
-class Metrics:
+class ServerMetrics:
     """All that this server counts. Filled from the event loop and from threads: one addition that is lost now and then
     is the price of having no lock."""
 

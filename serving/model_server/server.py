@@ -9,26 +9,29 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.model_server import batching_parameters, core, flags, health, metrics, text_protos
-from serving.model_server.batcher import Batcher
-from serving.model_server.batching_parameters import BatchingParameters
-from serving.model_server.core import ServerCore
+from serving.artifacts.models_config import ModelConfig
+from serving.model_server import flags, metrics, text_protos
+from serving.model_server.batching import parameters as batching_parameters
+from serving.model_server.batching.parameters import BatchingParameters
+from serving.model_server.batching.scheduler import Batcher
+from serving.model_server.core import server_core as core
+from serving.model_server.core.loader import Loader
+from serving.model_server.core.manager import Manager, Retries
+from serving.model_server.core.server_core import ServerCore
+from serving.model_server.core.source import FileSystemSource
 from serving.model_server.errors import InvalidArgument, ServingError
 from serving.model_server.flags import Flags
-from serving.model_server.grpc_calls import Streaming
-from serving.model_server.grpc_server import Arguments, GrpcServer
-from serving.model_server.loader import Loader
-from serving.model_server.manager import Manager, Retries
-from serving.model_server.metrics import Metrics
-from serving.model_server.service import Service
-from serving.model_server.source import FileSystemSource
-from serving.models_config import ModelConfig
+from serving.model_server.grpc_api import health
+from serving.model_server.grpc_api.calls import Streaming
+from serving.model_server.grpc_api.server import Arguments, GrpcServer
+from serving.model_server.grpc_api.service import Service
+from serving.model_server.metrics import ServerMetrics
 
 if TYPE_CHECKING:
     import ssl
 
+    from serving.artifacts.signing import Verifier
     from serving.model_server.rest.http import HttpServer
-    from serving.signing import Verifier
 
 logger = logging.getLogger("serving.model_server")
 
@@ -77,7 +80,7 @@ async def serve(settings: Flags) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
-    counted = Metrics()
+    counted = ServerMetrics()
     batching = _batching(settings)
     server_core = _core(settings, batching, counted)
     service = Service(
@@ -130,7 +133,7 @@ def _batching(settings: Flags) -> BatchingParameters | None:
     return BatchingParameters(num_batch_threads=flags.cpus())
 
 
-def _core(settings: Flags, batching: BatchingParameters | None, counted: Metrics) -> ServerCore:
+def _core(settings: Flags, batching: BatchingParameters | None, counted: ServerMetrics) -> ServerCore:
     loader = Loader(
         engine=settings.engine,
         tags=settings.saved_model_tags.split(","),
@@ -161,7 +164,7 @@ def _core(settings: Flags, batching: BatchingParameters | None, counted: Metrics
 def _verifier(settings: Flags) -> "Verifier | None":
     if not settings.verify_key_file:
         return None
-    from serving.signing import KeyFileError, Verifier  # not at start: it takes .1 s and memory
+    from serving.artifacts.signing import KeyFileError, Verifier
 
     try:
         return Verifier(Path(settings.verify_key_file))
@@ -172,7 +175,7 @@ def _verifier(settings: Flags) -> "Verifier | None":
 def _ssl_context(settings: Flags) -> "ssl.SSLContext | None":
     if not settings.ssl_config_file:
         return None
-    from serving.model_server import credentials  # not at start: few want it
+    from serving.model_server.grpc_api import credentials
 
     return credentials.read(Path(settings.ssl_config_file))
 
@@ -219,10 +222,10 @@ def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
         )
         return None
     metrics_path = _metrics_path(settings)
-    from serving.model_server.rest.api import Api  # not at start: it takes .1 s and memory
-    from serving.model_server.rest.http import HttpServer, Limits
+    from serving.model_server.rest.api import RestApi  # not at start: it takes .1 s and memory
+    from serving.model_server.rest.http import HttpLimits, HttpServer
 
-    api = Api(
+    api = RestApi(
         service,
         threads=settings.rest_api_num_threads,
         timeout_ms=settings.rest_api_timeout_in_ms,
@@ -231,7 +234,7 @@ def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":
         metrics_path=metrics_path,
     )
     try:
-        server = HttpServer(api, settings.host, port, Limits(max_body_bytes=settings.rest_api_max_body_bytes))
+        server = HttpServer(api, settings.host, port, HttpLimits(max_body_bytes=settings.rest_api_max_body_bytes))
     except (OSError, OverflowError) as error:
         logger.error("Failed to start HTTP Server at localhost:%d: %s", port, error)
         return None

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 from google.protobuf import text_format
 
-from serving import protos  # first: it lets the stubs below be imported without TensorFlow
+from serving.tfs_api import messages as protos
 from tests.programs import REPOSITORY, Program, free_port
 
 # isort: split

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from google.protobuf import text_format
 
-from serving.protos import prediction_log_pb2
+from serving.tfs_api.messages import prediction_log_pb2
 from tests.conformance import test_grpc
 from tests.conformance.server import REQUESTS, Server, command, error, is_embedded, refused, started, wait_until
 from tests.programs import REPOSITORY, Program, free_port

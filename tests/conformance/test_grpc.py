@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from serving import tensors
-from serving.protos import get_model_metadata_pb2, predict_pb2
+from serving.tfs_api import tensors
+from serving.tfs_api.messages import get_model_metadata_pb2, predict_pb2
 from tests.conformance.server import LARGEST, REQUESTS, Server, error, fits
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import trustme
 
-from serving.protos import prediction_log_pb2
+from serving.tfs_api.messages import prediction_log_pb2
 from tests.conformance import test_grpc
 from tests.conformance.server import Server, error, refused, started
 from tests.conformance.test_flags import LINE, ask

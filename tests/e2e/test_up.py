@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trustme
 
-from serving.store import Store
+from serving.artifacts.registry import ModelRegistry
 from tests.programs import REPOSITORY, Program, free_port
 
 
@@ -25,7 +25,7 @@ def up(exports: Path, tmp_path: Path) -> Iterator[tuple[Program, str]]:
     folder = tmp_path / "with a space" / "exports"
     shutil.copytree(exports, folder)
     port, grpc_port = free_port(), free_port()
-    command = ["-m", "training.cli", "up", "--no-train-missing", f"--port={port}", f"--grpc-port={grpc_port}"]
+    command = ["-m", "training.cli.main", "up", "--no-train-missing", f"--port={port}", f"--grpc-port={grpc_port}"]
     command += [f"--exports={folder}", f"--logs={tmp_path / 'logs'}"]
     program = Program([sys.executable, *command], env={"http_proxy": "http://127.0.0.1:9"})  # which is not asked
     try:
@@ -56,7 +56,7 @@ def test_vitrine_predict_embed_and_forecast(up: tuple[Program, str], tmp_path: P
     _, url = up
 
     def vitrine(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "training.cli", *arguments, "--url", url]
+        command = [sys.executable, "-m", "training.cli.main", *arguments, "--url", url]
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
 
     odd = shutil.copy(REPOSITORY / "examples/ankle_boot.png", tmp_path / "[a] b[bold].png")  # no markup
@@ -72,7 +72,7 @@ def test_a_new_version_takes_over_and_gives_back_without_a_lost_request(
     up: tuple[Program, str], tmp_path: Path
 ) -> None:
     _, url = up
-    store = Store(tmp_path / "with a space" / "exports")
+    store = ModelRegistry(tmp_path / "with a space" / "exports")
     picture = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
     seen: list[int] = []
     failures: list[str] = []
@@ -130,7 +130,7 @@ def test_by_ipv6_and_tls_with_a_log_of_requests(exports: Path, tmp_path: Path) -
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     authority.issue_cert("::1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "cert.pem")
     port = free_port()
-    command = ["-m", "training.cli", "up", "--no-train-missing", "--host=::1", f"--port={port}"]
+    command = ["-m", "training.cli.main", "up", "--no-train-missing", "--host=::1", f"--port={port}"]
     command += [f"--grpc-port={free_port()}", f"--exports={exports}", f"--logs={tmp_path / 'logs'}"]
     pem = str(tmp_path / "cert.pem")
     env = {"VITRINE_TLS_CERT": pem, "VITRINE_TLS_KEY": pem, "VITRINE_ACCESS_LOG": "1"}
@@ -150,7 +150,7 @@ def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:
     command = [
         sys.executable,
         "-m",
-        "training.cli",
+        "training.cli.main",
         "up",
         "--no-train-missing",
         f"--port={port}",
@@ -163,7 +163,7 @@ def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:
 
 
 def test_that_no_gateway_is_there_is_said_at_once() -> None:
-    command = [sys.executable, "-m", "training.cli", "predict", "examples/ankle_boot.png"]
+    command = [sys.executable, "-m", "training.cli.main", "predict", "examples/ankle_boot.png"]
     command += ["--url", f"http://127.0.0.1:{free_port()}"]
     said = subprocess.run(
         command, capture_output=True, text=True, cwd=REPOSITORY, timeout=25

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.faults.network import Host, network
 from tests.programs import Program
-from tests.serving.gateway import models
+from tests.serving.gateway import served_models as models
 
 SERVERS = ("server-1", "server-2", "server-3")
 GATEWAYS = ("gateway-1", "gateway-2")

@@ -14,14 +14,14 @@ from typing import Any
 import fsspec
 import pytest
 
-from serving.bucket import Bucket
-from serving.signing import Verifier
-from serving.sync import Sync
+from serving.artifacts.object_store import ObjectStoreBackend
+from serving.artifacts.signing import Verifier
+from serving.artifacts.sync import Sync
 from tests import s3
 from tests.images.builder import Builder
 from tests.programs import REPOSITORY, Program, free_port
-from tests.serving.test_signing import key_pair
-from training import kubernetes
+from tests.serving.artifacts.test_signing import key_pair
+from training.deploy import kubernetes
 
 pytestmark = [
     # Minutes of downloads and of unpacking, so not with every run of the tests: `make test-images`.
@@ -193,5 +193,5 @@ def test_a_job_does_what_its_manifest_says(
             assert running.process.wait(600) == 0, running.output
         target = tmp_path / "models"
         target.mkdir()
-        assert Sync(Bucket(env["EXPORTS"]), target, Verifier(public)).once()
+        assert Sync(ObjectStoreBackend(env["EXPORTS"]), target, Verifier(public)).once()
     assert (target / "sine_rnn/1/saved_model.pb").is_file()

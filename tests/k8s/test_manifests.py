@@ -14,7 +14,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from serving import sync
+from serving.artifacts import sync
 from tests.programs import REPOSITORY
 
 K8S = REPOSITORY / "k8s"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from serving.store import Store
+from serving.artifacts.registry import ModelRegistry
 from tests.programs import REPOSITORY, free_port, model_server
 from tests.serving.gateway import programs
 
@@ -27,7 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     exports = tmp_path_factory.mktemp("exports")
     for model in _MODELS:
         shutil.copytree(REPOSITORY / "exports" / model / "1", exports / model / "1")
-        Store(exports).promote(model, 1)
+        ModelRegistry(exports).promote(model, 1)
     rest = free_port()
     with (
         model_server(exports, f"--rest_api_port={rest}") as grpc,

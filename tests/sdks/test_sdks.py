@@ -16,7 +16,7 @@ import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
 
-import serving.protos  # noqa: F401  which lets the next ones be imported without TensorFlow
+import serving.tfs_api.messages  # noqa: F401  which lets the next ones be imported without TensorFlow
 from tests.programs import REPOSITORY
 from tests.sdks import environments
 from tests.sdks.conftest import Served

@@ -4,6 +4,6 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from serving.protos import import_tensorflow
+from serving.tfs_api.messages import import_tensorflow
 
 import_tensorflow()

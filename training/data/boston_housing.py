@@ -4,9 +4,9 @@ import zipfile
 
 import numpy as np
 
-from serving.card import Column, Data, TableRecipe
+from serving.artifacts.model_card import Column, Data, TableRecipe
+from training.core.job import Array, Examples, JobError
 from training.data import sources
-from training.job import Array, Examples, JobError
 
 RECIPE = TableRecipe(
     columns=(

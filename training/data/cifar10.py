@@ -5,10 +5,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from serving.card import Data
-from serving.images import ImageRecipe, read
+from serving.artifacts.model_card import Data
+from serving.preprocessing.image import ImageRecipe, read
+from training.core.job import Array, Examples, JobError
 from training.data import cifar100, sources
-from training.job import Array, Examples, JobError
 
 RECIPE = ImageRecipe(height=32, width=32, channels=3, colour="rgb")
 LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from serving.card import Data
-from serving.images import ImageRecipe
+from serving.artifacts.model_card import Data
+from serving.preprocessing.image import ImageRecipe
+from training.core.job import Array, Examples
 from training.data import sources
-from training.job import Array, Examples
 
 RECIPE = ImageRecipe(height=32, width=32, channels=3, colour="rgb")
 _NAMES = """

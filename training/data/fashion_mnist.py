@@ -4,10 +4,10 @@ import gzip
 
 import numpy as np
 
-from serving.card import Data
-from serving.images import ImageRecipe
+from serving.artifacts.model_card import Data
+from serving.preprocessing.image import ImageRecipe
+from training.core.job import Array, Examples, JobError
 from training.data import sources
-from training.job import Array, Examples, JobError
 
 LABELS = (
     "T-shirt/top",

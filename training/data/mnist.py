@@ -4,10 +4,10 @@ import zipfile
 
 import numpy as np
 
-from serving.card import Data
-from serving.images import ImageRecipe
+from serving.artifacts.model_card import Data
+from serving.preprocessing.image import ImageRecipe
+from training.core.job import Array, Examples, JobError
 from training.data import fashion_mnist, sources
-from training.job import Array, Examples, JobError
 
 LABELS = tuple("0123456789")
 #: A digit fills 20 of the 28 pixels.

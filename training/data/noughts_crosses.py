@@ -2,7 +2,8 @@
 
 The course (004, "transfer_MobileNet") asks for a small set of drawn X and O, each kind in its folder, and then who will
 enlarge it. :func:`generate` draws as many as wanted; :func:`from_folders` takes one's own. Both bring their pictures to
-the model's input by :func:`serving.images.prepare`, as serving does, so a model meets one kind of input only.
+the model's input by :func:`serving.preprocessing.image.prepare`, as serving does, so a model meets one kind of input
+only.
 
 Labels: 0 is O and 1 is X, as in the course.
 """
@@ -13,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving import images, picture_folder
-from serving.card import Data
+from serving.artifacts.model_card import Data
+from serving.inputs import picture_folder
+from serving.preprocessing import image as images
+from training.core.job import Examples, JobError, JobOptions
 from training.data import media, sources, strokes
-from training.job import Examples, JobError, Options
 
 CLASSES = ("O", "X")
 
@@ -77,7 +79,7 @@ def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Imag
     return medium(rng, ink), label
 
 
-def load(options: Options, recipe: images.ImageRecipe, count_per_class: int) -> Examples:
+def load(options: JobOptions, recipe: images.ImageRecipe, count_per_class: int) -> Examples:
     """Generated drawings, or one's own from ``--data-dir`` with every fifth held out for the test.
 
     The test part of the generated set comes from another seed. Real drawings of others, ``xo/test`` in VITRINE_DATA,

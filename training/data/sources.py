@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from serving.card import Distribution
-from training.job import Array, JobError
+from serving.artifacts.model_card import Distribution
+from training.core.job import Array, JobError
 
 T = TypeVar("T")
 

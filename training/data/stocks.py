@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.job import Array, JobError
+from training.core.job import Array, JobError
 
 _FEWEST = 240  # rows: 15 % of them are the test part, which a forecast of 30 days must find room in
 

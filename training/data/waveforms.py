@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from serving.card import Data, SignalRecipe
+from serving.artifacts.model_card import Data, SignalRecipe
+from training.core.job import Array, Examples
 from training.data import sources
-from training.job import Array, Examples
 
 LABELS = ("sine", "square", "sawtooth")
 RECIPE = SignalRecipe(length=1024, channels=1, sampling="1/1024 of the window", unit="1")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.job import Array
+from training.core.job import Array
 
 SHORTEST, LONGEST = 8.0, 40.0  # steps of one period
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from training.job import Array
+from training.core.job import Array
 
 TOLERANCE = 1e-4
 _CALLS = 20
@@ -86,7 +86,7 @@ def impure(operations: Iterable[str]) -> list[str]:
 def _main(directory: str, expected: str) -> dict[str, Any]:
     import tensorflow as tf
 
-    from serving.onnx import onnxruntime
+    from serving.onnx_runtime import onnxruntime
 
     answers: Answers = pickle.loads(Path(expected).read_bytes())
     problems: list[str] = []

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from serving.card import NeighboursRecipe
-from training.export.servable import Endpoint, Servable
-from training.job import Array
+from serving.artifacts.model_card import NeighboursRecipe
+from training.core.job import Array
+from training.export.servable import Endpoint, ExportedModel
 
 MOST_REFERENCES = 10_000
 MOST_NEIGHBOURS = 100
 
 
-def with_neighbours(servable: Servable, references: Array, labels: Array, source: str) -> Servable:
+def with_neighbours(servable: ExportedModel, references: Array, labels: Array, source: str) -> ExportedModel:
     """An image servable that also answers ``neighbours``: ``image`` and ``k`` int32 [n] → ``indices`` int32,
     ``distance`` float32 and ``labels`` int32, [n, largest k of the call], the nearest first.
 

@@ -12,8 +12,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from PIL import Image
 
-from serving.card import Column
-from training.job import Array
+from serving.artifacts.model_card import Column
+from training.core.job import Array
 
 _SHOWN = 120  # values of a series
 

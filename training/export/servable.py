@@ -14,10 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serving.card import Kind, NeighboursRecipe, SeriesRecipe, SignalRecipe, TableRecipe
-from serving.images import ImageRecipe
-from training.forecaster import Forecaster
-from training.job import Array
+from serving.artifacts.model_card import Kind, NeighboursRecipe, SeriesRecipe, SignalRecipe, TableRecipe
+from serving.preprocessing.image import ImageRecipe
+from training.core.job import Array
+from training.forecasting.forecaster import Forecaster
 
 Function = Callable[..., dict[str, tf.Tensor]]
 
@@ -34,7 +34,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Servable:
+class ExportedModel:
     """Everything that a version answers, and the Keras models whose variables it holds."""
 
     kind: Kind
@@ -49,7 +49,7 @@ class Servable:
 
 def image_servable(
     network: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Callable[[tf.Tensor], tf.Tensor]
-) -> Servable:
+) -> ExportedModel:
     """An image classifier and encoder.
 
     Args:
@@ -85,7 +85,7 @@ def image_servable(
     encoded = np.empty(len(samples), object)
     encoded[:] = [tf.io.encode_png(picture).numpy() for picture in samples]
     probabilities = {"probabilities": ("float32", (None, classes))}
-    return Servable(
+    return ExportedModel(
         kind="image",
         image=recipe,
         models=(network,),
@@ -107,7 +107,7 @@ def image_servable(
 
 def encoder_servable(
     encoder: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Callable[[tf.Tensor], tf.Tensor]
-) -> Servable:
+) -> ExportedModel:
     """An encoder of large pictures, without classes: ``embed`` alone.
 
     The rows of a batch pass one by one, so that what a server needs in memory is what one picture needs.
@@ -127,7 +127,7 @@ def encoder_servable(
         return {"embedding": tf.map_fn(encode, image, parallel_iterations=1, fn_output_signature=row)}
 
     outputs = {"embedding": ("float32", (None, width))}
-    return Servable(
+    return ExportedModel(
         kind="image",
         image=recipe,
         models=(encoder,),
@@ -135,7 +135,7 @@ def encoder_servable(
     )
 
 
-def series_servable(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> Servable:
+def series_servable(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> ExportedModel:
     """A forecaster, up to the longest horizon asked for.
 
     Args:
@@ -156,7 +156,7 @@ def series_servable(network: keras.Model, forecaster: Forecaster, spread: Array,
         return {"mean": mean, "lower": lower, "upper": upper}
 
     ahead = ("float32", (None, None))
-    return Servable(
+    return ExportedModel(
         kind="series",
         series=recipe,
         models=(network,),

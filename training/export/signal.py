@@ -3,12 +3,12 @@
 import keras
 import tensorflow as tf
 
-from serving.card import SignalRecipe
-from training.export.servable import Endpoint, Servable
-from training.job import Array
+from serving.artifacts.model_card import SignalRecipe
+from training.core.job import Array
+from training.export.servable import Endpoint, ExportedModel
 
 
-def signal_servable(network: keras.Model, recipe: SignalRecipe, samples: Array) -> Servable:
+def signal_servable(network: keras.Model, recipe: SignalRecipe, samples: Array) -> ExportedModel:
     """A classifier of signals.
 
     Args:
@@ -21,7 +21,7 @@ def signal_servable(network: keras.Model, recipe: SignalRecipe, samples: Array) 
     def classify(signal: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": network(signal, training=False)}
 
-    return Servable(
+    return ExportedModel(
         kind="signal",
         signal=recipe,
         models=(network,),

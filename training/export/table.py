@@ -3,14 +3,14 @@
 import keras
 import tensorflow as tf
 
-from serving.card import TableRecipe
-from training.export.servable import Endpoint, Servable
-from training.job import Array
+from serving.artifacts.model_card import TableRecipe
+from training.core.job import Array
+from training.export.servable import Endpoint, ExportedModel
 
 
 def table_servable(
     network: keras.Model, recipe: TableRecipe, samples: Array, center: Array | float = 0.0, scale: Array | float = 1.0
-) -> Servable:
+) -> ExportedModel:
     """A model that gives one number for a row.
 
     Args:
@@ -25,7 +25,7 @@ def table_servable(
         scaled = (features - tf.constant(center, tf.float32)) / tf.constant(scale, tf.float32)
         return {"prediction": network(scaled, training=False)[:, 0]}
 
-    return Servable(
+    return ExportedModel(
         kind="table",
         table=recipe,
         models=(network,),

@@ -11,16 +11,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from serving.card import Card, Parity, Signature, Tensor
-from serving.manifest import CARD_FILE
-from training.export import onnx_twin, warmup
+from serving.artifacts.manifest import CARD_FILE
+from serving.artifacts.model_card import CardSignature, ModelCard, Parity, Tensor
+from training.export import onnx_export as onnx_twin
+from training.export import warmup
 from training.export.check import check
-from training.export.servable import Servable, call
+from training.export.servable import ExportedModel, call
 
 TWIN_FILE = "assets.extra/model.onnx"
 _CHECKED_ROWS = 8
 _DESCRIBE = {
-    "describe": Signature(
+    "describe": CardSignature(
         inputs={"query": Tensor(dtype="string", shape=(None,))},
         outputs={"card": Tensor(dtype="string", shape=(None,))},
     )
@@ -35,7 +36,7 @@ class _FirstLine(tf.lookup.TextFileInitializer):  # type: ignore[misc]
         return ""
 
 
-def write(directory: Path, servable: Servable, card: Card) -> Card:
+def write(directory: Path, servable: ExportedModel, card: ModelCard) -> ModelCard:
     """SavedModel, ONNX twin, warm-up requests and the card, checked in a clean process; returns the finished card.
 
     Raises:
@@ -78,10 +79,10 @@ def write(directory: Path, servable: Servable, card: Card) -> Card:
     return finished
 
 
-def signatures(servable: Servable) -> dict[str, Signature]:
+def signatures(servable: ExportedModel) -> dict[str, CardSignature]:
     """The signatures as the card lists them."""
     table = {
-        name: Signature(
+        name: CardSignature(
             inputs={
                 key: Tensor(dtype=spec.dtype.name, shape=tuple(spec.shape.as_list()))
                 for key, spec in endpoint.inputs.items()
@@ -108,7 +109,7 @@ def _on_disk() -> Iterator[None]:
         raise OSError(f"the version cannot be written: {error.message}") from None
 
 
-def _save(directory: Path, servable: Servable, anchor: Path) -> None:
+def _save(directory: Path, servable: ExportedModel, anchor: Path) -> None:
     """The SavedModel.
 
     ``describe`` answers the first line of the asset ``card.json``, which is read when the version is loaded: the card
@@ -132,7 +133,7 @@ def _save(directory: Path, servable: Servable, anchor: Path) -> None:
     archive.write_out(str(directory), verbose=False)
 
 
-def _write_card(directory: Path, card: Card) -> None:
+def _write_card(directory: Path, card: ModelCard) -> None:
     text = card.model_dump_json(exclude_none=True)  # one line
     for path in (directory / CARD_FILE, directory / "assets" / "card.json"):
         path.parent.mkdir(exist_ok=True)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from serving import tensors
-from serving.protos import prediction_log_pb2
-from training.job import Array
+from serving.tfs_api import tensors
+from serving.tfs_api.messages import prediction_log_pb2
+from training.core.job import Array
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 8, 32)

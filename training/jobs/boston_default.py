@@ -12,18 +12,18 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import boston_housing
-from training.export.servable import Servable
+from training.export.servable import ExportedModel
 from training.export.table import table_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return boston_housing.load()
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((13,)),
@@ -49,7 +49,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return Evaluation(figures, truth, answer, notes=boston_housing.CRITICISM)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     extra = examples.extra
     return table_servable(model, boston_housing.RECIPE, extra["rows"][:32], extra["center"], extra["scale"])
 
@@ -60,7 +60,7 @@ JOB = Job(
     course="003_f995c3228e7eacd7, exercise 7, A",
     recipe=Recipe(epochs=50, batch_size=32, learning_rate=0.001, save_every=50),
     quick=Recipe(epochs=5, batch_size=32, learning_rate=0.02, save_every=5),
-    policy=Policy("test_mse", higher_is_better=False, bound=60, largest_loss=5),
+    policy=GatePolicy("test_mse", higher_is_better=False, bound=60, largest_loss=5),
     load=load,
     build=build,
     evaluate=evaluate,

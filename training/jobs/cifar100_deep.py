@@ -10,12 +10,12 @@ Printed: training loss 4.6027 in the first epoch, 2.7294 in the sixteenth, test 
 import keras
 from keras import layers
 
-from training.gate import Policy
-from training.job import Examples, Job, Options, Recipe, require_parameters
+from training.core.gate import GatePolicy
+from training.core.job import Examples, Job, JobOptions, Recipe, require_parameters
 from training.jobs.cifar100_shallow import compiled, evaluate, load, serve
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((32, 32, 3)),
@@ -40,7 +40,7 @@ JOB = Job(
     course="001_8afefdba80e9ed1e, exercise 10",
     recipe=Recipe(epochs=16, batch_size=100, learning_rate=0.05, save_every=2),
     quick=Recipe(epochs=2, batch_size=100, learning_rate=0.05, examples=5_000),
-    policy=Policy("test_accuracy", bound=0.2, largest_loss=0.02),
+    policy=GatePolicy("test_accuracy", bound=0.2, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -12,18 +12,18 @@ from dataclasses import replace
 import keras
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import cifar100
-from training.evaluation import classification
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.evaluation.metrics import classification
+from training.export.servable import ExportedModel, image_servable
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return cifar100.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((32, 32, 3)),
@@ -56,7 +56,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return replace(evaluation, metrics={**evaluation.metrics, "times_better_than_a_guess": over_guess})
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     outputs = {"probabilities": model.outputs[0], "embedding": model.get_layer("embedding").output}
     network = keras.Model(model.inputs, outputs)
     return image_servable(network, cifar100.RECIPE, examples.test[0][:32], lambda pictures: pictures)
@@ -68,7 +68,7 @@ JOB = Job(
     course="001_8afefdba80e9ed1e, exercises 8 and 9",
     recipe=Recipe(epochs=8, batch_size=100, learning_rate=0.05, save_every=2),
     quick=Recipe(epochs=2, batch_size=100, learning_rate=0.05, examples=5_000),
-    policy=Policy("test_accuracy", bound=0.1, largest_loss=0.02),
+    policy=GatePolicy("test_accuracy", bound=0.1, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -12,19 +12,19 @@ in training (on the changed pictures), .823 on the test part.
 import keras
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import cifar10
-from training.evaluation import classification
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
-from training.layers import normalised_convolution, normalised_residual_block
+from training.evaluation.metrics import classification
+from training.export.servable import ExportedModel, image_servable
+from training.models.layers import normalised_convolution, normalised_residual_block
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return cifar10.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     inputs = keras.Input((32, 32, 3))
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.RandomFlip("horizontal")(x)
@@ -67,7 +67,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return classification(model, examples)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     samples = examples.test[0][:32]
     return image_servable(model.get_layer("network"), cifar10.RECIPE, samples, lambda pictures: pictures / 255)
 
@@ -78,7 +78,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, cnn_cifar10_res2",
     recipe=Recipe(epochs=10, batch_size=128, learning_rate=0.1),
     quick=Recipe(epochs=2, batch_size=64, learning_rate=0.05, examples=5_000),
-    policy=Policy("test_accuracy", bound=0.3, largest_loss=0.01),
+    policy=GatePolicy("test_accuracy", bound=0.3, largest_loss=0.01),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -15,12 +15,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from serving.card import Column, Data, TableRecipe
+from serving.artifacts.model_card import Column, Data, TableRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
 from training.data import sources
-from training.export.servable import Servable
+from training.export.servable import ExportedModel
 from training.export.table import table_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, JobError, Options, Recipe, require_parameters
 
 MONTHS = 360
 TABLE = TableRecipe(
@@ -58,7 +58,7 @@ class CompoundCell(keras.layers.Layer):
         return value, (value,)
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     """Nothing to fit on; every month of several principals and rates to compare on."""
     rows = np.array([(p, i, m) for p in _PRINCIPALS for i in _RATES for m in range(1, MONTHS + 1)], np.float32)
     values = np.array([recursion(p, i, int(m)) for p, i, m in rows.astype(np.float64)])
@@ -75,7 +75,7 @@ def load(options: Options, recipe: Recipe) -> Examples:
     )
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     features = keras.Input((len(TABLE.columns),))
     principal, rate, months = features[:, 0:1], features[:, 1:2], features[:, 2:3]
     rates = ops.repeat(rate, MONTHS, axis=1)
@@ -101,7 +101,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return Evaluation(figures, truth=formula, answer=recurrent)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     return table_servable(model, TABLE, examples.test[0][MONTHS - 1 :: MONTHS])
 
 
@@ -111,7 +111,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, recursivo",
     recipe=Recipe(epochs=0, batch_size=1, learning_rate=0.0),
     quick=Recipe(epochs=0, batch_size=1, learning_rate=0.0),
-    policy=Policy("roundings", higher_is_better=False, bound=2),
+    policy=GatePolicy("roundings", higher_is_better=False, bound=2),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -13,19 +13,19 @@ from dataclasses import replace
 import keras
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_outputs, require_parameters
 from training.data import waveforms
-from training.evaluation import classification
-from training.export.servable import Servable
+from training.evaluation.metrics import classification
+from training.export.servable import ExportedModel
 from training.export.signal import signal_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_outputs, require_parameters
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return waveforms.load(recipe.examples or 6000)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((1024, 1)),
@@ -57,7 +57,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return replace(classification(model, examples), notes=(waveforms.NOTE,))
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     return signal_servable(model, waveforms.RECIPE, examples.test[0][:32])
 
 
@@ -67,7 +67,7 @@ JOB = Job(
     course="001_8afefdba80e9ed1e, exercise 6, A",
     recipe=Recipe(epochs=10, batch_size=32, learning_rate=0.002, examples=6000, save_every=5),
     quick=Recipe(epochs=4, batch_size=32, learning_rate=0.002, examples=1000, save_every=4),
-    policy=Policy("test_accuracy", bound=0.6, largest_loss=0.02),
+    policy=GatePolicy("test_accuracy", bound=0.6, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -10,12 +10,12 @@ As `conv1d_a`, but each of the first two convolutions takes steps of 4 instead o
 import keras
 from keras import layers
 
-from training.gate import Policy
-from training.job import Examples, Job, Options, Recipe, require_outputs, require_parameters
+from training.core.gate import GatePolicy
+from training.core.job import Examples, Job, JobOptions, Recipe, require_outputs, require_parameters
 from training.jobs.conv1d_a import compiled, evaluate, load, serve
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((1024, 1)),
@@ -37,7 +37,7 @@ JOB = Job(
     course="001_8afefdba80e9ed1e, exercise 6, B",
     recipe=Recipe(epochs=10, batch_size=32, learning_rate=0.002, examples=6000, save_every=5),
     quick=Recipe(epochs=4, batch_size=32, learning_rate=0.002, examples=1000, save_every=4),
-    policy=Policy("test_accuracy", bound=0.6, largest_loss=0.02),
+    policy=GatePolicy("test_accuracy", bound=0.6, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -18,12 +18,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from serving.card import Data
-from serving.images import ImageRecipe
+from serving.artifacts.model_card import Data
+from serving.preprocessing.image import ImageRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
 from training.data import sources, textures
-from training.export.servable import Servable, encoder_servable
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, JobError, Options, Recipe, require_parameters
+from training.export.servable import ExportedModel, encoder_servable
 
 RECIPE = ImageRecipe(height=1024, width=1024, channels=1, colour="rgb")
 SHAPES = [(512, 512, 32), (512, 256, 64), (256, 256, 64), (85, 85, 128), (128,)]
@@ -31,7 +31,7 @@ PART = 128
 TEMPERATURE = 0.1
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     views = textures.pairs(recipe.examples or 1200, PART, seed=2)
     test = textures.generate(3 * len(textures.KINDS) if options.quick else 64, RECIPE.height, seed=999)
     return Examples(
@@ -48,7 +48,7 @@ def load(options: Options, recipe: Recipe) -> Examples:
     )
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     encoder = keras.Sequential(
         [
             keras.Input((None, None, 1)),
@@ -116,7 +116,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return Evaluation({"nearest_by_histogram": same_kind(histograms, kinds)}, kinds, kinds, (note,))
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     encoder = keras.Sequential([keras.Input((RECIPE.height, RECIPE.width, 1)), *model.get_layer("encoder").layers])
     return encoder_servable(encoder, RECIPE, examples.test[0][:2], scaled)
 
@@ -128,7 +128,7 @@ JOB = Job(
     recipe=Recipe(epochs=8, batch_size=32, learning_rate=0.002),
     quick=Recipe(epochs=2, batch_size=32, learning_rate=0.002, examples=320),
     whole_batches=True,
-    policy=Policy("nearest_of_same_kind", bound=0.3, largest_loss=0.05),
+    policy=GatePolicy("nearest_of_same_kind", bound=0.3, largest_loss=0.05),
     load=load,
     build=build,
     evaluate=evaluate,

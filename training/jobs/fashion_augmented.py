@@ -15,16 +15,16 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import fashion_mnist
-from training.evaluation import fit_and_test
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.evaluation.metrics import fit_and_test
+from training.export.servable import ExportedModel, image_servable
 from training.jobs.cifar10_residual import compiled
-from training.layers import normalised_convolution, normalised_residual_block
+from training.models.layers import normalised_convolution, normalised_residual_block
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     examples = fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
     return replace(examples, train=_one_hot(*examples.train), test=_one_hot(*examples.test))
 
@@ -34,7 +34,7 @@ def _one_hot(pictures: Array, labels: Array) -> tuple[Array, Array]:
     return pictures, np.eye(10, dtype=np.float32)[labels]
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     inputs = keras.Input((28, 28, 1))
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.RandomFlip("horizontal")(x)
@@ -63,7 +63,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return fit_and_test(model, examples)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     samples = examples.test[0][:32]
     return image_servable(model.get_layer("network"), fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255)
 
@@ -74,7 +74,7 @@ JOB = Job(
     course=None,
     recipe=Recipe(epochs=15, batch_size=128, learning_rate=0.1),
     quick=Recipe(epochs=1, batch_size=64, learning_rate=0.05, examples=5_000),
-    policy=Policy("test_accuracy", bound=0.6, largest_loss=0.005),
+    policy=GatePolicy("test_accuracy", bound=0.6, largest_loss=0.005),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -14,18 +14,18 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import fashion_mnist
-from training.evaluation import fit_and_test
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.evaluation.metrics import fit_and_test
+from training.export.servable import ExportedModel, image_servable
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     inputs = keras.Input((28, 28, 1))
     x = layers.Rescaling(1 / 255)(inputs)
     x = layers.RandomZoom(0.1)(x)
@@ -68,7 +68,7 @@ def inference(model: keras.Model) -> keras.Model:
     return keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     return image_servable(
         inference(model), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255
     )
@@ -80,7 +80,7 @@ JOB = Job(
     course="000_66a6b1e9f8078a4d, question 4",
     recipe=Recipe(epochs=7, batch_size=16, learning_rate=0.002),
     quick=Recipe(epochs=1, batch_size=16, learning_rate=0.002, examples=10_000),
-    policy=Policy("test_accuracy", bound=0.85, largest_loss=0.005),
+    policy=GatePolicy("test_accuracy", bound=0.85, largest_loss=0.005),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -16,19 +16,19 @@ from dataclasses import replace
 import keras
 from keras import layers
 
-from training import losses
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import fashion_mnist
-from training.evaluation import classification, recall
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.evaluation.metrics import classification, recall
+from training.export.servable import ExportedModel, image_servable
+from training.models import losses
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -79,7 +79,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return replace(evaluation, metrics={**evaluation.metrics, **found})
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     x = inputs = keras.Input((28, 28, 1))
     for layer in model.layers[1:-2]:  # behind scaling, up to the embedding
         x = layer(x)
@@ -93,7 +93,7 @@ JOB = Job(
     course="002_6c90a8e4e790d781, exercise 4",
     recipe=Recipe(epochs=20, batch_size=32, learning_rate=0.001, examples=10_000, save_every=5),
     quick=Recipe(epochs=2, batch_size=32, learning_rate=0.001, examples=5_000),
-    policy=Policy("test_accuracy", bound=0.82, largest_loss=0.01),
+    policy=GatePolicy("test_accuracy", bound=0.82, largest_loss=0.01),
     load=load,
     build=build,
     evaluate=evaluate,

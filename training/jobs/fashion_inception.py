@@ -10,19 +10,19 @@ So few pictures show what each net does with them: this one stops short of a los
 import keras
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import fashion_mnist
-from training.evaluation import fit_and_test
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
-from training.layers import inception_module
+from training.evaluation.metrics import fit_and_test
+from training.export.servable import ExportedModel, image_servable
+from training.models.layers import inception_module
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     inputs = keras.Input((28, 28, 1))
     x = layers.Rescaling(1 / 255)(inputs)
     x = inception_module(x, 32, 32, 32, 32, 32, 16)
@@ -49,7 +49,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return fit_and_test(model, examples)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     outputs = {"probabilities": model.output, "embedding": model.get_layer("embedding").output}
     network = keras.Model(model.inputs, outputs)
     return image_servable(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures)
@@ -61,7 +61,7 @@ JOB = Job(
     course="003_f995c3228e7eacd7, exercise 10",
     recipe=Recipe(epochs=100, batch_size=64, learning_rate=0.05, examples=800, save_every=5),
     quick=Recipe(epochs=4, batch_size=64, learning_rate=0.05, examples=800, save_every=4),
-    policy=Policy("test_accuracy", bound=0.65, largest_loss=0.02),
+    policy=GatePolicy("test_accuracy", bound=0.65, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -17,23 +17,23 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe
 from training.data import fashion_mnist
-from training.evaluation import classification, recall
+from training.evaluation.metrics import classification, recall
 from training.export.neighbours import MOST_REFERENCES, with_neighbours
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, Options, Recipe
+from training.export.servable import ExportedModel, image_servable
 from training.jobs import fashion_embedding
-from training.losses import batch_all_triplet
+from training.models.losses import batch_all_triplet
 
 _TEMPERATURE = 0.1  # of the prototypes: squared distances are brought to logits by it
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     """Pictures of 0…255 → embeddings of length 1, [n, 64]; already trained as a classifier by fashion_embedding."""
     job = fashion_embedding.JOB
     first = job.quick if options.quick else job.recipe
@@ -56,7 +56,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return classification(keras.Model(network.inputs, network.output["probabilities"]), examples)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     pictures, labels = examples.train[0][:MOST_REFERENCES], examples.train[1][:MOST_REFERENCES]
     servable = image_servable(
         _with_prototypes(model, examples), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures
@@ -88,7 +88,7 @@ JOB = Job(
     recipe=Recipe(epochs=6, batch_size=128, learning_rate=0.0003, examples=10_000),
     quick=Recipe(epochs=2, batch_size=128, learning_rate=0.0005, examples=5_000),
     whole_batches=True,
-    policy=Policy("recall_at_1", bound=0.75, largest_loss=0.01),
+    policy=GatePolicy("recall_at_1", bound=0.75, largest_loss=0.01),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -10,13 +10,13 @@ So few pictures show what each net does with them: this one learns all 800 by he
 import keras
 from keras import layers
 
-from training.gate import Policy
-from training.job import Examples, Job, Options, Recipe, require_parameters
+from training.core.gate import GatePolicy
+from training.core.job import Examples, Job, JobOptions, Recipe, require_parameters
 from training.jobs.fashion_inception import compiled, evaluate, load, serve
-from training.layers import residual_block
+from training.models.layers import residual_block
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     inputs = keras.Input((28, 28, 1))
     x = layers.Rescaling(1 / 255)(inputs)
     for _ in range(3):
@@ -34,7 +34,7 @@ JOB = Job(
     course="003_f995c3228e7eacd7, exercise 10",
     recipe=Recipe(epochs=100, batch_size=64, learning_rate=0.05, examples=800, save_every=5),
     quick=Recipe(epochs=4, batch_size=64, learning_rate=0.05, examples=800, save_every=4),
-    policy=Policy("test_accuracy", bound=0.65, largest_loss=0.02),
+    policy=GatePolicy("test_accuracy", bound=0.65, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -14,22 +14,22 @@ from dataclasses import replace
 import keras
 from keras import layers
 
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
 from training.data import mnist
-from training.evaluation import classification
-from training.export.servable import Servable, image_servable
+from training.evaluation.metrics import classification
+from training.export.servable import ExportedModel, image_servable
 from training.export.weights import restore
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, JobError, Options, Recipe, require_parameters
 from training.jobs import fashion_cnn
 
 OFFERED = ((0.94, 0.96), (0.98, 1.00), (0.87, 0.90), (0.92, 0.93))
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     if options.start is None:
         raise JobError("mnist_transfer starts from a version of fashion_cnn; none was given")
     base = fashion_cnn.build(examples, options, recipe)
@@ -51,7 +51,7 @@ def answer(accuracy: float) -> str:
     return f"Of the ranges that the question offers, the test accuracy is in {found[0] if found else 'none'}."
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     network = fashion_cnn.inference(model)
     return image_servable(network, mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
 
@@ -62,7 +62,7 @@ JOB = Job(
     course="000_66a6b1e9f8078a4d, question 5",
     recipe=Recipe(epochs=3, batch_size=16, learning_rate=0.002),
     quick=Recipe(epochs=1, batch_size=16, learning_rate=0.002, examples=5_000),
-    policy=Policy("test_accuracy", bound=0.85, largest_loss=0.005),
+    policy=GatePolicy("test_accuracy", bound=0.85, largest_loss=0.005),
     load=load,
     build=build,
     evaluate=evaluate,

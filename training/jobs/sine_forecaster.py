@@ -18,21 +18,21 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from serving.card import Data, SeriesRecipe
-from training import backtest
-from training.backtest import Origins
+from serving.artifacts.model_card import Data, SeriesRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe
 from training.data import sources, waves
 from training.data.waves import Waves
-from training.export.servable import Servable, series_servable
-from training.forecaster import Forecaster
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, Options, Recipe
+from training.export.servable import ExportedModel, series_servable
+from training.forecasting import backtest
+from training.forecasting.backtest import Origins
+from training.forecasting.forecaster import Forecaster
 
 SERIES = SeriesRecipe(window=64, max_horizon=40, step="step", unit="1", level=0.9)
 _LENGTH = 124  # values of a series that is rolled over
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     many = waves.generate(recipe.examples or 20_000, SERIES.window + SERIES.max_horizon, seed=1)
     validation, test = waves.generate(300, _LENGTH, seed=2), waves.generate(300, _LENGTH, seed=3)
     x, y = _normalised(many.values)
@@ -63,7 +63,7 @@ def _normalised(values: Array) -> tuple[Array, Array]:
     return x.astype(np.float32), ((future - center) / scale).astype(np.float32)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((SERIES.window, 1)),
@@ -103,7 +103,7 @@ def by_course(history: Array, steps: int) -> Array:
     return np.stack(values[2:], axis=1)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model)
     samples = examples.extra["test"].values[:32, : SERIES.window]
     return series_servable(model, ours, _spread(ours, examples), samples)
@@ -140,7 +140,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, senoid_rnn improved",
     recipe=Recipe(epochs=20, batch_size=128, learning_rate=0.002, examples=20_000, save_every=5),
     quick=Recipe(epochs=4, batch_size=128, learning_rate=0.002, examples=4_000, save_every=4),
-    policy=Policy("skill", bound=0.3, largest_loss=0.02),
+    policy=GatePolicy("skill", bound=0.3, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -16,19 +16,19 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from serving.card import Data, SeriesRecipe
-from training import forecasting
+from serving.artifacts.model_card import Data, SeriesRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import sources
-from training.export.servable import Servable, series_servable
-from training.forecaster import Forecaster, recursive
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.export.servable import ExportedModel, series_servable
+from training.forecasting import windows as forecasting
+from training.forecasting.forecaster import Forecaster, recursive
 
 SERIES = SeriesRecipe(window=2, max_horizon=100, step="π/10", unit="1", level=0.9)
 SEASON = 20
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     series = np.sin(np.arange(2000) * np.pi / 10)
     parts = forecasting.chronological(series, SERIES.window)
     x, y = forecasting.windows(parts.train, SERIES.window)
@@ -50,7 +50,7 @@ def load(options: Options, recipe: Recipe) -> Examples:
     )
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential([keras.Input((None, 1)), layers.SimpleRNN(1, activation=None)])
     require_parameters(model, 3)
     model.compile(loss="mse", optimizer=keras.optimizers.Adam(recipe.learning_rate))
@@ -77,7 +77,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return replace(evaluation, metrics={**evaluation.metrics, **exact})
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model)
     return series_servable(model, ours, _spread(ours, examples), examples.test[0][:32, :, 0])
 
@@ -96,7 +96,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, senoid_rnn",
     recipe=Recipe(epochs=60, batch_size=16, learning_rate=0.02, save_every=30),
     quick=Recipe(epochs=15, batch_size=16, learning_rate=0.05, save_every=15),
-    policy=Policy("test_mae", higher_is_better=False, bound=0.01, largest_loss=0.001),
+    policy=GatePolicy("test_mae", higher_is_better=False, bound=0.01, largest_loss=0.001),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -18,19 +18,19 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from serving.card import Data, SeriesRecipe
-from training import forecasting
+from serving.artifacts.model_card import Data, SeriesRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe
 from training.data import sources, stocks
-from training.export.servable import Servable, series_servable
-from training.forecaster import Forecaster
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, Options, Recipe
+from training.export.servable import ExportedModel, series_servable
+from training.forecasting import windows as forecasting
+from training.forecasting.forecaster import Forecaster
 
 SERIES = SeriesRecipe(window=41, max_horizon=30, step="day", unit="USD", level=0.9)
 SEASON = 5  # trading days in a week
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     prices = stocks.load(options.csv, options.column)
     parts = forecasting.chronological(prices.values, SERIES.window)
     scale = float(np.diff(np.log(parts.train)).std()) or 1.0
@@ -58,7 +58,7 @@ def load(options: Options, recipe: Recipe) -> Examples:
     )
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
             keras.Input((SERIES.window - 1, 1)),
@@ -82,7 +82,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return ours.measure(near, far, _spread(ours, examples), SEASON)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model, examples)
     samples, _ = forecasting.windows(examples.extra["parts"].test, SERIES.window)
     return series_servable(model, ours, _spread(ours, examples), samples[:32])
@@ -118,7 +118,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, stock_rnn improved",
     recipe=Recipe(epochs=30, batch_size=64, learning_rate=0.003, save_every=10),
     quick=Recipe(epochs=4, batch_size=64, learning_rate=0.005, save_every=4),
-    policy=Policy("skill", bound=-0.05, largest_loss=0.02),
+    policy=GatePolicy("skill", bound=-0.05, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

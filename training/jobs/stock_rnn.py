@@ -16,19 +16,19 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from serving.card import Data, SeriesRecipe
-from training import forecasting
+from serving.artifacts.model_card import Data, SeriesRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import sources, stocks
-from training.export.servable import Servable, series_servable
-from training.forecaster import Forecaster, recursive
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.export.servable import ExportedModel, series_servable
+from training.forecasting import windows as forecasting
+from training.forecasting.forecaster import Forecaster, recursive
 
 SERIES = SeriesRecipe(window=10, max_horizon=30, step="day", unit="USD", level=0.9)
 SEASON = 5  # trading days in a week
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     prices = stocks.load(options.csv, options.column)
     parts = forecasting.chronological(prices.values, SERIES.window)
     center, scale = float(parts.train.mean()), float(parts.train.std()) or 1.0
@@ -56,7 +56,7 @@ def load(options: Options, recipe: Recipe) -> Examples:
     )
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential([keras.Input((SERIES.window, 1)), layers.SimpleRNN(4), layers.Dense(1)])
     require_parameters(model, 24 + 5)
     model.compile(loss="mse", optimizer=keras.optimizers.Adam(recipe.learning_rate))
@@ -69,7 +69,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return ours.measure(near, far, _spread(ours, examples), SEASON)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model, examples)
     samples, _ = forecasting.windows(examples.extra["parts"].test, SERIES.window)
     return series_servable(model, ours, _spread(ours, examples), samples[:32])
@@ -95,7 +95,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, stock_rnn",
     recipe=Recipe(epochs=100, batch_size=32, learning_rate=0.005, save_every=50),
     quick=Recipe(epochs=10, batch_size=32, learning_rate=0.01, save_every=10),
-    policy=Policy("skill", largest_loss=0.05),
+    policy=GatePolicy("skill", largest_loss=0.05),
     load=load,
     build=build,
     evaluate=evaluate,

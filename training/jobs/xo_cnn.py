@@ -14,21 +14,21 @@ has momentum .9, for short runs leave Keras' running statistics behind, and the 
 import keras
 from keras import layers
 
-from serving.images import ImageRecipe
+from serving.preprocessing.image import ImageRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
 from training.data import noughts_crosses
-from training.evaluation import classification
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Evaluation, Examples, Job, Options, Recipe, require_parameters
+from training.evaluation.metrics import classification
+from training.export.servable import ExportedModel, image_servable
 
 RECIPE = ImageRecipe(height=32, width=32, channels=1, colour="ink", crop=True, margin=0.1)
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     return noughts_crosses.load(options, RECIPE, count_per_class=recipe.examples or 3000)
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     x = inputs = keras.Input((32, 32, 1))
     x = layers.Rescaling(1 / 255)(x)
     for filters in (16, 32, 48):
@@ -54,7 +54,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return classification(model, examples)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     x = inputs = keras.Input((32, 32, 1))
     for layer in model.layers[2:-1]:  # behind scaling
         x = layer(x)
@@ -68,7 +68,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, cnn_ox",
     recipe=Recipe(epochs=8, batch_size=64, learning_rate=0.002, save_every=4),
     quick=Recipe(epochs=8, batch_size=64, learning_rate=0.002, examples=600),
-    policy=Policy("test_accuracy", bound=0.95, largest_loss=0.01),
+    policy=GatePolicy("test_accuracy", bound=0.95, largest_loss=0.01),
     load=load,
     build=build,
     evaluate=evaluate,

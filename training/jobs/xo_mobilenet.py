@@ -15,19 +15,19 @@ import keras
 import numpy as np
 from keras import layers
 
-from serving.images import ImageRecipe
+from serving.preprocessing.image import ImageRecipe
+from training.core.gate import GatePolicy
+from training.core.job import Array, Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
 from training.data import noughts_crosses, sources
-from training.evaluation import classification
-from training.export.servable import Servable, image_servable
-from training.gate import Policy
-from training.job import Array, Evaluation, Examples, Job, JobError, Options, Recipe, require_parameters
+from training.evaluation.metrics import classification
+from training.export.servable import ExportedModel, image_servable
 
 RECIPE = ImageRecipe(height=96, width=96, channels=3, colour="ink", crop=True, margin=0.25)
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 HEADS = {"softmax": 12_832, "sigmoid": 12_821}
 
 
-def load(options: Options, recipe: Recipe) -> Examples:
+def load(options: JobOptions, recipe: Recipe) -> Examples:
     drawings = noughts_crosses.load(options, RECIPE, count_per_class=recipe.examples or 1500)
     base = mobilenet()
     parts = {"train": drawings.train, "test": drawings.test, **drawings.extra}
@@ -68,7 +68,7 @@ def features(base: keras.Model, pictures: Array) -> Array:
     return np.concatenate([base.predict_on_batch(1 - batch.astype(np.float32) / 127.5) for batch in batches])
 
 
-def build(examples: Examples, options: Options, recipe: Recipe) -> keras.Model:
+def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     head = options.head or "softmax"
     if head not in HEADS:
         raise JobError(f"--head is {head!r}; softmax or sigmoid is expected")
@@ -92,7 +92,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     return classification(model, examples)
 
 
-def serve(model: keras.Model, examples: Examples) -> Servable:
+def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     inputs = keras.Input((96, 96, 3))
     embedding = examples.extra["base"](inputs, training=False)
     network = keras.Model(inputs, {"probabilities": model(embedding), "embedding": embedding})
@@ -105,7 +105,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, transfer_MobileNet",
     recipe=Recipe(epochs=300, batch_size=64, learning_rate=0.001, save_every=100),
     quick=Recipe(epochs=100, batch_size=64, learning_rate=0.001, examples=150, save_every=100),
-    policy=Policy("test_accuracy", bound=0.95, largest_loss=0.01),
+    policy=GatePolicy("test_accuracy", bound=0.95, largest_loss=0.01),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -13,11 +13,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _MACHINERY = (
     "training.export.",
-    "training.gate.",
-    "training.job.",
-    "training.study.",
-    "serving.card.",
-    "serving.protos.",
+    "training.core.gate.",
+    "training.core.job.",
+    "training.experiments.study.",
+    "serving.artifacts.model_card.",
+    "serving.tfs_api.messages.",
 )
 
 

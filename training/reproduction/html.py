@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from training.reproduction.rows import Entry, Row, duration, number
-from training.study import Cell, shown
+from training.experiments.study import Cell, shown
+from training.reproduction.rows import Row, RowEntry, duration, number
 
 _CSS = Path(__file__).with_name("page.css")
 _MARKS = {"quick run": "quick", "stand-in data": "stand", "failed": "failed", "not run": "absent"}
@@ -68,7 +68,7 @@ def _facts(row: Row) -> str:
     return f'<ul class="facts{"" if row.asserted else " open"}">{facts}</ul>'
 
 
-def _lines(entry: Entry) -> Iterator[str]:
+def _lines(entry: RowEntry) -> Iterator[str]:
     """The cells of each figure: run, figure, printed, ours, difference, time, data."""
     result, figures = entry.result, entry.figures
     over = f'rowspan="{max(1, len(figures))}"'
@@ -125,12 +125,12 @@ def _grid(columns: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...]) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _mark(entry: Entry) -> str:
+def _mark(entry: RowEntry) -> str:
     kind = _MARKS.get(entry.state)
     return f'<span class="mark {kind}">{entry.state}</span>' if kind else ""
 
 
-def _reason(entry: Entry) -> str:
+def _reason(entry: RowEntry) -> str:
     return (entry.result.reason or "") if entry.result else ""
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from training.reproduction.rows import Entry, Row, duration, number
-from training.study import shown
+from training.experiments.study import shown
+from training.reproduction.rows import Row, RowEntry, duration, number
 
 HEAD = """# Reproduction
 
@@ -32,7 +32,7 @@ def _table(rows: list[Row]) -> Iterator[str]:
                 first = ["", "", ""]
 
 
-def _lines(entry: Entry) -> Iterator[list[str]]:
+def _lines(entry: RowEntry) -> Iterator[list[str]]:
     name = f"`{entry.name}`"
     result = entry.result
     if result is None or result.status == "failed":

@@ -11,14 +11,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from serving.card import Card
-from training.job import JobError
-from training.study import Cell, Findings, Study
+from serving.artifacts.model_card import ModelCard
+from training.core.job import JobError
+from training.experiments.study import Cell, Findings, Study
 
 RESULTS_FILE = "results.json"
 
 
-class Result(BaseModel):
+class SystemResult(BaseModel):
     """Of one job or study. ``figures`` and ``printed`` share their names where the course prints one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,7 +55,7 @@ class Results(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    results: dict[str, Result] = {}
+    results: dict[str, SystemResult] = {}
 
     @classmethod
     def read(cls, folder: Path) -> "Results":
@@ -81,10 +81,10 @@ class Results(BaseModel):
         draft.replace(folder / RESULTS_FILE)
 
 
-def of_card(card: Card, version: int) -> Result:
+def of_card(card: ModelCard, version: int) -> SystemResult:
     """What a published version says of itself."""
     rows = ", ".join(f"{count:,} {part}" for part, count in card.data.rows.items())
-    return Result(
+    return SystemResult(
         kind="job",
         title=card.title,
         course=card.course,
@@ -101,9 +101,9 @@ def of_card(card: Card, version: int) -> Result:
     )
 
 
-def of_findings(study: Study, findings: Findings, finished: datetime) -> Result:
+def of_findings(study: Study, findings: Findings, finished: datetime) -> SystemResult:
     """What a study came to."""
-    return Result(
+    return SystemResult(
         kind="study",
         title=study.title,
         course=study.course,

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from training.catalogue import JOBS, STUDIES
-from training.reproduction.results import Result, Results
+from training.core.catalogue import JOBS, STUDIES
+from training.reproduction.results import Results, SystemResult
 from training.reproduction.systems import SYSTEMS, System, others
 
 #: Shown where a course prints none, the first that there are.
@@ -35,12 +35,12 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Entry:
+class RowEntry:
     """One job or study of a system; ``result`` is None where it was not run."""
 
     name: str
     title: str
-    result: Result | None
+    result: SystemResult | None
     figures: tuple[Figure, ...] = ()
 
     @property
@@ -58,7 +58,7 @@ class Entry:
 @dataclass(frozen=True)
 class Row:
     system: System
-    entries: tuple[Entry, ...]
+    entries: tuple[RowEntry, ...]
 
     @property
     def asserted(self) -> bool:
@@ -90,12 +90,12 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
-def _entry(name: str, title: str, results: Results) -> Entry:
+def _entry(name: str, title: str, results: Results) -> RowEntry:
     result = results.results.get(name)
-    return Entry(name, title, result, tuple(_figures(result)) if result else ())
+    return RowEntry(name, title, result, tuple(_figures(result)) if result else ())
 
 
-def _figures(result: Result) -> Iterator[Figure]:
+def _figures(result: SystemResult) -> Iterator[Figure]:
     both = [name for name in result.printed if name in result.figures]
     for name in both:
         yield Figure(name, result.printed[name], result.figures[name], comparable=result.stand_in is None)

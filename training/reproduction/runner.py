@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from serving.card import CardError
-from serving.store import Store
-from training.catalogue import JOBS, STUDIES, find_study
-from training.job import JobError
+from serving.artifacts.model_card import ModelCardError
+from serving.artifacts.registry import ModelRegistry
+from training.core.catalogue import JOBS, STUDIES, find_study
+from training.core.job import JobError
+from training.experiments.study import FINDINGS_FILE, PLOT_FILE, Findings
 from training.reproduction import fingerprint
-from training.reproduction.results import Result, Results, of_card, of_findings
-from training.study import FINDINGS_FILE, PLOT_FILE, Findings
+from training.reproduction.results import Results, SystemResult, of_card, of_findings
 
 PLOTS = "plots"
 _NO_DATA = ("cannot be downloaded", "--stand-in")  # what a job says that has a stand-in and no data
@@ -89,7 +89,7 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
     results = Results.read(folders.docs)
     adopt(results, folders)
     for position, name in enumerate(names, 1):
-        module = f"training.jobs.{name}" if name in JOBS else f"training.studies.{name}"
+        module = f"training.jobs.{name}" if name in JOBS else f"training.experiments.studies.{name}"
         code, files = fingerprint.code(module), fingerprint.files(module)
         before = results.results.get(name)
         head = f"[{position} of {len(names)}] {name}"
@@ -112,22 +112,22 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
 
 def adopt(results: Results, folders: Folders) -> None:
     """Take in live versions that were trained by hand, in full, where there is no result as good."""
-    store = Store(folders.exports)
+    store = ModelRegistry(folders.exports)
     for name in JOBS:
         known, live = results.results.get(name), store.live(name)
         if live is None or (known and known.status == "done" and not known.quick):
             continue
         try:
             result = of_card(store.card(name, live), live)
-        except CardError:
+        except ModelCardError:
             continue
         if not result.quick:
             results.results[name] = _with_plots(result, name, folders)
 
 
-def _job(name: str, folders: Folders, current: Result | None, quick: bool, say: Say) -> Result:
+def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool, say: Say) -> SystemResult:
     """``current`` is what the same code gave, on stand-in data: looked at again, since the real may be there now."""
-    store = Store(folders.exports)
+    store = ModelRegistry(folders.exports)
     known = store.versions(name)
     command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
     command += ["--quick"] * quick
@@ -144,7 +144,7 @@ def _job(name: str, folders: Folders, current: Result | None, quick: bool, say: 
     return _with_plots(of_card(store.card(name, new[-1]), new[-1]), name, folders)
 
 
-def _study(name: str, folders: Folders, quick: bool, say: Say) -> Result:
+def _study(name: str, folders: Folders, quick: bool, say: Say) -> SystemResult:
     folder = folders.work / "studies"
     command = ["study", name, "--folder", str(folder), *["--quick"] * quick]
     ended = _vitrine(command, folders, name, say)
@@ -163,18 +163,18 @@ def _on_stand_in(command: Sequence[str], folders: Folders, name: str, say: Say) 
     return _vitrine([*command, "--stand-in"], folders, name, say)
 
 
-def _failed(kind: Literal["job", "study"], title: str, ended: Ended, lacking: str | None) -> Result:
+def _failed(kind: Literal["job", "study"], title: str, ended: Ended, lacking: str | None) -> SystemResult:
     """``lacking`` is what it said without its data, where it was tried on stand-in data after that."""
     reason = f"{lacking} On stand-in data: {ended.reason}" if lacking else ended.reason
-    return Result(kind=kind, status="failed", reason=reason, title=title, finished=_now())
+    return SystemResult(kind=kind, status="failed", reason=reason, title=title, finished=_now())
 
 
-def _with_plots(result: Result, name: str, folders: Folders) -> Result:
+def _with_plots(result: SystemResult, name: str, folders: Folders) -> SystemResult:
     extra = folders.exports / name / str(result.version) / "assets.extra"
     return _kept(result, name, sorted(extra.glob("*.png")), folders)
 
 
-def _kept(result: Result, name: str, plots: Sequence[Path], folders: Folders) -> Result:
+def _kept(result: SystemResult, name: str, plots: Sequence[Path], folders: Folders) -> SystemResult:
     """With its plots copied beside the page."""
     into = folders.docs / PLOTS
     into.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,7 @@ def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) ->
     """``vitrine …`` to its end; what it prints is told and kept as a log, its errors last."""
     logs = folders.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    program = "from training.cli import main; main()"
+    program = "from training.cli.main import main; main()"
     output: list[str] = []
 
     def tell(line: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from serving import tensors
 from serving.model_server.errors import InvalidArgument
 from serving.model_server.rest import rapidjson
-from serving.tensors import Array
+from serving.tfs_api import tensors
+from serving.tfs_api.tensors import Array
 
 
 def to_rows(outputs: Mapping[str, Array]) -> bytes:

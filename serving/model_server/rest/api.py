@@ -12,19 +12,14 @@ from typing import Any, Final
 
 from google.protobuf import json_format
 
-from serving.model_server import prediction
-from serving.model_server.batcher import STILL_WAITING
+from serving.model_server.batching.scheduler import STILL_WAITING
+from serving.model_server.core.servable import Servable, SignatureCall
+from serving.model_server.core.signature import DEFAULT_SIGNATURE
 from serving.model_server.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, ServingError
+from serving.model_server.grpc_api import predict as prediction
+from serving.model_server.grpc_api.service import Service
 from serving.model_server.rest import answers, documents, examples, paths, rapidjson, tensors
-from serving.model_server.servable import Call, Servable
-from serving.model_server.service import Service
-from serving.model_server.signature import DEFAULT_SIGNATURE
-from serving.protos import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    regression_pb2,
-)
+from serving.tfs_api.messages import classification_pb2, get_model_metadata_pb2, get_model_status_pb2, regression_pb2
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +54,7 @@ _NOT_FOUND = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class RestResponse:
     """An HTTP status, headers and a body."""
 
     status: int
@@ -67,13 +62,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
 
 
-def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> Answer:
+def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> RestResponse:
     """An answer in TensorFlow Serving's form of an error."""
     text = rapidjson.lines("{}", [f'"error": {rapidjson.string(message)}'], 0).encode("utf-8", "replace")
-    return Answer(status, text, {"Content-Type": "application/json", **(headers or {})})
+    return RestResponse(status, text, {"Content-Type": "application/json", **(headers or {})})
 
 
-class Api:
+class RestApi:
     """All of the REST interface."""
 
     def __init__(
@@ -102,27 +97,27 @@ class Api:
         self._max_body_bytes = max_body_bytes
         self._documents = documents.Documents(_TIMES_BODY * max_body_bytes)
 
-    async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> RestResponse:
         """The answer to a request; ``headers`` by their names in small letters. Never raises."""
         if path == self._metrics_path and method == "GET":
-            return Answer(200, self._service.metrics.text().encode(), {"Content-Type": "text/plain"})
+            return RestResponse(200, self._service.metrics.text().encode(), {"Content-Type": "text/plain"})
         if not paths.is_served(path):
-            return Answer(404, _NOT_FOUND, {"Content-Type": "text/html"})
+            return RestResponse(404, _NOT_FOUND, {"Content-Type": "text/html"})
         more = _CORS if self._cors else {}
         if method == "OPTIONS" and not self._cors:
-            return Answer(400, b"", {"Content-Type": "text/html; charset=ISO-8859-1"})  # libevent's
+            return RestResponse(400, b"", {"Content-Type": "text/html; charset=ISO-8859-1"})  # libevent's
         if method == "OPTIONS" and self._cors and _is_web(headers.get("origin", "")):
-            return Answer(200, b"", {"Content-Type": "application/json", **more})
+            return RestResponse(200, b"", {"Content-Type": "application/json", **more})
         try:
             async with self._slots, asyncio.timeout(self._timeout):
                 if "gzip" in headers.get("content-encoding", "").lower():
                     body = await self._service.in_thread(lambda: _inflated(body, self._max_body_bytes))
                 text = await self._counted(method, path, body)
-            return Answer(200, text, {"Content-Type": "application/json", **more})
-        except documents.TooLarge as error:
+            return RestResponse(200, text, {"Content-Type": "application/json", **more})
+        except documents.DocumentTooLarge as error:
             return refusal(413, str(error), more)
         except paths.BadPart:
-            return Answer(400, b"", {"Content-Type": "application/json", **more})
+            return RestResponse(400, b"", {"Content-Type": "application/json", **more})
         except Exception as error:  # not kept in a variable: with its frames, the body would wait for the collector
             number, message = _code_and_message(error, f"{method} {path}")
         return refusal(_STATUS.get(number, 500), message, more)
@@ -133,7 +128,7 @@ class Api:
         with self._service.metrics.request(wanted.spec.name, api, "REST"):
             return await self._respond(wanted, body)
 
-    async def _respond(self, wanted: paths.Wanted, body: bytes) -> bytes:
+    async def _respond(self, wanted: paths.RestTarget, body: bytes) -> bytes:
         if wanted.action == "status":
             request = get_model_status_pb2.GetModelStatusRequest(model_spec=wanted.spec)
             return (_json(await self._service.get_model_status(request)) + "\n").encode()
@@ -142,7 +137,7 @@ class Api:
         with self._documents.held(await self._soon(len(body), lambda: documents.cost(body))):
             return await self._infer(wanted, body)
 
-    async def _infer(self, wanted: paths.Wanted, body: bytes) -> bytes:
+    async def _infer(self, wanted: paths.RestTarget, body: bytes) -> bytes:
         document = await self._soon(len(body), lambda: _document(body))
         if not isinstance(document.get("signature_name", ""), str):
             raise tensors.format_error(
@@ -203,7 +198,7 @@ def _code_and_message(error: Exception, what: str) -> tuple[int, str]:
     return known.number, known.message
 
 
-def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> Call:
+def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> SignatureCall:
     name = signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
     if signature is None:
@@ -218,7 +213,7 @@ def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> 
         for alias, array in arrays.items():
             prediction.check_shape(alias, signature.inputs[alias], array.shape)
     inputs = {alias: arrays[alias] if alias in arrays else signature.defaults[alias] for alias in signature.inputs}
-    return Call(signature, inputs, tuple(signature.outputs))
+    return SignatureCall(signature, inputs, tuple(signature.outputs))
 
 
 def _document(body: bytes) -> dict[str, Any]:
@@ -244,7 +239,7 @@ def _inflated(body: bytes, most: int) -> bytes:
     except zlib.error:
         return b""
     if len(inflated) > most:
-        raise documents.TooLarge(f"the decompressed body has more than {most} bytes")
+        raise documents.DocumentTooLarge(f"the decompressed body has more than {most} bytes")
     return inflated if reader.eof else b""
 
 

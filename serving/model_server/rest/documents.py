@@ -17,7 +17,7 @@ _PIECE = 1_048_576  # bytes that are counted at once, because counting holds the
 _BYTES_PER = {b",": 48, b"[": 48, b"{": 250, b'"': 32, b"N": 100, b"I": 200}
 
 
-class TooLarge(Exception):
+class DocumentTooLarge(Exception):
     """A document would take more memory than all of them may."""
 
 
@@ -34,10 +34,10 @@ class Documents:
         """Reserve so many bytes.
 
         Raises:
-            TooLarge: more than there are. Unavailable: other documents hold too many.
+            DocumentTooLarge: more than there are. Unavailable: other documents hold too many.
         """
         if size > self._most:
-            raise TooLarge(
+            raise DocumentTooLarge(
                 f"the body needs {size} bytes of memory when it is read; at most {self._most} are available. Send "
                 "fewer rows, or use gRPC"
             )

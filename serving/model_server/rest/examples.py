@@ -20,7 +20,7 @@ from serving.model_server.rest.tensors import (
     lossy_error,
     to_bytes,
 )
-from serving.protos import types_pb2
+from serving.tfs_api.messages import types_pb2
 
 
 def fill(document: Mapping[str, Any], message: Any) -> None:

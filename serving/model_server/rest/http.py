@@ -12,9 +12,9 @@ from typing import Any
 
 import uvicorn
 
-from serving.http_protocol import Protocol, linger
+from serving.http_server.protocol import Protocol, linger
 from serving.model_server import sockets
-from serving.model_server.rest.api import Answer, Api, refusal
+from serving.model_server.rest.api import RestApi, RestResponse, refusal
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -23,7 +23,7 @@ _KEEP_ALIVE = 75  # seconds that a connection may idle
 
 
 @dataclass(frozen=True)
-class Limits:
+class HttpLimits:
     """Largest sizes and longest times of requests: the gateway's defaults.
 
     Attributes:
@@ -43,7 +43,7 @@ class Limits:
 class HttpServer:
     """Listens from the moment it is made, answers between :meth:`start` and :meth:`stop`."""
 
-    def __init__(self, api: Api, host: str, port: int, limits: Limits) -> None:
+    def __init__(self, api: RestApi, host: str, port: int, limits: HttpLimits) -> None:
         """A ``host`` of 0.0.0.0 is every address, of IPv6 as well. Raises OSError where the port cannot be had."""
         self._socket = sockets.listen(host, port)
         config = uvicorn.Config(
@@ -96,7 +96,7 @@ class _Server(uvicorn.Server):
 class _Application:
     """The ASGI application: reads bodies within the limits, and answers."""
 
-    def __init__(self, api: Api, limits: Limits) -> None:
+    def __init__(self, api: RestApi, limits: HttpLimits) -> None:
         self._api = api
         self._limits = limits
         self._held = 0
@@ -116,7 +116,7 @@ class _Application:
         finally:
             self._held -= sum(map(len, parts))
 
-    async def _read(self, headers: dict[str, str], receive: Receive, parts: list[bytes]) -> Answer | None:
+    async def _read(self, headers: dict[str, str], receive: Receive, parts: list[bytes]) -> RestResponse | None:
         """Read the body into ``parts``; returns the refusal of one that breaks a limit.
 
         Raises:
@@ -151,7 +151,7 @@ class _Disconnected(Exception):
     """The client closed the connection before its request was complete."""
 
 
-async def _send(answer: Answer, send: Send, unread: Receive | None = None) -> None:
+async def _send(answer: RestResponse, send: Send, unread: Receive | None = None) -> None:
     """``unread``: what receives the rest of the body.
 
     The connection then ends after the answer.

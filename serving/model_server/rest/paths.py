@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from serving.model_server.errors import InvalidArgument
-from serving.protos import model_pb2
+from serving.tfs_api.messages import model_pb2
 
 _SERVED = re.compile(r"(?i)/v1/.*", re.ASCII | re.DOTALL)
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]++))?"
@@ -30,7 +30,7 @@ _BY_NAME: dict[str, Action] = {"predict": "predict", "classify": "classify", "re
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RestTarget:
     """What to do, and the ModelSpec that says with which model."""
 
     action: Action
@@ -42,7 +42,7 @@ def is_served(path: str) -> bool:
     return _SERVED.fullmatch(path) is not None
 
 
-def read(method: str, path: str) -> Wanted:
+def read(method: str, path: str) -> RestTarget:
     """What a request asks for.
 
     Raises:
@@ -63,10 +63,10 @@ def read(method: str, path: str) -> Wanted:
         raise InvalidArgument("Missing model name in request.")
     spec.name = _decoded(match["model"], "model name")
     if method == "GET":
-        return Wanted("metadata" if match["action"] == "metadata" else "status", spec)
+        return RestTarget("metadata" if match["action"] == "metadata" else "status", spec)
     if match["action"] not in _BY_NAME:
         raise InvalidArgument(f"Malformed request: {method} {path}")
-    return Wanted(_BY_NAME[match["action"]], spec)
+    return RestTarget(_BY_NAME[match["action"]], spec)
 
 
 def _decoded(text: str, what: str) -> str:

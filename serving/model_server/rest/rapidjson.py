@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving.tensors import Array
+from serving.tfs_api.tensors import Array
 
 _SHOWN = 1024  # items of a value in an error, which is cut after as many characters
 _DEEPEST = 300  # RapidJSON knows no limit but its stack

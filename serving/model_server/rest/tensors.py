@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from serving import tensors
+from serving.model_server.core.signature import ServableSignature
 from serving.model_server.errors import InvalidArgument, ServingError, Unimplemented
 from serving.model_server.rest import rapidjson
-from serving.model_server.signature import Signature
-from serving.protos import types_pb2
-from serving.tensors import Array
+from serving.tfs_api import tensors
+from serving.tfs_api.messages import types_pb2
+from serving.tfs_api.tensors import Array
 
 _FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
 _WHOLE = (
@@ -55,7 +55,7 @@ def is_by_row(document: Mapping[str, Any]) -> bool:
     return True
 
 
-def from_rows(instances: list[Any], signature: Signature) -> dict[str, Array]:
+def from_rows(instances: list[Any], signature: ServableSignature) -> dict[str, Array]:
     """The inputs of ``instances``.
 
     Raises:
@@ -91,7 +91,7 @@ def from_rows(instances: list[Any], signature: Signature) -> dict[str, Array]:
     }
 
 
-def from_columns(inputs: Any, signature: Signature) -> dict[str, Array]:
+def from_columns(inputs: Any, signature: ServableSignature) -> dict[str, Array]:
     """The inputs of ``inputs``.
 
     Raises:

@@ -15,9 +15,9 @@ import pytest
 from PIL import Image
 
 from serving import client as package
-from serving import images
 from serving.client import AsyncClient, Client, VitrineError, retries
-from serving.client.asking import encoded
+from serving.client.requests import encoded
+from serving.preprocessing import image as images
 from tests.programs import free_port
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from serving.client import AsyncClient, Client, VitrineError
-from serving.client.asking import encoded
+from serving.client.requests import encoded
 from tests.serving.gateway.conftest import picture
 
 NOBODY = "http://127.0.0.1:1"

@@ -12,7 +12,8 @@ import uvloop
 from PIL import Image
 
 from tests.programs import model_server
-from tests.serving.gateway import models, programs
+from tests.serving.gateway import programs
+from tests.serving.gateway import served_models as models
 from tests.serving.gateway.programs import Gateway
 
 

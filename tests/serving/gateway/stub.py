@@ -13,9 +13,9 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.gateway.signature import Signature, TensorSpec
-from serving.protos import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
-from serving.tensors import numpy_type, to_array, to_proto
+from serving.gateway.models.signature import Signature, TensorSpec
+from serving.tfs_api.messages import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from serving.tfs_api.tensors import numpy_type, to_array, to_proto
 
 Models = Mapping[str, Mapping[str, Signature]]
 

@@ -8,15 +8,16 @@ from typing import Any
 
 import grpc
 
-from serving import protos, tensors
-from serving.protos import (
+from serving.tfs_api import messages as protos
+from serving.tfs_api import tensors
+from serving.tfs_api.messages import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_management_pb2,
     model_server_config_pb2,
     predict_pb2,
 )
-from serving.tensors import Array
+from serving.tfs_api.tensors import Array
 from tests.serving.model_server import versions
 
 CLASSIFY = "/tensorflow.serving.PredictionService/Classify"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.models_config import ModelConfig
+from serving.artifacts.models_config import ModelConfig
 from tests.serving.model_server.servers import Server, configure, serving
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serving import models_config
-from serving.models_config import ModelConfig
+from serving.artifacts import models_config
+from serving.artifacts.models_config import ModelConfig
 from tests.programs import REPOSITORY, Program, free_port, running
 from tests.serving.model_server.client import Client, Rest
 

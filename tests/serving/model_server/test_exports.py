@@ -7,9 +7,10 @@ import grpc
 import numpy as np
 import pytest
 
-from serving import card, models_config
-from serving.card import Card
-from serving.protos import predict_pb2
+from serving.artifacts import model_card as card
+from serving.artifacts import models_config
+from serving.artifacts.model_card import ModelCard
+from serving.tfs_api.messages import predict_pb2
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
 from tests.serving.model_server import versions
@@ -40,7 +41,7 @@ def tensorflow(flags: list[str]) -> Iterator[Client]:
         yield running.client
 
 
-def inputs(model_card: Card) -> dict[str, np.ndarray]:
+def inputs(model_card: ModelCard) -> dict[str, np.ndarray]:
     """Five rows that the model could be sent."""
     random = np.random.default_rng(0)
     if model_card.image:

@@ -3,7 +3,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.model_server import metrics
-from serving.model_server.metrics import Counter, Histogram, Metrics, MonitoringConfig
+from serving.model_server.metrics import Counter, Histogram, MonitoringConfig, ServerMetrics
 
 
 def test_a_counter() -> None:
@@ -47,7 +47,7 @@ def test_made_up_names_do_not_fill_the_memory() -> None:
 
 
 def test_the_page_has_every_metric_of_the_contract_and_prometheus_reads_it() -> None:
-    counted = Metrics()
+    counted = ServerMetrics()
     counted.request_count.add("m", "OK")
     counted.request_latency.observe(123, "m", "Predict", "GRPC")
     counted.padding_size.observe(3, "8")
@@ -75,7 +75,7 @@ def test_the_path_of_a_monitoring_config() -> None:
 
 def test_values_by_tensorflows_own_names() -> None:
     """The first sum of a counter, as ReloadConfigRequest.metric_names has it; nothing is known of others."""
-    told = Metrics()
+    told = ServerMetrics()
     told.request_count.add("m", "OK", by=2)
     told.request_count.add("m", "NOT_FOUND", by=5)
     names = ["/tensorflow/serving/request_count", "/tensorflow/serving/request_latency", "/no/such"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from google.protobuf import wrappers_pb2
 
-from serving.models_config import ModelConfig
+from serving.artifacts.models_config import ModelConfig
 from tests.programs import REPOSITORY, Program, free_port, running
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client

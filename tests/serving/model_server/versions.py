@@ -13,9 +13,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from serving import manifest, tensors
-from serving.protos import predict_pb2, prediction_log_pb2, saved_model_pb2, types_pb2
-from serving.tensors import Array
+from serving.artifacts import manifest
+from serving.tfs_api import tensors
+from serving.tfs_api.messages import predict_pb2, prediction_log_pb2, saved_model_pb2, types_pb2
+from serving.tfs_api.tensors import Array
 
 SIGNATURES = {
     "serving_default": {"inputs": ["x"], "outputs": ["y"]},

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.core.job import JobError
 from training.data import boston_housing
-from training.job import JobError
 
 
 def test_the_split_is_keras_own(data: Path) -> None:

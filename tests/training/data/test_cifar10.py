@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from training.core.job import JobError
 from training.data import cifar10
-from training.job import JobError
 
 
 def jpeg(grey: int, side: int = 32) -> bytes:

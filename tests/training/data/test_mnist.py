@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.core.job import JobError
 from training.data import mnist
-from training.job import JobError
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from serving.images import ImageRecipe, Pixels
+from serving.preprocessing.image import ImageRecipe, Pixels
+from training.core.job import JobError, JobOptions
 from training.data import noughts_crosses
-from training.job import JobError, Options
 
 RECIPE = ImageRecipe(height=16, width=16, channels=1, colour="ink", crop=True, margin=0.1)
 
@@ -124,7 +124,7 @@ class TestFromFolders:
 def test_a_job_names_what_it_cannot_use(folders: Path) -> None:
     (folders / "x" / "notes.txt").write_text("an X")
     with pytest.raises(JobError, match=r"1 files that cannot be used:\n  x/notes\.txt: the bytes are not a picture"):
-        noughts_crosses.load(Options(data_dir=folders), RECIPE, count_per_class=1)
+        noughts_crosses.load(JobOptions(data_dir=folders), RECIPE, count_per_class=1)
     (folders / "x" / "notes.txt").unlink()
     with pytest.raises(JobError, match="at least two pictures of each kind are needed, one to test on"):
-        noughts_crosses.load(Options(data_dir=folders), RECIPE, count_per_class=1)
+        noughts_crosses.load(JobOptions(data_dir=folders), RECIPE, count_per_class=1)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from training.core.job import JobError
 from training.data import sources
-from training.job import JobError
 
 
 def unreachable() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from training.core.job import JobError
 from training.data import stocks
-from training.job import JobError
 
 DAYS = [f"20{year}-01-{day:02}" for year in range(10, 22) for day in range(1, 21)]
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.images import ImageRecipe
-from serving.onnx import onnxruntime
-from training.export import onnx_twin
+from serving.onnx_runtime import onnxruntime
+from serving.preprocessing.image import ImageRecipe
+from training.export import onnx_export as onnx_twin
 from training.export.neighbours import MOST_NEIGHBOURS, with_neighbours
-from training.export.servable import Servable, image_servable
+from training.export.servable import ExportedModel, image_servable
 
 RECIPE = ImageRecipe(height=4, width=4, channels=1, colour="grey")
 RNG = np.random.default_rng(1)
@@ -21,7 +21,7 @@ LABELS = RNG.integers(0, 10, 300)
 
 
 @pytest.fixture(scope="module")
-def servable() -> Servable:
+def servable() -> ExportedModel:
     keras.utils.set_random_seed(1)
     x = inputs = keras.Input((4, 4, 1))
     x = keras.layers.Dense(3, kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3))(
@@ -33,7 +33,7 @@ def servable() -> Servable:
     return with_neighbours(plain, REFERENCES, LABELS, "items made up, in order")
 
 
-def test_it_is_the_search_by_hand(servable: Servable, tmp_path: Path) -> None:
+def test_it_is_the_search_by_hand(servable: ExportedModel, tmp_path: Path) -> None:
     k = np.array([7, 1, 2, 3, 4, 5], np.int32)
     embedding = servable.endpoints["embed"].function(tf.constant(PICTURES))["embedding"].numpy()
     by_hand = np.linalg.norm(embedding[:, None].astype(np.float64) - REFERENCES, axis=2)
@@ -54,12 +54,12 @@ def test_it_is_the_search_by_hand(servable: Servable, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("k", "columns"), [(0, 1), (-5, 1), (1000, MOST_NEIGHBOURS)])
-def test_what_cannot_be_asked_for_is_brought_into_range(servable: Servable, k: int, columns: int) -> None:
+def test_what_cannot_be_asked_for_is_brought_into_range(servable: ExportedModel, k: int, columns: int) -> None:
     answer = servable.endpoints["neighbours"].function(PICTURES[:1], tf.constant([k]))
     assert {tuple(output.shape) for output in answer.values()} == {(1, columns)}
 
 
 @pytest.mark.parametrize("count", [MOST_NEIGHBOURS - 1, 10_001])
-def test_too_many_and_too_few_references_are_refused(servable: Servable, count: int) -> None:
+def test_too_many_and_too_few_references_are_refused(servable: ExportedModel, count: int) -> None:
     with pytest.raises(ValueError, match=f"{count} references are given; 100 to 10000"):
         with_neighbours(servable, np.zeros((count, 3), np.float32), np.zeros(count), "zeros")

@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.onnx import onnxruntime
-from serving.store import Store
-from training.catalogue import find
+from serving.artifacts.registry import ModelRegistry
+from serving.onnx_runtime import onnxruntime
+from training.core.catalogue import find
+from training.core.job import JobOptions
+from training.core.pipeline import run
 from training.data import waveforms
-from training.job import Options
-from training.run import run
 
 
 def test_conv1d_b_is_published_whole(tmp_path: Path) -> None:
-    outcome = run(find("conv1d_b"), Options(quick=True), Store(tmp_path / "exports"), tmp_path / "runs")
+    outcome = run(find("conv1d_b"), JobOptions(quick=True), ModelRegistry(tmp_path / "exports"), tmp_path / "runs")
     assert outcome.version == 1 and outcome.card
     card = outcome.card
     assert card.kind == "signal" and card.signal and (card.signal.length, card.signal.channels) == (1024, 1)

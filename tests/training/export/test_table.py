@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import pytest
 
-from serving.card import Column, TableRecipe
-from serving.onnx import onnxruntime
-from serving.store import Store
-from training.catalogue import find
+from serving.artifacts.model_card import Column, TableRecipe
+from serving.artifacts.registry import ModelRegistry
+from serving.onnx_runtime import onnxruntime
+from training.core.catalogue import find
+from training.core.job import JobOptions
+from training.core.pipeline import run
 from training.export.servable import call
 from training.export.table import table_servable
-from training.job import Options
-from training.run import run
 
 
 def test_scaling_is_inside() -> None:
@@ -28,7 +28,7 @@ def test_scaling_is_inside() -> None:
 
 
 def test_compound_interest_is_published_whole(tmp_path: Path) -> None:
-    outcome = run(find("compound_interest"), Options(), Store(tmp_path / "exports"), tmp_path / "runs")
+    outcome = run(find("compound_interest"), JobOptions(), ModelRegistry(tmp_path / "exports"), tmp_path / "runs")
     assert outcome.version == 1 and outcome.card
     assert outcome.card.kind == "table" and outcome.card.table
     assert [column.name for column in outcome.card.table.columns] == ["principal", "rate", "months"]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.card import Data
+from serving.artifacts.model_card import Data
 from tests.programs import REPOSITORY
+from training.core.job import Examples, JobError, JobOptions, Recipe
 from training.export.weights import restore
-from training.job import Examples, JobError, Options, Recipe
 from training.jobs import fashion_cnn, fashion_embedding
 
 SHIPPED = REPOSITORY / "exports" / "fashion_cnn" / "1"
@@ -20,7 +20,7 @@ SHIPPED = REPOSITORY / "exports" / "fashion_cnn" / "1"
 def net(job: object = fashion_cnn) -> keras.Model:
     part = (np.zeros((1, 28, 28, 1), np.uint8), np.zeros(1, np.int64))
     examples = Examples(part, part, Data(name="none", source="test", licence="none", rows={}))
-    return job.build(examples, Options(), Recipe(epochs=1, batch_size=1, learning_rate=0.1))  # type: ignore[attr-defined]
+    return job.build(examples, JobOptions(), Recipe(epochs=1, batch_size=1, learning_rate=0.1))  # type: ignore[attr-defined]
 
 
 def test_the_model_answers_as_the_version_does() -> None:

@@ -54,5 +54,10 @@ def test_without_a_data_folder_there_are_none(tree: Path, monkeypatch: pytest.Mo
 
 def test_a_real_job_depends_on_its_data_and_layers_and_not_on_the_machinery() -> None:
     found = set(fingerprint._closure("training.jobs.fashion_resnet"))
-    assert {"training.layers", "training.data.fashion_mnist", "training.jobs.fashion_inception"} <= found
-    assert not found & {"training.gate", "training.job", "training.export.servable", "serving.card"}
+    assert {"training.models.layers", "training.data.fashion_mnist", "training.jobs.fashion_inception"} <= found
+    assert not found & {
+        "training.core.gate",
+        "training.core.job",
+        "training.export.servable",
+        "serving.artifacts.model_card",
+    }

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from training.catalogue import JOBS, STUDIES
-from training.job import JobError
+from training.core.catalogue import JOBS, STUDIES
+from training.core.job import JobError
 from training.reproduction import page
-from training.reproduction.results import RESULTS_FILE, Result, Results
+from training.reproduction.results import RESULTS_FILE, Results, SystemResult
 from training.reproduction.rows import number, rows
 from training.reproduction.systems import SYSTEMS
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-FULL = Result(
+FULL = SystemResult(
     kind="job",
     title="a net",
     finished=NOW,
@@ -30,7 +30,7 @@ RESULTS = Results(
         "fashion_cnn": FULL,
         "cifar100_deep": FULL.model_copy(update={"stand_in": "random pictures"}),
         "fashion_embedding": FULL.model_copy(update={"quick": True}),
-        "xo_cnn": Result(kind="job", status="failed", reason="no <ink> left", title="X or O", finished=NOW),
+        "xo_cnn": SystemResult(kind="job", status="failed", reason="no <ink> left", title="X or O", finished=NOW),
     }
 )
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from serving.card import CARD_FILE
+from serving.artifacts.model_card import CARD_FILE
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
-from training.job import JobError
+from training.core.job import JobError
 from training.reproduction import runner
 from training.reproduction.results import Results
 
-PROGRAM = (sys.executable, "-c", "from training.cli import main; main()", "reproduce")
+PROGRAM = (sys.executable, "-c", "from training.cli.main import main; main()", "reproduce")
 
 
 def folders(tmp_path: Path, exports: Path) -> runner.Folders:

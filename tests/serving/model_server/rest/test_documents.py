@@ -17,7 +17,7 @@ def test_documents_share_their_memory() -> None:
             pass
     with some.held(1000):
         pass
-    with pytest.raises(documents.TooLarge, match="needs 1001 bytes of memory"), some.held(1001):
+    with pytest.raises(documents.DocumentTooLarge, match="needs 1001 bytes of memory"), some.held(1001):
         pass
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.models_config import ModelConfig
+from serving.artifacts.models_config import ModelConfig
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Rest
 from tests.serving.model_server.servers import Server, configure, serving

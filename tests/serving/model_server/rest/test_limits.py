@@ -10,16 +10,16 @@ import threading
 from collections.abc import Iterator
 from typing import cast
 
-from serving.model_server.rest.api import Api
-from serving.model_server.rest.http import HttpServer, Limits
-from serving.model_server.service import Service
+from serving.model_server.grpc_api.service import Service
+from serving.model_server.rest.api import RestApi
+from serving.model_server.rest.http import HttpLimits, HttpServer
 from tests.programs import free_port
 
 PREDICT = "/v1/models/line:predict"
 
 
 @contextlib.contextmanager
-def limited(limits: Limits) -> Iterator[int]:
+def limited(limits: HttpLimits) -> Iterator[int]:
     """An HTTP server in this process that has no model; yields its port. The limits are checked before any model is."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
@@ -28,7 +28,7 @@ def limited(limits: Limits) -> Iterator[int]:
 
     async def start() -> HttpServer:
         server = HttpServer(
-            Api(cast(Service, None), threads=1, max_body_bytes=limits.max_body_bytes), "127.0.0.1", port, limits
+            RestApi(cast(Service, None), threads=1, max_body_bytes=limits.max_body_bytes), "127.0.0.1", port, limits
         )
         server.start()
         return server
@@ -53,7 +53,7 @@ def sent(port: int, data: bytes) -> tuple[int, str]:
 
 
 def test_heads_and_bodies_are_bounded() -> None:
-    tight = Limits(max_headers=5, max_header_bytes=1000, max_body_bytes=2000, head_seconds=0.5, body_seconds=0.5)
+    tight = HttpLimits(max_headers=5, max_header_bytes=1000, max_body_bytes=2000, head_seconds=0.5, body_seconds=0.5)
     post = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\n".encode()
     with limited(tight) as port:
         assert sent(port, post + b"a: 1\r\n" * 5 + b"\r\n")[0] == 431
@@ -70,7 +70,7 @@ def test_heads_and_bodies_are_bounded() -> None:
 
 def test_all_bodies_together_are_bounded() -> None:
     post = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n".encode()
-    with limited(Limits(max_bytes_held=5000)) as port, contextlib.ExitStack() as stack:
+    with limited(HttpLimits(max_bytes_held=5000)) as port, contextlib.ExitStack() as stack:
         address = ("127.0.0.1", port)
         held = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(3)]
         for connection in held:

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serving.model_server.core.signature import ServableSignature, TensorInfo
 from serving.model_server.errors import InvalidArgument, ServingError, Unimplemented
 from serving.model_server.rest import answers, tensors
-from serving.model_server.signature import Signature, TensorInfo
-from serving.protos import types_pb2
+from serving.tfs_api.messages import types_pb2
 
 TYPES = {
     "f": types_pb2.DT_FLOAT,
@@ -22,10 +22,10 @@ TYPES = {
 }
 
 
-def signature(names: str, **defaults: Any) -> Signature:
+def signature(names: str, **defaults: Any) -> ServableSignature:
     """Inputs that are each named by their type."""
     inputs = {name: TensorInfo(f"{name}:0", TYPES[name], None) for name in names}
-    return Signature("serving_default", "tensorflow/serving/predict", inputs, {}, defaults)
+    return ServableSignature("serving_default", "tensorflow/serving/predict", inputs, {}, defaults)
 
 
 @pytest.mark.parametrize(

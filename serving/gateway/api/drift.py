@@ -1,0 +1,86 @@
+"""``GET /v1/models/…/drift``: how far requests and answers have gone from the model's training."""
+
+from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from serving.gateway.api.models import LabelName, ModelName, VersionNumber
+from serving.gateway.errors import UnknownModel
+from serving.gateway.models.model_version import ModelVersion
+from serving.gateway.models.routing import ModelState, VersionChoice, choose
+from serving.gateway.observability.drift import MIN_ROWS, WINDOW, Drift, Quantity
+
+
+class QuantityDrift(BaseModel):
+    """One quantity. Bins lie between ``edges``; of ``class`` there are none, its bins are the labels."""
+
+    psi: Annotated[float | None, Field(description="null of too few rows", examples=[0.03])]
+    rows: Annotated[int, Field(description="that were looked at", examples=[4210])]
+    edges: list[float] | None
+    expected: Annotated[list[float], Field(description="shares by bin, of the model card")]
+    observed: Annotated[list[float], Field(description="shares by bin, of these rows")]
+
+
+class ModelDrift(BaseModel):
+    """Population stability index by quantity: below .1 as in training, above .25 far from it."""
+
+    model: str
+    version: int
+    window_seconds: Annotated[float, Field(description="this window and the one before count")] = WINDOW
+    min_rows: Annotated[int, Field(description="of fewer nothing is said")] = MIN_ROWS
+    quantities: dict[str, QuantityDrift]
+    notes: Annotated[list[str], Field(description="what cannot be compared, and why")]
+
+
+def router(models: Callable[[], Mapping[str, ModelState]], drift: Drift | None) -> APIRouter:
+    """The routes. ``models`` says what is known now; without ``drift`` nothing is looked at."""
+    routes = APIRouter(prefix="/v1/models", tags=["models"])
+
+    def compared(model: str, wanted: VersionChoice) -> ModelDrift:
+        return _compared(choose(models(), model, wanted), drift)
+
+    @routes.get("/{model}/drift", summary="Drift of the version that answers by default")
+    async def get_drift(model: ModelName) -> ModelDrift:
+        return compared(model, VersionChoice())
+
+    @routes.get("/{model}/versions/{version}/drift", summary="Drift of a version")
+    async def get_version_drift(model: ModelName, version: VersionNumber) -> ModelDrift:
+        return compared(model, VersionChoice(version=version))
+
+    @routes.get("/{model}/labels/{label}/drift", summary="Drift of the version that a label leads to")
+    async def get_label_drift(model: ModelName, label: LabelName) -> ModelDrift:
+        return compared(model, VersionChoice(label=label))
+
+    return routes
+
+
+def _compared(servable: ModelVersion, drift: Drift | None) -> ModelDrift:
+    if servable.card is None:
+        why = f": {servable.card_problem}" if servable.card_problem else ""
+        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card to compare with{why}")
+    notes = []
+    if not servable.card.inputs:
+        notes.append("The model card says nothing of the inputs in training.")
+    if servable.card.labels and servable.card.predicted is None:
+        notes.append("The model card says nothing of the classes that were predicted in training.")
+    watch = drift.watch(servable) if drift is not None else None
+    if watch is not None:
+        watch.turn(perf_counter())
+    else:
+        notes.append("Nothing is looked at: VITRINE_DRIFT_PER_SECOND is 0.")
+    quantities = {name: _quantity(one) for name, one in watch.quantities.items()} if watch is not None else {}
+    return ModelDrift(model=servable.model, version=servable.version, quantities=quantities, notes=notes)
+
+
+def _quantity(one: Quantity) -> QuantityDrift:
+    reference, counts = one.reference, one.counts
+    return QuantityDrift(
+        psi=one.psi,
+        rows=one.rows,
+        edges=None if reference.edges is None else reference.edges.tolist(),
+        expected=list(reference.shares),
+        observed=[count / max(sum(counts), 1) for count in counts],
+    )

@@ -1,0 +1,233 @@
+"""``GET /v1/models…``: the list of models, model cards, status and metadata.
+
+Status and metadata are TensorFlow Serving's. The list has OpenAI's form beside its own. The status of one model has
+TensorFlow Serving's alone: some of its clients refuse keys that they do not know.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Request
+from google.protobuf import json_format
+from pydantic import BaseModel, Field
+
+from serving.artifacts.model_card import ModelCard
+from serving.gateway.backends.tf_serving.backend import Upstream
+from serving.gateway.errors import Unavailable, UnknownModel, UnknownVersion, listed
+from serving.gateway.http.keys_file import Key
+from serving.gateway.models.model_version import ModelVersion
+from serving.gateway.models.routing import ModelState, VersionChoice, choose
+from serving.gateway.models.signature import Signature
+from serving.tfs_api.messages import get_model_metadata_pb2
+
+_TIMEOUT = 5.0
+
+ModelName = Annotated[str, Path(description="the model's name", examples=["fashion_cnn"])]
+VersionNumber = Annotated[int, Path(description="the version's number", ge=0, lt=2**63, examples=[1])]
+LabelName = Annotated[str, Path(description="a label of models.config", examples=["stable"])]
+
+
+class VersionEntry(BaseModel):
+    version: int
+    state: Annotated[str, Field(description="as the model server says it", examples=["AVAILABLE"])]
+    labels: Annotated[list[str], Field(description="labels that lead to it now", examples=[["stable"]])]
+
+
+class ModelEntry(BaseModel):
+    """One configured model."""
+
+    name: Annotated[str, Field(examples=["fashion_cnn"])]
+    kind: Annotated[
+        str | None, Field(description="image, series, table or signal; null without a card", examples=["image"])
+    ]
+    title: Annotated[str | None, Field(examples=["Fashion-MNIST, small convolutional net"])]
+    default_version: Annotated[int | None, Field(description="answers requests that name none", examples=[1])]
+    verbs: Annotated[list[str], Field(description="what can be asked natively", examples=[["predict", "embed"]])]
+    versions: list[VersionEntry]
+    problem: Annotated[str | None, Field(description="why the model server could not be asked", examples=[None])]
+
+
+class OpenAIModel(BaseModel):
+    """One model as OpenAI's API lists it."""
+
+    id: Annotated[str, Field(examples=["fashion_cnn"])]
+    object: Literal["model"] = "model"
+    created: Annotated[
+        int, Field(description="Unix time of the default version's training; 0 without a card", examples=[1767225600])
+    ]
+    owned_by: str = "vitrine"
+
+
+class ModelList(BaseModel):
+    models: list[ModelEntry]
+    object: Literal["list"] = "list"
+    data: Annotated[list[OpenAIModel], Field(description="the same models in OpenAI's form")]
+
+
+class StatusCode(BaseModel):
+    error_code: Annotated[str, Field(examples=["OK"])] = "OK"
+    error_message: str = ""
+
+
+class VersionState(BaseModel):
+    version: Annotated[str, Field(description="a number, written as text", examples=["1"])]
+    state: Annotated[str, Field(examples=["AVAILABLE"])]
+    status: StatusCode
+
+
+class ModelStatus(BaseModel):
+    """TensorFlow Serving's answer to GET /v1/models/MODEL."""
+
+    model_version_status: list[VersionState]
+
+
+def router(models: Callable[[], Mapping[str, ModelState]], upstream: Upstream) -> APIRouter:
+    """The routes. ``models`` says what is known now."""
+    routes = APIRouter(prefix="/v1/models", tags=["models"])
+
+    def servable(model: str, wanted: VersionChoice) -> ModelVersion:
+        return choose(models(), model, wanted)
+
+    @routes.get("", summary="Which models are there?")
+    async def list_models(request: Request) -> ModelList:
+        key: Key | None = request.state.key
+        states = [state for state in models().values() if key is None or key.reaches(state.name)]
+        return ModelList(models=[entry(state) for state in states], data=[openai_entry(state) for state in states])
+
+    @routes.get("/{model}/card", summary="The model card of the version that answers by default")
+    async def get_card(model: ModelName) -> ModelCard:
+        return card(servable(model, VersionChoice()))
+
+    @routes.get("/{model}/versions/{version}/card", summary="The model card of a version")
+    async def get_version_card(model: ModelName, version: VersionNumber) -> ModelCard:
+        return card(servable(model, VersionChoice(version=version)))
+
+    @routes.get("/{model}/labels/{label}/card", summary="The model card of the version that a label leads to")
+    async def get_label_card(model: ModelName, label: LabelName) -> ModelCard:
+        return card(servable(model, VersionChoice(label=label)))
+
+    @routes.get("/{model}", summary="States of a model's versions", tags=["TensorFlow Serving"])
+    async def get_status(model: ModelName) -> ModelStatus:
+        return status(known(models(), model), None)
+
+    @routes.get("/{model}/versions/{version}", summary="State of a version", tags=["TensorFlow Serving"])
+    async def get_version_status(model: ModelName, version: VersionNumber) -> ModelStatus:
+        return status(known(models(), model), version)
+
+    @routes.get("/{model}/labels/{label}", summary="State of a label's version", tags=["TensorFlow Serving"])
+    async def get_label_status(model: ModelName, label: LabelName) -> ModelStatus:
+        return status(known(models(), model), servable(model, VersionChoice(label=label)).version)
+
+    @routes.get("/{model}/metadata", summary="Signatures of a model", tags=["TensorFlow Serving"])
+    async def get_metadata(model: ModelName) -> dict[str, Any]:
+        return await metadata(upstream, servable(model, VersionChoice()))
+
+    @routes.get("/{model}/versions/{version}/metadata", summary="Signatures of a version", tags=["TensorFlow Serving"])
+    async def get_version_metadata(model: ModelName, version: VersionNumber) -> dict[str, Any]:
+        return await metadata(upstream, servable(model, VersionChoice(version=version)))
+
+    @routes.get(
+        "/{model}/labels/{label}/metadata", summary="Signatures of a label's version", tags=["TensorFlow Serving"]
+    )
+    async def get_label_metadata(model: ModelName, label: LabelName) -> dict[str, Any]:
+        return await metadata(upstream, servable(model, VersionChoice(label=label)))
+
+    return routes
+
+
+def entry(state: ModelState) -> ModelEntry:
+    """A model as the list shows it."""
+    chosen = _default(state)
+    known_card = chosen.card if chosen is not None else None
+    offers = chosen.offers if chosen is not None else {}
+    return ModelEntry(
+        name=state.name,
+        kind=known_card.kind if known_card else None,
+        title=known_card.title if known_card else None,
+        default_version=state.default,
+        verbs=[verb for verb, offer in offers.items() if isinstance(offer, Signature)],
+        versions=[
+            VersionEntry(
+                version=version,
+                state=status.state,
+                labels=sorted(label for label, target in state.effective.items() if target == version),
+            )
+            for version, status in state.states.items()
+        ],
+        problem=state.problem,
+    )
+
+
+def openai_entry(state: ModelState) -> OpenAIModel:
+    """A model as OpenAI's API lists it."""
+    chosen = _default(state)
+    known_card = chosen.card if chosen is not None else None
+    return OpenAIModel(id=state.name, created=int(known_card.created.timestamp()) if known_card else 0)
+
+
+def _default(state: ModelState) -> ModelVersion | None:
+    return state.servables.get(state.default) if state.default is not None else None
+
+
+def card(servable: ModelVersion) -> ModelCard:
+    """A servable's card.
+
+    Raises:
+        UnknownModel: it has none.
+    """
+    if servable.card is None:
+        why = f": {servable.card_problem}" if servable.card_problem else ""
+        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card{why}")
+    return servable.card
+
+
+def known(models: Mapping[str, ModelState], name: str) -> ModelState:
+    """What is known of a model.
+
+    Raises:
+        UnknownModel: it is not configured.
+    """
+    state = models.get(name)
+    if state is None:
+        raise UnknownModel(f"there is no model {name!r}; there is {listed(models, 'none yet')}")
+    return state
+
+
+def status(state: ModelState, version: int | None) -> ModelStatus:
+    """TensorFlow Serving's form of the states, of one version or of all.
+
+    Raises:
+        UnknownVersion: the model server knows no such version. Unavailable: it cannot be asked.
+    """
+    if state.problem is not None:
+        raise Unavailable(f"model {state.name} cannot be asked: {state.problem}")
+    states = {number: one for number, one in state.states.items() if version in (None, number)}
+    if not states:
+        which = f"version {version}" if version is not None else "any versions"
+        raise UnknownVersion(f"Could not find {which} of model {state.name}")
+    return ModelStatus(
+        model_version_status=[
+            VersionState(
+                version=str(number),
+                state=one.state,
+                status=StatusCode(error_code=one.error_code, error_message=one.error_message),
+            )
+            for number, one in sorted(states.items(), reverse=True)
+        ]
+    )
+
+
+async def metadata(upstream: Upstream, servable: ModelVersion) -> dict[str, Any]:
+    """TensorFlow Serving's form of the signatures, asked anew.
+
+    Raises:
+        GatewayError: the model server cannot be asked.
+    """
+    definitions = get_model_metadata_pb2.SignatureDefMap()
+    for name, definition in (await upstream.signature_defs(servable.model, servable.version, _TIMEOUT)).items():
+        definitions.signature_def[name].CopyFrom(definition)
+    content = json_format.MessageToDict(
+        definitions, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    spec = {"name": servable.model, "signature_name": "", "version": str(servable.version)}
+    return {"model_spec": spec, "metadata": {"signature_def": content}}

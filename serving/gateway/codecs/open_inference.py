@@ -1,0 +1,257 @@
+"""Requests of the Open Inference Protocol v2: a JSON object, and behind it the tensors that stand in binary.
+
+Source: kserve/open-inference-protocol (required_api.md, Inference) and Triton's extension_binary_data.md. KServe's
+client names the model in the body as well. Clients of Triton and MLServer send parameters of their own; those that do
+not change the answer are ignored.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.gateway.codecs import base64
+from serving.gateway.codecs import body as payload
+from serving.gateway.codecs import open_inference_types as datatypes
+from serving.gateway.codecs import tensor_json as tensors
+from serving.gateway.codecs.base64 import kind
+from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
+from serving.gateway.http.memory_budget import Reservation
+from serving.gateway.models.signature import Signature, TensorSpec
+
+_MAX_RANK = 16
+_BASE64 = "base64"  # MLServer's content type of strings that are bytes; its others do not change what is sent
+_OF_REQUEST = ("signature_name", "binary_data_output")
+_OF_INPUT = ("binary_data_size",)
+_OF_OUTPUT = ("binary_data",)
+#: Parameters that change the answer, so that ignoring them would mislead: Triton's classification, shared memory and
+#: sequences, and those of this module at a place that is not theirs. All others are ignored.
+_CHANGING = frozenset(
+    {
+        "classification",
+        "shared_memory_region",
+        "shared_memory_byte_size",
+        "shared_memory_offset",
+        "sequence_id",
+        "sequence_start",
+        "sequence_end",
+        *_OF_REQUEST,
+        *_OF_INPUT,
+        *_OF_OUTPUT,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceRequest:
+    """A request whose structure is right.
+
+    ``version`` is the one that the body names, if it does. ``outputs`` are those asked for, each with whether it is to
+    be binary; all where there are none. ``binary`` is for those that do not say it. ``taken_as_it_is`` are the bytes of
+    ``raw`` that become tensors where they lie, as numbers do; strings are taken apart.
+    """
+
+    id: str | None
+    version: int | None
+    signature_name: str | None
+    inputs: Sequence[Mapping[str, Any]]
+    outputs: Mapping[str, bool | None]
+    binary: bool
+    raw: memoryview
+    taken_as_it_is: int
+
+
+def read(body: bytes, header_length: str, model: str, version: int | None, memory: Reservation) -> InferenceRequest:
+    """Read a request from its body.
+
+    Args:
+        header_length: the header Inference-Header-Content-Length; empty where it is not sent: the body is JSON alone.
+        model: the model that the path names.
+        version: the version that the path names, if it does.
+
+    Raises:
+        BadDocument: malformed JSON, or a key missing, unknown or of a wrong kind; or the body names another model or
+            version than the path. BadOption: a parameter or header.
+        TooLarge, Overloaded: see :func:`payload.document`.
+    """
+    end = len(body)
+    if header_length:
+        is_number = header_length.isascii() and header_length.isdigit() and len(header_length) < 20
+        end = int(header_length) if is_number else 0
+        if not 0 < end <= len(body):
+            raise BadOption(
+                f"Inference-Header-Content-Length must be the size of the JSON part, 1 to {len(body)} bytes, "
+                f"not {header_length[:40]!r}"
+            )
+    if end < len(body):
+        memory.hold(end + datatypes.cost(len(body) - end))  # the JSON part is copied
+    keys = payload.document(body[:end], memory)
+    _only(keys, ("id", "model_name", "model_version", "parameters", "inputs", "outputs"), "a request")
+    _check_model(keys.get("model_name"), model)
+    version = _version(keys.get("model_version"), version)
+    inputs = keys.get("inputs")
+    if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
+        raise BadDocument("a request has a list of inputs, each an object with name, shape, datatype and data")
+    identity = keys.get("id")
+    if identity is not None and not isinstance(identity, str):
+        raise BadDocument(f"the id of a request is a string, not {kind(identity)}")
+    parameters = _parameters(keys, _OF_REQUEST, "a request")
+    name = parameters.get("signature_name")
+    if name is not None and not isinstance(name, str):
+        raise BadOption(f"parameter signature_name is a string, not {kind(name)}")
+    outputs = {}
+    for output in _list(keys, "outputs"):
+        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
+            raise BadDocument("each of the outputs asked for is an object with a name")
+        _only(output, ("name", "parameters"), "an output")
+        wish = _parameters(output, _OF_OUTPUT, f"output {output['name']}")
+        outputs[output["name"]] = _truth(wish, "binary_data")
+    binary = _truth(parameters, "binary_data_output") or False
+    has_strings = any(isinstance(one.get("datatype"), str) and one["datatype"] == "BYTES" for one in inputs)
+    taken_as_it_is = 0 if has_strings else len(body) - end
+    return InferenceRequest(identity, version, name, inputs, outputs, binary, memoryview(body)[end:], taken_as_it_is)
+
+
+def arrays(request: InferenceRequest, signature: Signature) -> dict[str, NDArray[Any]]:
+    """The inputs by name.
+
+    Raises:
+        BadDocument: a key is missing, unknown or of a wrong kind, or bytes are left over. BadTensor: a tensor does not
+            fit the signature, or its data not its shape.
+    """
+    made: dict[str, NDArray[Any]] = {}
+    left = request.raw
+    for tensor in request.inputs:
+        spec = _spec(tensor, signature)
+        if spec.name in made:
+            raise BadDocument(f"input {spec.name} stands there twice")
+        shape = _shape(tensor, spec)
+        size = _binary_size(tensor, spec, len(left))
+        if size is None:
+            made[spec.name] = _from_json(tensor, spec, shape)
+            continue
+        assert spec.dtype is not None
+        made[spec.name] = datatypes.from_bytes(left[:size], spec.dtype, math.prod(shape), spec.name).reshape(shape)
+        left = left[size:]
+    if left:
+        raise BadDocument(f"{len(left)} bytes follow that belong to no input; each input says its binary_data_size")
+    return made
+
+
+def _check_model(given: Any, model: str) -> None:
+    if not (given is None or (isinstance(given, str) and given in ("", model))):
+        shown = repr(given[:80]) if isinstance(given, str) else kind(given)
+        raise BadDocument(f"the path names model {model!r}, but model_name in the body is {shown}; leave it out there")
+
+
+def _version(given: Any, version: int | None) -> int | None:
+    """The version that the path names, else that of the body: a number or its text."""
+    if given is None or (isinstance(given, str) and not given):
+        return version
+    number = given if type(given) is int else None
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
+        number = int(given)
+    if number is None or not 0 <= number < 2**63:
+        shown = repr(given)[:80] if isinstance(given, (str, int, float)) else kind(given)
+        shown += f", and the path names version {version}" if version is not None else ""
+        raise BadDocument(f"model_version in the body is {shown}; a version is a whole number below 2**63")
+    if version not in (None, number):
+        raise BadDocument(
+            f"the path names version {version}, but model_version in the body is {number}; leave it out there"
+        )
+    return number
+
+
+def _spec(tensor: Mapping[str, Any], signature: Signature) -> TensorSpec:
+    _only(tensor, ("name", "shape", "datatype", "parameters", "data"), "an input")
+    name = tensor.get("name")
+    if not isinstance(name, str):
+        raise BadDocument("each input has a name, a string")
+    spec = tensors.spec_of(signature, name)
+    expected = datatypes.NAMES.get(spec.data_type)
+    if expected is None:
+        raise BadTensor(f"input {name} has type {spec}, which is not served over HTTP")
+    given = tensor.get("datatype")
+    if not isinstance(given, str) or given != expected:
+        shown = repr(given) if isinstance(given, str) else kind(given)
+        raise BadTensor(f"input {name} must be {spec}, so its datatype is {expected}, not {shown}")
+    return spec
+
+
+def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
+    shape = tensor.get("shape")
+    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 2**31 for size in shape):
+        raise BadDocument(f"the shape of input {spec.name} is a list of whole numbers, for {spec}")
+    if len(shape) > _MAX_RANK:
+        raise BadTensor(f"input {spec.name} must be {spec}, but it has {len(shape)} axes")
+    if 0 in shape:  # else the other sizes could be any, more than an array may have
+        raise BadTensor(f"input {spec.name} must be {spec}, but it is empty: its shape is {shape}")
+    return tuple(shape)
+
+
+def _binary_size(tensor: Mapping[str, Any], spec: TensorSpec, left: int) -> int | None:
+    parameters = _parameters(tensor, _OF_INPUT, f"input {spec.name}")
+    size = parameters.get("binary_data_size")
+    if (size is None) == (tensor.get("data") is None):  # KServe's client writes null for data that follow in binary
+        raise BadDocument(f"input {spec.name} has either data or the parameter binary_data_size")
+    if size is not None and not (type(size) is int and 0 <= size <= left):
+        raise BadDocument(f"the binary_data_size of input {spec.name} is {size!r}, but {left} bytes are left for it")
+    return size
+
+
+def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
+    """The data, which may be nested as the shape is, or one flat list in row-major order."""
+    data = tensor["data"]
+    if not isinstance(data, (list, np.ndarray)):
+        raise BadTensor(f"the data of input {spec.name} must be a list, not {kind(data)}")
+    array = tensors.tensor(spec, data)
+    if spec.is_string and _parameters(tensor, _OF_INPUT, "").get("content_type") == _BASE64:
+        array = _from_base64(array, f"input {spec.name}, whose content_type is base64,")
+    if array.shape != shape and (array.ndim != 1 or array.size != math.prod(shape)):
+        raise BadTensor(f"input {spec.name} says it has shape {list(shape)}, but its data has {list(array.shape)}")
+    return array.reshape(shape)
+
+
+def _from_base64(texts: NDArray[Any], what: str) -> NDArray[Any]:
+    made = np.empty(texts.size, object)
+    for place, text in enumerate(texts.flat):
+        made[place] = base64.decode(text.decode("latin-1"), what)
+    return made.reshape(texts.shape)
+
+
+def _list(keys: Mapping[str, Any], name: str) -> list[Any]:
+    value = keys.get(name)
+    if value is not None and not isinstance(value, list):
+        raise BadDocument(f"{name} is a list, not {kind(value)}")
+    return value or []
+
+
+def _parameters(keys: Mapping[str, Any], known: tuple[str, ...], where: str) -> Mapping[str, Any]:
+    parameters = keys.get("parameters")
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        raise BadDocument(f"the parameters of {where} are an object, not {kind(parameters)}")
+    for name in _CHANGING.intersection(parameters).difference(known):
+        value = parameters[name]
+        if value is not None and (not isinstance(value, (bool, int, str)) or value):  # else it is switched off
+            raise BadOption(
+                f"parameter {name} of {where} would change the answer and is not supported there; leave it out. "
+                f"Supported there: {listed(known)}"
+            )
+    return parameters
+
+
+def _truth(parameters: Mapping[str, Any], name: str) -> bool | None:
+    value = parameters.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise BadOption(f"parameter {name} is true or false, not {kind(value)}")
+    return value
+
+
+def _only(keys: Mapping[str, Any], known: tuple[str, ...], what: str) -> None:
+    if any(key not in known for key in keys):
+        raise BadDocument(f"{what} has the keys {listed(known)}; the keys sent are: {listed(list(keys))}")

@@ -1,0 +1,87 @@
+"""How many requests a key may make in a time: the ``limits`` library counts, in memory, or in Redis for several
+gateways. Requests without a valid key count against the default rate of their address.
+
+Where Redis cannot be asked, requests are let in and the log says so: that the counter is away is no reason to be away.
+"""
+
+import asyncio
+import functools
+import logging
+import math
+import time
+import zlib
+
+import limits
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from limits.storage import storage_from_string
+
+from serving.gateway.errors import TooMany
+from serving.gateway.http.keys_file import Key
+
+_PATIENCE = 0.25  # seconds for Redis to answer
+_PAUSE = 1.0  # seconds without asking after it did not
+_FAILURE_COUNTERS = 4096
+_QUIET = 10.0  # seconds between two lines of the log about it
+
+log = logging.getLogger("vitrine.rates")
+
+
+class Rates:
+    """Counts requests by key, or by the caller's address where there are no keys."""
+
+    def __init__(self, rate: str, storage: str) -> None:
+        """``rate`` as in ``10/second``, empty for none but the keys' own; ``storage`` is ``memory://`` or
+        ``redis://host:port``.
+        """
+        options: dict[str, float | str] = {}
+        if not storage.startswith("memory"):
+            options = {"implementation": "redispy", "socket_timeout": _PATIENCE}
+        counter = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
+        self._limiter = SlidingWindowCounterRateLimiter(counter)
+        self._rate = rate
+        self._item = functools.lru_cache(maxsize=1024)(limits.parse)
+        self._pause_until = 0.0
+        self._quiet_until = 0.0
+
+    async def count(self, key: Key | None, caller: str) -> None:
+        """Count one more request.
+
+        Raises:
+            TooMany: it is one too many; says when the next may come.
+        """
+        await self._count(key.rate if key is not None and key.rate is not None else self._rate, caller, caller)
+
+    async def count_failure(self, caller: str) -> None:
+        """Count one more request without a valid key.
+
+        The counters are few, whatever the number of addresses: those that share one are refused together, but only
+        without a valid key.
+
+        Raises:
+            TooMany: it is one too many; says when the next may come.
+        """
+        bucket = zlib.crc32(caller.encode()) % _FAILURE_COUNTERS
+        await self._count(self._rate, f"failures {bucket}", f"without a valid key, {caller}")
+
+    async def _count(self, rate: str, counter: str, caller: str) -> None:
+        if not rate or time.monotonic() < self._pause_until:
+            return
+        item = self._item(rate)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                if await self._limiter.hit(item, counter):
+                    return
+                reset = (await self._limiter.get_window_stats(item, counter)).reset_time
+        except (StorageError, TimeoutError) as error:
+            self._report(error)
+            return
+        wait = max(1, math.ceil(reset - time.time()))
+        raise TooMany(f"{caller} may make {rate} requests; wait {wait} s", wait)
+
+    def _report(self, error: Exception) -> None:
+        now = time.monotonic()
+        self._pause_until = now + _PAUSE
+        if now >= self._quiet_until:
+            self._quiet_until = now + _QUIET
+            log.error("rates cannot be counted, requests are let in: %s", error or "the storage does not answer")

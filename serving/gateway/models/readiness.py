@@ -1,0 +1,53 @@
+"""Readiness and its notes, as pure functions of the state of the models."""
+
+from collections.abc import Callable, Mapping
+
+from serving.gateway.models.routing import ModelState
+
+
+def reasons_against(
+    models: Mapping[str, ModelState],
+    names_problem: str | None,
+    draining: bool,
+    may_know: Callable[[str], bool] = lambda model: True,
+) -> list[str]:
+    """Why it is not ready; empty where it is: every configured model has an AVAILABLE version, as the model server
+    itself says. Models that the caller may not know of are counted."""
+    reasons = ["the gateway is shutting down"] if draining else []
+    if not models:
+        reasons.append(names_problem or "no models are configured")
+    unnamed = 0
+    for name, state in models.items():
+        if state.problem is None and state.servables:
+            continue
+        if not may_know(name):
+            unnamed += 1
+        elif state.problem is not None:
+            reasons.append(f"model {name}: {state.problem}")
+        else:
+            states = ", ".join(f"version {version} is {status.state}" for version, status in state.states.items())
+            reasons.append(f"model {name} has no AVAILABLE version{f': {states}' if states else ''}")
+    if unnamed:
+        reasons.append(f"{unnamed} of {len(models)} models cannot answer; ask with a key for them to see which and why")
+    return reasons
+
+
+def unreadable_cards(
+    models: Mapping[str, ModelState], may_know: Callable[[str], bool] = lambda model: True
+) -> list[str]:
+    """A sentence for each version that publishes a model card which cannot be read.
+
+    Such a version answers by its signatures alone, so this is no reason against readiness. Models that the caller may
+    not know of are counted.
+    """
+    found = [
+        (name, f"model {name} version {version} answers by its signatures alone: {servable.card_problem}")
+        for name, state in models.items()
+        for version, servable in state.servables.items()
+        if servable.card_problem is not None
+    ]
+    notes = [note for name, note in found if may_know(name)]
+    unnamed = len({name for name, _ in found if not may_know(name)})
+    if unnamed:
+        notes.append(f"{unnamed} of {len(models)} models have a card that cannot be read; a key for them shows which")
+    return notes

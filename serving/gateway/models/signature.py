@@ -1,0 +1,90 @@
+"""A signature as the model server tells it (GetModelMetadata), as values that validation reads.
+
+Source: tensorflow/core/protobuf/meta_graph.proto (SignatureDef, TensorInfo).
+"""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from serving.tfs_api.messages import types_pb2
+from serving.tfs_api.tensors import numpy_type, type_name
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One named tensor. A size of None is free; a ``shape`` of None is an unknown rank."""
+
+    name: str
+    data_type: int
+    shape: Shape | None
+
+    @functools.cached_property
+    def dtype(self) -> np.dtype[Any] | None:
+        """Its NumPy type (object for strings); None where the type is not served."""
+        return numpy_type(self.data_type)
+
+    @functools.cached_property
+    def is_string(self) -> bool:
+        return bool(self.data_type == types_pb2.DT_STRING)
+
+    @functools.cached_property
+    def batched(self) -> bool:
+        """Whether the first size is free, so that rows of several callers can travel together."""
+        return self.shape is not None and self.shape[:1] == (None,)
+
+    def __str__(self) -> str:
+        name = type_name(self.data_type) if self.dtype is None or self.is_string else str(self.dtype)
+        return f"{name} {show(self.shape)}"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Named inputs and outputs."""
+
+    name: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    @functools.cached_property
+    def batched(self) -> bool:
+        """Whether every input and output has rows."""
+        return bool(self.inputs) and all(spec.batched for spec in (*self.inputs.values(), *self.outputs.values()))
+
+    @functools.cached_property
+    def mergeable(self) -> bool:
+        """Whether requests can be merged and their answers split without knowing more of the model: it has rows, and
+        no row can make its neighbours' answers larger."""
+        return self.batched and all(None not in (spec.shape or ())[1:] for spec in self.outputs.values())
+
+
+def show(shape: tuple[int | None, ...] | None) -> str:
+    """A shape for a sentence: ``[N, 28, 28, 1]``; free sizes other than the first as ``?``."""
+    if shape is None:
+        return "of any rank"
+    sizes = [("N" if place == 0 else "?") if size is None else str(size) for place, size in enumerate(shape)]
+    return f"[{', '.join(sizes)}]"
+
+
+def from_proto(signature_defs: Mapping[str, Any]) -> dict[str, Signature]:
+    """Signatures by name, from the map of SignatureDef messages; the ones without inputs or outputs are left out."""
+    return {
+        name: Signature(
+            name,
+            {key: _spec(key, info) for key, info in sorted(definition.inputs.items())},
+            {key: _spec(key, info) for key, info in sorted(definition.outputs.items())},
+        )
+        for name, definition in sorted(signature_defs.items())
+        if definition.inputs and definition.outputs
+    }
+
+
+def _spec(name: str, info: Any) -> TensorSpec:
+    unknown = info.tensor_shape.unknown_rank
+    shape = None if unknown else tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
+    return TensorSpec(name, info.dtype, shape)

@@ -1,0 +1,185 @@
+"""Prometheus metrics of one gateway, in a registry of its own. Label values are bounded: a model's name appears only
+if it is configured, a version only if it answered."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from serving.gateway.inference.comparison import Comparison
+from serving.gateway.models.routing import ModelState
+from serving.gateway.observability import counters as tally
+from serving.gateway.observability.drift import Drift
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SHORT = (0.0001, 0.00025, 0.0005, *_SECONDS)
+_DIFFERENCES = (1e-6, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+_ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class GatewayMetrics(Collector):
+    """Counters and histograms; ``page`` renders them all. What is counted with each request is in ``tally.py``."""
+
+    def __init__(self, drift: Drift | None = None) -> None:
+        self._drift = drift
+        self._requests = tally.Counter(
+            "vitrine_requests",
+            "Requests answered, by model, version (empty: none answered), verb and HTTP status.",
+            ["model", "version", "verb", "code"],
+        )
+        self._refused = tally.Counter(
+            "vitrine_refused",
+            "Requests answered by an error or cut off, by the error's code; of those turned away, by which bound.",
+            ["model", "reason"],
+        )
+        self._seconds = tally.Histogram(
+            "vitrine_request_seconds", "From the request's head to its answer.", ["model", "verb"], _SECONDS
+        )
+        self._decode = tally.Histogram(
+            "vitrine_decode_seconds", "From the body to tensors that fit the signature.", ["model"], _SHORT
+        )
+        self._queue = tally.Histogram(
+            "vitrine_queue_seconds",
+            "From tensors to the call to the model server that takes them along.",
+            ["model"],
+            _SHORT,
+        )
+        self._upstream = tally.Histogram(
+            "vitrine_upstream_seconds", "Time of each call to the model server.", ["model"], _SECONDS
+        )
+        self._rows = tally.Histogram("vitrine_batch_rows", "Rows in each call to the model server.", ["model"], _ROWS)
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self._in_flight = Gauge("vitrine_in_flight", "Requests under way.", registry=self._registry)
+        self._ready = Gauge(
+            "vitrine_model_ready", "1 where the model has an AVAILABLE version.", ["model"], registry=self._registry
+        )
+        self._info = Gauge(
+            "vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"], registry=self._registry
+        )
+        self._card_unreadable = Gauge(
+            "vitrine_model_card_unreadable",
+            "1 for each AVAILABLE version that publishes a model card which cannot be read.",
+            ["model", "version"],
+            registry=self._registry,
+        )
+        self._canary = Gauge(
+            "vitrine_canary_share",
+            "Percent of the requests that name no version which the canary answers.",
+            ["model", "version"],
+            registry=self._registry,
+        )
+        self._shadow = Counter(
+            "vitrine_shadow_requests",
+            "Copies for a shadow version, by outcome: compared, failed, dropped.",
+            ["model", "version", "outcome"],
+            registry=self._registry,
+        )
+        self._shadow_rows = Counter(
+            "vitrine_shadow_rows",
+            "Rows whose likeliest class in the shadow version's answer was the live one's, or another.",
+            ["model", "version", "agreement"],
+            registry=self._registry,
+        )
+        self._shadow_difference = Histogram(
+            "vitrine_shadow_difference",
+            "Mean absolute difference of the shadow version's answer, relative to the live one's mean absolute value.",
+            ["model", "version"],
+            buckets=_DIFFERENCES,
+            registry=self._registry,
+        )
+        self._refused_file = Gauge(
+            "vitrine_file_refused",
+            "1 where the file as it stands is not valid and what was read before stays.",
+            ["file"],
+            registry=self._registry,
+        )
+
+    def watch_in_flight(self, count: Callable[[], int]) -> None:
+        """Where the number of requests under way is read from."""
+        self._in_flight.set_function(count)
+
+    def observe(self, model: str, version: str, verb: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        self._requests.add((model, version, verb, status))
+        self._seconds.of((model, verb)).observe(seconds)
+
+    def refused(self, model: str, reason: str) -> None:
+        """One request was answered by an error, or its client hung up or was cut off."""
+        self._refused.add((model, reason))
+
+    def decoded(self, model: str, seconds: float) -> None:
+        """One request's body became tensors."""
+        self._decode.of((model,)).observe(seconds)
+
+    def wait_observer(self, model: str) -> Callable[[float], None]:
+        """What to call with the seconds that each request waited for its call to the model server."""
+        return self._queue.of((model,)).observe
+
+    def batch_observer(self, model: str) -> Callable[[int, float], None]:
+        """What to call with the rows and seconds of each call to the model server."""
+        rows_seen, seconds_seen = self._rows.of((model,)), self._upstream.of((model,))
+
+        def observe(rows: int, seconds: float) -> None:
+            rows_seen.observe(rows)
+            seconds_seen.observe(seconds)
+
+        return observe
+
+    def collect(self) -> Iterable[Metric]:
+        """For prometheus_client: the families of what is counted with each request, and drift."""
+        for counted in (
+            self._requests,
+            self._refused,
+            self._seconds,
+            self._decode,
+            self._queue,
+            self._upstream,
+            self._rows,
+        ):
+            yield counted.family()
+        if self._drift is not None:
+            yield from self._drift.families()
+
+    def set_models(self, models: Mapping[str, ModelState]) -> None:
+        """The models as they are now."""
+        self._ready.clear()
+        self._info.clear()
+        self._card_unreadable.clear()
+        self._canary.clear()
+        for name, state in models.items():
+            self._ready.labels(name).set(state.problem is None and bool(state.servables))
+            for version, servable in state.servables.items():
+                self._info.labels(name, version).set(1)
+                if servable.card_problem is not None:
+                    self._card_unreadable.labels(name, version).set(1)
+            if state.canary is not None:
+                self._canary.labels(name, state.canary.version).set(state.canary.percent)
+
+    def shadow_compared(self, model: str, version: int, seen: Comparison) -> None:
+        """A shadow version answered what a live one had answered."""
+        self._shadow.labels(model, version, "compared").inc()
+        if seen.agree is not None and seen.differ is not None:
+            self._shadow_rows.labels(model, version, "same").inc(seen.agree)
+            self._shadow_rows.labels(model, version, "other").inc(seen.differ)
+        if seen.difference is not None:
+            self._shadow_difference.labels(model, version).observe(seen.difference)
+
+    def shadow_failed(self, model: str, version: int) -> None:
+        self._shadow.labels(model, version, "failed").inc()
+
+    def shadow_dropped(self, model: str, version: int) -> None:
+        self._shadow.labels(model, version, "dropped").inc()
+
+    def watch_file(self, name: str, refused: Callable[[], bool]) -> None:
+        """Where it is read from whether a file was refused."""
+        self._refused_file.labels(name).set_function(refused)
+
+    def page(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self._registry)

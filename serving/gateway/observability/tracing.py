@@ -1,0 +1,140 @@
+"""OpenTelemetry traces, where ``OTEL_EXPORTER_OTLP_ENDPOINT`` (or ``…_TRACES_ENDPOINT``) says where to; else nothing of
+it is imported.
+
+    POST fashion_cnn:predict        the request, continuing the caller's trace (W3C ``traceparent``)
+    ├── decode                      from the body to tensors that fit the signature
+    ├── queue                       waiting for a call to the model server
+    └── predict                     that call; ``vitrine.batch.requests`` says how many shared it
+
+A call that several requests share is a span in the trace of each; its gRPC metadata names the first one's. The SDK
+reads all else from its own variables: ``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, ``OTEL_RESOURCE_ATTRIBUTES``, …
+"""
+
+import importlib.util
+import logging
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_SERVICE = "vitrine-gateway"
+_LONGEST_STATE = 512  # bytes of ``tracestate``, as W3C asks for at least; gRPC's servers take no call with far more
+
+log = logging.getLogger("vitrine.traces")
+
+
+def configured() -> "Traces | None":
+    """Traces, where the environment asks for them and the library is there."""
+    if not any(map(os.environ.get, _ENDPOINTS)) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return None
+    if importlib.util.find_spec("opentelemetry") is None:
+        log.warning("traces are asked for, but the library is not there: pip install vitrine[otel]")
+        return None
+    return Traces()
+
+
+class Traces:
+    """Makes the spans of requests and sends them in the background."""
+
+    def __init__(self) -> None:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.trace import SpanKind, set_span_in_context
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        named = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": _SERVICE}
+        self._provider = TracerProvider(resource=Resource.create(named), shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self.tracer = self._provider.get_tracer("serving.gateway")
+        self.kinds = SpanKind
+        self.within = set_span_in_context
+        self.propagator = TraceContextTextMapPropagator()
+        self._offset = time.time_ns() - time.perf_counter_ns()
+
+    def begin(self, headers: Mapping[bytes, bytes], request_id: str, started: float) -> "Trace | None":
+        """The trace of a request; None where the sampler leaves it out. ``started`` is of the performance counter."""
+        carrier = {
+            name.decode("ascii"): headers[name].decode("latin-1")
+            for name in (b"traceparent", b"tracestate")
+            if 0 < len(headers.get(name, b"")) <= _LONGEST_STATE
+        }
+        span = self.tracer.start_span(
+            "POST",
+            self.propagator.extract(carrier),
+            self.kinds.SERVER,
+            {"http.request.method": "POST", "vitrine.request_id": request_id},
+            start_time=self.nanoseconds(started),
+        )
+        return Trace(self, span) if span.is_recording() else None
+
+    def nanoseconds(self, counter: float) -> int:
+        """A time of the performance counter as nanoseconds of the calendar."""
+        return int(counter * 1e9) + self._offset
+
+    def close(self) -> None:
+        """Sends what has not been sent yet; where nobody answers that takes up to ``OTEL_EXPORTER_OTLP_TIMEOUT``."""
+        self._provider.shutdown()
+
+
+class Trace:
+    """The spans of one request."""
+
+    __slots__ = ("_context", "_span", "_traces")
+
+    def __init__(self, traces: Traces, span: Any) -> None:
+        self._traces = traces
+        self._span = span
+        self._context = traces.within(span)
+
+    @property
+    def id(self) -> str:
+        return f"{self._span.get_span_context().trace_id:032x}"
+
+    def stage(self, name: str, started: float, ended: float) -> None:
+        """A part of the request that is over. Times are of the performance counter."""
+        nanoseconds = self._traces.nanoseconds
+        span = self._traces.tracer.start_span(name, self._context, start_time=nanoseconds(started))
+        span.end(nanoseconds(ended))
+
+    def call(self, since: float, started: float, rows: int, requests: int) -> "CallSpan":
+        """The call to the model server, which the request waited for ``since``."""
+        self.stage("queue", since, started)
+        span = self._traces.tracer.start_span(
+            "predict",
+            self._context,
+            self._traces.kinds.CLIENT,
+            {"rpc.system": "grpc", "vitrine.batch.rows": rows, "vitrine.batch.requests": requests},
+            start_time=self._traces.nanoseconds(started),
+        )
+        return CallSpan(self._traces, span)
+
+    def end(self, model: str, version: str, verb: str, status: int) -> None:
+        """The request was answered."""
+        self._span.update_name(f"POST {model}:{verb}" if model else "POST")
+        self._span.set_attribute("http.response.status_code", status)
+        self._span.set_attribute("vitrine.model", model)
+        if version:
+            self._span.set_attribute("vitrine.version", version)
+        if status >= 500:
+            from opentelemetry.trace import StatusCode
+
+            self._span.set_status(StatusCode.ERROR)
+        self._span.end()
+
+
+class CallSpan:
+    """One call to the model server in one request's trace."""
+
+    __slots__ = ("_span", "metadata")
+
+    def __init__(self, traces: Traces, span: Any) -> None:
+        self._span = span
+        carrier: dict[str, str] = {}
+        traces.propagator.inject(carrier, traces.within(span))
+        self.metadata = list(carrier.items())
+
+    def end(self) -> None:
+        self._span.end()

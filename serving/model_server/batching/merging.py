@@ -1,0 +1,137 @@
+"""Calls into one and its outputs back into theirs.
+
+Source: tensorflow_serving/batching/batching_session.cc (ComputeInputSize, MergeInputTensors, SplitOutputTensors) and
+batching_util.cc (AddPadding).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from serving.model_server.batching.parameters import BatchingParameters
+from serving.model_server.core.servable import Servable, SignatureCall
+from serving.model_server.core.signature import ServableSignature
+from serving.model_server.errors import FailedPrecondition, InvalidArgument
+from serving.tfs_api.tensors import Array
+
+_HIGHEST_RANK = 6
+
+
+def count_rows(inputs: Mapping[str, Array]) -> int:
+    """The batch size of one call.
+
+    Raises:
+        InvalidArgument: it has none, or several.
+    """
+    if not inputs:
+        raise InvalidArgument("Batching Run() must have at least one input tensor")
+    if any(array.ndim == 0 for array in inputs.values()):
+        raise InvalidArgument("Batching Run() input tensors must have at least one dimension")
+    sizes = {len(array) for array in inputs.values()}
+    if len(sizes) > 1:
+        raise InvalidArgument("Batching Run() input tensors must have equal 0th-dimension size")
+    return sizes.pop()
+
+
+def run(servable: Servable, parameters: BatchingParameters, calls: Sequence[SignatureCall]) -> list[list[Array]]:
+    """Run calls of one signature as one batch; returns the outputs of each.
+
+    Raises:
+        ServingError: they cannot be merged, or the servable fails, or gives no batch.
+    """
+    signature, outputs = calls[0].signature, calls[0].outputs
+    sizes = [count_rows(call.inputs) for call in calls]
+    rows = parameters.padded(sum(sizes)) if sum(sizes) else 0
+    pad = parameters.pad_variable_length_inputs
+    merged = merge(signature, [call.inputs for call in calls], rows, pad_variable_length=pad)
+    return split(servable.run(SignatureCall(signature, merged, outputs)), sizes, rows)
+
+
+def cut(call: SignatureCall, start: int, stop: int) -> SignatureCall:
+    """The call with rows ``start`` to ``stop`` of each input."""
+    return SignatureCall(
+        call.signature, {alias: array[start:stop] for alias, array in call.inputs.items()}, call.outputs
+    )
+
+
+def merge(
+    signature: ServableSignature, calls: Sequence[Mapping[str, Array]], rows: int, *, pad_variable_length: bool
+) -> dict[str, Array]:
+    """Inputs of all calls one after the other, filled up to so many rows with the last call's first row.
+
+    Args:
+        pad_variable_length: calls whose rows differ in size are brought to the largest size of each dimension, with
+            the first value of their tensor; otherwise such calls are refused.
+
+    Raises:
+        FailedPrecondition: sizes differ.
+        InvalidArgument: a tensor that cannot be padded: it is empty, or has more than six dimensions.
+    """
+    if len(calls) == 1 and count_rows(calls[0]) == rows:
+        return dict(calls[0])
+    merged: dict[str, Array] = {}
+    for alias in calls[0]:
+        arrays = [call[alias] for call in calls]
+        if pad_variable_length:
+            arrays = _alike(arrays)
+        elif any(array.shape[1:] != arrays[0].shape[1:] for array in arrays):
+            raise FailedPrecondition(
+                f"Tensors with name '{signature.inputs[alias].name}' from different tasks have different shapes and "
+                "padding is turned off.Set pad_variable_length_inputs to true, or ensure that all tensors with the "
+                "same namehave equal dimensions starting with the first dim."
+            )
+        missing = rows - sum(map(len, arrays))
+        filler = next((array[:1] for array in reversed(arrays) if len(array)), None)
+        if missing and filler is not None:
+            arrays.append(np.repeat(filler, missing, axis=0))
+        merged[alias] = np.concatenate(arrays)
+    return merged
+
+
+def split(arrays: Sequence[Array], sizes: Sequence[int], rows: int) -> list[list[Array]]:
+    """For each call its outputs; what was filled in (rows beyond the sizes) is left out.
+
+    Raises:
+        FailedPrecondition: an output does not have as many rows as went in.
+    """
+    for array in arrays:
+        if array.ndim == 0:
+            raise FailedPrecondition("Batched output tensor has 0 dimensions")
+        if len(array) != rows:
+            raise FailedPrecondition(
+                "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
+                "tensors"
+            )
+    outputs, start = [], 0
+    for size in sizes:
+        outputs.append([array[start : start + size] for array in arrays])
+        start += size
+    return outputs
+
+
+def join(parts: Sequence[Sequence[Array]]) -> list[Array]:
+    """The outputs of a call that was cut, from those of its parts."""
+    return list(parts[0]) if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _alike(arrays: Sequence[Array]) -> list[Array]:
+    """The arrays, each padded to the largest size of every dimension but the first."""
+    ranks = {array.ndim for array in arrays}
+    if len(ranks) > 1:
+        raise InvalidArgument(f"Tensors of different ranks cannot be padded: {sorted(ranks)}")
+    largest = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
+    return [_padded(array, largest) for array in arrays]
+
+
+def _padded(array: Array, sizes: tuple[int, ...]) -> Array:
+    if array.shape[1:] == sizes:
+        return array
+    if array.ndim > _HIGHEST_RANK:
+        raise InvalidArgument("Only tensors with rank from 1 to 6 can be padded.")
+    if not array.size:
+        if not len(array):
+            return np.empty((0, *sizes), array.dtype)
+        raise InvalidArgument("Got empty tensor in batch of non-empty tensors.")
+    padded = np.full((len(array), *sizes), array.flat[0], array.dtype)
+    padded[tuple(map(slice, array.shape))] = array
+    return padded

@@ -1,0 +1,259 @@
+"""Loads and unloads versions by policy, and lends them out.
+
+Source: tensorflow_serving/core/aspired_versions_manager.cc and basic_manager.cc. All state belongs to the event loop;
+only the loading itself runs in threads, so that the versions that are there go on answering.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+from serving.model_server.core import memory
+from serving.model_server.core import version_policy as policy
+from serving.model_server.core.load_threads import Loads
+from serving.model_server.core.servable import Servable
+from serving.model_server.core.version_policy import Snapshot, VersionState
+from serving.model_server.errors import NotFound, ServingError, Unknown
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often a failed load is tried again, and how long after."""
+
+    count: int = 5
+    seconds: float = 60.0
+
+
+@dataclass
+class ManagedVersion:
+    """What the manager knows of one version."""
+
+    model: str
+    number: int
+    path: Path
+    state: VersionState = VersionState.START
+    error: ServingError | None = None
+    aspired: bool = True
+    servable: Servable | None = None
+    users: int = 0
+    task: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @property
+    def id(self) -> str:
+        """As TensorFlow Serving prints a ServableId."""
+        return f"{{name: {self.model} version: {self.number}}}"
+
+
+class ServableHandle:
+    """A version on loan: it stays loaded until the ``with`` block is left."""
+
+    __slots__ = ("_manager", "_version", "model", "servable", "version")
+
+    def __init__(self, manager: "Manager", version: ManagedVersion) -> None:
+        assert version.servable is not None
+        self.model = version.model
+        self.version = version.number
+        self.servable = version.servable
+        self._manager = manager
+        self._version = version
+
+    def __enter__(self) -> "ServableHandle":
+        self._version.users += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._version.users -= 1
+        if self._version.state is VersionState.UNLOADING:
+            self._manager.finish_unloading(self._version)
+
+
+class Manager:
+    """See the module. To be used from one event loop."""
+
+    def __init__(
+        self,
+        load: Callable[[Path], Servable],
+        *,
+        threads: int = 1,
+        initial_threads: int = 1,
+        retries: Retries,
+        hang_seconds: float = 60.0,
+        on_hang: Callable[[Path], None] = lambda path: None,
+    ) -> None:
+        """Make one.
+
+        Args:
+            threads: that load once :meth:`settled` has returned.
+            initial_threads: that load until then.
+            hang_seconds, on_hang: see :class:`~serving.model_server.core.load_threads.Loads`.
+        """
+        self._threads = threads
+        self._loads = Loads(load, initial_threads, hang_seconds=hang_seconds, on_hang=on_hang)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="unload")
+        self._retries = retries
+        self._models: dict[str, dict[int, ManagedVersion]] = {}
+        self._latest: dict[str, ManagedVersion] = {}
+        self._changed = asyncio.Event()
+
+    def aspire(self, model: str, versions: Mapping[int, Path]) -> None:
+        """These versions of the model should be there, and no others."""
+        known = self._models.setdefault(model, {})
+        for version in known.values():
+            if version.number not in versions:
+                self._give_up(version)
+        for number, path in versions.items():
+            version = known.get(number) or ManagedVersion(model, number, path, VersionState.END, aspired=False)
+            if not version.aspired:
+                version.aspired = True
+                version.path = path
+                if version.state is VersionState.END:
+                    self._enter(version, VersionState.START)
+                known[number] = version
+        self._advance(model)
+
+    def aspire_nothing_else(self, models: Iterable[str]) -> None:
+        """Models that are not among these go altogether."""
+        for model in set(self._models) - set(models):
+            self.aspire(model, {})
+
+    def handle(self, model: str, version: int | None = None) -> ServableHandle:
+        """The version, or the newest that is available.
+
+        Raises:
+            NotFound: it is not available.
+        """
+        found = self._latest.get(model) if version is None else self._models.get(model, {}).get(version)
+        if found is None or found.state is not VersionState.AVAILABLE:
+            wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+            raise NotFound(f"Servable not found for request: {wanted}")
+        return ServableHandle(self, found)
+
+    def versions(self, model: str) -> list[ManagedVersion]:
+        """All versions that were ever aspired, newest first."""
+        return [version for _, version in sorted(self._models.get(model, {}).items(), reverse=True)]
+
+    def is_available(self, model: str, version: int) -> bool:
+        found = self._models.get(model, {}).get(version)
+        return found is not None and found.state is VersionState.AVAILABLE
+
+    def is_served(self, model: str) -> bool:
+        """Whether any version of the model is available."""
+        return model in self._latest
+
+    async def changed(self) -> None:
+        """Wait until a version enters another state."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def settled(self, models: Iterable[str]) -> list[ManagedVersion]:
+        """Wait until of each model a version is available or all have ended; returns those that ended in vain."""
+        failed: list[ManagedVersion] = []
+        for model in models:
+            while True:
+                versions = [version for version in self.versions(model) if version.aspired]
+                if any(version.state is VersionState.AVAILABLE for version in versions):
+                    break
+                if versions and all(version.state is VersionState.END for version in versions):
+                    failed.append(versions[0])
+                    break
+                await self.changed()
+        self._loads.limit(self._threads)
+        return failed
+
+    async def close(self) -> None:
+        """Stop loading. A load that is under way in its thread is not waited for."""
+        tasks = [v.task for versions in self._models.values() for v in versions.values() if v.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _advance(self, model: str) -> None:
+        versions = self._models[model]
+        while action := policy.next_action(Snapshot(v.number, v.state, v.aspired) for v in versions.values()):
+            version = versions[action.version]
+            if isinstance(action, policy.Load):
+                logger.info("Approving load for servable version %s", version.id)
+                logger.info("Loading servable version %s", version.id)
+                version.error = None
+                self._enter(version, VersionState.LOADING)
+                version.task = asyncio.create_task(self._bring_up(version))
+            else:
+                logger.info("Quiescing servable version %s", version.id)
+                self._enter(version, VersionState.UNLOADING)
+                self.finish_unloading(version)
+
+    async def _bring_up(self, version: ManagedVersion) -> None:
+        """Load, again and again if need be, until it is available or has failed for good.
+
+        The version is LOADING without an error meanwhile, as in TensorFlow Serving; the last error appears at END.
+        """
+        for attempt in range(self._retries.count + 1):
+            if attempt:
+                await asyncio.sleep(self._retries.seconds)
+                logger.info("Retrying of Loading servable: %s retry: %d", version.id, attempt)
+            loaded = await self._try(version, is_last=attempt == self._retries.count)
+            if isinstance(loaded, Servable):
+                version.servable = loaded
+                self._enter(version, VersionState.AVAILABLE)
+                logger.info("Successfully loaded servable version %s", version.id)
+                break
+        else:
+            assert isinstance(loaded, ServingError)
+            version.error = loaded
+            self._enter(version, VersionState.END)
+            logger.info("Encountered an error for servable version %s: %s", version.id, loaded.describe())
+        version.task = None
+        self._advance(version.model)
+
+    async def _try(self, version: ManagedVersion, is_last: bool) -> Servable | ServingError:
+        try:
+            return await self._loads.run(version.path)
+        except Exception as error:
+            expected = isinstance(error, ServingError)
+            failure = error if isinstance(error, ServingError) else Unknown(repr(error))
+            again = "" if is_last else f"; trying again in {self._retries.seconds:g} s"
+            logger.error(
+                "Loading servable: %s failed: %s%s",
+                version.id,
+                failure.describe(),
+                again,
+                exc_info=None if expected else error,
+            )
+            return failure
+
+    def _give_up(self, version: ManagedVersion) -> None:
+        version.aspired = False
+        if version.task:
+            version.task.cancel()
+            version.task = None
+            self._enter(version, VersionState.END)
+
+    def finish_unloading(self, version: ManagedVersion) -> None:
+        """Let go of the version once nobody uses it."""
+        if version.users:
+            return
+        version.servable = None
+        self._pool.submit(memory.give_back)
+        self._enter(version, VersionState.END)
+        logger.info("Done unloading servable version %s", version.id)
+        if version.aspired:  # again, since it began to unload
+            self._enter(version, VersionState.START)
+        self._advance(version.model)
+
+    def _enter(self, version: ManagedVersion, state: VersionState) -> None:
+        version.state = state
+        available = [v for v in self._models.get(version.model, {}).values() if v.state is VersionState.AVAILABLE]
+        if available:
+            self._latest[version.model] = max(available, key=lambda v: v.number)
+        else:
+            self._latest.pop(version.model, None)
+        self._changed.set()

@@ -1,0 +1,130 @@
+"""What a SavedModel's signatures take and give, read from ``saved_model.pb`` without TensorFlow."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from serving.model_server.errors import DataLoss, NotFound, OutOfRange
+from serving.model_server.grpc_api import wire_format
+from serving.tfs_api import tensors
+from serving.tfs_api.messages import get_model_metadata_pb2, saved_model_pb2
+from serving.tfs_api.tensors import Array
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """One input or output: its name in the graph, DataType, and sizes (None: free); no shape at all is any rank."""
+
+    name: str
+    data_type: int
+    shape: tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServableSignature:
+    """Inputs and outputs by alias, in the aliases' order, and the inputs that may be left out."""
+
+    name: str
+    method: str
+    inputs: Mapping[str, TensorInfo]
+    outputs: Mapping[str, TensorInfo]
+    defaults: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class ServableSignatures:
+    """All signatures of a version, and their SignatureDefMap as GetModelMetadata sends it."""
+
+    by_name: Mapping[str, ServableSignature]
+    signature_def_map: bytes
+
+
+def read(directory: Path, tags: Sequence[str]) -> ServableSignatures:
+    """The signatures of the SavedModel's graph that has these tags.
+
+    Raises:
+        NotFound: no SavedModel there, or no graph with the tags.
+        OutOfRange: the file ends too early.
+        DataLoss: the file is no SavedModel.
+    """
+    return of_definitions(_meta_graph(directory, tags).signature_def)
+
+
+def of_definitions(definitions: Mapping[str, Any]) -> ServableSignatures:
+    """The signatures of SignatureDefs by name."""
+    message = get_model_metadata_pb2.SignatureDefMap()
+    for name, definition in definitions.items():
+        message.signature_def[name].CopyFrom(definition)
+    by_name = {name: _signature(name, definition) for name, definition in sorted(definitions.items())}
+    return ServableSignatures(by_name, message.SerializeToString())
+
+
+def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
+    message = saved_model_pb2.SavedModel()
+    binary, text = directory / "saved_model.pb", directory / "saved_model.pbtxt"
+    if binary.is_file():
+        _parse_binary(binary, message)
+    elif text.is_file():
+        try:
+            text_format.Parse(text.read_text(encoding="utf-8"), message)
+        except (text_format.ParseError, UnicodeDecodeError, OSError) as error:
+            raise DataLoss(f"Can't parse {text} as text proto: {error}") from None
+    else:
+        raise NotFound(
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}. Check that "
+            "the directory exists and that you have the right permissions for accessing it."
+        )
+    for graph in message.meta_graphs:
+        if set(graph.meta_info_def.tags) == set(tags):
+            return graph
+    raise NotFound(
+        f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available tag-sets "
+        "in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
+    )
+
+
+def _parse_binary(path: Path, message: Any) -> None:
+    """Fill the message.
+
+    Texts and codes of errors are those of ReadBinaryProto (tensorflow/core/platform/env.cc).
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataLoss(f"Can't parse {path} as binary proto: {error}") from None
+    try:
+        message.ParseFromString(content)
+    except DecodeError:
+        if wire_format.ends_early(content, message.DESCRIPTOR):
+            raise OutOfRange("Read less bytes than requested") from None
+        raise DataLoss(f"Can't parse {path} as binary proto") from None
+
+
+def _signature(name: str, definition: Any) -> ServableSignature:
+    return ServableSignature(
+        name=name,
+        method=definition.method_name,
+        inputs={alias: _tensor_info(info) for alias, info in sorted(definition.inputs.items())},
+        outputs={alias: _tensor_info(info) for alias, info in sorted(definition.outputs.items())},
+        defaults={alias: _default(name, alias, value) for alias, value in definition.defaults.items()},
+    )
+
+
+def _default(signature: str, alias: str, value: Any) -> Array:
+    try:
+        return tensors.to_array(value)
+    except ValueError as error:
+        raise DataLoss(f"the default of input {alias} of signature {signature} cannot be read: {error}") from None
+
+
+def _tensor_info(info: Any) -> TensorInfo:
+    shape = None
+    if not info.tensor_shape.unknown_rank:
+        shape = tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
+    return TensorInfo(info.name, info.dtype, shape)

@@ -1,0 +1,132 @@
+"""The ONNX twin of a version, run by onnxruntime: quick to load, small, and no TensorFlow in the process.
+
+One graph holds all tensor signatures; its tensors are named by the signatures' aliases, and the metadata entry
+``signatures`` says which belong to which. ``describe`` is answered from the model card's file.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serving.artifacts.manifest import CARD_FILE
+from serving.model_server.errors import DataLoss, Internal, InvalidArgument, ServingError
+from serving.onnx_runtime import onnxruntime
+from serving.tfs_api.tensors import Array
+
+logger = logging.getLogger(__name__)
+
+TWIN_FILE = "assets.extra/model.onnx"
+DESCRIBE = "describe"
+_PART = 2**16  # bytes of input run at once: more of them are slower, since they leave the cache, and cost memory
+_LARGEST_ANSWER = 2**28
+_NUMPY_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+
+
+class _Filler(NamedTuple):
+    """A graph input that a signature does not name: zeros of this shape for each row."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @classmethod
+    def of(cls, node: Any) -> "_Filler":
+        sizes = tuple(size if isinstance(size, int) else 1 for size in node.shape[1:])
+        return cls(node.name, sizes, _NUMPY_TYPES[node.type])
+
+
+class OnnxEngine:
+    """See :class:`serving.model_server.engines.base.Engine`."""
+
+    def __init__(self, version_directory: Path, threads: int = 1) -> None:
+        """Load the twin.
+
+        Raises:
+            ServingError: the file is damaged, or is no twin: its metadata has no signatures.
+        """
+        path = version_directory / TWIN_FILE
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.enable_cpu_mem_arena = False
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own classes, which have no common base
+            raise DataLoss(f"the ONNX twin {path} cannot be loaded: {error}") from None
+        try:
+            listed = json.loads(self._session.get_modelmeta().custom_metadata_map["signatures"])
+            self._inputs: dict[str, list[str]] = {name: list(entry["inputs"]) for name, entry in listed.items()}
+            self._unnamed = {
+                name: [_Filler.of(node) for node in self._session.get_inputs() if node.name not in inputs]
+                for name, inputs in self._inputs.items()
+            }
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DataLoss(f"the ONNX twin {path} does not say its signatures: {error!r}") from None
+        self._asked_only = onnxruntime.RunOptions()
+        self._asked_only.only_execute_path_to_fetches = True  # one graph holds what other signatures need as well
+        self._fixed = {node.name for node in self._session.get_outputs() if _is_fixed(node.shape[1:])}
+        card = version_directory / CARD_FILE
+        self._card = card.read_bytes() if card.is_file() else None
+
+    @property
+    def signatures(self) -> frozenset[str]:
+        """Names of the signatures that it runs."""
+        return frozenset(self._inputs) | ({DESCRIBE} if self._card is not None else set())
+
+    def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        if signature == DESCRIBE and signature not in self._inputs:
+            return self._describe(inputs["query"])
+        rows = _rows(inputs)
+        feed = dict(inputs)
+        for filler in self._unnamed[signature]:
+            feed[filler.name] = np.zeros((rows, *filler.shape), filler.dtype)
+        bytes_per_row = sum(array.nbytes for array in feed.values()) // max(rows, 1)
+        part = max(1, _PART // max(bytes_per_row, 1))
+        if rows <= part or not self._fixed.issuperset(outputs):
+            return self._run(outputs, feed)
+        parts = [
+            self._run(outputs, {name: array[start : start + part] for name, array in feed.items()})
+            for start in range(0, rows, part)
+        ]
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+    def _run(self, outputs: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
+        try:
+            return list(self._session.run(outputs, feed, self._asked_only))
+        except Exception as error:
+            raise _translated(error) from None
+
+    def _describe(self, query: Array) -> list[Array]:
+        assert self._card is not None
+        if query.size * len(self._card) > _LARGEST_ANSWER:
+            raise InvalidArgument(f"{query.size} copies of the model card were asked for; ask for one")
+        return [np.full(query.shape, self._card, np.object_)]
+
+
+def _is_fixed(sizes: Sequence[Any]) -> bool:
+    return all(isinstance(size, int) for size in sizes)
+
+
+def _rows(inputs: Mapping[str, Array]) -> int:
+    rows = {name: len(array) for name, array in inputs.items()}
+    if len(set(rows.values())) > 1:
+        raise InvalidArgument(f"all inputs must have the same number of rows; they have {rows}")
+    return next(iter(rows.values()))
+
+
+def _translated(error: Exception) -> ServingError:
+    kind = InvalidArgument if type(error).__name__ == "InvalidArgument" else Internal
+    return kind(str(error))

@@ -1,0 +1,106 @@
+"""The SavedModel itself, run by TensorFlow: for versions and signatures that have no ONNX twin.
+
+TensorFlow is imported when the first such version or signature is used. The graph is run in a session, with the feed
+and fetch names of its signatures, exactly as TensorFlow Serving does: that serves SavedModels of TensorFlow 1 and 2
+alike and gives the same error messages.
+"""
+
+import functools
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.model_server import errors
+from serving.model_server.core.signature import ServableSignature
+from serving.tfs_api import messages as protos
+from serving.tfs_api.tensors import Array
+
+_MOST_CALLABLES = 64  # one for every signature and choice of outputs that a client makes
+
+
+@functools.cache
+def load_tensorflow() -> Any:
+    """TensorFlow, as it is used here; raises ImportError where it is not installed."""
+    # With oneDNN a picture of the wrong rank aborts the process, and small models run slower; without, the graph's ops
+    # refuse it themselves.
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    tensorflow = protos.import_tensorflow()
+    tensorflow.get_logger().setLevel("ERROR")
+    return tensorflow
+
+
+class TensorFlowEngine:
+    """See :class:`serving.model_server.engines.base.Engine`."""
+
+    def __init__(
+        self,
+        version_directory: Path,
+        signatures: Mapping[str, ServableSignature],
+        tags: Sequence[str],
+        *,
+        intra_op_threads: int = 0,
+        inter_op_threads: int = 0,
+    ) -> None:
+        """Load the SavedModel's graph with these tags; threads as TensorFlow's session has them, 0 for its choice.
+
+        Raises:
+            ServingError: the SavedModel cannot be loaded.
+        """
+        try:
+            tensorflow = load_tensorflow()
+        except ImportError as error:
+            raise errors.Unimplemented(f"TensorFlow is not installed, and there is no ONNX twin: {error}") from None
+        self._op_error = tensorflow.errors.OpError
+        self._signatures = signatures
+        v1 = tensorflow.compat.v1
+        config = v1.ConfigProto(
+            intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads
+        )
+        graph = tensorflow.Graph()
+        self._session = v1.Session(graph=graph, config=config)
+        try:
+            with graph.as_default():
+                v1.saved_model.load(self._session, list(tags), str(version_directory))
+        except self._op_error as error:
+            raise self._translated(error) from None
+        except Exception as error:  # a damaged graph: ValueError, OSError, DecodeError, RuntimeError …
+            raise errors.DataLoss(f"the SavedModel {version_directory} cannot be loaded: {error}") from None
+        self._callable_options = importlib.import_module("tensorflow.core.protobuf.config_pb2").CallableOptions
+        self._callables: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
+
+    def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        definition = self._signatures[signature]
+        try:
+            values = self._callable(definition, tuple(outputs))(*(inputs[alias] for alias in definition.inputs))
+        except self._op_error as error:
+            raise self._translated(error) from None
+        except (TypeError, ValueError) as error:
+            raise errors.InvalidArgument(str(error)) from None
+        return [_as_array(value) for value in values]
+
+    def _callable(self, signature: ServableSignature, outputs: tuple[str, ...]) -> Callable[..., Any]:
+        key = signature.name, outputs
+        if key not in self._callables:
+            if len(self._callables) > _MOST_CALLABLES:
+                self._callables.clear()
+            # The public make_callable puts a Python traceback of the graph's making before each message, and is slower.
+            self._callables[key] = self._session._make_callable_from_options(
+                self._callable_options(
+                    feed=[info.name for info in signature.inputs.values()],
+                    fetch=[signature.outputs[alias].name for alias in outputs],
+                )
+            )
+        return self._callables[key]
+
+    def _translated(self, error: Any) -> errors.ServingError:
+        return errors.for_number(int(error.error_code), str(error.message))
+
+
+def _as_array(value: Any) -> Array:
+    """Strings and scalars come back from a session as plain Python objects."""
+    return np.asarray(value, np.object_) if isinstance(value, (bytes, str)) else np.asarray(value)

@@ -1,0 +1,75 @@
+"""``vitrine score``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from serving.artifacts.model_card import ModelCardError
+from serving.artifacts.models_config import ConfigError
+from serving.artifacts.registry import ModelRegistry, RegistryError
+from serving.cli.models import Exports, app
+from serving.cli.terminal import console, fail
+from serving.model_server.errors import ServingError
+
+if TYPE_CHECKING:
+    from serving.scoring.parts import Engine
+
+_OUTPUTS = ("", ".parquet", ".csv")
+
+
+@app.command()
+def score(
+    inputs: Annotated[Path, typer.Argument(help="A folder of pictures, or a Parquet file.")],
+    model: Annotated[str, typer.Option(help="Whose version answers.")] = "fashion_cnn",
+    version: Annotated[int | None, typer.Option(help="Without it the one that is live.")] = None,
+    out: Annotated[Path, typer.Option(help="Parquet or .csv: id, error, and the model's answers.")] = Path(
+        "results.parquet"
+    ),
+    column: Annotated[str | None, typer.Option(help="Of the Parquet file, where several could be meant.")] = None,
+    on: Annotated[Literal["here", "ray"], typer.Option(help="ray: on Ray, whose cluster RAY_ADDRESS names.")] = "here",
+    workers: Annotated[int | None, typer.Option(min=1, help="With --on ray. Without it, one for each core.")] = None,
+    exports: Exports = "exports",
+) -> None:
+    """Run a model version over many inputs; a run that was interrupted goes on."""
+    from serving.scoring import inputs as rows
+    from serving.scoring import parts
+    from serving.scoring.model import ScoringModel
+
+    try:
+        store = ModelRegistry(exports)
+        number = store.live(model) if version is None else version
+        if number is None:
+            raise fail(f"there is no model {model}; there are: {', '.join(store.models()) or 'none'}")
+        chosen = ScoringModel.of(store.directory(model, number))
+        if out.suffix.lower() not in _OUTPUTS or out.is_dir():
+            raise fail(f"--out is {rows.text(str(out))}; a file that ends in .parquet or .csv is expected")
+        source = rows.find(inputs, chosen.card, column)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        console.print(f"{model} version {number} over {source.rows:,} rows", style="dim")
+        if not source.rows:
+            raise fail(f"{inputs} has no rows")
+        shown = (MofNCompleteColumn(), BarColumn(), TimeRemainingColumn(), TextColumn("left"))
+        with Progress(*shown, console=console) as bar:
+            task = bar.add_task("", total=source.rows)
+            scored = parts.score(
+                chosen, source, out, lambda done: bar.update(task, completed=done),
+                engine=parts.here if on == "here" else _ray(workers),
+            )  # fmt: skip
+    except (
+        ModelCardError, ConfigError, RegistryError, ServingError, rows.InputError, parts.EngineError, OSError,
+    ) as error:  # fmt: skip
+        raise fail(error) from None
+    unread = f"of which {scored.errors:,} could not be read (column error)"
+    console.print(f"{scored.rows:,} rows in {rows.text(str(out))}, {unread}", soft_wrap=True)
+    if source.left_out:
+        console.print(f"{source.left_out:,} pictures were left out: hidden files, thumbnails or trash")
+
+
+def _ray(workers: int | None) -> "Engine":
+    try:
+        from serving.scoring import on_ray
+    except ModuleNotFoundError as error:
+        raise fail(f"--on ray needs Ray Data, which is not installed ({error}): pip install -e '.[ray]'") from None
+    return on_ray.engine(workers)

@@ -1,0 +1,105 @@
+"""Scoring on Ray Data: ``vitrine score … --on ray``, on this machine's cores or on the cluster that RAY_ADDRESS names.
+
+Each worker is an actor that loads the model once and writes the files of one part after another; what it answers is a
+count. So the rows never pass through the one who asked, a run that was killed as a whole goes on from its parts, and
+the output is that of one machine, byte for byte. Ray repeats the part of a worker that was lost. All machines must see
+the version, the input and the output's folder under the same paths (a volume that many may mount), and have this
+package with the extra ``ray``: for KubeRay an image on ``rayproject/ray`` of the same version. Where the cluster asks
+for a token, RAY_AUTH_MODE=token and RAY_AUTH_TOKEN are Ray's own variables for it. Tried on two nodes of one machine,
+of whose workers one was killed; not on machines of their own.
+
+Why Ray Data and not Apache Beam's RunInference: beyond one machine Beam hands its work to Dataflow, Flink or Spark,
+each a service of its own to run. Ray is one package with its own cluster: the same lines run on a laptop and, as the
+entry point of KubeRay's RayJob, on Kubernetes; its actors keep the model that they have loaded; and it is alive on
+Python 3.11 to 3.13, beside TensorFlow 2.21 in one environment.
+"""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import ray.data
+
+from serving.model_server.errors import ServingError
+from serving.scoring.inputs import Source
+from serving.scoring.model import ScoringModel
+from serving.scoring.parts import Engine, EngineError, ScorePart
+
+
+class _Scorer:
+    """An actor: one loaded model for all the parts that it is given."""
+
+    def __init__(self, model: ScoringModel, source: Source) -> None:
+        self._model, self._source = model, source
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        places = zip(batch["start"], batch["stop"], batch["path"], strict=True)
+        rows, problem = 0, ""
+        try:
+            for start, stop, path in places:
+                rows += sum(ScorePart(int(start), int(stop), Path(path)).score(self._model, self._source))
+        except (ServingError, OSError) as error:
+            problem = str(error)  # as a value: what a worker raises comes back as pages of traces
+        return {"rows": np.array([rows]), "problem": np.array([problem])}
+
+
+def engine(workers: int | None = None) -> Engine:
+    """An engine of so many workers; without a number one for each core of the machine or the cluster.
+
+    Where it runs it raises EngineError: the cluster cannot be reached, or scoring failed on a worker.
+    """
+
+    def run(model: ScoringModel, source: Source, missing: Sequence[ScorePart]) -> Iterator[int]:
+        if not missing:
+            return
+        _connect(workers)
+        try:
+            cores = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
+            size = min(workers or cores, len(missing))
+            places = [{"start": part.start, "stop": part.stop, "path": str(part.path)} for part in missing]
+            scored = ray.data.from_items(places, override_num_blocks=len(places)).map_batches(
+                _Scorer,
+                fn_constructor_args=(model, source),
+                batch_size=1,
+                compute=ray.data.ActorPoolStrategy(size=size),
+            )
+            for row in scored.iter_rows():
+                if row["problem"]:
+                    raise EngineError(row["problem"])
+                yield int(row["rows"])
+        except ray.exceptions.RayError as error:
+            raise EngineError(f"Ray's workers failed: {error}") from error
+        finally:
+            ray.shutdown()
+
+    return run
+
+
+def _connect(workers: int | None) -> None:
+    """To the cluster that RAY_ADDRESS names, or to one of this process' own. Ray's own logs go to files."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    address = os.environ.get("RAY_ADDRESS", "")
+    try:
+        if address:
+            _knock(address)
+            ray.init(**quiet)
+        else:
+            # Bytes of the object store: what travels is paths and counts.
+            ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=100_000_000, **quiet)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EngineError(f"there is no Ray cluster {f'at {address}' if address else 'here'}: {error}") from None
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where no one listens at host:port; Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=5).close()

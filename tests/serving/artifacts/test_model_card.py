@@ -1,0 +1,30 @@
+"""The model card: what it refuses, and that cards of before the newer kinds still read."""
+
+import pytest
+
+from serving.artifacts import model_card as card
+from serving.artifacts.model_card import Column, TableRecipe
+from tests.programs import REPOSITORY
+
+SHIPPED = REPOSITORY / "exports" / "sine_rnn" / "1"
+
+
+def test_a_card_of_before_has_neither_table_nor_signal_nor_what_was_predicted() -> None:
+    made = card.read(SHIPPED)
+    assert made.kind == "series" and made.table is None and made.signal is None
+    assert made.inputs and made.predicted is None
+    assert card.parse(made.model_dump_json()) == made
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    column = Column(name="rate", description="one of two")
+    with pytest.raises(ValueError, match="two columns have the same name"):
+        TableRecipe(columns=(column, column), target=column)
+
+
+def test_what_is_wrong_is_named() -> None:
+    text = card.read(SHIPPED).model_dump_json()
+    with pytest.raises(card.ModelCardError, match="cannot be read: kind: Input should be 'image', 'series', 'table'"):
+        card.parse(text.replace('"kind":"series"', '"kind":"sound"'))
+    with pytest.raises(card.ModelCardError, match="there is no model card at"):
+        card.read(SHIPPED / "nowhere")

@@ -1,0 +1,172 @@
+"""Canary, shadow, promotion and the way back: what each step writes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from serving.artifacts import models_config, rollout
+from serving.artifacts.registry import ModelRegistry, RegistryError
+from serving.artifacts.routing_file import Canary, RoutingEntry, RoutingError, Shadow
+from tests.programs import REPOSITORY
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ModelRegistry:
+    """Versions 1 to 4 of m, of which 2 is stable."""
+    store = ModelRegistry(tmp_path, settle=0)
+    for _ in range(4):
+        with store.staging("m") as directory:
+            (directory / "saved_model.pb").write_text("weights", encoding="utf-8")
+            store.publish("m", directory)
+    store.promote("m", 2)
+    return store
+
+
+def loaded(store: ModelRegistry) -> tuple[int, ...]:
+    return models_config.read(store.root / "models.config")["m"].specific
+
+
+def test_a_canary_grows_and_becomes_live(store: ModelRegistry) -> None:
+    rollout.canary(store, "m", 1, 10, "key")
+    assert store.routing() == {"m": RoutingEntry(canary=Canary(version=1, percent=10, sticky="key"))}
+    assert loaded(store) == (1, 2, 3, 4)  # else nobody could answer
+    rollout.canary(store, "m", 3, 50)
+    assert store.routing()["m"].canary == Canary(version=3, percent=50)
+    assert rollout.promote(store, "m", 3) == rollout.Moved(3, before=2, ended=3)
+    assert store.routing() == {}
+    assert store.labels("m") == {"stable": 3, "previous": 2}
+
+
+def test_a_bad_canary_is_taken_back_and_then_the_live_version(store: ModelRegistry) -> None:
+    rollout.promote(store, "m", 3)
+    rollout.canary(store, "m", 4, 10)
+    assert rollout.rollback(store, "m") == rollout.Moved(3, before=3, ended=4)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 3, "previous": 2})
+    assert rollout.rollback(store, "m") == rollout.Moved(2, before=3)
+
+
+def test_a_shadow_beside_a_canary(store: ModelRegistry) -> None:
+    rollout.canary(store, "m", 3, 10)
+    rollout.shadow(store, "m", 4, 2.5)
+    rollout.off(store, "m", rollout.CANARY)
+    assert store.routing() == {"m": RoutingEntry(shadow=Shadow(version=4, percent=2.5))}
+    assert store.labels("m") == {"stable": 2, "shadow": 4}
+    rollout.off(store, "m", rollout.SHADOW)
+    with pytest.raises(RegistryError, match="m has no shadow"):
+        rollout.off(store, "m", rollout.SHADOW)
+
+
+def test_a_shadow_that_is_promoted_is_none_any_longer(store: ModelRegistry) -> None:
+    rollout.shadow(store, "m", 4, 100)
+    assert rollout.promote(store, "m", 4) == rollout.Moved(4, before=2, ended=4)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 4, "previous": 2})
+
+
+def test_promotion_goes_before_a_version_that_was_made_live_by_hand(store: ModelRegistry) -> None:
+    (store.root / "routing.json").write_text('{"m": {"live": 1, "fallback": [2]}}')
+    rollout.promote(store, "m", 3)
+    assert store.routing() == {"m": RoutingEntry(fallback=(2,))}
+
+
+def test_what_is_refused_changes_nothing(store: ModelRegistry) -> None:
+    for version, percent, sticky, error in (
+        (9, 10, None, RegistryError),
+        (2, 10, None, RegistryError),  # live already
+        (3, 101, None, RoutingError),
+        (3, 10, "browser", RoutingError),
+    ):
+        with pytest.raises(error):
+            rollout.canary(store, "m", version, percent, sticky)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 2})
+    (store.root / "routing.json").write_text("{")
+    for step in (
+        lambda: rollout.rollback(store, "m"),
+        lambda: rollout.promote(store, "m", 3),
+        lambda: rollout.off(store, "m", "canary"),
+        lambda: rollout.canary(store, "m", 3, 10),
+        lambda: rollout.shadow(store, "m", 3, 10),
+    ):
+        with pytest.raises(RoutingError, match=r"routing\.json"):
+            step()
+    assert store.labels("m") == {"stable": 2}
+
+
+def test_what_an_interrupted_command_leaves_is_ended_by_the_next(store: ModelRegistry) -> None:
+    """Each command writes a label, then a share, or the other way round when it ends one."""
+    store.promote("m", 3, "canary")  # a canary without its share
+    assert store.live("m") == 2
+    rollout.off(store, "m", rollout.CANARY)
+    assert store.labels("m") == {"stable": 2}
+    with pytest.raises(RegistryError, match="m has no canary"):
+        rollout.off(store, "m", rollout.CANARY)
+    store.promote("m", 3, "canary")
+    rollout.canary(store, "m", 4, 10)
+    assert (store.labels("m"), store.routing()["m"].canary.version) == ({"stable": 2, "canary": 4}, 4)
+    store.promote("m", 4)  # a promotion that did not come to end the canary
+    assert rollout.rollback(store, "m") == rollout.Moved(2, before=4)
+    assert (store.routing(), store.labels("m")) == ({}, {"stable": 2, "previous": 4})
+
+
+def test_commands_that_name_a_damaged_version_refuse_it_in_a_sentence(store: ModelRegistry, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m" / "3" / "assets.extra" / "card.json")
+    os.mkfifo(tmp_path / "m" / "4" / "variables")
+    (tmp_path / "m" / "2" / "assets").symlink_to("assets")
+    key = tmp_path / "key.pem"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    vitrine = commands(store)
+    for arguments, words in (
+        (
+            ("promote", "m", "4"),
+            "m version 4 cannot be promoted: variables is a named pipe; regular files are expected",
+        ),
+        (("promote", "m", "3", "--label", "mine"), "m version 3 cannot be promoted: assets.extra/card.json is a named"),
+        (("canary", "m", "4", "10"), "m version 4 cannot be promoted"),
+        (("canary", "m", "4", "10", "--shadow"), "m version 4 cannot be promoted"),
+        (("sign", "m", "4", "--key", str(key)), "m version 4 cannot be signed: variables is a named pipe"),
+    ):
+        refused = vitrine(*arguments)
+        assert refused.returncode == 1, refused.stdout
+        assert words in " ".join(refused.stderr.split()) and "Traceback" not in refused.stderr
+    assert "is a named pipe" in vitrine("models").stdout
+    assert vitrine("rollback", "m").returncode == 0, "the live version is the reason to go back"
+    assert store.labels("m") == {"stable": 1, "previous": 2}
+
+
+def commands(store: ModelRegistry) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-c",
+            "from serving.cli.models import app; app()",
+            *arguments,
+            "--exports",
+            str(store.root),
+        ]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
+
+    return vitrine
+
+
+def test_from_the_terminal(store: ModelRegistry) -> None:
+    vitrine = commands(store)
+    vitrine("canary", "m", "3", "10", "--sticky", "cookie:sid")
+    said = vitrine("canary", "m", "4", "100", "--shadow").stdout
+    assert "version 2 is live" in said
+    assert "version 3 answers 10 %, the same callers by cookie:sid" in said
+    assert "version 4 sees a copy of 100 %" in said
+    assert "the canary has ended; version 2 answers all" in vitrine("rollback", "m").stdout
+    assert "shadow" not in vitrine("canary", "m", "--off", "--shadow").stdout
+    for wrong, words in (
+        (("canary", "m", "3"), "what percentage"),
+        (("canary", "m", "--off"), "m has no canary"),
+        (("canary", "n"), "there is no model n; there are: m"),
+        (("canary", "m", "3", "5", "--shadow", "--sticky", "key"), "--sticky is for canaries"),
+    ):
+        refused = vitrine(*wrong)
+        assert refused.returncode == 1 and words in refused.stderr and "Traceback" not in refused.stderr

@@ -1,0 +1,224 @@
+"""The sidecar: versions come whole from a real S3-speaking server, and what a model server reads is never wrong."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from serving.artifacts import models_config, rollout
+from serving.artifacts.local_backend import versions_in
+from serving.artifacts.object_store import ObjectStoreBackend
+from serving.artifacts.registry import ModelRegistry
+from serving.artifacts.signing import Signer, Verifier
+from serving.artifacts.sync import Sync
+from tests import s3
+from tests.programs import REPOSITORY, Program, model_server
+from tests.serving.artifacts.test_signing import key_pair
+from tests.serving.gateway import programs
+
+SIZE = 20_000_000  # of a version that is more than one read
+
+
+@pytest.fixture
+def url(s3_port: int) -> str:
+    return s3.exports()
+
+
+def publish(store: ModelRegistry, model: str = "m", size: int = 1000) -> int:
+    with store.staging(model) as directory:
+        s3.stage(directory, size)
+        return store.publish(model, directory)
+
+
+def here(target: Path) -> dict[str, list[int]]:
+    return {path.name: versions_in(path) for path in target.iterdir() if path.is_dir()}
+
+
+def syncing(url: str, target: Path, *flags: str, port: int) -> Program:
+    command = [sys.executable, "-m", "serving.artifacts.sync", url, str(target), *flags]
+    return Program(command, {**s3.environment(port), "AWS_MAX_ATTEMPTS": "1"})
+
+
+def test_what_is_configured_comes_and_what_is_not_goes_a_look_later(url: str, tmp_path: Path) -> None:
+    store, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
+    assert not sync.once() and here(tmp_path) == {}
+    for _ in range(3):
+        publish(store)
+    publish(store, "unpromoted")
+    store.promote("m", 3)
+    assert sync.once() and here(tmp_path) == {"m": [2, 3]}
+    store.promote("m", 1)
+    rollout.canary(store, "m", 2, 5)
+    assert sync.once() and here(tmp_path) == {"m": [1, 2, 3]}
+    assert ModelRegistry(tmp_path).labels("m")["stable"] == 3  # a model server would not take it before 1 is loaded
+    assert sync.once()
+    assert (
+        ModelRegistry(tmp_path).routing() == store.routing()
+        and ModelRegistry(tmp_path).configured() == store.configured()
+    )
+    rollout.promote(store, "m", 3)
+    fsspec.filesystem("s3").rm(f"{url}/m/2", recursive=True)
+    publish(store)
+    assert sync.once() and here(tmp_path) == {"m": [1, 2, 3, 4]}
+    assert sync.once() and here(tmp_path) == {"m": [1, 3, 4]}  # 1 is previous, 2 is gone and has no name
+
+
+def test_foreign_entries_of_the_target_stay(url: str, tmp_path: Path) -> None:
+    store, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
+    for _ in range(3):
+        publish(store)
+    store.promote("m", 3)
+    (tmp_path / "lost+found").mkdir(mode=0)
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "m" / "001").mkdir(parents=True)
+    assert sync.once() and here(tmp_path) == {"m": [1, 2, 3], "lost+found": []}
+    assert sync.once() and here(tmp_path) == {"m": [2, 3], "lost+found": []}
+
+
+def test_models_config_names_only_what_is_there(url: str, tmp_path: Path) -> None:
+    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
+    for model in ("m", "n"):
+        publish(store, model)
+        store.promote(model, 1)
+    assert sync.once()
+    before = models_config.read(tmp_path / "models.config")
+    for model in ("m", "n"):
+        publish(store, model)
+        store.promote(model, 2)
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/2/saved_model.pb", b"damaged")
+    assert not sync.once()
+    after = models_config.read(tmp_path / "models.config")
+    assert here(tmp_path) == {"m": [1], "n": [1, 2]}
+    assert after["m"] == before["m"] and after["n"].labels["stable"] == 2
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/2/saved_model.pb", b"x")
+    assert sync.once() and here(tmp_path)["m"] == [1, 2]
+
+
+def test_what_came_stays_while_another_version_cannot_be_brought(url: str, tmp_path: Path) -> None:
+    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
+    for _ in range(2):
+        publish(store)
+    store.promote("m", 1)
+    store.promote("m", 2, "canary")
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/2/saved_model.pb", b"damaged")
+    for _ in range(3):
+        assert not sync.once() and here(tmp_path) == {"m": [1]}
+
+
+def test_a_download_that_is_killed_goes_on_where_it_was(s3_port: int, url: str, tmp_path: Path) -> None:
+    store = ModelRegistry(url)
+    publish(store, size=SIZE)
+    store.promote("m", 1)
+    with s3.wire(s3_port, down=0.6 * SIZE) as wire:
+        killed = syncing(url, tmp_path, port=wire.port)
+        assert wire.held.wait(60), killed.output
+        killed.stop(signal.SIGKILL)
+    assert here(tmp_path) == {"m": []} and not (tmp_path / "models.config").exists()
+    with s3.wire(s3_port) as wire:
+        again = syncing(url, tmp_path, "--once", port=wire.port)
+        assert again.process.wait(60) == 0, again.output
+        again.stop()
+        assert wire.down < 0.7 * SIZE
+    assert here(tmp_path) == {"m": [1]} and ModelRegistry(tmp_path).labels("m") == {"stable": 1}
+    assert ModelRegistry(tmp_path)._place.problem("m", 1) is None
+
+
+def test_an_unreachable_store_changes_nothing_and_sigterm_ends_it(s3_port: int, url: str, tmp_path: Path) -> None:
+    store = ModelRegistry(url)
+    publish(store)
+    store.promote("m", 1)
+    wire = s3.Wire(s3_port)
+    program = syncing(url, tmp_path, "--interval=0.1", port=wire.port)
+    program.wait_for("models.config has changed")
+    wire.close()
+    program.wait_for("what is there stays")
+    assert here(tmp_path) == {"m": [1]} and ModelRegistry(tmp_path).live("m") == 1
+    assert program.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in program.output
+
+
+def test_only_what_is_signed_is_let_in(url: str, tmp_path: Path) -> None:
+    private, public = key_pair(tmp_path)
+    target = tmp_path / "target"
+    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), target, Verifier(public))
+    target.mkdir()
+    publish(store)
+    store.promote("m", 1)
+    assert not sync.once() and here(target) == {"m": []}
+    store.sign("m", 1, Signer(private))
+    assert sync.once() and here(target) == {"m": [1]}
+    publish(ModelRegistry(url, Signer(private)))
+    assert sync.once() and here(target) == {"m": [1, 2]}
+
+
+def test_an_older_signed_version_under_a_newer_number_is_not_let_in(url: str, tmp_path: Path) -> None:
+    private, public = key_pair(tmp_path)
+    target = tmp_path / "target"
+    target.mkdir()
+    store, sync = ModelRegistry(url, Signer(private)), Sync(ObjectStoreBackend(url), target, Verifier(public))
+    publish(store)
+    store.promote("m", 1)
+    fsspec.filesystem("s3").copy(f"{url}/m/1/", f"{url}/m/2/", recursive=True)
+    store.promote("m", 2)
+    assert not sync.once() and here(target)["m"] == [1]
+
+
+def test_whether_all_is_there_counts_versions_that_no_label_names(url: str, s3_port: int, tmp_path: Path) -> None:
+    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
+    fsspec.filesystem("s3").pipe_file(
+        f"{url}/models.config",
+        models_config.render({"m": models_config.ModelConfig("m", "/models/m", latest=1)}).encode(),
+    )
+    assert not sync.once()  # there is no version at all
+    publish(store)
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/1/saved_model.pb", b"damaged")
+    assert not sync.once() and here(tmp_path) == {"m": []}
+    program = syncing(url, tmp_path, "--once", port=s3_port)
+    assert program.process.wait(60) == 1, program.output
+    program.stop()
+    assert "m version 1 cannot be brought" in program.output
+    fsspec.filesystem("s3").pipe_file(f"{url}/m/1/saved_model.pb", b"x")
+    assert sync.once() and here(tmp_path) == {"m": [1]}
+
+
+def test_from_a_publisher_to_an_answer(s3_port: int, url: str, tmp_path: Path) -> None:
+    """Publish to s3://, sync, load, answer; then the next version, while all of it runs."""
+    store = ModelRegistry(url)
+
+    def release() -> None:
+        with store.staging("sine_rnn") as directory:
+            shutil.copytree(REPOSITORY / "exports" / "sine_rnn" / "1", directory, dirs_exist_ok=True)
+            number = store.publish("sine_rnn", directory)
+        command = [
+            sys.executable,
+            "-c",
+            "from serving.cli.models import app; app()",
+            "promote",
+            "sine_rnn",
+            str(number),
+        ]
+        subprocess.run([*command, "--exports", url], check=True, cwd=REPOSITORY)
+
+    release()
+    program = syncing(url, tmp_path, "--interval=0.1", port=s3_port)
+    try:
+        program.wait_for("models.config has changed")
+        with (
+            model_server(tmp_path, *programs.PROMPT) as address,
+            programs.gateway(address, tmp_path / "models.config") as gateway,
+        ):
+            programs.wait_until_ready(gateway, "sine_rnn")
+
+            def version() -> int:
+                answer = gateway.http.post("/v1/models/sine_rnn:forecast", json={"history": [0.31, 0.58], "horizon": 1})
+                return int(answer.raise_for_status().json()["version"])
+
+            assert version() == 1
+            release()
+            gateway.program.wait_until(lambda: version() == 2)
+    finally:
+        program.stop()

@@ -1,0 +1,171 @@
+"""The page in a real browser: a person chooses, draws, types and reads."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from serving.gateway.http import keys_file as keys
+from tests.programs import model_server
+from tests.serving.gateway import programs
+from tests.serving.gateway import served_models as models
+from tests.serving.gateway.browser import Browser, browser
+from tests.serving.gateway.conftest import picture
+from tests.serving.gateway.models.test_canary import until
+from tests.serving.gateway.programs import Gateway
+from tests.serving.inputs.test_histories import TEXTS
+
+
+@pytest.fixture(scope="module")
+def window() -> Iterator[Browser]:
+    with browser() as one:
+        yield one
+
+
+@pytest.fixture
+def page(window: Browser, served: Gateway) -> Browser:
+    window.open(served.url)
+    window.wait_for("shade", "#models")
+    return window
+
+
+def test_docs_show_every_call_under_the_pages_policy(window: Browser, served: Gateway) -> None:
+    policies = [served.http.get(path).headers["content-security-policy"] for path in ("/", "/docs")]
+    assert policies[0] == policies[1] and "unsafe" not in policies[0]
+    window.open(f"{served.url}/docs")
+    window.wait_for("/v1/models/{model}:predict", ".opblock-summary-path")
+    window.click(".opblock-summary-control")
+    window.wait_for("Parameters", ".opblock-section-header")
+    violations = (
+        "const observer = new ReportingObserver(() => 0, {types: ['csp-violation'], buffered: true});"
+        "observer.observe(); return observer.takeRecords().map((one) => JSON.stringify(one.body))"
+    )
+    assert window.run(violations) == []
+    window.run("const bad = document.createElement('script'); bad.text = '1'; document.body.append(bad)")
+    assert "inline" in str(window.run(violations))  # the browser reports what it blocks
+
+
+@pytest.fixture
+def guarded(window: Browser, models_root: Path, tmp_path: Path) -> Iterator[tuple[Gateway, str, str]]:
+    """A gateway with keys; one for everything, and one for the tables alone."""
+    file = tmp_path / "keys.json"
+    shown, small = keys.create(file, "everything")[1], keys.create(file, "tables", frozenset({"price"}))[1]
+    with (
+        model_server(models_root, *programs.PROMPT) as address,
+        programs.gateway(address, models_root / "models.config", f"--keys={file}") as gateway,
+    ):
+        programs.wait_until_ready(gateway, *models.NAMES)
+        yield gateway, shown, small
+
+
+def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], window: Browser, tmp_path: Path) -> None:
+    gateway, shown, small = guarded
+
+    def enter(key: str) -> None:
+        window.type("#key", key)
+        window.click("#door button")
+
+    window.open(gateway.url)
+    window.wait_for("a key is needed", "#trouble")
+    assert window.texts("#door button") == ["use it"] and window.texts("#models td") == []
+    assert window.texts("main section") == []
+    enter("vt_00000000_wrong")
+    window.wait_for("the key is not known here", "#trouble")
+    enter("ключ")  # which no header can carry
+    window.wait_for("ISO-8859-1", "#trouble")
+    assert window.texts("#door button") == ["use it"]
+    enter(f" {small} ")
+    window.wait_for("rooms", "#columns")  # which comes last
+    assert window.texts("#door") == [] and window.texts("#trouble") == []
+    assert window.texts("#models td:first-child") == ["price"]
+    window.type("[name=rooms]", "3")
+    window.type("[name=age]", "2.5")
+    window.click("#row button")
+    window.wait_for("price: 28 1000 USD", "#values .value")
+    window.run("sessionStorage.setItem('key', arguments[0])", shown)
+    window.open(gateway.url)
+    window.wait_for("shade", "#models")  # the tab keeps its key
+    file = tmp_path / "light.png"
+    file.write_bytes(picture(250))
+    window.type("#file", str(file))
+    window.wait_for("shade, version 1", "#classes")
+    window.run("sessionStorage.setItem('key', 'revoked')")
+    window.drag("#canvas", ((-80, -80), (80, 80)))
+    window.wait_for("the key is not known here", "#classes .error")
+    assert window.texts("#door button") == ["use it"]  # a key that ends while the page is open is asked for anew
+
+
+def test_a_picture_has_classes_and_similar_items(page: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "light.png"
+    file.write_bytes(picture(250))
+    page.run("document.querySelector('#polarity').value = 'light_on_dark'")
+    page.type("#file", str(file))
+    page.wait_for("light", "#classes .bar b")
+    assert page.texts("#classes .bar b")[0] == "light"
+    similar = page.texts("#classes .similar li")
+    assert similar[0] == "light item 0, distance 50" and len(similar) == 4
+    assert "shade, version 1; among 4 items: brightnesses 200, 100, 0, 90" in page.texts("#classes p")
+
+
+def test_a_drawing_is_looked_at_when_the_pen_is_lifted(page: Browser) -> None:
+    page.drag("#canvas", ((-80, -80), (80, 80)), ((80, -80), (-80, 80)))
+    page.wait_for("shade, version 1", "#classes")
+    page.click("#clear")
+    assert page.texts("#classes") == []
+
+
+def test_a_series_goes_on_with_its_band(page: Browser) -> None:
+    page.wait_for("band meant to hold 90 %", "#forecasts")
+    assert page.texts("#example-note") == ["The example is made up: a random walk at the height of the training data."]
+    page.type("#history", "1 2; 3,\n4")
+    assert page.texts("#example-note") == []
+    page.type("#horizon", "3")
+    page.click("#forecast")
+    script = "return document.querySelectorAll('#forecasts .mean')[0].getAttribute('points').split(' ').length"
+    until(lambda: page.run(script) == 1 + 3)  # the example's forecast stands there until this one comes
+    assert "trend, version 1; one step is day, unit USD" in "".join(page.texts("#forecasts"))
+    assert page.run("return document.querySelectorAll('#forecasts .band').length") == 1
+    page.type("#history", "1 two 3")
+    page.click("#forecast")
+    page.wait_for("Numbers are expected", "#forecasts .error")
+    page.type("#history", "0,31 0,58 0,81 0,95")
+    page.click("#forecast")
+    page.wait_for("Write decimals with a point", "#forecasts .error")
+    page.type("#history", "1 2")
+    page.click("#forecast")
+    page.wait_for("at least 4 values", "#forecasts .error")
+
+
+def test_a_history_is_read_as_the_command_reads_it(page: Browser) -> None:
+    script = (
+        "const texts = arguments[0]; return import('/page/elements.js').then(({ numbers }) => texts.map((text) => {"
+        " try { return numbers(text); } catch { return null; } }))"
+    )
+    assert page.run(script, [text for text, _ in TEXTS]) == [values for _, values in TEXTS]
+
+
+def test_a_table_has_a_field_for_each_column(page: Browser) -> None:
+    page.wait_for("rooms", "#columns")
+    assert page.texts("#columns span") == ["rooms", "age in years"]
+    assert page.texts("#columns small") == ["rooms of a flat; 1 to 9", "since it was built"]
+    page.type("[name=rooms]", "3")
+    page.type("[name=age]", "2.5")
+    page.click("#row button")
+    page.wait_for("price: 28 1000 USD", "#values .value")
+    page.type("[name=rooms]", "10")
+    page.click("#row button")
+    assert page.run("return document.querySelector('[name=rooms]').validity.rangeOverflow")
+
+
+def test_a_signal_is_an_example_or_pasted(page: Browser) -> None:
+    page.wait_for("pulse, version 1", "#kinds")
+    assert "test accuracy 0.9877, test loss 1.2e-7" in page.texts("#signal-card")[0]
+    page.click("#square")
+    page.wait_for("4 samples, 1 ms apart, in mV", "#signal-note")
+    page.type("#samples", "1 2 3 4")
+    page.click("#classify")
+    page.wait_for("99.3 %", "#kinds .bar")
+    assert page.texts("#kinds .bar b") == ["high", "low"]
+    page.type("#samples", "1 2 3")
+    page.click("#classify")
+    page.wait_for("The model reads 4 numbers; these are 3.", "#kinds .error")

@@ -1,0 +1,73 @@
+"""The hand-written request is, byte order and all, what protobuf reads; answers that are none are refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+
+from serving.gateway.backends.tf_serving.predict_codec import RequestEncoder, decode_response
+from serving.gateway.errors import BadUpstream
+from serving.gateway.models.signature import Signature, TensorSpec
+from serving.tfs_api.messages import predict_pb2, types_pb2
+from serving.tfs_api.tensors import to_array, to_proto
+
+SPECS = {
+    "image": TensorSpec("image", types_pb2.DT_UINT8, (None, 28, 28, 1)),
+    "näme": TensorSpec("näme", types_pb2.DT_FLOAT, (None,)),
+    "text": TensorSpec("text", types_pb2.DT_STRING, (None, 2)),
+}
+ANSWER = Signature("s", SPECS, {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, 2))})
+
+
+def parts(rows: int) -> st.SearchStrategy[dict[str, np.ndarray]]:
+    return st.fixed_dictionaries(
+        {
+            "image": stn.arrays(np.uint8, (rows, 28, 28, 1), elements=st.integers(0, 255), fill=st.just(7)),
+            "näme": stn.arrays(np.float32, (rows,)),
+            "text": stn.arrays(object, (rows, 2), elements=st.binary(max_size=300)),
+        }
+    )
+
+
+@given(st.lists(st.integers(1, 3).flatmap(parts), min_size=1, max_size=4))
+def test_protobuf_reads_what_was_written(rows: list[dict[str, np.ndarray]]) -> None:
+    request = predict_pb2.PredictRequest.FromString(RequestEncoder("modèle", 7, ANSWER).encode(rows))
+    assert request.model_spec.name == "modèle"
+    assert request.model_spec.version.value == 7
+    assert request.model_spec.signature_name == "s"
+    assert request.inputs.keys() == SPECS.keys()
+    for name in SPECS:
+        expected = np.concatenate([part[name] for part in rows])
+        assert request.inputs[name] == to_proto(expected, as_content=expected.dtype != object)
+
+
+def test_arrays_of_any_layout_and_rank() -> None:
+    free = Signature("s", {"x": TensorSpec("x", types_pb2.DT_FLOAT, None)}, {})
+    encoder = RequestEncoder("m", 1, free)
+    for array in (np.float32(3).reshape(()), np.arange(6, dtype="f4").reshape(2, 3).T, np.arange(9, dtype="f4")[::2]):
+        request = predict_pb2.PredictRequest.FromString(encoder.encode([{"x": array}]))
+        assert np.array_equal(to_array(request.inputs["x"]), array)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        ({}, "lacks output y"),
+        ({"y": np.zeros((3, 2), np.float32)}, "2 rows were sent"),
+        ({"y": np.zeros((), np.float32)}, "2 rows were sent"),
+    ],
+)
+def test_answers_that_are_none(outputs: dict[str, np.ndarray], words: str) -> None:
+    response = predict_pb2.PredictResponse()
+    for name, array in outputs.items():
+        response.outputs[name].CopyFrom(to_proto(array))
+    with pytest.raises(BadUpstream, match=words):
+        decode_response(response, ANSWER, 2)
+
+
+@pytest.mark.parametrize(("value", "clean"), [(1.0, True), (np.nan, False), (np.inf, False)])
+def test_whether_an_answer_is_finite_is_seen_once(value: float, clean: bool) -> None:
+    response = predict_pb2.PredictResponse()
+    response.outputs["y"].CopyFrom(to_proto(np.array([[0, value]], np.float32)))
+    assert decode_response(response, ANSWER, 1).clean is clean

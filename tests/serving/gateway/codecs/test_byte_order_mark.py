@@ -1,0 +1,47 @@
+"""A UTF-8 byte order mark before a JSON body is skipped by every façade, as by TensorFlow Serving's parser."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.serving.gateway.http.test_every_error import FAÇADES, JSON
+
+BOM = b"\xef\xbb\xbf"
+BODIES = {name: asked() for name, asked in FAÇADES.items() if asked()["headers"] == JSON}
+BINARY = FAÇADES["Open Inference Protocol, binary"]()
+
+
+def stable(answer: httpx.Response) -> Any:
+    """What does not change from one request to the next."""
+    body = answer.json()
+    return answer.status_code, {key: body[key] for key in body if key not in ("request_id", "id", "created_at")} | {
+        "outputs": json.loads(json.dumps(body.get("outputs")).replace(str(body.get("id")), ""))
+    }
+
+
+@pytest.mark.parametrize("headers", [JSON, {}, {"content-type": "text/plain"}])
+@pytest.mark.parametrize("façade", BODIES)
+def test_skipped(http: httpx.Client, façade: str, headers: dict[str, str]) -> None:
+    good = BODIES[façade]
+    plain = http.request(**good)
+    marked = http.request(**good | {"headers": headers, "content": BOM + good["content"].encode()})
+    assert stable(marked) == stable(plain)
+    assert http.request(**good | {"headers": JSON, "content": BOM + BOM + b"{}"}).status_code == 400
+
+
+def test_skipped_in_the_json_part_of_a_binary_body(http: httpx.Client) -> None:
+    size = int(BINARY["headers"]["inference-header-content-length"])
+    headers = BINARY["headers"] | {"inference-header-content-length": str(size + 3)}
+    assert stable(http.request(**BINARY | {"headers": headers, "content": BOM + BINARY["content"]})) == stable(
+        http.request(**BINARY)
+    )
+
+
+@pytest.mark.parametrize("path", ["/v1/models/line:predict", "/v1/models/line:classify"])
+def test_skipped_before_large_bodies_and_before_numbers_that_are_not_finite(http: httpx.Client, path: str) -> None:
+    for rows in ([[1.0, 2.0, 3.0]] * 100, [[1.0, float("nan"), 3.0]]):
+        body = json.dumps({"instances": rows} if "predict" in path else {"examples": [{"x": row} for row in rows]})
+        padded = BOM + body.encode() + b" " * 300_000
+        assert stable(http.post(path, content=padded)) == stable(http.post(path, content=body))

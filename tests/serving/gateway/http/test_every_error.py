@@ -1,0 +1,345 @@
+"""The same mistakes on every façade: each is answered by its status and in that façade's own form of errors.
+
+What only one façade can get wrong stands in that façade's own tests.
+"""
+
+import base64
+import json
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from serving.gateway.http import keys_file as keys
+from tests.programs import Program, model_server_program
+from tests.serving.gateway import programs
+from tests.serving.gateway.conftest import npy, picture
+
+HISTORY = [1.0, 2.0, 3.0, 4.0]
+JSON = {"content-type": "application/json"}
+Ask = dict[str, Any]  # arguments of httpx.Client.request
+
+
+def ask(path: str, document: Any) -> Ask:
+    """NaN is written as Python's json does it, as callers' programs do."""
+    return {"method": "POST", "url": path, "content": json.dumps(document), "headers": JSON}
+
+
+def native_series(model: str = "trend", place: str = "", value: Any = HISTORY, name: str = "history") -> Ask:
+    return ask(f"/v1/models/{model}{place}:forecast", {name: value, "horizon": 2})
+
+
+def native_pictures(model: str = "shade", place: str = "", value: Any = None, verb: str = "predict") -> Ask:
+    array = np.zeros((1, 4, 4, 1), np.uint8) if value is None else value
+    headers = {"content-type": "application/x-npy"}
+    return {"method": "POST", "url": f"/v1/models/{model}{place}:{verb}", "content": npy(array), "headers": headers}
+
+
+def tensorflow_rows(
+    model: str = "trend", place: str = "", value: Any = (HISTORY,), name: str = "history", signature: str = ""
+) -> Ask:
+    document = {"instances": [{name: row} for row in value], "signature_name": signature}
+    return ask(f"/v1/models/{model}{place}:predict", document)
+
+
+def tensorflow_columns(
+    model: str = "trend", place: str = "", value: Any = (HISTORY,), name: str = "history", signature: str = ""
+) -> Ask:
+    return ask(f"/v1/models/{model}{place}:predict", {"inputs": {name: value}, "signature_name": signature})
+
+
+def tensorflow_examples(
+    model: str = "line", place: str = "", value: Any = (1.0,), name: str = "examples", signature: str = ""
+) -> Ask:
+    document = {name: [{"x": one} for one in value], "signature_name": signature}
+    return ask(f"/v1/models/{model}{place}:classify", document)
+
+
+def inference_json(
+    model: str = "trend",
+    place: str = "",
+    value: Any = (HISTORY,),
+    name: str = "history",
+    signature: str = "serving_default",
+) -> Ask:
+    shape = [len(value), len(value[0])]
+    tensor = {"name": name, "datatype": "FP32", "shape": shape, "data": value}
+    document = {"inputs": [tensor], "parameters": {"signature_name": signature}}
+    return ask(f"/v2/models/{model}{place}/infer", document)
+
+
+def inference_binary(
+    model: str = "trend",
+    place: str = "",
+    value: Any = (HISTORY,),
+    name: str = "history",
+    signature: str = "serving_default",
+    datatype: str = "FP32",
+) -> Ask:
+    array = np.array(value, np.float32 if datatype == "FP32" else np.float64)
+    tensor = {
+        "name": name,
+        "datatype": datatype,
+        "shape": array.shape,
+        "parameters": {"binary_data_size": array.nbytes},
+    }
+    head = json.dumps({"inputs": [tensor], "parameters": {"signature_name": signature}}).encode()
+    headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(len(head))}
+    content = head + array.tobytes()
+    return {"method": "POST", "url": f"/v2/models/{model}{place}/infer", "content": content, "headers": headers}
+
+
+URL = "data:image/png;base64," + base64.b64encode(picture()).decode()
+
+
+def embeddings(model: str = "shade", value: Any = (URL,), name: str = "input") -> Ask:
+    return ask("/v1/embeddings", {"model": model, name: value})
+
+
+def timeseries(model: str = "trend", value: Any = (HISTORY,), name: str = "series") -> Ask:
+    inputs = [{"type": "univariate_time_series", "name": "a", name: one, "frequency": "day"} for one in value]
+    return ask("/v1/timeseries/forecast", {"model": model, "inputs": inputs, "options": {"horizon": 2}})
+
+
+FAÇADES: dict[str, Callable[..., Ask]] = {
+    "native, series": native_series,
+    "native, pictures": native_pictures,
+    "TensorFlow Serving, rows": tensorflow_rows,
+    "TensorFlow Serving, columns": tensorflow_columns,
+    "TensorFlow Serving, examples": tensorflow_examples,
+    "Open Inference Protocol, JSON": inference_json,
+    "Open Inference Protocol, binary": inference_binary,
+    "OpenAI, embeddings": embeddings,
+    "KServe, time series": timeseries,
+}
+NATIVE = ("native, series", "native, pictures")
+PREDICT = ("TensorFlow Serving, rows", "TensorFlow Serving, columns")
+EXAMPLES = "TensorFlow Serving, examples"
+BINARY = "Open Inference Protocol, binary"
+OPENAI = ("OpenAI, embeddings", "KServe, time series")
+
+
+def form(façade: str, *, body_was_read: bool) -> str:
+    """Whose form an error has. That ``:predict`` is asked in TensorFlow Serving's form its body alone says; what is
+    refused before has the native one, which holds the same ``error``."""
+    if façade in OPENAI:
+        return "OpenAI"
+    return "native" if façade in NATIVE or (façade in PREDICT and not body_was_read) else "plain"
+
+
+def refused(
+    answer: httpx.Response, status: int, expected: str, code: str, words: str = "", kind: str = "invalid_request_error"
+) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"]
+    error = answer.json()["error"]
+    match expected:
+        case "native":
+            assert answer.json().keys() == {"error", "code", "request_id"}
+            assert (answer.json()["code"], answer.json()["request_id"]) == (code, answer.headers["x-request-id"])
+        case "plain":
+            assert answer.json().keys() == {"error"}
+        case "OpenAI":
+            assert answer.json().keys() == {"error"}
+            assert error.keys() == {"message", "type", "param", "code"}
+            assert (error["type"], error["param"], error["code"]) == (kind, None, code)
+            error = error["message"]
+    assert error.strip() and words in error, error
+
+
+SHORT, WORDS, NAN, MANY = [[1.0, 2.0, 3.0]], [["1", 2.0, 3.0, 4.0]], [[float("nan"), 2.0, 3.0, 4.0]], [HISTORY] * 129
+SERIES: dict[str, tuple[Ask, int, str, str]] = {
+    "no such model": ({"model": "nobody"}, 404, "unknown_model", "'nobody'"),
+    "no such version": ({"place": "/versions/9"}, 404, "unknown_version", "no version 9"),
+    "no such label": ({"place": "/labels/none"}, 400, "unknown_label", "label: none"),
+    "no such signature": ({"signature": "nope"}, 400, "unknown_signature", "'nope'"),
+    "no such input": ({"name": "z"}, 400, "bad_tensor", "no input 'z'"),
+    "shape": ({"value": SHORT}, 400, "bad_tensor", "[N, 4]"),
+    "type": ({"value": WORDS}, 400, "bad_tensor", "a string"),
+    "NaN": ({"value": NAN}, 400, "bad_tensor", "finite"),
+    "too many rows": ({"value": MANY}, 400, "bad_tensor", "1 to 128"),
+}
+ABSENT = ({}, 0, "", "")  # the façade has no way to say it
+WRONG: dict[str, dict[str, tuple[Ask, int, str, str]]] = {
+    "native, series": SERIES
+    | {
+        "no such signature": ({"model": "shade"}, 404, "unknown_verb", ":forecast"),
+        "no such input": ({"name": "z"}, 400, "bad_document", "history"),
+        "shape": ({"value": [1.0, 2.0, 3.0]}, 400, "bad_tensor", "at least 4"),
+        "NaN": ({"value": NAN}, 400, "bad_document", "not finite"),
+    },
+    "native, pictures": SERIES
+    | {
+        "no such signature": ({"verb": "forecast"}, 404, "unknown_verb", ":forecast"),
+        "no such input": ABSENT,
+        "shape": ({"value": np.zeros((1, 5, 4, 1), np.uint8)}, 400, "bad_tensor", "[N, 4, 4, 1]"),
+        "type": ({"value": np.zeros((1, 4, 4, 1), np.float32)}, 400, "bad_tensor", "float32"),
+        "NaN": ABSENT,
+        "too many rows": ({"value": np.zeros((129, 4, 4, 1), np.uint8)}, 400, "bad_tensor", "1 to 128"),
+    },
+    "TensorFlow Serving, rows": SERIES | {"too many rows": ABSENT},  # they are split
+    "TensorFlow Serving, columns": SERIES | {"too many rows": ABSENT},
+    EXAMPLES: SERIES
+    | {
+        "no such input": ({"name": "example"}, 400, "bad_document", '"examples"'),
+        "shape": ({"value": [[[1.0]]]}, 400, "bad_tensor", "x"),
+        "type": ({"value": [[1.0, "1"]]}, 400, "bad_tensor", "mixes"),
+        "NaN": ABSENT,  # examples have no card, and may hold it
+        "too many rows": ABSENT,
+    },
+    "Open Inference Protocol, JSON": SERIES
+    | {
+        "no such label": ABSENT,
+        "NaN": ({"value": NAN}, 400, "bad_document", "not finite"),
+        "too many rows": ABSENT,  # they are split
+    },
+    BINARY: SERIES
+    | {
+        "no such label": ABSENT,
+        "too many rows": ABSENT,
+        "type": ({"datatype": "FP64"}, 400, "bad_tensor", "'FP64'"),
+    },
+    "OpenAI, embeddings": SERIES
+    | {
+        "no such version": ABSENT,
+        "no such label": ABSENT,
+        "no such signature": ({"model": "trend"}, 404, "unknown_verb", ":embed"),
+        "no such input": ({"name": "inputs"}, 400, "bad_document", "inputs"),
+        "shape": ({"value": [[URL]]}, 400, "bad_document", "a list"),
+        "type": ({"value": [7]}, 400, "bad_document", "a number"),
+        "NaN": ({"value": [float("nan")]}, 400, "bad_document", "not finite"),
+        "too many rows": ({"value": [URL] * 129}, 400, "bad_tensor", "1 to 128"),
+    },
+    "KServe, time series": SERIES
+    | {
+        "no such version": ABSENT,
+        "no such label": ABSENT,
+        "no such signature": ({"model": "shade"}, 404, "unknown_verb", ":forecast"),
+        "no such input": ({"name": "values"}, 400, "bad_document", "inputs.0.series"),
+        "shape": ({"value": SHORT}, 400, "bad_tensor", "at least 4"),
+        "NaN": ({"value": NAN}, 400, "bad_document", "not finite"),
+    },
+}
+#: What is told from the path, before the body is read.
+BY_PATH = {"no such model", "no such version", "no such label"}
+
+
+@pytest.mark.parametrize("façade", FAÇADES)
+def test_what_is_right_is_answered(http: httpx.Client, façade: str) -> None:
+    """Else the tables below could refuse for another reason."""
+    answer = http.request(**FAÇADES[façade]())
+    if façade == EXAMPLES:  # no model here classifies
+        refused(answer, 400, "plain", "unknown_signature", "cannot classify")
+    else:
+        assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("mistake", SERIES)
+@pytest.mark.parametrize("façade", FAÇADES)
+def test_what_the_model_does_not_take(http: httpx.Client, façade: str, mistake: str) -> None:
+    wrong, status, code, words = WRONG[façade][mistake]
+    if not status:
+        return
+    expected = form(façade, body_was_read=mistake not in BY_PATH)
+    refused(http.request(**FAÇADES[façade](**wrong)), status, expected, code, words)
+
+
+@pytest.mark.parametrize("façade", FAÇADES)
+def test_what_is_no_request(http: httpx.Client, façade: str) -> None:
+    good = FAÇADES[façade]()
+    before = form(façade, body_was_read=False)
+
+    def sent(**more: Any) -> httpx.Response:
+        return http.request(**good | more)
+
+    def typed(**headers: str) -> httpx.Response:
+        return sent(headers=good["headers"] | {name.replace("_", "-"): value for name, value in headers.items()})
+
+    kind = "bad_option" if façade == BINARY else "bad_document"
+    for content in (b'{"', b"", b"[1]"):
+        refused(sent(content=content, headers=JSON if façade == NATIVE[1] else good["headers"]), 400, before, kind)
+    refused(sent(content=bytes(1_000_001)), 413, before, "too_large", "1000000 are accepted")
+    refused(typed(content_encoding="zstd"), 415, before, "unsupported_media_type", "'zstd'")
+    refused(typed(content_encoding="gzip"), 400, before, "bad_document", "not gzip")
+    refused(typed(x_request_timeout="soon"), 400, before, "bad_option", "'soon'")
+    for method in ("GET", "PUT", "DELETE", "PATCH"):
+        answer = sent(method=method)
+        refused(answer, 405, before, "method_not_allowed", f"POST, not {method}")
+        assert answer.headers["allow"] == "POST"
+    answer = typed(content_type="application/pdf")
+    if façade in (*NATIVE, *PREDICT):  # where it says what the body is
+        refused(answer, 415, before, "unsupported_media_type", "'application/pdf'")
+    else:  # where the body can be but one thing, as with TensorFlow Serving
+        assert answer.json() == http.request(**good).json() or façade == "KServe, time series"
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A gateway with keys: one for everything, one for no model of the façades above, one for no verb of theirs, one
+    whose rate is used up."""
+
+    http: httpx.Client
+    server: Program
+    keys: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def guarded(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    file = tmp_path_factory.mktemp("keys") / "keys.json"
+    shown = {
+        "everything": keys.create(file, "everything")[1],
+        "another model": keys.create(file, "another model", frozenset({"price"}))[1],
+        "another verb": keys.create(file, "another verb", frozenset(), frozenset({"neighbours"}))[1],
+        "used up": keys.create(file, "used up", rate="1/day")[1],
+        "unknown": "vt_00000000_nobody",
+    }
+    with (
+        model_server_program(models_root, *programs.PROMPT) as (address, server),
+        programs.gateway(address, models_root / "models.config", f"--keys={file}") as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade", "trend", "line")
+        gateway.http.get("/v1/models", headers={"x-api-key": shown["used up"]})
+        yield Guarded(gateway.http, server, shown)
+
+
+KEYS: dict[str, tuple[int, str, str]] = {
+    "none": (401, "unauthorized", "Authorization: Bearer KEY"),
+    "unknown": (401, "unauthorized", "not known"),
+    "another model": (403, "forbidden", "is for price"),
+    "another verb": (403, "forbidden", "neighbours"),
+    "used up": (429, "too_many_requests", "1/day"),
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("façade", FAÇADES)
+def test_who_may_not(guarded: Guarded, façade: str, key: str) -> None:
+    good = FAÇADES[façade]()
+    shown = {"x-api-key": guarded.keys[key]} if key in guarded.keys else {}
+    answer = guarded.http.request(**good | {"headers": good["headers"] | shown})
+    status, code, words = KEYS[key]
+    refused(answer, status, form(façade, body_was_read=False), code, words)
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+    assert ("retry-after" in answer.headers) == (status == 429)
+
+
+def test_a_model_server_that_does_not_answer(guarded: Guarded) -> None:
+    """The last here: it answers no more."""
+    guarded.server.process.send_signal(signal.SIGSTOP)
+    try:
+        for façade, asked in FAÇADES.items():
+            if façade == EXAMPLES:  # refused before it is asked
+                continue
+            good = asked()
+            more = {"x-api-key": guarded.keys["everything"], "x-request-timeout": "1s"}
+            answer = guarded.http.request(**good | {"headers": good["headers"] | more})
+            expected = form(façade, body_was_read=True)
+            refused(answer, 504, expected, "deadline_exceeded", "1 s", "server_error")
+    finally:
+        guarded.server.process.send_signal(signal.SIGCONT)

@@ -1,0 +1,96 @@
+"""keys.json: hashes alone, scopes, ends; made, listed and revoked from the terminal."""
+
+import stat
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from serving.gateway.http.keys_file import KeysError, create, find, parse, read, revoke
+from tests.programs import REPOSITORY
+
+ENTRY = f'{{"id": "00000000", "sha256": "{"0" * 64}", "created": "2026-01-01T00:00Z", "name": "a"}}'
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "secret" / "keys.json"
+
+
+def test_a_key_is_found_by_what_is_shown_alone(path: Path) -> None:
+    key, shown = create(path, "shop", models=frozenset({"a"}), verbs=frozenset({"predict"}), rate="10/second")
+    _, other = create(path, "till")
+    known = read(path)
+    assert find(known, shown, NOW) == key
+    for wrong in ("", "vt_", shown[:-1], shown + "x", shown[:12] + other[12:], f"vt_{key.id}_", "é" * 60, "\udc80"):
+        assert find(known, wrong, NOW) is None
+    assert shown[12:] not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert (key.allows("a", "predict"), key.allows("a", "embed"), key.allows("b", "predict")) == (True, False, False)
+    revoke(path, key.id)
+    assert find(read(path), shown, NOW) is None
+    assert find(read(path), other, NOW) is not None
+
+
+def test_a_key_ends(path: Path) -> None:
+    _, shown = create(path, "guest", expires=NOW + timedelta(hours=1))
+    assert find(read(path), shown, NOW) is not None
+    assert find(read(path), shown, NOW + timedelta(hours=1)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "the whole"),
+        ("{}", "the whole"),
+        ('[{"id": "00000000"}]', "0.sha256: Field required"),
+        (
+            f"[{ENTRY}]".replace('"a"', '"a", "rate": "often"'),
+            "'often' is no rate; one is written like 10/second",
+        ),
+        (
+            f"[{ENTRY}, {ENTRY}]",
+            "an id stands there twice",
+        ),
+    ],
+)
+def test_what_is_refused(text: str, words: str) -> None:
+    with pytest.raises(KeysError, match=words):
+        parse(text)
+
+
+def test_from_the_terminal(path: Path) -> None:
+    def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-c",
+            "from serving.cli.models import app; app()",
+            "keys",
+            *arguments,
+            "--keys",
+            str(path),
+        ]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+
+    assert "There is no key" in vitrine("list").stdout
+    shown = vitrine("create", "shop", "--model", "a", "--verb", "predict", "--rate", "5/minute", "--days", "1").stdout
+    key = find(read(path), shown.strip(), NOW)
+    assert key is not None and (key.models, key.verbs, key.rate) == ({"a"}, {"predict"}, "5/minute")
+    listed = vitrine("list").stdout
+    assert key.id in listed and "5/minute" in listed and shown.strip()[12:] not in listed
+    vitrine("create", "till [/b]")  # no markup
+    assert "till [/b]" in vitrine("list").stdout
+    assert "is no more" in vitrine("revoke", key.id).stdout
+    for wrong, words in (
+        (("revoke", key.id), "there is no key"),
+        (("create", "shop", "--rate", "often"), "'often' is no rate"),
+        (("create", "shop", "--rate", "0/second"), "'0/second' is no rate"),
+        (("create", "shop", "--rate", "10/second;50/minute"), "'10/second;50/minute' is no rate"),
+        (("create", "shop", "--verb", "predcit"), "'predcit' is none of"),
+        (("create", "shop", "--days", "1e9"), "--days"),
+    ):
+        refused = vitrine(*wrong)
+        assert refused.returncode in (1, 2) and words in refused.stderr and "Traceback" not in refused.stderr

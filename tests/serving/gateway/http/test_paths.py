@@ -1,0 +1,20 @@
+"""What is kept of paths."""
+
+import tracemalloc
+
+from serving.gateway.http import paths
+
+
+def test_long_paths_are_not_hoarded() -> None:
+    """Each may be as long as a request's head, and needs no key."""
+    tracemalloc.start()
+    try:
+        for number in range(600):
+            model = f"/v1/models/{number:06}{'m' * 30_000}"
+            paths.target(f"{model}:predict")
+            paths.error_form(f"{model}:predict")
+            paths.normal(model)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 25_000_000

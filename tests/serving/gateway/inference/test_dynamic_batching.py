@@ -1,0 +1,343 @@
+"""Coalescing, with a model in the same loop: who travels with whom, and that everyone gets their own answer."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serving.gateway.errors import BadTensor, Overloaded, Unavailable
+from serving.gateway.inference.dynamic_batching import DynamicBatcher, Waiter, seconds_until_done, share, take
+from serving.gateway.models.signature import Signature, TensorSpec
+from serving.tfs_api.messages import predict_pb2, types_pb2
+from serving.tfs_api.tensors import to_array, to_proto
+
+SIGNATURE = Signature(
+    "serving_default",
+    {"x": TensorSpec("x", types_pb2.DT_FLOAT, (None, None))},
+    {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, None))},
+)
+ALONE = Signature("alone", {"x": TensorSpec("x", types_pb2.DT_FLOAT, None)}, SIGNATURE.outputs)
+FAR = 1e12
+
+
+class Model:
+    """Answers y = 2 x, once it may; refuses what holds a negative number."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.may = asyncio.Event()
+        self.may.set()
+        self.called = asyncio.Condition()
+
+    async def predict(self, request: bytes, deadline: float, metadata: object = None) -> Any:
+        x = to_array(predict_pb2.PredictRequest.FromString(request).inputs["x"])
+        self.calls.append(len(x))
+        async with self.called:
+            self.called.notify_all()
+        await self.may.wait()
+        if (x < 0).any():
+            raise BadTensor("negative")
+        response = predict_pb2.PredictResponse()
+        response.outputs["y"].CopyFrom(to_proto(2 * x))
+        return response
+
+    async def wait_for_calls(self, count: int) -> None:
+        async with self.called:
+            await self.called.wait_for(lambda: len(self.calls) >= count)
+
+
+def lane(
+    predict: Callable[[bytes, float], Awaitable[Any]],
+    calls: int = 1,
+    max_rows: int = 8,
+    signature: Signature = SIGNATURE,
+    max_waiting: int = 1000,
+) -> DynamicBatcher:
+    return DynamicBatcher(
+        "m", 1, signature, predict, max_rows=max_rows, max_waiting=max_waiting, calls=calls, vouched=True
+    )
+
+
+async def ask(lane: DynamicBatcher, *values: float, width: int = 1) -> list[float]:
+    array = np.repeat(np.array(values, np.float32)[:, None], width, axis=1)
+    outputs = await lane.submit({"x": array}, len(values), FAR)
+    assert outputs["y"].shape == array.shape
+    return [float(value) for value in outputs["y"][:, 0]]
+
+
+async def held(model: Model, one: DynamicBatcher) -> "asyncio.Task[list[float]]":
+    """The request of 1, whose call is under way until ``model.may`` is set."""
+    model.may.clear()
+    first = asyncio.create_task(ask(one, 1))
+    await model.wait_for_calls(1)
+    return first
+
+
+async def test_what_waits_at_the_same_moment_travels_together() -> None:
+    model = Model()
+    one = lane(model.predict)
+    assert await asyncio.gather(*(ask(one, value) for value in range(5))) == [[2.0 * value] for value in range(5)]
+    assert model.calls == [5]
+
+
+async def test_a_call_leaves_when_the_one_before_has_returned() -> None:
+    model = Model()
+    one = lane(model.predict)
+    first = await held(model, one)
+    others = [asyncio.create_task(ask(one, value)) for value in (2, 3, 4)]
+    await asyncio.wait(others, timeout=0.01)
+    assert model.calls == [1]
+    model.may.set()
+    assert await asyncio.gather(first, *others) == [[2], [4], [6], [8]]
+    assert model.calls == [1, 3]
+    assert one.idle
+
+
+async def test_rows_are_counted_not_requests() -> None:
+    model = Model()
+    one = lane(model.predict, max_rows=8)
+    sizes = [3, 3, 3, 8, 9, 1]
+    answers = await asyncio.gather(*(ask(one, *range(size)) for size in sizes))
+    assert [len(answer) for answer in answers] == sizes
+    assert model.calls == [6, 3, 8, 9, 1]
+
+
+async def test_row_shapes_are_never_mixed() -> None:
+    model = Model()
+    one = lane(model.predict)
+    answers = await asyncio.gather(*(ask(one, value, width=1 + value % 2) for value in range(6)))
+    assert answers == [[2.0 * value] for value in range(6)]
+    assert sorted(model.calls) == [3, 3]
+
+
+async def test_signatures_without_rows_are_never_merged() -> None:
+    model = Model()
+    one = lane(model.predict, signature=ALONE)
+    await asyncio.gather(*(ask(one, value) for value in range(4)))
+    assert model.calls == [1, 1, 1, 1]
+
+
+async def test_a_refused_call_is_repeated_one_by_one() -> None:
+    model = Model()
+    one = lane(model.predict)
+    answers = await asyncio.gather(*(ask(one, value) for value in (1, -2, 3)), return_exceptions=True)
+    assert answers[0] == [2]
+    assert isinstance(answers[1], BadTensor)
+    assert answers[2] == [6]
+    assert model.calls == [3, 1, 1, 1]
+
+
+async def test_an_answer_that_cannot_be_split_is_asked_for_one_by_one() -> None:
+    """A model without a card may give one row for however many: nobody gets another's."""
+    calls = []
+
+    async def total(request: bytes, deadline: float, metadata: object = None) -> Any:
+        x = to_array(predict_pb2.PredictRequest.FromString(request).inputs["x"])
+        calls.append(len(x))
+        response = predict_pb2.PredictResponse()
+        response.outputs["y"].CopyFrom(to_proto(x.sum(axis=0, keepdims=True)))
+        return response
+
+    fixed = Signature(
+        "fixed",
+        {"x": TensorSpec("x", types_pb2.DT_FLOAT, (None, 1))},
+        {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, 1))},
+    )
+    one = DynamicBatcher("m", 1, fixed, total, max_rows=8, max_waiting=100, calls=1)
+    rows = [np.array([[1], [2]], np.float32), np.array([[3]], np.float32)]
+    answers = await asyncio.gather(*(one.submit({"x": array}, len(array), FAR) for array in rows))
+    assert [answer["y"].tolist() for answer in answers] == [[[3]], [[3]]]
+    assert calls == [3, 2, 1]
+
+
+async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() -> None:
+    async def down(request: bytes, deadline: float, metadata: object = None) -> Any:
+        raise Unavailable("down")
+
+    one = lane(down)
+    errors = await asyncio.gather(*(ask(one, value) for value in range(3)), return_exceptions=True)
+    assert [str(error) for error in errors] == ["down"] * 3
+    assert len({id(error) for error in errors}) == 3
+    assert await asyncio.gather(ask(one, 1), return_exceptions=True)
+    assert one.idle
+
+
+async def test_a_defect_reaches_who_waits_and_the_lane_goes_on() -> None:
+    async def defect(request: bytes, deadline: float, metadata: object = None) -> Any:
+        raise ZeroDivisionError
+
+    one = lane(defect)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await ask(one, 1)
+
+
+async def test_who_has_left_does_not_travel() -> None:
+    model = Model()
+    one = lane(model.predict)
+    first = await held(model, one)
+    gone, stays = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
+    await asyncio.wait([gone, stays], timeout=0.01)
+    gone.cancel()
+    model.may.set()
+    assert await stays == [6]
+    assert await first == [2]
+    assert model.calls == [1, 1]
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.lists(st.integers(-1, 9), min_size=1, max_size=5), max_size=30),
+    st.integers(1, 3),
+    st.integers(1, 10),
+)
+def test_everyone_gets_their_own_answer(requests: list[list[int]], calls: int, max_rows: int) -> None:
+    async def run() -> list[Any]:
+        model = Model()
+        one = lane(model.predict, calls, max_rows)
+        return await asyncio.gather(*(ask(one, *values) for values in requests), return_exceptions=True)
+
+    for values, answer in zip(requests, asyncio.run(run()), strict=True):
+        if -1 in values:
+            assert isinstance(answer, BadTensor)
+        else:
+            assert answer == [2.0 * value for value in values]
+
+
+async def test_take() -> None:
+    def waiters(*rows: int) -> list[Waiter]:
+        return [Waiter({}, count, FAR, asyncio.get_running_loop().create_future()) for count in rows]
+
+    for rows, most, taken in (
+        ((), 8, []),
+        ((1, 2, 3), 8, [1, 2, 3]),
+        ((4, 4, 1), 8, [4, 4]),
+        ((9, 1), 8, [9]),
+        ((5, 5), 8, [5]),
+        ((5, 5, 1), 8, [5]),  # in order: nobody overtakes
+    ):
+        waiting = deque(waiters(*rows))
+        batch, removed = take(waiting, most)
+        assert [one.rows for one in batch] == taken
+        assert removed == sum(taken)
+        assert [one.rows for one in waiting] == list(rows[len(taken) :])
+    gone, there = waiters(1, 2)
+    gone.future.cancel()
+    assert take(deque([gone, there]), 8) == ([there], 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "max_rows", "most"), [(0, 128, 16), (64, 128, 16), (256, 128, 64), (1000, 128, 128), (64, 8, 8)]
+)
+def test_share(rows: int, max_rows: int, most: int) -> None:
+    assert share(rows, max_rows) == most
+
+
+async def test_a_call_takes_no_more_than_its_share() -> None:
+    """So that the model server has the next one when it has answered the first."""
+    model = Model()
+    one = lane(model.predict, calls=2, max_rows=128)
+    await asyncio.gather(*(ask(one, value) for value in range(100)))
+    assert model.calls == [25, 25, 18, 16, 16]
+
+
+@pytest.mark.parametrize(
+    ("call_seconds", "rows_ahead", "max_rows", "calls", "expected"),
+    [
+        (0.0, 500, 8, 1, 0.0),  # nothing measured yet
+        (0.1, 0, 8, 1, 0.15),  # half of the one under way, and its own
+        (0.1, 7, 8, 1, 0.15),  # it goes with them
+        (0.1, 8, 8, 1, 0.25),
+        (0.1, 80, 8, 2, 0.65),
+    ],
+)
+def test_seconds_until_done(call_seconds: float, rows_ahead: int, max_rows: int, calls: int, expected: float) -> None:
+    assert seconds_until_done(call_seconds, rows_ahead, max_rows, calls) == pytest.approx(expected)
+
+
+async def test_the_queue_is_bounded_by_rows() -> None:
+    model = Model()
+    one = lane(model.predict, max_waiting=3)
+    first = await held(model, one)
+    waiting = [asyncio.create_task(ask(one, value, value)) for value in (2,)]
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded, match="2 rows waiting"):
+        await ask(one, 3, 3)
+    waiting.append(asyncio.create_task(ask(one, 4)))
+    model.may.set()
+    assert await asyncio.gather(first, *waiting) == [[2.0], [4.0, 4.0], [8.0]]
+    assert await ask(one, 5, 6, 7, 8) == [10.0, 12.0, 14.0, 16.0]  # more than may wait, but nobody does
+
+
+async def test_who_cannot_be_answered_before_the_deadline_is_refused_at_once() -> None:
+    model = Model()
+    one = lane(model.predict)
+    loop = asyncio.get_running_loop()
+    row = {"x": np.ones((1, 1), np.float32)}
+    model.may.clear()
+    slow = asyncio.create_task(one.submit(row, 1, FAR))
+    await model.wait_for_calls(1)
+    await asyncio.sleep(0.05)
+    model.may.set()
+    await slow
+    model.may.clear()
+    under_way = asyncio.create_task(one.submit(row, 1, FAR))  # a free place: let in, however little time is left
+    await model.wait_for_calls(2)
+    with pytest.raises(Overloaded, match="left until the deadline"):
+        await one.submit(row, 1, loop.time() + 0.001)
+    patient = asyncio.create_task(one.submit(row, 1, FAR))
+    model.may.set()
+    await asyncio.gather(under_way, patient)
+    assert model.calls == [1, 1, 1]
+
+
+async def test_who_leaves_the_queue_is_not_sent() -> None:
+    model = Model()
+    one = lane(model.predict, max_waiting=2)
+    first = await held(model, one)
+    leaving, staying = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await ask(one, 4)
+    leaving.cancel()
+    await asyncio.wait([leaving])
+    coming = asyncio.create_task(ask(one, 5))  # there is room again, before the first call has returned
+    await asyncio.sleep(0)
+    model.may.set()
+    assert await asyncio.gather(first, staying, coming) == [[2.0], [6.0], [10.0]]
+    assert model.calls == [1, 2]
+    assert one.idle
+
+
+async def test_who_was_the_last_to_wait_leaves_nothing_behind() -> None:
+    model = Model()
+    one = lane(model.predict)
+    first = await held(model, one)
+    leaving = asyncio.create_task(ask(one, 2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    model.may.set()
+    assert await first == [2.0]
+    await asyncio.wait([leaving])
+    await asyncio.sleep(0)
+    assert one.idle
+    assert await ask(one, 3) == [6.0]
+
+
+async def test_all_of_a_merged_call_hear_that_the_model_server_has_no_place() -> None:
+    async def full(request: bytes, deadline: float, metadata: object = None) -> Any:
+        raise Overloaded("no free place", "model_server")
+
+    one = lane(full)
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(ask(one, 1), ask(one, 2), return_exceptions=True)
+    assert [(str(answer), answer.reason) for answer in answers if isinstance(answer, Overloaded)] == [
+        ("no free place", "overloaded_model_server")
+    ] * 2

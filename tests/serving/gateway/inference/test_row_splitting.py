@@ -1,0 +1,75 @@
+"""Splitting: order, how much is under way, and what ends it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.errors import BadTensor, Unavailable
+from serving.gateway.inference.row_splitting import in_order, joined, whole
+
+
+def outputs(*shape: int, clean: bool = True) -> Outputs:
+    return Outputs({"y": np.arange(np.prod(shape), dtype=np.float32).reshape(shape)}, clean)
+
+
+async def test_answers_come_in_order_and_few_parts_are_under_way() -> None:
+    under_way = most = 0
+
+    async def ask(part: int) -> int:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        for _ in range(part % 3):  # a later part may overtake
+            await asyncio.sleep(0)
+        under_way -= 1
+        return part * 10
+
+    assert await in_order(range(20), ask, 3) == [part * 10 for part in range(20)]
+    assert most == 3
+
+
+async def test_a_failure_ends_all() -> None:
+    asked: list[int] = []
+
+    async def ask(part: int) -> int:
+        asked.append(part)
+        await asyncio.sleep(0)
+        if part == 2:
+            raise Unavailable("gone")
+        return part
+
+    with pytest.raises(Unavailable, match="gone"):
+        await in_order(range(100), ask, 2)
+    assert len(asked) < 8
+
+
+async def test_a_cancelled_request_asks_no_further() -> None:
+    asked: list[int] = []
+    started = asyncio.Event()
+
+    async def ask(part: int) -> int:
+        asked.append(part)
+        started.set()
+        await asyncio.Event().wait()
+        return part
+
+    task = asyncio.create_task(in_order(range(100), ask, 2))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(asked) <= 2
+
+
+def test_parts_become_one() -> None:
+    made = joined([outputs(2, 3), outputs(1, 3, clean=False)])
+    assert made["y"].tolist() == [[0, 1, 2], [3, 4, 5], [0, 1, 2]]
+    assert not made.clean
+    with pytest.raises(BadTensor, match="another shape in each part"):
+        joined([outputs(2, 3), outputs(2, 4)])
+    assert whole(outputs(2, 3), 2)["y"].shape == (2, 3)
+    for other in (outputs(1, 3), outputs()):
+        with pytest.raises(BadTensor, match="cannot be split"):
+            whole(other, 2)

@@ -1,0 +1,240 @@
+"""Canary, shadow and fallbacks in front of a real model server, moved by the commands that users have."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from serving.artifacts import rollout
+from serving.artifacts.registry import ModelRegistry
+from tests.programs import REPOSITORY, model_server, model_server_program
+from tests.serving.gateway import programs
+from tests.serving.gateway import served_models as models
+from tests.serving.gateway.conftest import picture
+from tests.serving.gateway.programs import Gateway
+
+EMBED = "/v1/models/shade:embed"
+PICTURE = picture(100)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Versions 1 to 3 of shade, of which 1 is stable and 1 and 3 are loaded; and of price, of which 3 takes series."""
+    root = tmp_path_factory.mktemp("exports")
+    for version in (1, 2, 3):
+        models.shade(root, version)
+    ModelRegistry(root).promote("shade", 1)
+    models.price(root, 1)
+    models.price(root, 2, turned=True)
+    models.trend(root, 3)
+    (root / "trend" / "3").rename(root / "price" / "3")  # of another kind
+    (root / "trend").rmdir()
+    ModelRegistry(root).promote("price", 1)
+    return root
+
+
+@pytest.fixture(scope="module")
+def served(root: Path) -> Iterator[Gateway]:
+    routing = f"--routing={root / 'routing.json'}"
+    with (
+        model_server(root, *programs.PROMPT) as address,
+        programs.gateway(address, root / "models.config", routing) as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade")
+        yield gateway
+
+
+@pytest.fixture
+def pair(served: Gateway, root: Path) -> Gateway:
+    """Both programs, version 1 alone answering."""
+    (root / "routing.json").unlink(missing_ok=True)
+    store = ModelRegistry(root)
+    store.promote("shade", 1)
+    for label in store.labels("shade").keys() - {"stable"}:
+        store.unlabel("shade", label)
+    until(lambda: version(served) == 1 and not shares(served))
+    return served
+
+
+def shares(gateway: Gateway) -> list[str]:
+    return re.findall(r"^vitrine_canary_share\{.*", gateway.http.get("/metrics").text, re.MULTILINE)
+
+
+def canary(gateway: Gateway, root: Path, version: int, percent: float, sticky: str | None = None) -> None:
+    """As ``vitrine canary``, until the gateway does so."""
+    rollout.canary(ModelRegistry(root), "shade", version, percent, sticky)
+    line = f'vitrine_canary_share{{model="shade",version="{version}"}}'
+    until(lambda: metric(gateway, line) == percent)
+
+
+def version(gateway: Gateway, headers: dict[str, str] | None = None, path: str = EMBED) -> int:
+    answer = gateway.http.post(path, content=PICTURE, headers=headers)
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert said["embeddings"][0][1] == said["version"] == int(answer.headers["x-model-version"])
+    return int(said["version"])
+
+
+def metric(gateway: Gateway, line: str) -> float:
+    found = re.search(rf"^{re.escape(line)} (\S+)$", gateway.http.get("/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def until(what: Callable[[], bool]) -> float:
+    """Seconds until it is so."""
+    started = time.monotonic()
+    while not what():
+        assert time.monotonic() < started + 20
+    return time.monotonic() - started
+
+
+def test_each_step_takes_effect_by_itself(pair: Gateway, root: Path) -> None:
+    store = ModelRegistry(root)
+    for step, live in (
+        (lambda: rollout.canary(store, "shade", 3, 100), 3),
+        (lambda: rollout.off(store, "shade", "canary"), 1),
+        (lambda: rollout.promote(store, "shade", 3), 3),
+        (lambda: rollout.canary(store, "shade", 1, 100), 1),
+        (lambda: rollout.rollback(store, "shade"), 3),
+        (lambda: rollout.rollback(store, "shade"), 1),
+    ):
+        step()
+        until(lambda live=live: version(pair) == live)
+
+
+def test_a_rollback_does_not_wait_for_a_model_server_that_hangs(root: Path, pair: Gateway) -> None:
+    """One command, with the settings that users have; how soon is printed (pytest -rP)."""
+    store = ModelRegistry(root)
+    with (
+        model_server_program(root, *programs.PROMPT) as (address, server),
+        programs.gateway(
+            address, root / "models.config", f"--routing={root / 'routing.json'}", "--poll-seconds=1"
+        ) as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade")
+        rollout.canary(store, "shade", 3, 100)
+        until(lambda: version(gateway) == 3)
+        server.process.send_signal(signal.SIGSTOP)
+        try:
+            command = [sys.executable, "-c", "from serving.cli.models import app; app()", "rollback", "shade"]
+            subprocess.run([*command, f"--exports={root}"], cwd=REPOSITORY, check=True, capture_output=True)
+            print(f"rollback: {until(lambda: 'model shade: canary off' in gateway.program.output):.2f} s")
+        finally:
+            server.process.send_signal(signal.SIGCONT)
+        until(lambda: version(gateway) == 1)
+
+
+def test_a_canary_that_is_not_there_is_said(pair: Gateway, root: Path) -> None:
+    routes = root / "routing.json"
+    routes.write_text('{"shade": {"canary": {"version": 9, "percent": 10}}}')
+    pair.program.wait_for("model shade canary: 9, which routing.json names, is not AVAILABLE")
+    assert version(pair) == 1
+    routes.write_text("{}")
+    pair.program.wait_for("model shade canary: well again")
+
+
+def test_a_share_goes_to_the_canary_and_only_of_what_names_no_version(pair: Gateway, root: Path) -> None:
+    canary(pair, root, 2, 30)  # not loaded yet: the command sees to it
+    seen = Counter(version(pair) for _ in range(400))
+    assert seen.keys() == {1, 2}
+    assert 70 < seen[2] < 170  # five standard deviations around 120
+    assert {version(pair, path="/v1/models/shade/versions/1:embed") for _ in range(20)} == {1}
+    assert {version(pair, path="/v1/models/shade/labels/stable:embed") for _ in range(20)} == {1}
+
+
+def test_the_same_callers_stay_with_it(pair: Gateway, root: Path) -> None:
+    callers = [{"X-User": f"caller-{number}"} for number in range(60)]
+    canary(pair, root, 3, 20, "header:x-user")
+    first = [version(pair, caller) for caller in callers]
+    assert {1, 3} == set(first)
+    assert first == [version(pair, caller) for caller in callers]
+    canary(pair, root, 3, 60, "header:x-user")
+    more = [version(pair, caller) for caller in callers]
+    assert all(now == 3 for now, before in zip(more, first, strict=True) if before == 3)
+    assert sum(one == 3 for one in more) > sum(one == 3 for one in first)
+
+
+def test_a_cookie_keeps_a_caller_that_brings_nothing(pair: Gateway, root: Path) -> None:
+    canary(pair, root, 3, 50, "cookie:vitrine")
+    met = set()
+    for _ in range(40):
+        with httpx.Client(base_url=pair.url) as browser:
+            answer = browser.post(EMBED, content=PICTURE)
+            assert re.fullmatch(r"vitrine=[\w-]{16}; Path=/; HttpOnly; SameSite=Lax", answer.headers["set-cookie"])
+            mine = answer.json()["version"]
+            for _ in range(5):
+                answer = browser.post(EMBED, content=PICTURE)
+                assert answer.json()["version"] == mine
+                assert "set-cookie" not in answer.headers
+            met.add(mine)
+    assert met == {1, 3}
+
+
+def test_a_refused_edit_changes_nothing_and_is_told(pair: Gateway, root: Path) -> None:
+    canary(pair, root, 3, 100)
+    good = (root / "routing.json").read_text()
+    (root / "routing.json").write_text(good.replace("100", "1000"))
+    # The first look may find the file half written, as a person's editor leaves it: refused for another reason.
+    until(lambda: "shade.canary.percent" in "".join(pair.http.get("/readyz").json()["notes"]))
+    assert pair.http.get("/readyz").status_code == 200
+    assert metric(pair, 'vitrine_file_refused{file="routing"}') == 1
+    assert "what was read before stays" in pair.program.output
+    assert version(pair) == 3
+    (root / "routing.json").write_text(good)
+    until(lambda: pair.http.get("/readyz").json()["notes"] == [])
+    (root / "routing.json").unlink()
+    until(lambda: version(pair) == 1)
+
+
+def test_fallbacks_answer_where_the_live_version_is_away(pair: Gateway, root: Path) -> None:
+    (root / "routing.json").write_text('{"shade": {"live": 9, "fallback": ["nobody", 3]}}')
+    until(lambda: version(pair) == 3)
+    (root / "routing.json").write_text('{"shade": {"canary": {"version": 9, "percent": 100}}}')
+    until(lambda: version(pair) == 1)  # a canary that is not there gets nothing
+
+
+def test_a_shadow_sees_copies_and_agreement_is_measured(pair: Gateway, root: Path) -> None:
+    rollout.shadow(ModelRegistry(root), "shade", 3, 100)
+    pair.program.wait_for("model shade: shadow 100 % of version 3")
+    name = '{model="shade",outcome="compared",version="3"}'
+    for count in range(1, 11):
+        answer = pair.http.post("/v1/models/shade:predict", content=picture(20 * count))
+        assert answer.json()["version"] == 1
+        until(lambda count=count: metric(pair, f"vitrine_shadow_requests_total{name}") == count)
+    assert metric(pair, 'vitrine_shadow_rows_total{agreement="same",model="shade",version="3"}') == 10
+    assert metric(pair, 'vitrine_shadow_difference_sum{model="shade",version="3"}') == 0
+    assert version(pair) == 1  # embeddings hold the version's number: [100, 1] and [100, 3]
+    until(lambda: metric(pair, f"vitrine_shadow_requests_total{name}") == 11)
+    difference = metric(pair, 'vitrine_shadow_difference_sum{model="shade",version="3"}')
+    assert difference == pytest.approx(2 / 101)
+    assert version(pair, path="/v1/models/shade/versions/1:embed") == 1  # asked for: nothing to try out
+    rollout.off(ModelRegistry(root), "shade", "shadow")
+    pair.program.wait_for("model shade: shadow off")
+    assert version(pair) == 1
+    assert metric(pair, f"vitrine_shadow_requests_total{name}") == 11
+
+
+def test_a_shadow_whose_columns_are_in_another_order_is_asked_by_its_own(pair: Gateway, root: Path) -> None:
+    rollout.shadow(ModelRegistry(root), "price", 2, 100)
+    pair.program.wait_for("model price: shadow 100 % of version 2")
+    answer = pair.http.post("/v1/models/price:predict", json={"features": {"rooms": 3, "age": 10}})
+    assert answer.json()["predictions"] == [{"value": 103}]
+    until(lambda: metric(pair, 'vitrine_shadow_difference_count{model="price",version="2"}') == 1)
+    assert metric(pair, 'vitrine_shadow_difference_sum{model="price",version="2"}') == pytest.approx(3 / 103)
+    rollout.off(ModelRegistry(root), "price", "shadow")
+
+
+def test_a_shadow_of_another_kind_fails_and_is_no_defect_of_ours(pair: Gateway, root: Path) -> None:
+    rollout.shadow(ModelRegistry(root), "price", 3, 100)
+    pair.program.wait_for("model price: shadow 100 % of version 3")
+    assert pair.http.post("/v1/models/price:predict", json={"features": [3, 10]}).status_code == 200
+    until(lambda: metric(pair, 'vitrine_shadow_requests_total{model="price",outcome="failed",version="3"}') == 1)
+    assert "could not be compared" not in pair.program.output
+    rollout.off(ModelRegistry(root), "price", "shadow")

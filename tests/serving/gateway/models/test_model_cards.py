@@ -1,0 +1,207 @@
+"""Model cards as they come from a model server: with the flags that are deployed, and where they cannot be read."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import yaml
+
+from serving.artifacts.model_card import ModelCard
+from serving.gateway.http import keys_file as keys
+from serving.gateway.models.signature import Signature, TensorSpec
+from serving.tfs_api.messages import predict_pb2, tensor_pb2, types_pb2
+from serving.tfs_api.tensors import to_proto
+from tests.programs import REPOSITORY, free_port, running
+from tests.serving.gateway import programs, stub
+from tests.serving.gateway.conftest import picture
+from tests.serving.gateway.models.test_canary import metric, until
+from tests.serving.gateway.programs import Gateway
+
+CONTENT = "--enable_serialization_as_tensor_content=true"
+
+
+def deployed() -> dict[str, list[str]]:
+    """The flags of each model server in the Dockerfile and the Kubernetes manifests."""
+    stages = re.findall(r"^FROM \S+ AS (\S+)$(.*?)(?=^FROM |\Z)", (REPOSITORY / "Dockerfile").read_text(), re.M | re.S)
+    commands = {name: re.findall(r"^CMD (\[.*?\])$", text.replace("\\\n", ""), re.M) for name, text in stages}
+    flags = {name: json.loads(commands[name][-1]) for name in ("embedded-server", "model-server", "model-server-gpu")}
+    for manifest in yaml.safe_load_all((REPOSITORY / "k8s/base/model-server.yaml").read_text()):
+        if manifest["kind"] == "Deployment":
+            flags["Kubernetes"] = manifest["spec"]["template"]["spec"]["containers"][0]["args"]
+    return flags
+
+
+@pytest.mark.parametrize("where", ["embedded-server", "model-server", "model-server-gpu", "Kubernetes"])
+def test_models_have_cards_with_the_flags_that_are_deployed(where: str, models_root: Path) -> None:
+    port, flags = free_port(), deployed()[where]
+    assert CONTENT in flags, "it puts strings into tensor_content too"
+    own = {"--port": str(port), "--rest_api_port": str(free_port())}
+    here = [
+        f"{name}={own.get(name, value)}" if value else name
+        for name, _, value in (
+            flag.replace("/models/", f"{models_root}/")
+            .replace("/etc/vitrine", str(REPOSITORY / "k8s/base/model-server"))
+            .partition("=")
+            for flag in flags
+        )
+    ]
+    with (
+        running("-m", "serving.model_server", *here, f"--mount=/models={models_root}", ready="Exporting HTTP/REST API"),
+        programs.gateway(f"127.0.0.1:{port}", models_root / "models.config") as gateway,
+    ):
+        programs.wait_until_ready(gateway, "shade", "trend")
+        assert gateway.http.get("/readyz").status_code == 200
+        assert gateway.http.get("/v1/models/shade/card").json()["labels"] == ["dark", "middle", "light"]
+        answer = gateway.http.post("/v1/models/shade:predict", content=picture())
+        assert (answer.status_code, answer.json()["model"]) == (200, "shade"), answer.text
+        assert gateway.http.post("/v1/models/shade:embed", content=picture()).status_code == 200
+        history = {"history": [1, 2, 3, 4], "horizon": 2}
+        assert gateway.http.post("/v1/models/trend:forecast", json=history).status_code == 200
+
+
+def spec(name: str, data_type: int = types_pb2.DT_STRING) -> dict[str, TensorSpec]:
+    return {name: TensorSpec(name, data_type, (None,))}
+
+
+DESCRIBE = Signature("describe", spec("query"), spec("card"))
+ECHO = stub.echo("serving_default", *spec("x", types_pb2.DT_FLOAT).values())
+
+Describe = Callable[[grpc.ServicerContext], Any]
+
+
+def content(data: bytes) -> Describe:
+    """A ``card`` of one string whose ``tensor_content`` is this."""
+    proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_content=data)
+    proto.tensor_shape.dim.add().size = 1
+    return lambda _: proto
+
+
+def string(data: bytes) -> Describe:
+    return lambda _: to_proto(np.array([data], object), as_content=False)
+
+
+def fails(code: grpc.StatusCode) -> Describe:
+    return lambda context: context.abort(code, "it cannot be told")
+
+
+#: What ``describe`` answers by model, and words of the reason that is given for it.
+UNREADABLE: dict[str, tuple[Describe, str]] = {
+    "short_content": (content(b"\x05ab"), "lengths of its 1 strings add up to 5"),
+    "broken_length": (content(b"\xff" * 6), "takes more than five bytes"),
+    "no_json": (string(b"{"), "the model card cannot be read"),
+    "no_utf_8": (string(b'{"title": "\xff"}'), "the model card cannot be read"),
+    "no_card": (string(b'{"model": "line"}'), "Field required"),
+    "empty": (string(b""), "the model card cannot be read"),
+    "of_the_future": (string(b'{"format": 2}'), "format"),
+    "no_string": (lambda _: to_proto(np.ones(1, np.float32)), "the model card cannot be read"),
+    "two_cards": (lambda _: to_proto(np.array([b"{}", b"{}"], object)), "1 rows were sent"),
+    "nothing": (lambda _: None, "lacks output card"),
+    "internal": (fails(grpc.StatusCode.INTERNAL), "(INTERNAL): it cannot be told"),
+    "refused": (fails(grpc.StatusCode.INVALID_ARGUMENT), "it cannot be told"),
+    "unimplemented": (fails(grpc.StatusCode.UNIMPLEMENTED), "it cannot be told"),
+    "too_late": (fails(grpc.StatusCode.DEADLINE_EXCEEDED), "within the deadline"),
+}
+
+
+class Describing(stub.Stub):
+    """Answers ``describe`` with prepared answers, and counts the calls."""
+
+    def __init__(self, answers: dict[str, Describe]) -> None:
+        super().__init__({name: {"describe": DESCRIBE, "serving_default": ECHO} for name in answers})
+        self.answers = answers
+        self.asked = dict.fromkeys(answers, 0)
+
+    def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if request.model_spec.signature_name != "describe":
+            return super().predict(request, context)
+        name = request.model_spec.name
+        self.asked[name] += 1
+        response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+        answer = self.answers[name](context)
+        if answer is not None:
+            response.outputs["card"].CopyFrom(answer)
+        return response
+
+
+@pytest.fixture(scope="module")
+def card(models_root: Path) -> bytes:
+    """A card that can be read."""
+    return (models_root / "trend/1/assets.extra/card.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def describing(card: bytes) -> Describing:
+    good = {"in_string_val": string(card), "in_content": lambda _: to_proto(np.array([card], object))}
+    return Describing({**{name: answer for name, (answer, _) in UNREADABLE.items()}, **good})
+
+
+@pytest.fixture(scope="module")
+def told(describing: Describing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    models = ",".join(describing.answers)
+    config = tmp_path_factory.mktemp("none") / "none"
+    with stub.serving(describing) as address, programs.gateway(address, config, f"--models={models}") as gateway:
+        programs.wait_until_ready(gateway, *describing.answers)
+        yield gateway
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_card_that_cannot_be_read_makes_itself_heard(told: Gateway, describing: Describing, name: str) -> None:
+    words = UNREADABLE[name][1]
+    asked = describing.asked[name]
+    until(lambda: describing.asked[name] > asked + 3)  # it is asked again, and told once
+    lines = [line for line in told.program.output.splitlines() if f"model {name} card of version 1: " in line]
+    (line,) = map(json.loads, lines)
+    assert (line["level"], words in line["message"]) == ("error", True)
+    assert metric(told, f'vitrine_model_card_unreadable{{model="{name}",version="1"}}') == 1
+    ready = told.http.get("/readyz")
+    (note,) = (note for note in ready.json()["notes"] if f"model {name} version 1 " in note)
+    assert (ready.status_code, ready.json()["ready"], words in note) == (200, True, True)
+    for what in ("card", "drift"):
+        missing = told.http.get(f"/v1/models/{name}/{what}")
+        assert (missing.status_code, words in missing.json()["error"]) == (404, True)
+    verb = told.http.post(f"/v1/models/{name}:forecast", json={"history": [1, 2, 3, 4], "horizon": 2})
+    assert (verb.status_code, words in verb.json()["error"]) == (404, True)
+    answer = told.http.post(f"/v1/models/{name}:predict", json={"instances": [1.5]})
+    assert answer.json() == {"predictions": [1.5]}
+
+
+@pytest.mark.parametrize("name", ["in_string_val", "in_content"])
+def test_a_card_that_can_be_read_is_not_spoken_of(told: Gateway, card: bytes, name: str) -> None:
+    assert ModelCard.model_validate(told.http.get(f"/v1/models/{name}/card").json()) == ModelCard.model_validate_json(
+        card
+    )
+    assert metric(told, f'vitrine_model_card_unreadable{{model="{name}",version="1"}}') == 0
+    assert name not in str(told.http.get("/readyz").json()["notes"])
+
+
+def test_a_card_that_becomes_readable_is_read(told: Gateway, describing: Describing, card: bytes) -> None:
+    broken = describing.answers["internal"]
+    describing.answers["internal"] = string(card)
+    try:
+        until(lambda: told.http.get("/v1/models/internal/card").status_code == 200)
+        until(lambda: metric(told, 'vitrine_model_card_unreadable{model="internal",version="1"}') == 0)
+        assert "internal" not in str(told.http.get("/readyz").json()["notes"])
+        told.program.wait_for("model internal card of version 1: well again")
+    finally:
+        describing.answers["internal"] = broken
+
+
+def test_a_probe_without_a_key_is_told_no_names(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    key = keys.create(file, "one", frozenset({"secret_one"}))[1]
+    answers = dict.fromkeys(("secret_one", "secret_two"), string(b"{"))
+    flags = ("--models=secret_one,secret_two", f"--keys={file}")
+    with (
+        stub.serving(Describing(answers)) as address,
+        programs.gateway(address, tmp_path / "none", *flags) as gateway,
+    ):
+        programs.wait_until_ready(gateway, *answers)
+        anybody = gateway.http.get("/readyz")
+        assert (anybody.status_code, "2 of 2 models" in anybody.text, "secret" in anybody.text) == (200, True, False)
+        known = gateway.http.get("/readyz", headers={"Authorization": f"Bearer {key}"}).text
+        assert "model secret_one version 1" in known and "1 of 2 models" in known and "secret_two" not in known

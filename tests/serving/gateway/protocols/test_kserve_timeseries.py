@@ -1,0 +1,110 @@
+"""KServe's form of forecasts: the answer in full, dates, quantiles, and what is refused."""
+
+import datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from serving.gateway.protocols.kserve_timeseries import later
+
+PATH = "/v1/timeseries/forecast"
+SERIES = {"type": "univariate_time_series", "name": "a", "series": [1, 2, 3, 4], "frequency": "day"}
+
+
+def request(*series: dict[str, Any], horizon: Any = 2, **options: Any) -> dict[str, Any]:
+    return {"model": "trend", "inputs": list(series) or [SERIES], "options": {"horizon": horizon, **options}}
+
+
+def test_a_forecast_in_full(http: httpx.Client) -> None:
+    given = {**SERIES, "start_timestamp": "2026-01-30T00:00:00"}
+    answer = http.post(PATH, json={**request(given, quantiles=[0.05, 0.95]), "metadata": {"mine": 1}})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body.pop("created_at") > 1_700_000_000
+    identity = answer.headers["x-request-id"]
+    assert body == {
+        "id": identity,
+        "status": "completed",
+        "error": None,
+        "model": "trend",
+        "outputs": [
+            {
+                "type": "time_series_forecast",
+                "id": identity,
+                "status": "completed",
+                "error": None,
+                "content": [
+                    {
+                        "type": "univariate_time_series",
+                        "name": "a",
+                        "mean_forecast": [5, 6],
+                        "frequency": "day",
+                        "start_timestamp": "2026-02-03T00:00:00",
+                        "quantiles": {"0.05": [4, 5], "0.95": [6, 7]},
+                    }
+                ],
+            }
+        ],
+        "usage": None,
+    }
+    assert answer.headers["x-model-version"] == "1"
+
+
+def test_many_series_of_many_lengths(http: httpx.Client) -> None:
+    longer = {**SERIES, "name": "b", "series": [0] * 50 + [10, 20], "frequency": "D"}
+    content = http.post(PATH, json=request(SERIES, longer)).json()["outputs"][0]["content"]
+    assert [(one["name"], one["mean_forecast"]) for one in content] == [("a", [5, 6]), ("b", [21, 22])]
+    assert content[0]["start_timestamp"] is None
+    assert content[0]["quantiles"] is None
+
+
+REFUSED: dict[str, tuple[Any, int, str, str]] = {
+    "an unknown model": ({**request(), "model": "nobody"}, 404, "unknown_model", "nobody"),
+    "no model": ({"inputs": []}, 400, "bad_document", "model"),
+    "a model that does not forecast": ({**request(), "model": "shade"}, 404, "unknown_verb", "pictures"),
+    "an unknown key": ({**request(), "inputz": 1}, 400, "bad_document", "inputz"),
+    "an unknown option": (request(horizont=3), 400, "bad_document", "options.horizont"),
+    "an unknown key of a series": (request({**SERIES, "values": []}), 400, "bad_document", "inputs.0.values"),
+    "no inputs": ({**request(), "inputs": []}, 400, "bad_document", "inputs"),
+    "no horizon": ({**request(), "options": {}}, 400, "bad_document", "options.horizon"),
+    "horizon 0": (request(horizon=0), 400, "bad_option", "1 to 50"),
+    "horizon 51": (request(horizon=51), 400, "bad_option", "1 to 50"),
+    "horizon as text": (request(horizon="2"), 400, "bad_document", "horizon"),
+    "multivariate": (request({**SERIES, "type": "multivariate_time_series"}), 400, "bad_option", "univariate"),
+    "another type": (request({**SERIES, "type": "x"}), 400, "bad_document", "inputs.0.type"),
+    "another frequency": (request({**SERIES, "frequency": "W"}), 400, "bad_option", "one day"),
+    "no frequency": (request({**SERIES, "frequency": "fortnight"}), 400, "bad_document", "frequency"),
+    "a short series": (request(SERIES, {**SERIES, "name": "b", "series": [1]}), 400, "bad_tensor", "series b"),
+    "a word": (request({**SERIES, "series": [1, 2, 3, "4"]}), 400, "bad_tensor", "a string"),
+    "rows": (request({**SERIES, "series": [[1], [2], [3], [4]]}), 400, "bad_tensor", "axes"),
+    "a quantile": (request(quantiles=[0.5]), 400, "bad_option", "0.05, 0.95"),
+    "no date": (request({**SERIES, "start_timestamp": "yesterday"}), 400, "bad_option", "ISO 8601"),
+    "the end of time": (request({**SERIES, "start_timestamp": "9999-12-31"}), 400, "bad_option", "calendar"),
+    "too many": (request(*[SERIES] * 129), 400, "bad_tensor", "128"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+    document, status, code, word = REFUSED[name]
+    answer = http.post(PATH, json=document)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"].keys() == {"message", "type", "param", "code"}
+    assert answer.json()["error"]["code"] == code
+    assert word in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("start", "frequency", "steps", "end"),
+    [
+        ("2026-01-31", "month", 1, "2026-02-28"),
+        ("2024-01-31", "month", 1, "2024-02-29"),
+        ("2026-11-30", "quarter", 1, "2027-02-28"),
+        ("2024-02-29", "year", 1, "2025-02-28"),
+        ("2026-12-31", "month", 12, "2027-12-31"),
+        ("2026-01-01", "week", 2, "2026-01-15"),
+    ],
+)
+def test_calendars(start: str, frequency: str, steps: int, end: str) -> None:
+    assert later(datetime.datetime.fromisoformat(start), frequency, steps).date().isoformat() == end

@@ -1,0 +1,436 @@
+"""The Open Inference Protocol v2 over real sockets: Triton's own client, the plain JSON, and what must be refused."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import ml_dtypes
+import numpy as np
+import pytest
+import tritonclient.http as triton
+from open_inference.openapi.client import OpenInferenceClient
+from open_inference.openapi.errors import BadRequestError, NotFoundError
+from open_inference.openapi.types import InferenceRequest
+from tritonclient.utils import InferenceServerException, np_to_triton_dtype
+
+from serving.gateway.codecs import open_inference as inference_protocol
+from serving.gateway.codecs import open_inference_types as datatypes
+from serving.gateway.errors import TooLarge
+from serving.gateway.models.signature import TensorSpec
+from serving.tfs_api.tensors import numpy_type
+from tests.programs import free_port
+from tests.serving.gateway import programs, stub
+from tests.serving.gateway.codecs.test_large_json import reservation
+from tests.serving.gateway.programs import Gateway
+
+INFER = "/v2/models/line/infer"
+X = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
+
+
+@pytest.fixture
+def client(served: Gateway) -> Iterator[triton.InferenceServerClient]:
+    with triton.InferenceServerClient(served.url.removeprefix("http://")) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """A model for each type of tensor, which gives back what it gets."""
+    models = {
+        f"echo_{name.lower()}": {"only": stub.echo("only", TensorSpec("x", data_type, (None, 2)))}
+        for data_type, name in datatypes.NAMES.items()
+    }
+    names = ",".join(models)
+    missing = tmp_path_factory.mktemp("none") / "none"
+    with (
+        stub.serving(stub.Stub(models)) as address,
+        programs.gateway(address, missing, f"--models={names}") as one,
+    ):
+        programs.wait_until_ready(one, *models)
+        yield one
+
+
+def example(name: str) -> np.ndarray:
+    data_type = next(number for number, one in datatypes.NAMES.items() if one == name)
+    if name == "BYTES":
+        return np.array([[b"\x00\xff", b""], ["ä".encode(), b"plain"]], object)
+    dtype = numpy_type(data_type)
+    assert dtype is not None
+    if name in ("FP16", "BF16", "FP32", "FP64"):
+        return np.array([[1.5, -0.25], [1e-3, 300]], dtype)
+    if name == "BOOL":
+        return np.array([[True, False], [False, True]])
+    limits = np.iinfo(dtype)
+    return np.array([[limits.min, limits.max], [0, 1]], dtype)
+
+
+def tensor(name: str, datatype: str, array: np.ndarray, binary: bool = True) -> triton.InferInput:
+    return triton.InferInput(name, list(array.shape), datatype).set_data_from_numpy(array, binary_data=binary)
+
+
+def test_triton_sees_the_server(client: triton.InferenceServerClient) -> None:
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("line")
+    assert client.is_model_ready("line", "1")
+    assert not client.is_model_ready("line", "7")
+    assert not client.is_model_ready("nobody")
+    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    assert client.get_model_metadata("shade") == {
+        "name": "shade",
+        "versions": ["1"],
+        "platform": "tensorflow_savedmodel",
+        "inputs": [{"name": "image", "datatype": "UINT8", "shape": [-1, 4, 4, 1]}],
+        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
+    }
+    assert client.get_model_metadata("line", "1")["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
+
+
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False])
+@pytest.mark.parametrize("version", ["", "1"])
+def test_triton_infers(client: triton.InferenceServerClient, binary_in: bool, binary_out: bool, version: str) -> None:
+    x = np.array([[1, 2, 3], [4, 5, 6.5]], np.float32)
+    wanted = [triton.InferRequestedOutput("y", binary_data=binary_out)]
+    answer = client.infer("line", [tensor("x", "FP32", x, binary_in)], version, outputs=wanted, request_id="mine")
+    np.testing.assert_array_equal(answer.as_numpy("y"), x)
+    head = answer.get_response()
+    assert (head["model_name"], head["model_version"], head["id"]) == ("line", "1", "mine")
+
+
+def test_triton_asks_for_another_signature(client: triton.InferenceServerClient) -> None:
+    inputs = [tensor("x", "FP32", np.ones((1, 3), np.float32)), tensor("shift", "INT32", np.array([[2]], np.int32))]
+    answer = client.infer("line", inputs, parameters={"signature_name": "both"})
+    assert answer.as_numpy("z").tolist() == [[3, 3, 3]]
+    wanted = [triton.InferRequestedOutput("z", binary_data=False)]
+    answer = client.infer("line", inputs, outputs=wanted, parameters={"signature_name": "both"})
+    assert [output["name"] for output in answer.get_response()["outputs"]] == ["z"]
+
+
+async def test_tritons_asynchronous_client(served: Gateway) -> None:
+    import tritonclient.http.aio as aio
+
+    async with aio.InferenceServerClient(served.url.removeprefix("http://")) as client:
+        answer = await client.infer("shade", [tensor("image", "UINT8", np.full((2, 4, 4, 1), 250, np.uint8))])
+        assert answer.as_numpy("probabilities").argmax(axis=1).tolist() == [2, 2]
+
+
+def test_the_protocols_own_client(served: Gateway) -> None:
+    """The one that its working group generates from the protocol's OpenAPI document."""
+    client = OpenInferenceClient(base_url=served.url, httpx_client=served.http)
+    client.check_server_liveness()
+    client.check_server_readiness()
+    client.check_model_readiness("line")
+    client.check_model_version_readiness("line", "1")
+    assert client.read_server_metadata().name == "vitrine"
+    assert client.read_model_metadata("shade").inputs[0].shape == [-1, 4, 4, 1]
+    answer = client.model_infer("line", request=InferenceRequest(id="mine", inputs=[X]))
+    assert (answer.model_name, answer.model_version, answer.id) == ("line", "1", "mine")
+    (output,) = answer.outputs
+    assert (output.name, output.datatype, output.shape) == ("y", "FP32", [1, 3])
+    assert list(output.data.__root__) == [1, 2, 3]
+    with pytest.raises(NotFoundError):
+        client.check_model_version_readiness("line", "7")
+    with pytest.raises(BadRequestError, match="float32"):
+        client.model_version_infer("line", "1", request=InferenceRequest(inputs=[{**X, "shape": [3]}]))
+
+
+@pytest.mark.parametrize("name", sorted(datatypes.NAMES.values()))
+def test_every_type_there_and_back_in_binary(echo: Gateway, name: str) -> None:
+    array = example(name)
+    with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
+        model = f"echo_{name.lower()}"
+        assert client.get_model_metadata(model)["inputs"][0]["datatype"] == name
+        answer = client.infer(model, [tensor("x", name, array)])
+        back = answer.as_numpy("echo_x")
+        assert back.tolist() == array.tolist()
+        assert np_to_triton_dtype(back.dtype) == name
+
+
+@pytest.mark.parametrize("name", sorted(set(datatypes.NAMES.values()) - {"BYTES"}))
+def test_every_type_there_and_back_in_json(echo: Gateway, name: str) -> None:
+    array = example(name)
+    values = array.astype(float if name in ("FP16", "BF16") else array.dtype).tolist()
+    for data in (values, [*values[0], *values[1]]):  # nested, and flat
+        request = {"inputs": [{"name": "x", "shape": [2, 2], "datatype": name, "data": data}]}
+        answer = echo.http.post(f"/v2/models/echo_{name.lower()}/infer", json=request)
+        assert answer.status_code == 200, answer.text
+        (output,) = answer.json()["outputs"]
+        assert (output["datatype"], output["shape"]) == (name, [2, 2])
+        np.testing.assert_array_equal(np.array(output["data"], array.dtype).reshape(2, 2), array)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_more_rows_than_a_call_may_have(echo: Gateway, binary: bool) -> None:
+    """The model server behind it writes down each call of more than 128 rows as wrong."""
+    array = np.arange(2000, dtype=np.float32).reshape(1000, 2)
+    with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
+        wanted = [triton.InferRequestedOutput("echo_x", binary_data=binary)]
+        answer = client.infer("echo_fp32", [tensor("x", "FP32", array, binary)], outputs=wanted)
+        assert answer.as_numpy("echo_x").tolist() == array.tolist()
+
+
+def test_text_in_json(echo: Gateway) -> None:
+    path = "/v2/models/echo_bytes/infer"
+    one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["shoe", "ä"]}
+    assert echo.http.post(path, json={"inputs": [one]}).json()["outputs"][0]["data"] == ["shoe", "ä"]
+    no_text = {**one, "data": [{"b64": "/w=="}, "a"]}
+    refused(echo.http.post(path, json={"inputs": [no_text]}), 400, "no text", "binary_data")
+
+
+def test_what_is_not_finite(echo: Gateway) -> None:
+    """A model without a card may take NaN; JSON cannot carry it either way, binary can."""
+    array = np.array([[np.nan, np.inf]], np.float32)
+    with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
+        sent = [tensor("x", "FP32", array)]
+        np.testing.assert_array_equal(client.infer("echo_fp32", sent).as_numpy("echo_x"), array)
+        with pytest.raises(InferenceServerException, match="NaN or infinity") as failure:
+            client.infer("echo_fp32", sent, outputs=[triton.InferRequestedOutput("echo_x", binary_data=False)])
+        assert failure.value.status() == "502"
+
+
+def test_the_plain_json(http: httpx.Client) -> None:
+    answer = http.post(INFER, json={"inputs": [X], "id": "mine"})
+    assert answer.json() == {
+        "model_name": "line",
+        "model_version": "1",
+        "id": "mine",
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [1, 3], "data": [1.0, 2.0, 3.0]}],
+    }
+    assert answer.headers["x-model-version"] == "1"
+    assert answer.headers["content-type"] == "application/json"
+    assert http.post("/v2/models/line/versions/1/infer", json={"inputs": [X]}).status_code == 200
+
+
+def test_the_binary_answer_says_where_it_begins(http: httpx.Client) -> None:
+    answer = http.post(INFER, json={"inputs": [X], "parameters": {"binary_data_output": True}})
+    assert answer.headers["content-type"] == "application/octet-stream"
+    end = int(answer.headers["inference-header-content-length"])
+    (output,) = json.loads(answer.content[:end])["outputs"]
+    assert output == {"name": "y", "datatype": "FP32", "shape": [1, 3], "parameters": {"binary_data_size": 12}}
+    assert np.frombuffer(answer.content[end:], "<f4").tolist() == [1, 2, 3]
+
+
+def refused(answer: httpx.Response, status: int, *words: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.json().keys() == {"error"}
+    assert answer.headers["x-request-id"]
+    for word in words:
+        assert word in answer.json()["error"]
+
+
+REFUSED: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "no inputs": ({}, ("list of inputs",)),
+    "no input": ({"inputs": []}, ("list of inputs",)),
+    "inputs of another kind": ({"inputs": [7]}, ("list of inputs",)),
+    "an unknown key": ({"inputs": [X], "input": 1}, ("id, model_name, model_version, parameters, inputs, outputs",)),
+    "an unknown key of an input": ({"inputs": [{**X, "dtype": "FP32"}]}, ("datatype", "dtype")),
+    "an id that is a number": ({"inputs": [X], "id": 7}, ("string",)),
+    "no name": ({"inputs": [{**X, "name": None}]}, ("name",)),
+    "another name": ({"inputs": [{**X, "name": "z"}]}, ("no input 'z'", "x (float32 [N, 3])")),
+    "twice": ({"inputs": [X, X]}, ("twice",)),
+    "missing": ({"inputs": [X], "parameters": {"signature_name": "both"}}, ("missing: shift",)),
+    "another type": ({"inputs": [{**X, "datatype": "FP64"}]}, ("FP32", "FP64")),
+    "no type": ({"inputs": [{**X, "datatype": None}]}, ("FP32",)),
+    "no shape": ({"inputs": [{**X, "shape": None}]}, ("shape",)),
+    "a negative size": ({"inputs": [{**X, "shape": [-1, 3]}]}, ("whole numbers",)),
+    "a true size": ({"inputs": [{**X, "shape": [True, 3]}]}, ("whole numbers",)),
+    "wrong rank": ({"inputs": [{**X, "shape": [3]}]}, ("1 axes, not 2",)),
+    "wrong size": ({"inputs": [{**X, "shape": [1, 2], "data": [1, 2]}]}, ("float32 [N, 3]",)),
+    "data of another shape": ({"inputs": [{**X, "shape": [2, 3]}]}, ("[2, 3]", "[3]")),
+    "nested another way": ({"inputs": [{**X, "data": [[1], [2], [3]]}]}, ("[1, 3]", "[3, 1]")),
+    "ragged": ({"inputs": [{**X, "data": [[1, 2], [3]]}]}, ("ragged",)),
+    "text": ({"inputs": [{**X, "data": ["1", "2", "3"]}]}, ("a string",)),
+    "too large": ({"inputs": [{**X, "data": [1e39, 2, 3]}]}, ("too large",)),
+    "no data": ({"inputs": [{key: X[key] for key in ("name", "shape", "datatype")}]}, ("binary_data_size",)),
+    "data twice": ({"inputs": [{**X, "parameters": {"binary_data_size": 12}}]}, ("either",)),
+    "data of another kind": ({"inputs": [{**X, "data": 7}]}, ("a list",)),
+    "no rows": ({"inputs": [{**X, "shape": [0, 3], "data": []}]}, ("empty",)),
+    "an endless shape": ({"inputs": [{**X, "shape": [2**31 - 1] * 3}]}, ("[3]",)),
+    "an unknown output": ({"inputs": [X], "outputs": [{"name": "w"}]}, ("no output w", "y")),
+    "an output of another kind": ({"inputs": [X], "outputs": ["y"]}, ("object with a name",)),
+    "classification": (
+        {"inputs": [X], "outputs": [{"name": "y", "parameters": {"classification": 2}}]},
+        ("binary_data",),
+    ),
+    "shared memory": ({"inputs": [{**X, "parameters": {"shared_memory_region": "a"}}]}, ("binary_data_size",)),
+    "a sequence": ({"inputs": [X], "parameters": {"sequence_id": 1}}, ("signature_name", "sequence_id")),
+    "a sequence with a name": ({"inputs": [X], "parameters": {"sequence_id": "a"}}, ("sequence_id",)),
+    "a long sequence": ({"inputs": [X], "parameters": {"sequence_start": [0.5] * 10_000}}, ("sequence_start",)),
+    "shared memory for an output": (
+        {"inputs": [X], "outputs": [{"name": "y", "parameters": {"shared_memory_byte_size": 12}}]},
+        ("shared_memory_byte_size", "binary_data"),
+    ),
+    "a signature at an input": ({"inputs": [{**X, "parameters": {"signature_name": "both"}}]}, ("signature_name",)),
+    "a model's number": ({"inputs": [X], "model_name": 7}, ("'line'", "a number")),
+    "another model": ({"inputs": [X], "model_name": "shade"}, ("'line'", "'shade'")),
+    "a long model": ({"inputs": [X], "model_name": [0.5] * 10_000}, ("'line'", "a list")),
+    "a version that is a word": ({"inputs": [X], "model_version": "newest"}, ("'newest'", "whole number")),
+    "a version that is true": ({"inputs": [X], "model_version": True}, ("True", "whole number")),
+    "a version that is a list": ({"inputs": [X], "model_version": [1]}, ("a list", "whole number")),
+    "an untrue parameter": ({"inputs": [X], "parameters": {"binary_data_output": 1}}, ("true or false",)),
+    "another signature": ({"inputs": [X], "parameters": {"signature_name": "nope"}}, ("no signature 'nope'", "both")),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+    request, words = REFUSED[name]
+    refused(http.post(INFER, json=request), 400, *words)
+
+
+@pytest.mark.parametrize("model", [{}, {"model_name": "line"}, {"model_name": None}, {"model_name": ""}])
+@pytest.mark.parametrize("version", [{}, *({"model_version": one} for one in ("1", 1, None, ""))])
+def test_the_body_may_name_the_model_too(http: httpx.Client, model: dict[str, Any], version: dict[str, Any]) -> None:
+    for path in (INFER, "/v2/models/line/versions/1/infer"):
+        answer = http.post(path, json={"inputs": [X], **model, **version})
+        assert (answer.status_code, answer.json()["model_version"]) == (200, "1"), answer.text
+
+
+def test_the_body_names_a_version_where_the_path_does_not(http: httpx.Client) -> None:
+    refused(http.post(INFER, json={"inputs": [X], "model_version": "9"}), 404, "no version 9")
+    other = http.post("/v2/models/line/versions/1/infer", json={"inputs": [X], "model_version": "2"})
+    refused(other, 400, "version 1", "is 2")
+
+
+IGNORED = {
+    "content_type": "np",
+    "headers": {"Seldon-Route": "a"},
+    "priority": 1,
+    "timeout": 5_000_000,
+    "triton_enable_empty_final_response": False,
+    "of_our_own": [1.5],
+    "nothing": None,
+}
+OFF = {
+    "sequence_id": 0,
+    "sequence_start": False,
+    "sequence_end": False,
+    "classification": 0,
+    "shared_memory_region": "",
+}
+
+
+@pytest.mark.parametrize("parameters", [IGNORED, OFF, dict.fromkeys([*OFF, "shared_memory_offset"])])
+def test_parameters_that_change_nothing_are_ignored(http: httpx.Client, parameters: dict[str, Any]) -> None:
+    """Triton's, MLServer's and a caller's own, of the request, of its input and of its output."""
+    request = {
+        "parameters": parameters,
+        "inputs": [{**X, "parameters": parameters}],
+        "outputs": [{"name": "y", "parameters": parameters}],
+    }
+    answer = http.post(INFER, json=request)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}]
+
+
+def test_triton_sends_timeout_priority_and_its_own_parameters(client: triton.InferenceServerClient) -> None:
+    inputs = [tensor("x", "FP32", np.ones((1, 3), np.float32))]
+    more = {"headers": {"X-Trace": "a"}, "timeout": 5_000_000, "priority": 2, "parameters": {"tenant": "a"}}
+    assert client.infer("line", inputs, **more).as_numpy("y").tolist() == [[1, 1, 1]]
+    with pytest.raises(InferenceServerException, match="sequence_"):
+        client.infer("line", inputs, sequence_id=7, sequence_start=True)
+    with pytest.raises(InferenceServerException, match="classification"):
+        client.infer("line", inputs, outputs=[triton.InferRequestedOutput("y", class_count=2)])
+
+
+def test_mlservers_base64(echo: Gateway) -> None:
+    """The one content type that says how the data are written."""
+    path = "/v2/models/echo_bytes/infer"
+    parameters = {"content_type": "base64"}
+    one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["c2hvZQ==", "w6Q="], "parameters": parameters}
+    assert echo.http.post(path, json={"inputs": [one]}).json()["outputs"][0]["data"] == ["shoe", "ä"]
+    refused(echo.http.post(path, json={"inputs": [{**one, "data": ["ä", "w6Q="]}]}), 400, "input x", "base64")
+    text = {**one, "data": ["c2hvZQ==", "a"], "parameters": {"content_type": "str"}}
+    assert echo.http.post(path, json={"inputs": [text]}).json()["outputs"][0]["data"] == ["c2hvZQ==", "a"]
+
+
+def binary(http: httpx.Client, raw: bytes, size: Any = 12, header: str | None = None, **more: Any) -> httpx.Response:
+    one = {"name": "x", "shape": [1, 3], "datatype": "FP32", "parameters": {"binary_data_size": size}, **more}
+    head = json.dumps({"inputs": [one]}).encode()
+    length = str(len(head)) if header is None else header
+    return http.post(INFER, content=head + raw, headers={"inference-header-content-length": length})
+
+
+def test_binary_bodies_that_do_not_add_up(http: httpx.Client) -> None:
+    assert binary(http, bytes(12)).status_code == 200
+    assert binary(http, bytes(12), data=None).status_code == 200  # as KServe's client writes it
+    refused(binary(http, bytes(11)), 400, "11 bytes are left")
+    refused(binary(http, bytes(13)), 400, "1 bytes follow")
+    refused(binary(http, bytes(8), size=8), 400, "take 12 bytes")
+    refused(binary(http, bytes(12), size=-12), 400, "binary_data_size")
+    refused(binary(http, bytes(12), size="12"), 400, "binary_data_size")
+    refused(binary(http, bytes(12), header="0"), 400, "Inference-Header-Content-Length")
+    refused(binary(http, bytes(12), header="x"), 400, "Inference-Header-Content-Length")
+    refused(binary(http, bytes(12), header="99999"), 400, "Inference-Header-Content-Length")
+    refused(binary(http, bytes(12), header="9" * 5000), 400, "Inference-Header-Content-Length")
+    for tensor in ({"data": []}, {"parameters": {"binary_data_size": 0}}):
+        empty = {"name": "x", "datatype": "FP32", "shape": [0, *[2**31 - 1] * 3], **tensor}
+        refused(http.post(INFER, json={"inputs": [empty]}), 400, "empty")
+    refused(binary(http, bytes(12), header="10"), 400, "not valid JSON")
+    refused(binary(http, bytes(12), header=""), 400, "not valid JSON")
+
+
+@pytest.mark.parametrize("raw", [b"\x05\x00\x00\x00ab", b"\x01\x00", b"\x01\x00\x00\x00a" * 3, b""])
+def test_strings_that_do_not_add_up(echo: Gateway, raw: bytes) -> None:
+    one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
+    head = json.dumps({"inputs": [one]}).encode()
+    answer = echo.http.post(
+        "/v2/models/echo_bytes/infer",
+        content=head + raw,
+        headers={"inference-header-content-length": str(len(head))},
+    )
+    refused(answer, 400, "2 strings")
+
+
+def test_strings_are_taken_apart_numbers_are_not() -> None:
+    """Millions of strings would hold all other requests for seconds."""
+    for datatype, taken_as_it_is in (("FP32", 12), ("BYTES", 0), ([1], 12)):
+        head = json.dumps({"inputs": [{**X, "datatype": datatype}]}).encode()
+        inference = inference_protocol.read(head + bytes(12), str(len(head)), "m", None, reservation())
+        assert inference.taken_as_it_is == taken_as_it_is
+    with pytest.raises(TooLarge, match="250001 strings; at most 250000"):
+        datatypes.from_bytes(memoryview(bytes(4 * 250_001)), np.dtype(object), 250_001, "x")
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/v2/models/nobody/infer", "no model 'nobody'"),
+        ("/v2/models/line/versions/9/infer", "no version 9"),
+        ("/v2/models/line/versions/x/infer", "whole number"),
+        ("/v2/models/infer", "/v2/models/MODEL/infer"),
+        ("/v2/models/a/b/infer", "/v2/models/MODEL/infer"),
+        ("/v2/nothing", "/docs"),
+    ],
+)
+def test_what_is_not_there(http: httpx.Client, path: str, word: str) -> None:
+    refused(http.post(path, json={"inputs": [X]}), 404, word)
+
+
+def test_wrong_methods_and_what_tells_of_models(http: httpx.Client) -> None:
+    refused(http.get(INFER), 405, "POST")
+    refused(http.post("/v2"), 405, "GET")
+    refused(http.get("/v2/models/nobody"), 404, "nobody")
+    refused(http.get("/v2/models/line/versions/9/ready"), 404, "9")
+    refused(http.get("/v2/models/line/versions/x"), 400, "version")
+    assert http.get("/v2/health/live").json() == {"live": True}
+    assert http.get("/v2/health/ready").json() == {"ready": True}
+    assert http.get("/v2/models/line/ready").json() == {"name": "line", "ready": True}
+
+
+def test_bfloat16_is_cut_as_everywhere() -> None:
+    array = np.array([1.0, 3.140625], ml_dtypes.bfloat16)
+    assert datatypes.to_bytes(array) == b"\x80\x3f\x49\x40"
+    assert datatypes.from_bytes(memoryview(b"\x80\x3f\x49\x40"), array.dtype, 2, "x").tolist() == array.tolist()
+
+
+def test_an_unready_gateway(tmp_path: Path) -> None:
+    free = f"127.0.0.1:{free_port()}"
+    with programs.gateway(free, tmp_path / "none", "--models=line") as one:
+        answer = one.http.get("/v2/health/ready")
+        assert (answer.status_code, answer.json()) == (503, {"ready": False})
+        refused(one.http.get("/v2/models/line/ready"), 503, "line")
+        refused(one.http.post(INFER, json={"inputs": [X]}), 503, "line")

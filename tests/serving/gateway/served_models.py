@@ -1,0 +1,309 @@
+"""Small whole versions with model cards, made without TensorFlow, whose answers can be told by mental arithmetic.
+
+shade/V   image 4×4×1: class by mean brightness (dark, middle, light), embedding [mean, V], neighbours among four
+trend/V   series, window 4: goes on from the last value by V a step
+price/V   table of two columns: V · rooms + 10 · age
+pulse/V   signal of four samples: the class by their mean (low, high)
+line/V    no card: y = V · x, see tests/serving/model_server/versions.py
+broken/1  no card: y = NaN
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from serving.artifacts import manifest, models_config
+from serving.artifacts.model_card import (
+    CardSignature,
+    Column,
+    Data,
+    Distribution,
+    ModelCard,
+    NeighboursRecipe,
+    Predicted,
+    SeriesRecipe,
+    SignalRecipe,
+    TableRecipe,
+    Tensor,
+    Training,
+)
+from serving.artifacts.models_config import ModelConfig
+from serving.preprocessing.image import ImageRecipe
+from serving.tfs_api.messages import saved_model_pb2, types_pb2
+from tests.serving.model_server import versions
+
+NAMES = ("shade", "trend", "price", "pulse", "line", "broken")
+SHADES = ("dark", "middle", "light")
+WINDOW = 4
+MAX_HORIZON = 50
+_TYPES = {"uint8": types_pb2.DT_UINT8, "float32": types_pb2.DT_FLOAT, "int32": types_pb2.DT_INT32}
+
+
+def write(root: Path) -> Path:
+    """The models, version 1 of each, and a models.config that labels them ``stable``."""
+    shade(root, 1)
+    trend(root, 1)
+    price(root, 1)
+    pulse(root, 1)
+    line(root, 1)
+    versions.write(root / "broken" / "1", slope=float("nan"))
+    configure(root, {name: {"stable": 1} for name in NAMES})
+    return root
+
+
+def configure(root: Path, labels: Mapping[str, Mapping[str, int]]) -> None:
+    """models.config for these models, every version of them loaded; replaced as a whole."""
+    entries = {name: ModelConfig(name, f"/models/{name}", latest=None, labels=given) for name, given in labels.items()}
+    draft = root / "models.config.new"
+    draft.write_text(models_config.render(entries))
+    draft.replace(root / "models.config")
+
+
+def line(root: Path, version: int) -> None:
+    with _appearing(root / "line" / str(version)) as draft:
+        versions.write(draft.path, slope=float(version))
+
+
+def shade(root: Path, version: int) -> None:
+    image = {"image": Tensor(dtype="uint8", shape=(None, 4, 4, 1))}
+    signatures = {
+        "serving_default": CardSignature(
+            inputs=image, outputs={"probabilities": Tensor(dtype="float32", shape=(None, 3))}
+        ),
+        "embed": CardSignature(inputs=image, outputs={"embedding": Tensor(dtype="float32", shape=(None, 2))}),
+        "neighbours": CardSignature(
+            inputs=image | {"k": Tensor(dtype="int32", shape=(None,))},
+            outputs={
+                "indices": Tensor(dtype="int32", shape=(None, None)),
+                "distance": Tensor(dtype="float32", shape=(None, None)),
+                "labels": Tensor(dtype="int32", shape=(None, None)),
+            },
+        ),
+    }
+    nodes = [
+        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("Mul", ["mean", "weights"], ["weighed"]),
+        helper.make_node("Add", ["weighed", "biases"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "version"], ["versions"]),
+        helper.make_node("Concat", ["mean", "versions"], ["embedding"], axis=1),
+        helper.make_node("Sub", ["mean", "items"], ["differences"]),
+        helper.make_node("Abs", ["differences"], ["distances"]),
+        helper.make_node("ReduceMax", ["k"], ["most"], keepdims=1),
+        helper.make_node("Cast", ["most"], ["columns"], to=TensorProto.INT64),
+        helper.make_node("TopK", ["distances", "columns"], ["distance", "nearest"], axis=1, largest=0),
+        helper.make_node("Cast", ["nearest"], ["indices"], to=TensorProto.INT32),
+        helper.make_node("Gather", ["classes", "nearest"], ["labels"]),
+    ]
+    constants = {
+        "weights": np.array([[-0.1, 0.0, 0.1]], np.float32),
+        "biases": np.array([[6.0, 0.0, -19.0]], np.float32),
+        "zero": np.float32(0),
+        "version": np.float32(version),
+        "items": np.array([[200, 100, 0, 90]], np.float32),
+        "classes": np.array([2, 1, 0, 1], np.int32),
+    }
+    card = _card(
+        "shade",
+        "image",
+        signatures,
+        labels=SHADES,
+        image=ImageRecipe(height=4, width=4, channels=1, colour="grey"),
+        neighbours=NeighboursRecipe(references=4, max_k=4, source="brightnesses 200, 100, 0, 90"),
+        inputs={"brightness": _normal(100, 30), "contrast": _normal(10, 2)},
+        predicted=Predicted(classes=(0.1, 0.8, 0.1), confidence=_normal(0.8, 0.1)),
+    )
+    _write(root / "shade" / str(version), signatures, nodes, constants, card)
+
+
+def trend(root: Path, version: int) -> None:
+    history = {"history": Tensor(dtype="float32", shape=(None, WINDOW))}
+    steps = Tensor(dtype="float32", shape=(None, None))
+    signatures = {
+        "serving_default": CardSignature(
+            inputs=history, outputs={"prediction": Tensor(dtype="float32", shape=(None,))}
+        ),
+        "forecast": CardSignature(
+            inputs=history | {"horizon": Tensor(dtype="int32", shape=(None,))},
+            outputs={"mean": steps, "lower": steps, "upper": steps},
+        ),
+    }
+    nodes = [
+        helper.make_node("Slice", ["history", "last", "end", "axis"], ["newest"]),
+        helper.make_node("Add", ["newest", "slope"], ["next"]),
+        helper.make_node("Squeeze", ["next", "axis"], ["prediction"]),
+        helper.make_node("ReduceMax", ["horizon"], ["longest"], keepdims=0),
+        helper.make_node("Add", ["longest", "one"], ["behind"]),
+        helper.make_node("Range", ["one", "behind", "one"], ["numbers"]),
+        helper.make_node("Cast", ["numbers"], ["steps"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["steps", "slope"], ["rise"]),
+        helper.make_node("Add", ["newest", "rise"], ["mean"]),
+        helper.make_node("Sub", ["mean", "slope"], ["lower"]),
+        helper.make_node("Add", ["mean", "slope"], ["upper"]),
+    ]
+    constants = {
+        "last": np.array([WINDOW - 1]),
+        "end": np.array([WINDOW]),
+        "axis": np.array([1]),
+        "one": np.int32(1),
+        "slope": np.float32(version),
+    }
+    recipe = SeriesRecipe(window=WINDOW, max_horizon=MAX_HORIZON, step="day", unit="USD", level=0.9)
+    inputs = {"level": _normal(0, 1), "volatility": _normal(1, 0.1)}
+    card = _card("trend", "series", signatures, series=recipe, inputs=inputs, notes=("It goes on as it went.",))
+    _write(root / "trend" / str(version), signatures, nodes, constants, card)
+
+
+def price(root: Path, version: int, *, turned: bool = False) -> None:
+    """``turned``: its columns are in the other order."""
+    signatures = {
+        "serving_default": CardSignature(
+            inputs={"features": Tensor(dtype="float32", shape=(None, 2))},
+            outputs={"prediction": Tensor(dtype="float32", shape=(None,))},
+        )
+    }
+    nodes = [
+        helper.make_node("MatMul", ["features", "weights"], ["column"]),
+        helper.make_node("Squeeze", ["column", "axis"], ["prediction"]),
+    ]
+    order = -1 if turned else 1
+    columns = (
+        Column(name="rooms", description="rooms of a flat", minimum=1, maximum=9),
+        Column(name="age", unit="years", description="since it was built"),
+    )
+    constants = {"weights": np.array([[version], [10]], np.float32)[::order], "axis": np.array([1])}
+    recipe = TableRecipe(
+        columns=columns[::order],
+        target=Column(name="price", unit="1000 USD", description="what was paid"),
+    )
+    card = _card("price", "table", signatures, table=recipe, inputs={"rooms": _normal(4, 1)})
+    _write(root / "price" / str(version), signatures, nodes, constants, card)
+
+
+def pulse(root: Path, version: int) -> None:
+    signatures = {
+        "serving_default": CardSignature(
+            inputs={"signal": Tensor(dtype="float32", shape=(None, 4, 1))},
+            outputs={"probabilities": Tensor(dtype="float32", shape=(None, 2))},
+        )
+    }
+    nodes = [
+        helper.make_node("ReduceMean", ["signal"], ["mean"], axes=[1], keepdims=0),
+        helper.make_node("Mul", ["mean", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    constants = {"weights": np.array([[-1, 1]], np.float32)}
+    recipe = SignalRecipe(length=4, sampling="1 ms", unit="mV")
+    metrics = {"test_accuracy": 0.98765, "test_loss": 1.2e-7}
+    card = _card("pulse", "signal", signatures, labels=("low", "high"), signal=recipe, metrics=metrics)
+    _write(root / "pulse" / str(version), signatures, nodes, constants, card)
+
+
+def _normal(mean: float, std: float) -> Distribution:
+    quantiles = tuple(NormalDist(mean, std).inv_cdf(level) for level in np.linspace(0.001, 0.999, 11))
+    return Distribution(mean=mean, std=std, quantiles=quantiles)
+
+
+def _card(model: str, kind: str, signatures: Mapping[str, CardSignature], **more: object) -> ModelCard:
+    return ModelCard.model_validate(
+        {
+            "model": model,
+            "kind": kind,
+            "title": f"The {model} of tests",
+            "created": datetime(2026, 1, 1, tzinfo=UTC),
+            "signatures": signatures,
+            "data": Data(name="none", source="made up", licence="CC0", rows={}),
+            "training": Training(recipe={}, quick=False, seconds=0),
+            "metrics": {},
+            "parameters": 0,
+            "trainable_parameters": 0,
+            "versions": {},
+            **more,
+        }
+    )
+
+
+class _appearing:
+    """A draft folder that becomes the version folder at once when it is whole."""
+
+    def __init__(self, final: Path) -> None:
+        self._final = final
+        self.path = final.with_name(f"{final.name}.draft")
+
+    def __enter__(self) -> "_appearing":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.path.rename(self._final)
+
+
+def _write(
+    final: Path,
+    signatures: Mapping[str, CardSignature],
+    nodes: list[onnx.NodeProto],
+    constants: Mapping[str, np.ndarray | np.generic],
+    card: ModelCard,
+) -> None:
+    with _appearing(final) as draft:
+        extra = draft.path / "assets.extra"
+        extra.mkdir(parents=True)
+        (draft.path / "saved_model.pb").write_bytes(_saved_model(signatures))
+        onnx.save(_graph(signatures, nodes, constants), extra / "model.onnx")
+        (extra / "card.json").write_text(card.model_dump_json())
+        manifest.write(draft.path)
+
+
+def _saved_model(signatures: Mapping[str, CardSignature]) -> bytes:
+    message = saved_model_pb2.SavedModel()
+    meta = message.meta_graphs.add()
+    meta.meta_info_def.tags.append("serve")
+    described = {"describe": ({"query": (types_pb2.DT_STRING, (None,))}, {"card": (types_pb2.DT_STRING, (None,))})}
+    told = {
+        name: tuple(
+            {key: (_TYPES[one.dtype], one.shape) for key, one in side.items()} for side in (made.inputs, made.outputs)
+        )
+        for name, made in signatures.items()
+    }
+    for name, (inputs, outputs) in (told | described).items():
+        definition = meta.signature_def[name]
+        definition.method_name = "tensorflow/serving/predict"
+        for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):
+            for key, (data_type, shape) in tensors.items():
+                infos[key].name = f"{name}_{key}:0"
+                infos[key].dtype = data_type
+                for size in shape:
+                    infos[key].tensor_shape.dim.add().size = -1 if size is None else size
+    return bytes(message.SerializeToString())
+
+
+def _graph(
+    signatures: Mapping[str, CardSignature],
+    nodes: list[onnx.NodeProto],
+    constants: Mapping[str, np.ndarray | np.generic],
+) -> onnx.ModelProto:
+    kinds = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT, "int32": TensorProto.INT32}
+
+    def infos(sides: list[Mapping[str, Tensor]]) -> list[onnx.ValueInfoProto]:
+        tensors = {key: one for side in sides for key, one in side.items()}
+        return [helper.make_tensor_value_info(key, kinds[one.dtype], one.shape) for key, one in tensors.items()]
+
+    graph = helper.make_graph(
+        nodes,
+        "test",
+        infos([made.inputs for made in signatures.values()]),
+        infos([made.outputs for made in signatures.values()]),
+        [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    listed = {name: {"inputs": list(made.inputs), "outputs": list(made.outputs)} for name, made in signatures.items()}
+    helper.set_model_props(model, {"signatures": json.dumps(listed)})
+    return model

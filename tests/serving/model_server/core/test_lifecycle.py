@@ -1,0 +1,368 @@
+"""Versions, labels and configurations that change while requests run."""
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.artifacts.models_config import ModelConfig
+from serving.tfs_api.messages import model_server_config_pb2
+from tests.serving.model_server import versions
+from tests.serving.model_server.client import Client
+from tests.serving.model_server.servers import configure, serving
+
+ZERO = np.zeros((1, 3), np.float32)
+
+
+def eventually(condition: Callable[[], bool], what: str = "it") -> None:
+    """The server is asked until it says so: it has no way to tell by itself."""
+    for _ in range(600):
+        if condition():
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError(f"{what} did not come to pass within 30 s")
+
+
+def publish(root: Path, number: int, offset: float | None = None, ballast: int = 0) -> None:
+    """As serving.artifacts.registry publishes: whole, by one rename."""
+    offset = number if offset is None else offset
+    staged = versions.write(root / "line" / f".staging-{number}", offset=offset, ballast=ballast)
+    staged.rename(root / "line" / str(number))
+
+
+def answering(client: Client, model: str = "line") -> int:
+    request = versions.predict_request(model, x=ZERO)
+    answer = client.send(request)
+    version = int(answer.model_spec.version.value)
+    assert answer.outputs["y"].float_val[0] == version
+    return version
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "line").mkdir()
+    publish(tmp_path, 1)
+    configure(tmp_path, [ModelConfig("line", "/models/line")])
+    return tmp_path
+
+
+@contextlib.contextmanager
+def callers(client: Client, count: int = 16, pause: float = 0.0) -> Iterator[list[int]]:
+    """Callers that never stop, but for a pause after each call; every answer must be right. Yields the versions that
+    answered."""
+    stop = threading.Event()
+    answered: list[int] = []
+
+    def call() -> None:
+        while not stop.wait(pause):
+            answered.append(answering(client))
+
+    with ThreadPoolExecutor(count) as pool:
+        futures = [pool.submit(call) for _ in range(count)]
+        try:
+            yield answered
+        finally:
+            stop.set()
+            for future in futures:
+                future.result()
+
+
+def mounted(root: Path) -> list[str]:
+    return [f"--model_config_file={root / 'models.config'}", f"--mount=/models={root}"]
+
+
+def test_swaps_under_load_lose_no_request(root: Path) -> None:
+    with serving(*mounted(root)) as server, callers(server.client) as answered:
+        eventually(lambda: answered[-1:] == [1], "version 1")
+        for number in range(2, 7):
+            publish(root, number)
+            eventually(lambda number=number: answered[-1:] == [number], f"version {number}")
+        shutil.rmtree(root / "line" / "6")
+        eventually(lambda: answered[-1:] == [5], "the return to version 5")
+        states = server.client.states("line")
+    assert states.pop(5) == "AVAILABLE"
+    assert set(states.values()) == {"END"}
+    assert set(answered) == set(range(1, 7))
+
+
+def test_fifty_swaps_under_load_take_no_more_memory_than_one_copy_more(root: Path) -> None:
+    ballast = 16
+
+    def resident(pid: int, what: str = "VmRSS") -> int:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(what)).split()[1]) // 1024
+
+    with serving(*mounted(root)) as server, callers(server.client, 2, 0.005) as answered:
+        pid = server.program.process.pid
+        eventually(lambda: answered[-1:] == [1], "version 1")
+        publish(root, 2, ballast=ballast)
+        eventually(lambda: answered[-1:] == [2], "version 2")
+        before = resident(pid)
+        for number in range(3, 52):
+            publish(root, number, ballast=ballast)
+            eventually(lambda number=number: answered[-1:] == [number], f"version {number}")
+            shutil.rmtree(root / "line" / str(number - 1))
+        eventually(lambda: resident(pid) < before + ballast, "the end of what was before")
+        most = resident(pid, "VmHWM")
+    assert most < before + 3 * ballast  # the copy that comes, and onnxruntime's reading of it
+    assert set(answered) == set(range(1, 52))
+
+
+def test_a_version_without_its_files_or_with_others_is_refused_and_the_one_before_serves(root: Path) -> None:
+    with serving(*mounted(root)) as server:
+        client, program = server.client, server.program
+        (root / "line" / "2").mkdir()
+        program.wait_for("version: 2} failed: NOT_FOUND: Could not find SavedModel .pb or .pbtxt")
+        assert answering(client) == 1
+        staged = versions.write(root / "line" / ".staging-3", offset=3)
+        (staged / "assets.extra" / "model.onnx").write_bytes(b"something else")
+        staged.rename(root / "line" / "3")
+        program.wait_for("assets.extra/model.onnx is not the file that was published")
+        staged = versions.write(root / "line" / ".staging-4", offset=4)
+        (staged / "assets.extra" / "card.json").unlink()
+        staged.rename(root / "line" / "4")
+        program.wait_for("assets.extra/card.json is missing")
+        assert answering(client) == 1
+        eventually(lambda: client.states("line") == {4: "END", 3: "END", 2: "END", 1: "AVAILABLE"}, "the end of 4")
+        (status,) = client.status("line", 4)
+        assert status.status.error_code == grpc.StatusCode.DATA_LOSS.value[0]
+        assert "card.json is missing" in status.status.error_message
+        publish(root, 5)
+        eventually(lambda: answering(client) == 5, "version 5")
+
+
+@pytest.mark.parametrize("name", ["assets.extra/MANIFEST.sha256", "saved_model.pb", "assets.extra/model.onnx", "x/y"])
+def test_special_files_are_refused_and_the_next_version_loads(root: Path, name: str) -> None:
+    with serving(*mounted(root)) as server:
+        path = versions.write(root / "line" / "2.new", offset=2).joinpath(name)
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        (root / "line" / "2.new").rename(root / "line" / "2")
+        server.program.wait_for(f"{name} is a named pipe; regular files are expected")
+        publish(root, 3)
+        eventually(lambda: answering(server.client) == 3, "version 3")
+
+
+def test_a_version_that_is_copied_slowly_is_served_when_it_is_whole(root: Path) -> None:
+    patient = ["--max_num_load_retries=1000", "--load_retry_interval_micros=50000"]
+    with serving(*mounted(root), *patient) as server:
+        source = versions.write(root / "elsewhere", offset=2)
+        target = root / "line" / "2"
+        shutil.copytree(source / "assets.extra", target / "assets.extra")
+        server.program.wait_for("saved_model.pb is missing; trying again in 0.05 s")
+        assert server.client.states("line") == {2: "LOADING", 1: "AVAILABLE"}
+        assert answering(server.client) == 1
+        shutil.copy(source / "saved_model.pb", target / "saved_model.pb")
+        eventually(lambda: answering(server.client) == 2, "version 2")
+
+
+def test_a_base_path_that_vanishes_unloads_nothing(root: Path) -> None:
+    with serving(*mounted(root)) as server:
+        (root / "line").rename(root / "away")
+        server.program.wait_for("FileSystemStoragePathSource encountered a filesystem access error")
+        assert answering(server.client) == 1
+        (root / "away").rename(root / "line")
+        publish(root, 2)
+        eventually(lambda: answering(server.client) == 2, "version 2")
+
+
+def test_the_configuration_file_is_followed(root: Path) -> None:
+    publish(root, 2)
+    versions.write(root / "more" / "1", offset=1)
+    with serving(*mounted(root), "--model_config_file_poll_wait_seconds=0.05") as server:
+        client = server.client
+        assert client.states("line") == {2: "AVAILABLE"}
+
+        configure(root, [ModelConfig("line", "/models/line", specific=(1, 2)), ModelConfig("more", "/models/more")])
+        eventually(lambda: client.states("line") == {2: "AVAILABLE", 1: "AVAILABLE"}, "both versions")
+        server.program.wait_for("Successfully loaded servable version {name: more version: 1}")
+        assert answering(client, "more") == 1
+
+        labelled = ModelConfig("line", "/models/line", specific=(1, 2), labels={"stable": 1})
+        configure(root, [labelled])
+        eventually(lambda: client.states("more") == {1: "END"}, "the end of more")
+        assert client.predict("line", label="stable", x=ZERO)["y"][0, 0] == 1
+        with pytest.raises(grpc.RpcError, match=r"Servable not found for request: Latest\(more\)"):
+            answering(client, "more")
+
+        configure(root, [labelled, ModelConfig("nowhere", "/models/nowhere")])
+        server.program.wait_for("Could not find base path")  # and what stands in the file is followed all the same
+
+        (root / "models.config").write_text("model_config_list { config {")
+        server.program.wait_for("INVALID_ARGUMENT: Invalid protobuf file: ")
+        assert "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.program.output
+        assert answering(client) == 2
+
+        (root / "models.config").write_text("")
+        server.program.wait_for("FAILED_PRECONDITION: Cannot transition to requested config.")
+        assert answering(client) == 2
+
+        configure(root, [ModelConfig("line", "/models/line", labels={"stable": 7})])
+        server.program.wait_for(
+            "FAILED_PRECONDITION: Request to assign label to version 7 of model line, which is not currently available"
+        )
+        assert client.predict("line", label="stable", x=ZERO)["y"][0, 0] == 1
+        publish(root, 7)
+        configure(root, [ModelConfig("line", "/models/line", specific=(1, 2, 7), labels={"stable": 1})])
+        eventually(lambda: client.states("line").get(7) == "AVAILABLE", "version 7")
+        configure(root, [ModelConfig("line", "/models/line", labels={"stable": 7})])
+        eventually(lambda: client.states("line") == {7: "AVAILABLE", 2: "END", 1: "END"}, "7 alone")
+        assert client.predict("line", label="stable", x=ZERO)["y"][0, 0] == 7
+
+
+def reload_config(
+    *models: tuple[str, Path | str], platform: str = "tensorflow"
+) -> model_server_config_pb2.ModelServerConfig:
+    config = model_server_config_pb2.ModelServerConfig()
+    config.model_config_list.SetInParent()
+    for name, base_path in models:
+        config.model_config_list.config.add(name=name, base_path=str(base_path), model_platform=platform)
+    return config
+
+
+def test_reload_by_rpc(root: Path) -> None:
+    versions.write(root / "more" / "1", offset=1)
+    (root / "bad" / "1").mkdir(parents=True)
+    line, more = ("line", root / "line"), ("more", root / "more")
+    with serving(*mounted(root)) as server:
+        client = server.client
+        assert client.reload(reload_config(line, more)).status.error_code == 0
+        assert answering(client, "more") == 1, "the answer comes when the new model serves"
+        client.reload(reload_config(more))
+        eventually(lambda: client.states("line") == {1: "END"}, "the end of line")
+
+        refused = {
+            "INVALID_ARGUMENT: Illegal to list model more multiple times in config list": reload_config(more, more),
+            "INVALID_ARGUMENT: Expected model x to have an absolute path or URI; got base_path()=here": reload_config(
+                ("x", "here")
+            ),
+            "INVALID_ARGUMENT: Illegal to change a model's platform. For model more platform was tensorflow and "
+            "new platform requested is other": reload_config(more, platform="other"),
+            "INVALID_ARGUMENT: ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
+            "ModelConfigList is currently supported": model_server_config_pb2.ModelServerConfig(),
+            "UNKNOWN: 1 model(s) did not become available: {{{name: bad version: 1} due to error: NOT_FOUND: "
+            f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {root / 'bad' / '1'}. Check "
+            "that the directory exists and that you have the right permissions for accessing it.}, }": reload_config(
+                more, ("bad", root / "bad")
+            ),
+        }
+        for message, config in refused.items():
+            with pytest.raises(grpc.RpcError) as raised:
+                client.reload(config)
+            assert f"{raised.value.code().name}: {raised.value.details()}" == message
+            assert answering(client, "more") == 1
+
+
+def test_without_polling_the_base_paths_are_looked_at_once_for_each_configuration(root: Path) -> None:
+    with serving(*mounted(root), "--file_system_poll_wait_seconds=0") as server:
+        publish(root, 2)
+        assert server.client.states("line") == {1: "AVAILABLE"}
+        server.client.reload(reload_config(("line", root / "line")))
+        eventually(lambda: answering(server.client) == 2, "version 2")
+
+
+def test_a_version_that_is_tried_again_is_loading_without_an_error(root: Path) -> None:
+    (root / "bad" / "1").mkdir(parents=True)
+    flags = ("--max_num_load_retries=1", "--load_retry_interval_micros=700000")
+    with serving(*mounted(root), *flags) as server, ThreadPoolExecutor(1) as pool:
+        reloading = pool.submit(server.client.reload, reload_config(("line", root / "line"), ("bad", root / "bad")))
+        server.program.wait_for("Loading servable: {name: bad version: 1} failed: NOT_FOUND: ")
+        (status,) = server.client.status("bad")
+        assert (status.state, status.status.error_code, status.status.error_message) == (20, 0, "")
+        assert "did not become available" in reloading.exception().details()
+        (status,) = server.client.status("bad")
+        assert (status.state, status.status.error_code) == (50, 5)
+        assert status.status.error_message.startswith("Could not find SavedModel")
+    for line in ("Approving load for servable version", "Encountered an error for servable version"):
+        assert f"{line} {{name: bad version: 1}}" in server.program.output
+
+
+def test_a_reload_goes_on_without_its_caller_and_the_next_one_waits_for_it(root: Path) -> None:
+    line, late = ("line", root / "line"), ("late", root / "late")
+    with serving(*mounted(root)) as server, ThreadPoolExecutor(1) as pool:
+        with (
+            Client(f"127.0.0.1:{server.port}", timeout=0.5) as hasty,
+            pytest.raises(grpc.RpcError, match="DEADLINE_EXCEEDED"),
+        ):
+            hasty.reload(reload_config(line, late))
+        waiting = pool.submit(server.client.reload, reload_config(line))
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        versions.write(root / ".staging", offset=3).rename(make(root / "late") / "1")
+        assert waiting.result(20).status.error_code == 0
+        eventually(lambda: server.client.states("late") == {1: "END"}, "the end of late")
+        assert [f"{what} servable version {{name: late version: 1}}" in server.program.output for what in LOGGED] == [
+            True
+        ] * len(LOGGED)
+
+
+LOGGED = ("Approving load for", "Successfully loaded", "Quiescing", "Done unloading")
+
+
+def make(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def test_a_label_that_comes_with_a_new_model_waits_for_its_version(root: Path) -> None:
+    versions.write(root / "new" / "1", offset=3)
+    config = reload_config(("line", root / "line"), ("new", root / "new"))
+    config.model_config_list.config[1].version_labels["stable"] = 1
+    with serving(*mounted(root), "--allow_version_labels_for_unavailable_models") as server:
+        with pytest.raises(grpc.RpcError, match="Request to assign label to version 1 of model new, which is not"):
+            server.client.reload(config)
+        eventually(lambda: server.client.states("new") == {1: "AVAILABLE"}, "the new model")
+        server.client.reload(config)
+        assert server.client.predict("new", label="stable", x=ZERO)["y"][0, 0] == 3
+        config.model_config_list.config[1].version_labels["canary"] = 9  # a model that answers: as the flag says
+        server.client.reload(config)
+
+
+def test_a_new_model_with_a_label_in_the_file_is_served(root: Path) -> None:
+    """The store writes a first version and its label in one edit."""
+    versions.write(root / "new" / "1", offset=3)
+    poll = "--model_config_file_poll_wait_seconds=0.05"
+    with serving(*mounted(root), poll, "--allow_version_labels_for_unavailable_models") as server:
+        configure(root, [ModelConfig("line", "/models/line"), ModelConfig("new", "/models/new", labels={"stable": 1})])
+
+        def labelled() -> bool:
+            with contextlib.suppress(grpc.RpcError):
+                return bool(server.client.predict("new", label="stable", x=ZERO)["y"][0, 0] == 3)
+            return False
+
+        eventually(labelled, "the label")
+        assert server.program.output.count("Request to assign label to version 1 of model new") == 1
+
+
+def test_a_logging_config_and_an_unknown_platform_are_refused(root: Path) -> None:
+    with serving(*mounted(root)) as server:
+        with pytest.raises(grpc.RpcError, match="Model d requests unsupported platform zz"):
+            server.client.reload(reload_config(("d", root / "line"), platform="zz"))
+        config = reload_config(("line", root / "line"))
+        config.model_config_list.config[0].logging_config.SetInParent()
+        with pytest.raises(grpc.RpcError, match="No request-logger-creator provided"):
+            server.client.reload(config)
+        assert answering(server.client, "line") == 1
+
+
+def test_a_label_may_move_only_to_a_version_that_is_there(root: Path) -> None:
+    publish(root, 2)
+
+    def config(stable: int) -> model_server_config_pb2.ModelServerConfig:
+        made = reload_config(("line", root / "line"))
+        made.model_config_list.config[0].version_labels["stable"] = stable
+        return made
+
+    with serving(*mounted(root), "--allow_version_labels_for_unavailable_models") as server:
+        server.client.reload(config(2))
+        with pytest.raises(grpc.RpcError, match="Request to assign label to version 1 of model line"):
+            server.client.reload(config(1))
+        assert server.client.predict("line", label="stable", x=ZERO)["y"][0, 0] == 2

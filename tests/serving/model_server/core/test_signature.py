@@ -1,0 +1,67 @@
+"""Signatures as they are read from saved_model.pb."""
+
+from pathlib import Path
+
+import pytest
+
+from serving.model_server.core import signature
+from serving.model_server.core.signature import TensorInfo
+from serving.model_server.errors import DataLoss, NotFound, OutOfRange
+from serving.tfs_api.messages import get_model_metadata_pb2, types_pb2
+from tests.serving.model_server import versions
+
+
+def test_aliases_types_and_shapes(tmp_path: Path) -> None:
+    found = signature.read(versions.write(tmp_path / "1"), ["serve"])
+    assert list(found.by_name) == ["both", "describe", "serving_default", "slow"]
+    both = found.by_name["both"]
+    assert dict(both.inputs) == {
+        "shift": TensorInfo("both_shift:0", types_pb2.DT_INT32, (None, 1)),
+        "x": TensorInfo("both_x:0", types_pb2.DT_FLOAT, (None, 3)),
+    }
+    assert list(both.outputs) == ["y", "z"]
+
+
+def test_the_map_for_get_model_metadata_is_the_saved_models_own(tmp_path: Path) -> None:
+    found = signature.read(versions.write(tmp_path / "1"), ["serve"])
+    sent = get_model_metadata_pb2.SignatureDefMap.FromString(found.signature_def_map)
+    assert sent.signature_def["serving_default"].inputs["x"].name == "serving_default_x:0"
+    assert sent.signature_def.keys() == found.by_name.keys()
+
+
+def test_what_foreign_models_say(foreign: Path) -> None:
+    free = signature.read(foreign / "free" / "1", ["serve"]).by_name["serving_default"]
+    assert free.inputs["x"].shape is None
+    old = signature.read(foreign / "old" / "1", ["serve"]).by_name["serving_default"]
+    assert old.inputs["x"] == TensorInfo("x:0", types_pb2.DT_FLOAT, ())
+    assert old.method == "tensorflow/serving/predict"
+
+
+def test_no_saved_model(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"Could not find SavedModel \.pb or \.pbtxt at supplied export directory path"):
+        signature.read(tmp_path, ["serve"])
+
+
+def test_a_damaged_saved_model(tmp_path: Path) -> None:
+    path = tmp_path / "saved_model.pb"
+    path.write_bytes(versions.saved_model()[:-5])
+    with pytest.raises(OutOfRange, match="Read less bytes than requested"):
+        signature.read(tmp_path, ["serve"])
+    path.write_text("this is no protobuf message")
+    with pytest.raises(DataLoss, match=f"Can't parse {path} as binary proto"):
+        signature.read(tmp_path, ["serve"])
+
+
+def test_a_text_saved_model(tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pbtxt").write_text(
+        'meta_graphs { meta_info_def { tags: "serve" } signature_def { key: "s" value { method_name: "m" } } }'
+    )
+    assert signature.read(tmp_path, ["serve"]).by_name["s"].method == "m"
+    (tmp_path / "saved_model.pbtxt").write_text("meta_graphs {")
+    with pytest.raises(DataLoss, match="Can't parse"):
+        signature.read(tmp_path, ["serve"])
+
+
+def test_no_graph_with_the_tags(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match=r"Could not find meta graph def matching supplied tags: \{ serve gpu \}"):
+        signature.read(versions.write(tmp_path / "1"), ["serve", "gpu"])

@@ -1,0 +1,101 @@
+"""Warm-up requests: the TFRecord file, and the rule that a failing record fails the load."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.model_server.core import warmup
+from serving.model_server.core.loader import Loader
+from serving.model_server.errors import DataLoss, FailedPrecondition, InvalidArgument, ServingError, Unimplemented
+from serving.tfs_api.messages import prediction_log_pb2
+from tests.serving.model_server import versions
+from tests.serving.model_server.versions import predict_log, record
+
+GOOD = predict_log(x=np.zeros((2, 3), np.float32))
+
+
+def file_of(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "records"
+    path.write_bytes(data)
+    return path
+
+
+def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
+    written = [b"one", b"", b"three" * 10_000]
+    assert list(warmup.records(file_of(tmp_path, b"".join(map(record, written))))) == written
+    assert list(warmup.records(file_of(tmp_path, b""))) == []
+
+
+def test_a_file_cut_anywhere_is_data_loss(tmp_path: Path) -> None:
+    whole = record(b"first") + record(b"second")
+    ends = {0, len(record(b"first")), len(whole)}
+    for length in range(len(whole) + 1):
+        path = file_of(tmp_path, whole[:length])
+        if length in ends:
+            list(warmup.records(path))
+        else:
+            with pytest.raises(DataLoss, match=r"truncated record at \d+\. Please verify your warmup data is in TFRec"):
+                list(warmup.records(path))
+
+
+def test_a_file_with_any_bit_flipped_is_data_loss(tmp_path: Path) -> None:
+    whole = record(b"some data")
+    for position in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0x10
+        with pytest.raises(DataLoss, match=r"Please verify your warmup data is in TFRecord format\."):
+            list(warmup.records(file_of(tmp_path, bytes(damaged))))
+
+
+def test_what_tensorflow_writes_is_read(foreign: Path) -> None:
+    assert list(warmup.records(foreign / "records")) == [b"one", b"", b"three"]
+
+
+def test_every_record_is_replayed(tmp_path: Path) -> None:
+    directory = versions.write(tmp_path / "1", warmup=[GOOD] * 3)
+    servable = Loader(warmup_iterations=0).load(directory)
+    assert warmup.replay(servable, directory) == 3
+    assert warmup.replay(Loader().load(versions.write(tmp_path / "2")), tmp_path / "2") == 0
+
+
+BAD = {
+    "not a TFRecord": (DataLoss, None, "Please verify your warmup data is in TFRecord format"),
+    "not a PredictionLog": (InvalidArgument, b"\xff\xff", "Failed to parse warmup record: 1"),
+    "an empty log": (Unimplemented, b"", "Unsupported log_type for warmup: None"),
+    "a signature that is not there": (FailedPrecondition, predict_log("gone"), '"gone" not found'),
+    "an input that does not fit": (InvalidArgument, predict_log(x=np.zeros((2, 2), np.float32)), "must have shape"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_record_fails_the_load(tmp_path: Path, case: str) -> None:
+    kind, data, message = BAD[case]
+    directory = versions.write(tmp_path / "1", warmup=[GOOD, data] if data is not None else [])
+    if data is None:
+        (directory / "assets.extra" / "MANIFEST.sha256").unlink()
+        (directory / warmup.WARMUP_FILE).write_bytes(b"these are no records, whatever they are")
+    with pytest.raises(ServingError, match=message.replace("record: 1", "record: 2")) as raised:
+        Loader().load(directory)
+    assert type(raised.value) is kind
+    Loader(warmup_iterations=0).load(directory)
+
+
+def test_a_session_run_log_is_not_replayed_by_anyone(tmp_path: Path) -> None:
+    log = prediction_log_pb2.PredictionLog()
+    log.session_run_log.SetInParent()
+    with pytest.raises(Unimplemented, match="session_run_log"):
+        Loader().load(versions.write(tmp_path / "1", warmup=[log.SerializeToString()]))
+
+
+def test_at_most_a_thousand_records(tmp_path: Path) -> None:
+    Loader().load(versions.write(tmp_path / "1", warmup=[GOOD] * 1000))
+    with pytest.raises(InvalidArgument, match=r"Number of warmup records exceeds the maximum \(1000\) at "):
+        Loader().load(versions.write(tmp_path / "2", warmup=[GOOD] * 1001))
+
+
+def test_records_of_signatures_without_a_twin_are_skipped(tmp_path: Path) -> None:
+    slow = predict_log("slow", text=np.array(["a"]))
+    directory = versions.write(tmp_path / "1", warmup=[slow, GOOD, slow])
+    servable = Loader().load(directory)
+    assert warmup.replay(servable, directory, skip_slow=True) == 1

@@ -1,0 +1,75 @@
+"""The ONNX twin behind a servable."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from serving.artifacts import manifest
+from serving.model_server.engines.onnx import OnnxEngine
+from serving.model_server.errors import DataLoss, InvalidArgument
+from tests.serving.model_server import versions
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> OnnxEngine:
+    return OnnxEngine(versions.write(tmp_path / "1", slope=2, offset=1))
+
+
+def test_it_runs_its_signatures_and_describe(engine: OnnxEngine) -> None:
+    assert engine.signatures == {"serving_default", "both", "describe"}
+    (y,) = engine.run("serving_default", {"x": X}, ["y"])
+    np.testing.assert_array_equal(y, 2 * X + 1)
+
+
+def test_an_input_that_the_signature_does_not_name_is_fed_zeros(engine: OnnxEngine) -> None:
+    y, z = engine.run("serving_default", {"x": X}, ["y", "z"])
+    np.testing.assert_array_equal(y, z)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4095, 4096, 4097, 10_000])
+def test_a_large_batch_run_in_parts_gives_what_it_gives_whole(engine: OnnxEngine, rows: int) -> None:
+    x = np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)
+    shift = np.arange(rows, dtype=np.int32)[:, np.newaxis]
+    z, y = engine.run("both", {"x": x, "shift": shift}, ["z", "y"])
+    np.testing.assert_array_equal(y, 2 * x + 1)
+    np.testing.assert_array_equal(z, 2 * x + 1 + shift.astype(np.float32))
+
+
+def test_inputs_with_different_numbers_of_rows_are_refused(engine: OnnxEngine) -> None:
+    with pytest.raises(InvalidArgument, match="all inputs must have the same number of rows"):
+        engine.run("both", {"x": X, "shift": np.zeros((3, 1), np.int32)}, ["z"])
+
+
+def test_describe_is_the_card_once_for_each_query(engine: OnnxEngine) -> None:
+    (cards,) = engine.run("describe", {"query": np.array([b"", b"?"], object)}, ["card"])
+    assert [json.loads(card)["slope"] for card in cards] == [2, 2]
+
+
+def test_describe_does_not_fill_the_memory(engine: OnnxEngine) -> None:
+    with pytest.raises(InvalidArgument, match="copies of the model card"):
+        engine.run("describe", {"query": np.full(10_000_000, b"", object)}, ["card"])
+
+
+def test_a_damaged_twin(tmp_path: Path) -> None:
+    directory = versions.write(tmp_path / "1")
+    (directory / "assets.extra" / "model.onnx").write_bytes(b"not onnx")
+    with pytest.raises(DataLoss, match=r"the ONNX twin .*model\.onnx cannot be loaded"):
+        OnnxEngine(directory)
+
+
+@pytest.mark.parametrize("table", [None, "{", "[]", '{"serving_default": 1}'])
+def test_a_twin_that_does_not_say_its_signatures(tmp_path: Path, table: str | None) -> None:
+    directory = versions.write(tmp_path / "1")
+    model = versions.graph(1, 0)
+    del model.metadata_props[:]
+    if table is not None:
+        onnx.helper.set_model_props(model, {"signatures": table})
+    onnx.save(model, directory / "assets.extra" / "model.onnx")
+    manifest.write(directory)
+    with pytest.raises(DataLoss, match="does not say its signatures"):
+        OnnxEngine(directory)

@@ -1,0 +1,185 @@
+"""Whole jobs, from data to a published version, as a user starts them."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.artifacts import manifest
+from serving.artifacts import model_card as card
+from serving.artifacts.registry import ModelRegistry
+from serving.onnx_runtime import onnxruntime
+from tests.programs import REPOSITORY, Program
+
+
+def train(exports: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``python -m training …`` to its end."""
+    command = [sys.executable, "-m", "training", *arguments]
+    folders = ["--exports", str(exports), "--runs", str(exports.parent / "runs")]
+    return subprocess.run([*command, *folders], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """sine_rnn, trained by its quick recipe and published as version 1."""
+    exports = tmp_path_factory.mktemp("sine") / "exports"
+    done = train(exports, "sine_rnn", "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "published as version 1, live" in done.stdout
+    return exports / "sine_rnn" / "1"
+
+
+def test_a_version_is_whole(published: Path) -> None:
+    extra = {path.name for path in (published / "assets.extra").iterdir()}
+    assert extra >= {"card.json", "model.onnx", "tf_serving_warmup_requests", "history.png", "forecast.png"}
+    assert manifest.check(published) is None
+    assert (published / "assets" / "card.json").read_bytes() == (published / "assets.extra/card.json").read_bytes()
+    made = card.read(published)
+    assert made.training.quick and "quick run" in " ".join(made.notes)
+    assert made.parity and max(made.parity.onnx_to_saved_model.values()) < 1e-5
+    assert made.gate and made.gate.accepted
+    assert ModelRegistry(published.parents[1]).labels("sine_rnn") == {"stable": 1}
+
+
+def test_the_model_describes_itself(published: Path) -> None:
+    loaded = tf.saved_model.load(str(published))
+    answer = loaded.signatures["describe"](query=tf.constant(["card", "card"]))["card"].numpy()
+    assert answer.shape == (2,)
+    assert json.loads(answer[0]) == json.loads((published / "assets.extra/card.json").read_bytes())
+
+
+def test_twenty_calls_give_one_answer_and_both_engines_agree(published: Path) -> None:
+    loaded = tf.saved_model.load(str(published))
+    history = np.sin(np.array([[0.31, 0.62], [1.0, 1.31]], np.float32))
+    feed = {"history": tf.constant(history), "horizon": tf.constant([3, 6])}
+    answers = [loaded.signatures["forecast"](**feed)["mean"].numpy() for _ in range(20)]
+    assert all(np.array_equal(answers[0], answer) for answer in answers)
+    assert answers[0].shape == (2, 6)
+    session = onnxruntime.InferenceSession(published / "assets.extra/model.onnx", providers=["CPUExecutionProvider"])
+    twin = session.run(["mean"], {"history": history, "horizon": np.array([3, 6], np.int32)})[0]
+    np.testing.assert_allclose(twin, answers[0], atol=1e-5)
+
+
+def test_a_worse_version_is_refused_and_force_is_recorded(published: Path, tmp_path: Path) -> None:
+    """The live version's card is made to claim what nobody can reach."""
+    exports = tmp_path / "exports"
+    shutil.copytree(published.parents[1], exports)
+    path = exports / "sine_rnn" / "1" / "assets.extra" / "card.json"
+    claim = json.loads(path.read_text(encoding="utf-8"))
+    claim["metrics"]["test_mae"] = -1.0
+    path.write_text(json.dumps(claim), encoding="utf-8")
+
+    refused = train(exports, "sine_rnn", "--quick")
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    assert "live version 1 has -1: a loss of at most 0.001 is allowed" in refused.stdout
+    assert "nothing was published" in refused.stdout
+    assert ModelRegistry(exports).versions("sine_rnn") == [1]
+
+    forced = train(exports, "sine_rnn", "--quick", "--force")
+    assert forced.returncode == 0, forced.stdout + forced.stderr
+    verdict = card.read(exports / "sine_rnn" / "2").gate
+    assert verdict and verdict.forced and not verdict.accepted and verdict.compared_with == 1
+    assert ModelRegistry(exports).labels("sine_rnn") == {"stable": 2, "previous": 1}
+
+
+def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    state = tmp_path / "runs" / "sine_rnn" / "run.json"
+    command = ["-m", "training", "sine_rnn", "--exports", str(exports), "--runs", str(tmp_path / "runs")]
+    program = Program([sys.executable, *command])
+    program.wait_until(state.exists, timeout=240)
+    program.stop(signal.SIGKILL)
+    assert state.exists(), program.output
+    assert not ModelRegistry(exports).models()
+    other = train(exports, "sine_rnn", "--seed", "7")
+    assert other.returncode == 1 and "seed was 2, now 7" in other.stderr and "--fresh" in other.stderr
+    done = train(exports, "sine_rnn", "--no-promote")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "resumed after epoch" in done.stdout
+    assert "published as version 1" in done.stdout
+    assert not state.exists()
+    assert card.read(exports / "sine_rnn" / "1").training.resumed_at
+
+
+def test_an_evicted_run_ends_in_good_order_and_goes_on(tmp_path: Path) -> None:
+    """SIGTERM as the kubelet sends it, once a checkpoint is there."""
+    exports = tmp_path / "exports"
+    state = tmp_path / "runs" / "sine_rnn" / "run.json"
+    command = ["-m", "training", "sine_rnn", "--exports", str(exports), "--runs", str(tmp_path / "runs")]
+    program = Program([sys.executable, *command])
+    program.wait_until(state.exists, timeout=240)
+    assert program.stop(signal.SIGTERM) == 143, program.output
+    assert "Traceback" not in program.output
+    assert state.exists() and not ModelRegistry(exports).models()
+    done = train(exports, "sine_rnn")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "resumed after epoch" in done.stdout
+    assert ModelRegistry(exports).versions("sine_rnn") == [1]
+
+
+def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    """As on a full disk, writing fails in the middle of the SavedModel: no file may grow beyond 40 kB."""
+    program = (
+        "import resource, runpy, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
+        "sys.argv = ['vitrine', 'train', *sys.argv[1:]]\n"
+        "runpy.run_module('training.cli.main', run_name='__main__')\n"
+    )
+    folders = ["--exports", str(tmp_path / "exports"), "--runs", str(tmp_path / "runs")]
+    command = [sys.executable, "-c", program, "compound_interest", *folders]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "the version cannot be written: " in done.stderr and "File too large" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list((tmp_path / "exports").iterdir())
+
+
+def test_a_job_starts_from_the_version_that_is_named_or_live(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in")
+    assert done.returncode == 1
+    assert "starts from a trained fashion_cnn, and there is none" in done.stderr.replace("\n", " ")
+    shutil.copytree(REPOSITORY / "exports" / "fashion_cnn", exports / "fashion_cnn")
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "3")
+    assert done.returncode == 1 and "fashion_cnn has no version 3; there are: 1" in done.stderr
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in")
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = card.read(exports / "mnist_transfer" / "1")
+    assert made.training.recipe["from_version"] == 1
+    assert "Started from fashion_cnn version 1." in made.notes
+    assert made.data.stand_in and made.parity and made.parity.onnx_to_saved_model
+
+
+def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    done = train(exports, "conv2d_1024", "--quick", "--force")
+    assert done.returncode == 0, done.stdout + done.stderr
+    directory = exports / "conv2d_1024" / "1"
+    made = card.read(directory)
+    assert made.signatures.keys() == {"embed", "describe"} and made.labels == () and made.parameters == 92_736
+    assert made.signatures["embed"].outputs["embedding"].shape == (None, 128)
+    assert made.parity and made.parity.onnx_to_saved_model.keys() == {"embed/embedding"}
+    assert "synthetic task" in made.notes[0]
+    assert not (directory / "assets.extra" / "confusion.png").exists()
+    assert (directory / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 1_100_000
+
+
+def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
+    done = train(tmp_path / "exports", "fashion")
+    assert done.returncode == 1
+    assert "there is no job fashion; there are: " in done.stderr and "fashion_cnn" in done.stderr
+    done = train(tmp_path / "exports", "sine_rnn", "--stand-in")
+    assert done.returncode == 1 and "sine_rnn takes no --stand-in" in done.stderr
+    done = train(tmp_path / "exports", "stock_rnn", "--csv", "nowhere.csv")
+    assert done.returncode == 1 and "nowhere.csv cannot be read as a CSV" in done.stderr
+    assert not (tmp_path / "exports" / "stock_rnn").exists()
+    done = train(tmp_path / "exports", "sine_rnn", "--learning-rate", "3")
+    assert done.returncode == 2 and "No such option: --learning-rate" in done.stderr
+    done = train(tmp_path / "exports", "sine_rnn", "--quick", "--fresh", "--as", "../elsewhere")
+    assert done.returncode == 1 and "'../elsewhere' is no model name" in done.stderr

@@ -1,0 +1,145 @@
+"""Two worker processes fit what one fits, stay equal, and go on after one of them was killed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving.artifacts import model_card as card
+from serving.artifacts.registry import ModelRegistry
+from tests.programs import Program, free_port
+from tests.training.core import worker
+from training.core import fit
+from training.core import worker_group as parallel
+from training.core.job import JobError
+
+TOGETHER = 240
+
+
+def together(*arguments: str) -> list[Program]:
+    """Two processes of ``python -m …`` that know each other."""
+    workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    tasks = [{"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}} for index in range(2)]
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return [Program([sys.executable, "-m", *arguments], {"TF_CONFIG": json.dumps(task), **quiet}) for task in tasks]
+
+
+def ends(programs: list[Program]) -> list[int]:
+    codes = [program.process.wait(TOGETHER) for program in programs]
+    for program in programs:
+        program.stop()
+    return codes
+
+
+def fitted(net: str, runs: Path) -> list[dict[str, Any]]:
+    """What each worker has printed."""
+    programs = together("tests.training.core.worker", net, str(runs))
+    assert ends(programs) == [0, 0], [program.output for program in programs]
+    lines = [line for program in programs for line in program.output.splitlines() if line.startswith("result ")]
+    return [json.loads(line.removeprefix("result ")) for line in lines]
+
+
+def test_two_workers_fit_what_one_fits(tmp_path: Path) -> None:
+    """One is Keras' own ``fit`` on the same batches."""
+    ours, theirs = fitted("plain", tmp_path / "run")
+    assert ours == theirs
+    examples, recipe = worker.examples(), worker.RECIPE
+    one, history = worker.build("plain"), {}
+    for epoch in range(0, recipe.epochs, recipe.save_every):
+        fit.seed_everything(recipe, epoch)
+        batches = parallel.WorkerGroup(1, 0).part(examples.train, recipe.batch_size, recipe.seed + epoch)
+        end = min(epoch + recipe.save_every, recipe.epochs)
+        data = batches.map(lambda x, y, weights: (x, y))
+        stretch = one.fit(
+            data, initial_epoch=epoch, epochs=end, shuffle=False, verbose=0, validation_data=examples.validation
+        )
+        for name, values in stretch.history.items():
+            history.setdefault(name, []).extend(values)
+    assert ours["history"].keys() == history.keys()
+    for name in ("loss", "val_loss"):
+        np.testing.assert_allclose(ours["history"][name], history[name], rtol=1e-5)
+    assert history["loss"][-1] < 0.9 * history["loss"][0]
+    for value, expected in zip(ours["weights"], one.get_weights(), strict=True):
+        np.testing.assert_allclose(value, expected, atol=1e-5)
+
+
+def test_a_killed_worker_ends_all_and_the_next_go_on_to_the_same_end(tmp_path: Path) -> None:
+    """With dropout and batch normalisation, each worker drawing its own."""
+    whole = fitted("random", tmp_path / "whole")
+    assert whole[0] == whole[1]
+    programs = together("tests.training.core.worker", "random", str(tmp_path / "broken"), "3")
+    assert ends(programs) == [75, -9], [program.output for program in programs]
+    assert "worker 0 of 2 has lost another" in programs[0].output
+    again = fitted("random", tmp_path / "broken")
+    assert [result["resumed_at"] for result in again] == [2, 2]
+    assert [result["sha256"] for result in again] == [result["sha256"] for result in whole]
+    assert again[0]["history"] == whole[0]["history"]
+
+
+def test_an_evicted_worker_is_followed_and_worker_0_publishes(tmp_path: Path) -> None:
+    """As ``vitrine train`` does it: the second worker's pod is told to end once a checkpoint is there."""
+    exports, runs = tmp_path / "exports", tmp_path / "runs"
+    params = tmp_path / "params.json"  # those of --quick, with three checkpoints
+    params.write_text('{"epochs": 15, "save_every": 5, "learning_rate": 0.05}', encoding="utf-8")
+    command = ("training", "sine_rnn", "--exports", str(exports), "--runs", str(runs), "--params", str(params))
+    programs = together(*command)
+    programs[1].wait_until((runs / "sine_rnn" / "run.json").exists, TOGETHER)
+    programs[1].process.terminate()
+    assert ends(programs) == [75, 143], [program.output for program in programs]
+    assert not ModelRegistry(exports).models()
+
+    programs = together(*command)
+    assert ends(programs) == [0, 0], [program.output for program in programs]
+    assert "resumed after epoch" in programs[0].output
+    assert "published as version 1, live" in programs[0].output
+    assert "worker 0 says what came out" in programs[1].output
+    assert ModelRegistry(exports).versions("sine_rnn") == [1]
+    metrics = card.read(exports / "sine_rnn" / "1").metrics
+    assert metrics["w_input"] == pytest.approx(1.9021, abs=0.05)
+    assert not (runs / "sine_rnn").exists()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+@pytest.mark.parametrize("count", [8, 41, 43])
+def test_parts_are_the_whole(size: int, count: int) -> None:
+    """Every example once an epoch, whoever fits it; all in the order that one alone has."""
+    x, y = np.arange(count, dtype=np.float32)[:, None], np.arange(count)
+    teams = [parallel.WorkerGroup(size, index) for index in range(size)]
+    parts = [list(team.part((x, y), batch_size=8, seed=2)) for team in teams]
+    alone = list(parallel.WorkerGroup(1, 0).part((x, y), batch_size=8, seed=2))
+    for batch, *slices in zip(alone, *parts, strict=True):
+        taken = np.concatenate([targets[weights > 0] for _, targets, weights in slices])
+        np.testing.assert_array_equal(taken, batch[1])
+    fitted = [sum(int(weights.numpy().sum()) for *_, weights in part) for part in parts]
+    assert fitted == [team.examples(count, 8) for team in teams] and sum(fitted) == count
+
+
+def test_a_batch_smaller_than_the_team_is_refused() -> None:
+    with pytest.raises(JobError, match="a batch of 2 cannot be shared by 3 workers"):
+        parallel.WorkerGroup(3, 0).part((np.zeros((9, 1)), np.zeros(9)), batch_size=2, seed=2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"cluster": {"worker": ["a:1", "b:1"]}}',
+        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
+        '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}',
+    ],
+)
+def test_tf_config_that_says_something_else_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(JobError, match=r"TF_CONFIG is .* is expected"):
+        parallel.worker_group()
+
+
+def test_one_worker_is_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert parallel.worker_group() is None
+    monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}')
+    assert parallel.worker_group() is None

@@ -1,0 +1,180 @@
+"""Sweeps: what a trial is measured on, where the fine stage looks, several processes at one study, interruptions."""
+
+import contextlib
+import json
+import signal
+import sqlite3
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pytest
+from typer.testing import CliRunner
+
+from serving.artifacts.model_card import Data
+from tests import postgres
+from tests.programs import Program
+from training.cli.main import app
+from training.cli.terminal import read_params
+from training.core.catalogue import JOBS, find
+from training.core.job import BATCH_SIZE, Examples, JobError, JobOptions, Range
+from training.experiments import sweep
+
+FEW = ("--quick", "--trials", "3", "--fine-trials", "1")
+VITRINE = (sys.executable, "-c", "from training.cli.main import main; main()")
+
+
+def examples(count: int = 100) -> Examples:
+    x, y = np.arange(count)[:, None], np.arange(count)
+    data = Data(name="toy", source="test", licence="none", rows={})
+    return Examples(train=(x, y), test=(x + 1000, y), data=data)
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """With a Boston Housing of noise, so that a trial takes a second."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (506, 13))
+    np.savez(tmp_path / "boston_housing.npz", x=x, y=x[:, 0] + 20)
+    return {"VITRINE_DATA": str(tmp_path)}
+
+
+def trials(url: str, name: str) -> list[optuna.trial.FrozenTrial]:
+    kept = sweep.storage(url)
+    try:
+        return optuna.load_study(study_name=name, storage=kept).get_trials(states=sweep.DONE)
+    finally:
+        kept.engine.dispose()  # its connections
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_what_a_job_lets_be_swept_is_in_its_recipe(name: str) -> None:
+    job = find(name)
+    for field, within in job.search.items():
+        assert hasattr(job.recipe, field) and 0 < within.low < within.high
+
+
+def test_a_fifth_of_the_training_part_is_held_out_and_the_test_part_is_not_touched() -> None:
+    (x, y), (held, truth) = sweep.split(examples(), seed=2)
+    assert len(x) == 80 and len(held) == 20
+    assert sorted([*x[:, 0], *held[:, 0]]) == list(range(100))
+    assert (x[:, 0] == y).all() and (held[:, 0] == truth).all()
+
+
+def test_a_job_s_own_validation_part_is_taken_unless_it_is_the_test_part() -> None:
+    with_its_own = replace(examples(), validation=(np.zeros((7, 1)), np.zeros(7)))
+    assert len(sweep.split(with_its_own, seed=2)[1][0]) == 7
+    watched = examples()
+    watched = replace(watched, validation=watched.test)
+    assert sweep.split(watched, seed=2)[1][0].max() < 1000
+
+
+@pytest.mark.parametrize(
+    ("within", "best", "low", "high"),
+    [
+        (Range(1e-4, 1.0), 1e-2, 10**-2.5, 10**-1.5),
+        (Range(1e-4, 1.0), 1e-4, 1e-4, 10**-3.5),
+        (Range(0.0, 0.8, "linear"), 0.4, 0.3, 0.5),
+        (BATCH_SIZE, 32, 16, 64),
+        (BATCH_SIZE, 8, 8, 16),
+        (Range(10, 90, "linear", whole=True), 50, 40, 60),
+    ],
+)
+def test_the_fine_stage_looks_around_the_best(within: Range, best: float, low: float, high: float) -> None:
+    found = sweep.narrowed(within, best)
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_suggestions_keep_to_their_scale() -> None:
+    study = optuna.create_study()
+    for _ in range(20):
+        trial = study.ask()
+        assert sweep.suggest(trial, "batch_size", BATCH_SIZE) in (8, 16, 32, 64, 128, 256)
+        assert isinstance(sweep.suggest(trial, "epochs", Range(2, 9, whole=True)), int)
+        assert 1e-4 <= sweep.suggest(trial, "learning_rate", Range(1e-4, 1e-1)) <= 1e-1
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"learning_rat": 0.1}, "there is no parameter learning_rat; there are: epochs, batch_size, learning_rate"),
+        ({"batch_size": 8.5}, "batch_size is 8.5; a whole number is expected"),
+        ({"batch_size": 0}, "batch_size is 0; at least 1 is expected"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'; a number is expected"),
+        ({"learning_rate": -1.0}, "learning_rate is -1.0; above 0 is expected"),
+        ({"examples": True}, "examples is True; a whole number is expected"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused(params: dict[str, float], reason: str) -> None:
+    with pytest.raises(JobError, match=reason):
+        find("fashion_cnn").recipe_for(JobOptions(params=params))
+
+
+def test_parameters_go_over_the_recipe() -> None:
+    recipe = find("fashion_cnn").recipe_for(JobOptions(params={"learning_rate": 0.01, "examples": 500}))
+    assert (recipe.learning_rate, recipe.examples, recipe.batch_size) == (0.01, 500, 16)
+
+
+def test_a_storage_that_is_none_is_named(tmp_path: Path) -> None:
+    for url in ("nowhere", "postgresql://vitrine@127.0.0.1:1/none"):
+        with pytest.raises(JobError, match=r"--storage cannot be used: .* is expected"):
+            sweep.storage(url)
+
+
+def test_a_killed_sweep_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
+    database, out = tmp_path / "sweep.db", tmp_path / "best.json"
+    url = f"sqlite:///{database}"
+    command = [*VITRINE, "sweep", "boston_decay", *FEW, "--storage", url, "--out", str(out)]
+
+    def one_is_finished() -> bool:
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            try:
+                return bool(connection.execute("select 1 from trials where state in ('COMPLETE', 'PRUNED')").fetchone())
+            except sqlite3.OperationalError:  # the program has not come to it yet
+                return False
+
+    program = Program(command, env)
+    program.wait_until(one_is_finished, timeout=240)
+    program.stop(signal.SIGKILL)
+    kept = trials(url, "boston_decay/quick-coarse")
+    assert 0 < len(kept) < 3 and not out.exists()
+
+    again = Program(command, env)
+    assert again.process.wait(240) == 0, again.output
+    again.stop()
+    coarse, fine = trials(url, "boston_decay/quick-coarse"), trials(url, "boston_decay/quick-fine")
+    assert (len(coarse), len(fine)) == (3, 1)
+    assert {trial.number for trial in kept} < {trial.number for trial in coarse}
+    best = json.loads(out.read_bytes())
+    assert best == min((t for t in fine if t.state.name == "COMPLETE"), key=lambda t: t.value).user_attrs["params"]
+    assert find("boston_decay").recipe_for(JobOptions(params=read_params(out))).learning_rate == best["learning_rate"]
+
+
+def test_train_refuses_a_file_of_other_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "best.json"
+    for text, reason in (
+        ('{"learning_rat": 0.1}', "there is no parameter learning_rat; there are: epochs, batch_size, learning_rate"),
+        ("[1]", "holds no JSON object"),
+        ("{", "cannot be read"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        done = CliRunner().invoke(app, ["train", "sine_rnn", "--params", str(path), "--exports", str(tmp_path)])
+        assert done.exit_code == 1 and reason in " ".join(done.stderr.split())
+    assert [file.name for file in tmp_path.iterdir()] == ["best.json"]
+
+
+def test_two_processes_share_a_study_in_postgresql(tmp_path: Path, env: dict[str, str]) -> None:
+    with postgres.running() as url:
+        command = [*VITRINE, "sweep", "boston_decay", *FEW, "--trials", "6"]
+        outs = [tmp_path / "a.json", tmp_path / "b.json"]
+        secret = {"VITRINE_STORAGE": url}  # no password on a command line
+        programs = [Program([*command, "--out", str(out)], env | secret) for out in outs]
+        for program in programs:
+            assert program.process.wait(240) == 0, program.output
+            program.stop()
+        coarse, fine = trials(url, "boston_decay/quick-coarse"), trials(url, "boston_decay/quick-fine")
+        assert 6 <= len(coarse) <= 7 and 1 <= len(fine) <= 2  # each may be in a trial when the last one is finished
+        assert len({trial.user_attrs["worker"] for trial in coarse}) == 2
+        assert all(out.is_file() for out in outs)

@@ -1,0 +1,50 @@
+"""A forecaster whose answers can be told beforehand, measured as the jobs measure theirs."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.artifacts.model_card import SeriesRecipe
+from training.forecasting import backtest
+from training.forecasting.forecaster import Forecaster, recursive
+
+RECIPE = SeriesRecipe(window=3, max_horizon=4, step="day", unit="USD", level=0.9)
+
+
+def test_a_recursive_forecast_feeds_its_own_values_back() -> None:
+    """One that adds 2 to the last value is off by 1, 2, 3, 4 on a series that rises by 1; its interval knows."""
+    forecaster = recursive(RECIPE, lambda window: window[:, -1] + 2)
+    near, far = (backtest.roll(np.arange(40.0), 10, window=3, horizon=horizon, season=5) for horizon in (1, 4))
+    mean = forecaster.ahead(tf.constant(far.history.astype(np.float32)), tf.constant(4)).numpy()
+    assert (far.truth - mean == [-1, -2, -3, -4]).all()
+    spread = forecaster.calibrate(far)
+    assert spread.tolist() == [[-1, -2, -3, -4], [0, 0, 0, 0]]
+    evaluation = forecaster.measure(near, far, spread, season=5)
+    assert evaluation.metrics["test_mae"] == 1 and evaluation.metrics["horizon_mae"] == 2.5
+    assert evaluation.metrics["skill"] == 0 and evaluation.metrics["coverage"] == 1
+    assert evaluation.metrics["interval_score"] == pytest.approx(2.5)
+    assert evaluation.answer.tolist() == (near.truth[:, 0] + 1).tolist()
+
+
+def test_an_interval_grows_with_the_width_that_the_window_gives() -> None:
+    """Noise in proportion to the level: one width for all would cover the quiet half too often, the loud one too
+    rarely."""
+    rng = np.random.default_rng(0)
+    level = np.repeat([1.0, 10.0], 2000)
+    history = np.repeat(level[:, None], 3, axis=1)
+
+    def origins() -> backtest.Origins:
+        truth = level[:, None] * (1 + 0.1 * rng.normal(size=(4000, 4)))
+        return backtest.Origins(history, truth, {"naive": history[:, -1:] + np.zeros(4)})
+
+    forecaster = Forecaster(
+        RECIPE,
+        step=lambda window: window[:, -1],
+        ahead=lambda window, steps: tf.repeat(window[:, -1:], steps, axis=1),
+        width=lambda window: window[:, -1:],
+    )
+    spread = forecaster.calibrate(origins())
+    fresh, rows = origins(), tf.constant(history.astype(np.float32))
+    lower, upper = forecaster.interval(rows, forecaster.ahead(rows, tf.constant(4)), spread)
+    inside = (fresh.truth >= lower.numpy()) & (fresh.truth <= upper.numpy())
+    assert 0.88 < inside[:2000].mean() < 0.93 and 0.88 < inside[2000:].mean() < 0.93

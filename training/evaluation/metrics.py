@@ -1,0 +1,57 @@
+"""What every classifier and every encoder is measured by."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from training.core.job import Array, Evaluation, Examples
+
+_ITEMS = 500  # held against all others at once
+_NEVER = np.iinfo(np.int64).max
+
+
+def classification(model: keras.Model, examples: Examples) -> Evaluation:
+    """Test loss and accuracy of a model with softmax outputs; truth and answer are class numbers, int64 [n],
+    confidence float64 [n].
+
+    ``extra["others"]``, where a job has it, is real data of another origin: its accuracy is ``others_accuracy``.
+    """
+    x, y = examples.test
+    probabilities = model.predict(x, batch_size=256, verbose=0).astype(np.float64)
+    truth = y if y.ndim == 1 else y.argmax(axis=1)
+    answer = probabilities.argmax(axis=1)
+    likelihood = np.clip(probabilities[np.arange(len(truth)), truth], 1e-7, 1)
+    metrics = {"test_loss": float(-np.log(likelihood).mean()), "test_accuracy": float((answer == truth).mean())}
+    if "others" in examples.extra:
+        x, y = examples.extra["others"]
+        found = model.predict(x, batch_size=256, verbose=0).argmax(axis=1)
+        metrics["others_accuracy"] = float((found == (y if y.ndim == 1 else y.argmax(axis=1))).mean())
+    return Evaluation(metrics, truth, answer, confidence=probabilities.max(axis=1))
+
+
+def fit_and_test(model: keras.Model, examples: Examples) -> Evaluation:
+    """As :func:`classification`, and loss and accuracy evaluated on the training part, without dropout."""
+    evaluation = classification(model, examples)
+    loss, accuracy = model.evaluate(*examples.train, batch_size=256, verbose=0)
+    return replace(evaluation, metrics={**evaluation.metrics, "train_loss": loss, "train_accuracy": accuracy})
+
+
+def recall(embeddings: Array, labels: Array, ranks: tuple[int, ...] = (1, 10)) -> dict[str, float]:
+    """``recall_at_K``: the share of items with one of their class among the K nearest others (Song et al. 2016).
+
+    Args:
+        embeddings: [n, d], held against each other by Euclidean distance.
+        labels: class numbers, [n].
+    """
+    x = (embeddings - embeddings.mean(axis=0)).astype(np.float32)
+    halves = np.square(x).sum(axis=1) / 2
+    best = np.empty(len(x), np.int64)  # how many others are nearer than the nearest of its class
+    for start in range(0, len(x), _ITEMS):
+        distance = halves - x[start : start + _ITEMS] @ x.T
+        rows = np.arange(len(distance))
+        distance[rows, start + rows] = np.inf
+        alike = labels[start : start + _ITEMS, None] == labels
+        nearest = np.where(alike, distance, np.inf).min(axis=1, keepdims=True)
+        best[start : start + _ITEMS] = np.where(np.isinf(nearest[:, 0]), _NEVER, (distance < nearest).sum(axis=1))
+    return {f"recall_at_{rank}": float((best < rank).mean()) for rank in ranks}

@@ -1,0 +1,106 @@
+"""Four losses of one classifier (course document 003_f995c3228e7eacd7, exercises 1 and 3).
+
+    vitrine study losses    a second
+
+Logistic regression on the ten given points, then squared error, cross-entropy, 0-1 and hinge loss, per point and mean;
+and the losses of a uniform guess over five classes. The course fits by scikit-learn's lbfgs; the loss has one minimum
+only, so Newton's method, twelve lines here, ends in the same place. Printed, and met: .1421 .4487 .2000 .6805, 1.6094
+and 0.8.
+"""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from training.core.job import Array, JobError, JobOptions
+from training.experiments.study import Findings, Say, Study
+from training.export import plots
+
+X = np.array([-1.8, -1.5, -0.8, -0.4, -0.2, 0.0, 0.1, 0.5, 1.0, 1.3])
+Y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0])
+LOSSES = ("squared", "cross-entropy", "0-1", "hinge")
+PRINTED = {
+    "squared": 0.1421,
+    "cross-entropy": 0.4487,
+    "0-1": 0.2,
+    "hinge": 0.6805,
+    "uniform guess, cross-entropy": 1.6094,
+    "uniform guess, squared": 0.8,
+}
+_TINY = 1e-5  # that the course adds within its logarithms
+
+
+def logistic_regression(x: Array, y: Array, c: float = 1.0) -> tuple[float, float]:
+    """Slope and intercept that minimise slope² / 2 + c · Σ log loss: scikit-learn's default, intercept not penalised.
+
+    Args:
+        x: float64 [n].
+        y: float64 [n], 0 or 1.
+    """
+    design = np.stack([x, np.ones_like(x)], axis=1)
+    penalty = np.diag([1.0, 0.0])
+    weights = np.zeros(2)
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-design @ weights))
+        gradient = penalty @ weights + c * design.T @ (p - y)
+        hessian = penalty + c * (design.T * (p * (1 - p))) @ design
+        weights -= np.linalg.solve(hessian, gradient)
+    return float(weights[0]), float(weights[1])
+
+
+def losses(y: Array, y_hat: Array) -> dict[str, Array]:
+    """Each loss per point, float64 [n]; the hinge loss takes labels −1 and +1 and the score 2(ŷ − ½)."""
+    return {
+        "squared": (y - y_hat) ** 2,
+        "cross-entropy": -(y * np.log(y_hat + _TINY) + (1 - y) * np.log(1 - y_hat + _TINY)),
+        "0-1": (y != (y_hat >= 0.5)).astype(float),
+        "hinge": np.maximum(0, 1 - (2 * y - 1) * 2 * (y_hat - 0.5)),
+    }
+
+
+def uniform_guess(classes: int) -> tuple[float, float]:
+    """Cross-entropy and squared error (summed over the classes) of a guess of 1 / classes for each."""
+    truth, guess = np.eye(classes)[-1], np.full(classes, 1 / classes)
+    return float(-np.sum(truth * np.log(guess + _TINY))), float(np.sum((truth - guess) ** 2))
+
+
+def run(options: JobOptions, say: Say) -> Findings:
+    slope, intercept = logistic_regression(X, Y)
+    y_hat = 1 / (1 + np.exp(-(slope * X + intercept)))
+    each = losses(Y, y_hat)
+    cross_entropy, squared = uniform_guess(5)
+    figures = {name: float(values.mean()) for name, values in each.items()}
+    figures |= {"uniform guess, cross-entropy": cross_entropy, "uniform guess, squared": squared}
+    for name, value in figures.items():
+        if abs(value - PRINTED[name]) > 1e-4:
+            raise JobError(f"{name} is {value:.4f}, the course's {PRINTED[name]}: they should be equal")
+    points = zip(X, Y, y_hat, *each.values(), strict=True)
+    rows = [(float(x), int(y), *map(float, values)) for x, y, *values in points]
+    return Findings(
+        columns=("x", "y", "ŷ", *LOSSES),
+        rows=(*rows, ("mean", None, None, *(figures[name] for name in LOSSES))),
+        data="the ten points of the exercise",
+        figures=figures,
+        notes=(
+            f"ŷ = 1 / (1 + exp(−({slope:.4f}·x {intercept:+.4f}))).",
+            f"A uniform guess over five classes: cross-entropy {cross_entropy:.4f}, squared error {squared:.1f}.",
+            "From small to large: squared, 0-1, cross-entropy, hinge (answer d).",
+        ),
+    )
+
+
+def plot(findings: Findings, axes: Axes) -> None:
+    points = findings.rows[:-1]
+    for index, (name, marker) in enumerate(zip(LOSSES, "os^d", strict=True), 3):
+        axes.plot([row[0] for row in points], [row[index] for row in points], marker=marker, label=name)
+    axes.legend(frameon=False)
+    plots.dress(axes, "x", "loss of the point")
+
+
+STUDY = Study(
+    name="losses",
+    title="Squared error, cross-entropy, 0-1 and hinge loss",
+    course="003_f995c3228e7eacd7, exercises 1 and 3",
+    run=run,
+    plot=plot,
+    printed=PRINTED,
+)

@@ -1,0 +1,232 @@
+"""Search a job's hyper-parameters: coarsely on a subset of the training part, then finely around the best on all of it.
+
+The courses' advice (003_f995c3228e7eacd7, exercise 5, c). Each stage is an Optuna study in a storage that several
+processes may share; whoever starts the same sweep goes on with it. A trial is measured on a part held out from the
+training part: the test part has no say in the search. Trials that fall behind the median of the others at the same
+epoch are pruned.
+"""
+
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import optuna
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.study import MaxTrialsCallback
+from optuna.trial import TrialState
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
+
+from training.core import fit
+from training.core.job import Array, Examples, Job, JobError, JobOptions, Range, Recipe
+
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+_HELD_OUT = 0.2
+_PARAMS, _WORKER = "params", "worker"  # of a trial: the recipe's fields as they were fitted, and where
+
+Part = tuple[Array, Array]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``share`` of the training part, and how many finished trials the stage has in all."""
+
+    name: str
+    share: float
+    trials: int
+
+
+@dataclass(frozen=True)
+class Best:
+    """``params`` are fields of the job's recipe; ``value`` was measured on the held-out part."""
+
+    params: Mapping[str, float | int]
+    measure: str
+    value: float
+    finished: int
+    pruned: int
+
+
+@dataclass(frozen=True)
+class SweepState:
+    """How far a stage is; ``best`` is None before its first trial has come to its end."""
+
+    stage: Stage
+    finished: int
+    epoch: int
+    params: Mapping[str, float | int]
+    best: float | None
+
+
+Report = Callable[[SweepState], None]
+
+
+def storage(url: str) -> RDBStorage:
+    """SQLite or PostgreSQL; ``postgresql://…`` is taken by psycopg.
+
+    Raises:
+        JobError: nothing answers there, or it is no address of a database.
+    """
+    address = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    if address.startswith("sqlite:///"):
+        Path(address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        try:
+            return RDBStorage(address)
+        except (IntegrityError, ProgrammingError):  # another process was making the tables at the same moment
+            time.sleep(2)
+            return RDBStorage(address)
+    except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
+        raise JobError(
+            f"--storage cannot be used: {str(error).splitlines()[0]}; "
+            "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE is expected"
+        ) from None
+
+
+def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, report: Report) -> Best:
+    """All stages in turn; finished trials of an earlier or another process count.
+
+    Raises:
+        JobError: the job has nothing to search, the data or the storage cannot be had, or no trial came to its end.
+    """
+    if not job.search:
+        raise JobError(f"{job.name} has nothing to search")
+    kept = storage(url)
+    recipe = job.recipe_for(options)
+    fit.seed_everything(recipe)
+    examples = job.load(options, recipe)
+    trained, held_out = split(examples, recipe.seed)
+    measure, direction = measured_by(job)
+    ranges: Mapping[str, Range] = job.search
+    for stage in stages:
+        study = optuna.create_study(
+            study_name=f"{job.name}/{'quick-' if options.quick else ''}{stage.name}",
+            storage=kept,
+            load_if_exists=True,
+            direction=direction,
+            sampler=optuna.samplers.TPESampler(n_startup_trials=5),
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
+        )
+        ranges = _agreed(study, ranges)
+        part = tuple(values[: max(1, int(stage.share * len(trained[0])))] for values in trained)
+        trial = _Trial(job, options, recipe, replace(examples, train=part, validation=held_out), ranges, measure)
+        _finish(study, stage, trial, report)
+        best = study.best_trial.user_attrs[_PARAMS]
+        ranges = {name: narrowed(within, best[name]) for name, within in ranges.items()}
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    return Best(best, measure, study.best_value, sum(s in DONE for s in states), states.count(TrialState.PRUNED))
+
+
+def measured_by(job: Job) -> tuple[str, str]:
+    """The figure that decides, and its direction: accuracy where the job is judged by it, else the loss."""
+    return ("val_accuracy", "maximize") if "accuracy" in job.policy.metric else ("val_loss", "minimize")
+
+
+def split(examples: Examples, seed: int) -> tuple[Part, Part]:
+    """What is fitted and what is held out: the job's own validation part, else a fifth of a shuffled training part.
+
+    The job's own is taken where it is not the test part, as that of Boston Housing is.
+    """
+    x, y = examples.train
+    if examples.validation is not None and examples.validation[0] is not examples.test[0]:
+        return (x, y), examples.validation
+    order = np.random.default_rng(seed).permutation(len(x))
+    cut = int(_HELD_OUT * len(x))
+    return (x[order[cut:]], y[order[cut:]]), (x[order[:cut]], y[order[:cut]])
+
+
+def suggest(trial: optuna.Trial, name: str, within: Range) -> float | int:
+    """A value of the range, as the sampler would have it."""
+    if within.scale == "power_of_two":
+        return 2 ** trial.suggest_int(f"log2 {name}", int(math.log2(within.low)), int(math.log2(within.high)))
+    if within.whole:
+        return trial.suggest_int(name, int(within.low), int(within.high), log=within.scale == "log")
+    return trial.suggest_float(name, within.low, within.high, log=within.scale == "log")
+
+
+def narrowed(within: Range, best: float) -> Range:
+    """A quarter of the range around the best value, on its own scale, within its ends."""
+    to, back = (float, float) if within.scale == "linear" else (math.log2, lambda value: 2.0**value)
+    low, high, middle = to(within.low), to(within.high), to(best)
+    reach = (high - low) / 8
+    if within.scale == "power_of_two":
+        reach = max(1, round(reach))
+    ends = back(max(low, middle - reach)), back(min(high, middle + reach))
+    return (
+        replace(within, low=round(ends[0]), high=round(ends[1]))
+        if within.whole
+        else replace(within, low=ends[0], high=ends[1])
+    )
+
+
+def _agreed(study: optuna.Study, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges that whoever came first has set for the stage; ours, where that is us."""
+    if "ranges" not in study.user_attrs:
+        study.set_user_attr("ranges", {name: vars(within) for name, within in ranges.items()})
+    return {name: Range(**within) for name, within in study.user_attrs["ranges"].items()}
+
+
+@dataclass
+class _Trial:
+    """Fits the job with the values of a trial and answers what the held-out part says after the last epoch."""
+
+    job: Job
+    options: JobOptions
+    recipe: Recipe
+    examples: Examples
+    ranges: Mapping[str, Range]
+    measure: str
+    on_epoch: Callable[[int, Mapping[str, Any]], None] = lambda epoch, params: None
+
+    def __call__(self, trial: optuna.Trial) -> float:
+        params = {name: suggest(trial, name, within) for name, within in self.ranges.items()}
+        trial.set_user_attr(_PARAMS, params)
+        trial.set_user_attr(_WORKER, f"{socket.gethostname()}/{os.getpid()}")
+        recipe = replace(self.recipe, **params)
+        keras.backend.clear_session()
+        fit.seed_everything(recipe)
+        model = self.job.build(self.examples, self.options, recipe)
+        values: list[float] = []
+
+        def report(epoch: int, logs: Mapping[str, float]) -> None:
+            values.append(float(logs[self.measure]))
+            trial.report(values[-1], epoch)
+            self.on_epoch(epoch + 1, params)
+            if math.isnan(values[-1]) or trial.should_prune():
+                raise optuna.TrialPruned
+
+        model.fit(
+            *self.examples.train,
+            batch_size=recipe.batch_size,
+            epochs=recipe.epochs,
+            validation_data=self.examples.validation,
+            callbacks=[*self.job.callbacks(), keras.callbacks.LambdaCallback(on_epoch_end=report)],
+            verbose=0,
+        )
+        return values[-1]
+
+
+def _finish(study: optuna.Study, stage: Stage, trial: _Trial, report: Report) -> None:
+    """Trials until the stage has its number of finished ones, whoever finished them."""
+
+    def finished() -> int:
+        return len(study.get_trials(deepcopy=False, states=DONE))
+
+    def on_epoch(epoch: int, params: Mapping[str, Any]) -> None:
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        report(SweepState(stage, finished(), epoch, params, study.best_value if complete else None))
+
+    trial.on_epoch = on_epoch
+    if finished() < stage.trials:
+        study.optimize(trial, callbacks=[MaxTrialsCallback(stage.trials, states=DONE)])
+    on_epoch(trial.recipe.epochs, {})
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        raise JobError(f"of the {stage.trials} trials of the {stage.name} stage none came to its end")
