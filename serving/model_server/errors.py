@@ -19,7 +19,7 @@ Messages are TensorFlow Serving's own, word for word, where it has one for the c
 
 from typing import ClassVar
 
-from serving.gateway.backends.tf_serving.grpc_protocol import Code
+from serving.tfs_api.status_codes import Code
 
 _LONGEST = 1024
 _CUT = "...TRUNCATED"

@@ -9,9 +9,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from serving.gateway.backends.tf_serving import grpc_protocol
 from serving.gateway.backends.tf_serving.channel import Channel, MessageTooLarge, Metadata, RpcError
-from serving.gateway.backends.tf_serving.grpc_protocol import Code
 from serving.gateway.errors import (
     BadTensor,
     BadUpstream,
@@ -36,6 +34,7 @@ from serving.tfs_api.messages import (
     predict_pb2,
     regression_pb2,
 )
+from serving.tfs_api.status_codes import Code
 
 #: At what a version may lack: each goes to the next replica, so that as many less one may be late with the version.
 MOST_ATTEMPTS = 6
@@ -106,7 +105,7 @@ class Upstream:
         name = get_model_status_pb2.ModelVersionStatus.State.Name
         return {
             int(one.version): VersionStatus(
-                name(one.state), grpc_protocol.code(one.status.error_code).name, one.status.error_message
+                name(one.state), Code.from_number(one.status.error_code).name, one.status.error_message
             )
             for one in response.model_version_status
         }

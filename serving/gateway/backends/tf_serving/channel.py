@@ -20,10 +20,11 @@ from functools import lru_cache
 import hpack
 
 from serving.gateway.backends.tf_serving import grpc_protocol
-from serving.gateway.backends.tf_serving.grpc_protocol import PREFIX, Code, prefixed
+from serving.gateway.backends.tf_serving.grpc_protocol import PREFIX, prefixed
 from serving.gateway.backends.tf_serving.http2 import frames
 from serving.gateway.backends.tf_serving.http2.client import Answer, AnswerTooLarge, Connection, Stream, StreamFailed
 from serving.gateway.backends.tf_serving.replica import Address, Replica, SocketAddress
+from serving.tfs_api.status_codes import Code
 
 Metadata = Sequence[tuple[str, str]]
 
@@ -242,7 +243,7 @@ def _message(answer: Answer) -> bytes:
         raise RpcError(_OF_HTTP.get(http or "", Code.UNKNOWN), f"HTTP status {http}")
     if number != "0":
         details = answer.trailers.get("grpc-message", "the answer has no grpc-status" if number is None else "")
-        raise RpcError(grpc_protocol.code(number or ""), grpc_protocol.from_header(details))
+        raise RpcError(Code.from_number(number or ""), grpc_protocol.from_header(details))
     body = answer.body
     if len(body) < PREFIX or body[0] or len(body) != PREFIX + int.from_bytes(body[1:PREFIX], "big"):
         raise RpcError(Code.INTERNAL, f"the answer's {len(body)} bytes are not one message as it is")

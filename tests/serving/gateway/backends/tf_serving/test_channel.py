@@ -18,9 +18,9 @@ import pytest
 import trustme
 
 from serving.gateway.backends.tf_serving.channel import Channel, MessageTooLarge, RpcError
-from serving.gateway.backends.tf_serving.grpc_protocol import Code
 from serving.gateway.backends.tf_serving.http2 import client, frames
 from serving.gateway.backends.tf_serving.replica import Address, tls
+from serving.tfs_api.status_codes import Code
 from tests.serving.gateway.backends.tf_serving.http2.fake import Fake, Peer
 from tests.serving.gateway.backends.tf_serving.http2.raw import (
     DATA,
