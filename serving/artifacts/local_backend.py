@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from serving.artifacts import manifest, saved_model, version_files
+from serving.artifacts.atomic_write import sync, sync_tree, write_atomically
 from serving.artifacts.manifest import SIGNATURE_FILE
 
 _STAGING = ".staging-"
@@ -105,7 +106,7 @@ class LocalBackend:
         self.directory(model, version).rename(staged)
 
     def write(self, name: str, content: bytes) -> None:
-        replace(self._root / name, content)
+        write_atomically(self._root / name, content)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
@@ -143,33 +144,3 @@ def _sweep(parent: Path) -> None:
                 shutil.rmtree(directory)
             finally:
                 os.close(descriptor)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Put a file in place of the one of its name: a reader sees the one or the other."""
-    draft = path.with_name(f"{path.name}.new")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """What was written to the file or directory is on the disk when this returns."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_tree(directory: Path) -> None:
-    """:func:`sync` of a directory and everything below it."""
-    for path in directory.rglob("*"):
-        sync(path)
-    sync(directory)

@@ -25,7 +25,7 @@ from typing import Any
 import fsspec
 
 from serving.artifacts import manifest, saved_model
-from serving.artifacts.local_backend import sync_tree
+from serving.artifacts.atomic_write import sync_tree
 from serving.artifacts.manifest import MANIFEST_FILE, SIGNATURE_FILE, ManifestError
 
 _CHUNK = 2**23  # bytes read at once

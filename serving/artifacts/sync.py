@@ -27,8 +27,7 @@ from typing import Annotated
 
 import typer
 
-from serving.artifacts import local_backend as folder
-from serving.artifacts import manifest, models_config, version_files
+from serving.artifacts import atomic_write, manifest, models_config, version_files
 from serving.artifacts import routing_file as routing
 from serving.artifacts.local_backend import versions_in
 from serving.artifacts.manifest import ManifestError
@@ -122,13 +121,13 @@ class Sync:
             shutil.rmtree(incoming, ignore_errors=True)  # what came is not to be gone on with
             return problem
         incoming.rename(home / str(version))
-        folder.sync(home)
+        atomic_write.sync(home)
         return None
 
     def _put(self, name: str, text: str) -> None:
         content, path = text.encode(), self.target / name
         if not path.is_file() or path.read_bytes() != content:
-            folder.replace(path, content)
+            atomic_write.write_atomically(path, content)
             logger.info("%s has changed", name)
 
     def _put_routing(self, content: bytes | None, lacking: set[str]) -> None:

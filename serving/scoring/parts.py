@@ -9,7 +9,6 @@ engine than it began on; what it writes is the same.
 
 import json
 import shutil
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from serving.artifacts import local_backend as folder
+from serving.artifacts.atomic_write import rename_synced, write_atomically
 from serving.artifacts.manifest import CARD_FILE, sha256
 from serving.scoring.inputs import Source
 from serving.scoring.model import ScoringModel
@@ -104,14 +103,9 @@ def score(
 
 def publish(table: pa.Table, path: Path) -> None:
     """Write a Parquet file in one step, also where another worker writes the same one at the same moment."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
-    try:
-        pq.write_table(table, draft)
-        folder.sync(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder.sync(path.parent)
+    content = pa.BufferOutputStream()
+    pq.write_table(table, content)
+    write_atomically(path, content.getvalue().to_pybytes())
 
 
 def _together(paths: list[Path], out: Path) -> Scored:
@@ -124,11 +118,9 @@ def _together(paths: list[Path], out: Path) -> Scored:
                 rows += len(table)
                 errors += len(table) - table["error"].null_count
                 write(table)
-        folder.sync(draft)
-        draft.replace(out)
+        rename_synced(draft, out)
     finally:
         draft.unlink(missing_ok=True)
-    folder.sync(out.parent)
     return Scored(rows, errors)
 
 
@@ -178,4 +170,4 @@ def _begin(parts: Path, identity: dict[str, object]) -> None:
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         shutil.rmtree(parts, ignore_errors=True)
         parts.mkdir(parents=True)
-        folder.replace(path, text.encode())
+        write_atomically(path, text)

@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from serving.artifacts.atomic_write import write_atomically
 
 
 class KeysError(ValueError):
@@ -165,11 +166,7 @@ def _edit(path: Path) -> Iterator[dict[str, Key]]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             keys = read(path)
             yield keys
-            draft = path.with_name(f".{path.name}.new")
-            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(_FILE.dump_json(tuple(keys.values()), indent=2, exclude_defaults=True) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
+            content = _FILE.dump_json(tuple(keys.values()), indent=2, exclude_defaults=True) + b"\n"
+            write_atomically(path, content, permissions=0o600)
     except OSError as error:
         raise KeysError(f"{path} cannot be written: {error.strerror}") from None

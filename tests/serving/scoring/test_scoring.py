@@ -229,8 +229,8 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
     parts.score(model("fashion_cnn"), source, whole, lambda done: None, rows=100)
     program = (
         "import sys, threading; from pathlib import Path\n"
-        "from serving.scoring import inputs, parts; from serving.scoring.model import Model\n"
-        "model = Model.of(Path(sys.argv[1])); source = inputs.find(Path(sys.argv[2]), model.card)\n"
+        "from serving.scoring import inputs, parts; from serving.scoring.model import ScoringModel\n"
+        "model = ScoringModel.of(Path(sys.argv[1])); source = inputs.find(Path(sys.argv[2]), model.card)\n"
         "def progress(done):\n"
         "    print(done, flush=True)\n"
         "    if done == 300: threading.Event().wait()\n"
