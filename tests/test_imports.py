@@ -1,0 +1,86 @@
+"""Imports run one way: from training and the servers to the packages that they share."""
+
+import pytest
+
+from tests.source_tree import below, imports, modules
+
+SHARED = ("serving.artifacts", "serving.preprocessing", "serving.inputs", "serving.tfs_api")
+ONNX = "serving.onnx_runtime"
+
+#: The project's packages that a package may import, besides itself. The most specific entry of a module holds.
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "training": (*SHARED, ONNX),
+    "training.cli": (*SHARED, "serving.cli", "training"),
+    "training.__main__": ("serving.cli", "training"),
+    "serving.artifacts": SHARED,
+    "serving.sync": ("serving.artifacts",),
+    "serving.onnx_runtime": (),
+    "serving.preprocessing": ("serving.artifacts",),
+    "serving.inputs": ("serving.artifacts", "serving.preprocessing"),
+    "serving.tfs_api": (),
+    "serving.http_server": (),
+    "serving.gateway": (*SHARED, "serving.http_server"),
+    "serving.gateway.backends.embedded": (*SHARED, "serving.gateway", "serving.model_server", ONNX),
+    "serving.model_server": (*SHARED, "serving.http_server", ONNX),
+    "serving.scoring": (*SHARED, ONNX, "serving.model_server"),  # its engines
+    "serving.client": SHARED,
+    "serving.cli": ("serving", "training"),
+}
+#: Of the project's packages, those that are imported inside functions alone: they cost seconds, or are optional.
+LAZY = {"serving.cli": ("training", "serving.scoring")}
+#: Packages that must not be imported, not even by a function.
+FORBIDDEN = {
+    "serving.gateway": ("tensorflow", "tensorflow_serving", "keras", "training"),
+    "serving.client": ("tensorflow", "tensorflow_serving", "keras", "serving.gateway", "serving.model_server"),
+    "serving.tfs_api": ("tensorflow", "tensorflow_serving"),
+}
+
+
+def rule_for(module: str, rules: dict[str, tuple[str, ...]]) -> tuple[str, ...] | None:
+    fitting = [package for package in rules if below(module, (package,))]
+    return rules[max(fitting, key=len)] if fitting else None
+
+
+MODULES = modules("serving", "training")
+
+
+@pytest.mark.xfail(strict=False, reason="modules are being moved")
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_only_what_it_may(package: str) -> None:
+    wrong = [
+        f"{module} imports {target}"
+        for module, tree in MODULES.items()
+        if below(module, (package,)) and rule_for(module, ALLOWED) == ALLOWED[package]
+        for target in (one.target for one in imports(tree))
+        if below(target, ("serving", "training")) and not below(target, (package, *ALLOWED[package]))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_module_has_a_rule() -> None:
+    assert [module for module in MODULES if module != "serving" and rule_for(module, ALLOWED) is None] == []
+
+
+@pytest.mark.parametrize("package", LAZY)
+def test_the_command_imports_slow_packages_inside_functions(package: str) -> None:
+    wrong = [
+        f"{module} imports {one.target} at its top"
+        for module, tree in MODULES.items()
+        if below(module, (package,))
+        for one in imports(tree)
+        if not one.lazy and not one.typing_only and below(one.target, LAZY[package])
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.xfail(strict=False, reason="modules are being moved")
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_a_package_never_imports(package: str) -> None:
+    wrong = [
+        f"{module} imports {one.target}"
+        for module, tree in MODULES.items()
+        if below(module, (package,))
+        for one in imports(tree)
+        if below(one.target, FORBIDDEN[package])
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -1,0 +1,24 @@
+"""One name, one meaning: each class name is defined once in serving/ and training/."""
+
+import ast
+from collections import defaultdict
+
+import pytest
+
+from tests.source_tree import modules
+
+#: Names that several modules define, each with the reason.
+EXCEPTIONS: dict[str, str] = {}
+
+
+@pytest.mark.xfail(strict=False, reason="classes are being renamed")
+def test_no_class_name_is_defined_twice() -> None:
+    found = defaultdict(list)
+    for name, tree in modules("serving", "training").items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(name)
+    repeated = {name: places for name, places in found.items() if len(places) > 1}
+    wrong = [f"{name}: {', '.join(places)}" for name, places in repeated.items() if name not in EXCEPTIONS]
+    assert not wrong, "\n".join(wrong)
+    assert EXCEPTIONS.keys() <= repeated.keys(), "an exception that no class needs any more"
