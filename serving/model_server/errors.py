@@ -1,104 +1,84 @@
-"""What can go wrong, and the status code that each kind has on the wire.
+"""The errors of the model server: one class with a gRPC status code, made by one function for each code.
 
-    ServingError
-    ├── InvalidArgument      the request is wrong, whatever the server's state
-    ├── NotFound             no such model, version or file
-    ├── FailedPrecondition   not now: no such signature in this version, a label on a version that is not loaded
-    ├── OutOfRange           a file ends too early
-    ├── DataLoss             a file is damaged
-    ├── PermissionDenied     a version without the signature that it must bear
-    ├── Unimplemented        not served here
-    ├── ResourceExhausted    more at once than is allowed, or it waited too long to be run
-    ├── DeadlineExceeded     it took longer than was allowed
-    ├── Unavailable          try again
-    ├── Internal             an engine failed
-    └── Unknown              everything else
-
-Messages are TensorFlow Serving's own, word for word, where it has one for the case.
+Messages are TensorFlow Serving's own words where it has a message for the case.
 """
-
-from typing import ClassVar
 
 from serving.tfs_api.status_codes import Code
 
-_LONGEST = 1024
-_CUT = "...TRUNCATED"
+_MAX_MESSAGE_BYTES = 1024
+_TRUNCATED = "...TRUNCATED"
 
 
 class ServingError(Exception):
-    """Base of all errors that a caller or the start-up may see."""
+    """An error that a client or the start-up reports."""
 
-    code: ClassVar[Code] = Code.UNKNOWN
+    def __init__(self, code: Code, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
     @property
     def message(self) -> str:
-        """The text as it is sent: its first 1,024 bytes (grpc_status_util.cc)."""
+        """The text as clients receive it: the first 1,024 bytes (grpc_status_util.cc)."""
         text = str(self).encode("utf-8", "surrogateescape")
-        return str(self) if len(text) <= _LONGEST else text[:_LONGEST].decode("utf-8", "ignore") + _CUT
-
-    @property
-    def number(self) -> int:
-        """The code as a number."""
-        return int(self.code)
+        if len(text) <= _MAX_MESSAGE_BYTES:
+            return str(self)
+        return text[:_MAX_MESSAGE_BYTES].decode("utf-8", "ignore") + _TRUNCATED
 
     def describe(self) -> str:
-        """As Status::ToString prints it: ``NOT_FOUND: no such file``."""
+        """Return code and text as TensorFlow's ``Status::ToString`` prints them: ``NOT_FOUND: no such file``."""
         return f"{self.code.name}: {self}"
 
 
-class InvalidArgument(ServingError):
-    code = Code.INVALID_ARGUMENT
+def invalid_argument(text: str) -> ServingError:
+    """Make the error of a request or a setting that is wrong in any state of the server."""
+    return ServingError(Code.INVALID_ARGUMENT, text)
 
 
-class NotFound(ServingError):
-    code = Code.NOT_FOUND
+def not_found(text: str) -> ServingError:
+    """Make the error of a missing model, version or file."""
+    return ServingError(Code.NOT_FOUND, text)
 
 
-class FailedPrecondition(ServingError):
-    code = Code.FAILED_PRECONDITION
+def failed_precondition(text: str) -> ServingError:
+    """Make the error of a request that this version, or the current state, does not allow."""
+    return ServingError(Code.FAILED_PRECONDITION, text)
 
 
-class OutOfRange(ServingError):
-    code = Code.OUT_OF_RANGE
+def data_loss(text: str) -> ServingError:
+    """Make the error of a damaged file."""
+    return ServingError(Code.DATA_LOSS, text)
 
 
-class DataLoss(ServingError):
-    code = Code.DATA_LOSS
+def permission_denied(text: str) -> ServingError:
+    """Make the error of a version without the required signature file."""
+    return ServingError(Code.PERMISSION_DENIED, text)
 
 
-class PermissionDenied(ServingError):
-    code = Code.PERMISSION_DENIED
+def unimplemented(text: str) -> ServingError:
+    """Make the error of a feature that this server lacks."""
+    return ServingError(Code.UNIMPLEMENTED, text)
 
 
-class Unimplemented(ServingError):
-    code = Code.UNIMPLEMENTED
+def resource_exhausted(text: str) -> ServingError:
+    """Make the error of a request beyond a limit on concurrency, size or waiting time."""
+    return ServingError(Code.RESOURCE_EXHAUSTED, text)
 
 
-class DeadlineExceeded(ServingError):
-    code = Code.DEADLINE_EXCEEDED
+def deadline_exceeded(text: str) -> ServingError:
+    """Make the error of a request that took too long."""
+    return ServingError(Code.DEADLINE_EXCEEDED, text)
 
 
-class Unavailable(ServingError):
-    code = Code.UNAVAILABLE
+def unavailable(text: str) -> ServingError:
+    """Make the error of a temporary state; a retry may succeed."""
+    return ServingError(Code.UNAVAILABLE, text)
 
 
-class ResourceExhausted(ServingError):
-    code = Code.RESOURCE_EXHAUSTED
+def internal(text: str) -> ServingError:
+    """Make the error of a failure inside the server or an engine."""
+    return ServingError(Code.INTERNAL, text)
 
 
-class Internal(ServingError):
-    code = Code.INTERNAL
-
-
-class Unknown(ServingError):
-    code = Code.UNKNOWN
-
-
-_BY_NUMBER: dict[int, type[ServingError]] = {
-    int(kind.code): kind for kind in ServingError.__subclasses__() if kind is not Unknown
-}
-
-
-def for_number(number: int, message: str) -> ServingError:
-    """The error of a tensorflow.error.Code."""
-    return _BY_NUMBER.get(number, Unknown)(message)
+def unknown(text: str) -> ServingError:
+    """Make the error of every other failure."""
+    return ServingError(Code.UNKNOWN, text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from serving.model_server.errors import InvalidArgument
+from serving.model_server.errors import invalid_argument
 
 #: Real flags that have no effect yet, with an example of their kind of value.
 WITHOUT_EFFECT: dict[str, type] = {
@@ -128,7 +128,7 @@ def parse(arguments: Sequence[str]) -> Parsed:
 
     Raises:
         FlagError: a value that is missing or of the wrong kind.
-        InvalidArgument: flags that do not go together.
+        INVALID_ARGUMENT: flags that do not go together.
     """
     kinds: dict[str, Any] = {**WITHOUT_EFFECT, **typing.get_type_hints(Flags)}
     given: dict[str, Any] = {}
@@ -155,18 +155,18 @@ def parse(arguments: Sequence[str]) -> Parsed:
         given[name] = (*given.get(name, ()), converted) if name == "mount" else converted
     flags = Flags(**{name: value for name, value in given.items() if name not in WITHOUT_EFFECT})
     if flags.port == 0 and not flags.grpc_socket_path:
-        raise InvalidArgument(
+        raise invalid_argument(
             "At least one of server_options.grpc_port or server_options.grpc_socket_path must be set."
         )
     threads = (flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism)
     if min(*threads, flags.tensorflow_session_parallelism) > 0:
-        raise InvalidArgument(
+        raise invalid_argument(
             "Either configure server_options.tensorflow_session_parallelism or "
             "(server_options.tensorflow_intra_op_parallelism, server_options.tensorflow_inter_op_parallelism) "
             "separately. You cannot configure all."
         )
     if given.get("batching_parameters_file") and not given.get("enable_batching"):
-        raise InvalidArgument(
+        raise invalid_argument(
             "server_options.batching_parameters_file is set without setting server_options.enable_batching to true."
         )
     return Parsed(flags, tuple(name for name in given if name in WITHOUT_EFFECT), tuple(unknown))

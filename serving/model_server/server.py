@@ -19,7 +19,7 @@ from serving.model_server.core.loader import Loader
 from serving.model_server.core.manager import Manager, Retries
 from serving.model_server.core.server_core import ServerCore
 from serving.model_server.core.source import FileSystemSource
-from serving.model_server.errors import InvalidArgument, ServingError
+from serving.model_server.errors import ServingError, invalid_argument
 from serving.model_server.flags import Flags
 from serving.model_server.grpc_api import health
 from serving.model_server.grpc_api.calls import Streaming
@@ -121,7 +121,7 @@ def _models(settings: Flags) -> core.Models:
             logger.info("Taking no action for empty config.")
         return models or {}
     if not settings.model_base_path:
-        raise InvalidArgument("Both server_options.model_base_path and server_options.model_config_file are empty!")
+        raise invalid_argument("Both server_options.model_base_path and server_options.model_config_file are empty!")
     return {settings.model_name: ModelConfig(settings.model_name, settings.model_base_path)}
 
 
@@ -169,7 +169,7 @@ def _verifier(settings: Flags) -> "Verifier | None":
     try:
         return Verifier(Path(settings.verify_key_file))
     except KeyFileError as error:
-        raise InvalidArgument(str(error)) from None
+        raise invalid_argument(str(error)) from None
 
 
 def _ssl_context(settings: Flags) -> "ssl.SSLContext | None":

@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-from serving.model_server.errors import InvalidArgument, NotFound
+from serving.model_server.errors import invalid_argument, not_found
 
 logger = logging.getLogger(__name__)
 
@@ -64,14 +64,14 @@ def read(path: Path, kind: Any) -> Any:
     """The message of this kind that a file holds.
 
     Raises:
-        NotFound: there is no such file.
-        InvalidArgument: it holds no such message; where and why is logged, as protobuf does it.
+        NOT_FOUND: there is no such file.
+        INVALID_ARGUMENT: it holds no such message; where and why is logged, as protobuf does it.
     """
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), kind())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise NotFound(f"{path}; {reason}") from None
+        raise not_found(f"{path}; {reason}") from None
     except text_format.ParseError as error:
         logger.error("Error parsing text-format %s: %s: %s", kind.DESCRIPTOR.full_name, path, error)
-        raise InvalidArgument(f"Invalid protobuf file: '{path}'") from None
+        raise invalid_argument(f"Invalid protobuf file: '{path}'") from None

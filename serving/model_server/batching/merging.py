@@ -11,7 +11,7 @@ import numpy as np
 from serving.model_server.batching.parameters import BatchingParameters
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import ServableSignature
-from serving.model_server.errors import FailedPrecondition, InvalidArgument
+from serving.model_server.errors import failed_precondition, invalid_argument
 from serving.tfs_api.tensors import Array
 
 _HIGHEST_RANK = 6
@@ -21,15 +21,15 @@ def count_rows(inputs: Mapping[str, Array]) -> int:
     """The batch size of one call.
 
     Raises:
-        InvalidArgument: it has none, or several.
+        INVALID_ARGUMENT: it has none, or several.
     """
     if not inputs:
-        raise InvalidArgument("Batching Run() must have at least one input tensor")
+        raise invalid_argument("Batching Run() must have at least one input tensor")
     if any(array.ndim == 0 for array in inputs.values()):
-        raise InvalidArgument("Batching Run() input tensors must have at least one dimension")
+        raise invalid_argument("Batching Run() input tensors must have at least one dimension")
     sizes = {len(array) for array in inputs.values()}
     if len(sizes) > 1:
-        raise InvalidArgument("Batching Run() input tensors must have equal 0th-dimension size")
+        raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
     return sizes.pop()
 
 
@@ -64,8 +64,8 @@ def merge(
             the first value of their tensor; otherwise such calls are refused.
 
     Raises:
-        FailedPrecondition: sizes differ.
-        InvalidArgument: a tensor that cannot be padded: it is empty, or has more than six dimensions.
+        FAILED_PRECONDITION: sizes differ.
+        INVALID_ARGUMENT: a tensor that cannot be padded: it is empty, or has more than six dimensions.
     """
     if len(calls) == 1 and count_rows(calls[0]) == rows:
         return dict(calls[0])
@@ -75,7 +75,7 @@ def merge(
         if pad_variable_length:
             arrays = _alike(arrays)
         elif any(array.shape[1:] != arrays[0].shape[1:] for array in arrays):
-            raise FailedPrecondition(
+            raise failed_precondition(
                 f"Tensors with name '{signature.inputs[alias].name}' from different tasks have different shapes and "
                 "padding is turned off.Set pad_variable_length_inputs to true, or ensure that all tensors with the "
                 "same namehave equal dimensions starting with the first dim."
@@ -92,13 +92,13 @@ def split(arrays: Sequence[Array], sizes: Sequence[int], rows: int) -> list[list
     """For each call its outputs; what was filled in (rows beyond the sizes) is left out.
 
     Raises:
-        FailedPrecondition: an output does not have as many rows as went in.
+        FAILED_PRECONDITION: an output does not have as many rows as went in.
     """
     for array in arrays:
         if array.ndim == 0:
-            raise FailedPrecondition("Batched output tensor has 0 dimensions")
+            raise failed_precondition("Batched output tensor has 0 dimensions")
         if len(array) != rows:
-            raise FailedPrecondition(
+            raise failed_precondition(
                 "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
                 "tensors"
             )
@@ -118,7 +118,7 @@ def _alike(arrays: Sequence[Array]) -> list[Array]:
     """The arrays, each padded to the largest size of every dimension but the first."""
     ranks = {array.ndim for array in arrays}
     if len(ranks) > 1:
-        raise InvalidArgument(f"Tensors of different ranks cannot be padded: {sorted(ranks)}")
+        raise invalid_argument(f"Tensors of different ranks cannot be padded: {sorted(ranks)}")
     largest = tuple(max(sizes) for sizes in zip(*(array.shape[1:] for array in arrays), strict=True))
     return [_padded(array, largest) for array in arrays]
 
@@ -127,11 +127,11 @@ def _padded(array: Array, sizes: tuple[int, ...]) -> Array:
     if array.shape[1:] == sizes:
         return array
     if array.ndim > _HIGHEST_RANK:
-        raise InvalidArgument("Only tensors with rank from 1 to 6 can be padded.")
+        raise invalid_argument("Only tensors with rank from 1 to 6 can be padded.")
     if not array.size:
         if not len(array):
             return np.empty((0, *sizes), array.dtype)
-        raise InvalidArgument("Got empty tensor in batch of non-empty tensors.")
+        raise invalid_argument("Got empty tensor in batch of non-empty tensors.")
     padded = np.full((len(array), *sizes), array.flat[0], array.dtype)
     padded[tuple(map(slice, array.shape))] = array
     return padded

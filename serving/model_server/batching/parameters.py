@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.model_server import text_protos
-from serving.model_server.errors import InvalidArgument
+from serving.model_server.errors import invalid_argument
 
 #: Read from a version's directory with ``--enable_per_model_batching_parameters``.
 PER_MODEL_FILE = "batching_params.pbtxt"
@@ -65,30 +65,30 @@ class BatchingParameters:
     def __post_init__(self) -> None:
         """Refuse a number of threads that no thread pool can have: InvalidArgument."""
         if self.num_batch_threads < 1:
-            raise InvalidArgument(f"num_batch_threads must be positive; was {self.num_batch_threads}")
+            raise invalid_argument(f"num_batch_threads must be positive; was {self.num_batch_threads}")
 
     def check(self) -> None:
         """Check the values that TensorFlow Serving checks when it loads a version.
 
         Raises:
-            InvalidArgument: the values do not go together.
+            INVALID_ARGUMENT: the values do not go together.
         """
         sizes = self.allowed_batch_sizes
         if sizes and sizes[-1] != self.max_batch_size:
-            raise InvalidArgument(
+            raise invalid_argument(
                 "Last entry in allowed_batch_sizes must match max_batch_size; last entry was "
                 f"{sizes[-1]}; expected {self.max_batch_size}"
             )
         if any(size >= following for size, following in itertools.pairwise((0, *sizes))):
-            raise InvalidArgument("allowed_batch_sizes entries must be monotonically increasing")
+            raise invalid_argument("allowed_batch_sizes entries must be monotonically increasing")
         if self.max_batch_size < 1:
-            raise InvalidArgument(f"input_batch_size_limit must be positive; was {self.max_batch_size}")
+            raise invalid_argument(f"input_batch_size_limit must be positive; was {self.max_batch_size}")
         if self.batch_timeout_micros < 0:
-            raise InvalidArgument(f"batch_timeout_micros must be non-negative; was {self.batch_timeout_micros}")
+            raise invalid_argument(f"batch_timeout_micros must be non-negative; was {self.batch_timeout_micros}")
         if self.max_enqueued_batches < (1 if self.enable_large_batch_splitting else 0):
-            raise InvalidArgument(f"max_enqueued_batches must be positive; was {self.max_enqueued_batches}")
+            raise invalid_argument(f"max_enqueued_batches must be positive; was {self.max_enqueued_batches}")
         if self.enable_large_batch_splitting and not 0 <= self.max_execution_batch_size <= self.max_batch_size:
-            raise InvalidArgument(
+            raise invalid_argument(
                 "When enable_large_batch_splitting is true, input_batch_size_limit must be greater than or equal to "
                 "max_execution_batch_size."
             )
@@ -108,7 +108,7 @@ def read(path: Path, *, threads: int) -> BatchingParameters:
 
     Raises:
         NotFound: there is no such file.
-        InvalidArgument: it cannot be parsed, or has no threads.
+        INVALID_ARGUMENT: it cannot be parsed, or has no threads.
     """
     message = text_protos.read(path, _Message)
     given: dict[str, Any] = {"num_batch_threads": threads, "thread_pool_name": "batch_threads"}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from serving.model_server.batching.parameters import BatchingParameters
-from serving.model_server.errors import InvalidArgument, Unavailable
+from serving.model_server.errors import invalid_argument, unavailable
 
 Task = TypeVar("Task")
 
@@ -52,8 +52,8 @@ class BatchQueue(Generic[Task]):
         """Put a task in; returns into how many parts it was cut.
 
         Raises:
-            InvalidArgument: it is larger than any may be.
-            Unavailable: the queue is full.
+            INVALID_ARGUMENT: it is larger than any may be.
+            UNAVAILABLE: the queue is full.
         """
         self._check(rows)
         sizes = [rows]
@@ -87,18 +87,18 @@ class BatchQueue(Generic[Task]):
     def _check(self, rows: int) -> None:
         limits, waiting, opened = self.parameters, len(self._batches), self._batches[-1].rows
         if rows > limits.max_batch_size:
-            raise InvalidArgument(f"Task size {rows} is larger than maximum input batch size {limits.max_batch_size}")
+            raise invalid_argument(f"Task size {rows} is larger than maximum input batch size {limits.max_batch_size}")
         if limits.enable_large_batch_splitting:
             capacity = (limits.max_enqueued_batches - waiting) * self._most + self._most - opened
             if rows > capacity:
-                raise Unavailable(
+                raise unavailable(
                     "The batch scheduling queue to which this task was submitted is full; task size is "
                     f"{rows} but scheduling capacity is only {capacity} (num_enqueued_batches={waiting}, "
                     f"max_enqueued_batches={limits.max_enqueued_batches}, open_batch_size={opened}, "
                     f"max_execution_batch_size={self._most})"
                 )
         elif opened + rows > self._most and waiting >= max(limits.max_enqueued_batches, 1):
-            raise Unavailable(
+            raise unavailable(
                 f"The batch scheduling queue to which this task was submitted is full; currently {waiting} "
                 f"batches enqueued and max_enqueued_batches is {max(limits.max_enqueued_batches, 1)}"
             )

@@ -20,7 +20,7 @@ from serving.model_server.batching import merging as batch_merging
 from serving.model_server.batching.parameters import BatchingParameters
 from serving.model_server.batching.queue import Batch, BatchQueue
 from serving.model_server.core.servable import MOMENT, Servable, SignatureCall
-from serving.model_server.errors import Unavailable
+from serving.model_server.errors import unavailable
 from serving.model_server.metrics import ServerMetrics
 from serving.tfs_api.tensors import Array
 
@@ -72,7 +72,7 @@ class Batcher:
 
         Raises:
             InvalidArgument: its inputs are no batch, or a larger one than may be.
-            Unavailable: too many batches are waiting.
+            UNAVAILABLE: too many batches are waiting.
             ServingError: the batch failed.
         """
         rows = batch_merging.count_rows(call.inputs)
@@ -153,7 +153,7 @@ class Batcher:
     def _ended(self, batch: Batch[_Task], future: asyncio.Future[list[list[Array]]]) -> None:
         self._free += 1
         if future.cancelled():
-            _end(batch, error=Unavailable("the model server is stopping"))
+            _end(batch, error=unavailable("the model server is stopping"))
         elif error := future.exception():
             _end(batch, error=error)
         else:

@@ -16,7 +16,7 @@ from serving.model_server.engines import tflite as tflite_engine
 from serving.model_server.engines.base import Engine
 from serving.model_server.engines.onnx import TWIN_FILE, OnnxEngine
 from serving.model_server.engines.tensorflow import TensorFlowEngine
-from serving.model_server.errors import DataLoss, PermissionDenied
+from serving.model_server.errors import data_loss, permission_denied
 from serving.model_server.metrics import ServerMetrics
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ class Loader:
         """The version not yet warmed up, and what it is run from."""
         problem = manifest.check(directory)
         if problem:
-            raise DataLoss(f"the version at {directory} is damaged or not complete: {problem}")
+            raise data_loss(f"the version at {directory} is damaged or not complete: {problem}")
         problem = self.verifier.check(directory) if self.verifier else None
         if problem:
-            raise PermissionDenied(f"the version at {directory} is not to be served: {problem}")
+            raise permission_denied(f"the version at {directory} is not to be served: {problem}")
         servable = self._open_tflite(directory) if self.prefer_tflite else None
         return (servable, "TensorFlow Lite model") if servable else self._open(directory)
 

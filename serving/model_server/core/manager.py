@@ -17,7 +17,7 @@ from serving.model_server.core import version_policy as policy
 from serving.model_server.core.load_threads import Loads
 from serving.model_server.core.servable import Servable
 from serving.model_server.core.version_policy import Snapshot, VersionState
-from serving.model_server.errors import NotFound, ServingError, Unknown
+from serving.model_server.errors import ServingError, not_found, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -128,12 +128,12 @@ class Manager:
         """The version, or the newest that is available.
 
         Raises:
-            NotFound: it is not available.
+            NOT_FOUND: it is not available.
         """
         found = self._latest.get(model) if version is None else self._models.get(model, {}).get(version)
         if found is None or found.state is not VersionState.AVAILABLE:
             wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
-            raise NotFound(f"Servable not found for request: {wanted}")
+            raise not_found(f"Servable not found for request: {wanted}")
         return ServableHandle(self, found)
 
     def versions(self, model: str) -> list[ManagedVersion]:
@@ -219,7 +219,7 @@ class Manager:
             return await self._loads.run(version.path)
         except Exception as error:
             expected = isinstance(error, ServingError)
-            failure = error if isinstance(error, ServingError) else Unknown(repr(error))
+            failure = error if isinstance(error, ServingError) else unknown(repr(error))
             again = "" if is_last else f"; trying again in {self._retries.seconds:g} s"
             logger.error(
                 "Loading servable: %s failed: %s%s",

@@ -16,12 +16,12 @@ from serving.artifacts.models_config import ConfigError, ConfigSyntaxError, Empt
 from serving.model_server.core.manager import ManagedVersion, Manager, ServableHandle
 from serving.model_server.core.source import Aspired, FileSystemSource
 from serving.model_server.errors import (
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
     ServingError,
-    Unavailable,
-    Unknown,
+    failed_precondition,
+    invalid_argument,
+    not_found,
+    unavailable,
+    unknown,
 )
 
 logger = logging.getLogger(__name__)
@@ -36,20 +36,20 @@ def read_config(path: Path) -> Models | None:
     """The models of a configuration file; None where it is empty.
 
     Raises:
-        NotFound: there is no such file.
-        InvalidArgument: it cannot be read.
+        NOT_FOUND: there is no such file.
+        INVALID_ARGUMENT: it cannot be read.
     """
     if not path.is_file():
-        raise NotFound(f"{path}; No such file or directory")
+        raise not_found(f"{path}; No such file or directory")
     try:
         return models_config.read(path)
     except EmptyConfigError:
         return None
     except ConfigSyntaxError as error:
         logger.error("%s", error)
-        raise InvalidArgument(f"Invalid protobuf file: '{path}'") from None
+        raise invalid_argument(f"Invalid protobuf file: '{path}'") from None
     except ConfigError as error:
-        raise InvalidArgument(str(error)) from None
+        raise invalid_argument(str(error)) from None
 
 
 @dataclass
@@ -110,7 +110,7 @@ class ServerCore:
                 await self._apply(models)
                 _check_request_logging(models)
             elif self._models:
-                raise FailedPrecondition(
+                raise failed_precondition(
                     "Cannot transition to requested config. "
                     "It is only legal to transition from one ModelConfigList to another."
                 )
@@ -142,7 +142,7 @@ class ServerCore:
             failed = await self._manager.settled(await self._apply(models))
             if failed:
                 listed = "".join(f"{{{version.id}{_reason(version)}}}, " for version in failed)
-                raise Unknown(f"{len(failed)} {what} did not become available: {{{listed}}}")
+                raise unknown(f"{len(failed)} {what} did not become available: {{{listed}}}")
             _check_request_logging(models)
 
     async def _apply(self, models: Models) -> list[str]:
@@ -169,18 +169,18 @@ class ServerCore:
         """The servable that a ModelSpec means.
 
         Raises:
-            InvalidArgument: no name, or an unknown label.
-            NotFound: no such model or version is available.
+            INVALID_ARGUMENT: no name, or an unknown label.
+            NOT_FOUND: no such model or version is available.
         """
         if not spec.name:
-            raise InvalidArgument("ModelSpec has no name specified.")
+            raise invalid_argument("ModelSpec has no name specified.")
         choice = spec.WhichOneof("version_choice")
         if choice == "version_label":
             if self._labels is None:
-                raise Unavailable(f"Model labels does not init yet.{spec.version_label}")
+                raise unavailable(f"Model labels does not init yet.{spec.version_label}")
             version = self._labels.get(spec.name, {}).get(spec.version_label)
             if version is None:
-                raise InvalidArgument(f"Unrecognized servable version label: {spec.version_label}")
+                raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
             return self._manager.handle(spec.name, version)
         return self._manager.handle(spec.name, spec.version.value if choice == "version" else None)
 
@@ -188,16 +188,16 @@ class ServerCore:
         """What is known of a model's versions, or of the one that the ModelSpec names; its label is not looked at.
 
         Raises:
-            NotFound: nothing is.
+            NOT_FOUND: nothing is.
         """
         versions = self._manager.versions(spec.name)
         if spec.WhichOneof("version_choice") == "version":
             number = spec.version.value
             versions = [version for version in versions if version.number == number]
             if not versions:
-                raise NotFound(f"Could not find version {number} of model {spec.name}")
+                raise not_found(f"Could not find version {number} of model {spec.name}")
         if not versions:
-            raise NotFound(f"Could not find any versions of model {spec.name}")
+            raise not_found(f"Could not find any versions of model {spec.name}")
         return versions
 
     async def close(self) -> None:
@@ -273,29 +273,29 @@ class ServerCore:
     def _check(self, models: Models) -> None:
         for name, model in models.items():
             if not Path(model.base_path).is_absolute():
-                raise InvalidArgument(
+                raise invalid_argument(
                     f"Expected model {name} to have an absolute path or URI; got base_path()={model.base_path}"
                 )
             if not model.platform:
-                raise InvalidArgument(
+                raise invalid_argument(
                     "Illegal setting neither ModelServerConfig::model_type (deprecated) "
                     "nor ModelServerConfig::model_platform."
                 )
             before = self._models.get(name)
             if before and before.platform != model.platform:
-                raise InvalidArgument(
+                raise invalid_argument(
                     f"Illegal to change a model's platform. For model {name} platform was {before.platform} "
                     f"and new platform requested is {model.platform}"
                 )
 
-    def _checked_labels(self, models: Models) -> tuple[Labels, FailedPrecondition | None]:
+    def _checked_labels(self, models: Models) -> tuple[Labels, ServingError | None]:
         """The labels of a configuration, and why one of them is left out for now.
 
         Only a label that does not move may point at a version that is not available, if the flag allows it. A label
         that comes with a new model waits for its version to load, except in the first configuration.
 
         Raises:
-            FailedPrecondition: any other label points at a version that is not available.
+            FAILED_PRECONDITION: any other label points at a version that is not available.
         """
         taken: Labels = {}
         refused = None
@@ -304,7 +304,7 @@ class ServerCore:
             for label, version in model.labels.items():
                 before = (self._labels or {}).get(name, {}).get(label)
                 if not self._manager.is_available(name, version):
-                    problem = FailedPrecondition(
+                    problem = failed_precondition(
                         f"Request to assign label to version {version} of model {name}, "
                         "which is not currently available for inference"
                     )
@@ -323,13 +323,13 @@ class ServerCore:
 def _check_platforms(models: Models) -> None:
     for name, model in models.items():
         if model.platform != "tensorflow":
-            raise InvalidArgument(f"Model {name} requests unsupported platform {model.platform}")
+            raise invalid_argument(f"Model {name} requests unsupported platform {model.platform}")
 
 
 def _check_request_logging(models: Models) -> None:
     """Refuse a ``logging_config``, like TensorFlow Serving after the models are loaded."""
     if any(model.logs_requests for model in models.values()):
-        raise InvalidArgument("No request-logger-creator provided.")
+        raise invalid_argument("No request-logger-creator provided.")
 
 
 def _reason(version: ManagedVersion) -> str:

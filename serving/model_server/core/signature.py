@@ -8,8 +8,7 @@ from typing import Any
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
-from serving.model_server.errors import DataLoss, NotFound, OutOfRange
-from serving.model_server.grpc_api import wire_format
+from serving.model_server.errors import data_loss, not_found
 from serving.tfs_api import tensors
 from serving.tfs_api.messages import get_model_metadata_pb2, saved_model_pb2
 from serving.tfs_api.tensors import Array
@@ -49,9 +48,8 @@ def read(directory: Path, tags: Sequence[str]) -> ServableSignatures:
     """The signatures of the SavedModel's graph that has these tags.
 
     Raises:
-        NotFound: no SavedModel there, or no graph with the tags.
-        OutOfRange: the file ends too early.
-        DataLoss: the file is no SavedModel.
+        NOT_FOUND: no SavedModel there, or no graph with the tags.
+        DATA_LOSS: the file is no SavedModel.
     """
     return of_definitions(_meta_graph(directory, tags).signature_def)
 
@@ -74,16 +72,16 @@ def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
         try:
             text_format.Parse(text.read_text(encoding="utf-8"), message)
         except (text_format.ParseError, UnicodeDecodeError, OSError) as error:
-            raise DataLoss(f"Can't parse {text} as text proto: {error}") from None
+            raise data_loss(f"Can't parse {text} as text proto: {error}") from None
     else:
-        raise NotFound(
+        raise not_found(
             f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {directory}. Check that "
             "the directory exists and that you have the right permissions for accessing it."
         )
     for graph in message.meta_graphs:
         if set(graph.meta_info_def.tags) == set(tags):
             return graph
-    raise NotFound(
+    raise not_found(
         f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available tag-sets "
         "in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
     )
@@ -97,13 +95,11 @@ def _parse_binary(path: Path, message: Any) -> None:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataLoss(f"Can't parse {path} as binary proto: {error}") from None
+        raise data_loss(f"Can't parse {path} as binary proto: {error}") from None
     try:
         message.ParseFromString(content)
     except DecodeError:
-        if wire_format.ends_early(content, message.DESCRIPTOR):
-            raise OutOfRange("Read less bytes than requested") from None
-        raise DataLoss(f"Can't parse {path} as binary proto") from None
+        raise data_loss(f"Can't parse {path} as binary proto") from None
 
 
 def _signature(name: str, definition: Any) -> ServableSignature:
@@ -120,7 +116,7 @@ def _default(signature: str, alias: str, value: Any) -> Array:
     try:
         return tensors.to_array(value)
     except ValueError as error:
-        raise DataLoss(f"the default of input {alias} of signature {signature} cannot be read: {error}") from None
+        raise data_loss(f"the default of input {alias} of signature {signature} cannot be read: {error}") from None
 
 
 def _tensor_info(info: Any) -> TensorInfo:

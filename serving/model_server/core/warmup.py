@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 
 from serving.model_server.batching import merging as batch_merging
 from serving.model_server.core.servable import Servable, SignatureCall
-from serving.model_server.errors import DataLoss, InvalidArgument, Unimplemented
+from serving.model_server.errors import data_loss, invalid_argument, unimplemented
 from serving.model_server.grpc_api import classify_regress as inference
 from serving.model_server.grpc_api import predict as prediction
 from serving.tfs_api.messages import prediction_log_pb2
@@ -27,20 +27,20 @@ def records(path: Path) -> Iterator[bytes]:
     """The records of a TFRecord file.
 
     Raises:
-        DataLoss: the file is no TFRecord, or is cut or damaged.
+        DATA_LOSS: the file is no TFRecord, or is cut or damaged.
     """
     with path.open("rb") as file:
         while head := file.read(12):
             if len(head) < 12:
-                raise DataLoss(f"truncated record at {file.tell() - len(head)}. {_ADVICE}")
+                raise data_loss(f"truncated record at {file.tell() - len(head)}. {_ADVICE}")
             length, check = struct.unpack("<QI", head)
             if _masked_crc(head[:8]) != check:
-                raise DataLoss(f"corrupted record at {file.tell() - 12}. {_ADVICE}")
+                raise data_loss(f"corrupted record at {file.tell() - 12}. {_ADVICE}")
             body = file.read(length + 4)
             if len(body) < length + 4:
-                raise DataLoss(f"truncated record at {file.tell() - len(body) - 12}. {_ADVICE}")
+                raise data_loss(f"truncated record at {file.tell() - len(body) - 12}. {_ADVICE}")
             if _masked_crc(body[:-4]) != struct.unpack("<I", body[-4:])[0]:
-                raise DataLoss(f"corrupted record at {file.tell() - length - 16}. {_ADVICE}")
+                raise data_loss(f"corrupted record at {file.tell() - length - 16}. {_ADVICE}")
             yield body[:-4]
 
 
@@ -60,12 +60,12 @@ def replay(servable: Servable, version_directory: Path, iterations: int = 1, *, 
     count = 0
     for number, record in enumerate(records(path), 1):
         if number > _MOST_RECORDS:
-            raise InvalidArgument(f"Number of warmup records exceeds the maximum ({_MOST_RECORDS}) at {path}")
+            raise invalid_argument(f"Number of warmup records exceeds the maximum ({_MOST_RECORDS}) at {path}")
         log = prediction_log_pb2.PredictionLog()
         try:
             log.ParseFromString(record)
         except DecodeError:
-            raise InvalidArgument(f"Failed to parse warmup record: {number} from {path}. {_ADVICE}") from None
+            raise invalid_argument(f"Failed to parse warmup record: {number} from {path}. {_ADVICE}") from None
         count += _replay(servable, log, iterations, skip_slow)
     return count
 
@@ -93,7 +93,7 @@ def _calls(servable: Servable, log: prediction_log_pb2.PredictionLog) -> list[Si
         return [inference.prepare_regress(servable, log.regress_log.request).call]
     if kind == "multi_inference_log":
         return [task.call for task in inference.prepare_multi(servable, log.multi_inference_log.request)]
-    raise Unimplemented(f"Unsupported log_type for warmup: {kind}")
+    raise unimplemented(f"Unsupported log_type for warmup: {kind}")
 
 
 def _masked_crc(data: bytes) -> int:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from serving.artifacts.manifest import CARD_FILE
-from serving.model_server.errors import DataLoss, Internal, InvalidArgument, ServingError
+from serving.model_server.errors import ServingError, data_loss, internal, invalid_argument
 from serving.onnx_runtime import onnxruntime
 from serving.tfs_api.tensors import Array
 
@@ -65,7 +65,7 @@ class OnnxEngine:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own classes, which have no common base
-            raise DataLoss(f"the ONNX twin {path} cannot be loaded: {error}") from None
+            raise data_loss(f"the ONNX twin {path} cannot be loaded: {error}") from None
         try:
             listed = json.loads(self._session.get_modelmeta().custom_metadata_map["signatures"])
             self._inputs: dict[str, list[str]] = {name: list(entry["inputs"]) for name, entry in listed.items()}
@@ -74,7 +74,7 @@ class OnnxEngine:
                 for name, inputs in self._inputs.items()
             }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DataLoss(f"the ONNX twin {path} does not say its signatures: {error!r}") from None
+            raise data_loss(f"the ONNX twin {path} does not say its signatures: {error!r}") from None
         self._asked_only = onnxruntime.RunOptions()
         self._asked_only.only_execute_path_to_fetches = True  # one graph holds what other signatures need as well
         self._fixed = {node.name for node in self._session.get_outputs() if _is_fixed(node.shape[1:])}
@@ -112,7 +112,7 @@ class OnnxEngine:
     def _describe(self, query: Array) -> list[Array]:
         assert self._card is not None
         if query.size * len(self._card) > _LARGEST_ANSWER:
-            raise InvalidArgument(f"{query.size} copies of the model card were asked for; ask for one")
+            raise invalid_argument(f"{query.size} copies of the model card were asked for; ask for one")
         return [np.full(query.shape, self._card, np.object_)]
 
 
@@ -123,10 +123,9 @@ def _is_fixed(sizes: Sequence[Any]) -> bool:
 def _rows(inputs: Mapping[str, Array]) -> int:
     rows = {name: len(array) for name, array in inputs.items()}
     if len(set(rows.values())) > 1:
-        raise InvalidArgument(f"all inputs must have the same number of rows; they have {rows}")
+        raise invalid_argument(f"all inputs must have the same number of rows; they have {rows}")
     return next(iter(rows.values()))
 
 
 def _translated(error: Exception) -> ServingError:
-    kind = InvalidArgument if type(error).__name__ == "InvalidArgument" else Internal
-    return kind(str(error))
+    return (invalid_argument if type(error).__name__ == "InvalidArgument" else internal)(str(error))

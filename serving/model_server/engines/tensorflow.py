@@ -17,6 +17,7 @@ import numpy as np
 from serving.model_server import errors
 from serving.model_server.core.signature import ServableSignature
 from serving.tfs_api import messages as protos
+from serving.tfs_api.status_codes import Code
 from serving.tfs_api.tensors import Array
 
 _MOST_CALLABLES = 64  # one for every signature and choice of outputs that a client makes
@@ -54,7 +55,7 @@ class TensorFlowEngine:
         try:
             tensorflow = load_tensorflow()
         except ImportError as error:
-            raise errors.Unimplemented(f"TensorFlow is not installed, and there is no ONNX twin: {error}") from None
+            raise errors.unimplemented(f"TensorFlow is not installed, and there is no ONNX twin: {error}") from None
         self._op_error = tensorflow.errors.OpError
         self._signatures = signatures
         v1 = tensorflow.compat.v1
@@ -69,7 +70,7 @@ class TensorFlowEngine:
         except self._op_error as error:
             raise self._translated(error) from None
         except Exception as error:  # a damaged graph: ValueError, OSError, DecodeError, RuntimeError …
-            raise errors.DataLoss(f"the SavedModel {version_directory} cannot be loaded: {error}") from None
+            raise errors.data_loss(f"the SavedModel {version_directory} cannot be loaded: {error}") from None
         self._callable_options = importlib.import_module("tensorflow.core.protobuf.config_pb2").CallableOptions
         self._callables: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
 
@@ -80,7 +81,7 @@ class TensorFlowEngine:
         except self._op_error as error:
             raise self._translated(error) from None
         except (TypeError, ValueError) as error:
-            raise errors.InvalidArgument(str(error)) from None
+            raise errors.invalid_argument(str(error)) from None
         return [_as_array(value) for value in values]
 
     def _callable(self, signature: ServableSignature, outputs: tuple[str, ...]) -> Callable[..., Any]:
@@ -98,7 +99,7 @@ class TensorFlowEngine:
         return self._callables[key]
 
     def _translated(self, error: Any) -> errors.ServingError:
-        return errors.for_number(int(error.error_code), str(error.message))
+        return errors.ServingError(Code.from_number(error.error_code), str(error.message))
 
 
 def _as_array(value: Any) -> Array:

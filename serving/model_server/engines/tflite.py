@@ -13,7 +13,7 @@ import numpy as np
 
 from serving.model_server.core import signature
 from serving.model_server.engines import tensorflow as tensorflow_engine
-from serving.model_server.errors import DataLoss, Internal, InvalidArgument, Unimplemented
+from serving.model_server.errors import data_loss, internal, invalid_argument, unimplemented
 from serving.tfs_api import tensors
 from serving.tfs_api.messages import meta_graph_pb2
 from serving.tfs_api.tensors import Array
@@ -35,7 +35,7 @@ class TfliteEngine:
         try:
             tensorflow = tensorflow_engine.load_tensorflow()
         except ImportError as error:
-            raise Unimplemented(f"TensorFlow is not installed: {error}") from None
+            raise unimplemented(f"TensorFlow is not installed: {error}") from None
         self._lock = threading.Lock()
         try:
             content = path.read_bytes()
@@ -43,7 +43,7 @@ class TfliteEngine:
             self._interpreter.allocate_tensors()
             aliases = _aliases(self._interpreter, content)
         except Exception as error:  # ValueError, RuntimeError, struct.error …: the interpreter has no kinds of errors
-            raise DataLoss(f"Cannot build FlatBufferModel from {path}: {error}") from None
+            raise data_loss(f"Cannot build FlatBufferModel from {path}: {error}") from None
         self._inputs = {_alias(detail, aliases): detail for detail in self._interpreter.get_input_details()}
         self._outputs = {_alias(detail, aliases): detail for detail in self._interpreter.get_output_details()}
         self._shapes: dict[str, tuple[int, ...] | None] = dict.fromkeys(self._inputs)
@@ -72,11 +72,11 @@ class TfliteEngine:
                 for alias, array in inputs.items():
                     self._interpreter.set_tensor(self._inputs[alias]["index"], array)
             except (RuntimeError, ValueError) as error:
-                raise InvalidArgument(f"Failed to resize input tensor: {error}") from None
+                raise invalid_argument(f"Failed to resize input tensor: {error}") from None
             try:
                 self._interpreter.invoke()
             except (RuntimeError, ValueError) as error:
-                raise Internal(f"Failed to run interpreter: {error}") from None
+                raise internal(f"Failed to run interpreter: {error}") from None
             return [np.array(self._interpreter.get_tensor(self._outputs[alias]["index"])) for alias in outputs]
 
 

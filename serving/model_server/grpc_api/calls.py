@@ -14,13 +14,7 @@ import hpack
 
 from serving.gateway.backends.tf_serving.grpc_protocol import PREFIX, prefixed, to_header
 from serving.gateway.backends.tf_serving.http2.server import Stream
-from serving.model_server.errors import (
-    DeadlineExceeded,
-    Internal,
-    ResourceExhausted,
-    ServingError,
-    Unimplemented,
-)
+from serving.model_server.errors import ServingError, deadline_exceeded, internal, resource_exhausted, unimplemented
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +96,7 @@ class Calls:
         elif not head.content_type.startswith(_CONTENT_TYPE):
             stream.end(_encoder.encode([(":status", "415", True)]))
         elif head.path not in self._unary and head.path not in self._streaming:
-            _refuse(stream, Unimplemented("Method not found!"))
+            _refuse(stream, unimplemented("Method not found!"))
         elif head.timeout is not None:
             call.deadline = asyncio.get_running_loop().call_later(head.timeout, self._expire, stream)
 
@@ -115,7 +109,7 @@ class Calls:
                 stream.parts = [stream.body]
                 call.expected = self._check_length(stream.parts[0])
             if stream.size - PREFIX > call.expected:
-                raise Internal(f"the message has more bytes than the {call.expected} of its prefix")
+                raise internal(f"the message has more bytes than the {call.expected} of its prefix")
         except ServingError as error:
             _refuse(stream, error)
 
@@ -130,7 +124,7 @@ class Calls:
             call.task.cancel()
 
     def _expire(self, stream: Stream) -> None:
-        _refuse(stream, DeadlineExceeded("Deadline Exceeded"))
+        _refuse(stream, deadline_exceeded("Deadline Exceeded"))
 
     async def _answer(self, stream: Stream) -> None:
         call: _Call = stream.state
@@ -149,7 +143,7 @@ class Calls:
         except Exception:
             logger.exception("a call of %s failed", path)
             call.task = None
-            _refuse(stream, Internal("the model server failed; its log says how"))
+            _refuse(stream, internal("the model server failed; its log says how"))
         else:
             call.task = None
             stream.end(_OK)
@@ -157,35 +151,35 @@ class Calls:
     def _check_length(self, body: bytes) -> int:
         length = int.from_bytes(body[1:PREFIX], "big")
         if length > self._largest_request:
-            raise ResourceExhausted(f"SERVER: Received message larger than max ({length} vs. {self._largest_request})")
+            raise resource_exhausted(f"SERVER: Received message larger than max ({length} vs. {self._largest_request})")
         return length
 
     def _message(self, stream: Stream) -> bytes:
         body, stream.parts = stream.body, []
         if len(body) < PREFIX:
-            raise Internal(f"a call has one message, and a prefix of {PREFIX} bytes before it; this one has none")
+            raise internal(f"a call has one message, and a prefix of {PREFIX} bytes before it; this one has none")
         length = self._check_length(body)
         if len(body) != PREFIX + length:
-            raise Internal(f"the message has {len(body) - PREFIX} bytes, but {length} by its prefix")
+            raise internal(f"the message has {len(body) - PREFIX} bytes, but {length} by its prefix")
         return self._decompress(body[PREFIX:], stream.head.encoding) if body[0] else body[PREFIX:]
 
     def _decompress(self, data: bytes, encoding: str) -> bytes:
         if encoding not in ("deflate", "gzip"):
-            raise Unimplemented(f"messages in grpc-encoding {encoding!r}; {_ENCODINGS} are read")
+            raise unimplemented(f"messages in grpc-encoding {encoding!r}; {_ENCODINGS} are read")
         decompressor = zlib.decompressobj(wbits=47)  # either of the two, as its first bytes say
         try:
             message = decompressor.decompress(data, self._largest_request)
         except zlib.error as error:
-            raise Internal(f"the message is not in grpc-encoding {encoding!r}: {error}") from None
+            raise internal(f"the message is not in grpc-encoding {encoding!r}: {error}") from None
         if decompressor.unconsumed_tail:
-            raise ResourceExhausted(f"SERVER: Decompressed message larger than max {self._largest_request}")
+            raise resource_exhausted(f"SERVER: Decompressed message larger than max {self._largest_request}")
         if not decompressor.eof:
-            raise Internal(f"the message in grpc-encoding {encoding!r} breaks off")
+            raise internal(f"the message in grpc-encoding {encoding!r} breaks off")
         return message
 
     def _send(self, stream: Stream, response: bytes) -> None:
         if len(response) > self._largest_response:
-            raise ResourceExhausted(f"Sent message larger than max ({len(response)} vs. {self._largest_response})")
+            raise resource_exhausted(f"Sent message larger than max ({len(response)} vs. {self._largest_response})")
         call: _Call = stream.state
         if not call.started:
             call.started = True
@@ -194,5 +188,5 @@ class Calls:
 
 
 def _refuse(stream: Stream, error: ServingError) -> None:
-    status = _block(grpc_status=error.number, grpc_message=to_header(error.message), grpc_accept_encoding=_ENCODINGS)
+    status = _block(grpc_status=int(error.code), grpc_message=to_header(error.message), grpc_accept_encoding=_ENCODINGS)
     stream.end(status if stream.state.started else _HEADERS + status)

@@ -12,7 +12,7 @@ import numpy as np
 
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import DEFAULT_SIGNATURE, ServableSignature
-from serving.model_server.errors import InvalidArgument, Unimplemented
+from serving.model_server.errors import invalid_argument, unimplemented
 from serving.tfs_api import tensors
 from serving.tfs_api.messages import classification_pb2, inference_pb2, regression_pb2, types_pb2
 from serving.tfs_api.tensors import Array
@@ -42,7 +42,7 @@ def prepare_classify(servable: Servable, request: Any, *, check_method: bool = F
             predict, so this is off by default, as in TensorFlow Serving.
 
     Raises:
-        InvalidArgument: no such signature, one whose inputs and outputs are not named as they must be, or no examples.
+        INVALID_ARGUMENT: no such signature, one whose inputs and outputs are not named as they must be, or no examples.
     """
     return _prepare(servable, request, CLASSIFY, check_method)
 
@@ -56,22 +56,22 @@ def prepare_multi(servable: Servable, request: Any, *, check_method: bool = Fals
     """What a MultiInferenceRequest asks for: every signature is given the same examples.
 
     Raises:
-        InvalidArgument: tasks for several models, one signature twice, or see above.
-        Unimplemented: a method other than classify and regress.
+        INVALID_ARGUMENT: tasks for several models, one signature twice, or see above.
+        UNIMPLEMENTED: a method other than classify and regress.
     """
     wanted: dict[str, tuple[ServableSignature, str, tuple[str, ...]]] = {}
     for task in request.tasks:
         if not task.model_spec.name:
-            raise InvalidArgument("Found ModelSpec with an empty model name.")
+            raise invalid_argument("Found ModelSpec with an empty model name.")
         if task.model_spec.name != request.tasks[0].model_spec.name:
-            raise InvalidArgument("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+            raise invalid_argument("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
         if name in wanted:
-            raise InvalidArgument(f"Duplicate evaluation of signature: {name}")
+            raise invalid_argument(f"Duplicate evaluation of signature: {name}")
         if name not in servable.signatures:
-            raise InvalidArgument(f"Requested signature not found in model graph: {name}")
+            raise invalid_argument(f"Requested signature not found in model graph: {name}")
         if task.method_name not in (CLASSIFY, REGRESS):
-            raise Unimplemented(f"Unsupported signature method_name: {task.method_name}")
+            raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
         signature = servable.signatures[name]
         outputs = _outputs(signature, task.method_name, check_method)
         wanted[name] = signature, task.method_name, outputs
@@ -86,7 +86,7 @@ def respond_classify(model: str, version: int, task: Task, arrays: Sequence[Arra
     """The ClassificationResponse.
 
     Raises:
-        InvalidArgument: the outputs are no classes and scores of the examples.
+        INVALID_ARGUMENT: the outputs are no classes and scores of the examples.
     """
     response = classification_pb2.ClassificationResponse()
     _classify(response.result, task, arrays)
@@ -98,7 +98,7 @@ def respond_regress(model: str, version: int, task: Task, arrays: Sequence[Array
     """The RegressionResponse.
 
     Raises:
-        InvalidArgument: the output is not one number for each example.
+        INVALID_ARGUMENT: the output is not one number for each example.
     """
     response = regression_pb2.RegressionResponse()
     _regress(response.result, task, arrays)
@@ -122,7 +122,7 @@ def respond_multi(model: str, version: int, tasks: Sequence[Task], outputs: Sequ
 def _prepare(servable: Servable, request: Any, method: str, check_method: bool) -> Task:
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     if name not in servable.signatures:
-        raise InvalidArgument(f"No signature was found with the name: {name}")
+        raise invalid_argument(f"No signature was found with the name: {name}")
     signature = servable.signatures[name]
     outputs = _outputs(signature, method, check_method)
     examples = _examples(request.input)
@@ -133,24 +133,24 @@ def _outputs(signature: ServableSignature, method: str, check_method: bool) -> t
     """The outputs that the method needs, having checked that the signature has what it takes."""
     kind = "classification" if method == CLASSIFY else "regression"
     if check_method and signature.method != method:
-        raise InvalidArgument(f"Expected {kind} signature method_name to be {method}. Was: {signature.method}")
+        raise invalid_argument(f"Expected {kind} signature method_name to be {method}. Was: {signature.method}")
     if len(signature.inputs) != 1:
-        raise InvalidArgument("Expected one input Tensor.")
+        raise invalid_argument("Expected one input Tensor.")
     if method == CLASSIFY and len(signature.outputs) not in (1, 2):
-        raise InvalidArgument(f"Expected one or two output Tensors, found {len(signature.outputs)}")
+        raise invalid_argument(f"Expected one or two output Tensors, found {len(signature.outputs)}")
     if method == REGRESS and len(signature.outputs) != 1:
-        raise InvalidArgument("Expected one output Tensor.")
+        raise invalid_argument("Expected one output Tensor.")
     if _INPUT not in signature.inputs:
-        raise InvalidArgument(f"No {kind} inputs found in SignatureDef: {signature.name}")
+        raise invalid_argument(f"No {kind} inputs found in SignatureDef: {signature.name}")
     wanted = (_CLASSES, _SCORES) if method == CLASSIFY else (_OUTPUT,)
     outputs = tuple(alias for alias in wanted if alias in signature.outputs)
     if not outputs and method == CLASSIFY:
-        raise InvalidArgument(
+        raise invalid_argument(
             "Expected classification signature outputs to contain at least one of "
             f'"{_CLASSES}" or "{_SCORES}". Signature was: {signature.name}'
         )
     if not outputs:
-        raise InvalidArgument(f"No regression outputs found in SignatureDef: {signature.name}")
+        raise invalid_argument(f"No regression outputs found in SignatureDef: {signature.name}")
     return outputs
 
 
@@ -159,7 +159,7 @@ def _examples(message: Any) -> Array:
     kind = message.WhichOneof("kind")
     listed = getattr(message, kind).examples if kind else ()
     if not listed:
-        raise InvalidArgument("Input is empty.")
+        raise invalid_argument("Input is empty.")
     context = b"" if kind == "example_list" else message.example_list_with_context.context.SerializeToString()
     examples: Array = np.empty(len(listed), np.object_)
     examples[:] = [context + example.SerializeToString() for example in listed]
@@ -173,14 +173,14 @@ def _classify(result: Any, task: Task, arrays: Sequence[Array]) -> None:
         if array is None:
             continue
         if array.ndim != 2:
-            raise InvalidArgument(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
+            raise invalid_argument(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
         if array.dtype.kind not in kind or array.dtype == np.float64:
-            raise InvalidArgument(f"Expected {alias} Tensor of {expected}. Got: {_type(array)}")
+            raise invalid_argument(f"Expected {alias} Tensor of {expected}. Got: {_type(array)}")
         if len(array) != task.examples:
-            raise InvalidArgument(f"Expected {alias} output batch size of {task.examples}. Got: {len(array)}")
+            raise invalid_argument(f"Expected {alias} output batch size of {task.examples}. Got: {len(array)}")
     classes, scores = found.get(_CLASSES), found.get(_SCORES)
     if classes is not None and scores is not None and classes.shape != scores.shape:
-        raise InvalidArgument(
+        raise invalid_argument(
             f"Tensors class and score should match in dim_size(1). Got {classes.shape[1]} vs. {scores.shape[1]}"
         )
     for row in range(task.examples):
@@ -196,13 +196,13 @@ def _classify(result: Any, task: Task, arrays: Sequence[Array]) -> None:
 def _regress(result: Any, task: Task, arrays: Sequence[Array]) -> None:
     (array,) = arrays
     if not (array.ndim == 1 or (array.ndim == 2 and array.shape[1] == 1)):
-        raise InvalidArgument(
+        raise invalid_argument(
             f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {_shape(array)}"
         )
     if len(array) != task.examples:
-        raise InvalidArgument(f"Input batch size did not match output batch size: {task.examples} vs. {len(array)}")
+        raise invalid_argument(f"Input batch size did not match output batch size: {task.examples} vs. {len(array)}")
     if array.dtype != np.float32:
-        raise InvalidArgument(f"Expected output Tensor of DT_FLOAT.  Got: {_type(array)}")
+        raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {_type(array)}")
     for value in array.ravel().tolist():
         result.regressions.add().value = value
 
@@ -211,7 +211,7 @@ def _text(value: Any) -> str:
     try:
         return value if isinstance(value, str) else bytes(value).decode()
     except UnicodeDecodeError:
-        raise InvalidArgument(f"a class label is no UTF-8 text: {value!r}") from None
+        raise invalid_argument(f"a class label is no UTF-8 text: {value!r}") from None
 
 
 def _shape(array: Array) -> str:

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from serving.model_server import text_protos
-from serving.model_server.errors import InvalidArgument
+from serving.model_server.errors import invalid_argument
 
 
 def read(path: Path) -> ssl.SSLContext:
@@ -16,13 +16,13 @@ def read(path: Path) -> ssl.SSLContext:
 
     Raises:
         NotFound: there is no such file.
-        InvalidArgument: it is no SSLConfig, or lacks what it needs.
+        INVALID_ARGUMENT: it is no SSLConfig, or lacks what it needs.
     """
     config = text_protos.read(path, text_protos.SSLConfig)
     if not (config.server_key and config.server_cert):
-        raise InvalidArgument(f"{path} must have a server_key and a server_cert, both in PEM form")
+        raise invalid_argument(f"{path} must have a server_key and a server_cert, both in PEM form")
     if config.client_verify and not config.custom_ca:
-        raise InvalidArgument(f"{path} has client_verify, which needs the custom_ca that signs clients' certificates")
+        raise invalid_argument(f"{path} has client_verify, which needs the custom_ca that signs clients' certificates")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_alpn_protocols(["h2"])
     try:
@@ -31,11 +31,11 @@ def read(path: Path) -> ssl.SSLContext:
             file.flush()
             context.load_cert_chain(file.name)
     except ssl.SSLError as error:
-        raise InvalidArgument(f"{path}: server_key and server_cert are no key and its certificate: {error}") from None
+        raise invalid_argument(f"{path}: server_key and server_cert are no key and its certificate: {error}") from None
     if config.client_verify:
         context.verify_mode = ssl.CERT_REQUIRED
         try:
             context.load_verify_locations(cadata=config.custom_ca)
         except ssl.SSLError as error:
-            raise InvalidArgument(f"{path}: custom_ca is no certificate: {error}") from None
+            raise invalid_argument(f"{path}: custom_ca is no certificate: {error}") from None
     return context

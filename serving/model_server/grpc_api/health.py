@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from google.protobuf import wrappers_pb2
 from google.protobuf.message import DecodeError
 
-from serving.model_server.errors import Internal, NotFound
+from serving.model_server.errors import internal, not_found
 
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
@@ -22,7 +22,7 @@ _SERVICE_UNKNOWN = b"\x08\x03"
 
 async def check(request: bytes) -> bytes:
     if _service(request) not in _SERVICES:
-        raise NotFound("service name unknown")
+        raise not_found("service name unknown")
     return _SERVING
 
 
@@ -36,4 +36,4 @@ def _service(request: bytes) -> str:
     try:
         return wrappers_pb2.StringValue.FromString(request).value
     except DecodeError:
-        raise Internal("the bytes sent are no grpc.health.v1.HealthCheckRequest") from None
+        raise internal("the bytes sent are no grpc.health.v1.HealthCheckRequest") from None

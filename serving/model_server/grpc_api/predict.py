@@ -10,7 +10,7 @@ from typing import Any
 
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import DEFAULT_SIGNATURE, ServableSignature, TensorInfo
-from serving.model_server.errors import FailedPrecondition, Internal, InvalidArgument, Unimplemented
+from serving.model_server.errors import failed_precondition, internal, invalid_argument, unimplemented
 from serving.tfs_api import tensors
 from serving.tfs_api.messages import predict_pb2, types_pb2
 from serving.tfs_api.tensors import Array
@@ -22,16 +22,16 @@ def prepare(servable: Servable, request: Any, *, check_method: bool = False) -> 
     """The call that a PredictRequest describes.
 
     Raises:
-        FailedPrecondition: no such signature.
-        Internal: ``check_method``, and it is for something else.
-        InvalidArgument: inputs or outputs that do not fit the signature.
+        FAILED_PRECONDITION: no such signature.
+        INTERNAL: ``check_method``, and it is for something else.
+        INVALID_ARGUMENT: inputs or outputs that do not fit the signature.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
     if signature is None:
-        raise FailedPrecondition(f'Serving signature key "{name}" not found.')
+        raise failed_precondition(f'Serving signature key "{name}" not found.')
     if check_method and signature.method not in _METHODS:
-        raise Internal(
+        raise internal(
             f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}. Was: {signature.method}"
         )
     return SignatureCall(
@@ -43,7 +43,7 @@ def respond(model: str, version: int, call: SignatureCall, arrays: Sequence[Arra
     """The PredictResponse, with the version and signature that answered.
 
     Raises:
-        Unimplemented: an output of a type that is not served.
+        UNIMPLEMENTED: an output of a type that is not served.
     """
     response = predict_pb2.PredictResponse()
     spec = response.model_spec
@@ -54,14 +54,14 @@ def respond(model: str, version: int, call: SignatureCall, arrays: Sequence[Arra
         try:
             proto = tensors.to_proto(array, as_content=as_content)
         except TypeError as error:
-            raise Unimplemented(f"output {alias}: {error}") from None
+            raise unimplemented(f"output {alias}: {error}") from None
         response.outputs[alias].CopyFrom(proto)
     return response
 
 
 def _inputs(signature: ServableSignature, sent: Any, strict: bool) -> dict[str, Array]:
     if len(sent) > len(signature.inputs) or (len(sent) < len(signature.inputs) and not signature.defaults):
-        raise InvalidArgument(
+        raise invalid_argument(
             f"input size does not match signature: {len(sent)}!={len(signature.inputs)} len({_set(sent)}) != "
             f"len({_set(signature.inputs)}). Sent extra: {_set(set(sent) - set(signature.inputs))}. "
             f"Missing but required: {_set(set(signature.inputs) - set(sent))}."
@@ -70,7 +70,7 @@ def _inputs(signature: ServableSignature, sent: Any, strict: bool) -> dict[str, 
     for position, (alias, info) in enumerate(signature.inputs.items()):
         if alias not in sent:
             if alias not in signature.defaults:
-                raise InvalidArgument(
+                raise invalid_argument(
                     f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
                     f"provided. Inputs expected to be in the request {_set(sent)}, or default input alias set: "
                     f"{','.join(sorted(signature.defaults))}"
@@ -81,12 +81,12 @@ def _inputs(signature: ServableSignature, sent: Any, strict: bool) -> dict[str, 
         try:
             inputs[alias] = tensors.to_array(proto)
         except ValueError:
-            raise InvalidArgument(f"tensor parsing error: {alias}") from None
+            raise invalid_argument(f"tensor parsing error: {alias}") from None
         _check_type(position, info, proto.dtype)
         if strict:
             check_shape(alias, info, inputs[alias].shape)
     if not inputs.keys() >= set(sent):
-        raise InvalidArgument(
+        raise invalid_argument(
             f"Inputs contains invalid name. Used request inputs: {','.join(sorted(set(sent) & inputs.keys()))}, "
             f"request input: {','.join(sorted(sent))}"
         )
@@ -95,7 +95,7 @@ def _inputs(signature: ServableSignature, sent: Any, strict: bool) -> dict[str, 
 
 def _check_type(position: int, info: TensorInfo, data_type: int) -> None:
     if data_type != info.data_type and info.data_type != types_pb2.DT_INVALID:
-        raise InvalidArgument(
+        raise invalid_argument(
             f"Expects arg[{position}] to be {tensors.type_name(info.data_type)} "
             f"but {tensors.type_name(data_type)} is provided"
         )
@@ -105,7 +105,7 @@ def check_shape(alias: str, info: TensorInfo, shape: tuple[int, ...]) -> None:
     """That a tensor of the shape fits the signature.
 
     Raises:
-        InvalidArgument: it does not.
+        INVALID_ARGUMENT: it does not.
     """
     if info.shape is None:
         return
@@ -113,7 +113,7 @@ def check_shape(alias: str, info: TensorInfo, shape: tuple[int, ...]) -> None:
         size is not None and size != sent for size, sent in zip(info.shape, shape, strict=True)
     ):
         expected = ", ".join("?" if size is None else str(size) for size in info.shape)
-        raise InvalidArgument(f"input {alias} must have shape [{expected}] but has shape {list(shape)}")
+        raise invalid_argument(f"input {alias} must have shape [{expected}] but has shape {list(shape)}")
 
 
 def _outputs(signature: ServableSignature, wanted: Sequence[str]) -> Sequence[str]:
@@ -122,12 +122,12 @@ def _outputs(signature: ServableSignature, wanted: Sequence[str]) -> Sequence[st
     seen: list[str] = []
     for alias in wanted:
         if alias not in signature.outputs:
-            raise InvalidArgument(
+            raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "
                 f"{_set(signature.outputs)}."
             )
         if alias in seen:
-            raise InvalidArgument(f"duplicate output tensor alias: {alias}")
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
         seen.append(alias)
     return tuple(seen)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from serving.gateway.backends.tf_serving.http2.server import Connection, Limits
 from serving.model_server import sockets
-from serving.model_server.errors import Unknown
+from serving.model_server.errors import unknown
 from serving.model_server.grpc_api.calls import LARGEST_MESSAGE, Calls, Streaming, Unary
 
 logger = logging.getLogger(__name__)
@@ -90,12 +90,12 @@ class GrpcServer:
         """A ``host`` of 0.0.0.0 is every address, of IPv6 as well.
 
         Raises:
-            Unknown: the port cannot be had.
+            UNKNOWN: the port cannot be had.
         """
         try:
             socket = sockets.listen(host, port)
         except (OSError, OverflowError) as error:
-            raise Unknown(f"cannot listen on {host}:{port}: {error}") from None
+            raise unknown(f"cannot listen on {host}:{port}: {error}") from None
         loop = asyncio.get_running_loop()
         self._servers.append(
             await loop.create_server(self._connection, sock=socket, backlog=sockets.BACKLOG, ssl=self._ssl_context)
@@ -105,7 +105,7 @@ class GrpcServer:
         """A Unix socket; one that a server before left there is replaced.
 
         Raises:
-            Unknown: there can be none at this path.
+            UNKNOWN: there can be none at this path.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -113,7 +113,7 @@ class GrpcServer:
                 await loop.create_unix_server(self._connection, os.fspath(path), ssl=self._ssl_context)
             )
         except OSError as error:
-            raise Unknown(f"cannot listen on unix:{path}: {error}") from None
+            raise unknown(f"cannot listen on unix:{path}: {error}") from None
         self._paths.append(path)
 
     def _connection(self) -> Connection:

@@ -19,7 +19,7 @@ from serving.model_server.batching.scheduler import Batcher
 from serving.model_server.core.manager import ServableHandle
 from serving.model_server.core.servable import MOMENT, SignatureCall
 from serving.model_server.core.server_core import ServerCore
-from serving.model_server.errors import Internal, InvalidArgument, ResourceExhausted
+from serving.model_server.errors import internal, invalid_argument, resource_exhausted
 from serving.model_server.grpc_api import classify_regress as inference
 from serving.model_server.grpc_api import predict as prediction
 from serving.model_server.grpc_api.calls import Unary
@@ -145,10 +145,10 @@ class Service:
     async def get_model_metadata(self, request: Any) -> Any:
         spec = _spec(request)
         if not request.metadata_field:
-            raise InvalidArgument("GetModelMetadataRequest must specify at least one metadata_field")
+            raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
             if field != _SIGNATURE_DEF:
-                raise InvalidArgument(f"Metadata field {field} is not supported")
+                raise invalid_argument(f"Metadata field {field} is not supported")
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         with self.core.handle(spec) as handle:
             response.model_spec.name = handle.model
@@ -168,20 +168,20 @@ class Service:
             status = response.model_version_status.add(version=version.number, state=int(version.state))
             status.status.SetInParent()
             if version.error:
-                status.status.error_code = version.error.number
+                status.status.error_code = int(version.error.code)
                 status.status.error_message = version.error.message
         return response
 
     async def handle_reload_config_request(self, request: Any) -> Any:
         if not request.config.HasField("model_config_list"):
-            raise InvalidArgument(
+            raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
         try:
             models = models_config.from_message(request.config)
         except ConfigError as error:
-            raise InvalidArgument(str(error)) from None
+            raise invalid_argument(str(error)) from None
         before = self.metrics.values(request.metric_names)
         await self.core.reload(models)
         response = model_management_pb2.ReloadConfigResponse()
@@ -237,7 +237,7 @@ class Service:
 
 def _spec(request: Any) -> Any:
     if not request.HasField("model_spec"):
-        raise InvalidArgument("Missing ModelSpec")
+        raise invalid_argument("Missing ModelSpec")
     return request.model_spec
 
 
@@ -250,7 +250,7 @@ class _Limit:
 
     def __enter__(self) -> None:
         if 0 < self._most <= self._active:
-            raise ResourceExhausted("Server Threadpool Exhausted")
+            raise resource_exhausted("Server Threadpool Exhausted")
         self._active += 1
 
     def __exit__(self, *raised: object) -> None:
@@ -263,7 +263,7 @@ def _method(respond: Respond, request_type: Any, limit: _Limit) -> Unary:
             try:
                 request = request_type.FromString(data)
             except DecodeError:
-                raise Internal(f"the bytes sent are no {request_type.DESCRIPTOR.full_name}") from None
+                raise internal(f"the bytes sent are no {request_type.DESCRIPTOR.full_name}") from None
             response = await respond(request)
             return bytes(response.SerializeToString())
 

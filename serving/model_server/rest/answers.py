@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model_server.errors import InvalidArgument
+from serving.model_server.errors import invalid_argument
 from serving.model_server.rest import rapidjson
 from serving.tfs_api import tensors
 from serving.tfs_api.tensors import Array
@@ -19,16 +19,16 @@ def to_rows(outputs: Mapping[str, Array]) -> bytes:
     """The answer to ``instances``.
 
     Raises:
-        InvalidArgument: the outputs have no rows, or not equally many, or cannot be written.
+        INVALID_ARGUMENT: the outputs have no rows, or not equally many, or cannot be written.
     """
     rows = -1
     for name, array in outputs.items():
         if array.ndim == 0:
-            raise InvalidArgument(f"Tensor name: {name} has no shape information ")
+            raise invalid_argument(f"Tensor name: {name} has no shape information ")
         if not len(array):
-            raise InvalidArgument(f"Tensor name: {name} has invalid batch size: 0")
+            raise invalid_argument(f"Tensor name: {name} has invalid batch size: 0")
         if rows not in (-1, len(array)):
-            raise InvalidArgument(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {rows}")
+            raise invalid_argument(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {rows}")
         rows = len(array)
     named = len(outputs) > 1
     columns = {
@@ -50,7 +50,7 @@ def to_columns(outputs: Mapping[str, Array]) -> bytes:
     """The answer to ``inputs``.
 
     Raises:
-        InvalidArgument: an output cannot be written.
+        INVALID_ARGUMENT: an output cannot be written.
     """
     named = len(outputs) > 1
     texts = {
@@ -78,7 +78,7 @@ def _leaves(name: str, array: Array, depth: int) -> list[str]:
     if array.dtype.kind in "iu" and array.dtype != np.uint16:
         return list(map(str, array.ravel().tolist()))
     kind = tensors.type_name(tensors.data_type(array))
-    raise InvalidArgument(f"Failed to write JSON value for tensor type: {kind}")
+    raise invalid_argument(f"Failed to write JSON value for tensor type: {kind}")
 
 
 def _pretty(leaves: Any, shape: tuple[int, ...], indent: int) -> str:

@@ -15,7 +15,7 @@ from google.protobuf import json_format
 from serving.model_server.batching.scheduler import STILL_WAITING
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import DEFAULT_SIGNATURE
-from serving.model_server.errors import DeadlineExceeded, Internal, InvalidArgument, ResourceExhausted, ServingError
+from serving.model_server.errors import ServingError, deadline_exceeded, internal, invalid_argument, resource_exhausted
 from serving.model_server.grpc_api import predict as prediction
 from serving.model_server.grpc_api.service import Service
 from serving.model_server.rest import answers, documents, examples, paths, rapidjson, tensors
@@ -145,7 +145,7 @@ class RestApi:
             )
         name = document.get("signature_name", "")
         if not tensors.is_text(name):
-            raise InvalidArgument(f'Serving signature name: "{name}" not found in signature def')
+            raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
         wanted.spec.signature_name = name
         if wanted.action == "classify":
             request = classification_pb2.ClassificationRequest(model_spec=wanted.spec)
@@ -187,24 +187,24 @@ def _code_and_message(error: Exception, what: str) -> tuple[int, str]:
         case ServingError():
             known: ServingError = error
         case TimeoutError() if error.__cause__ and STILL_WAITING in error.__cause__.args:
-            known = ResourceExhausted(STILL_WAITING)
+            known = resource_exhausted(STILL_WAITING)
         case TimeoutError():
-            known = DeadlineExceeded("Timed out waiting for notification")
+            known = deadline_exceeded("Timed out waiting for notification")
         case RecursionError():
-            known = InvalidArgument("JSON Value: nested too deeply")
+            known = invalid_argument("JSON Value: nested too deeply")
         case _:
             logger.error("%s failed", what, exc_info=error)
-            known = Internal("the model server failed; its log says how")
-    return known.number, known.message
+            known = internal("the model server failed; its log says how")
+    return int(known.code), known.message
 
 
 def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> SignatureCall:
     name = signature_name or DEFAULT_SIGNATURE
     signature = servable.signatures.get(name)
     if signature is None:
-        raise InvalidArgument(f'Serving signature name: "{name}" not found in signature def')
+        raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
     if not signature.inputs:
-        raise InvalidArgument(f"Failed to get input map for signature: {signature_name or 'DEFAULT'}")
+        raise invalid_argument(f"Failed to get input map for signature: {signature_name or 'DEFAULT'}")
     if tensors.is_by_row(document):
         arrays = tensors.from_rows(document["instances"], signature)
     else:
@@ -218,11 +218,11 @@ def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> 
 
 def _document(body: bytes) -> dict[str, Any]:
     if not body:
-        raise InvalidArgument("JSON Parse error: The document is empty")
+        raise invalid_argument("JSON Parse error: The document is empty")
     try:
         document = rapidjson.parse(body)
     except rapidjson.ParseError as error:
-        raise InvalidArgument(f"JSON Parse error: {error}") from None
+        raise invalid_argument(f"JSON Parse error: {error}") from None
     if not isinstance(document, dict):
         raise tensors.format_error(document, "Is not object")
     return document
@@ -253,4 +253,4 @@ def _json(message: Any) -> str:
             message, always_print_fields_with_no_presence=True, preserving_proto_field_name=True, indent=1
         )
     except json_format.SerializeToJsonError as error:
-        raise Internal(f"Failed to convert proto to json. Error: {error}") from None
+        raise internal(f"Failed to convert proto to json. Error: {error}") from None

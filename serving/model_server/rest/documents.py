@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from serving.model_server.errors import Unavailable
+from serving.model_server.errors import unavailable
 
 _SMALL = 65_536  # bytes of a body that is not worth an estimate
 _PIECE = 1_048_576  # bytes that are counted at once, because counting holds the global lock
@@ -34,7 +34,7 @@ class Documents:
         """Reserve so many bytes.
 
         Raises:
-            DocumentTooLarge: more than there are. Unavailable: other documents hold too many.
+            DocumentTooLarge: more than there are. ServingError: other documents hold too many.
         """
         if size > self._most:
             raise DocumentTooLarge(
@@ -42,7 +42,7 @@ class Documents:
                 "fewer rows, or use gRPC"
             )
         if self._held + size > self._most:
-            raise Unavailable("the server reads too many large requests now; try again later")
+            raise unavailable("the server reads too many large requests now; try again later")
         self._held += size
         try:
             yield

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.model_server.errors import InvalidArgument
+from serving.model_server.errors import invalid_argument
 from serving.model_server.rest import rapidjson
 from serving.model_server.rest.tensors import (
     format_error,
@@ -27,7 +27,7 @@ def fill(document: Mapping[str, Any], message: Any) -> None:
     """Put the examples, and the context if there is one, of a request's body into an Input.
 
     Raises:
-        InvalidArgument: there are none, or a value cannot be a feature's.
+        INVALID_ARGUMENT: there are none, or a value cannot be a feature's.
     """
     listed = message.example_list
     if "context" in document:
@@ -47,7 +47,7 @@ def fill(document: Mapping[str, Any], message: Any) -> None:
 def classifications(result: Any) -> bytes:
     """The answer of ``:classify``: label and score of each class, for each example."""
     if not result.classifications:
-        raise InvalidArgument("Cannot convert empty ClassificationResults to JSON")
+        raise invalid_argument("Cannot convert empty ClassificationResults to JSON")
     rows = []
     for entry in result.classifications:
         scores = rapidjson.decimals(np.array([one.score for one in entry.classes], np.float32))
@@ -59,18 +59,18 @@ def classifications(result: Any) -> bytes:
 def regressions(result: Any) -> bytes:
     """The answer of ``:regress``: a number for each example."""
     if not result.regressions:
-        raise InvalidArgument("Cannot convert empty RegressionResults to JSON")
+        raise invalid_argument("Cannot convert empty RegressionResults to JSON")
     values = rapidjson.decimals(np.array([one.value for one in result.regressions], np.float32))
     return _document(f"[{', '.join(values)}]")
 
 
 def _example(value: Any, example: Any) -> None:
     if not isinstance(value, dict):
-        raise InvalidArgument(f"Example must be JSON object but got JSON {json_type(value)}")
+        raise invalid_argument(f"Example must be JSON object but got JSON {json_type(value)}")
     example.features.SetInParent()
     for name, content in value.items():
         if not is_text(name):
-            raise InvalidArgument(f"Feature: {name} is not UTF-8")
+            raise invalid_argument(f"Feature: {name} is not UTF-8")
         feature = example.features.feature[name]
         for item in content if isinstance(content, list) else [content]:
             _add(item, name, feature)
@@ -91,17 +91,17 @@ def _add(value: Any, name: str, feature: Any) -> None:
     elif isinstance(value, int):
         values = _values(feature, name, "int64_list")
         if value >= 2**63:
-            raise InvalidArgument(f"Feature: {name} has uint64 element. Only int64 is supported.")
+            raise invalid_argument(f"Feature: {name} has uint64 element. Only int64 is supported.")
         values.append(value)
     else:
-        raise InvalidArgument(f"Feature: {name} has element with unexpected JSON type: {json_type(value)}")
+        raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: {json_type(value)}")
 
 
 def _values(feature: Any, name: str, kind: str) -> Any:
     """The list that values of this kind go to, if the values before were of it too."""
     before = feature.WhichOneof("kind")
     if before not in (None, kind):
-        raise InvalidArgument(
+        raise invalid_argument(
             f"Unexpected element type in feature: {name} expecting type: {before.removesuffix('_list')}"
         )
     return getattr(feature, kind).value

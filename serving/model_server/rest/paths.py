@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
-from serving.model_server.errors import InvalidArgument
+from serving.model_server.errors import ServingError, invalid_argument
 from serving.tfs_api.messages import model_pb2
+from serving.tfs_api.status_codes import Code
 
 _SERVED = re.compile(r"(?i)/v1/.*", re.ASCII | re.DOTALL)
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]++))?"
@@ -18,11 +19,14 @@ _ACTION = re.compile(rf"(?i)/v1/models/(?P<model>[^/:]++){_VERSION}:(?P<action>c
 _STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]++))?{_VERSION}(?:/(?P<action>metadata))?", re.ASCII)
 
 
-class BadPart(InvalidArgument):
+class BadPart(ServingError):
     """A part of a path that matches cannot be read.
 
     TensorFlow Serving answers it with an empty body.
     """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Code.INVALID_ARGUMENT, text)
 
 
 Action = Literal["predict", "classify", "regress", "status", "metadata"]
@@ -46,12 +50,12 @@ def read(method: str, path: str) -> RestTarget:
     """What a request asks for.
 
     Raises:
-        InvalidArgument: there is no such thing.
+        INVALID_ARGUMENT: there is no such thing.
     """
     pattern = {"POST": _ACTION, "GET": _STATUS}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
-        raise InvalidArgument(f"Malformed request: {method} {path}")
+        raise invalid_argument(f"Malformed request: {method} {path}")
     spec = model_pb2.ModelSpec()
     if match["version"]:
         if int(match["version"]) >= 2**63:
@@ -60,12 +64,12 @@ def read(method: str, path: str) -> RestTarget:
     if match["label"]:
         spec.version_label = _decoded(match["label"], "model version label")
     if not match["model"]:
-        raise InvalidArgument("Missing model name in request.")
+        raise invalid_argument("Missing model name in request.")
     spec.name = _decoded(match["model"], "model name")
     if method == "GET":
         return RestTarget("metadata" if match["action"] == "metadata" else "status", spec)
     if match["action"] not in _BY_NAME:
-        raise InvalidArgument(f"Malformed request: {method} {path}")
+        raise invalid_argument(f"Malformed request: {method} {path}")
     return RestTarget(_BY_NAME[match["action"]], spec)
 
 

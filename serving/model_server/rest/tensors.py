@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from serving.model_server.core.signature import ServableSignature
-from serving.model_server.errors import InvalidArgument, ServingError, Unimplemented
+from serving.model_server.errors import ServingError, invalid_argument, unimplemented
 from serving.model_server.rest import rapidjson
 from serving.tfs_api import tensors
 from serving.tfs_api.messages import types_pb2
@@ -38,14 +38,14 @@ def is_by_row(document: Mapping[str, Any]) -> bool:
     """Whether a request's tensors stand by row; by column they do otherwise.
 
     Raises:
-        InvalidArgument: neither or both of the keys are there, or no rows.
+        INVALID_ARGUMENT: neither or both of the keys are there, or no rows.
     """
     if "instances" in document and "inputs" in document:
         raise format_error(
             document, "Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist "
         )
     if "instances" not in document and "inputs" not in document:
-        raise InvalidArgument("Missing 'inputs' or 'instances' key")
+        raise invalid_argument("Missing 'inputs' or 'instances' key")
     if "instances" not in document:
         return False
     if not isinstance(document["instances"], list):
@@ -63,26 +63,26 @@ def from_rows(instances: list[Any], signature: ServableSignature) -> dict[str, A
     """
     names = sorted(signature.inputs)
     if len(names) > 1 and not isinstance(instances[0], dict):
-        raise InvalidArgument(
+        raise invalid_argument(
             "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
             "tensorinfo_map"
         )
     if not _is_object(instances[0]):
         if any(map(_is_object, instances)):
             place = next(place for place, item in enumerate(instances) if _is_object(item))
-            raise InvalidArgument(f"Expecting value/list but got object at item {place} of input list")
+            raise invalid_argument(f"Expecting value/list but got object at item {place} of input list")
         return {names[0]: _stacked(instances, signature.inputs[names[0]].data_type, "")}
     columns: dict[str, list[Any]] = {name: [] for name in names}
     for place, item in enumerate(instances):
         if not _is_object(item):
-            raise InvalidArgument(f"Expecting object but got list at item {place} of input list")
+            raise invalid_argument(f"Expecting object but got list at item {place} of input list")
         for name, value in item.items():
             if name not in columns:
-                error = InvalidArgument(f"JSON object: does not have named input: {name}")
+                error = invalid_argument(f"JSON object: does not have named input: {name}")
                 raise _element_error(place, f" key: {name}", error)
             columns[name].append(value)
         if item.keys() != columns.keys():
-            raise InvalidArgument(
+            raise invalid_argument(
                 f"Failed to process element: {place} of 'instances' list. JSON object: {rapidjson.show(item)} "
                 f"keys must be equal to: {','.join(names)}"
             )
@@ -100,7 +100,7 @@ def from_columns(inputs: Any, signature: ServableSignature) -> dict[str, Array]:
     names = sorted(signature.inputs)
     if not _is_object(inputs):
         if len(names) > 1:
-            raise InvalidArgument(
+            raise invalid_argument(
                 "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
                 "tensorinfo_map"
             )
@@ -110,7 +110,7 @@ def from_columns(inputs: Any, signature: ServableSignature) -> dict[str, Array]:
         if name not in inputs and name in signature.defaults:
             continue
         if name not in inputs:
-            raise InvalidArgument(f"Missing named input: {name} in 'inputs' object.")
+            raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
         data_type = signature.inputs[name].data_type
         array = _regular(inputs[name], data_type)
         arrays[name] = _checked(inputs[name], data_type) if array is None else array
@@ -140,15 +140,15 @@ def from_base64(value: Any) -> bytes:
     """The bytes of ``{"b64": "…"}``; padding may be missing and blanks may be anywhere.
 
     Raises:
-        InvalidArgument: it is no such object, or no base64.
+        INVALID_ARGUMENT: it is no such object, or no base64.
     """
     if not is_bytes(value):
-        raise InvalidArgument(f"JSON Value: {rapidjson.show(value)} not formatted correctly for base64 data")
+        raise invalid_argument(f"JSON Value: {rapidjson.show(value)} not formatted correctly for base64 data")
     text = _BLANKS.sub("", value["b64"]).rstrip("=")
     try:
         return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
     except (binascii.Error, ValueError):
-        raise InvalidArgument("Unable to base64 decode") from None
+        raise invalid_argument("Unable to base64 decode") from None
 
 
 def json_type(value: Any) -> str:
@@ -156,12 +156,14 @@ def json_type(value: Any) -> str:
     return str(value) if isinstance(value, bool) else _JSON_TYPES[type(value)]
 
 
-def format_error(value: Any, problem: str) -> InvalidArgument:
-    return InvalidArgument(f"JSON Value: {rapidjson.show(value)} {problem}")
+def format_error(value: Any, problem: str) -> ServingError:
+    return invalid_argument(f"JSON Value: {rapidjson.show(value)} {problem}")
 
 
-def lossy_error(value: Any, target: str) -> InvalidArgument:
-    return InvalidArgument(f"Cannot convert JSON value: {rapidjson.show(value)} to {target} without loss of precision.")
+def lossy_error(value: Any, target: str) -> ServingError:
+    return invalid_argument(
+        f"Cannot convert JSON value: {rapidjson.show(value)} to {target} without loss of precision."
+    )
 
 
 def loses_precision(value: int | float, data_type: int) -> bool:
@@ -186,9 +188,9 @@ def _stacked(values: list[Any], data_type: int, key: str) -> Array:
         try:
             row = _checked(value, data_type)
             if rows and row.size != rows[0].size:
-                raise InvalidArgument(f"Expecting tensor size: {rows[0].size} but got: {row.size}")
+                raise invalid_argument(f"Expecting tensor size: {rows[0].size} but got: {row.size}")
             if rows and row.shape != rows[0].shape:
-                raise InvalidArgument(f"Expecting shape {_shape(rows[0])} but got: {_shape(row)}")
+                raise invalid_argument(f"Expecting shape {_shape(rows[0])} but got: {_shape(row)}")
         except ServingError as error:
             raise _element_error(place, key, error) from None
         rows.append(row)
@@ -234,7 +236,7 @@ def _checked(value: Any, data_type: int) -> Array:
     while isinstance(first, list):
         shape.append(len(first))
         if len(shape) > _DEEPEST:
-            raise InvalidArgument(f"lists are nested deeper than {_DEEPEST} levels")
+            raise invalid_argument(f"lists are nested deeper than {_DEEPEST} levels")
         if not first:
             break
         first = first[0]
@@ -242,7 +244,7 @@ def _checked(value: Any, data_type: int) -> Array:
     _fill(value, 0, shape, data_type, leaves)
     numpy_type = tensors.numpy_type(data_type)
     if numpy_type is None:
-        raise Unimplemented(f"tensors of type {tensors.type_name(data_type)} are not served")
+        raise unimplemented(f"tensors of type {tensors.type_name(data_type)} are not served")
     array: Array = np.empty(len(leaves), numpy_type)
     array[:] = leaves
     return array.reshape(shape)
@@ -251,16 +253,16 @@ def _checked(value: Any, data_type: int) -> Array:
 def _fill(value: Any, level: int, shape: list[int], data_type: int, leaves: list[Any]) -> None:
     if not isinstance(value, list):
         if level != len(shape):
-            raise InvalidArgument(
+            raise invalid_argument(
                 f"JSON Value: {rapidjson.show(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
         leaves.append(_leaf(value, data_type))
         return
     if level >= len(shape):
-        raise InvalidArgument(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+        raise invalid_argument(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
     if len(value) != shape[level]:
-        raise InvalidArgument(
+        raise invalid_argument(
             f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
         )
     for item in value:
@@ -289,14 +291,14 @@ def _leaf(value: Any, data_type: int) -> Any:
         if isinstance(value, bool):
             return value
     else:
-        raise Unimplemented(f"Conversion of JSON Value: {rapidjson.show(value)} to type: {name}")
-    raise InvalidArgument(
+        raise unimplemented(f"Conversion of JSON Value: {rapidjson.show(value)} to type: {name}")
+    raise invalid_argument(
         f"JSON Value: {rapidjson.show(value)} Type: {json_type(value)} is not of expected type: {name}"
     )
 
 
-def _element_error(place: int, key: str, error: ServingError) -> InvalidArgument:
-    return InvalidArgument(f"Failed to process element: {place}{key} of 'instances' list. Error: {error.describe()}")
+def _element_error(place: int, key: str, error: ServingError) -> ServingError:
+    return invalid_argument(f"Failed to process element: {place}{key} of 'instances' list. Error: {error.describe()}")
 
 
 def _shape(array: Array) -> str:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.model_server.errors import InvalidArgument
 from serving.model_server.flags import WITHOUT_EFFECT, FlagError, Flags, cpus, parse, usage
+from serving.tfs_api.status_codes import Code
+from tests.serving.model_server.statuses import raises_status
 
 
 def test_the_defaults_are_tensorflow_servings() -> None:
@@ -61,17 +62,17 @@ def test_unknown_arguments_are_reported_and_ignored(argument: str) -> None:
 
 
 def test_flags_that_do_not_go_together() -> None:
-    with pytest.raises(InvalidArgument, match="batching_parameters_file is set without setting"):
+    with raises_status(Code.INVALID_ARGUMENT, match="batching_parameters_file is set without setting"):
         parse(["--batching_parameters_file=f"])
     assert parse(["--batching_parameters_file=f", "--enable_batching"]).flags.enable_batching
-    with pytest.raises(InvalidArgument, match="At least one of server_options"):
+    with raises_status(Code.INVALID_ARGUMENT, match="At least one of server_options"):
         parse(["--port=0"])
     assert parse(["--port=0", "--grpc_socket_path=/s"]).flags.port == 0
 
 
 def test_threads_are_set_once() -> None:
     kinds = ("session", "intra_op", "inter_op")
-    with pytest.raises(InvalidArgument, match="You cannot configure all"):
+    with raises_status(Code.INVALID_ARGUMENT, match="You cannot configure all"):
         parse([f"--tensorflow_{kind}_parallelism=2" for kind in kinds])
     assert (
         parse([f"--tensorflow_{kind}_parallelism=2" for kind in kinds[1:]]).flags.tensorflow_intra_op_parallelism == 2

@@ -9,9 +9,10 @@ from hypothesis.extra import numpy as arrays_of
 from serving.model_server.batching import merging as batch_merging
 from serving.model_server.core.servable import SignatureCall
 from serving.model_server.core.signature import ServableSignature, TensorInfo
-from serving.model_server.errors import FailedPrecondition, InvalidArgument
 from serving.tfs_api.messages import types_pb2
+from serving.tfs_api.status_codes import Code
 from serving.tfs_api.tensors import Array
+from tests.serving.model_server.statuses import raises_status
 
 X = ServableSignature("serving_default", "", {"x": TensorInfo("serving_default_x:0", types_pb2.DT_FLOAT, None)}, {}, {})
 
@@ -63,7 +64,7 @@ def test_strings_are_merged() -> None:
 
 def test_rows_of_different_sizes_are_refused_without_padding() -> None:
     calls = [{"x": np.zeros((1, 2))}, {"x": np.zeros((1, 3))}]
-    with pytest.raises(FailedPrecondition) as caught:
+    with raises_status(Code.FAILED_PRECONDITION) as caught:
         batch_merging.merge(X, calls, 2, pad_variable_length=False)
     assert str(caught.value).startswith(
         "Tensors with name 'serving_default_x:0' from different tasks have different shapes and padding is turned off."
@@ -82,7 +83,7 @@ def test_rows_of_different_sizes_are_refused_without_padding() -> None:
     ],
 )
 def test_what_is_no_batch_is_refused(inputs: dict[str, Array], message: str) -> None:
-    with pytest.raises(InvalidArgument) as caught:
+    with raises_status(Code.INVALID_ARGUMENT) as caught:
         batch_merging.count_rows({name: np.asarray(value) for name, value in inputs.items()})
     assert str(caught.value) == message
 
@@ -95,5 +96,5 @@ def test_what_is_no_batch_is_refused(inputs: dict[str, Array], message: str) -> 
     ],
 )
 def test_what_is_no_batch_of_outputs_is_refused(output: Array, message: str) -> None:
-    with pytest.raises(FailedPrecondition, match=message):
+    with raises_status(Code.FAILED_PRECONDITION, match=message):
         batch_merging.split([output], [1, 1], 2)

@@ -7,7 +7,8 @@ import pytest
 
 from serving.model_server.batching import parameters as batching_parameters
 from serving.model_server.batching.parameters import BatchingParameters
-from serving.model_server.errors import InvalidArgument, NotFound
+from serving.tfs_api.status_codes import Code
+from tests.serving.model_server.statuses import raises_status
 
 
 def read(folder: Path, text: str) -> BatchingParameters:
@@ -69,10 +70,10 @@ def test_every_field(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(InvalidArgument, match=re.escape(message)):
+    with raises_status(Code.INVALID_ARGUMENT, match=re.escape(message)):
         read(tmp_path, text).check()
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(NotFound):
+    with raises_status(Code.NOT_FOUND):
         batching_parameters.read(tmp_path / "none", threads=1)

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from serving.model_server.batching.parameters import BatchingParameters
 from serving.model_server.batching.queue import BatchQueue
-from serving.model_server.errors import InvalidArgument, Unavailable
+from serving.model_server.errors import ServingError
+from serving.tfs_api.status_codes import Code
+from tests.serving.model_server.statuses import raises_status
 
 NEVER = 10**12  # microseconds: only full batches run
 
@@ -37,7 +39,8 @@ def test_nothing_is_lost_and_order_is_kept(
         try:
             promised[task] = queue.schedule(task, size, now=0.0)
             accepted.append(task)
-        except Unavailable:
+        except ServingError as error:
+            assert error.code is Code.UNAVAILABLE
             assert len(accepted) > 0 or size > execution * enqueued
         if takes and takes.pop():
             batches.append(queue.take(now=0.0))
@@ -95,14 +98,14 @@ def test_a_large_call_fills_the_open_batch_and_goes_on_in_new_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "before", "rows", "error", "message"),
+    ("limits", "before", "rows", "code", "message"),
     [
-        ({"max_batch_size": 4}, 0, 5, InvalidArgument, "Task size 5 is larger than maximum input batch size 4"),
+        ({"max_batch_size": 4}, 0, 5, Code.INVALID_ARGUMENT, "Task size 5 is larger than maximum input batch size 4"),
         (
             {"max_batch_size": 4, "max_enqueued_batches": 2},
             2,
             3,
-            Unavailable,
+            Code.UNAVAILABLE,
             "The batch scheduling queue to which this task was submitted is full; currently 2 batches enqueued and "
             "max_enqueued_batches is 2",
         ),
@@ -115,7 +118,7 @@ def test_a_large_call_fills_the_open_batch_and_goes_on_in_new_ones() -> None:
             },
             1,
             6,
-            Unavailable,
+            Code.UNAVAILABLE,
             "The batch scheduling queue to which this task was submitted is full; task size is 6 but scheduling "
             "capacity is only 5 (num_enqueued_batches=1, max_enqueued_batches=2, open_batch_size=3, "
             "max_execution_batch_size=4)",
@@ -123,11 +126,11 @@ def test_a_large_call_fills_the_open_batch_and_goes_on_in_new_ones() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(
-    limits: dict[str, object], before: int, rows: int, error: type[Exception], message: str
+    limits: dict[str, object], before: int, rows: int, code: Code, message: str
 ) -> None:
     queue: BatchQueue[int] = BatchQueue(parameters(**limits))
     for task in range(before):
         queue.schedule(task, 3, now=0.0)
-    with pytest.raises(error) as caught:
+    with raises_status(code) as caught:
         queue.schedule(99, rows, now=0.0)
     assert str(caught.value) == message

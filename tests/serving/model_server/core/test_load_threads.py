@@ -14,8 +14,9 @@ from serving.model_server.core.manager import Manager, Retries
 from serving.model_server.core.servable import Servable
 from serving.model_server.core.server_core import ServerCore
 from serving.model_server.core.source import Aspired, FileSystemSource
-from serving.model_server.errors import DataLoss, NotFound
+from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
+from tests.serving.model_server.statuses import raises_status
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ async def test_a_load_that_hangs_gives_its_place_to_others(
     release.set()
     async with asyncio.timeout(30):
         assert (await dead).signatures
-        with pytest.raises(DataLoss):
+        with raises_status(Code.DATA_LOSS):
             (root / "good" / "1" / "saved_model.pb").write_bytes(b"other")
             await loads.run(root / "good" / "1")
 
@@ -88,7 +89,7 @@ async def test_the_manager_loads_other_models_while_one_hangs(root: Path, releas
         manager.aspire("dead", {})
         manager.aspire("late", {1: root / "late" / "1"})
         assert await manager.settled(["late"]) == []
-    with pytest.raises(NotFound):
+    with raises_status(Code.NOT_FOUND):
         manager.handle("dead")
     await manager.close()
 

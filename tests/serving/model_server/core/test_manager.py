@@ -11,8 +11,10 @@ from serving.model_server.core.loader import Loader
 from serving.model_server.core.manager import Manager, Retries
 from serving.model_server.core.servable import Servable
 from serving.model_server.core.version_policy import VersionState
-from serving.model_server.errors import DataLoss, NotFound
+from serving.model_server.errors import data_loss
+from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
+from tests.serving.model_server.statuses import raises_status
 
 NO_RETRIES = Retries(0, 0)
 
@@ -53,12 +55,12 @@ async def test_a_version_is_served_once_it_is_loaded(paths: dict[int, Path]) -> 
     manager = Manager(gate.load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     assert states(manager) == {1: VersionState.LOADING}
-    with pytest.raises(NotFound, match=r"Servable not found for request: Latest\(m\)"):
+    with raises_status(Code.NOT_FOUND, match=r"Servable not found for request: Latest\(m\)"):
         manager.handle("m")
     gate.open[1].set()
     assert await manager.settled(["m"]) == []
     assert manager.handle("m").version == 1
-    with pytest.raises(NotFound, match=r"Servable not found for request: Specific\(m, 2\)"):
+    with raises_status(Code.NOT_FOUND, match=r"Servable not found for request: Specific\(m, 2\)"):
         manager.handle("m", 2)
     await manager.close()
 
@@ -87,7 +89,7 @@ async def test_a_version_in_use_stays_until_its_last_user_has_gone(paths: dict[i
             manager.aspire("m", {2: paths[2]})
             await until(manager, lambda: states(manager) == {2: VersionState.AVAILABLE, 1: VersionState.UNLOADING})
             assert (first.servable, second.version) == (second.servable, 1)
-            with pytest.raises(NotFound):
+            with raises_status(Code.NOT_FOUND):
                 manager.handle("m", 1)
         assert states(manager)[1] is VersionState.UNLOADING
         assert manager.versions("m")[1].servable is not None
@@ -118,7 +120,7 @@ async def test_a_failed_load_is_tried_again_and_then_given_up(paths: dict[int, P
     def load(path: Path) -> Servable:
         nonlocal tries
         tries += 1
-        raise DataLoss("it is damaged")
+        raise data_loss("it is damaged")
 
     manager = Manager(load, retries=Retries(2, 0.01))
     manager.aspire("m", {1: paths[1]})
@@ -131,7 +133,7 @@ async def test_a_failed_load_is_tried_again_and_then_given_up(paths: dict[int, P
 
 
 async def test_a_load_that_succeeds_at_last_leaves_no_error(paths: dict[int, Path]) -> None:
-    errors = [DataLoss("half written"), RuntimeError("surprise")]
+    errors = [data_loss("half written"), RuntimeError("surprise")]
 
     def load(path: Path) -> Servable:
         if errors:

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import pytest
-
 from serving.model_server.core import signature
 from serving.model_server.core.signature import TensorInfo
-from serving.model_server.errors import DataLoss, NotFound, OutOfRange
 from serving.tfs_api.messages import get_model_metadata_pb2, types_pb2
+from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
+from tests.serving.model_server.statuses import raises_status
 
 
 def test_aliases_types_and_shapes(tmp_path: Path) -> None:
@@ -38,18 +37,18 @@ def test_what_foreign_models_say(foreign: Path) -> None:
 
 
 def test_no_saved_model(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"Could not find SavedModel \.pb or \.pbtxt at supplied export directory path"):
+    with raises_status(
+        Code.NOT_FOUND, match=r"Could not find SavedModel \.pb or \.pbtxt at supplied export directory path"
+    ):
         signature.read(tmp_path, ["serve"])
 
 
 def test_a_damaged_saved_model(tmp_path: Path) -> None:
     path = tmp_path / "saved_model.pb"
-    path.write_bytes(versions.saved_model()[:-5])
-    with pytest.raises(OutOfRange, match="Read less bytes than requested"):
-        signature.read(tmp_path, ["serve"])
-    path.write_text("this is no protobuf message")
-    with pytest.raises(DataLoss, match=f"Can't parse {path} as binary proto"):
-        signature.read(tmp_path, ["serve"])
+    for content in (versions.saved_model()[:-5], b"this is no protobuf message"):
+        path.write_bytes(content)
+        with raises_status(Code.DATA_LOSS, match=f"Can't parse {path} as binary proto"):
+            signature.read(tmp_path, ["serve"])
 
 
 def test_a_text_saved_model(tmp_path: Path) -> None:
@@ -58,10 +57,10 @@ def test_a_text_saved_model(tmp_path: Path) -> None:
     )
     assert signature.read(tmp_path, ["serve"]).by_name["s"].method == "m"
     (tmp_path / "saved_model.pbtxt").write_text("meta_graphs {")
-    with pytest.raises(DataLoss, match="Can't parse"):
+    with raises_status(Code.DATA_LOSS, match="Can't parse"):
         signature.read(tmp_path, ["serve"])
 
 
 def test_no_graph_with_the_tags(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match=r"Could not find meta graph def matching supplied tags: \{ serve gpu \}"):
+    with raises_status(Code.NOT_FOUND, match=r"Could not find meta graph def matching supplied tags: \{ serve gpu \}"):
         signature.read(versions.write(tmp_path / "1"), ["serve", "gpu"])

@@ -9,8 +9,9 @@ import pytest
 
 from serving.artifacts import manifest
 from serving.model_server.engines.onnx import OnnxEngine
-from serving.model_server.errors import DataLoss, InvalidArgument
+from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
+from tests.serving.model_server.statuses import raises_status
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -41,7 +42,7 @@ def test_a_large_batch_run_in_parts_gives_what_it_gives_whole(engine: OnnxEngine
 
 
 def test_inputs_with_different_numbers_of_rows_are_refused(engine: OnnxEngine) -> None:
-    with pytest.raises(InvalidArgument, match="all inputs must have the same number of rows"):
+    with raises_status(Code.INVALID_ARGUMENT, match="all inputs must have the same number of rows"):
         engine.run("both", {"x": X, "shift": np.zeros((3, 1), np.int32)}, ["z"])
 
 
@@ -51,14 +52,14 @@ def test_describe_is_the_card_once_for_each_query(engine: OnnxEngine) -> None:
 
 
 def test_describe_does_not_fill_the_memory(engine: OnnxEngine) -> None:
-    with pytest.raises(InvalidArgument, match="copies of the model card"):
+    with raises_status(Code.INVALID_ARGUMENT, match="copies of the model card"):
         engine.run("describe", {"query": np.full(10_000_000, b"", object)}, ["card"])
 
 
 def test_a_damaged_twin(tmp_path: Path) -> None:
     directory = versions.write(tmp_path / "1")
     (directory / "assets.extra" / "model.onnx").write_bytes(b"not onnx")
-    with pytest.raises(DataLoss, match=r"the ONNX twin .*model\.onnx cannot be loaded"):
+    with raises_status(Code.DATA_LOSS, match=r"the ONNX twin .*model\.onnx cannot be loaded"):
         OnnxEngine(directory)
 
 
@@ -71,5 +72,5 @@ def test_a_twin_that_does_not_say_its_signatures(tmp_path: Path, table: str | No
         onnx.helper.set_model_props(model, {"signatures": table})
     onnx.save(model, directory / "assets.extra" / "model.onnx")
     manifest.write(directory)
-    with pytest.raises(DataLoss, match="does not say its signatures"):
+    with raises_status(Code.DATA_LOSS, match="does not say its signatures"):
         OnnxEngine(directory)

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import uvloop
 
-from serving.model_server.errors import NotFound
+from serving.model_server.errors import not_found
 from serving.model_server.grpc_api.server import Arguments, GrpcServer
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -56,7 +56,7 @@ class Running:
         return request
 
     async def fail(self, request: bytes) -> bytes:
-        raise NotFound(f"no {request.decode()}: 100 % sure\n")
+        raise not_found(f"no {request.decode()}: 100 % sure\n")
 
     async def break_(self, request: bytes) -> bytes:
         raise ZeroDivisionError
@@ -65,7 +65,7 @@ class Running:
         for number in range(int(request)):
             yield b"%d" % number
         if request == b"3":
-            raise NotFound("a fourth")
+            raise not_found("a fourth")
 
     def go_on(self) -> None:
         self.loop.call_soon_threadsafe(self.release.set)

@@ -8,10 +8,11 @@ import pytest
 
 from serving.model_server.core.loader import Loader
 from serving.model_server.core.servable import Servable
-from serving.model_server.errors import Code, ServingError
+from serving.model_server.errors import ServingError
 from serving.model_server.grpc_api import predict as prediction
 from serving.tfs_api import tensors
 from serving.tfs_api.messages import types_pb2
+from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
 from tests.serving.model_server.versions import predict_request
 

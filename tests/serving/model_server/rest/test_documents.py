@@ -4,14 +4,15 @@ import json
 
 import pytest
 
-from serving.model_server.errors import Unavailable
 from serving.model_server.rest import documents, rapidjson
+from serving.tfs_api.status_codes import Code
+from tests.serving.model_server.statuses import raises_status
 
 
 def test_documents_share_their_memory() -> None:
     some = documents.Documents(1000)
     with some.held(600):
-        with pytest.raises(Unavailable), some.held(401):
+        with raises_status(Code.UNAVAILABLE), some.held(401):
             pass
         with some.held(400):
             pass

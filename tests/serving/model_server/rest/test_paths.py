@@ -2,8 +2,9 @@
 
 import pytest
 
-from serving.model_server.errors import InvalidArgument
 from serving.model_server.rest import paths
+from serving.tfs_api.status_codes import Code
+from tests.serving.model_server.statuses import raises_status
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_read(method: str, path: str, action: str, name: str, version: int, labe
     ],
 )
 def test_malformed(method: str, path: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
+    with raises_status(Code.INVALID_ARGUMENT) as refused:
         paths.read(method, path)
     assert str(refused.value) == f"Malformed request: {method} {path}"
 
@@ -56,7 +57,7 @@ def test_malformed(method: str, path: str) -> None:
     ],
 )
 def test_refused(path: str, message: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
+    with raises_status(Code.INVALID_ARGUMENT) as refused:
         paths.read("GET", path)
     assert str(refused.value) == message
 

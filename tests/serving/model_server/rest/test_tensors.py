@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from serving.model_server.core.signature import ServableSignature, TensorInfo
-from serving.model_server.errors import InvalidArgument, ServingError, Unimplemented
 from serving.model_server.rest import answers, tensors
 from serving.tfs_api.messages import types_pb2
+from serving.tfs_api.status_codes import Code
+from tests.serving.model_server.statuses import raises_status
 
 TYPES = {
     "f": types_pb2.DT_FLOAT,
@@ -101,22 +102,27 @@ ELEMENT = "Failed to process element: "
     ],
 )
 def test_rows_refused(names: str, instances: list[Any], message: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
+    with raises_status(Code.INVALID_ARGUMENT) as refused:
         tensors.from_rows(instances, signature(names))
     assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("names", "inputs", "kind", "message"),
+    ("names", "inputs", "code", "message"),
     [
-        ("fi", [1], InvalidArgument, "inputs is a plain value/list, but expecting an object as multiple input tensors"),
-        ("fi", {"f": 1}, InvalidArgument, "Missing named input: i in 'inputs' object."),
-        ("h", [1], Unimplemented, "Conversion of JSON Value: 1 to type: half"),
-        ("s", {"s": {"b64": 1}}, InvalidArgument, "not formatted correctly for base64 data"),
+        (
+            "fi",
+            [1],
+            Code.INVALID_ARGUMENT,
+            "inputs is a plain value/list, but expecting an object as multiple input",
+        ),
+        ("fi", {"f": 1}, Code.INVALID_ARGUMENT, "Missing named input: i in 'inputs' object."),
+        ("h", [1], Code.UNIMPLEMENTED, "Conversion of JSON Value: 1 to type: half"),
+        ("s", {"s": {"b64": 1}}, Code.INVALID_ARGUMENT, "not formatted correctly for base64 data"),
     ],
 )
-def test_columns_refused(names: str, inputs: Any, kind: type[ServingError], message: str) -> None:
-    with pytest.raises(kind) as refused:
+def test_columns_refused(names: str, inputs: Any, code: Code, message: str) -> None:
+    with raises_status(code) as refused:
         tensors.from_columns(inputs, signature(names))
     assert message in str(refused.value)
 
@@ -159,6 +165,6 @@ def test_to_columns() -> None:
     ],
 )
 def test_what_cannot_be_written(outputs: dict[str, Any], message: str) -> None:
-    with pytest.raises(InvalidArgument) as refused:
+    with raises_status(Code.INVALID_ARGUMENT) as refused:
         answers.to_rows(outputs)
     assert str(refused.value) == message
