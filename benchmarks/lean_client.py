@@ -12,7 +12,7 @@ from collections.abc import Callable
 import hpack
 import uvloop
 
-from serving.gateway.backends.tf_serving.http2 import frames
+from serving.gateway.backends.tf_serving.grpc_client import frames
 
 _CONNECTION_WINDOW = 2**30
 

@@ -22,8 +22,7 @@ from serving.gateway.api import health as operations
 from serving.gateway.api import models as catalogue
 from serving.gateway.api import ui as site
 from serving.gateway.backends.tf_serving.backend import Upstream
-from serving.gateway.backends.tf_serving.channel import Channel
-from serving.gateway.backends.tf_serving.replica import tls
+from serving.gateway.backends.tf_serving.grpc_client import Channel, client_ssl_context
 from serving.gateway.errors import GatewayError
 from serving.gateway.http import compression as compress
 from serving.gateway.http import keys_file as keys
@@ -78,8 +77,10 @@ class Gateway(FastAPI):
         self._upstream = Upstream(
             Channel(
                 addresses(settings.model_server),
-                tls(ca, settings.model_server_cert, settings.model_server_key) if ca is not None else None,
-                largest_message=settings.max_answer_bytes,
+                client_ssl_context(ca, settings.model_server_cert, settings.model_server_key)
+                if ca is not None
+                else None,
+                max_message_bytes=settings.max_answer_bytes,
             ),
             settings.model_server,
         )

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
-from serving.gateway.backends.tf_serving.replica import Address
+from serving.gateway.backends.tf_serving.grpc_client import Address
 from serving.gateway.http import keys_file as keys
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")

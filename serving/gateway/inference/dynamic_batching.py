@@ -19,7 +19,7 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
-from serving.gateway.backends.tf_serving.channel import Metadata
+from serving.gateway.backends.tf_serving.grpc_client import Metadata
 from serving.gateway.backends.tf_serving.predict_codec import (
     Arrays,
     Outputs,

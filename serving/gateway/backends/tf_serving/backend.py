@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from serving.gateway.backends.tf_serving.channel import Channel, MessageTooLarge, Metadata, RpcError
+from serving.gateway.backends.tf_serving.grpc_client import Channel, MessageTooLarge, Metadata, RpcError
 from serving.gateway.errors import (
     BadTensor,
     BadUpstream,

@@ -4,7 +4,7 @@ import pytest
 
 from serving.gateway import errors
 from serving.gateway.backends.tf_serving.backend import failure
-from serving.gateway.backends.tf_serving.channel import MessageTooLarge, RpcError
+from serving.gateway.backends.tf_serving.grpc_client import MessageTooLarge, RpcError
 from serving.tfs_api.status_codes import Code
 
 FULL = "The batch scheduling queue to which this task was submitted is full; currently 10 batches enqueued"

@@ -12,10 +12,10 @@ from functools import partial
 
 import pytest
 
-from serving.gateway.backends.tf_serving.http2 import client, frames
-from serving.gateway.backends.tf_serving.http2.client import AnswerTooLarge, Connection, Stream, StreamFailed
-from tests.serving.gateway.backends.tf_serving.http2.fake import Fake, Peer
-from tests.serving.gateway.backends.tf_serving.http2.raw import (
+from serving.gateway.backends.tf_serving.grpc_client import frames, keepalive
+from serving.gateway.backends.tf_serving.grpc_client.connection import Connection
+from serving.gateway.backends.tf_serving.grpc_client.stream import ResponseTooLarge, Stream, StreamError, StreamResponse
+from tests.serving.gateway.backends.tf_serving.grpc_client.frame_server import (
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -28,6 +28,8 @@ from tests.serving.gateway.backends.tf_serving.http2.raw import (
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
+    Fake,
+    Peer,
     frame,
 )
 
@@ -57,10 +59,10 @@ def ask(connection: Connection) -> Stream:
     return connection.request(b"\x83\x86\x84", b"\0\0\0\0\0")  # POST http /
 
 
-async def failure(stream: Stream) -> StreamFailed:
-    with pytest.raises(StreamFailed) as failed:
+async def failure(stream: Stream) -> StreamError:
+    with pytest.raises(StreamError) as failed:
         async with asyncio.timeout(20):
-            await stream.answer
+            await stream.response
     return failed.value
 
 
@@ -82,8 +84,8 @@ async def test_an_endless_answer_is_reset_and_the_connection_goes_on(serve: Serv
         peer.until(GOAWAY)  # the client never says it: until it has closed
 
     async with connected(serve(endless)) as connection:
-        assert isinstance(await failure(ask(connection)), AnswerTooLarge)
-        assert (await ask(connection).answer).body[5:] == b"next"
+        assert isinstance(await failure(ask(connection)), ResponseTooLarge)
+        assert (await ask(connection).response).body[5:] == b"next"
     assert sum(sent) == LARGEST + 1, "the window shows whether an answer is too large, and has no room for more"
 
 
@@ -95,10 +97,10 @@ async def test_a_server_that_does_not_heed_the_reset_is_left(serve: Serve) -> No
 
     async with connected(serve(endless)) as connection:
         stream = ask(connection)
-        assert isinstance(await failure(stream), AnswerTooLarge)
+        assert isinstance(await failure(stream), ResponseTooLarge)
         async with asyncio.timeout(20):
-            await connection.leaving
-        assert "more data on ended streams" in connection.lost_by
+            await connection.draining
+        assert "more data on ended streams" in connection.failure
 
 
 async def test_padding_does_not_use_up_the_window(serve: Serve) -> None:
@@ -114,7 +116,7 @@ async def test_padding_does_not_use_up_the_window(serve: Serve) -> None:
         peer.until(GOAWAY)
 
     async with connected(serve(pad)) as connection:
-        assert (await ask(connection).answer).body == b"x" * (4 * LARGEST // 256)
+        assert (await ask(connection).response).body == b"x" * (4 * LARGEST // 256)
 
 
 async def test_answers_under_way_are_bounded_together(serve: Serve) -> None:
@@ -130,10 +132,10 @@ async def test_answers_under_way_are_bounded_together(serve: Serve) -> None:
         peer.until(GOAWAY)
 
     async with connected(serve(all_at_once)) as connection:
-        answers = await asyncio.gather(*(ask(connection).answer for _ in range(12)), return_exceptions=True)
-        failed = [answer for answer in answers if isinstance(answer, StreamFailed)]
+        answers = await asyncio.gather(*(ask(connection).response for _ in range(12)), return_exceptions=True)
+        failed = [answer for answer in answers if isinstance(answer, StreamError)]
         assert {each.code for each in failed} == {frames.ENHANCE_YOUR_CALM}
-        whole = [answer for answer in answers if isinstance(answer, client.Answer)]
+        whole = [answer for answer in answers if isinstance(answer, StreamResponse)]
         assert len(whole) >= 4 and len(failed) + len(whole) == 12
         assert all(len(answer.body) == 90_000 for answer in whole)
 
@@ -151,7 +153,7 @@ async def test_small_frames_cost_no_more_than_their_bytes(serve: Serve) -> None:
         stream = ask(connection)
         tracemalloc.start()
         try:
-            assert (await stream.answer).body == b"x" * 10_000
+            assert (await stream.response).body == b"x" * 10_000
             assert tracemalloc.get_traced_memory()[1] < 700_000, "one object a frame would take a megabyte"
         finally:
             tracemalloc.stop()
@@ -180,7 +182,7 @@ async def test_headers_without_end_end_the_connection(serve: Serve, how: str, tr
 
     async with connected(serve(talk)) as connection:
         failed = await failure(ask(connection))
-        assert failed.code is None and "headers of more than" in str(failed)
+        assert failed.code is None and "headers exceed" in str(failed)
     assert codes in ([], [frames.ENHANCE_YOUR_CALM])
 
 
@@ -210,9 +212,9 @@ async def test_many_settings_with_many_streams_cost_little(serve: Serve) -> None
         first = ask(connection)
         others = [ask(connection) for _ in range(3000)]
         started = time.monotonic()
-        assert (await first.answer).body[5:] == b"done"
+        assert (await first.response).body[5:] == b"done"
         assert time.monotonic() - started < 10
-        assert not any(stream.answer.done() for stream in others)
+        assert not any(stream.response.done() for stream in others)
 
 
 @pytest.mark.parametrize("kind", [PING, SETTINGS])
@@ -229,9 +231,9 @@ async def test_acknowledgements_that_nobody_reads_are_bounded(kind: int) -> None
     _, connection = await asyncio.get_running_loop().create_connection(made, sock=ours)
     flooding = asyncio.create_task(asyncio.to_thread(flood, theirs))
     async with asyncio.timeout(60):
-        await connection.leaving
+        await connection.draining
         await flooding
-    assert "1000 acknowledgements are not read" in connection.lost_by
+    assert "1000 acknowledgements are not read" in connection.failure
 
 
 async def test_lost_hosts_are_noticed_without_pings(serve: Serve) -> None:
@@ -245,8 +247,8 @@ async def test_lost_hosts_are_noticed_without_pings(serve: Serve) -> None:
 async def test_a_ping_goes_when_a_call_is_pending_and_then_not_for_a_while(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_SILENCE", 0.05)
-    monkeypatch.setattr(client, "_PING_INTERVAL", math.inf)
+    monkeypatch.setattr(keepalive, "IDLE_TIME", 0.05)
+    monkeypatch.setattr(keepalive, "PING_INTERVAL", math.inf)
     pings: list[bytes] = []
 
     def silent(peer: Peer) -> None:
@@ -260,5 +262,5 @@ async def test_a_ping_goes_when_a_call_is_pending_and_then_not_for_a_while(
         peer.until(GOAWAY)
 
     async with connected(serve(silent)) as connection:
-        assert (await ask(connection).answer).body[5:] == b"late"
+        assert (await ask(connection).response).body[5:] == b"late"
     assert len(pings) == 1

@@ -17,12 +17,17 @@ import grpc
 import pytest
 import trustme
 
-from serving.gateway.backends.tf_serving.channel import Channel, MessageTooLarge, RpcError
-from serving.gateway.backends.tf_serving.http2 import client, frames
-from serving.gateway.backends.tf_serving.replica import Address, tls
+from serving.gateway.backends.tf_serving.grpc_client import (
+    Address,
+    Channel,
+    MessageTooLarge,
+    RpcError,
+    client_ssl_context,
+    frames,
+    keepalive,
+)
 from serving.tfs_api.status_codes import Code
-from tests.serving.gateway.backends.tf_serving.http2.fake import Fake, Peer
-from tests.serving.gateway.backends.tf_serving.http2.raw import (
+from tests.serving.gateway.backends.tf_serving.grpc_client.frame_server import (
     DATA,
     GOAWAY,
     HEADERS,
@@ -30,6 +35,8 @@ from tests.serving.gateway.backends.tf_serving.http2.raw import (
     RST_STREAM,
     SETTINGS,
     WINDOW_UPDATE,
+    Fake,
+    Peer,
     frame,
     prefixed,
 )
@@ -48,7 +55,7 @@ async def channel() -> AsyncIterator[Open]:
         *ports: int, ssl_context: ssl.SSLContext | None = None, host: str = "127.0.0.1", largest: int = LARGEST
     ) -> Channel:
         addresses = [Address(host, port) for port in ports]
-        opened.append(Channel(addresses, ssl_context, largest_message=largest))
+        opened.append(Channel(addresses, ssl_context, max_message_bytes=largest))
         return opened[-1]
 
     yield open_
@@ -187,7 +194,7 @@ async def test_a_message_over_the_limit_is_refused_and_the_connection_goes_on(ch
             assert isinstance(failed, MessageTooLarge)
             assert (failed.code, failed.details) == (
                 Code.RESOURCE_EXHAUSTED,
-                "the answer is larger than 100000 bytes",
+                "the response message is larger than 100000 bytes",
             )
         assert len(await ask(opened, b"100000", path="/t/large")) == 100_000
         assert isinstance(await refusal(opened, message=b"100001", path="/t/large"), MessageTooLarge)
@@ -201,10 +208,10 @@ async def test_a_message_over_the_limit_is_refused_and_the_connection_goes_on(ch
 async def test_pings_are_so_rare_that_grpcs_own_server_bears_them(
     channel: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert client._PING_INTERVAL > 300, "gRPC's own servers take one in five minutes"
-    monkeypatch.setattr(client, "_SILENCE", 0.1)
-    monkeypatch.setattr(client, "_PING_INTERVAL", 1.1)
-    monkeypatch.setattr(client, "_PONG_WAIT", 0.5)
+    assert keepalive.PING_INTERVAL > 300, "gRPC's own servers take one in five minutes"
+    monkeypatch.setattr(keepalive, "IDLE_TIME", 0.1)
+    monkeypatch.setattr(keepalive, "PING_INTERVAL", 1.1)
+    monkeypatch.setattr(keepalive, "PING_TIMEOUT", 0.5)
     methods = Methods()
     options = [("grpc.http2.min_ping_interval_without_data_ms", 1000), ("grpc.http2.max_ping_strikes", 1)]
     with grpcio(methods, options=options) as port:
@@ -228,10 +235,10 @@ def ssl_context(folder: Path, authority: trustme.CA, own: trustme.LeafCert | Non
     ca, cert, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
     authority.cert_pem.write_to_path(ca)
     if own is None:
-        return tls(ca, None, None)
+        return client_ssl_context(ca, None, None)
     own.cert_chain_pems[0].write_to_path(cert)
     own.private_key_pem.write_to_path(key)
-    return tls(ca, cert, key)
+    return client_ssl_context(ca, cert, key)
 
 
 async def test_an_authority_below_the_root_may_be_trusted_by_itself(channel: Open, tmp_path: Path) -> None:
@@ -318,7 +325,7 @@ async def test_addresses_take_turns_and_one_that_is_away_costs_nothing(channel: 
 
 async def test_a_name_that_is_none_among_others(fake: Callable[..., Fake]) -> None:
     with grpcio(Methods()) as port:
-        opened = Channel([Address("no-such-host.invalid", 1), Address("127.0.0.1", port)], largest_message=LARGEST)
+        opened = Channel([Address("no-such-host.invalid", 1), Address("127.0.0.1", port)], max_message_bytes=LARGEST)
         assert await ask(opened) == b"hello"
         await opened.close()
 
@@ -435,7 +442,7 @@ async def test_a_table_size_is_read_each_time(channel: Open, fake: Callable[...,
 
 
 async def test_what_was_given_up_is_not_sent_to_a_slow_server(channel: Open, fake: Callable[..., Fake]) -> None:
-    wide = {frames.INITIAL_WINDOW_SIZE: frames.LARGEST_WINDOW}
+    wide = {frames.INITIAL_WINDOW_SIZE: frames.MAX_WINDOW}
     go_on = threading.Event()
     sizes: list[int] = []
 
@@ -598,7 +605,7 @@ async def test_with_tls_the_server_must_agree_to_http2(channel: Open, tmp_path: 
         threading.Thread(target=accept, args=(listener,), daemon=True).start()
         opened = channel(listener.getsockname()[1], ssl_context=ssl_context(tmp_path, AUTHORITY))
         failed = await refusal(opened)
-        assert failed.code is Code.UNAVAILABLE and "ALPN answer is missing, not h2" in failed.details
+        assert failed.code is Code.UNAVAILABLE and "it selected nothing, not h2" in failed.details
         assert not any(seen), "nothing was sent"
         listener.shutdown(socket.SHUT_RDWR)
 
@@ -615,9 +622,9 @@ async def test_a_port_where_nobody_speaks(channel: Open) -> None:
 async def test_a_server_that_falls_silent_is_given_up(
     channel: Open, fake: Callable[..., Fake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "_SILENCE", 0.2)
-    monkeypatch.setattr(client, "_PING_INTERVAL", 0.2)
-    monkeypatch.setattr(client, "_PONG_WAIT", 1.0)
+    monkeypatch.setattr(keepalive, "IDLE_TIME", 0.2)
+    monkeypatch.setattr(keepalive, "PING_INTERVAL", 0.2)
+    monkeypatch.setattr(keepalive, "PING_TIMEOUT", 1.0)
     pings: list[int] = []
 
     def fall_silent(peer: Peer) -> None:
@@ -638,7 +645,7 @@ async def test_a_server_that_falls_silent_is_given_up(
 
 
 async def test_streams_run_out(channel: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_LARGEST_STREAM", 21)
+    monkeypatch.setattr(frames, "MAX_STREAM_ID", 21)
     with grpcio(Methods()) as port:
         opened = channel(port)
         for number in range(50):
