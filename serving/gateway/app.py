@@ -21,7 +21,7 @@ from serving.gateway.api import drift, openapi
 from serving.gateway.api import health as operations
 from serving.gateway.api import models as catalogue
 from serving.gateway.api import ui as site
-from serving.gateway.backends.tf_serving.backend import Upstream
+from serving.gateway.backends.tf_serving.backend import TFServingBackend
 from serving.gateway.backends.tf_serving.grpc_client import Channel, client_ssl_context
 from serving.gateway.errors import GatewayError
 from serving.gateway.http import compression as compress
@@ -74,7 +74,7 @@ class Gateway(FastAPI):
         self._names = Names(settings.models_config, settings.model_names)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         ca = settings.model_server_ca
-        self._upstream = Upstream(
+        self._model_server = TFServingBackend(
             Channel(
                 addresses(settings.model_server),
                 client_ssl_context(ca, settings.model_server_cert, settings.model_server_key)
@@ -92,9 +92,9 @@ class Gateway(FastAPI):
             self._files["keys"] = self._keys
         for name, file in self._files.items():
             self.metrics.watch_file(name, file.is_refused)
-        self._registry = ModelDiscovery(self._upstream, self._names, self._routing, settings.poll_seconds)
+        self._registry = ModelDiscovery(self._model_server, self._names, self._routing, settings.poll_seconds)
         self._predictor = Predictor(
-            self._upstream,
+            self._model_server,
             self._registry,
             self.metrics,
             self._drift,
@@ -104,7 +104,7 @@ class Gateway(FastAPI):
         )
         for failure in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(failure, self._failed)
-        self.include_router(catalogue.router(lambda: self._registry.models, self._upstream))
+        self.include_router(catalogue.router(lambda: self._registry.models, self._model_server))
         self.include_router(drift.router(lambda: self._registry.models, self._drift))
         self.include_router(
             inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against(None))
@@ -131,7 +131,7 @@ class Gateway(FastAPI):
             Native(self._predictor, limits),
             TensorFlow(
                 self._predictor,
-                self._upstream,
+                self._model_server,
                 limits,
                 calls_at_once=settings.calls_per_signature,
             ),
@@ -208,7 +208,7 @@ class Gateway(FastAPI):
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._predictor.close()
-            await self._upstream.close()
+            await self._model_server.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)

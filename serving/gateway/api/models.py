@@ -8,17 +8,15 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
-from google.protobuf import json_format
 from pydantic import BaseModel, Field
 
 from serving.artifacts.model_card import ModelCard
-from serving.gateway.backends.tf_serving.backend import Upstream
+from serving.gateway.backends.base import ModelServer
 from serving.gateway.errors import Unavailable, UnknownModel, UnknownVersion, listed
 from serving.gateway.http.keys_file import Key
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, VersionChoice, choose
 from serving.gateway.models.signature import Signature
-from serving.tfs_api.messages import get_model_metadata_pb2
 
 _TIMEOUT = 5.0
 
@@ -81,7 +79,7 @@ class ModelStatus(BaseModel):
     model_version_status: list[VersionState]
 
 
-def router(models: Callable[[], Mapping[str, ModelState]], upstream: Upstream) -> APIRouter:
+def router(models: Callable[[], Mapping[str, ModelState]], model_server: ModelServer) -> APIRouter:
     """The routes. ``models`` says what is known now."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -120,17 +118,17 @@ def router(models: Callable[[], Mapping[str, ModelState]], upstream: Upstream) -
 
     @routes.get("/{model}/metadata", summary="Signatures of a model", tags=["TensorFlow Serving"])
     async def get_metadata(model: ModelName) -> dict[str, Any]:
-        return await metadata(upstream, servable(model, VersionChoice()))
+        return await metadata(model_server, servable(model, VersionChoice()))
 
     @routes.get("/{model}/versions/{version}/metadata", summary="Signatures of a version", tags=["TensorFlow Serving"])
     async def get_version_metadata(model: ModelName, version: VersionNumber) -> dict[str, Any]:
-        return await metadata(upstream, servable(model, VersionChoice(version=version)))
+        return await metadata(model_server, servable(model, VersionChoice(version=version)))
 
     @routes.get(
         "/{model}/labels/{label}/metadata", summary="Signatures of a label's version", tags=["TensorFlow Serving"]
     )
     async def get_label_metadata(model: ModelName, label: LabelName) -> dict[str, Any]:
-        return await metadata(upstream, servable(model, VersionChoice(label=label)))
+        return await metadata(model_server, servable(model, VersionChoice(label=label)))
 
     return routes
 
@@ -217,17 +215,12 @@ def status(state: ModelState, version: int | None) -> ModelStatus:
     )
 
 
-async def metadata(upstream: Upstream, servable: ModelVersion) -> dict[str, Any]:
+async def metadata(model_server: ModelServer, servable: ModelVersion) -> dict[str, Any]:
     """TensorFlow Serving's form of the signatures, asked anew.
 
     Raises:
         GatewayError: the model server cannot be asked.
     """
-    definitions = get_model_metadata_pb2.SignatureDefMap()
-    for name, definition in (await upstream.signature_defs(servable.model, servable.version, _TIMEOUT)).items():
-        definitions.signature_def[name].CopyFrom(definition)
-    content = json_format.MessageToDict(
-        definitions, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+    content = await model_server.metadata(servable.model, servable.version, _TIMEOUT)
     spec = {"name": servable.model, "signature_name": "", "version": str(servable.version)}
     return {"model_spec": spec, "metadata": {"signature_def": content}}

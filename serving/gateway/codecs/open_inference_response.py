@@ -7,7 +7,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Outputs
 from serving.gateway.codecs import open_inference_types as datatypes
 from serving.gateway.codecs import tensor_json_response as encode_tensors
 from serving.gateway.errors import BadOption, BadTensor, BadUpstream, listed

@@ -15,7 +15,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Classifications, Outputs
 from serving.gateway.errors import BadTensor
 from serving.tfs_api.tensors import is_float
 
@@ -59,19 +59,19 @@ def columns(outputs: Outputs) -> bytes:
     return _dump({"outputs": next(iter(values.values())) if len(values) == 1 else values}, outputs.clean)
 
 
-def classifications(results: Iterable[Any]) -> bytes:
+def classifications(results: Iterable[Classifications]) -> bytes:
     """The answer to ``:classify``: for each example a list of label and score."""
     rows = [
-        [[one.label, _shortest(one.score)] for one in row.classes]
+        [[label, _shortest(score)] for label, score in zip(labels, scores, strict=True)]
         for result in results
-        for row in result.classifications
+        for labels, scores in zip(result.labels, result.scores, strict=True)
     ]
     return _dump({"results": rows}, clean=False)
 
 
-def regressions(results: Iterable[Any]) -> bytes:
-    """The answer to ``:regress``: a value for each example, from RegressionResults."""
-    values = [_shortest(one.value) for result in results for one in result.regressions]
+def regressions(results: Iterable[NDArray[np.float32]]) -> bytes:
+    """The answer to ``:regress``: a value for each example."""
+    values = [_shortest(value) for result in results for value in result]
     return _dump({"results": values}, clean=False)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from serving.gateway.backends.base import Examples
 from serving.gateway.codecs import base64
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
@@ -37,8 +38,8 @@ def signature_name(keys: dict[str, Any]) -> str:
     return name or "serving_default"
 
 
-def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Any]:
-    """The Input messages of a request, each of at most ``max_rows`` examples.
+def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Examples]:
+    """The examples of a request, in parts of at most ``max_rows``.
 
     They stay reserved in ``memory``.
 
@@ -51,40 +52,34 @@ def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Any]:
         raise BadDocument(f"'examples' must be a list, not {base64.kind(examples)}")
     if not examples:
         raise BadTensor("'examples' is empty; at least one example is expected")
-    messages = []
-    context = input_pb2.ExampleListWithContext().context
-    size_of_context = 0
+    context = b""
     if "context" in keys:
         _hold_features(memory, [keys["context"]])
-        _fill(context, keys["context"], "the context")
-        size_of_context = context.ByteSize()
-        cost = _FEATURE_BYTES * len(context.features.feature) + _TIMES * size_of_context
-        memory.hold(cost * -(-len(examples) // max_rows))  # each message has a copy
+        context = _encoded(keys["context"], "the context")
+        memory.hold(_TIMES * len(context) * -(-len(examples) // max_rows))  # each part sends a copy
+    parts = []
     for first in range(0, len(examples), max_rows):
-        message = input_pb2.Input()
-        made = message.example_list
         part = examples[first : first + max_rows]
         _hold_features(memory, part)
-        if "context" in keys:
-            made = message.example_list_with_context
-            made.context.CopyFrom(context)
-        for number, example in enumerate(part, first):
-            _fill(made.examples.add(), example, f"example {number}")
-        memory.hold(_TIMES * (message.ByteSize() - size_of_context))
-        messages.append(message)
-    return messages
+        encoded = [_encoded(example, f"example {number}") for number, example in enumerate(part, first)]
+        memory.hold(_TIMES * sum(map(len, encoded)))
+        parts.append(Examples(encoded, context))
+    return parts
 
 
 def _hold_features(memory: Reservation, examples: list[Any]) -> None:
     memory.hold(_FEATURE_BYTES * sum(1 + len(one) for one in examples if isinstance(one, dict)))
 
 
-def _fill(message: Any, example: Any, which: str) -> None:
+def _encoded(example: Any, which: str) -> bytes:
     if not isinstance(example, dict):
         raise BadDocument(f"{which} must be an object of features by name, not {base64.kind(example)}")
+    message = input_pb2.ExampleListWithContext().context
     message.features.SetInParent()
     for name, value in example.items():
         _feature(message.features.feature[name], value if isinstance(value, list) else [value], f"{which}: {name}")
+    encoded: bytes = message.SerializeToString()
+    return encoded
 
 
 def _feature(message: Any, values: list[Any], which: str) -> None:

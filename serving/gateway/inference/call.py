@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.artifacts.model_card import TableRecipe
-from serving.gateway.backends.tf_serving.predict_codec import Arrays, Outputs
+from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.errors import BadOption, BadPicture, BadTensor
 from serving.gateway.inference.validation import check
 from serving.gateway.models.model_version import ModelVersion

@@ -1,13 +1,13 @@
-"""Requests that wait at the same moment for the same signature and row shape go to the model server as one call.
+"""Dynamic batching without a timer: merge the requests that wait at the same moment.
 
-There is no timer: a call leaves as soon as one of a few places is free, with what waits by then, but of many no more
-than a share. While it is computed the next rows are decoded and the answers of the call before are written; with calls
-that took all, model server and gateway would wait for each other by turns: 4,500 requests a second of 64 clients in
-place of 6,000. Rows are counted, not requests. A merged call that the model refuses is repeated one by one, so that
-nobody pays for a neighbour's input.
+Requests for the same model version, signature and row shape go to the model server as one call. A call starts as soon
+as one of a few slots is free, with the requests that wait by then. With many requests under way a call takes only a
+share of their rows, so that the next rows are decoded and the last responses written while it runs: calls that took all
+rows gave 4,500 requests a second of 64 clients instead of 6,000. The limits count rows, not requests.
 
-The queue is bounded by rows, and who could not be answered before the deadline, by what is ahead and how long calls
-take, is not let into it.
+If the model refuses a merged call, each request is sent again by itself, so that no request fails because of another.
+The queue is bounded by rows. A request that cannot meet its deadline is rejected at once, judged by the rows ahead of
+it and the time that calls take. See docs/decisions/batching-without-a-timer.md.
 """
 
 import asyncio
@@ -17,31 +17,30 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import Any
 
-from serving.gateway.backends.tf_serving.grpc_client import Metadata
-from serving.gateway.backends.tf_serving.predict_codec import (
-    Arrays,
-    Outputs,
-    RequestEncoder,
-    RowsDiffer,
-    decode_response,
-)
-from serving.gateway.errors import BadTensor, Overloaded
+from serving.gateway.backends.base import Arrays, Metadata, Outputs
+from serving.gateway.errors import BadTensor, BadUpstream, Overloaded
 from serving.gateway.models.signature import Signature
 from serving.gateway.observability.tracing import Trace
 
-_NEWEST = 0.2  # what the last call counts in the time that calls take of late
-_FEW = 16  # rows that a call may take however few are under way
-_SHARES = 4  # else it takes at most one of so many
+_NEWEST_WEIGHT = 0.2  # EWMA weight of the newest call's time
+_FEWEST_ROWS = 16  # a call may always take so many rows
+_SHARES = 4  # with more rows than that under way, a call takes one of so many shares
 
-Predict = Callable[[bytes, float, Metadata | None], Awaitable[Any]]
+#: ``ModelServer.predict`` for one signature: parts, deadline, trace metadata.
+Predict = Callable[[Sequence[Arrays], float, Metadata | None], Awaitable[Outputs]]
+
+
+class RowsDiffer(BadUpstream):
+    """An output has another number of rows than the inputs."""
 
 
 @dataclass(slots=True, eq=False)
-class Waiter:
-    """One request's rows and the future that its answer goes to. ``since`` is when it began to wait, by the
-    performance counter; ``waits`` whether it is in a queue still."""
+class QueuedRequest:
+    """Rows of one request and the future of its outputs. ``since`` is the start of waiting by the performance counter.
+
+    ``queued`` becomes false when a call takes the request.
+    """
 
     arrays: Arrays
     rows: int
@@ -49,209 +48,238 @@ class Waiter:
     future: "asyncio.Future[Outputs]"
     since: float = 0.0
     trace: Trace | None = None
-    waits: bool = True
+    queued: bool = True
 
 
-def take(waiting: deque[Waiter], max_rows: int) -> tuple[list[Waiter], int]:
-    """Removes and returns those that go next: in order, as many as fit, at least one; who has left is passed over.
-    Beside them, how many rows were removed in all."""
-    batch: list[Waiter] = []
-    rows = passed = 0
-    while waiting:
-        waiter = waiting[0]
-        if waiter.future.done():
-            passed += waiter.rows
+def take_batch(queue: deque[QueuedRequest], max_rows: int) -> tuple[list[QueuedRequest], int]:
+    """Remove the next batch from a queue: at least one request, and as many as fit, in order.
+
+    Returns:
+        The batch without cancelled requests, and the number of rows removed, with theirs.
+    """
+    batch: list[QueuedRequest] = []
+    rows = cancelled = 0
+    while queue:
+        request = queue[0]
+        if request.future.done():
+            cancelled += request.rows
         else:
-            if batch and rows + waiter.rows > max_rows:
+            if batch and rows + request.rows > max_rows:
                 break
-            batch.append(waiter)
-            rows += waiter.rows
-        waiting.popleft()
-        waiter.waits = False
-    return batch, rows + passed
+            batch.append(request)
+            rows += request.rows
+        queue.popleft()
+        request.queued = False
+    return batch, rows + cancelled
 
 
-def share(rows: int, max_rows: int) -> int:
-    """How many of the rows under way one call takes at most."""
-    return min(max(rows // _SHARES, _FEW), max_rows)
+def rows_per_call(rows: int, max_rows: int) -> int:
+    """The most rows that one call takes of ``rows`` under way."""
+    return min(max(rows // _SHARES, _FEWEST_ROWS), max_rows)
 
 
-def seconds_until_done(call_seconds: float, rows_ahead: int, rows_each: int, calls: int) -> float:
-    """How long a request that finds every place taken will be under way: one of the calls under way ends on average
-    after half its time, then go the calls that wait already, then its own."""
+def expected_seconds(call_seconds: float, rows_ahead: int, rows_each: int, calls: int) -> float:
+    """Expected time of a new request while all slots are taken.
+
+    A running call ends on average after half its time; the calls that wait go next, then its own.
+    """
     return call_seconds * (1.5 + rows_ahead // rows_each / calls)
 
 
 class DynamicBatcher:
-    """The calls of one signature of one version."""
+    """Merges the requests for one signature of one model version into calls."""
 
     def __init__(
         self,
-        model: str,
-        version: int,
+        name: str,
         signature: Signature,
         predict: Predict,
         *,
         max_rows: int,
         max_waiting: int,
         calls: int,
-        vouched: bool = False,
+        keeps_rows: bool = False,
         on_batch: Callable[[int, float], None] = lambda rows, seconds: None,
         on_wait: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """``max_waiting`` rows may wait; ``calls`` is the number of calls at the same time; ``on_batch`` hears of each
-        with its rows and seconds, ``on_wait`` how long each request waited for its own.
+        """Create an empty batcher. Needs a running event loop.
 
-        ``vouched`` is whether a model card says that rows go in and come out; without one, an answer of other rows is
-        the model's way, and what cannot be split is not merged."""
-        self._name = f"version {version} of model {model}"
-        self._signature = signature
-        self._vouched = vouched
-        self._merges = signature.batched if vouched else signature.mergeable
-        self._encoder = RequestEncoder(model, version, signature)
+        Args:
+            name: the model version, for messages.
+            signature: what the requests fit.
+            predict: runs a call.
+            max_rows: most rows of one call, unless a single request has more.
+            max_waiting: most rows in the queue.
+            calls: calls that run at the same time.
+            keeps_rows: whether the model card says that each input row gives one output row. Without that, a response
+                with another number of rows is legitimate, and requests are merged only if outputs cannot depend on
+                their neighbours.
+            on_batch: receives rows and seconds of each call.
+            on_wait: receives the seconds that each request waited.
+        """
+        self._name = name
+        self._keeps_rows = keeps_rows
+        self._merges = signature.batched if keeps_rows else signature.mergeable
         self._predict = predict
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._calls = calls
         self._free = calls
         self._rows_waiting = 0
-        self._rows_called = 0  # of the calls under way
-        self._call_seconds = 0.0  # of late
+        self._rows_running = 0
+        self._call_seconds = 0.0
         self._on_batch = on_batch
         self._on_wait = on_wait
-        self._waiting: dict[Hashable, deque[Waiter]] = {}
-        self._pump_scheduled = False
+        self._queues: dict[Hashable, deque[QueuedRequest]] = {}
+        self._dispatch_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and not self._tasks
+        """Whether no request waits and no call runs."""
+        return not self._queues and not self._tasks
 
     async def submit(self, arrays: Arrays, rows: int, deadline: float, trace: Trace | None = None) -> Outputs:
-        """The outputs for validated inputs. ``deadline``, a time of the event loop, bounds the call to the model
-        server; who wants to wait no longer cancels, and drops out where the call has not left.
+        """Return the outputs for valid inputs. A cancelled request leaves the queue.
+
+        Args:
+            arrays: inputs that fit the signature.
+            rows: their number of rows.
+            deadline: when the call ends at the latest, as a time of the event loop.
+            trace: the request's trace.
 
         Raises:
-            GatewayError: what the call ended with, see ``upstream.py``. Overloaded: the queue is full, or so long that
-                there would be no answer before the deadline.
+            GatewayError: the call failed; see :class:`~serving.gateway.backends.base.ModelServer`.
+            Overloaded: the queue is full, or too long for the deadline.
         """
         if not self._free:
             self._check_queue(rows, deadline)
         self._rows_waiting += rows
         future: asyncio.Future[Outputs] = self._loop.create_future()
-        waiter = Waiter(arrays, rows, deadline, future, perf_counter(), trace)
+        request = QueuedRequest(arrays, rows, deadline, future, perf_counter(), trace)
         merges = self._merges and (len(arrays) == 1 or len({len(array) for array in arrays.values()}) == 1)
         key = tuple([array.shape[1:] for array in arrays.values()]) if merges else object()
-        queue = self._waiting.get(key)
+        queue = self._queues.get(key)
         if queue is None:
-            queue = self._waiting[key] = deque()
-        queue.append(waiter)
-        if self._free and not self._pump_scheduled:
-            # In the loop's next turn, so that requests which are ready in this one travel along.
-            self._pump_scheduled = True
-            self._loop.call_soon(self._pump)
+            queue = self._queues[key] = deque()
+        queue.append(request)
+        if self._free and not self._dispatch_scheduled:
+            # In the loop's next turn, so that requests that are ready in this turn join the call.
+            self._dispatch_scheduled = True
+            self._loop.call_soon(self._dispatch)
         try:
             return await future
         except asyncio.CancelledError:
-            if waiter.waits:
-                self._leave(key, waiter)
+            if request.queued:
+                self._remove(key, request)
             raise
 
-    def _leave(self, key: Hashable, waiter: Waiter) -> None:
-        """Who has hung up keeps nobody from waiting."""
-        queue = self._waiting[key]
-        queue.remove(waiter)
-        self._rows_waiting -= waiter.rows
+    def _remove(self, key: Hashable, request: QueuedRequest) -> None:
+        queue = self._queues[key]
+        queue.remove(request)
+        self._rows_waiting -= request.rows
         if not queue:
-            del self._waiting[key]
+            del self._queues[key]
 
     @property
-    def _share(self) -> int:
-        return share(self._rows_waiting + self._rows_called, self._max_rows)
+    def _rows_per_call(self) -> int:
+        return rows_per_call(self._rows_waiting + self._rows_running, self._max_rows)
 
     def _check_queue(self, rows: int, deadline: float) -> None:
         if self._rows_waiting + rows > self._max_waiting and self._rows_waiting:
             raise Overloaded(
-                f"{self._name} has {self._rows_waiting} rows waiting, as many as it may; try again", "queue"
+                f"{self._name} has {self._rows_waiting} rows waiting, and {self._max_waiting} are allowed; try again",
+                "queue",
             )
-        needed = seconds_until_done(self._call_seconds, self._rows_waiting, self._share, self._calls)
+        needed = expected_seconds(self._call_seconds, self._rows_waiting, self._rows_per_call, self._calls)
         left = deadline - self._loop.time()
         if needed > left:
             raise Overloaded(
-                f"{self._name} would need about {needed:.2g} s, by the {self._rows_waiting} rows that wait, "
-                f"and {max(left, 0):.2g} s are left until the deadline; try again",
+                f"{self._name} needs about {needed:.2g} s with {self._rows_waiting} rows waiting, but the deadline is "
+                f"in {max(left, 0):.2g} s; try again",
                 "deadline",
             )
 
-    def _pump(self) -> None:
-        self._pump_scheduled = False
-        while self._free and self._waiting:
-            key = next(iter(self._waiting))
-            queue = self._waiting.pop(key)
-            batch, removed = take(queue, self._share)
+    def _dispatch(self) -> None:
+        """Start calls while slots are free and requests wait."""
+        self._dispatch_scheduled = False
+        while self._free and self._queues:
+            key = next(iter(self._queues))
+            queue = self._queues.pop(key)
+            batch, removed = take_batch(queue, self._rows_per_call)
             self._rows_waiting -= removed
             if queue:
-                self._waiting[key] = queue  # behind the other shapes
+                self._queues[key] = queue  # behind the other shapes
             if batch:
                 now = perf_counter()
-                for waiter in batch:
-                    self._on_wait(now - waiter.since)
+                for request in batch:
+                    self._on_wait(now - request.since)
                 self._free -= 1
-                rows = sum(waiter.rows for waiter in batch)
-                self._rows_called += rows
-                task = self._loop.create_task(self._send(batch))
+                rows = sum([request.rows for request in batch])
+                self._rows_running += rows
+                task = self._loop.create_task(self._send(batch, rows))
                 self._tasks.add(task)
                 task.add_done_callback(partial(self._sent, rows))
 
     def _sent(self, rows: int, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self._rows_called -= rows
+        self._rows_running -= rows
         self._free += 1
-        self._pump()
+        self._dispatch()
 
-    async def _send(self, batch: Sequence[Waiter]) -> None:
+    async def _send(self, batch: Sequence[QueuedRequest], rows: int) -> None:
         started = perf_counter()
         try:
-            await self._call(batch)
+            await self._call(batch, rows)
         except (BadTensor, RowsDiffer) as error:
             if len(batch) == 1:
                 _fail(batch, error)
                 return
-            for waiter in batch:
-                if not waiter.future.done():
-                    await self._send([waiter])
-        except Exception as error:  # a defect too: whoever waits must hear of it
+            for request in batch:
+                if not request.future.done():
+                    await self._send([request], request.rows)
+        except Exception as error:  # including defects: the requests must not wait forever
             _fail(batch, error)
         finally:
-            self._call_seconds += (perf_counter() - started - self._call_seconds) * _NEWEST
+            self._call_seconds += (perf_counter() - started - self._call_seconds) * _NEWEST_WEIGHT
 
-    async def _call(self, batch: Sequence[Waiter]) -> None:
-        rows = sum(waiter.rows for waiter in batch)
+    async def _call(self, batch: Sequence[QueuedRequest], rows: int) -> None:
         started = perf_counter()
-        request = self._encoder.encode([waiter.arrays for waiter in batch])
-        deadline = max(waiter.deadline for waiter in batch)
-        traced = [waiter.trace.call(waiter.since, started, rows, len(batch)) for waiter in batch if waiter.trace]
+        spans = [request.trace.call(request.since, started, rows, len(batch)) for request in batch if request.trace]
         try:
-            response = await self._predict(request, deadline, traced[0].metadata if traced else None)
+            outputs = await self._predict(
+                [request.arrays for request in batch],
+                max([request.deadline for request in batch]),
+                spans[0].metadata if spans else None,
+            )
         finally:
-            for call in traced:
-                call.end()
-        outputs = decode_response(response, self._signature, rows if self._vouched or len(batch) > 1 else None)
+            for span in spans:
+                span.end()
+        if self._keeps_rows or len(batch) > 1:
+            _check_rows(outputs, rows)
         self._on_batch(rows, perf_counter() - started)
         if len(batch) == 1:
             if not batch[0].future.done():
                 batch[0].future.set_result(outputs)
             return
         first = 0
-        for waiter in batch:
-            last = first + waiter.rows
-            if not waiter.future.done():
-                waiter.future.set_result(outputs.rows(first, last))
+        for request in batch:
+            last = first + request.rows
+            if not request.future.done():
+                request.future.set_result(outputs.rows(first, last))
             first = last
 
 
-def _fail(batch: Sequence[Waiter], error: Exception) -> None:
-    for waiter in batch:
-        if not waiter.future.done():
-            waiter.future.set_exception(copy.copy(error))  # one each: a traceback grows where an error is raised
+def _check_rows(outputs: Outputs, rows: int) -> None:
+    for name, array in outputs.items():
+        if not array.ndim or len(array) != rows:
+            raise RowsDiffer(
+                f"output {name} of the model server's response has shape {list(array.shape)}; {rows} rows were sent"
+            )
+
+
+def _fail(batch: Sequence[QueuedRequest], error: Exception) -> None:
+    for request in batch:
+        if not request.future.done():
+            request.future.set_exception(copy.copy(error))  # each its own: a traceback grows wherever it is raised

@@ -11,12 +11,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Protocol, TypeVar
 
 from serving.artifacts.model_card import ModelCard
-from serving.gateway.backends.tf_serving.backend import MOST_ATTEMPTS, Upstream
-from serving.gateway.backends.tf_serving.predict_codec import Outputs, size_of
+from serving.gateway.backends.base import MOST_ATTEMPTS, ModelServer, Outputs, size_of
 from serving.gateway.errors import UnknownVersion, VersionGone
 from serving.gateway.http.authentication import check_scope
 from serving.gateway.http.keys_file import Key
@@ -76,7 +76,7 @@ class Predictor:
 
     def __init__(
         self,
-        upstream: Upstream,
+        model_server: ModelServer,
         registry: ModelDiscovery,
         metrics: GatewayMetrics,
         drift: Drift | None,
@@ -85,7 +85,7 @@ class Predictor:
         max_waiting: int,
         calls_per_signature: int,
     ) -> None:
-        self._upstream = upstream
+        self._model_server = model_server
         self._registry = registry
         self._metrics = metrics
         self._drift = drift
@@ -224,14 +224,13 @@ class Predictor:
         if known is not None and known[0] is signature:
             return known[1]
         lane = DynamicBatcher(
-            servable.model,
-            servable.version,
+            f"version {servable.version} of model {servable.model}",
             signature,
-            self._upstream.predict,
+            partial(self._model_server.predict, servable.model, servable.version, signature),
             max_rows=self._max_rows,
             max_waiting=self._max_waiting,
             calls=self._calls,
-            vouched=any(signature is offered for offered in servable.offers.values()),
+            keeps_rows=any(signature is offered for offered in servable.offers.values()),
             on_batch=self._metrics.batch_observer(servable.model),
             on_wait=self._metrics.wait_observer(servable.model),
         )

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Outputs
 from serving.gateway.errors import BadTensor
 
 Part = TypeVar("Part")

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Outputs
 from serving.gateway.errors import GatewayError
 from serving.gateway.http.memory_budget import Reservation, Stopped
 from serving.gateway.inference.comparison import compare

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Outputs
 from serving.gateway.errors import BadOption, BadOutput, BadUpstream
 from serving.gateway.inference.predictor import PredictResult
 from serving.tfs_api.tensors import is_float

@@ -20,8 +20,7 @@ from serving.artifacts import model_card as cards
 from serving.artifacts import models_config
 from serving.artifacts.model_card import ModelCard
 from serving.artifacts.routing_file import Routing, RoutingEntry
-from serving.gateway.backends.tf_serving.backend import MOST_ATTEMPTS, Upstream
-from serving.gateway.backends.tf_serving.predict_codec import RequestEncoder, decode_response
+from serving.gateway.backends.base import MOST_ATTEMPTS, ModelServer, VersionStatus
 from serving.gateway.errors import (
     BadTensor,
     BadUpstream,
@@ -34,13 +33,12 @@ from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.model_version import DESCRIBE, ModelVersion, is_description, model_version
 from serving.gateway.models.routing import (
     ModelState,
-    VersionStatus,
     default_version,
     effective_labels,
     not_there,
     share,
 )
-from serving.gateway.models.signature import Signature, from_proto
+from serving.gateway.models.signature import Signature
 
 _TIMEOUT = 5.0  # for each question to the model server: longer than it takes to see that a replica has vanished
 _LEARN_TIMEOUT = 10.0
@@ -71,9 +69,11 @@ def _labels(text: bytes, origin: str) -> Labels:
 class ModelDiscovery:
     """Keeps ``models`` up to date. Each value is replaced as a whole and never changed, so readers need no lock."""
 
-    def __init__(self, upstream: Upstream, names: Names, routing: WatchedFile[Routing], poll_seconds: float) -> None:
+    def __init__(
+        self, model_server: ModelServer, names: Names, routing: WatchedFile[Routing], poll_seconds: float
+    ) -> None:
         self.models: dict[str, ModelState] = {}
-        self._upstream = upstream
+        self._model_server = model_server
         self._names = names
         self._routing = routing
         self._poll_seconds = poll_seconds
@@ -138,7 +138,7 @@ class ModelDiscovery:
     async def _ask(self, name: str) -> None:
         before = self.models.get(name, ModelState(name))
         try:
-            statuses = await self._upstream.status(name, _TIMEOUT)
+            statuses = await self._model_server.status(name, _TIMEOUT)
         except GatewayError as error:
             self._report((name, ""), error.message)
             self._set(name, before.servables, before.states, error.message)
@@ -190,7 +190,7 @@ class ModelDiscovery:
                 if trusted and known[version].card_problem is None:
                     continue
             try:
-                learnt = await learn(self._upstream, name, version)
+                learnt = await learn(self._model_server, name, version)
             except GatewayError as error:
                 self._report((name, f"version {version}"), error.message)
                 continue
@@ -213,7 +213,7 @@ class ModelDiscovery:
             log.log(level, "%s: %s", name, problem)
 
 
-async def learn(upstream: Upstream, model: str, version: int) -> ModelVersion:
+async def learn(model_server: ModelServer, model: str, version: int) -> ModelVersion:
     """A version's signatures and card.
 
     A card that cannot be read takes nothing but the native verbs away.
@@ -221,12 +221,12 @@ async def learn(upstream: Upstream, model: str, version: int) -> ModelVersion:
     Raises:
         GatewayError: the model server cannot be reached, or its answer cannot be read.
     """
-    signatures = from_proto(await _by_any(lambda: upstream.signature_defs(model, version, _LEARN_TIMEOUT)))
+    signatures = await _by_any(lambda: model_server.signatures(model, version, _LEARN_TIMEOUT))
     description = signatures.get(DESCRIBE)
     if description is None or not is_description(description):
         return model_version(model, version, signatures, None)
     try:
-        card = await _card(upstream, model, version, description)
+        card = await _card(model_server, model, version, description)
     except cards.ModelCardError as error:
         return model_version(model, version, signatures, None, str(error))
     except (BadTensor, BadUpstream, DeadlineExceeded, Unimplemented) as error:
@@ -234,13 +234,15 @@ async def learn(upstream: Upstream, model: str, version: int) -> ModelVersion:
     return model_version(model, version, signatures, card)
 
 
-async def _card(upstream: Upstream, model: str, version: int, description: Signature) -> ModelCard:
+async def _card(model_server: ModelServer, model: str, version: int, description: Signature) -> ModelCard:
     query = np.empty(1, object)
     query[0] = b"card"
-    request = RequestEncoder(model, version, description).encode([{"query": query}])
     deadline = asyncio.get_running_loop().time() + _LEARN_TIMEOUT
-    response = await _by_any(lambda: upstream.predict(request, deadline))
-    return cards.parse(decode_response(response, description, 1)["card"][0])
+    inputs = [{"query": query}]
+    outputs = await _by_any(lambda: model_server.predict(model, version, description, inputs, deadline))
+    if outputs["card"].shape != (1,):
+        raise BadUpstream(f"output card has shape {list(outputs['card'].shape)}; one row was sent")
+    return cards.parse(outputs["card"][0])
 
 
 async def _by_any(call: Callable[[], Awaitable[Answered]]) -> Answered:

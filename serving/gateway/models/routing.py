@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from serving.artifacts.routing_file import Canary, RoutingEntry, Shadow
+from serving.gateway.backends.base import VersionStatus
 from serving.gateway.errors import Unavailable, UnknownLabel, UnknownModel, UnknownVersion, listed
 from serving.gateway.models.model_version import ModelVersion
 
@@ -40,15 +41,6 @@ class Share:
 
 #: Where a request stands among all, from 0 to below 100: the same for the same caller where the share is sticky.
 Draw = Callable[[str, Share], float]
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """One version's state by its name (``AVAILABLE``, ``LOADING``…), and the error that put it there."""
-
-    state: str
-    error_code: str = "OK"
-    error_message: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""A signature as the model server tells it (GetModelMetadata), as values that validation reads.
-
-Source: tensorflow/core/protobuf/meta_graph.proto (SignatureDef, TensorInfo).
-"""
+"""Signatures of a model version: names, types and shapes of its inputs and outputs."""
 
 import functools
 from collections.abc import Mapping
@@ -69,22 +66,3 @@ def show(shape: tuple[int | None, ...] | None) -> str:
         return "of any rank"
     sizes = [("N" if place == 0 else "?") if size is None else str(size) for place, size in enumerate(shape)]
     return f"[{', '.join(sizes)}]"
-
-
-def from_proto(signature_defs: Mapping[str, Any]) -> dict[str, Signature]:
-    """Signatures by name, from the map of SignatureDef messages; the ones without inputs or outputs are left out."""
-    return {
-        name: Signature(
-            name,
-            {key: _spec(key, info) for key, info in sorted(definition.inputs.items())},
-            {key: _spec(key, info) for key, info in sorted(definition.outputs.items())},
-        )
-        for name, definition in sorted(signature_defs.items())
-        if definition.inputs and definition.outputs
-    }
-
-
-def _spec(name: str, info: Any) -> TensorSpec:
-    unknown = info.tensor_shape.unknown_rank
-    shape = None if unknown else tuple(None if dim.size < 0 else int(dim.size) for dim in info.tensor_shape.dim)
-    return TensorSpec(name, info.dtype, shape)

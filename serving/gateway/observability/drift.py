@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily
 
 from serving.artifacts.model_card import Distribution, ModelCard
-from serving.gateway.backends.tf_serving.predict_codec import Arrays, Outputs
+from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.signature import Signature
 

@@ -8,7 +8,10 @@ docs/tensorflow-serving.md lists the differences. Requests of more rows than one
 
 from typing import Any
 
-from serving.gateway.backends.tf_serving.backend import Upstream
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.gateway.backends.base import Classifications, Examples, ModelServer
 from serving.gateway.codecs import large_json as large
 from serving.gateway.codecs import tensor_json as tensors
 from serving.gateway.codecs import tensor_json_response as encode_tensors
@@ -20,9 +23,8 @@ from serving.gateway.inference.predictor import Predictor
 from serving.gateway.inference.row_splitting import in_order
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.protocols.native import answer, by_version
-from serving.tfs_api.messages import classification_pb2, model_pb2, regression_pb2
 
-_RESULT_TIMES = 40  # a class takes 10 bytes in a message, and as Python's objects and text 400
+_RESULT_BYTES = 400  # of a class or number as Python objects and text
 
 
 class TensorFlow:
@@ -32,14 +34,14 @@ class TensorFlow:
     def __init__(
         self,
         predictor: Predictor,
-        upstream: Upstream,
+        model_server: ModelServer,
         limits: InputLimits,
         *,
         calls_at_once: int,
     ) -> None:
         """``calls_at_once`` is how many calls for one request of examples run at a time."""
         self._predictor = predictor
-        self._upstream = upstream
+        self._model_server = model_server
         self._limits = limits
         self._calls_at_once = calls_at_once
 
@@ -73,22 +75,16 @@ class TensorFlow:
 
         async def attempt(servable: ModelVersion) -> Response:
             servable.for_examples(name, target.verb)
-            spec = model_pb2.ModelSpec(name=servable.model, signature_name=name)
-            spec.version.value = servable.version
+            run = self._model_server.classify if classify else self._model_server.regress
 
-            async def ask(part: Any) -> Any:
-                if classify:
-                    asked = classification_pb2.ClassificationRequest(model_spec=spec, input=part)
-                    response = await self._upstream.classify(asked, request.deadline)
-                else:
-                    asked = regression_pb2.RegressionRequest(model_spec=spec, input=part)
-                    response = await self._upstream.regress(asked, request.deadline)
-                request.memory.hold(_RESULT_TIMES * response.ByteSize())
-                return response.result
+            async def call(part: Examples) -> Classifications | NDArray[np.float32]:
+                result = await run(servable.model, servable.version, name, part, request.deadline)
+                request.memory.hold(_RESULT_BYTES * _values(result))
+                return result
 
-            results = await in_order(inputs, ask, self._calls_at_once)
-            encode = encode_tensors.classifications if classify else encode_tensors.regressions
-            size = sum([result.ByteSize() for result in results])
+            results = await in_order(inputs, call, self._calls_at_once)
+            encode: Any = encode_tensors.classifications if classify else encode_tensors.regressions
+            size = _RESULT_BYTES * sum(map(_values, results))
             return by_version(servable, await large.aside(request.memory, size, encode, results))
 
         return await self._predictor.through_swaps(servable, target.wanted, attempt)
@@ -96,3 +92,7 @@ class TensorFlow:
     def _call(self, servable: ModelVersion, keys: dict[str, Any]) -> ModelCall:
         signature = servable.signature(tensors.signature_name(keys))
         return fitting(servable, signature, tensors.read(keys, signature), self._limits, splits=True)
+
+
+def _values(result: Classifications | NDArray[np.float32]) -> int:
+    return result.scores.size if isinstance(result, Classifications) else result.size

@@ -1,27 +1,25 @@
-"""The model server as seen from here: one gRPC channel, five calls, and what their failures mean.
+"""TensorFlow Serving, or the embedded model server as a process of its own, behind a gRPC channel.
 
-Requests to Predict arrive as bytes that are encoded already (``wire.py``).
+Source: tensorflow_serving/apis/prediction_service.proto and model_service.proto.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
 
-from serving.gateway.backends.tf_serving.grpc_client import Channel, MessageTooLarge, Metadata, RpcError
-from serving.gateway.errors import (
-    BadTensor,
-    BadUpstream,
-    DeadlineExceeded,
-    GatewayError,
-    Overloaded,
-    TooLarge,
-    Unavailable,
-    Unimplemented,
-    VersionGone,
-)
-from serving.gateway.models.routing import VersionStatus
+from serving.gateway.backends import signature_defs
+from serving.gateway.backends.base import Arrays, Classifications, Examples, Metadata, Outputs, VersionStatus
+from serving.gateway.backends.failures import LATE, failure
+from serving.gateway.backends.tf_serving import predict_codec
+from serving.gateway.backends.tf_serving.examples_codec import classifications, encode_examples, regressions
+from serving.gateway.backends.tf_serving.grpc_client import Channel, MessageTooLarge, RpcError
+from serving.gateway.backends.tf_serving.predict_codec import RequestEncoder
+from serving.gateway.errors import BadUpstream, DeadlineExceeded, GatewayError, VersionGone
+from serving.gateway.models.signature import Signature
 from serving.tfs_api.messages import (
     CLASSIFY,
     GET_MODEL_METADATA,
@@ -36,64 +34,59 @@ from serving.tfs_api.messages import (
 )
 from serving.tfs_api.status_codes import Code
 
-#: At what a version may lack: each goes to the next replica, so that as many less one may be late with the version.
-MOST_ATTEMPTS = 6
 _RETRY_PAUSE = 0.05
-_QUEUE_FULL = "batch scheduling queue"  # TensorFlow Serving's words where its batching takes no more
-# gRPC's own words, on both sides; a repeated call would be refused again.
-_REQUEST_TOO_LARGE, _ANSWER_TOO_LARGE = "Received message larger than max", "Sent message larger than max"
+_MOST_ENCODERS = 1024  # kept for signatures in use; a signature of an unloaded version stays until then
 
 
-class Upstream:
-    """Calls to the model server behind a channel."""
+class TFServingBackend:
+    """Implements :class:`~serving.gateway.backends.base.ModelServer` by calls to a model server."""
 
     def __init__(self, channel: Channel, address: str) -> None:
-        """``address`` is how the model server is called in messages."""
+        """``address`` names the model server in messages."""
         self._channel = channel
-        self._address = address
+        self._unreachable = f"the model server at {address} cannot be reached"
+        self._encoders: dict[tuple[str, int, str], tuple[Signature, RequestEncoder]] = {}
 
-    async def predict(self, request: bytes, deadline: float, metadata: Metadata | None = None) -> Any:
-        """The PredictResponse to an encoded PredictRequest. ``deadline`` is a time of the event loop, ``metadata`` goes
-        along with the call.
+    async def predict(
+        self,
+        model: str,
+        version: int,
+        signature: Signature,
+        parts: Sequence[Arrays],
+        deadline: float,
+        metadata: Metadata | None = None,
+    ) -> Outputs:
+        """Encode the parts into one PredictRequest, without another copy of their rows."""
+        request = self._encoder(model, version, signature).encode(parts)
+        response = _parse(predict_pb2.PredictResponse, await self._call(PREDICT, request, deadline, metadata))
+        return predict_codec.decode_response(response, signature)
 
-        Raises:
-            GatewayError: see :func:`failure`.
-        """
-        return _read(predict_pb2.PredictResponse, await self._call(PREDICT, request, deadline, metadata))
+    async def classify(
+        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+    ) -> Classifications:
+        """Call Classify."""
+        request = encode_examples(model, version, signature, examples)
+        response = await self._call(CLASSIFY, request, deadline)
+        return classifications(_parse(classification_pb2.ClassificationResponse, response).result)
 
-    async def classify(self, request: Any, deadline: float) -> Any:
-        """The ClassificationResponse to a ClassificationRequest. Raises as :meth:`predict`."""
-        answer = await self._call(CLASSIFY, request.SerializeToString(), deadline)
-        return _read(classification_pb2.ClassificationResponse, answer)
+    async def regress(
+        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+    ) -> NDArray[np.float32]:
+        """Call Regress."""
+        request = encode_examples(model, version, signature, examples)
+        response = await self._call(REGRESS, request, deadline)
+        return regressions(_parse(regression_pb2.RegressionResponse, response).result)
 
-    async def regress(self, request: Any, deadline: float) -> Any:
-        """The RegressionResponse to a RegressionRequest. Raises as :meth:`predict`."""
-        answer = await self._call(REGRESS, request.SerializeToString(), deadline)
-        return _read(regression_pb2.RegressionResponse, answer)
+    async def signatures(self, model: str, version: int, timeout: float) -> dict[str, Signature]:
+        """Call GetModelMetadata."""
+        return signature_defs.signatures(await self._signature_defs(model, version, timeout))
 
-    async def signature_defs(self, model: str, version: int, timeout: float) -> Mapping[str, Any]:
-        """SignatureDef messages of a version, by name.
-
-        Raises:
-            GatewayError: see :func:`failure`; :class:`BadUpstream` too where the answer cannot be read.
-        """
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-        request.model_spec.name = model
-        request.model_spec.version.value = version
-        deadline = asyncio.get_running_loop().time() + timeout
-        answer = await self._call(GET_MODEL_METADATA, request.SerializeToString(), deadline)
-        response = _read(get_model_metadata_pb2.GetModelMetadataResponse, answer)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
-        if not response.metadata["signature_def"].Unpack(signatures):
-            raise BadUpstream(f"the model server's metadata of {model} version {version} holds no signatures")
-        return dict(signatures.signature_def)
+    async def metadata(self, model: str, version: int, timeout: float) -> dict[str, Any]:
+        """Call GetModelMetadata."""
+        return signature_defs.as_json(await self._signature_defs(model, version, timeout))
 
     async def status(self, model: str, timeout: float) -> dict[int, VersionStatus]:
-        """The versions of a model that the model server knows; none where it does not know the model.
-
-        Raises:
-            GatewayError: see :func:`failure`.
-        """
+        """Call GetModelStatus."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = model
         deadline = asyncio.get_running_loop().time() + timeout
@@ -101,7 +94,7 @@ class Upstream:
             answer = await self._call(GET_MODEL_STATUS, request.SerializeToString(), deadline)
         except VersionGone:
             return {}
-        response = _read(get_model_status_pb2.GetModelStatusResponse, answer)
+        response = _parse(get_model_status_pb2.GetModelStatusResponse, answer)
         name = get_model_status_pb2.ModelVersionStatus.State.Name
         return {
             int(one.version): VersionStatus(
@@ -111,7 +104,31 @@ class Upstream:
         }
 
     async def close(self) -> None:
+        """Close the channel."""
         await self._channel.close()
+
+    def _encoder(self, model: str, version: int, signature: Signature) -> RequestEncoder:
+        key = (model, version, signature.name)
+        known = self._encoders.get(key)
+        if known is not None and known[0] is signature:
+            return known[1]
+        if len(self._encoders) >= _MOST_ENCODERS:
+            self._encoders.clear()
+        encoder = RequestEncoder(model, version, signature)
+        self._encoders[key] = signature, encoder
+        return encoder
+
+    async def _signature_defs(self, model: str, version: int, timeout: float) -> Any:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = model
+        request.model_spec.version.value = version
+        deadline = asyncio.get_running_loop().time() + timeout
+        answer = await self._call(GET_MODEL_METADATA, request.SerializeToString(), deadline)
+        response = _parse(get_model_metadata_pb2.GetModelMetadataResponse, answer)
+        definitions = get_model_metadata_pb2.SignatureDefMap()
+        if not response.metadata["signature_def"].Unpack(definitions):
+            raise BadUpstream(f"the model server's metadata of {model} version {version} holds no signatures")
+        return definitions
 
     async def _call(self, path: str, request: bytes, deadline: float, metadata: Metadata | None = None) -> bytes:
         loop = asyncio.get_running_loop()
@@ -119,45 +136,23 @@ class Upstream:
         while True:
             timeout = deadline - loop.time()
             if timeout <= 0:
-                raise DeadlineExceeded("the model server did not answer within the deadline")
+                raise DeadlineExceeded(LATE)
             try:
                 return await self._channel.call(path, request, deadline, metadata)
             except RpcError as error:
                 if error.code is not Code.UNAVAILABLE or retried or timeout <= _RETRY_PAUSE:
-                    raise failure(error, self._address) from None
+                    raise self._failure(error) from None
             retried = True
             await asyncio.sleep(_RETRY_PAUSE)
 
+    def _failure(self, error: RpcError) -> GatewayError:
+        if isinstance(error, MessageTooLarge):
+            return BadUpstream(f"the model server failed: {error.details}; VITRINE_MAX_ANSWER_BYTES sets the limit")
+        return failure(error.code, error.details, self._unreachable)
 
-def _read(kind: Any, answer: bytes) -> Any:
+
+def _parse(kind: Any, answer: bytes) -> Any:
     try:
         return kind.FromString(answer)
     except DecodeError:
-        raise BadUpstream(f"the model server's answer is no {kind.DESCRIPTOR.name}") from None
-
-
-def failure(error: RpcError, address: str) -> GatewayError:
-    """What a gRPC status of the model server means to the caller. Its own words are passed on, but for those about the
-    connection, its places and time."""
-    details = " ".join(error.details.split())[:300]
-    if isinstance(error, MessageTooLarge):
-        return BadUpstream(f"the model server failed: {details}, the limit that VITRINE_MAX_ANSWER_BYTES sets")
-    match error.code:
-        case Code.UNAVAILABLE if _QUEUE_FULL not in details:
-            return Unavailable(f"the model server at {address} cannot be reached")
-        case Code.DEADLINE_EXCEEDED:
-            return DeadlineExceeded("the model server did not answer within the deadline")
-        case Code.NOT_FOUND:
-            return VersionGone(f"the model server no longer has what was asked for: {details}")
-        case Code.RESOURCE_EXHAUSTED if _REQUEST_TOO_LARGE in details:
-            return TooLarge(f"the model server refused the request: {details}; send fewer rows at once")
-        case Code.RESOURCE_EXHAUSTED if _ANSWER_TOO_LARGE in details:
-            return BadUpstream(f"the model server failed: {details}; ask for fewer rows at once")
-        case Code.UNAVAILABLE | Code.RESOURCE_EXHAUSTED:
-            return Overloaded("the model server has no free place; try again", "model_server")
-        case Code.INVALID_ARGUMENT | Code.FAILED_PRECONDITION | Code.OUT_OF_RANGE:
-            return BadTensor(f"the model refused the input: {details}")
-        case Code.UNIMPLEMENTED:
-            return Unimplemented(f"the model server does not do this: {details or 'it does not know the call'}")
-        case _:
-            return BadUpstream(f"the model server failed ({error.code.name}): {details}")
+        raise BadUpstream(f"the model server's response is no {kind.DESCRIPTOR.name}") from None

@@ -223,7 +223,7 @@ def test_the_callers_deadline_counts_and_one_that_cannot_be_kept_is_refused_at_o
         while refused.status_code != 503:
             refused = stopped.http.post(PREDICT, content=PICTURE, headers=hurried)
         assert refused.headers["retry-after"]
-        assert "left until the deadline" in refused.json()["error"]
+        assert "but the deadline is in" in refused.json()["error"]
 
 
 def reset(connection: socket.socket) -> None:

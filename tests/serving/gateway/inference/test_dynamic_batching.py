@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.errors import BadTensor, Overloaded, Unavailable
-from serving.gateway.inference.dynamic_batching import DynamicBatcher, Waiter, seconds_until_done, share, take
+from serving.gateway.inference.dynamic_batching import (
+    DynamicBatcher,
+    Predict,
+    QueuedRequest,
+    expected_seconds,
+    rows_per_call,
+    take_batch,
+)
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import predict_pb2, types_pb2
-from serving.tfs_api.tensors import to_array, to_proto
+from serving.tfs_api.messages import types_pb2
 
 SIGNATURE = Signature(
     "serving_default",
@@ -34,17 +41,15 @@ class Model:
         self.may.set()
         self.called = asyncio.Condition()
 
-    async def predict(self, request: bytes, deadline: float, metadata: object = None) -> Any:
-        x = to_array(predict_pb2.PredictRequest.FromString(request).inputs["x"])
+    async def predict(self, parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
+        x = np.concatenate([part["x"] for part in parts])
         self.calls.append(len(x))
         async with self.called:
             self.called.notify_all()
         await self.may.wait()
         if (x < 0).any():
             raise BadTensor("negative")
-        response = predict_pb2.PredictResponse()
-        response.outputs["y"].CopyFrom(to_proto(2 * x))
-        return response
+        return Outputs({"y": 2 * x}, clean=True)
 
     async def wait_for_calls(self, count: int) -> None:
         async with self.called:
@@ -52,14 +57,20 @@ class Model:
 
 
 def lane(
-    predict: Callable[[bytes, float], Awaitable[Any]],
+    predict: Predict,
     calls: int = 1,
     max_rows: int = 8,
     signature: Signature = SIGNATURE,
     max_waiting: int = 1000,
 ) -> DynamicBatcher:
     return DynamicBatcher(
-        "m", 1, signature, predict, max_rows=max_rows, max_waiting=max_waiting, calls=calls, vouched=True
+        "version 1 of model m",
+        signature,
+        predict,
+        max_rows=max_rows,
+        max_waiting=max_waiting,
+        calls=calls,
+        keeps_rows=True,
     )
 
 
@@ -136,19 +147,17 @@ async def test_an_answer_that_cannot_be_split_is_asked_for_one_by_one() -> None:
     """A model without a card may give one row for however many: nobody gets another's."""
     calls = []
 
-    async def total(request: bytes, deadline: float, metadata: object = None) -> Any:
-        x = to_array(predict_pb2.PredictRequest.FromString(request).inputs["x"])
+    async def total(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
+        x = np.concatenate([part["x"] for part in parts])
         calls.append(len(x))
-        response = predict_pb2.PredictResponse()
-        response.outputs["y"].CopyFrom(to_proto(x.sum(axis=0, keepdims=True)))
-        return response
+        return Outputs({"y": x.sum(axis=0, keepdims=True)}, clean=True)
 
     fixed = Signature(
         "fixed",
         {"x": TensorSpec("x", types_pb2.DT_FLOAT, (None, 1))},
         {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, 1))},
     )
-    one = DynamicBatcher("m", 1, fixed, total, max_rows=8, max_waiting=100, calls=1)
+    one = DynamicBatcher("version 1 of model m", fixed, total, max_rows=8, max_waiting=100, calls=1)
     rows = [np.array([[1], [2]], np.float32), np.array([[3]], np.float32)]
     answers = await asyncio.gather(*(one.submit({"x": array}, len(array), FAR) for array in rows))
     assert [answer["y"].tolist() for answer in answers] == [[[3]], [[3]]]
@@ -156,7 +165,7 @@ async def test_an_answer_that_cannot_be_split_is_asked_for_one_by_one() -> None:
 
 
 async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() -> None:
-    async def down(request: bytes, deadline: float, metadata: object = None) -> Any:
+    async def down(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise Unavailable("down")
 
     one = lane(down)
@@ -168,7 +177,7 @@ async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() ->
 
 
 async def test_a_defect_reaches_who_waits_and_the_lane_goes_on() -> None:
-    async def defect(request: bytes, deadline: float, metadata: object = None) -> Any:
+    async def defect(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise ZeroDivisionError
 
     one = lane(defect)
@@ -211,9 +220,9 @@ def test_everyone_gets_their_own_answer(requests: list[list[int]], calls: int, m
             assert answer == [2.0 * value for value in values]
 
 
-async def test_take() -> None:
-    def waiters(*rows: int) -> list[Waiter]:
-        return [Waiter({}, count, FAR, asyncio.get_running_loop().create_future()) for count in rows]
+async def test_take_batch() -> None:
+    def waiters(*rows: int) -> list[QueuedRequest]:
+        return [QueuedRequest({}, count, FAR, asyncio.get_running_loop().create_future()) for count in rows]
 
     for rows, most, taken in (
         ((), 8, []),
@@ -224,20 +233,20 @@ async def test_take() -> None:
         ((5, 5, 1), 8, [5]),  # in order: nobody overtakes
     ):
         waiting = deque(waiters(*rows))
-        batch, removed = take(waiting, most)
+        batch, removed = take_batch(waiting, most)
         assert [one.rows for one in batch] == taken
         assert removed == sum(taken)
         assert [one.rows for one in waiting] == list(rows[len(taken) :])
     gone, there = waiters(1, 2)
     gone.future.cancel()
-    assert take(deque([gone, there]), 8) == ([there], 3)
+    assert take_batch(deque([gone, there]), 8) == ([there], 3)
 
 
 @pytest.mark.parametrize(
     ("rows", "max_rows", "most"), [(0, 128, 16), (64, 128, 16), (256, 128, 64), (1000, 128, 128), (64, 8, 8)]
 )
 def test_share(rows: int, max_rows: int, most: int) -> None:
-    assert share(rows, max_rows) == most
+    assert rows_per_call(rows, max_rows) == most
 
 
 async def test_a_call_takes_no_more_than_its_share() -> None:
@@ -258,8 +267,8 @@ async def test_a_call_takes_no_more_than_its_share() -> None:
         (0.1, 80, 8, 2, 0.65),
     ],
 )
-def test_seconds_until_done(call_seconds: float, rows_ahead: int, max_rows: int, calls: int, expected: float) -> None:
-    assert seconds_until_done(call_seconds, rows_ahead, max_rows, calls) == pytest.approx(expected)
+def test_expected_seconds(call_seconds: float, rows_ahead: int, max_rows: int, calls: int, expected: float) -> None:
+    assert expected_seconds(call_seconds, rows_ahead, max_rows, calls) == pytest.approx(expected)
 
 
 async def test_the_queue_is_bounded_by_rows() -> None:
@@ -290,7 +299,7 @@ async def test_who_cannot_be_answered_before_the_deadline_is_refused_at_once() -
     model.may.clear()
     under_way = asyncio.create_task(one.submit(row, 1, FAR))  # a free place: let in, however little time is left
     await model.wait_for_calls(2)
-    with pytest.raises(Overloaded, match="left until the deadline"):
+    with pytest.raises(Overloaded, match="but the deadline is in"):
         await one.submit(row, 1, loop.time() + 0.001)
     patient = asyncio.create_task(one.submit(row, 1, FAR))
     model.may.set()
@@ -332,7 +341,7 @@ async def test_who_was_the_last_to_wait_leaves_nothing_behind() -> None:
 
 
 async def test_all_of_a_merged_call_hear_that_the_model_server_has_no_place() -> None:
-    async def full(request: bytes, deadline: float, metadata: object = None) -> Any:
+    async def full(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise Overloaded("no free place", "model_server")
 
     one = lane(full)

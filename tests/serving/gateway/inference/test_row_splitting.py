@@ -5,7 +5,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Outputs
 from serving.gateway.errors import BadTensor, Unavailable
 from serving.gateway.inference.row_splitting import in_order, joined, whole
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Outputs
 from serving.gateway.http.memory_budget import MemoryBudget
 from serving.gateway.inference.shadow import Copy, Shadows
 from serving.gateway.observability.metrics import GatewayMetrics

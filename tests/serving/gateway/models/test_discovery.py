@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from serving.artifacts import routing_file as routing
-from serving.gateway.backends.tf_serving.backend import Upstream
+from serving.gateway.backends.tf_serving.backend import TFServingBackend
 from serving.gateway.backends.tf_serving.grpc_client import Channel
 from serving.gateway.models.discovery import ModelDiscovery, Names
 from serving.gateway.models.file_watcher import WatchedFile
@@ -48,7 +48,7 @@ class Asked(stub.Stub):
 async def asked(tmp_path: Path) -> AsyncIterator[tuple[ModelDiscovery, Asked]]:
     model_server = Asked()
     with stub.serving(model_server) as address:
-        upstream = Upstream(Channel(addresses(address), max_message_bytes=1_000_000), address)
+        upstream = TFServingBackend(Channel(addresses(address), max_message_bytes=1_000_000), address)
         files = Names(tmp_path / "none", ("echo",)), WatchedFile(tmp_path / "none", routing.parse, {}, optional=True)
         yield ModelDiscovery(upstream, *files, 1.0), model_server
         await upstream.close()

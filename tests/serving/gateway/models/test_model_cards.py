@@ -99,12 +99,12 @@ UNREADABLE: dict[str, tuple[Describe, str]] = {
     "empty": (string(b""), "the model card cannot be read"),
     "of_the_future": (string(b'{"format": 2}'), "format"),
     "no_string": (lambda _: to_proto(np.ones(1, np.float32)), "the model card cannot be read"),
-    "two_cards": (lambda _: to_proto(np.array([b"{}", b"{}"], object)), "1 rows were sent"),
+    "two_cards": (lambda _: to_proto(np.array([b"{}", b"{}"], object)), "one row was sent"),
     "nothing": (lambda _: None, "lacks output card"),
     "internal": (fails(grpc.StatusCode.INTERNAL), "(INTERNAL): it cannot be told"),
     "refused": (fails(grpc.StatusCode.INVALID_ARGUMENT), "it cannot be told"),
     "unimplemented": (fails(grpc.StatusCode.UNIMPLEMENTED), "it cannot be told"),
-    "too_late": (fails(grpc.StatusCode.DEADLINE_EXCEEDED), "within the deadline"),
+    "too_late": (fails(grpc.StatusCode.DEADLINE_EXCEEDED), "before the deadline"),
 }
 
 

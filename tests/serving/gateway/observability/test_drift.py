@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serving.artifacts.model_card import Distribution
-from serving.gateway.backends.tf_serving.predict_codec import Outputs
+from serving.gateway.backends.base import Outputs
 from serving.gateway.observability.drift import MIN_ROWS, WINDOW, Reference, Watch, from_quantiles, measured, psi
 from tests.programs import model_server
 from tests.serving.gateway import programs

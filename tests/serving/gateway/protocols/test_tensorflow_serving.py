@@ -239,7 +239,7 @@ def test_what_the_model_server_does_not_do(tmp_path: Path) -> None:
         programs.wait_until_ready(gateway, "kinds")
         refused = gateway.http.post("/v1/models/kinds:classify", json={"examples": [{"x": 1.0}]})
         assert refused.status_code == 501, refused.text
-        assert "the model server does not do this" in refused.json()["error"]
+        assert "the model server does not support this" in refused.json()["error"]
 
 
 def test_numbers_that_are_neither_row_nor_real(tmp_path: Path) -> None:
