@@ -6,7 +6,7 @@
         client.predict("fashion_cnn", "shoe.png").predictions[0].label
         client.forecast("sine_rnn", [0.31, 0.58], horizon=12).forecasts[0].mean
 
-:class:`AsyncClient` has the same methods to be awaited. Whatever goes wrong is a :class:`VitrineError`.
+:class:`AsyncClient` has the same methods as coroutines. Every failed call raises :class:`VitrineError`.
 """
 
 from serving.client.clients import AsyncClient, Client

@@ -1,6 +1,6 @@
-"""An event loop in a thread of its own, for callers that have none.
+"""Run coroutines in a background thread, for callers without an event loop.
 
-Only asyncio can end a call at a given moment: the time-out of a blocking socket restarts with each byte.
+asyncio can end a call at a deadline. The time-out of a blocking socket restarts with each byte.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Background:
-    """Runs coroutines for any thread, from the first one until :meth:`close`."""
+    """An event loop in its own thread. It starts with the first call and is safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -24,18 +24,18 @@ class Background:
         self._closed = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``; an interrupted caller cancels it.
+        """Run ``work`` and return its result. An exception in the waiting thread cancels it.
 
         Raises:
-            VitrineError: this is closed, or belongs to the process that this one was forked from.
+            VitrineError: The loop is closed, or was started before a fork.
         """
         with self._lock:
             if self._loop is None and not self._closed:
                 self._start()
             if self._loop is None or not self._thread.is_alive():
                 work.close()
-                why = "the client is closed" if self._closed else "the client was made before a fork; make one after it"
-                raise VitrineError(why, "closed")
+                why = "it is closed" if self._closed else "its process has forked; create the client after the fork"
+                raise VitrineError(f"the client cannot be used: {why}", "closed")
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -46,7 +46,7 @@ class Background:
             raise
 
     def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """Cancel what runs, then run ``last``."""
+        """Cancel all running work, run ``last`` and stop the thread."""
         with self._lock:
             loop, self._loop, self._closed = self._loop, None, True
         if loop is None or not self._thread.is_alive():

@@ -1,22 +1,23 @@
-"""The one error that callers see."""
+"""The client's only exception, and how it is made."""
 
 import json
 
 import httpx
 
-_LONGEST = 2000  # characters of an answer that are quoted
+_LONGEST = 2000  # characters of a response in a message
 
 
 class VitrineError(Exception):
-    """A call failed, or nothing was sent.
+    """A call failed, or its arguments cannot be sent.
 
-    ``status`` is the HTTP status, None where there was no answer. ``code`` names the kind of error:
-
-    - the gateway's own: ``bad_picture``, ``unknown_model``, ``overloaded``, …; ``error`` where the answer names none
-    - no answer: ``unreachable``, ``timeout``, ``closed``; ``answer_too_large`` where it is over the client's limit
-    - nothing sent: ``bad_picture``, ``invalid_input`` (other data), ``bad_option`` (everything else)
-
-    ``request_id`` finds the request in the gateway's log.
+    Attributes:
+        message: What is wrong.
+        code: Kind of error. The gateway's own (``bad_picture``, ``unknown_model``, ``overloaded``, …), or ``error`` if
+            the response names none. Without a response: ``unreachable``, ``timeout``, ``closed``, or
+            ``answer_too_large`` above the client's limit. If nothing was sent: ``bad_picture``, ``invalid_input``
+            (other data) or ``bad_option`` (everything else).
+        status: HTTP status, or None without a response.
+        request_id: Id of the request in the gateway's log, if known.
     """
 
     def __init__(self, message: str, code: str, status: int | None = None, request_id: str | None = None) -> None:
@@ -28,10 +29,10 @@ class VitrineError(Exception):
 
 
 def from_response(response: httpx.Response) -> VitrineError:
-    """The error that an answer holds, in whichever form; or that it sends the caller elsewhere."""
+    """Make the error of an unsuccessful response: the gateway's, another server's, or a redirect."""
     request_id = response.headers.get("x-request-id")
     if response.has_redirect_location:
-        text = f"{response.url} sends its callers to {response.headers['location']}; give the client that address"
+        text = f"{response.url} redirects to {response.headers['location']}; give the client that address"
         return VitrineError(text, "error", response.status_code, request_id)
     try:
         body = json.loads(response.content)
@@ -44,24 +45,24 @@ def from_response(response: httpx.Response) -> VitrineError:
 
 
 def from_unreadable(response: httpx.Response, error: Exception) -> VitrineError:
-    """The error where a success is none of the gateway's."""
-    text = f"{response.url} does not answer as the gateway does: {error}"
+    """Make the error of a successful response that does not have the gateway's form."""
+    text = f"{response.url} does not answer like the gateway: {error}"
     return VitrineError(text, "error", response.status_code, response.headers.get("x-request-id"))
 
 
-def too_large(response: httpx.Response, most: int) -> VitrineError:
-    """The error where an answer is over the client's limit."""
-    text = f"{response.url} answers with more than {most} bytes, which max_answer_bytes allows"
+def too_large(response: httpx.Response, limit: int) -> VitrineError:
+    """Make the error of a response above the client's size limit."""
+    text = f"the response of {response.url} exceeds {limit} bytes; max_answer_bytes raises the limit"
     return VitrineError(text, "answer_too_large", response.status_code, response.headers.get("x-request-id"))
 
 
-def late(url: str) -> VitrineError:
-    """The error for a call whose time ran out."""
+def timed_out(url: str) -> VitrineError:
+    """Make the error of a call that exceeded its time-out."""
     return VitrineError(f"{url} did not answer in time", "timeout")
 
 
 def from_failure(error: Exception, url: str) -> VitrineError:
-    """The error where there was no answer."""
+    """Make the error of a call without a response."""
     if isinstance(error, httpx.TimeoutException) and not isinstance(error, httpx.ConnectTimeout):
-        return late(url)
+        return timed_out(url)
     return VitrineError(f"{url} cannot be reached ({error or type(error).__name__})", "unreachable")

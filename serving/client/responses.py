@@ -1,4 +1,4 @@
-"""What the gateway answers, as values. Each names the model, the version that made it and the request's id."""
+"""The results of calls, and how to read them from responses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,9 @@ from serving.inputs import npy
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _Result:
+    """What every result names: the model, the version that computed it and the request's id."""
+
     model: str
     version: int
     request_id: str
@@ -20,7 +22,7 @@ class _Answer:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The likeliest class, and the probability of each class by label."""
+    """The most probable class, and the probability of each class by label."""
 
     label: str
     index: int
@@ -29,40 +31,46 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Classification(_Answer):
+class Classification(_Result):
+    """A prediction for each picture or signal."""
+
     predictions: Sequence[Prediction]
 
 
 @dataclass(frozen=True, slots=True)
-class Values(_Answer):
-    """A number for each row of a table, or the next one of each history."""
+class Values(_Result):
+    """A number for each table row, or the next value of each history."""
 
     values: Sequence[float]
     unit: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings(_Answer):
+class Embeddings(_Result):
+    """An embedding for each picture."""
+
     vectors: NDArray[np.float32]  # [N, dimensions]
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
+    """A reference item and its distance from the picture."""
+
     index: int
     label: str
     distance: float
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbours(_Answer):
-    """For each picture the most similar items, the most similar first."""
+class Neighbours(_Result):
+    """The most similar reference items of each picture, nearest first."""
 
     neighbours: Sequence[Sequence[Neighbour]]
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A value for each step ahead; ``lower`` and ``upper`` are None where the model gives no interval."""
+    """A value for each step ahead. ``lower`` and ``upper`` are None if the model has no interval."""
 
     mean: Sequence[float]
     lower: Sequence[float] | None
@@ -70,9 +78,11 @@ class Forecast:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecasts(_Answer):
-    """A forecast for each history. ``level`` is the nominal coverage of lower … upper; ``notes`` is what a user of the
-    model must know."""
+class Forecasts(_Result):
+    """A forecast for each history.
+
+    ``level`` is the nominal coverage of the interval. ``notes`` are the model's warnings to its users.
+    """
 
     forecasts: Sequence[Forecast]
     step: str
@@ -83,6 +93,8 @@ class Forecasts(_Answer):
 
 @dataclass(frozen=True, slots=True)
 class Version:
+    """A model version, its state in the model server and its labels."""
+
     version: int
     state: str
     labels: Sequence[str]
@@ -90,7 +102,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A configured model. ``problem`` is why the model server could not be asked, if it could not."""
+    """A configured model. ``problem`` says why the model server did not describe it, or is None."""
 
     name: str
     kind: str | None
@@ -102,41 +114,46 @@ class Model:
 
 
 def classification(response: httpx.Response) -> Classification:
+    """Read the response of ``:predict`` for pictures and signals."""
     body = response.json()
     made = [
         Prediction(one["label"], one["index"], one["probability"], one["probabilities"]) for one in body["predictions"]
     ]
-    return Classification(*_head(body), made)
+    return Classification(*_source(body), made)
 
 
 def values(response: httpx.Response) -> Values:
+    """Read the response of ``:predict`` for tables and series."""
     body = response.json()
-    return Values(*_head(body), [one["value"] for one in body["predictions"]], body["unit"])
+    return Values(*_source(body), [one["value"] for one in body["predictions"]], body["unit"])
 
 
 def embeddings(response: httpx.Response) -> Embeddings:
-    """By npy, so that nothing is rounded; its head says where it came from."""
+    """Read the npy response of ``:embed``. The headers hold the version and the request id."""
     headers = response.headers
     vectors = np.array(npy.read(response.content))
     if vectors.dtype != np.float32 or vectors.ndim != 2:
-        raise ValueError(f"embeddings are float32 [N, dimensions], not {vectors.dtype} {list(vectors.shape)}")
+        raise ValueError(f"embeddings are {vectors.dtype} {list(vectors.shape)}; float32 [N, dimensions] is expected")
     model = response.request.url.path.rpartition("/models/")[2].partition("/")[0].partition(":")[0]
     return Embeddings(model, int(headers["x-model-version"]), headers["x-request-id"], vectors)
 
 
 def neighbours(response: httpx.Response) -> Neighbours:
+    """Read the response of ``:neighbours``."""
     body = response.json()
     rows = [[Neighbour(one["index"], one["label"], one["distance"]) for one in row] for row in body["neighbours"]]
-    return Neighbours(*_head(body), rows)
+    return Neighbours(*_source(body), rows)
 
 
 def forecasts(response: httpx.Response) -> Forecasts:
+    """Read the response of ``:forecast``."""
     body = response.json()
     made = [Forecast(one["mean"], one.get("lower"), one.get("upper")) for one in body["forecasts"]]
-    return Forecasts(*_head(body), made, body["step"], body["unit"], body["level"], body["notes"])
+    return Forecasts(*_source(body), made, body["step"], body["unit"], body["level"], body["notes"])
 
 
 def models(response: httpx.Response) -> list[Model]:
+    """Read the list of models."""
     return [
         Model(
             one["name"],
@@ -151,5 +168,5 @@ def models(response: httpx.Response) -> list[Model]:
     ]
 
 
-def _head(body: dict[str, Any]) -> tuple[str, int, str]:
+def _source(body: dict[str, Any]) -> tuple[str, int, str]:
     return body["model"], body["version"], body["request_id"]

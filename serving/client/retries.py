@@ -1,4 +1,4 @@
-"""When a failed request is made once more. What the client asks changes nothing, so it may be asked twice."""
+"""Retry policy. Every operation only reads, so the client may repeat it."""
 
 import random
 
@@ -7,16 +7,27 @@ import httpx
 _FIRST = 0.1  # seconds
 _LONGEST = 5.0
 
-#: What may pass: the connection did not come about, or ended before the answer.
-PASSING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
-STATUSES = frozenset({429, 503})
+#: Errors to retry: the connection failed, or ended before the response.
+RETRYABLE_ERRORS = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.ReadError,
+    httpx.WriteError,
+    httpx.RemoteProtocolError,
+)
+RETRYABLE_STATUSES = frozenset({429, 503})
 
 
 def pause(tries: int, retry_after: str | None, left: float) -> float | None:
-    """Seconds until the next try after so many; None where it would come after the ``left`` seconds.
+    """Compute the pause before the next try: exponential back-off with jitter, after any Retry-After.
 
-    Retry-After is kept to; without it the pauses double, each drawn between half and all of its length, so that many
-    callers do not come back at the same moment.
+    Args:
+        tries: Number of tries so far, from 1.
+        retry_after: The response's Retry-After header. Only whole seconds count.
+        left: Seconds until the deadline of the call.
+
+    Returns:
+        Seconds to wait, or None if the next try would miss the deadline.
     """
     longest = min(_FIRST * 2 ** (tries - 1), _LONGEST)
     wait = longest * random.uniform(0.5, 1)

@@ -9,14 +9,16 @@ import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from serving import client as package
+from serving.artifacts.model_card import ModelCard
 from serving.client import AsyncClient, Client, VitrineError, retries
-from serving.client.requests import encoded
+from serving.client.encoding import encode_picture
 from serving.preprocessing import image as images
 from tests.programs import free_port
 from tests.serving.gateway.conftest import picture
@@ -88,11 +90,16 @@ async def test_the_asynchronous_client_has_the_same_methods(served: Gateway) -> 
 
 
 def test_both_clients_take_the_same(client: Client) -> None:
-    def signatures(one: type) -> dict[str, inspect.Signature]:
-        public = {name: value for name, value in vars(one).items() if not name.startswith("_")}
-        return {name: inspect.signature(value) for name, value in public.items()}
+    def methods(one: type) -> dict[str, Any]:
+        return {name: getattr(one, name) for name in dir(one) if not name.startswith("_")}
 
-    assert signatures(Client) == signatures(AsyncClient)
+    blocking, awaited = methods(Client), methods(AsyncClient)
+    assert {*blocking} == {*awaited} >= {"predict", "predict_table", "embed", "forecast", "models", "close"}
+    for name, method in blocking.items():
+        assert inspect.signature(method) == inspect.signature(awaited[name])
+        assert inspect.getdoc(method)
+        assert inspect.iscoroutinefunction(awaited[name]) and not inspect.iscoroutinefunction(method)
+    assert inspect.signature(client.card).return_annotation is ModelCard
     assert package.__all__ == sorted(package.__all__)
     assert all(hasattr(package, name) for name in package.__all__)
 
@@ -209,7 +216,7 @@ def test_answers_that_are_none_of_the_gateways() -> None:
         request.wfile.write(b"{}")
 
     moved = refuse(308, Location="https://shop.example/v1/models")
-    for mood, status, word in ((greet, 200, "as the gateway does"), (other, 200, "models"), (moved, 308, "https://")):
+    for mood, status, word in ((greet, 200, "like the gateway"), (other, 200, "models"), (moved, 308, "https://")):
         with (
             moody(mood) as (url, seen),
             Client(url) as client,
@@ -243,7 +250,7 @@ def test_a_key_is_shown(served: Gateway) -> None:
 
 def test_png_loses_nothing() -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (5, 7, 3)).astype(np.uint8)
-    assert (np.asarray(Image.open(io.BytesIO(encoded(pixels)))) == pixels).all()
+    assert (np.asarray(Image.open(io.BytesIO(encode_picture(pixels)))) == pixels).all()
 
 
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
@@ -253,7 +260,7 @@ def test_pillows_pictures_are_seen_as_their_files_are(mode: str) -> None:
     exif[0x0112] = 6
     file = io.BytesIO()
     Image.linear_gradient("L").resize((8, 16)).convert(mode).save(file, "JPEG", exif=exif.tobytes())
-    seen, expected = (np.asarray(images.read(data)) for data in (encoded(Image.open(file)), file.getvalue()))
+    seen, expected = (np.asarray(images.read(data)) for data in (encode_picture(Image.open(file)), file.getvalue()))
     assert (seen == expected).all()
     assert expected.shape == (8, 16, 3)
     assert expected[:, 0].mean() > 200 > 50 > expected[:, -1].mean()

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from serving.client import AsyncClient, Client, VitrineError
-from serving.client.requests import encoded
+from serving.client.encoding import encode_picture
 from tests.serving.gateway.conftest import picture
 
 NOBODY = "http://127.0.0.1:1"
@@ -133,7 +133,7 @@ def test_modes(mode: str) -> None:
     else:
         made = light.convert(mode)
     assert made.mode == mode
-    sent = Image.open(io.BytesIO(encoded(made)))
+    sent = Image.open(io.BytesIO(encode_picture(made)))
     assert sent.format == "PNG"
     if mode.startswith("I"):
         assert (np.asarray(sent) == 200 * 257).all()
@@ -147,7 +147,7 @@ def test_modes(mode: str) -> None:
 def test_damaged_exif_is_no_obstacle() -> None:
     file = io.BytesIO()
     Image.new("L", (4, 8), 200).save(file, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff broken")
-    assert Image.open(io.BytesIO(encoded(Image.open(file)))).size == (4, 8)
+    assert Image.open(io.BytesIO(encode_picture(Image.open(file)))).size == (4, 8)
 
 
 @pytest.mark.parametrize(

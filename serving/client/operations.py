@@ -1,0 +1,154 @@
+"""The gateway's operations, each described once for both clients.
+
+An operation is a method that builds a :class:`Request`. ``Client`` sends the request and returns the result;
+``AsyncClient`` returns a coroutine that does the same.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_args, overload
+
+from serving.artifacts import model_card
+from serving.artifacts.model_card import ModelCard
+from serving.client import responses
+from serving.client.encoding import Pictures, Rows, Series, numbers_body, pictures_body
+from serving.client.requests import NPY, Request, model_path
+from serving.client.responses import Classification, Embeddings, Forecasts, Model, Neighbours, Values
+
+if TYPE_CHECKING:
+    from serving.client.clients import AsyncClient, Client
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class operation(Generic[P, T]):
+    """Turn a method that builds a request into a blocking method of Client and a coroutine method of AsyncClient."""
+
+    def __init__(self, build: Callable[Concatenate[Any, P], Request[T]]) -> None:
+        @functools.wraps(build)
+        def blocking(client: "Client", *args: P.args, **options: P.kwargs) -> T:
+            return client._send(build(client, *args, **options))
+
+        @functools.wraps(build)
+        async def awaited(client: "AsyncClient", *args: P.args, **options: P.kwargs) -> T:
+            return await client._send_async(build(client, *args, **options))
+
+        signature = inspect.signature(build)
+        (result,) = get_args(signature.return_annotation)
+        methods: tuple[Any, Any] = (blocking, awaited)
+        for method in methods:
+            method.__signature__ = signature.replace(return_annotation=result)
+        self._blocking, self._awaited = methods
+
+    @overload
+    def __get__(self, client: None, owner: type) -> Callable[..., Any]: ...
+    @overload
+    def __get__(self, client: "Client", owner: type) -> Callable[P, T]: ...
+    @overload
+    def __get__(self, client: "AsyncClient", owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: Any, owner: type) -> Any:
+        """Bind the blocking or the coroutine method."""
+        method = self._awaited if hasattr(owner, "_send_async") else self._blocking
+        return method.__get__(client, owner)
+
+
+class Operations:
+    """What a client can do. All methods raise :class:`VitrineError`, and nothing else, if a call fails."""
+
+    @operation
+    def predict(
+        self,
+        model: str,
+        pictures: Pictures,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        polarity: str | None = None,
+        top: int | None = None,
+    ) -> Request[Classification]:
+        """Classify pictures.
+
+        Args:
+            model: Name of an image model.
+            pictures: One picture or several.
+            version: Number of the model version. By default the gateway chooses one.
+            label: Label of the model version, like ``stable``, instead of its number.
+            polarity: ``light_on_dark`` or ``dark_on_light`` drawings. By default (``auto``) the gateway detects it.
+            top: Number of probabilities to return for each picture. By default all.
+        """
+        path = model_path(model, ":predict", version, label)
+        return Request("POST", path, responses.classification, pictures_body(pictures, polarity=polarity, top=top))
+
+    @operation
+    def predict_table(
+        self, model: str, features: Rows, *, version: int | None = None, label: str | None = None
+    ) -> Request[Values]:
+        """Predict a value for each table row. A row maps column names to numbers, or follows the model card's order."""
+        path = model_path(model, ":predict", version, label)
+        return Request("POST", path, responses.values, numbers_body("features", features))
+
+    @operation
+    def predict_signal(
+        self,
+        model: str,
+        signal: Series,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        top: int | None = None,
+    ) -> Request[Classification]:
+        """Classify signals. ``top`` limits the number of probabilities of each."""
+        path = model_path(model, ":predict", version, label)
+        return Request("POST", path, responses.classification, numbers_body("signal", signal, params={"top": top}))
+
+    @operation
+    def embed(
+        self,
+        model: str,
+        pictures: Pictures,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        polarity: str | None = None,
+    ) -> Request[Embeddings]:
+        """Compute the embedding of each picture."""
+        path = model_path(model, ":embed", version, label)
+        body = pictures_body(pictures, polarity=polarity)
+        headers = {**body.get("headers", {}), "Accept": NPY}
+        return Request("POST", path, responses.embeddings, {**body, "headers": headers})
+
+    @operation
+    def neighbours(
+        self,
+        model: str,
+        pictures: Pictures,
+        *,
+        k: int | None = None,
+        version: int | None = None,
+        label: str | None = None,
+        polarity: str | None = None,
+    ) -> Request[Neighbours]:
+        """Find the ``k`` reference items that are most similar to each picture."""
+        path = model_path(model, ":neighbours", version, label)
+        return Request("POST", path, responses.neighbours, pictures_body(pictures, k=k, polarity=polarity))
+
+    @operation
+    def forecast(
+        self, model: str, history: Series, *, horizon: int, version: int | None = None, label: str | None = None
+    ) -> Request[Forecasts]:
+        """Forecast ``horizon`` steps after each history."""
+        path = model_path(model, ":forecast", version, label)
+        return Request("POST", path, responses.forecasts, numbers_body("history", history, horizon=horizon))
+
+    @operation
+    def models(self) -> Request[list[Model]]:
+        """List the models."""
+        return Request("GET", "/v1/models", responses.models)
+
+    @operation
+    def card(self, model: str, *, version: int | None = None, label: str | None = None) -> Request[ModelCard]:
+        """Read the model card of a version."""
+        path = model_path(model, "/card", version, label)
+        return Request("GET", path, lambda response: model_card.parse(response.content))
