@@ -15,14 +15,6 @@ COPY requirements /requirements
 RUN printf '#!/bin/sh -e\npip install --quiet --root-user-action=ignore --require-hashes --requirement "/requirements/$1.lock" --target /opt/vitrine\nrm -rf /opt/vitrine/bin; find /opt/vitrine -type d -name tests -prune -exec rm -rf {} +\n' > /usr/local/bin/install-packages \
  && chmod +x /usr/local/bin/install-packages
 
-# TensorFlow Serving's messages: of two packages of 600 MB, the *_pb2.py files and nothing else.
-FROM build AS messages
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip download --quiet --no-deps --require-hashes --requirement /requirements/messages.lock --dest /wheels
-RUN for wheel in /wheels/*.whl; do \
-      python3 -c 'import sys, zipfile; wheel = zipfile.ZipFile(sys.argv[1]); wheel.extractall("/messages", [name for name in wheel.namelist() if name.endswith("_pb2.py")])' "$wheel"; \
-    done
-
 FROM build AS packages-gateway
 RUN --mount=type=cache,target=/root/.cache/pip install-packages gateway
 FROM build AS packages-embedded-server
@@ -45,7 +37,6 @@ FROM python AS gateway
 LABEL org.opencontainers.image.title="Vitrine gateway" \
       org.opencontainers.image.description="HTTP gateway to TensorFlow Serving: pictures, series and tables in, answers out"
 COPY --from=packages-gateway /opt/vitrine .
-COPY --from=messages /messages .
 COPY serving serving
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
@@ -58,7 +49,6 @@ FROM python AS embedded-server
 LABEL org.opencontainers.image.title="Vitrine embedded model server" \
       org.opencontainers.image.description="TensorFlow Serving's contract on onnxruntime"
 COPY --from=packages-embedded-server /opt/vitrine .
-COPY --from=messages /messages .
 COPY serving serving
 EXPOSE 8500 8501
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
@@ -73,7 +63,6 @@ FROM python AS sync
 LABEL org.opencontainers.image.title="Vitrine exports sync" \
       org.opencontainers.image.description="Brings whole model versions from s3:// or gs:// to a folder"
 COPY --from=packages-sync /opt/vitrine .
-COPY --from=messages /messages .
 COPY serving serving
 ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.artifacts.sync"]
 

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up test test-images test-sdks lint lock images sbom clean
+.PHONY: setup up test test-images test-sdks lint lock protos images sbom clean
 
 setup: $(VENV)/.ready
 
@@ -48,7 +48,7 @@ lint: setup
 	$(BIN)/mypy
 
 # Renews all lock files: hashes, but no address of a registry. all: everything, for developers; one for each image;
-# messages: the two packages whose *_pb2.py files the images without TensorFlow copy; sdks: the clients of tests/sdks.
+# protoc: the compiler of serving/tfs_api/proto; sdks: the clients of tests/sdks.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 lock:
 	$(COMPILE) --extra dev pyproject.toml -o requirements/all.lock
@@ -58,11 +58,23 @@ lock:
 	$(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
 	echo 'tensorflow[and-cuda]==2.21.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
-	printf 'tensorflow==2.21.*\ntensorflow-serving-api==2.21.*\n' | $(COMPILE) --no-deps - -o requirements/messages.lock
+	echo 'grpcio-tools~=1.76' | $(COMPILE) - -o requirements/protoc.lock
 	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 ovmsclient~=2023.1; do \
 	  echo $$sdk | $(COMPILE) - -o requirements/sdks/$${sdk%%~*}.lock || exit 1; \
 	done
 	cd tests/sdks/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
+
+# Compiles serving/tfs_api/proto and writes the type stub of its messages.
+PROTOC := .vitrine/protoc
+TFS_API := serving/tfs_api
+protos: setup
+	test -x $(PROTOC)/bin/python || $(PYTHON) -m venv $(PROTOC)
+	$(PROTOC)/bin/pip install --quiet --require-hashes -r requirements/protoc.lock
+	$(PROTOC)/bin/python -m grpc_tools.protoc --proto_path=$(TFS_API)/proto --include_imports \
+	  --descriptor_set_out=$(TFS_API)/messages.binpb $(TFS_API)/proto/*.proto
+	$(BIN)/python -m serving.tfs_api.stubs > $(TFS_API)/messages.pyi
+	$(BIN)/ruff check --quiet --fix $(TFS_API)
+	$(BIN)/ruff format --quiet $(TFS_API)
 
 # What each image is made of, in CycloneDX, from its lock file: .vitrine/sbom/IMAGE.cdx.json
 SBOM := .vitrine/sbom

@@ -34,9 +34,8 @@ import uvloop
 from benchmarks import lean_client
 from serving.model_server.core.loader import Loader
 from serving.model_server.grpc_api import predict as prediction
-from serving.tfs_api import messages as protos
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import predict_pb2
+from serving.tfs_api import messages, tensors
+from serving.tfs_api.methods import PREDICT
 from tests.programs import Program, free_port, running
 
 #: TensorFlow Serving's defaults but for the queue, which holds all callers.
@@ -46,7 +45,7 @@ UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_le
 
 
 def request(rows: int) -> bytes:
-    message = predict_pb2.PredictRequest()
+    message = messages.PredictRequest()
     message.model_spec.name = "default"
     pictures = np.random.default_rng(0).integers(0, 256, (rows, 28, 28, 1), np.uint8)
     message.inputs["image"].CopyFrom(tensors.to_proto(pictures))
@@ -56,7 +55,7 @@ def request(rows: int) -> bytes:
 def direct(model: Path, rows: int, seconds: float) -> tuple[float, bytes]:
     """Median seconds of the engine alone, and its answer."""
     servable = Loader().load(max(model.iterdir(), key=lambda path: int(path.name)))
-    message = predict_pb2.PredictRequest.FromString(request(rows))
+    message = messages.PredictRequest.FromString(request(rows))
     call = prediction.prepare(servable, message)
     took, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -75,7 +74,7 @@ class Check:
 
     def __call__(self, answer: bytes) -> None:
         if answer not in self._right:
-            found = predict_pb2.PredictResponse.FromString(answer).outputs["probabilities"].tensor_content
+            found = messages.PredictResponse.FromString(answer).outputs["probabilities"].tensor_content
             np.testing.assert_allclose(np.frombuffer(found, np.float32), self._expected, atol=1e-5)
             self._right.add(answer)
 
@@ -85,7 +84,7 @@ def by_grpcio(port: int, data: bytes, check: Check, callers: int, seconds: float
 
     def one() -> list[float]:
         with grpc.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
-            predict, took = channel.unary_unary(protos.PREDICT), []
+            predict, took = channel.unary_unary(PREDICT), []
             predict(data)
             end = time.perf_counter() + seconds
             while (started := time.perf_counter()) < end:
@@ -96,7 +95,7 @@ def by_grpcio(port: int, data: bytes, check: Check, callers: int, seconds: float
 
     async def many() -> list[float]:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
-            predict, took = channel.unary_unary(protos.PREDICT), []
+            predict, took = channel.unary_unary(PREDICT), []
             await predict(data)
             end = time.perf_counter() + seconds
 
@@ -113,7 +112,7 @@ def by_grpcio(port: int, data: bytes, check: Check, callers: int, seconds: float
 
 
 def by_lean(port: int, data: bytes, check: Check, callers: int, seconds: float) -> list[float]:
-    return lean_client.call(port, protos.PREDICT, data, check, callers=callers, seconds=seconds)
+    return lean_client.call(port, PREDICT, data, check, callers=callers, seconds=seconds)
 
 
 CLIENTS = {"lean": by_lean, "grpcio": by_grpcio}

@@ -25,7 +25,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-import keras  # and with it TensorFlow, before serving.protos puts its stand-in there
+import keras
 
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from training.core import fit

@@ -19,7 +19,8 @@ from PIL.PngImagePlugin import PngImageFile
 
 from benchmarks.peers.model import answer, labels, prediction
 from benchmarks.peers.server import serve
-from serving.tfs_api.messages import PREDICT, predict_pb2, types_pb2
+from serving.tfs_api import messages
+from serving.tfs_api.methods import PREDICT
 
 MOST_ROWS = 128
 CALLS = 2  # to the model server at the same time
@@ -58,14 +59,14 @@ class Coalescer:
 
     async def _call(self, batch: list[tuple[bytes, "asyncio.Future[NDArray[np.float32]]"]]) -> None:
         try:
-            request = predict_pb2.PredictRequest()
+            request = messages.PredictRequest()
             request.model_spec.name = "default"
             tensor = request.inputs["image"]
-            tensor.dtype = types_pb2.DT_UINT8
+            tensor.dtype = messages.DT_UINT8
             for size in (len(batch), 28, 28, 1):
                 tensor.tensor_shape.dim.add(size=size)
             tensor.tensor_content = b"".join([pixels for pixels, _ in batch])
-            response = predict_pb2.PredictResponse.FromString(await self._predict(request.SerializeToString()))
+            response = messages.PredictResponse.FromString(await self._predict(request.SerializeToString()))
             content = response.outputs["probabilities"].tensor_content
             rows = np.frombuffer(content, np.float32).reshape(len(batch), -1)
             for (_, future), row in zip(batch, rows, strict=True):

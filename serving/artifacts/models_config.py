@@ -11,7 +11,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from serving.tfs_api.messages import model_server_config_pb2
+from serving.tfs_api import messages
 
 
 class ConfigError(ValueError):
@@ -58,7 +58,7 @@ def parse(text: str, origin: str = "models.config") -> dict[str, ModelConfig]:
     """
     if not text.strip():
         raise EmptyConfigError(f"{origin} is empty; where no model is to be served, write model_config_list {{}}")
-    message = model_server_config_pb2.ModelServerConfig()
+    message = messages.ModelServerConfig()
     try:
         text_format.Parse(text, message)
     except text_format.ParseError as error:
@@ -82,7 +82,7 @@ def from_message(message: Any) -> dict[str, ModelConfig]:
             raise ConfigError(f"Illegal to list model {entry.name} multiple times in config list")
         policy = entry.model_version_policy
         kind = policy.WhichOneof("policy_choice")
-        old_style = entry.model_type == model_server_config_pb2.TENSORFLOW
+        old_style = entry.model_type == messages.TENSORFLOW
         models[entry.name] = ModelConfig(
             name=entry.name,
             base_path=entry.base_path,
@@ -129,7 +129,7 @@ def render(models: Mapping[str, ModelConfig]) -> str:
     Raises:
         ConfigError: a model has a logging_config, which would be lost.
     """
-    message = model_server_config_pb2.ModelServerConfig()
+    message = messages.ModelServerConfig()
     message.model_config_list.SetInParent()
     for _, model in sorted(models.items()):
         if model.logs_requests:

@@ -33,9 +33,9 @@ def problem(directory: Path) -> str | None:
 def _graph_problem(path: Path) -> str | None:
     from google.protobuf.message import DecodeError
 
-    from serving.tfs_api.messages import saved_model_pb2
+    from serving.tfs_api import messages
 
-    message = saved_model_pb2.SavedModel()
+    message = messages.SavedModel()
     try:
         message.ParseFromString(path.read_bytes())
     except DecodeError:

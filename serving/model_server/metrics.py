@@ -12,25 +12,16 @@ import contextlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
-from serving.model_server import text_protos
 from serving.model_server.errors import ServingError
+from serving.tfs_api import messages
 
 #: Where the metrics are, unless the file of ``--monitoring_config_file`` says otherwise.
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
 _MOST_LABELS = 1000  # values of one metric's labels; more are not counted
 
-MonitoringConfig: Any = text_protos.declare(
-    "tensorflow_serving/config/monitoring_config.proto",
-    {
-        "PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
-        "MonitoringConfig": {"prometheus_config": (1, "PrometheusConfig")},
-    },
-)["MonitoringConfig"]
 
-
-def path(config: Any) -> str | None:
+def path(config: messages.MonitoringConfig) -> str | None:
     """Where a MonitoringConfig wants the metrics; None: nowhere."""
     prometheus = config.prometheus_config
     return (prometheus.path or DEFAULT_PATH) if prometheus.enable else None

@@ -26,6 +26,7 @@ from serving.model_server.grpc_api.calls import Streaming
 from serving.model_server.grpc_api.server import Arguments, GrpcServer
 from serving.model_server.grpc_api.service import Service
 from serving.model_server.metrics import ServerMetrics
+from serving.tfs_api import messages
 
 if TYPE_CHECKING:
     import ssl
@@ -201,7 +202,7 @@ async def _open(settings: Flags, service: Service, ssl_context: "ssl.SSLContext 
 def _metrics_path(settings: Flags) -> str | None:
     if not settings.monitoring_config_file:
         return None
-    return metrics.path(text_protos.read(Path(settings.monitoring_config_file), metrics.MonitoringConfig))
+    return metrics.path(text_protos.read(Path(settings.monitoring_config_file), messages.MonitoringConfig))
 
 
 def _open_rest(settings: Flags, service: Service) -> "HttpServer | None":

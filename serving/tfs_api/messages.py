@@ -1,87 +1,36 @@
-"""TensorFlow Serving's messages without importing TensorFlow.
+"""Message classes of TensorFlow Serving's API, by their short names: ``messages.PredictRequest``.
 
-The ``tensorflow-serving-api`` package's ``*_pb2`` modules import their neighbours as ``tensorflow.core…``, which would
-run all of ``tensorflow/__init__.py`` (3.5 s, 580 MB). In a process that has not imported TensorFlow itself a bare
-package object stands in its place (0.03 s, 17 MB); a process that needs the real thing later calls
-:func:`import_tensorflow`, which keeps the message classes that are registered already.
+The classes come from the .proto files in ``proto/``, compiled into ``messages.binpb`` (``make protos``). A private
+descriptor pool holds them, so TensorFlow's own classes of the same full names can exist in the same process. Exchange
+messages with those as serialized bytes. ``messages.pyi`` lists every class with its fields.
 """
 
-import importlib
-import importlib.util
-import sys
-from types import ModuleType
+from importlib import resources
 from typing import Any
 
-_STAND_IN = "__vitrine_stand_in__"
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+
+DESCRIPTOR_SET = resources.files(__package__).joinpath("messages.binpb").read_bytes()
 
 
-def _register_stand_in() -> None:
-    if "tensorflow" in sys.modules:
-        return
-    spec = importlib.util.find_spec("tensorflow")
-    if spec is None or spec.submodule_search_locations is None:
-        raise ImportError(
-            "the *_pb2.py files of TensorFlow and TensorFlow Serving are missing: install vitrine[training], "
-            "or copy them as the gateway image does"
-        )
-    package = ModuleType("tensorflow")
-    package.__path__ = list(spec.submodule_search_locations)
-    package.__spec__ = spec
-    setattr(package, _STAND_IN, True)
-    sys.modules["tensorflow"] = package
+def _load() -> dict[str, Any]:
+    """Return message classes, enums and enum values by their short names."""
+    names: dict[str, Any] = {}
+    pool = descriptor_pool.DescriptorPool()
+    files = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR_SET).file
+    for file in files:
+        pool.Add(file)
+    for file in files:
+        if file.package == "google.protobuf":
+            continue
+        for message in file.message_type:
+            descriptor = pool.FindMessageTypeByName(f"{file.package}.{message.name}")
+            names[message.name] = message_factory.GetMessageClass(descriptor)
+        for enum in file.enum_type:
+            names[enum.name] = EnumTypeWrapper(pool.FindEnumTypeByName(f"{file.package}.{enum.name}"))
+            names |= {value.name: value.number for value in enum.value}
+    return names
 
 
-def import_tensorflow() -> Any:
-    """Import the real TensorFlow, also in a process where the stand-in was registered."""
-    if hasattr(sys.modules.get("tensorflow"), _STAND_IN):
-        del sys.modules["tensorflow"]
-    return importlib.import_module("tensorflow")
-
-
-_register_stand_in()
-
-from tensorflow.core.framework import tensor_pb2, types_pb2  # noqa: E402
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2  # noqa: E402
-from tensorflow_serving.apis import (  # noqa: E402
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    input_pb2,
-    model_management_pb2,
-    model_pb2,
-    predict_pb2,
-    prediction_log_pb2,
-    regression_pb2,
-)
-from tensorflow_serving.config import model_server_config_pb2  # noqa: E402
-
-PREDICT = "/tensorflow.serving.PredictionService/Predict"
-CLASSIFY = "/tensorflow.serving.PredictionService/Classify"
-REGRESS = "/tensorflow.serving.PredictionService/Regress"
-GET_MODEL_METADATA = "/tensorflow.serving.PredictionService/GetModelMetadata"
-GET_MODEL_STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
-
-__all__ = [
-    "CLASSIFY",
-    "GET_MODEL_METADATA",
-    "GET_MODEL_STATUS",
-    "PREDICT",
-    "REGRESS",
-    "classification_pb2",
-    "get_model_metadata_pb2",
-    "get_model_status_pb2",
-    "import_tensorflow",
-    "inference_pb2",
-    "input_pb2",
-    "meta_graph_pb2",
-    "model_management_pb2",
-    "model_pb2",
-    "model_server_config_pb2",
-    "predict_pb2",
-    "prediction_log_pb2",
-    "regression_pb2",
-    "saved_model_pb2",
-    "tensor_pb2",
-    "types_pb2",
-]
+globals().update(_load())

@@ -15,32 +15,32 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.tfs_api.messages import tensor_pb2, types_pb2
+from serving.tfs_api import messages
 
 Array = NDArray[Any]
 
 #: DataType → (NumPy type, name of the repeated field). Quantised types are not served.
 _FIELDS: dict[int, tuple[Any, str]] = {
-    types_pb2.DT_FLOAT: (np.float32, "float_val"),
-    types_pb2.DT_DOUBLE: (np.float64, "double_val"),
-    types_pb2.DT_HALF: (np.float16, "half_val"),
-    types_pb2.DT_BFLOAT16: (ml_dtypes.bfloat16, "half_val"),
-    types_pb2.DT_INT64: (np.int64, "int64_val"),
-    types_pb2.DT_INT32: (np.int32, "int_val"),
-    types_pb2.DT_INT16: (np.int16, "int_val"),
-    types_pb2.DT_INT8: (np.int8, "int_val"),
-    types_pb2.DT_UINT64: (np.uint64, "uint64_val"),
-    types_pb2.DT_UINT32: (np.uint32, "uint32_val"),
-    types_pb2.DT_UINT16: (np.uint16, "int_val"),
-    types_pb2.DT_UINT8: (np.uint8, "int_val"),
-    types_pb2.DT_BOOL: (np.bool_, "bool_val"),
-    types_pb2.DT_COMPLEX64: (np.complex64, "scomplex_val"),
-    types_pb2.DT_COMPLEX128: (np.complex128, "dcomplex_val"),
-    types_pb2.DT_STRING: (np.object_, "string_val"),
+    messages.DT_FLOAT: (np.float32, "float_val"),
+    messages.DT_DOUBLE: (np.float64, "double_val"),
+    messages.DT_HALF: (np.float16, "half_val"),
+    messages.DT_BFLOAT16: (ml_dtypes.bfloat16, "half_val"),
+    messages.DT_INT64: (np.int64, "int64_val"),
+    messages.DT_INT32: (np.int32, "int_val"),
+    messages.DT_INT16: (np.int16, "int_val"),
+    messages.DT_INT8: (np.int8, "int_val"),
+    messages.DT_UINT64: (np.uint64, "uint64_val"),
+    messages.DT_UINT32: (np.uint32, "uint32_val"),
+    messages.DT_UINT16: (np.uint16, "int_val"),
+    messages.DT_UINT8: (np.uint8, "int_val"),
+    messages.DT_BOOL: (np.bool_, "bool_val"),
+    messages.DT_COMPLEX64: (np.complex64, "scomplex_val"),
+    messages.DT_COMPLEX128: (np.complex128, "dcomplex_val"),
+    messages.DT_STRING: (np.object_, "string_val"),
 }
-_AS_BITS = frozenset({types_pb2.DT_HALF, types_pb2.DT_BFLOAT16})  # whose repeated field holds uint16
+_AS_BITS = frozenset({messages.DT_HALF, messages.DT_BFLOAT16})  # whose repeated field holds uint16
 #: Types whose repeated field holds real and imaginary part in turn, and the type of those.
-_IN_PAIRS: dict[int, Any] = {types_pb2.DT_COMPLEX64: np.float32, types_pb2.DT_COMPLEX128: np.float64}
+_IN_PAIRS: dict[int, Any] = {messages.DT_COMPLEX64: np.float32, messages.DT_COMPLEX128: np.float64}
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _MOST_FILLED_IN = 2**24  # values that a short message may leave to be filled in: it can claim any shape
 _DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
@@ -59,7 +59,7 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 def type_name(data_type: int) -> str:
     """The name that TensorFlow prints for a DataType: DT_UINT8 → ``uint8``."""
-    return str(types_pb2.DataType.Name(data_type)).removeprefix("DT_").lower()
+    return str(messages.DataType.Name(data_type)).removeprefix("DT_").lower()
 
 
 def data_type(array: Array) -> int:
@@ -69,7 +69,7 @@ def data_type(array: Array) -> int:
         TypeError: it has none.
     """
     if array.dtype.kind in "OSU":
-        return int(types_pb2.DT_STRING)
+        return int(messages.DT_STRING)
     number = _DATA_TYPES.get(array.dtype.newbyteorder("="))
     if number is None:
         raise TypeError(f"an array of type {array.dtype} cannot be sent as a tensor")
@@ -84,11 +84,11 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
     Raises:
         TypeError: no DataType for the array's type.
     """
-    proto = tensor_pb2.TensorProto()
+    proto = messages.TensorProto()
     for size in array.shape:
         proto.tensor_shape.dim.add().size = size
     proto.dtype = number = data_type(array)
-    if number == types_pb2.DT_STRING:
+    if number == messages.DT_STRING:
         strings = [v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist()]
         if as_content:
             proto.tensor_content = _encode_strings(strings)
@@ -139,7 +139,7 @@ def to_array(proto: Any) -> Array:
         raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}")
     if missing > _MOST_FILLED_IN:
         raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}, too many to fill in")
-    if proto.dtype == types_pb2.DT_STRING:
+    if proto.dtype == messages.DT_STRING:
         array = _as_objects(values, len(values))
     else:
         stored = np.uint16 if proto.dtype in _AS_BITS else _IN_PAIRS.get(proto.dtype, numpy_type)

@@ -1,4 +1,4 @@
-"""A server under test, as a client sees it: gRPC by the official stubs, REST by plain HTTP."""
+"""A server under test, as a client sees it: gRPC by grpcio, REST by plain HTTP."""
 
 import contextlib
 import http.client
@@ -16,22 +16,21 @@ from typing import Any
 import grpc
 from google.protobuf import text_format
 
-from serving.tfs_api import messages as protos
+from serving.tfs_api import messages
 from tests.programs import REPOSITORY, Program, free_port
-
-# isort: split
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 _TIME_LIMIT = 120  # seconds for a server to refuse its flags; an engine's import takes most of them
 LARGEST = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-REQUESTS: Mapping[str, Any] = {
-    "Predict": protos.predict_pb2.PredictRequest,
-    "Classify": protos.classification_pb2.ClassificationRequest,
-    "Regress": protos.regression_pb2.RegressionRequest,
-    "MultiInference": protos.inference_pb2.MultiInferenceRequest,
-    "GetModelMetadata": protos.get_model_metadata_pb2.GetModelMetadataRequest,
-    "GetModelStatus": protos.get_model_status_pb2.GetModelStatusRequest,
-    "HandleReloadConfigRequest": protos.model_management_pb2.ReloadConfigRequest,
+_SERVICES = {"GetModelStatus": "ModelService", "HandleReloadConfigRequest": "ModelService"}
+#: Request and response class by method; all other methods are PredictionService's.
+MESSAGES: Mapping[str, tuple[Any, Any]] = {
+    "Predict": (messages.PredictRequest, messages.PredictResponse),
+    "Classify": (messages.ClassificationRequest, messages.ClassificationResponse),
+    "Regress": (messages.RegressionRequest, messages.RegressionResponse),
+    "MultiInference": (messages.MultiInferenceRequest, messages.MultiInferenceResponse),
+    "GetModelMetadata": (messages.GetModelMetadataRequest, messages.GetModelMetadataResponse),
+    "GetModelStatus": (messages.GetModelStatusRequest, messages.GetModelStatusResponse),
+    "HandleReloadConfigRequest": (messages.ReloadConfigRequest, messages.ReloadConfigResponse),
 }
 
 
@@ -59,15 +58,17 @@ class Server:
 
     def call(self, method: str, request: str | Any, timeout: float = 120) -> Any:
         """The response to an RPC; the request is a message, or one in protobuf's text form."""
+        request_class, response_class = MESSAGES[method]
         if isinstance(request, str):
-            request = text_format.Parse(request, REQUESTS[method]())
+            request = text_format.Parse(request, request_class())
+        path = f"/tensorflow.serving.{_SERVICES.get(method, 'PredictionService')}/{method}"
         with self.channel() as channel:
-            stubs = (
-                prediction_service_pb2_grpc.PredictionServiceStub(channel),
-                model_service_pb2_grpc.ModelServiceStub(channel),
+            call = channel.unary_unary(
+                path,
+                request_serializer=request_class.SerializeToString,
+                response_deserializer=response_class.FromString,
             )
-            stub = next(stub for stub in stubs if hasattr(stub, method))
-            return getattr(stub, method)(request, timeout=timeout)
+            return call(request, timeout=timeout)
 
     def states(self, model: str) -> list[tuple[int, str]]:
         """Versions of a model and their states, in the order of the answer."""

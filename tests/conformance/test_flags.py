@@ -9,9 +9,9 @@ import grpc
 import pytest
 from google.protobuf import text_format
 
-from serving.tfs_api.messages import prediction_log_pb2
+from serving.tfs_api import messages
 from tests.conformance import test_grpc
-from tests.conformance.server import REQUESTS, Server, command, error, is_embedded, refused, started, wait_until
+from tests.conformance.server import Server, command, error, is_embedded, refused, started, wait_until
 from tests.programs import REPOSITORY, Program, free_port
 from tests.serving.model_server import versions
 
@@ -91,7 +91,7 @@ def test_strings_in_tensor_content(models: Path, tmp_path: Path) -> None:
     copied = tmp_path / "text" / "1"
     shutil.copytree(models / "text" / "1", copied)
     content = test_grpc.tensor("words", "DT_STRING", "2", r'tensor_content: "\002\000ab"')
-    log = prediction_log_pb2.PredictionLog()
+    log = messages.PredictionLog()
     text_format.Parse(test_grpc.spec("default") + content, log.predict_log.request)
     extra = copied / "assets.extra"
     extra.mkdir()
@@ -238,7 +238,7 @@ def test_threads_run_out(models: Path, tmp_path: Path) -> None:
     batching = ["--enable_batching", f"--batching_parameters_file={file}"]
     with started(base(models), *batching, "--grpc_max_threads=2", rest=False) as server, server.channel() as channel:
         predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-        data = text_format.Parse(test_grpc.spec("default") + LINE, REQUESTS["Predict"]()).SerializeToString()
+        data = text_format.Parse(test_grpc.spec("default") + LINE, messages.PredictRequest()).SerializeToString()
         calls = [predict.future(data, timeout=5) for _ in range(12)]
         codes = [call.code() for call in calls]
         assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes

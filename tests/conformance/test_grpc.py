@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import get_model_metadata_pb2, predict_pb2
-from tests.conformance.server import LARGEST, REQUESTS, Server, error, fits
+from serving.tfs_api import messages, tensors
+from tests.conformance.server import LARGEST, MESSAGES, Server, error, fits
 
 
 def tensor(alias: str, kind: str, shape: str, values: str) -> str:
@@ -89,7 +88,7 @@ def test_strings_and_every_type_go_in_and_out(server: Server) -> None:
         "Predict", spec("text") + tensor("words", "DT_STRING", "2", r'string_val: ["a", "\303\251"]')
     )
     assert values(response, "upper") == [b"A", b"\xc3\xa9"]
-    request = predict_pb2.PredictRequest()
+    request = messages.PredictRequest()
     request.model_spec.name = "types"
     for name in ("float32", "float64", "int32", "int64", "uint8"):
         request.inputs[name].CopyFrom(tensors.to_proto(np.array([1, 2], name)))
@@ -127,7 +126,7 @@ MORE = ["int8", "int16", "uint16", "uint32", "uint64", "float16", "complex64", "
 
 
 def test_types_that_json_has_not(server: Server) -> None:
-    request = predict_pb2.PredictRequest()
+    request = messages.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "types", "more"
     sent = {np.dtype(kind).name: np.array([1, 2], kind) for kind in MORE}
     for name, array in sent.items():
@@ -174,7 +173,7 @@ def test_multi_inference(server: Server, model: str, expected: float) -> None:
 def test_metadata(server: Server) -> None:
     response = server.call("GetModelMetadata", spec(more=STABLE) + 'metadata_field: "signature_def"')
     assert (response.model_spec.name, response.model_spec.version.value) == ("half_plus_two", 1)
-    definitions = get_model_metadata_pb2.SignatureDefMap()
+    definitions = messages.SignatureDefMap()
     packed = response.metadata["signature_def"]
     assert packed.type_url == "type.googleapis.com/tensorflow.serving.SignatureDefMap"
     assert packed.Unpack(definitions)
@@ -437,7 +436,7 @@ def test_error(server: Server, method: str, request_: str, code: str, message: s
 
 def test_a_message_that_is_too_large_for_the_client(server: Server) -> None:
     """D.5 Too large message: the client's own limit of 4 MiB, which the server does not share."""
-    request = predict_pb2.PredictRequest()
+    request = messages.PredictRequest()
     request.model_spec.name = "matrix"
     request.inputs["x"].CopyFrom(tensors.to_proto(np.ones((1100, 1000), np.float32)))
     assert len(server.call("Predict", request).outputs["y"].float_val) == 1_100_000
@@ -491,5 +490,5 @@ def test_a_client_that_pings_too_often(server: Server) -> None:
 
 def test_the_table_is_well_formed() -> None:
     for _, method, request, _, _ in ERRORS:
-        text_format.Parse(request, REQUESTS[method]())
+        text_format.Parse(request, MESSAGES[method][0]())
     assert dict(LARGEST)["grpc.max_receive_message_length"] == -1

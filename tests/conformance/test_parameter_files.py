@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import trustme
 
-from serving.tfs_api.messages import prediction_log_pb2
+from serving.tfs_api import messages
 from tests.conformance import test_grpc
 from tests.conformance.server import Server, error, refused, started
 from tests.conformance.test_flags import LINE, ask
@@ -128,7 +128,7 @@ def test_batching_parameters_that_cannot_be_followed(models: Path, tmp_path: Pat
     assert message in refused(*flags, *batching(tmp_path, text))
 
 
-SESSION_RUN = prediction_log_pb2.PredictionLog()
+SESSION_RUN = messages.PredictionLog()
 SESSION_RUN.session_run_log.SetInParent()
 
 

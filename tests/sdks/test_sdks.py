@@ -15,14 +15,11 @@ from pathlib import Path
 import pytest
 from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import FileDescriptor
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
-import serving.tfs_api.messages  # noqa: F401  which lets the next ones be imported without TensorFlow
 from tests.programs import REPOSITORY
 from tests.sdks import environments
 from tests.sdks.conftest import Served
-
-# isort: split
-from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 
 pytestmark = pytest.mark.timeout(600)  # an environment may be built first
 

@@ -3,7 +3,6 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from serving.tfs_api.messages import import_tensorflow
 from training.core.job import Job, JobError
 
 if TYPE_CHECKING:
@@ -57,7 +56,6 @@ def find_study(name: str) -> "Study":
     """
     if name not in STUDIES:
         raise JobError(f"there is no study {name}; there are: {', '.join(STUDIES)}")
-    import_tensorflow()
     study: Study = importlib.import_module(f"training.experiments.studies.{name}").STUDY
     return study
 
@@ -70,7 +68,6 @@ def find(name: str) -> Job:
     """
     if name not in JOBS:
         raise JobError(f"there is no job {name}; there are: {', '.join(JOBS)}")
-    import_tensorflow()  # the real one, before a module of ours or of Keras finds the stand-in
     module = importlib.import_module(f"training.jobs.{name}")
     job: Job = module.JOB
     return job

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import prediction_log_pb2
+from serving.tfs_api import messages, tensors
 from training.core.job import Array
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
@@ -26,7 +25,7 @@ def write(directory: Path, model: str, samples: Mapping[str, Mapping[str, Array]
     with tf.io.TFRecordWriter(str(path)) as writer:
         for signature, inputs in samples.items():
             for size in BATCH_SIZES:
-                log = prediction_log_pb2.PredictionLog()
+                log = messages.PredictionLog()
                 request = log.predict_log.request
                 request.model_spec.name = model
                 request.model_spec.signature_name = signature

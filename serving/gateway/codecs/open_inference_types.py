@@ -11,23 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.gateway.errors import BadTensor, TooLarge
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 
 NAMES: dict[int, str] = {
-    types_pb2.DT_BOOL: "BOOL",
-    types_pb2.DT_UINT8: "UINT8",
-    types_pb2.DT_UINT16: "UINT16",
-    types_pb2.DT_UINT32: "UINT32",
-    types_pb2.DT_UINT64: "UINT64",
-    types_pb2.DT_INT8: "INT8",
-    types_pb2.DT_INT16: "INT16",
-    types_pb2.DT_INT32: "INT32",
-    types_pb2.DT_INT64: "INT64",
-    types_pb2.DT_HALF: "FP16",
-    types_pb2.DT_BFLOAT16: "BF16",
-    types_pb2.DT_FLOAT: "FP32",
-    types_pb2.DT_DOUBLE: "FP64",
-    types_pb2.DT_STRING: "BYTES",
+    messages.DT_BOOL: "BOOL",
+    messages.DT_UINT8: "UINT8",
+    messages.DT_UINT16: "UINT16",
+    messages.DT_UINT32: "UINT32",
+    messages.DT_UINT64: "UINT64",
+    messages.DT_INT8: "INT8",
+    messages.DT_INT16: "INT16",
+    messages.DT_INT32: "INT32",
+    messages.DT_INT64: "INT64",
+    messages.DT_HALF: "FP16",
+    messages.DT_BFLOAT16: "BF16",
+    messages.DT_FLOAT: "FP32",
+    messages.DT_DOUBLE: "FP64",
+    messages.DT_STRING: "BYTES",
 }
 _LENGTH = struct.Struct("<I")
 _MOST_STRINGS = 250_000  # they take .15 s, as so many in JSON do

@@ -12,7 +12,7 @@ from serving.gateway.backends.base import Examples
 from serving.gateway.codecs import base64
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
-from serving.tfs_api.messages import input_pb2
+from serving.tfs_api import messages
 
 _KEYS = frozenset({"signature_name", "context", "examples"})
 _FEATURE_BYTES = 256  # of a feature in protobuf's memory, without its values
@@ -74,7 +74,7 @@ def _hold_features(memory: Reservation, examples: list[Any]) -> None:
 def _encoded(example: Any, which: str) -> bytes:
     if not isinstance(example, dict):
         raise BadDocument(f"{which} must be an object of features by name, not {base64.kind(example)}")
-    message = input_pb2.ExampleListWithContext().context
+    message = messages.ExampleListWithContext().context
     message.features.SetInParent()
     for name, value in example.items():
         _feature(message.features.feature[name], value if isinstance(value, list) else [value], f"{which}: {name}")

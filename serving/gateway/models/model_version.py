@@ -8,7 +8,7 @@ import numpy as np
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.errors import UnknownSignature, UnknownVerb, listed
 from serving.gateway.models.signature import Signature, TensorSpec, show
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 
 #: What models with a card are asked for natively.
 VERBS = ("predict", "embed", "neighbours", "forecast")
@@ -219,4 +219,4 @@ def is_description(signature: Signature | None) -> bool:
     if signature is None or signature.inputs.keys() != {"query"} or "card" not in signature.outputs:
         return False
     specs = (signature.inputs["query"], signature.outputs["card"])
-    return all(spec.data_type == types_pb2.DT_STRING and spec.shape == (None,) for spec in specs)
+    return all(spec.data_type == messages.DT_STRING and spec.shape == (None,) for spec in specs)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type, type_name
 
 Shape = tuple[int | None, ...]
@@ -28,7 +28,7 @@ class TensorSpec:
 
     @functools.cached_property
     def is_string(self) -> bool:
-        return bool(self.data_type == types_pb2.DT_STRING)
+        return bool(self.data_type == messages.DT_STRING)
 
     @functools.cached_property
     def batched(self) -> bool:

@@ -11,29 +11,10 @@ from typing import Any
 
 from serving.model_server import text_protos
 from serving.model_server.errors import invalid_argument
+from serving.tfs_api import messages
 
 #: Read from a version's directory with ``--enable_per_model_batching_parameters``.
 PER_MODEL_FILE = "batching_params.pbtxt"
-
-_Message: Any = text_protos.declare(
-    "tensorflow_serving/servables/tensorflow/session_bundle_config.proto",
-    {
-        "Int64Value": {"value": (1, "int64")},
-        "StringValue": {"value": (1, "string")},
-        "BoolValue": {"value": (1, "bool")},
-        "BatchingParameters": {
-            "max_batch_size": (1, "Int64Value"),
-            "batch_timeout_micros": (2, "Int64Value"),
-            "max_enqueued_batches": (3, "Int64Value"),
-            "num_batch_threads": (4, "Int64Value"),
-            "thread_pool_name": (5, "StringValue"),
-            "allowed_batch_sizes": (6, "repeated int64"),
-            "pad_variable_length_inputs": (7, "bool"),
-            "enable_large_batch_splitting": (8, "BoolValue"),
-            "max_execution_batch_size": (9, "Int64Value"),
-        },
-    },
-)["BatchingParameters"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +91,7 @@ def read(path: Path, *, threads: int) -> BatchingParameters:
         NotFound: there is no such file.
         INVALID_ARGUMENT: it cannot be parsed, or has no threads.
     """
-    message = text_protos.read(path, _Message)
+    message = text_protos.read(path, messages.BatchingParameters)
     given: dict[str, Any] = {"num_batch_threads": threads, "thread_pool_name": "batch_threads"}
     for field, value in message.ListFields():
         if field.name == "allowed_batch_sizes":

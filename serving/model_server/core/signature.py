@@ -9,8 +9,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from serving.model_server.errors import data_loss, not_found
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import get_model_metadata_pb2, saved_model_pb2
+from serving.tfs_api import messages, tensors
 from serving.tfs_api.tensors import Array
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -56,7 +55,7 @@ def read(directory: Path, tags: Sequence[str]) -> ServableSignatures:
 
 def of_definitions(definitions: Mapping[str, Any]) -> ServableSignatures:
     """The signatures of SignatureDefs by name."""
-    message = get_model_metadata_pb2.SignatureDefMap()
+    message = messages.SignatureDefMap()
     for name, definition in definitions.items():
         message.signature_def[name].CopyFrom(definition)
     by_name = {name: _signature(name, definition) for name, definition in sorted(definitions.items())}
@@ -64,13 +63,13 @@ def of_definitions(definitions: Mapping[str, Any]) -> ServableSignatures:
 
 
 def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
-    message = saved_model_pb2.SavedModel()
+    message = messages.SavedModel()
     binary, text = directory / "saved_model.pb", directory / "saved_model.pbtxt"
     if binary.is_file():
         _parse_binary(binary, message)
     elif text.is_file():
         try:
-            text_format.Parse(text.read_text(encoding="utf-8"), message)
+            text_format.Parse(text.read_text(encoding="utf-8"), message, allow_unknown_field=True)
         except (text_format.ParseError, UnicodeDecodeError, OSError) as error:
             raise data_loss(f"Can't parse {text} as text proto: {error}") from None
     else:

@@ -16,7 +16,7 @@ from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.errors import data_loss, invalid_argument, unimplemented
 from serving.model_server.grpc_api import classify_regress as inference
 from serving.model_server.grpc_api import predict as prediction
-from serving.tfs_api.messages import prediction_log_pb2
+from serving.tfs_api import messages
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 _MOST_RECORDS = 1000
@@ -61,7 +61,7 @@ def replay(servable: Servable, version_directory: Path, iterations: int = 1, *, 
     for number, record in enumerate(records(path), 1):
         if number > _MOST_RECORDS:
             raise invalid_argument(f"Number of warmup records exceeds the maximum ({_MOST_RECORDS}) at {path}")
-        log = prediction_log_pb2.PredictionLog()
+        log = messages.PredictionLog()
         try:
             log.ParseFromString(record)
         except DecodeError:
@@ -70,7 +70,7 @@ def replay(servable: Servable, version_directory: Path, iterations: int = 1, *, 
     return count
 
 
-def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog, iterations: int, skip_slow: bool) -> int:
+def _replay(servable: Servable, log: messages.PredictionLog, iterations: int, skip_slow: bool) -> int:
     calls = _calls(servable, log)
     if skip_slow and not all(servable.has_quick_engine(call.signature.name) for call in calls):
         return 0
@@ -83,7 +83,7 @@ def _replay(servable: Servable, log: prediction_log_pb2.PredictionLog, iteration
     return 1
 
 
-def _calls(servable: Servable, log: prediction_log_pb2.PredictionLog) -> list[SignatureCall]:
+def _calls(servable: Servable, log: messages.PredictionLog) -> list[SignatureCall]:
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         return [prediction.prepare(servable, log.predict_log.request)]

@@ -16,7 +16,6 @@ import numpy as np
 
 from serving.model_server import errors
 from serving.model_server.core.signature import ServableSignature
-from serving.tfs_api import messages as protos
 from serving.tfs_api.status_codes import Code
 from serving.tfs_api.tensors import Array
 
@@ -30,7 +29,8 @@ def load_tensorflow() -> Any:
     # refuse it themselves.
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    tensorflow = protos.import_tensorflow()
+    import tensorflow
+
     tensorflow.get_logger().setLevel("ERROR")
     return tensorflow
 

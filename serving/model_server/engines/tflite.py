@@ -14,8 +14,7 @@ import numpy as np
 from serving.model_server.core import signature
 from serving.model_server.engines import tensorflow as tensorflow_engine
 from serving.model_server.errors import data_loss, internal, invalid_argument, unimplemented
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import meta_graph_pb2
+from serving.tfs_api import messages, tensors
 from serving.tfs_api.tensors import Array
 
 MODEL_FILE = "model.tflite"
@@ -51,7 +50,7 @@ class TfliteEngine:
     @property
     def signatures(self) -> signature.ServableSignatures:
         """The one signature."""
-        definition = meta_graph_pb2.SignatureDef(method_name=_PREDICT)
+        definition = messages.SignatureDef(method_name=_PREDICT)
         for message, details in ((definition.inputs, self._inputs), (definition.outputs, self._outputs)):
             for alias, detail in details.items():
                 message[alias].name = detail["name"]
@@ -107,9 +106,7 @@ def _definitions(content: bytes) -> dict[str, Any]:
             buffer = model.Buffers(model.Metadata(place).Buffer()).DataAsNumpy().tobytes()
             found = flexbuffers.Loads(buffer)
             return {
-                name: meta_graph_pb2.SignatureDef.FromString(
-                    data.encode("latin-1") if isinstance(data, str) else bytes(data)
-                )
+                name: messages.SignatureDef.FromString(data.encode("latin-1") if isinstance(data, str) else bytes(data))
                 for name, data in found.items()
             }
     return {}

@@ -13,8 +13,7 @@ import numpy as np
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import DEFAULT_SIGNATURE, ServableSignature
 from serving.model_server.errors import invalid_argument, unimplemented
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import classification_pb2, inference_pb2, regression_pb2, types_pb2
+from serving.tfs_api import messages, tensors
 from serving.tfs_api.tensors import Array
 
 CLASSIFY = "tensorflow/serving/classify"
@@ -88,7 +87,7 @@ def respond_classify(model: str, version: int, task: Task, arrays: Sequence[Arra
     Raises:
         INVALID_ARGUMENT: the outputs are no classes and scores of the examples.
     """
-    response = classification_pb2.ClassificationResponse()
+    response = messages.ClassificationResponse()
     _classify(response.result, task, arrays)
     _spec(response.model_spec, model, version, task)
     return response
@@ -100,7 +99,7 @@ def respond_regress(model: str, version: int, task: Task, arrays: Sequence[Array
     Raises:
         INVALID_ARGUMENT: the output is not one number for each example.
     """
-    response = regression_pb2.RegressionResponse()
+    response = messages.RegressionResponse()
     _regress(response.result, task, arrays)
     _spec(response.model_spec, model, version, task)
     return response
@@ -108,7 +107,7 @@ def respond_regress(model: str, version: int, task: Task, arrays: Sequence[Array
 
 def respond_multi(model: str, version: int, tasks: Sequence[Task], outputs: Sequence[Sequence[Array]]) -> Any:
     """The MultiInferenceResponse: a result for each task, in their order."""
-    response = inference_pb2.MultiInferenceResponse()
+    response = messages.MultiInferenceResponse()
     for task, arrays in zip(tasks, outputs, strict=True):
         result = response.results.add()
         if task.method == CLASSIFY:
@@ -219,7 +218,7 @@ def _shape(array: Array) -> str:
 
 
 def _type(array: Array) -> str:
-    return str(types_pb2.DataType.Name(tensors.data_type(array)))
+    return str(messages.DataType.Name(tensors.data_type(array)))
 
 
 def _spec(spec: Any, model: str, version: int, task: Task) -> None:

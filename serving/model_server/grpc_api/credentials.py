@@ -9,6 +9,7 @@ from pathlib import Path
 
 from serving.model_server import text_protos
 from serving.model_server.errors import invalid_argument
+from serving.tfs_api import messages
 
 
 def read(path: Path) -> ssl.SSLContext:
@@ -18,7 +19,7 @@ def read(path: Path) -> ssl.SSLContext:
         NotFound: there is no such file.
         INVALID_ARGUMENT: it is no SSLConfig, or lacks what it needs.
     """
-    config = text_protos.read(path, text_protos.SSLConfig)
+    config = text_protos.read(path, messages.SSLConfig)
     if not (config.server_key and config.server_cert):
         raise invalid_argument(f"{path} must have a server_key and a server_cert, both in PEM form")
     if config.client_verify and not config.custom_ca:

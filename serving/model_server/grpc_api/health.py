@@ -7,10 +7,10 @@ start and never anything else.
 import asyncio
 from collections.abc import AsyncIterator
 
-from google.protobuf import wrappers_pb2
 from google.protobuf.message import DecodeError
 
 from serving.model_server.errors import internal, not_found
+from serving.tfs_api import messages
 
 CHECK = "/grpc.health.v1.Health/Check"
 WATCH = "/grpc.health.v1.Health/Watch"
@@ -32,8 +32,8 @@ async def watch(request: bytes) -> AsyncIterator[bytes]:
 
 
 def _service(request: bytes) -> str:
-    """The name in a HealthCheckRequest, which has the form of a StringValue."""
+    """Return the service's name in a HealthCheckRequest."""
     try:
-        return wrappers_pb2.StringValue.FromString(request).value
+        return messages.HealthCheckRequest.FromString(request).service
     except DecodeError:
         raise internal("the bytes sent are no grpc.health.v1.HealthCheckRequest") from None

@@ -11,8 +11,7 @@ from typing import Any
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import DEFAULT_SIGNATURE, ServableSignature, TensorInfo
 from serving.model_server.errors import failed_precondition, internal, invalid_argument, unimplemented
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import predict_pb2, types_pb2
+from serving.tfs_api import messages, tensors
 from serving.tfs_api.tensors import Array
 
 _METHODS = ("tensorflow/serving/predict", "tensorflow/serving/classify", "tensorflow/serving/regress")
@@ -45,7 +44,7 @@ def respond(model: str, version: int, call: SignatureCall, arrays: Sequence[Arra
     Raises:
         UNIMPLEMENTED: an output of a type that is not served.
     """
-    response = predict_pb2.PredictResponse()
+    response = messages.PredictResponse()
     spec = response.model_spec
     spec.name = model
     spec.version.value = version
@@ -94,7 +93,7 @@ def _inputs(signature: ServableSignature, sent: Any, strict: bool) -> dict[str, 
 
 
 def _check_type(position: int, info: TensorInfo, data_type: int) -> None:
-    if data_type != info.data_type and info.data_type != types_pb2.DT_INVALID:
+    if data_type != info.data_type and info.data_type != messages.DT_INVALID:
         raise invalid_argument(
             f"Expects arg[{position}] to be {tensors.type_name(info.data_type)} "
             f"but {tensors.type_name(data_type)} is provided"

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
 from serving.artifacts import models_config
@@ -24,22 +23,13 @@ from serving.model_server.grpc_api import classify_regress as inference
 from serving.model_server.grpc_api import predict as prediction
 from serving.model_server.grpc_api.calls import Unary
 from serving.model_server.metrics import ServerMetrics
-from serving.tfs_api.messages import (
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    inference_pb2,
-    model_management_pb2,
-    model_pb2,
-    predict_pb2,
-    regression_pb2,
-)
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import Array
 
 _SIGNATURE_DEF = "signature_def"
 _RUNTIME = "TF1"  # as TensorFlow Serving calls a session, which is what both engines stand for
 
-_NO_TASK = inference_pb2.InferenceTask()
+_NO_TASK = messages.InferenceTask()
 
 Respond = Callable[[Any], Awaitable[Any]]
 
@@ -98,7 +88,7 @@ class Service:
             return await self.run(handle, "Regress", [task.call], respond)
 
     async def multi_inference(self, request: Any) -> Any:
-        spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
+        spec = request.tasks[0].model_spec if request.tasks else messages.ModelSpec()
         with self.core.handle(spec) as handle:
             tasks = inference.prepare_multi(handle.servable, request, check_method=self._check_method)
 
@@ -149,21 +139,18 @@ class Service:
         for field in request.metadata_field:
             if field != _SIGNATURE_DEF:
                 raise invalid_argument(f"Metadata field {field} is not supported")
-        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response = messages.GetModelMetadataResponse()
         with self.core.handle(spec) as handle:
             response.model_spec.name = handle.model
             response.model_spec.version.value = handle.version
-            response.metadata[_SIGNATURE_DEF].CopyFrom(
-                AnyMessage(
-                    type_url="type.googleapis.com/tensorflow.serving.SignatureDefMap",
-                    value=handle.servable.signature_def_map,
-                )
-            )
+            packed = response.metadata[_SIGNATURE_DEF]
+            packed.type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+            packed.value = handle.servable.signature_def_map
         return response
 
     async def get_model_status(self, request: Any) -> Any:
         spec = _spec(request)
-        response = get_model_status_pb2.GetModelStatusResponse()
+        response = messages.GetModelStatusResponse()
         for version in self.core.versions(spec):
             status = response.model_version_status.add(version=version.number, state=int(version.state))
             status.status.SetInParent()
@@ -184,7 +171,7 @@ class Service:
             raise invalid_argument(str(error)) from None
         before = self.metrics.values(request.metric_names)
         await self.core.reload(models)
-        response = model_management_pb2.ReloadConfigResponse()
+        response = messages.ReloadConfigResponse()
         response.status.SetInParent()
         for name, value in self.metrics.values(request.metric_names).items():
             response.metric.add(name=name, int64_value_increase=value - before[name])
@@ -206,24 +193,24 @@ class Service:
         """The RPCs by path, refused beyond ``most_calls`` at once (0: never)."""
         limit = _Limit(most_calls)
         listed: dict[str, tuple[Respond, Any]] = {
-            "PredictionService/Predict": (self._counted("Predict", self.predict), predict_pb2.PredictRequest),
+            "PredictionService/Predict": (self._counted("Predict", self.predict), messages.PredictRequest),
             "PredictionService/Classify": (
                 self._counted("Classify", self.classify),
-                classification_pb2.ClassificationRequest,
+                messages.ClassificationRequest,
             ),
-            "PredictionService/Regress": (self._counted("Regress", self.regress), regression_pb2.RegressionRequest),
+            "PredictionService/Regress": (self._counted("Regress", self.regress), messages.RegressionRequest),
             "PredictionService/MultiInference": (
                 self._counted("MultiInference", self.multi_inference),
-                inference_pb2.MultiInferenceRequest,
+                messages.MultiInferenceRequest,
             ),
             "PredictionService/GetModelMetadata": (
                 self.get_model_metadata,
-                get_model_metadata_pb2.GetModelMetadataRequest,
+                messages.GetModelMetadataRequest,
             ),
-            "ModelService/GetModelStatus": (self.get_model_status, get_model_status_pb2.GetModelStatusRequest),
+            "ModelService/GetModelStatus": (self.get_model_status, messages.GetModelStatusRequest),
             "ModelService/HandleReloadConfigRequest": (
                 self.handle_reload_config_request,
-                model_management_pb2.ReloadConfigRequest,
+                messages.ReloadConfigRequest,
             ),
         }
         return {f"/tensorflow.serving.{name}": _method(*method, limit) for name, method in listed.items()}

@@ -19,7 +19,7 @@ from serving.model_server.errors import ServingError, deadline_exceeded, interna
 from serving.model_server.grpc_api import predict as prediction
 from serving.model_server.grpc_api.service import Service
 from serving.model_server.rest import answers, documents, examples, paths, rapidjson, tensors
-from serving.tfs_api.messages import classification_pb2, get_model_metadata_pb2, get_model_status_pb2, regression_pb2
+from serving.tfs_api import messages
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +130,7 @@ class RestApi:
 
     async def _respond(self, wanted: paths.RestTarget, body: bytes) -> bytes:
         if wanted.action == "status":
-            request = get_model_status_pb2.GetModelStatusRequest(model_spec=wanted.spec)
+            request = messages.GetModelStatusRequest(model_spec=wanted.spec)
             return (_json(await self._service.get_model_status(request)) + "\n").encode()
         if wanted.action == "metadata":
             return await self._metadata(wanted.spec)
@@ -148,13 +148,13 @@ class RestApi:
             raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
         wanted.spec.signature_name = name
         if wanted.action == "classify":
-            request = classification_pb2.ClassificationRequest(model_spec=wanted.spec)
-            await self._soon(len(body), lambda: examples.fill(document, request.input))
-            return examples.classifications((await self._service.classify(request)).result)
+            to_classify = messages.ClassificationRequest(model_spec=wanted.spec)
+            await self._soon(len(body), lambda: examples.fill(document, to_classify.input))
+            return examples.classifications((await self._service.classify(to_classify)).result)
         if wanted.action == "regress":
-            request = regression_pb2.RegressionRequest(model_spec=wanted.spec)
-            await self._soon(len(body), lambda: examples.fill(document, request.input))
-            return examples.regressions((await self._service.regress(request)).result)
+            to_regress = messages.RegressionRequest(model_spec=wanted.spec)
+            await self._soon(len(body), lambda: examples.fill(document, to_regress.input))
+            return examples.regressions((await self._service.regress(to_regress)).result)
         return await self._predict(wanted.spec, document, len(body))
 
     async def _predict(self, spec: Any, document: dict[str, Any], size: int) -> bytes:
@@ -167,9 +167,9 @@ class RestApi:
             return text
 
     async def _metadata(self, spec: Any) -> bytes:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=[_SIGNATURE_DEF])
+        request = messages.GetModelMetadataRequest(model_spec=spec, metadata_field=[_SIGNATURE_DEF])
         response = await self._service.get_model_metadata(request)
-        signatures = get_model_metadata_pb2.SignatureDefMap()
+        signatures = messages.SignatureDefMap()
         response.metadata[_SIGNATURE_DEF].Unpack(signatures)
         return (
             f'{{\n"model_spec":{_json(response.model_spec)}\n,\n'

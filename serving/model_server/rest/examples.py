@@ -20,7 +20,7 @@ from serving.model_server.rest.tensors import (
     lossy_error,
     to_bytes,
 )
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 
 
 def fill(document: Mapping[str, Any], message: Any) -> None:
@@ -85,7 +85,7 @@ def _add(value: Any, name: str, feature: Any) -> None:
         _values(feature, name, "bytes_list").append(from_base64(value))
     elif isinstance(value, float):
         values = _values(feature, name, "float_list")
-        if loses_precision(value, types_pb2.DT_FLOAT):
+        if loses_precision(value, messages.DT_FLOAT):
             raise lossy_error(value, "float")
         values.append(value)
     elif isinstance(value, int):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import unquote_to_bytes
 
 from serving.model_server.errors import ServingError, invalid_argument
-from serving.tfs_api.messages import model_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.status_codes import Code
 
 _SERVED = re.compile(r"(?i)/v1/.*", re.ASCII | re.DOTALL)
@@ -56,7 +56,7 @@ def read(method: str, path: str) -> RestTarget:
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
         raise invalid_argument(f"Malformed request: {method} {path}")
-    spec = model_pb2.ModelSpec()
+    spec = messages.ModelSpec()
     if match["version"]:
         if int(match["version"]) >= 2**63:
             raise BadPart(f"Failed to convert version: {match['version']} to numeric.")

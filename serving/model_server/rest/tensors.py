@@ -13,19 +13,18 @@ import numpy as np
 from serving.model_server.core.signature import ServableSignature
 from serving.model_server.errors import ServingError, invalid_argument, unimplemented
 from serving.model_server.rest import rapidjson
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages, tensors
 from serving.tfs_api.tensors import Array
 
-_FLOATS = (types_pb2.DT_FLOAT, types_pb2.DT_DOUBLE)
+_FLOATS = (messages.DT_FLOAT, messages.DT_DOUBLE)
 _WHOLE = (
-    types_pb2.DT_INT8,
-    types_pb2.DT_INT16,
-    types_pb2.DT_INT32,
-    types_pb2.DT_INT64,
-    types_pb2.DT_UINT8,
-    types_pb2.DT_UINT32,
-    types_pb2.DT_UINT64,
+    messages.DT_INT8,
+    messages.DT_INT16,
+    messages.DT_INT32,
+    messages.DT_INT64,
+    messages.DT_UINT8,
+    messages.DT_UINT32,
+    messages.DT_UINT64,
 )
 _EXACT = 2**24  # whole numbers below it are exact as float32
 _LARGEST = 3.4e38  # about float32's largest
@@ -168,7 +167,7 @@ def lossy_error(value: Any, target: str) -> ServingError:
 
 def loses_precision(value: int | float, data_type: int) -> bool:
     """Whether a number is too large for the float, or a whole one has more digits than it holds."""
-    limits = np.finfo(np.float32 if data_type == types_pb2.DT_FLOAT else np.float64)
+    limits = np.finfo(np.float32 if data_type == messages.DT_FLOAT else np.float64)
     if isinstance(value, int):
         return bool(abs(value) > 2 ** (limits.nmant + 1) - 1)
     return bool(np.isfinite(value) and abs(value) > float(limits.max))
@@ -208,13 +207,13 @@ def _regular(value: Any, data_type: int) -> Array | None:
         shape.append(size)
         level = [inner for item in level for inner in item]
     kinds = set(map(type, level))
-    if data_type == types_pb2.DT_STRING and kinds == {str}:
+    if data_type == messages.DT_STRING and kinds == {str}:
         array: Array = np.empty(len(level), np.object_)
         array[:] = [to_bytes(item) for item in level]
     elif (
         (data_type in _FLOATS and kinds <= {int, float})
         or (data_type in _WHOLE and kinds == {int})
-        or (data_type == types_pb2.DT_BOOL and kinds == {bool})
+        or (data_type == messages.DT_BOOL and kinds == {bool})
     ):
         numpy_type = tensors.numpy_type(data_type)
         assert numpy_type is not None
@@ -272,7 +271,7 @@ def _fill(value: Any, level: int, shape: list[int], data_type: int, leaves: list
 def _leaf(value: Any, data_type: int) -> Any:
     name = tensors.type_name(data_type)
     if isinstance(value, dict):
-        if data_type == types_pb2.DT_STRING:
+        if data_type == messages.DT_STRING:
             return from_base64(value)
     elif data_type in _FLOATS:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -284,10 +283,10 @@ def _leaf(value: Any, data_type: int) -> Any:
         assert numpy_type is not None
         if type(value) is int and np.iinfo(numpy_type).min <= value <= np.iinfo(numpy_type).max:
             return value
-    elif data_type == types_pb2.DT_STRING:
+    elif data_type == messages.DT_STRING:
         if isinstance(value, str):
             return to_bytes(value)
-    elif data_type == types_pb2.DT_BOOL:
+    elif data_type == messages.DT_BOOL:
         if isinstance(value, bool):
             return value
     else:

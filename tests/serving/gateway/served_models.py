@@ -35,14 +35,14 @@ from serving.artifacts.model_card import (
 )
 from serving.artifacts.models_config import ModelConfig
 from serving.preprocessing.image import ImageRecipe
-from serving.tfs_api.messages import saved_model_pb2, types_pb2
+from serving.tfs_api import messages
 from tests.serving.model_server import versions
 
 NAMES = ("shade", "trend", "price", "pulse", "line", "broken")
 SHADES = ("dark", "middle", "light")
 WINDOW = 4
 MAX_HORIZON = 50
-_TYPES = {"uint8": types_pb2.DT_UINT8, "float32": types_pb2.DT_FLOAT, "int32": types_pb2.DT_INT32}
+_TYPES = {"uint8": messages.DT_UINT8, "float32": messages.DT_FLOAT, "int32": messages.DT_INT32}
 
 
 def write(root: Path) -> Path:
@@ -263,10 +263,10 @@ def _write(
 
 
 def _saved_model(signatures: Mapping[str, CardSignature]) -> bytes:
-    message = saved_model_pb2.SavedModel()
+    message = messages.SavedModel()
     meta = message.meta_graphs.add()
     meta.meta_info_def.tags.append("serve")
-    described = {"describe": ({"query": (types_pb2.DT_STRING, (None,))}, {"card": (types_pb2.DT_STRING, (None,))})}
+    described = {"describe": ({"query": (messages.DT_STRING, (None,))}, {"card": (messages.DT_STRING, (None,))})}
     told = {
         name: tuple(
             {key: (_TYPES[one.dtype], one.shape) for key, one in side.items()} for side in (made.inputs, made.outputs)

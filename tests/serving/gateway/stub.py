@@ -14,7 +14,7 @@ import grpc
 import numpy as np
 
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type, to_array, to_proto
 
 Models = Mapping[str, Mapping[str, Signature]]
@@ -44,13 +44,13 @@ class Stub:
             self.violations += wrong
         if wrong:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, wrong[0])
-        response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+        response = messages.PredictResponse(model_spec=request.model_spec)
         for name, array in arrays.items():
             response.outputs[f"echo_{name}"].CopyFrom(to_proto(array))
         return response
 
     def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
-        definitions = get_model_metadata_pb2.SignatureDefMap()
+        definitions = messages.SignatureDefMap()
         for name, signature in self.models[request.model_spec.name].items():
             made = definitions.signature_def[name]
             made.method_name = "tensorflow/serving/predict"
@@ -61,13 +61,13 @@ class Stub:
                         infos[spec.name].tensor_shape.unknown_rank = True
                     for size in spec.shape or ():
                         infos[spec.name].tensor_shape.dim.add().size = -1 if size is None else size
-        response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=request.model_spec)
+        response = messages.GetModelMetadataResponse(model_spec=request.model_spec)
         response.metadata["signature_def"].Pack(definitions)
         return response
 
     def status(self, request: Any, context: grpc.ServicerContext) -> Any:
-        response = get_model_status_pb2.GetModelStatusResponse()
-        response.model_version_status.add(version=1, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+        response = messages.GetModelStatusResponse()
+        response.model_version_status.add(version=1, state=messages.ModelVersionStatus.AVAILABLE)
         return response
 
     def _wrong(
@@ -100,12 +100,10 @@ def serving(stub: Stub) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
     services = {
         "tensorflow.serving.PredictionService": {
-            "Predict": (stub.predict, predict_pb2.PredictRequest),
-            "GetModelMetadata": (stub.metadata, get_model_metadata_pb2.GetModelMetadataRequest),
+            "Predict": (stub.predict, messages.PredictRequest),
+            "GetModelMetadata": (stub.metadata, messages.GetModelMetadataRequest),
         },
-        "tensorflow.serving.ModelService": {
-            "GetModelStatus": (stub.status, get_model_status_pb2.GetModelStatusRequest)
-        },
+        "tensorflow.serving.ModelService": {"GetModelStatus": (stub.status, messages.GetModelStatusRequest)},
     }
     for service, methods in services.items():
         handlers = {

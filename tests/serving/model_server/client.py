@@ -8,22 +8,10 @@ from typing import Any
 
 import grpc
 
-from serving.tfs_api import messages as protos
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_management_pb2,
-    model_server_config_pb2,
-    predict_pb2,
-)
+from serving.tfs_api import messages, methods, tensors
 from serving.tfs_api.tensors import Array
 from tests.serving.model_server import versions
 
-CLASSIFY = "/tensorflow.serving.PredictionService/Classify"
-REGRESS = "/tensorflow.serving.PredictionService/Regress"
-MULTI_INFERENCE = "/tensorflow.serving.PredictionService/MultiInference"
-RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
@@ -78,8 +66,8 @@ class Client:
         method = self.channel.unary_unary(path, type(request).SerializeToString, response.FromString)
         return method(request, timeout=self.timeout)
 
-    def send(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
-        return self.call(protos.PREDICT, request, predict_pb2.PredictResponse)
+    def send(self, request: messages.PredictRequest) -> messages.PredictResponse:
+        return self.call(methods.PREDICT, request, messages.PredictResponse)
 
     def predict(
         self,
@@ -101,23 +89,23 @@ class Client:
         return {alias: tensors.to_array(proto) for alias, proto in self.send(request).outputs.items()}
 
     def status(self, model: str, version: int | None = None) -> list[Any]:
-        request = get_model_status_pb2.GetModelStatusRequest()
+        request = messages.GetModelStatusRequest()
         request.model_spec.name = model
         if version is not None:
             request.model_spec.version.value = version
-        answer = self.call(protos.GET_MODEL_STATUS, request, get_model_status_pb2.GetModelStatusResponse)
+        answer = self.call(methods.GET_MODEL_STATUS, request, messages.GetModelStatusResponse)
         return list(answer.model_version_status)
 
     def states(self, model: str) -> dict[int, str]:
         """State names by version."""
-        names = get_model_status_pb2.ModelVersionStatus.State
+        names = messages.ModelVersionStatus.State
         return {status.version: names.Name(status.state) for status in self.status(model)}
 
-    def metadata(self, model: str, *fields: str) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=fields)
+    def metadata(self, model: str, *fields: str) -> messages.GetModelMetadataResponse:
+        request = messages.GetModelMetadataRequest(metadata_field=fields)
         request.model_spec.name = model
-        return self.call(protos.GET_MODEL_METADATA, request, get_model_metadata_pb2.GetModelMetadataResponse)
+        return self.call(methods.GET_MODEL_METADATA, request, messages.GetModelMetadataResponse)
 
-    def reload(self, config: model_server_config_pb2.ModelServerConfig) -> model_management_pb2.ReloadConfigResponse:
-        request = model_management_pb2.ReloadConfigRequest(config=config)
-        return self.call(RELOAD, request, model_management_pb2.ReloadConfigResponse)
+    def reload(self, config: messages.ModelServerConfig) -> messages.ReloadConfigResponse:
+        request = messages.ReloadConfigRequest(config=config)
+        return self.call(methods.RELOAD_CONFIG, request, messages.ReloadConfigResponse)

@@ -10,7 +10,7 @@ import pytest
 from serving.artifacts import model_card as card
 from serving.artifacts import models_config
 from serving.artifacts.model_card import ModelCard
-from serving.tfs_api.messages import predict_pb2
+from serving.tfs_api import messages
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
 from tests.serving.model_server import versions
@@ -90,7 +90,7 @@ def test_both_engines_give_the_same_answers(server: Server, tensorflow: Client, 
     )
 
 
-def refusal(client: Client, request: predict_pb2.PredictRequest) -> tuple[str, str]:
+def refusal(client: Client, request: messages.PredictRequest) -> tuple[str, str]:
     with pytest.raises(grpc.RpcError) as refused:
         client.send(request)
     return refused.value.code().name, refused.value.details()

@@ -12,9 +12,9 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import wrappers_pb2
 
 from serving.artifacts.models_config import ModelConfig
+from serving.tfs_api import messages
 from tests.programs import REPOSITORY, Program, free_port, running
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client
@@ -80,13 +80,13 @@ def test_the_health_service(model: Path) -> None:
         check = server.client.channel.unary_unary("/grpc.health.v1.Health/Check")
         watch = server.client.channel.unary_stream("/grpc.health.v1.Health/Watch")
         for service in ("", "ModelService", "PredictionService"):
-            request = wrappers_pb2.StringValue(value=service).SerializeToString()
+            request = messages.HealthCheckRequest(service=service).SerializeToString()
             assert check(request, timeout=10) == b"\x08\x01"  # SERVING
             watching = watch(request, timeout=10)
             assert next(watching) == b"\x08\x01"
             watching.cancel()
         with pytest.raises(grpc.RpcError) as refused:
-            check(wrappers_pb2.StringValue(value="x").SerializeToString(), timeout=10)
+            check(messages.HealthCheckRequest(service="x").SerializeToString(), timeout=10)
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 

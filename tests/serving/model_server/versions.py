@@ -14,16 +14,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from serving.artifacts import manifest
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import predict_pb2, prediction_log_pb2, saved_model_pb2, types_pb2
+from serving.tfs_api import messages, tensors
 from serving.tfs_api.tensors import Array
 
 SIGNATURES = {
     "serving_default": {"inputs": ["x"], "outputs": ["y"]},
     "both": {"inputs": ["x", "shift"], "outputs": ["y", "z"]},
 }
-_TENSORS = {"x": (types_pb2.DT_FLOAT, [-1, 3]), "shift": (types_pb2.DT_INT32, [-1, 1])} | {
-    name: (types_pb2.DT_FLOAT, [-1, 3]) for name in ("y", "z")
+_TENSORS = {"x": (messages.DT_FLOAT, [-1, 3]), "shift": (messages.DT_INT32, [-1, 1])} | {
+    name: (messages.DT_FLOAT, [-1, 3]) for name in ("y", "z")
 }
 
 
@@ -51,7 +50,7 @@ def write(
 
 
 def saved_model() -> bytes:
-    message = saved_model_pb2.SavedModel()
+    message = messages.SavedModel()
     meta = message.meta_graphs.add()
     meta.meta_info_def.tags.append("serve")
     for name, entry in SIGNATURES.items():
@@ -63,8 +62,8 @@ def saved_model() -> bytes:
             _info(definition.outputs[alias], f"{name}_{alias}_out:0", *_TENSORS[alias])
     for name, given, answered in (("describe", "query", "card"), ("slow", "text", "y")):
         definition = meta.signature_def[name]
-        _info(definition.inputs[given], f"{name}:0", types_pb2.DT_STRING, [-1])
-        _info(definition.outputs[answered], f"{name}_out:0", types_pb2.DT_STRING, [-1])
+        _info(definition.inputs[given], f"{name}:0", messages.DT_STRING, [-1])
+        _info(definition.outputs[answered], f"{name}_out:0", messages.DT_STRING, [-1])
     return message.SerializeToString()
 
 
@@ -99,8 +98,8 @@ def graph(slope: float, offset: float, ballast: int = 0) -> onnx.ModelProto:
     return model
 
 
-def predict_request(model: str, signature: str = "", **inputs: Array) -> predict_pb2.PredictRequest:
-    request = predict_pb2.PredictRequest()
+def predict_request(model: str, signature: str = "", **inputs: Array) -> messages.PredictRequest:
+    request = messages.PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature
     for alias, array in inputs.items():
@@ -110,7 +109,7 @@ def predict_request(model: str, signature: str = "", **inputs: Array) -> predict
 
 def predict_log(signature: str = "", **inputs: Array) -> bytes:
     """A warm-up record."""
-    log = prediction_log_pb2.PredictionLog()
+    log = messages.PredictionLog()
     log.predict_log.request.CopyFrom(predict_request("whatever", signature, **inputs))
     return log.SerializeToString()
 

@@ -20,18 +20,8 @@ from serving.gateway.backends.tf_serving.grpc_client import Channel, MessageTooL
 from serving.gateway.backends.tf_serving.predict_codec import RequestEncoder
 from serving.gateway.errors import BadUpstream, DeadlineExceeded, GatewayError, VersionGone
 from serving.gateway.models.signature import Signature
-from serving.tfs_api.messages import (
-    CLASSIFY,
-    GET_MODEL_METADATA,
-    GET_MODEL_STATUS,
-    PREDICT,
-    REGRESS,
-    classification_pb2,
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    predict_pb2,
-    regression_pb2,
-)
+from serving.tfs_api import messages
+from serving.tfs_api.methods import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, REGRESS
 from serving.tfs_api.status_codes import Code
 
 _RETRY_PAUSE = 0.05
@@ -58,7 +48,7 @@ class TFServingBackend:
     ) -> Outputs:
         """Encode the parts into one PredictRequest, without another copy of their rows."""
         request = self._encoder(model, version, signature).encode(parts)
-        response = _parse(predict_pb2.PredictResponse, await self._call(PREDICT, request, deadline, metadata))
+        response = _parse(messages.PredictResponse, await self._call(PREDICT, request, deadline, metadata))
         return predict_codec.decode_response(response, signature)
 
     async def classify(
@@ -67,7 +57,7 @@ class TFServingBackend:
         """Call Classify."""
         request = encode_examples(model, version, signature, examples)
         response = await self._call(CLASSIFY, request, deadline)
-        return classifications(_parse(classification_pb2.ClassificationResponse, response).result)
+        return classifications(_parse(messages.ClassificationResponse, response).result)
 
     async def regress(
         self, model: str, version: int, signature: str, examples: Examples, deadline: float
@@ -75,7 +65,7 @@ class TFServingBackend:
         """Call Regress."""
         request = encode_examples(model, version, signature, examples)
         response = await self._call(REGRESS, request, deadline)
-        return regressions(_parse(regression_pb2.RegressionResponse, response).result)
+        return regressions(_parse(messages.RegressionResponse, response).result)
 
     async def signatures(self, model: str, version: int, timeout: float) -> dict[str, Signature]:
         """Call GetModelMetadata."""
@@ -87,15 +77,15 @@ class TFServingBackend:
 
     async def status(self, model: str, timeout: float) -> dict[int, VersionStatus]:
         """Call GetModelStatus."""
-        request = get_model_status_pb2.GetModelStatusRequest()
+        request = messages.GetModelStatusRequest()
         request.model_spec.name = model
         deadline = asyncio.get_running_loop().time() + timeout
         try:
             answer = await self._call(GET_MODEL_STATUS, request.SerializeToString(), deadline)
         except VersionGone:
             return {}
-        response = _parse(get_model_status_pb2.GetModelStatusResponse, answer)
-        name = get_model_status_pb2.ModelVersionStatus.State.Name
+        response = _parse(messages.GetModelStatusResponse, answer)
+        name = messages.ModelVersionStatus.State.Name
         return {
             int(one.version): VersionStatus(
                 name(one.state), Code.from_number(one.status.error_code).name, one.status.error_message
@@ -119,13 +109,13 @@ class TFServingBackend:
         return encoder
 
     async def _signature_defs(self, model: str, version: int, timeout: float) -> Any:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = model
         request.model_spec.version.value = version
         deadline = asyncio.get_running_loop().time() + timeout
         answer = await self._call(GET_MODEL_METADATA, request.SerializeToString(), deadline)
-        response = _parse(get_model_metadata_pb2.GetModelMetadataResponse, answer)
-        definitions = get_model_metadata_pb2.SignatureDefMap()
+        response = _parse(messages.GetModelMetadataResponse, answer)
+        definitions = messages.SignatureDefMap()
         if not response.metadata["signature_def"].Unpack(definitions):
             raise BadUpstream(f"the model server's metadata of {model} version {version} holds no signatures")
         return definitions

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from serving.gateway.backends.base import Classifications, Examples
 from serving.gateway.errors import BadUpstream
-from serving.tfs_api.messages import classification_pb2
+from serving.tfs_api import messages
 
 
 def encode_examples(model: str, version: int, signature: str, examples: Examples) -> bytes:
     """A ClassificationRequest, which is a RegressionRequest too: both have the same fields."""
-    request = classification_pb2.ClassificationRequest()
+    request = messages.ClassificationRequest()
     request.model_spec.name = model
     request.model_spec.version.value = version
     request.model_spec.signature_name = signature

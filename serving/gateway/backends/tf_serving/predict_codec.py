@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.errors import BadUpstream
 from serving.gateway.models.signature import Signature
-from serving.tfs_api.messages import predict_pb2, tensor_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import to_array, varint
 
 
@@ -21,7 +21,7 @@ class RequestEncoder:
     """
 
     def __init__(self, model: str, version: int, signature: Signature) -> None:
-        message = predict_pb2.PredictRequest()
+        message = messages.PredictRequest()
         message.model_spec.name = model
         message.model_spec.version.value = version
         message.model_spec.signature_name = signature.name
@@ -42,7 +42,7 @@ class RequestEncoder:
             shape = arrays[0].shape
             if len(arrays) > 1:
                 shape = (sum(map(len, arrays)), *shape[1:])
-            tensor = tensor_pb2.TensorProto(dtype=data_type)
+            tensor = messages.TensorProto(dtype=data_type)
             for size in shape:
                 tensor.tensor_shape.dim.add().size = size
             contents: list[Any] = []

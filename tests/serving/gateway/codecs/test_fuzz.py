@@ -16,7 +16,7 @@ import pytest
 
 from serving.gateway.codecs import open_inference_types as datatypes
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type, type_name
 from tests.programs import model_server
 from tests.serving.gateway import programs, stub
@@ -45,7 +45,7 @@ NAMES = [b"\\ud800", b"\xff", b"\\u0000", b"", b"x" * 70_000, b"inputs", b"insta
 HISTORY = [1.0, 2.0, 3.0, 4.0]
 URL = "data:image/png;base64," + base64.b64encode(picture()).decode()
 B64 = URL.partition(",")[2]
-TYPES = {type_name(number): number for number in types_pb2.DataType.values() if numpy_type(number) is not None}
+TYPES = {type_name(number): number for number in messages.DataType.values() if numpy_type(number) is not None}
 #: Requests that are answered, by path.
 GOOD: list[tuple[str, Any]] = [
     ("/v1/models/shade:predict", {"b64": B64}),
@@ -113,9 +113,9 @@ for _name, _number in TYPES.items():
 def typed() -> stub.Models:
     x = {name: TensorSpec("x", number, (None,)) for name, number in TYPES.items()}
     echoes = {name: {"serving_default": stub.echo("serving_default", spec)} for name, spec in x.items()}
-    inputs = {"inputs": TensorSpec("inputs", types_pb2.DT_STRING, (None,))}
-    scores = {"scores": TensorSpec("scores", types_pb2.DT_FLOAT, (None, 2))}
-    outputs = {"outputs": TensorSpec("outputs", types_pb2.DT_FLOAT, (None,))}
+    inputs = {"inputs": TensorSpec("inputs", messages.DT_STRING, (None,))}
+    scores = {"scores": TensorSpec("scores", messages.DT_FLOAT, (None, 2))}
+    outputs = {"outputs": TensorSpec("outputs", messages.DT_FLOAT, (None,))}
     examples = {
         "serving_default": Signature("serving_default", inputs, scores),
         "regress": Signature("regress", inputs, outputs),

@@ -39,9 +39,9 @@ def test_no_tensorflow_in_the_process_and_little_memory(served: Gateway) -> None
 def test_training_is_never_imported() -> None:
     program = (
         "import sys, serving.gateway.http.server\n"
-        "found = [name for name in sys.modules if name.split('.')[0] in ('training', 'keras', 'onnxruntime')]\n"
+        "unwanted = {'training', 'keras', 'onnxruntime', 'tensorflow', 'tensorflow_serving'}\n"
+        "found = [name for name in sys.modules if name.split('.')[0] in unwanted]\n"
         "assert not found, found\n"
-        "assert not hasattr(sys.modules['tensorflow'], 'Tensor')\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=60)
 

@@ -21,14 +21,14 @@ from serving.gateway.inference.dynamic_batching import (
     take_batch,
 )
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 
 SIGNATURE = Signature(
     "serving_default",
-    {"x": TensorSpec("x", types_pb2.DT_FLOAT, (None, None))},
-    {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, None))},
+    {"x": TensorSpec("x", messages.DT_FLOAT, (None, None))},
+    {"y": TensorSpec("y", messages.DT_FLOAT, (None, None))},
 )
-ALONE = Signature("alone", {"x": TensorSpec("x", types_pb2.DT_FLOAT, None)}, SIGNATURE.outputs)
+ALONE = Signature("alone", {"x": TensorSpec("x", messages.DT_FLOAT, None)}, SIGNATURE.outputs)
 FAR = 1e12
 
 
@@ -154,8 +154,8 @@ async def test_an_answer_that_cannot_be_split_is_asked_for_one_by_one() -> None:
 
     fixed = Signature(
         "fixed",
-        {"x": TensorSpec("x", types_pb2.DT_FLOAT, (None, 1))},
-        {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, 1))},
+        {"x": TensorSpec("x", messages.DT_FLOAT, (None, 1))},
+        {"y": TensorSpec("y", messages.DT_FLOAT, (None, 1))},
     )
     one = DynamicBatcher("version 1 of model m", fixed, total, max_rows=8, max_waiting=100, calls=1)
     rows = [np.array([[1], [2]], np.float32), np.array([[3]], np.float32)]

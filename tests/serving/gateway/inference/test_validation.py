@@ -11,23 +11,23 @@ from hypothesis.extra import numpy as stn
 from serving.gateway.errors import BadTensor
 from serving.gateway.inference.validation import check
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type
 
 TYPES = (
-    types_pb2.DT_FLOAT,
-    types_pb2.DT_HALF,
-    types_pb2.DT_UINT8,
-    types_pb2.DT_INT32,
-    types_pb2.DT_INT64,
-    types_pb2.DT_BOOL,
+    messages.DT_FLOAT,
+    messages.DT_HALF,
+    messages.DT_UINT8,
+    messages.DT_INT32,
+    messages.DT_INT64,
+    messages.DT_BOOL,
 )
-IMAGE = TensorSpec("image", types_pb2.DT_UINT8, (None, 2, 2, 1))
-HISTORY = TensorSpec("history", types_pb2.DT_FLOAT, (None, 3))
-HORIZON = TensorSpec("horizon", types_pb2.DT_INT32, (None,))
-TEXT = TensorSpec("text", types_pb2.DT_STRING, (None,))
-FREE = TensorSpec("free", types_pb2.DT_FLOAT, None)
-FIXED = TensorSpec("fixed", types_pb2.DT_FLOAT, (2,))
+IMAGE = TensorSpec("image", messages.DT_UINT8, (None, 2, 2, 1))
+HISTORY = TensorSpec("history", messages.DT_FLOAT, (None, 3))
+HORIZON = TensorSpec("horizon", messages.DT_INT32, (None,))
+TEXT = TensorSpec("text", messages.DT_STRING, (None,))
+FREE = TensorSpec("free", messages.DT_FLOAT, None)
+FIXED = TensorSpec("fixed", messages.DT_FLOAT, (2,))
 
 
 def signature(*specs: TensorSpec) -> Signature:

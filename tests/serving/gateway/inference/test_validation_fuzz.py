@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as stn
 
 from serving.gateway.codecs import open_inference_types as datatypes
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type, to_proto
 from tests.serving.gateway import programs, stub
 from tests.serving.gateway.programs import Gateway
@@ -57,9 +57,9 @@ def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, St
 
 
 def of_type(data_type: int, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
-    if data_type == types_pb2.DT_STRING:
+    if data_type == messages.DT_STRING:
         return stn.arrays(object, shape, elements=st.binary(max_size=3), fill=st.nothing())
-    if data_type == types_pb2.DT_BFLOAT16:
+    if data_type == messages.DT_BFLOAT16:
         return stn.arrays(np.float32, shape, elements=st.integers(-9, 9)).map(
             lambda array: array.astype(numpy_type(data_type))
         )
@@ -162,7 +162,7 @@ def test_nothing_reaches_the_model_server_that_does_not_fit(wall: tuple[Gateway,
 def test_the_watcher_watches() -> None:
     """What fits one signature is a violation of another."""
     watcher = Stub({})
-    image = stub.echo("s", TensorSpec("image", types_pb2.DT_UINT8, (None, 2)))
+    image = stub.echo("s", TensorSpec("image", messages.DT_UINT8, (None, 2)))
     for array in (np.zeros(2, np.uint8), np.zeros((1, 3), np.uint8), np.zeros((1, 2), np.int8)):
         assert list(watcher._wrong(image, {"image": array}, {"image": to_proto(array)}))
     assert list(watcher._wrong(image, {}, {}))

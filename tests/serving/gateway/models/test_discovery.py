@@ -16,24 +16,24 @@ from serving.gateway.models.discovery import ModelDiscovery, Names
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.signature import TensorSpec
 from serving.gateway.settings import addresses
-from serving.tfs_api.messages import get_model_status_pb2, types_pb2
+from serving.tfs_api import messages
 from tests.serving.gateway import stub
 
-AVAILABLE = get_model_status_pb2.ModelVersionStatus.AVAILABLE
+AVAILABLE = messages.ModelVersionStatus.AVAILABLE
 
 
 class Asked(stub.Stub):
     """Says which version there is, once it may, and counts who wants to know."""
 
     def __init__(self) -> None:
-        super().__init__({"echo": {"only": stub.echo("only", TensorSpec("x", types_pb2.DT_FLOAT, (None,)))}})
+        super().__init__({"echo": {"only": stub.echo("only", TensorSpec("x", messages.DT_FLOAT, (None,)))}})
         self.version = 1
         self.statuses = self.metadatas = 0
         self.may_answer, self.entered = threading.Event(), threading.Event()
 
     def status(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.statuses += 1
-        response = get_model_status_pb2.GetModelStatusResponse()
+        response = messages.GetModelStatusResponse()
         response.model_version_status.add(version=self.version, state=AVAILABLE)
         self.entered.set()
         assert self.may_answer.wait(20)

@@ -14,7 +14,7 @@ import yaml
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.http import keys_file as keys
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import predict_pb2, tensor_pb2, types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import to_proto
 from tests.programs import REPOSITORY, free_port, running
 from tests.serving.gateway import programs, stub
@@ -64,19 +64,19 @@ def test_models_have_cards_with_the_flags_that_are_deployed(where: str, models_r
         assert gateway.http.post("/v1/models/trend:forecast", json=history).status_code == 200
 
 
-def spec(name: str, data_type: int = types_pb2.DT_STRING) -> dict[str, TensorSpec]:
+def spec(name: str, data_type: int = messages.DT_STRING) -> dict[str, TensorSpec]:
     return {name: TensorSpec(name, data_type, (None,))}
 
 
 DESCRIBE = Signature("describe", spec("query"), spec("card"))
-ECHO = stub.echo("serving_default", *spec("x", types_pb2.DT_FLOAT).values())
+ECHO = stub.echo("serving_default", *spec("x", messages.DT_FLOAT).values())
 
 Describe = Callable[[grpc.ServicerContext], Any]
 
 
 def content(data: bytes) -> Describe:
     """A ``card`` of one string whose ``tensor_content`` is this."""
-    proto = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, tensor_content=data)
+    proto = messages.TensorProto(dtype=messages.DT_STRING, tensor_content=data)
     proto.tensor_shape.dim.add().size = 1
     return lambda _: proto
 
@@ -121,7 +121,7 @@ class Describing(stub.Stub):
             return super().predict(request, context)
         name = request.model_spec.name
         self.asked[name] += 1
-        response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+        response = messages.PredictResponse(model_spec=request.model_spec)
         answer = self.answers[name](context)
         if answer is not None:
             response.outputs["card"].CopyFrom(answer)

@@ -12,11 +12,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from serving.gateway.models.signature import TensorSpec
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from tests.serving.gateway import programs, stub
 from tests.serving.gateway.programs import Gateway
 
-SIGNATURE = stub.echo("serving_default", TensorSpec("x", types_pb2.DT_FLOAT, (None, 2)))
+SIGNATURE = stub.echo("serving_default", TensorSpec("x", messages.DT_FLOAT, (None, 2)))
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = "b7ad6b7169203331"
 ROW = {"instances": [[1, 2]]}

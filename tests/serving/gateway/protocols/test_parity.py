@@ -15,7 +15,7 @@ import pytest
 from serving.artifacts import models_config
 from serving.artifacts.models_config import ModelConfig
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import get_model_status_pb2, predict_pb2, types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import to_array, to_proto
 from tests.programs import free_port, model_server
 from tests.serving.gateway import programs, stub
@@ -260,19 +260,19 @@ class Replaced(stub.Stub):
             context.abort(grpc.StatusCode.NOT_FOUND, "Servable not found for request: Specific(m, 1)")
         x = to_array(request.inputs["x"])
         self.rows.append(len(x))
-        response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+        response = messages.PredictResponse(model_spec=request.model_spec)
         response.outputs["y"].CopyFrom(to_proto(np.full_like(x, request.model_spec.version.value)))
         return response
 
     def status(self, request: Any, context: grpc.ServicerContext) -> Any:
-        response = get_model_status_pb2.GetModelStatusResponse()
+        response = messages.GetModelStatusResponse()
         version = 2 if self._gone.is_set() else 1
-        response.model_version_status.add(version=version, state=get_model_status_pb2.ModelVersionStatus.AVAILABLE)
+        response.model_version_status.add(version=version, state=messages.ModelVersionStatus.AVAILABLE)
         return response
 
 
 def test_all_rows_are_answered_by_one_version(tmp_path: Path) -> None:
-    x, y = (TensorSpec(name, types_pb2.DT_FLOAT, (None,)) for name in "xy")
+    x, y = (TensorSpec(name, messages.DT_FLOAT, (None,)) for name in "xy")
     replaced = Replaced({"m": {"serving_default": Signature("serving_default", {"x": x}, {"y": y})}}, after=5)
     with (
         stub.serving(replaced) as address,

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from tests.serving.gateway import programs, stub
 from tests.serving.gateway.conftest import picture
 
@@ -230,8 +230,8 @@ def test_forecasts_that_travelled_together_are_each_as_wide_as_was_asked_for(htt
 
 
 def test_what_the_model_server_does_not_do(tmp_path: Path) -> None:
-    inputs = {"inputs": TensorSpec("inputs", types_pb2.DT_STRING, (None,))}
-    signature = Signature("serving_default", inputs, {"classes": TensorSpec("classes", types_pb2.DT_STRING, (None, 1))})
+    inputs = {"inputs": TensorSpec("inputs", messages.DT_STRING, (None,))}
+    signature = Signature("serving_default", inputs, {"classes": TensorSpec("classes", messages.DT_STRING, (None, 1))})
     with (
         stub.serving(stub.Stub({"kinds": {"serving_default": signature}})) as address,
         programs.gateway(address, tmp_path / "none", "--models=kinds") as gateway,
@@ -244,7 +244,7 @@ def test_what_the_model_server_does_not_do(tmp_path: Path) -> None:
 
 def test_numbers_that_are_neither_row_nor_real(tmp_path: Path) -> None:
     """One float without axes is as short as in a list; complex numbers, which no JSON has, are no defect of ours."""
-    one, turned = TensorSpec("x", types_pb2.DT_FLOAT, ()), TensorSpec("x", types_pb2.DT_COMPLEX64, (None,))
+    one, turned = TensorSpec("x", messages.DT_FLOAT, ()), TensorSpec("x", messages.DT_COMPLEX64, (None,))
     models = {"one": {"serving_default": stub.echo("serving_default", one)}}
     models["turned"] = {"serving_default": stub.echo("serving_default", turned)}
     with (

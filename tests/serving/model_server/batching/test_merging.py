@@ -9,12 +9,12 @@ from hypothesis.extra import numpy as arrays_of
 from serving.model_server.batching import merging as batch_merging
 from serving.model_server.core.servable import SignatureCall
 from serving.model_server.core.signature import ServableSignature, TensorInfo
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.status_codes import Code
 from serving.tfs_api.tensors import Array
 from tests.serving.model_server.statuses import raises_status
 
-X = ServableSignature("serving_default", "", {"x": TensorInfo("serving_default_x:0", types_pb2.DT_FLOAT, None)}, {}, {})
+X = ServableSignature("serving_default", "", {"x": TensorInfo("serving_default_x:0", messages.DT_FLOAT, None)}, {}, {})
 
 
 def batches(columns: st.SearchStrategy[int]) -> st.SearchStrategy[list[Array]]:

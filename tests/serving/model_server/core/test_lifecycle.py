@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from serving.artifacts.models_config import ModelConfig
-from serving.tfs_api.messages import model_server_config_pb2
+from serving.tfs_api import messages
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import configure, serving
@@ -218,10 +218,8 @@ def test_the_configuration_file_is_followed(root: Path) -> None:
         assert client.predict("line", label="stable", x=ZERO)["y"][0, 0] == 7
 
 
-def reload_config(
-    *models: tuple[str, Path | str], platform: str = "tensorflow"
-) -> model_server_config_pb2.ModelServerConfig:
-    config = model_server_config_pb2.ModelServerConfig()
+def reload_config(*models: tuple[str, Path | str], platform: str = "tensorflow") -> messages.ModelServerConfig:
+    config = messages.ModelServerConfig()
     config.model_config_list.SetInParent()
     for name, base_path in models:
         config.model_config_list.config.add(name=name, base_path=str(base_path), model_platform=platform)
@@ -247,7 +245,7 @@ def test_reload_by_rpc(root: Path) -> None:
             "INVALID_ARGUMENT: Illegal to change a model's platform. For model more platform was tensorflow and "
             "new platform requested is other": reload_config(more, platform="other"),
             "INVALID_ARGUMENT: ServerModelConfig type not supported by HandleReloadConfigRequest. Only "
-            "ModelConfigList is currently supported": model_server_config_pb2.ModelServerConfig(),
+            "ModelConfigList is currently supported": messages.ModelServerConfig(),
             "UNKNOWN: 1 model(s) did not become available: {{{name: bad version: 1} due to error: NOT_FOUND: "
             f"Could not find SavedModel .pb or .pbtxt at supplied export directory path: {root / 'bad' / '1'}. Check "
             "that the directory exists and that you have the right permissions for accessing it.}, }": reload_config(
@@ -356,7 +354,7 @@ def test_a_logging_config_and_an_unknown_platform_are_refused(root: Path) -> Non
 def test_a_label_may_move_only_to_a_version_that_is_there(root: Path) -> None:
     publish(root, 2)
 
-    def config(stable: int) -> model_server_config_pb2.ModelServerConfig:
+    def config(stable: int) -> messages.ModelServerConfig:
         made = reload_config(("line", root / "line"))
         made.model_config_list.config[0].version_labels["stable"] = stable
         return made

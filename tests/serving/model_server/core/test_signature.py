@@ -4,7 +4,7 @@ from pathlib import Path
 
 from serving.model_server.core import signature
 from serving.model_server.core.signature import TensorInfo
-from serving.tfs_api.messages import get_model_metadata_pb2, types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
 from tests.serving.model_server.statuses import raises_status
@@ -15,15 +15,15 @@ def test_aliases_types_and_shapes(tmp_path: Path) -> None:
     assert list(found.by_name) == ["both", "describe", "serving_default", "slow"]
     both = found.by_name["both"]
     assert dict(both.inputs) == {
-        "shift": TensorInfo("both_shift:0", types_pb2.DT_INT32, (None, 1)),
-        "x": TensorInfo("both_x:0", types_pb2.DT_FLOAT, (None, 3)),
+        "shift": TensorInfo("both_shift:0", messages.DT_INT32, (None, 1)),
+        "x": TensorInfo("both_x:0", messages.DT_FLOAT, (None, 3)),
     }
     assert list(both.outputs) == ["y", "z"]
 
 
 def test_the_map_for_get_model_metadata_is_the_saved_models_own(tmp_path: Path) -> None:
     found = signature.read(versions.write(tmp_path / "1"), ["serve"])
-    sent = get_model_metadata_pb2.SignatureDefMap.FromString(found.signature_def_map)
+    sent = messages.SignatureDefMap.FromString(found.signature_def_map)
     assert sent.signature_def["serving_default"].inputs["x"].name == "serving_default_x:0"
     assert sent.signature_def.keys() == found.by_name.keys()
 
@@ -32,7 +32,7 @@ def test_what_foreign_models_say(foreign: Path) -> None:
     free = signature.read(foreign / "free" / "1", ["serve"]).by_name["serving_default"]
     assert free.inputs["x"].shape is None
     old = signature.read(foreign / "old" / "1", ["serve"]).by_name["serving_default"]
-    assert old.inputs["x"] == TensorInfo("x:0", types_pb2.DT_FLOAT, ())
+    assert old.inputs["x"] == TensorInfo("x:0", messages.DT_FLOAT, ())
     assert old.method == "tensorflow/serving/predict"
 
 

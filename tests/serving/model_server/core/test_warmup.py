@@ -7,7 +7,7 @@ import pytest
 
 from serving.model_server.core import warmup
 from serving.model_server.core.loader import Loader
-from serving.tfs_api.messages import prediction_log_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
 from tests.serving.model_server.statuses import raises_status
@@ -87,7 +87,7 @@ def test_a_bad_record_fails_the_load(tmp_path: Path, case: str) -> None:
 
 
 def test_a_session_run_log_is_not_replayed_by_anyone(tmp_path: Path) -> None:
-    log = prediction_log_pb2.PredictionLog()
+    log = messages.PredictionLog()
     log.session_run_log.SetInParent()
     with raises_status(Code.UNIMPLEMENTED, match="session_run_log"):
         Loader().load(versions.write(tmp_path / "1", warmup=[log.SerializeToString()]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from serving.artifacts.models_config import ModelConfig
-from serving.tfs_api.messages import get_model_metadata_pb2
+from serving.tfs_api import messages
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import Server, configure, fails, serving
 
@@ -46,7 +46,7 @@ def test_strings_tables_and_assets(client: Client) -> None:
 
 
 def test_metadata_holds_all_that_the_saved_model_has(client: Client) -> None:
-    signatures = get_model_metadata_pb2.SignatureDefMap()
+    signatures = messages.SignatureDefMap()
     client.metadata("half_plus_two", "signature_def").metadata["signature_def"].Unpack(signatures)
     assert {"serving_default", "both", "__saved_model_init_op"} == set(signatures.signature_def)
 

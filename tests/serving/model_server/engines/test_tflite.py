@@ -4,7 +4,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.tfs_api.messages import get_model_metadata_pb2
+from serving.tfs_api import messages
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import Server
 
@@ -29,7 +29,7 @@ def test_a_version_without_one_is_served_by_its_saved_model(client: Client) -> N
 
 
 def test_its_signature(client: Client) -> None:
-    signatures = get_model_metadata_pb2.SignatureDefMap()
+    signatures = messages.SignatureDefMap()
     client.metadata("lite", "signature_def").metadata["signature_def"].Unpack(signatures)
     definition = signatures.signature_def["serving_default"]
     assert definition.method_name == "tensorflow/serving/predict"

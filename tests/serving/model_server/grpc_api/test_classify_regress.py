@@ -6,8 +6,9 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.tfs_api.messages import classification_pb2, inference_pb2, input_pb2, regression_pb2
-from tests.serving.model_server.client import CLASSIFY, MULTI_INFERENCE, REGRESS, Client
+from serving.tfs_api import messages
+from serving.tfs_api.methods import CLASSIFY, MULTI_INFERENCE, REGRESS
+from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import Server
 
 METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
@@ -18,8 +19,8 @@ def client(foreign_server: Server) -> Client:
     return foreign_server.client
 
 
-def examples(*values: float, name: str = "x", context: float | None = None) -> input_pb2.Input:
-    message = input_pb2.Input()
+def examples(*values: float, name: str = "x", context: float | None = None) -> messages.Input:
+    message = messages.Input()
     listed = message.example_list if context is None else message.example_list_with_context
     for value in values:
         listed.examples.add().features.feature[name].float_list.value.append(value)
@@ -28,24 +29,24 @@ def examples(*values: float, name: str = "x", context: float | None = None) -> i
     return message
 
 
-def classify(client: Client, signature: str, given: input_pb2.Input, model: str = "examples") -> Any:
-    request = classification_pb2.ClassificationRequest(input=given)
+def classify(client: Client, signature: str, given: messages.Input, model: str = "examples") -> Any:
+    request = messages.ClassificationRequest(input=given)
     request.model_spec.name, request.model_spec.signature_name = model, signature
-    return client.call(CLASSIFY, request, classification_pb2.ClassificationResponse)
+    return client.call(CLASSIFY, request, messages.ClassificationResponse)
 
 
-def regress(client: Client, signature: str, given: input_pb2.Input, model: str = "examples") -> Any:
-    request = regression_pb2.RegressionRequest(input=given)
+def regress(client: Client, signature: str, given: messages.Input, model: str = "examples") -> Any:
+    request = messages.RegressionRequest(input=given)
     request.model_spec.name, request.model_spec.signature_name = model, signature
-    return client.call(REGRESS, request, regression_pb2.RegressionResponse)
+    return client.call(REGRESS, request, messages.RegressionResponse)
 
 
-def multi(client: Client, given: input_pb2.Input, *tasks: tuple[str, str], model: str = "examples") -> Any:
-    request = inference_pb2.MultiInferenceRequest(input=given)
+def multi(client: Client, given: messages.Input, *tasks: tuple[str, str], model: str = "examples") -> Any:
+    request = messages.MultiInferenceRequest(input=given)
     for method, signature in tasks:
         task = request.tasks.add(method_name=METHODS.get(method, method))
         task.model_spec.name, task.model_spec.signature_name = model, signature
-    return client.call(MULTI_INFERENCE, request, inference_pb2.MultiInferenceResponse)
+    return client.call(MULTI_INFERENCE, request, messages.MultiInferenceResponse)
 
 
 def test_classify(client: Client) -> None:
@@ -89,7 +90,7 @@ def test_predict_takes_what_the_graph_takes(client: Client) -> None:
     [
         (classify, ("x", examples(2)), "INVALID_ARGUMENT", "No signature was found with the name: x"),
         (regress, ("x", examples(2)), "INVALID_ARGUMENT", "No signature was found with the name: x"),
-        (classify, ("classify_x_to_y", input_pb2.Input()), "INVALID_ARGUMENT", "Input is empty."),
+        (classify, ("classify_x_to_y", messages.Input()), "INVALID_ARGUMENT", "Input is empty."),
         (regress, ("regress_x_to_y", examples()), "INVALID_ARGUMENT", "Input is empty."),
         (regress, ("", examples(2)), "INVALID_ARGUMENT", "No regression inputs found in SignatureDef: "),
         (classify, ("regress_x_to_y", examples(2)), "INVALID_ARGUMENT", "at least one of "),
@@ -118,13 +119,13 @@ def test_refused(client: Client, call: Any, arguments: tuple[Any, ...], code: st
 
 
 def test_tasks_for_two_models(client: Client) -> None:
-    request = inference_pb2.MultiInferenceRequest(input=examples(2))
+    request = messages.MultiInferenceRequest(input=examples(2))
     for model in ("examples", "half_plus_two"):
         task = request.tasks.add(method_name=METHODS["regress"])
         task.model_spec.name, task.model_spec.signature_name = model, f"regress_{model}"
     request.tasks[0].model_spec.signature_name = "regress_x_to_y"
     with pytest.raises(grpc.RpcError, match="must access the same model name"):
-        client.call(MULTI_INFERENCE, request, inference_pb2.MultiInferenceResponse)
+        client.call(MULTI_INFERENCE, request, messages.MultiInferenceResponse)
 
 
 def test_rest(foreign_server: Server) -> None:

@@ -10,8 +10,7 @@ from serving.model_server.core.loader import Loader
 from serving.model_server.core.servable import Servable
 from serving.model_server.errors import ServingError
 from serving.model_server.grpc_api import predict as prediction
-from serving.tfs_api import tensors
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages, tensors
 from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
 from tests.serving.model_server.versions import predict_request
@@ -97,7 +96,7 @@ REFUSED = {
     ),
     "no type": (broken(lambda proto: setattr(proto, "dtype", 0)), INVALID, "tensor parsing error: x"),
     "a type that is not served": (
-        broken(lambda proto: setattr(proto, "dtype", types_pb2.DT_RESOURCE)),
+        broken(lambda proto: setattr(proto, "dtype", messages.DT_RESOURCE)),
         INVALID,
         "tensor parsing error: x",
     ),

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from serving.artifacts.models_config import ModelConfig
-from serving.tfs_api import messages as protos
-from serving.tfs_api.messages import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from serving.tfs_api import messages, methods
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import configure, serving
@@ -70,7 +69,7 @@ def test_values_come_in_fields_of_their_type_unless_told_otherwise(client: Clien
 @pytest.mark.parametrize(
     ("request_", "code", "message"),
     [
-        (predict_pb2.PredictRequest(), grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec"),
+        (messages.PredictRequest(), grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec"),
         (versions.predict_request("", x=X), grpc.StatusCode.INVALID_ARGUMENT, "ModelSpec has no name specified."),
         (
             versions.predict_request("foo", x=X),
@@ -100,7 +99,7 @@ def test_values_come_in_fields_of_their_type_unless_told_otherwise(client: Clien
     ],
 )
 def test_predict_refuses(
-    client: Client, request_: predict_pb2.PredictRequest, code: grpc.StatusCode, message: str
+    client: Client, request_: messages.PredictRequest, code: grpc.StatusCode, message: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         client.send(request_)
@@ -152,7 +151,7 @@ def test_metadata(client: Client) -> None:
         8,
         "",
     )
-    signatures = get_model_metadata_pb2.SignatureDefMap()
+    signatures = messages.SignatureDefMap()
     assert answer.metadata["signature_def"].Unpack(signatures)
     definition = signatures.signature_def["serving_default"]
     assert [dim.size for dim in definition.inputs["x"].tensor_shape.dim] == [-1, 3]
@@ -178,14 +177,14 @@ def test_metadata_refuses(client: Client, model: str, fields: tuple[str, ...], c
     ("path", "request_", "response"),
     [
         (
-            protos.GET_MODEL_STATUS,
-            get_model_status_pb2.GetModelStatusRequest(),
-            get_model_status_pb2.GetModelStatusResponse,
+            methods.GET_MODEL_STATUS,
+            messages.GetModelStatusRequest(),
+            messages.GetModelStatusResponse,
         ),
         (
-            protos.GET_MODEL_METADATA,
-            get_model_metadata_pb2.GetModelMetadataRequest(),
-            get_model_metadata_pb2.GetModelMetadataResponse,
+            methods.GET_MODEL_METADATA,
+            messages.GetModelMetadataRequest(),
+            messages.GetModelMetadataResponse,
         ),
     ],
 )
@@ -197,14 +196,12 @@ def test_no_model_spec(client: Client, path: str, request_: object, response: ty
 
 def test_an_rpc_that_is_not_served(client: Client) -> None:
     with pytest.raises(grpc.RpcError) as raised:
-        client.call(
-            "/tensorflow.serving.PredictionService/Guess", predict_pb2.PredictRequest(), predict_pb2.PredictResponse
-        )
+        client.call("/tensorflow.serving.PredictionService/Guess", messages.PredictRequest(), messages.PredictResponse)
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_bytes_that_are_no_message_do_no_harm(client: Client) -> None:
-    raw = client.channel.unary_unary(protos.PREDICT)
+    raw = client.channel.unary_unary(methods.PREDICT)
     good = versions.predict_request("line", x=X).SerializeToString()
     with pytest.raises(grpc.RpcError) as raised:
         raw(b"\xff" * 100, timeout=30)

@@ -7,19 +7,19 @@ import pytest
 
 from serving.model_server.core.signature import ServableSignature, TensorInfo
 from serving.model_server.rest import answers, tensors
-from serving.tfs_api.messages import types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.status_codes import Code
 from tests.serving.model_server.statuses import raises_status
 
 TYPES = {
-    "f": types_pb2.DT_FLOAT,
-    "d": types_pb2.DT_DOUBLE,
-    "i": types_pb2.DT_INT32,
-    "l": types_pb2.DT_INT64,
-    "u": types_pb2.DT_UINT8,
-    "s": types_pb2.DT_STRING,
-    "b": types_pb2.DT_BOOL,
-    "h": types_pb2.DT_HALF,
+    "f": messages.DT_FLOAT,
+    "d": messages.DT_DOUBLE,
+    "i": messages.DT_INT32,
+    "l": messages.DT_INT64,
+    "u": messages.DT_UINT8,
+    "s": messages.DT_STRING,
+    "b": messages.DT_BOOL,
+    "h": messages.DT_HALF,
 }
 
 

@@ -9,15 +9,15 @@ from hypothesis.extra import numpy as stn
 from serving.gateway.backends.tf_serving.predict_codec import RequestEncoder, decode_response
 from serving.gateway.errors import BadUpstream
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.messages import predict_pb2, types_pb2
+from serving.tfs_api import messages
 from serving.tfs_api.tensors import to_array, to_proto
 
 SPECS = {
-    "image": TensorSpec("image", types_pb2.DT_UINT8, (None, 28, 28, 1)),
-    "näme": TensorSpec("näme", types_pb2.DT_FLOAT, (None,)),
-    "text": TensorSpec("text", types_pb2.DT_STRING, (None, 2)),
+    "image": TensorSpec("image", messages.DT_UINT8, (None, 28, 28, 1)),
+    "näme": TensorSpec("näme", messages.DT_FLOAT, (None,)),
+    "text": TensorSpec("text", messages.DT_STRING, (None, 2)),
 }
-ANSWER = Signature("s", SPECS, {"y": TensorSpec("y", types_pb2.DT_FLOAT, (None, 2))})
+ANSWER = Signature("s", SPECS, {"y": TensorSpec("y", messages.DT_FLOAT, (None, 2))})
 
 
 def parts(rows: int) -> st.SearchStrategy[dict[str, np.ndarray]]:
@@ -32,7 +32,7 @@ def parts(rows: int) -> st.SearchStrategy[dict[str, np.ndarray]]:
 
 @given(st.lists(st.integers(1, 3).flatmap(parts), min_size=1, max_size=4))
 def test_protobuf_reads_what_was_written(rows: list[dict[str, np.ndarray]]) -> None:
-    request = predict_pb2.PredictRequest.FromString(RequestEncoder("modèle", 7, ANSWER).encode(rows))
+    request = messages.PredictRequest.FromString(RequestEncoder("modèle", 7, ANSWER).encode(rows))
     assert request.model_spec.name == "modèle"
     assert request.model_spec.version.value == 7
     assert request.model_spec.signature_name == "s"
@@ -43,15 +43,15 @@ def test_protobuf_reads_what_was_written(rows: list[dict[str, np.ndarray]]) -> N
 
 
 def test_arrays_of_any_layout_and_rank() -> None:
-    free = Signature("s", {"x": TensorSpec("x", types_pb2.DT_FLOAT, None)}, {})
+    free = Signature("s", {"x": TensorSpec("x", messages.DT_FLOAT, None)}, {})
     encoder = RequestEncoder("m", 1, free)
     for array in (np.float32(3).reshape(()), np.arange(6, dtype="f4").reshape(2, 3).T, np.arange(9, dtype="f4")[::2]):
-        request = predict_pb2.PredictRequest.FromString(encoder.encode([{"x": array}]))
+        request = messages.PredictRequest.FromString(encoder.encode([{"x": array}]))
         assert np.array_equal(to_array(request.inputs["x"]), array)
 
 
 def test_responses_that_lack_an_output_or_cannot_be_read() -> None:
-    response = predict_pb2.PredictResponse()
+    response = messages.PredictResponse()
     with pytest.raises(BadUpstream, match="lacks output y"):
         decode_response(response, ANSWER)
     response.outputs["y"].CopyFrom(to_proto(np.zeros((1, 2), np.float32)))
@@ -62,6 +62,6 @@ def test_responses_that_lack_an_output_or_cannot_be_read() -> None:
 
 @pytest.mark.parametrize(("value", "clean"), [(1.0, True), (np.nan, False), (np.inf, False)])
 def test_whether_an_answer_is_finite_is_seen_once(value: float, clean: bool) -> None:
-    response = predict_pb2.PredictResponse()
+    response = messages.PredictResponse()
     response.outputs["y"].CopyFrom(to_proto(np.array([[0, value]], np.float32)))
     assert decode_response(response, ANSWER).clean is clean
