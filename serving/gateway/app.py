@@ -39,7 +39,7 @@ from serving.gateway.models.discovery import ModelDiscovery, Names
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.routing import ModelState
 from serving.gateway.observability import tracing as traces
-from serving.gateway.observability.drift import Drift
+from serving.gateway.observability.drift import Drift, DriftCounts
 from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.protocols import open_inference as inference_protocol
 from serving.gateway.protocols.dispatch import HotPaths
@@ -47,14 +47,17 @@ from serving.gateway.protocols.native import Native
 from serving.gateway.protocols.open_inference import InferenceProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlow
 from serving.gateway.settings import Settings, addresses
+from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
+from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
 
+_LOADING_SECONDS = 60.0  # a worker opens its port after this time even if a model is still being loaded
 _GARBAGE_ROUNDS = 50_000, 50, 100  # new objects until a round, rounds until a larger one
 
 
 class Gateway(FastAPI):
     """A FastAPI application with the hot paths in front of its middleware."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, link: SupervisorLink | None = None) -> None:
         super().__init__(
             title="Vitrine",
             version="1",
@@ -68,6 +71,7 @@ class Gateway(FastAPI):
         )
         self.settings = settings
         self.draining = False
+        self._link = link
         self._drift = Drift(settings.drift_per_second) if settings.drift_per_second else None
         self.metrics = GatewayMetrics(self._drift)
         self._traces = traces.configured()
@@ -105,13 +109,16 @@ class Gateway(FastAPI):
         for failure in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(failure, self._failed)
         self.include_router(catalogue.router(lambda: self._registry.models, self._model_server))
-        self.include_router(drift.router(lambda: self._registry.models, self._drift))
+        self.include_router(drift.router(lambda: self._registry.models, self._drift, self._drift_of_others))
         self.include_router(
             inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against(None))
         )
-        self.include_router(operations.router(self._reasons_against, self._notes, self.metrics))
+        self.include_router(operations.router(self._readiness, self._metrics_page))
         site.mount(self)
         self.add_middleware(GZipMiddleware, minimum_size=compress.WORTH, compresslevel=1)
+        if link is not None:
+            link.answer_with("metrics", self.metrics.report)
+            link.answer_with("readiness", self._readiness_report)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
         """As FastAPI's, without its and Starlette's coroutines around each request."""
@@ -184,6 +191,41 @@ class Gateway(FastAPI):
             self._may_know(key),
         )
 
+    async def _readiness(self, key: Key | None) -> tuple[list[str], list[str]]:
+        """Reasons against readiness, and notes, of all workers."""
+        reasons, notes = self._reasons_against(key), self._notes(key)
+        if self._link is not None:
+            try:
+                reports = await self._link.reports("readiness")
+            except TimeoutError:
+                return [*reasons, "the supervisor of the workers does not answer"], notes
+            own = readiness.model_problems(self._registry.models)
+            reasons += reasons_of_others(reports, self._link.worker, own, self._may_know(key))
+            notes += notes_of_others(reports)
+        return reasons, notes
+
+    def _readiness_report(self) -> ReadinessReport:
+        models = self._registry.models
+        return {"problems": readiness.model_problems(models), "models": len(models)}
+
+    async def _metrics_page(self) -> bytes:
+        if self._link is None:
+            return self.metrics.page()
+        return self.metrics.merged_page(await self._reports(self._link, "metrics"), self._link.worker)
+
+    async def _drift_of_others(self) -> list[list[DriftCounts]]:
+        if self._link is None:
+            return []
+        reports = await self._reports(self._link, "metrics")
+        others = (one["report"] for one in reports["workers"] if one["worker"] != self._link.worker)
+        return [report["drift"] for report in others if report is not None]
+
+    async def _reports(self, link: SupervisorLink, kind: str) -> Reports:
+        try:
+            return await link.reports(kind)
+        except TimeoutError:
+            raise errors.Unavailable("the supervisor of the workers does not answer; try again") from None
+
     def _notes(self, key: Key | None) -> list[str]:
         refused = [f"{file.problem}; what was read before stays" for file in self._files.values() if file.problem]
         if refused and self._keys is not None and (key is None or key.models):
@@ -195,6 +237,10 @@ class Gateway(FastAPI):
         self._predictor.forget_gone(models)
         if self._drift is not None:
             self._drift.forget_all_but({name: state.servables for name, state in models.items()})
+            if self._link is not None:  # other workers may have counts of a version that this one has not answered for
+                for state in models.values():
+                    for version in state.servables.values():
+                        self._drift.watch(version)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
@@ -202,6 +248,8 @@ class Gateway(FastAPI):
         if self._keys is not None:
             tasks.append(asyncio.create_task(self._follow_keys(self._keys)))
         try:
+            if self._link is not None:
+                await self._models_loaded()
             yield
         finally:
             for task in tasks:
@@ -212,6 +260,14 @@ class Gateway(FastAPI):
             self._threads.shutdown(wait=False, cancel_futures=True)
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)
+
+    async def _models_loaded(self) -> None:
+        """Wait until the models are known and none is being loaded: the port opens afterwards."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOADING_SECONDS):
+                await self._registry.first_round.wait()
+                while not self.draining and readiness.is_loading(self._registry.models):
+                    await asyncio.sleep(self.settings.poll_seconds)
 
     async def _follow_keys(self, file: WatchedFile[keys.Keys]) -> None:
         while True:
@@ -275,6 +331,9 @@ def _as_ours(error: Exception) -> GatewayError:
             return GatewayError("the gateway failed")
 
 
-def create_app(settings: Settings) -> Gateway:
-    """The gateway as an ASGI application. Needs a running event loop: it opens a channel to the model server."""
-    return Gateway(settings)
+def create_app(settings: Settings, link: SupervisorLink | None = None) -> Gateway:
+    """The gateway as an ASGI application. Needs a running event loop: it opens a channel to the model server.
+
+    With a link it is one of several workers.
+    """
+    return Gateway(settings, link)

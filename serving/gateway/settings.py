@@ -1,9 +1,13 @@
-"""The gateway's settings: flags of ``python -m serving.gateway`` or ``VITRINE_…`` variables; a flag wins."""
+"""Settings of the gateway: flags of ``python -m serving.gateway``, or ``VITRINE_…`` variables.
+
+A flag overrides a variable.
+"""
 
 import importlib.util
 import ipaddress
 import re
 import ssl
+import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,7 +15,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
 from serving.gateway.backends.tf_serving.grpc_client import Address
-from serving.gateway.http import keys_file as keys
+from serving.gateway.http import keys_file
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
@@ -22,7 +26,7 @@ Count = Annotated[int, Field(gt=0)]
 
 
 class Settings(BaseSettings):
-    """HTTP in front of TensorFlow Serving. Each flag is also a variable: --model-server is VITRINE_MODEL_SERVER."""
+    """HTTP gateway for TensorFlow Serving. Each flag is also a variable: --model-server is VITRINE_MODEL_SERVER."""
 
     model_config = SettingsConfigDict(
         env_prefix="VITRINE_",
@@ -35,87 +39,111 @@ class Settings(BaseSettings):
         cli_avoid_json=True,
     )
 
+    # Listening
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    workers: Count | Literal["auto"] = Field(
+        1, description="gateway processes on the port; auto: one per processor, as far as the memory limit allows"
+    )
+    tls_cert: Path | None = Field(None, description="certificate chain for HTTPS, PEM file")
+    tls_key: Path | None = Field(None, description="private key of tls_cert, PEM file")
+
+    # Model server and models
     model_server: str = Field(
         "127.0.0.1:8500",
-        description="gRPC address of the model server: host:port, several with commas, or unix:/path",
+        description="gRPC address of the model server: host:port, several separated by commas, or unix:/path",
     )
+    model_server_ca: Path | None = Field(
+        None, description="CA certificates of the model server, PEM file; if set, gRPC uses TLS"
+    )
+    model_server_cert: Path | None = Field(None, description="client certificate for the model server, PEM file")
+    model_server_key: Path | None = Field(None, description="private key of model_server_cert, PEM file")
     models_config: Path = Field(
-        Path("exports/models.config"), description="the file that names the models and their labels, re-read on change"
+        Path("exports/models.config"), description="file of the model names and labels, reloaded on change"
     )
-    models: str = Field("", description="model names with commas; where given, models_config is not read")
+    models: str = Field("", description="model names, separated by commas; replaces models_config")
     routing: Path = Field(
-        Path("exports/routing.json"), description="the file of canaries, shadows and fallbacks, re-read on change"
+        Path("exports/routing.json"), description="file of canaries, shadows and fallbacks, reloaded on change"
     )
-    poll_seconds: Positive = Field(1.0, description="how often model states and the files are looked at")
+    poll_seconds: Positive = Field(1.0, description="interval at which model states and files are checked, in seconds")
 
+    # Who may call
     keys: Path | None = Field(
-        None, description="the file of keys, re-read on change; needed where the address is not this machine's own"
+        None, description="file of API keys, reloaded on change; required if other machines can reach the address"
     )
-    insecure: CliImplicitFlag[bool] = Field(False, description="serve every address without keys")
-    metrics_need_key: CliImplicitFlag[bool] = Field(False, description="whether /metrics needs a key too")
+    insecure: CliImplicitFlag[bool] = Field(False, description="serve any address without API keys")
+    metrics_need_key: CliImplicitFlag[bool] = Field(False, description="require an API key for /metrics")
     rate: str = Field(
-        "", description="most requests of a key (without keys: of an address), as in 10/second; beyond it 429"
+        "", description="rate limit per API key, or per address without keys, such as 10/second; above it 429"
     )
     rate_storage: str = Field(
-        "memory://", description="where requests are counted: memory://, or redis://HOST:PORT for several gateways"
+        "memory://", description="storage of the rate limits: memory://, or redis://HOST:PORT for several gateways"
     )
-    cors_origins: str = Field("", description="origins with commas whose pages may ask, as in https://shop.example")
-    tls_cert: Path | None = Field(None, description="certificate chain (PEM) for HTTPS")
-    tls_key: Path | None = Field(None, description="its private key (PEM)")
-    model_server_ca: Path | None = Field(
-        None, description="certificates (PEM) that the model server's is checked against; with it, gRPC is by TLS"
+    cors_origins: str = Field(
+        "", description="origins whose web pages may call, separated by commas, such as https://shop.example"
     )
-    model_server_cert: Path | None = Field(None, description="certificate (PEM) that the model server is shown")
-    model_server_key: Path | None = Field(None, description="its private key (PEM)")
 
-    deadline_seconds: Positive = Field(10.0, description="longest time for one request; X-Request-Timeout shortens it")
-    max_headers: Count = Field(100, description="most headers in a request")
-    max_header_bytes: Count = Field(32_768, description="most bytes in a request's head")
+    # Limits of one request and its connection
+    deadline_seconds: Positive = Field(
+        10.0, description="time limit for a request, in seconds; the header X-Request-Timeout lowers it"
+    )
+    max_headers: Count = Field(100, description="maximum number of headers in a request")
+    max_header_bytes: Count = Field(32_768, description="maximum size of a request's head, in bytes")
     head_seconds: Positive = Field(
-        10.0, description="longest time for a request's head to come, or for what follows a request that was answered"
+        10.0, description="time limit for a request's head, or for the rest of a rejected body, in seconds"
     )
     keep_alive_seconds: Positive = Field(
-        75.0, description="longest time for a connection without a request; above what a proxy in front keeps them"
+        75.0, description="idle time before a connection is closed, in seconds; set it above the proxy's own"
     )
-    send_seconds: Positive = Field(30.0, description="longest time for a client to read another 16 KiB of its answer")
-    max_body_bytes: Count = Field(32_000_000, description="largest request body")
-    max_pixels: Count = Field(25_000_000, description="most pixels in a decoded picture; JPEGs are reduced first")
+    send_seconds: Positive = Field(
+        30.0, description="time limit for a client to read each 16 KiB of a response, in seconds"
+    )
+    max_body_bytes: Count = Field(32_000_000, description="maximum size of a request body, in bytes")
+    max_pixels: Count = Field(25_000_000, description="maximum number of pixels in a decoded picture")
     max_rows: Count = Field(
-        128, description="most pictures or series in a request, and rows in a call; requests of more tensors are split"
+        128, description="maximum number of rows in a request and in a call; larger tensor requests are split"
     )
-    max_in_flight: Count = Field(1024, description="most requests under way for one model; beyond it 503 at once")
+    max_answer_bytes: Count = Field(32_000_000, description="maximum size of a model server response, in bytes")
+
+    # Limits of all requests together; several workers divide them
+    max_in_flight: Count = Field(1024, description="maximum requests in flight per model; above it 503")
     max_share: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="largest share of a model's requests under way, and of the bytes held, for one key "
-        "(without keys: one address); 1 for all",
+        description="maximum share of max_in_flight and of max_bytes_in_flight for one API key, or one address "
+        "without keys; 1 for no limit",
     )
-    max_queue_rows: Count = Field(2048, description="most rows that wait for one signature; beyond it 503 at once")
+    max_queue_rows: Count = Field(2048, description="maximum rows that wait for one signature; above it 503")
     max_bytes_in_flight: Count = Field(
-        256_000_000, description="memory budget: most bytes that all requests hold, as sent and decoded"
+        256_000_000, description="memory budget of all requests, as received and as decoded, in bytes; above it 503"
     )
-    max_answer_bytes: Count = Field(32_000_000, description="largest answer of the model server to one call")
-    calls_per_signature: Count = Field(2, description="calls to the model server at the same time, by signature")
-    decode_threads: Count = Field(2, description="threads for large bodies: JSON, pictures, decompression, answers")
-    retry_after_seconds: Count = Field(1, description="what a 503 answer says in Retry-After")
+    calls_per_signature: Count = Field(
+        2, description="concurrent calls to the model server per signature, of each worker"
+    )
+    decode_threads: Count = Field(2, description="threads that decode large bodies and encode large responses")
+    retry_after_seconds: Count = Field(1, description="Retry-After header of 503 responses, in seconds")
 
+    # Operation
     drain_seconds: float = Field(
-        0.0, ge=0, allow_inf_nan=False, description="on SIGTERM: how long /readyz says 503 before the port is closed"
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="time after SIGTERM during which /readyz is 503 and the port stays open, in seconds",
     )
-    grace_seconds: Positive = Field(30.0, description="on SIGTERM: longest time for requests under way to finish")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level that is logged")
-    log_format: Literal["json", "text"] = Field("json", description="json, one object a line, or text")
-    access_log: float = Field(0.0, ge=0, le=1, description="share of requests that are logged: 0 none, 1 all")
+    grace_seconds: Positive = Field(
+        30.0, description="time limit for requests in flight after the port is closed, in seconds"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="minimum level of log records")
+    log_format: Literal["json", "text"] = Field("json", description="format of log lines")
+    access_log: float = Field(0.0, ge=0, le=1, description="share of requests that are logged, from 0 to 1")
     drift_per_second: float = Field(
-        5.0, ge=0, description="requests of a version that are compared with its training, at most; 0 for none"
+        5.0, ge=0, description="maximum requests per second and version that drift statistics use; 0 for none"
     )
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        """The names in ``models``; empty where ``models_config`` says them."""
+        """The names in ``models``; empty if ``models_config`` names them."""
         return tuple(name.strip() for name in self.models.split(",") if name.strip())
 
     @property
@@ -126,65 +154,75 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Self:
         addresses(self.model_server)
-        self._check_door()
-        self._check_files()
+        if self.workers not in (1, "auto") and sys.platform != "linux":
+            raise ValueError(f"workers is {self.workers}, but several processes share a port on Linux only: set 1")
+        self._check_keys()
+        self._check_rate()
+        self._check_origins()
+        self._check_certificates()
         return self
 
-    def _check_door(self) -> None:
+    def _check_keys(self) -> None:
         if self.keys is None:
             if not is_loopback(self.host) and not self.insecure:
                 raise ValueError(
-                    f"{self.host} can be reached from other machines, so keys are needed: --keys=FILE, which "
-                    "vitrine keys create NAME --keys FILE makes; or --insecure"
+                    f"other machines can reach {self.host}, so API keys are required: --keys=FILE (vitrine keys create "
+                    "NAME --keys FILE writes it), or --insecure"
                 )
         elif not self.keys.is_file():
-            raise ValueError(f"there is no file {self.keys}; vitrine keys create NAME --keys {self.keys} makes it")
+            raise ValueError(f"keys: {self.keys} is not a file; vitrine keys create NAME --keys {self.keys} writes it")
         else:
-            keys.read(self.keys)
+            keys_file.read(self.keys)
+
+    def _check_rate(self) -> None:
         if self.rate:
-            keys.check_rate(self.rate)
-        for origin in self.origins:
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(
-                    f"{origin!r} is no origin as browsers send it: https://shop.example, or https://shop.example:8443, "
-                    "with nothing behind"
-                )
+            keys_file.check_rate(self.rate)
         if not _STORAGE.fullmatch(self.rate_storage):
             raise ValueError(f"rate storage {self.rate_storage!r} is neither memory:// nor redis://HOST:PORT")
         if not self.rate_storage.startswith("memory") and importlib.util.find_spec("redis") is None:
             raise ValueError(f"rate storage {self.rate_storage} needs the redis library: pip install vitrine[redis]")
 
-    def _check_files(self) -> None:
+    def _check_origins(self) -> None:
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"cors_origins: {origin!r} is not an origin; write scheme, host and port only, as in "
+                    "https://shop.example or https://shop.example:8443"
+                )
+
+    def _check_certificates(self) -> None:
         for cert, key in (("tls_cert", "tls_key"), ("model_server_cert", "model_server_key")):
             if (getattr(self, cert) is None) != (getattr(self, key) is None):
-                raise ValueError(f"{cert} and {key} go together")
+                raise ValueError(f"{cert} and {key} must be set together")
         if self.model_server_cert is not None and self.model_server_ca is None:
-            raise ValueError("model_server_cert is shown by TLS alone, which model_server_ca asks for")
+            raise ValueError("model_server_cert needs TLS: set model_server_ca too")
         for name in ("tls_cert", "tls_key", "model_server_ca", "model_server_cert", "model_server_key"):
             path = getattr(self, name)
             if path is not None and not path.is_file():
-                raise ValueError(f"{name}: there is no file {path}")
+                raise ValueError(f"{name}: {path} is not a file")
         if self.tls_cert is not None and self.tls_key is not None:
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.tls_cert, self.tls_key, _no_password)
             except (OSError, ValueError) as error:
-                raise ValueError(f"tls_cert and tls_key are no certificate and its key in PEM: {error}") from None
+                raise ValueError(
+                    f"tls_cert and tls_key must be a certificate and its private key in PEM format: {error}"
+                ) from None
 
 
 def _no_password() -> str:
-    raise ValueError("the key has a password, which nobody is there to type")
+    raise ValueError("the private key has a password; store it without one")
 
 
 def addresses(text: str) -> tuple[Address, ...]:
-    """The addresses in a setting: host:port with commas between, or one unix:/path.
+    """Parse a setting: host:port separated by commas, or one unix:/path.
 
     Raises:
-        ValueError: one of them is something else.
+        ValueError: one of them is neither.
     """
     path = text.removeprefix("unix:")
     if path != text:
         if not path:
-            raise ValueError("model server address 'unix:' lacks the path of its socket")
+            raise ValueError("model server address 'unix:' has no path; write unix:/path/to/socket")
         return (Address(path, 0),)
     found = []
     for part in text.removeprefix("dns:///").split(","):
@@ -196,7 +234,7 @@ def addresses(text: str) -> tuple[Address, ...]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine alone."""
+    """Whether only this machine can reach an address to listen on."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:

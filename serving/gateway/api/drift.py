@@ -1,7 +1,6 @@
 """``GET /v1/models/…/drift``: how far requests and answers have gone from the model's training."""
 
-from collections.abc import Callable, Mapping
-from time import perf_counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -11,7 +10,7 @@ from serving.gateway.api.models import LabelName, ModelName, VersionNumber
 from serving.gateway.errors import UnknownModel
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, VersionChoice, choose
-from serving.gateway.observability.drift import MIN_ROWS, WINDOW, Drift, Quantity
+from serving.gateway.observability.drift import MIN_ROWS, WINDOW, Drift, DriftCounts, Quantity
 
 
 class QuantityDrift(BaseModel):
@@ -35,29 +34,40 @@ class ModelDrift(BaseModel):
     notes: Annotated[list[str], Field(description="what cannot be compared, and why")]
 
 
-def router(models: Callable[[], Mapping[str, ModelState]], drift: Drift | None) -> APIRouter:
-    """The routes. ``models`` says what is known now; without ``drift`` nothing is looked at."""
+def router(
+    models: Callable[[], Mapping[str, ModelState]],
+    drift: Drift | None,
+    other_workers: Callable[[], Awaitable[Sequence[Sequence[DriftCounts]]]],
+) -> APIRouter:
+    """Return the routes.
+
+    Args:
+        models: returns the current state of the models.
+        drift: the statistics of this process; None if drift is off.
+        other_workers: returns the counts of the other workers.
+    """
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
-    def compared(model: str, wanted: VersionChoice) -> ModelDrift:
-        return _compared(choose(models(), model, wanted), drift)
+    async def compared(model: str, wanted: VersionChoice) -> ModelDrift:
+        version = choose(models(), model, wanted)
+        return _compared(version, drift, await other_workers() if drift is not None else [])
 
     @routes.get("/{model}/drift", summary="Drift of the version that answers by default")
     async def get_drift(model: ModelName) -> ModelDrift:
-        return compared(model, VersionChoice())
+        return await compared(model, VersionChoice())
 
     @routes.get("/{model}/versions/{version}/drift", summary="Drift of a version")
     async def get_version_drift(model: ModelName, version: VersionNumber) -> ModelDrift:
-        return compared(model, VersionChoice(version=version))
+        return await compared(model, VersionChoice(version=version))
 
     @routes.get("/{model}/labels/{label}/drift", summary="Drift of the version that a label leads to")
     async def get_label_drift(model: ModelName, label: LabelName) -> ModelDrift:
-        return compared(model, VersionChoice(label=label))
+        return await compared(model, VersionChoice(label=label))
 
     return routes
 
 
-def _compared(servable: ModelVersion, drift: Drift | None) -> ModelDrift:
+def _compared(servable: ModelVersion, drift: Drift | None, others: Sequence[Sequence[DriftCounts]]) -> ModelDrift:
     if servable.card is None:
         why = f": {servable.card_problem}" if servable.card_problem else ""
         raise UnknownModel(f"model {servable.model} version {servable.version} has no model card to compare with{why}")
@@ -66,12 +76,11 @@ def _compared(servable: ModelVersion, drift: Drift | None) -> ModelDrift:
         notes.append("The model card says nothing of the inputs in training.")
     if servable.card.labels and servable.card.predicted is None:
         notes.append("The model card says nothing of the classes that were predicted in training.")
-    watch = drift.watch(servable) if drift is not None else None
-    if watch is not None:
-        watch.turn(perf_counter())
+    quantities = {}
+    if drift is not None:
+        quantities = {name: _quantity(one) for name, one in drift.quantities(servable, others).items()}
     else:
-        notes.append("Nothing is looked at: VITRINE_DRIFT_PER_SECOND is 0.")
-    quantities = {name: _quantity(one) for name, one in watch.quantities.items()} if watch is not None else {}
+        notes.append("Drift is off: VITRINE_DRIFT_PER_SECOND is 0.")
     return ModelDrift(model=servable.model, version=servable.version, quantities=quantities, notes=notes)
 
 

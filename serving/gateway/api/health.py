@@ -1,6 +1,6 @@
 """``/livez``, ``/readyz``, ``/metrics``: for whoever runs the gateway."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
@@ -8,7 +8,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
 from serving.gateway.http.keys_file import Key
-from serving.gateway.observability.metrics import GatewayMetrics
 
 
 class Liveness(BaseModel):
@@ -28,12 +27,15 @@ class Readiness(BaseModel):
 
 
 def router(
-    reasons_against: Callable[[Key | None], list[str]],
-    notes: Callable[[Key | None], list[str]],
-    metrics: GatewayMetrics,
+    readiness: Callable[[Key | None], Awaitable[tuple[list[str], list[str]]]],
+    metrics_page: Callable[[], Awaitable[bytes]],
 ) -> APIRouter:
-    """The routes. ``reasons_against`` says why the gateway is not ready now, ``notes`` what else is amiss, each to who
-    shows that key."""
+    """Return the routes.
+
+    Args:
+        readiness: returns the reasons against readiness, and notes, that the holder of a key may see.
+        metrics_page: returns the metrics in Prometheus' text format.
+    """
     routes = APIRouter(tags=["operations"])
 
     @routes.get("/livez", summary="Is the process alive?")
@@ -48,14 +50,13 @@ def router(
         responses={503: {"model": Readiness, "description": "Not ready; `reasons` says why."}},
     )
     async def readyz(request: Request, response: Response) -> Readiness:
-        key: Key | None = request.state.key
-        reasons = reasons_against(key)
+        reasons, notes = await readiness(request.state.key)
         if reasons:
             response.status_code = 503
-        return Readiness(ready=not reasons, reasons=reasons, notes=notes(key))
+        return Readiness(ready=not reasons, reasons=reasons, notes=notes)
 
     @routes.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def prometheus() -> Response:
-        return Response(metrics.page(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await metrics_page(), media_type=CONTENT_TYPE_LATEST)
 
     return routes

@@ -1,4 +1,4 @@
-"""The program around the application: one uvicorn server that ends gently."""
+"""One gateway process: a uvicorn server that drains before it stops."""
 
 import asyncio
 import contextlib
@@ -19,6 +19,8 @@ from serving.gateway.app import Gateway, create_app
 from serving.gateway.http.request import Request
 from serving.gateway.observability import logging as logs
 from serving.gateway.settings import Settings
+from serving.gateway.workers import listening
+from serving.gateway.workers.supervisor_link import SupervisorLink
 from serving.http_server.protocol import Protocol
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
@@ -26,28 +28,38 @@ _LARGE_BLOCK = 131_072  # bytes
 _LISTENERS = 4  # each more takes about 5 µs from a client that connects alone
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, but SIGTERM first lets ``/readyz`` say 503 for a while, so that whoever routes requests here
-    can stop doing so, and the process then ends with code 0. A second signal, or Ctrl-C, ends it at once."""
+class GatewayServer(uvicorn.Server):
+    """uvicorn's server with a drain period.
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway) -> None:
-        super().__init__(config)
+    After SIGTERM, ``/readyz`` answers 503 for ``drain_seconds``, so that load balancers stop sending requests. Then
+    the port closes, requests in flight are answered, and the process ends with code 0. A second signal skips the drain
+    period, and so does Ctrl-C.
+    """
+
+    def __init__(self, gateway: Gateway, link: SupervisorLink | None) -> None:
+        super().__init__(_config(gateway))
         self._gateway = gateway
+        self._link = link
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listens on each socket several times: uvloop takes one connection a turn from each listener, and under load a
-        turn is long, so that of many clients who come at once the last would wait while the first are answered again
-        and again."""
+        """Listen on each socket several times.
+
+        uvloop accepts one connection per listener and turn of its loop. Under load a turn is long: of many clients that
+        connect at once, the last would wait while the first send request after request.
+        """
         await super().startup(sockets)
         kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         state = {"server_state": self.server_state, "app_state": self.lifespan.state}
         protocol = functools.partial(kind, config=self.config, **state)
         loop, backlog = asyncio.get_running_loop(), self.config.backlog
         for listener in [listener for server in self.servers for listener in server.sockets] * (_LISTENERS - 1):
-            twin = socket.fromfd(listener.fileno(), listener.family, listener.type)
-            self.servers.append(await loop.create_server(protocol, sock=twin, ssl=self.config.ssl, backlog=backlog))
+            copy = socket.fromfd(listener.fileno(), listener.family, listener.type)
+            self.servers.append(await loop.create_server(protocol, sock=copy, ssl=self.config.ssl, backlog=backlog))
+        if self._link is not None:
+            await self._link.report_serving()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin the drain period, or end it."""
         drain = self._gateway.settings.drain_seconds
         if self._gateway.draining or sig != signal.SIGTERM or not drain:
             self.should_exit, self.force_exit = True, self.should_exit
@@ -58,11 +70,55 @@ class Server(uvicorn.Server):
 
 
 def run(settings: Settings) -> None:
-    """Serves until a signal comes."""
+    """Serve in this process until a signal comes."""
+    set_up_process(settings)
+    uvloop.run(serve(settings))
+
+
+def set_up_process(settings: Settings, worker: int | None = None) -> None:
+    """Configure what is global to a process: memory allocator, logging, Prometheus' library."""
     _return_freed_memory()
-    logs.set_up(settings.log_level, settings.log_format)
+    logs.set_up(settings.log_level, settings.log_format, worker)
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the page
-    uvloop.run(_serve(settings))
+
+
+async def serve(settings: Settings, link: SupervisorLink | None = None) -> None:
+    """Serve until a signal comes; with a link, as one of several workers."""
+    gateway = create_app(settings, link)
+    sockets = None if link is None else listening.share(settings.host, settings.port)
+    await GatewayServer(gateway, link).serve(sockets)
+
+
+def _config(gateway: Gateway) -> uvicorn.Config:
+    settings = gateway.settings
+    return uvicorn.Config(
+        gateway,
+        host=settings.host,
+        port=settings.port,
+        http=functools.partial(  # type: ignore[arg-type]
+            Protocol,
+            max_headers=settings.max_headers,
+            max_header_bytes=settings.max_header_bytes,
+            head_seconds=settings.head_seconds,
+            send_seconds=settings.send_seconds,
+            on_refused=functools.partial(gateway.metrics.refused, ""),  # no model: the path is unknown
+            on_hang_up=_hang_up,
+            render=_render,
+            is_draining=lambda: gateway.draining,
+        ),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+        interface="asgi3",  # uvicorn cannot tell: the gateway's __call__ is a plain function
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=4096,
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
+        timeout_graceful_shutdown=int(settings.grace_seconds) or 1,
+    )
 
 
 def _hang_up(scope: dict[str, Any]) -> None:
@@ -76,43 +132,10 @@ def _render(code: str, sentence: str) -> bytes:
 
 
 def _return_freed_memory() -> None:
-    """Give large blocks back to the system when they are freed.
+    """Make glibc return large blocks to the system when they are freed.
 
-    By default glibc raises the size from which it does so up to 32 MB, and 100 MB of freed bodies stay in its heaps.
-    Other C libraries have no such setting.
+    By default glibc raises the threshold up to 32 MB, and 100 MB of freed bodies stay in its heaps. Other C libraries
+    have no such setting.
     """
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
-
-
-async def _serve(settings: Settings) -> None:
-    gateway = create_app(settings)
-    config = uvicorn.Config(
-        gateway,
-        host=settings.host,
-        port=settings.port,
-        http=functools.partial(  # type: ignore[arg-type]
-            Protocol,
-            max_headers=settings.max_headers,
-            max_header_bytes=settings.max_header_bytes,
-            head_seconds=settings.head_seconds,
-            send_seconds=settings.send_seconds,
-            on_refused=functools.partial(gateway.metrics.refused, ""),  # no model: its path was not looked at
-            on_hang_up=_hang_up,
-            render=_render,
-            is_draining=lambda: gateway.draining,
-        ),
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-        interface="asgi3",  # it is not seen from the gateway, whose call is a plain function
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        backlog=4096,
-        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
-        timeout_graceful_shutdown=int(settings.grace_seconds) or 1,
-    )
-    await Server(config, gateway).serve()

@@ -16,20 +16,38 @@ def reasons_against(
     reasons = ["the gateway is shutting down"] if draining else []
     if not models:
         reasons.append(names_problem or "no models are configured")
-    unnamed = 0
+    return reasons + for_caller(model_problems(models), len(models), may_know)
+
+
+def model_problems(models: Mapping[str, ModelState]) -> dict[str, str]:
+    """Say of each model that cannot answer why not."""
+    problems = {}
     for name, state in models.items():
-        if state.problem is None and state.servables:
-            continue
-        if not may_know(name):
-            unnamed += 1
-        elif state.problem is not None:
-            reasons.append(f"model {name}: {state.problem}")
-        else:
+        if state.problem is not None:
+            problems[name] = f"model {name}: {state.problem}"
+        elif not state.servables:
             states = ", ".join(f"version {version} is {status.state}" for version, status in state.states.items())
-            reasons.append(f"model {name} has no AVAILABLE version{f': {states}' if states else ''}")
+            problems[name] = f"model {name} has no AVAILABLE version{f': {states}' if states else ''}"
+    return problems
+
+
+def for_caller(problems: Mapping[str, str], count: int, may_know: Callable[[str], bool]) -> list[str]:
+    """Return the sentences about models that the caller may know of, and how many of ``count`` models others are."""
+    reasons = [sentence for name, sentence in problems.items() if may_know(name)]
+    unnamed = len(problems) - len(reasons)
     if unnamed:
-        reasons.append(f"{unnamed} of {len(models)} models cannot answer; ask with a key for them to see which and why")
+        reasons.append(f"{unnamed} of {count} models cannot answer; ask with a key for them to see which and why")
     return reasons
+
+
+def is_loading(models: Mapping[str, ModelState]) -> bool:
+    """Whether a model that cannot answer yet has a version that is being loaded."""
+    return any(
+        state.problem is None
+        and not state.servables
+        and any(status.state in ("START", "LOADING") for status in state.states.values())
+        for state in models.values()
+    )
 
 
 def unreadable_cards(

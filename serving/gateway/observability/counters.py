@@ -1,7 +1,7 @@
-"""Counters and histograms that cost a request little: a look-up and an addition each, and no lock, for all of it is
-counted in the event loop's thread. They become Prometheus' families when somebody asks for the page.
+"""Counters and histograms without locks, for the event loop's thread only.
 
-Measured for one request's counter and histogram: 0.9 µs, where prometheus_client's own take 2.9 µs.
+Counting costs a dictionary look-up and an addition. One request's counter and histogram take 0.9 µs here and 2.9 µs
+with prometheus_client's own classes. ``family`` converts to the library's types when the metrics page is rendered.
 """
 
 from bisect import bisect_left
@@ -17,15 +17,16 @@ class Counter:
     """Counts by label values."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
-        self._about = name, documentation, labels
+        self._description = name, documentation, labels
         self._counts: dict[Labels, int] = {}
 
     def add(self, labels: Labels) -> None:
-        """One more."""
+        """Add one."""
         self._counts[labels] = self._counts.get(labels, 0) + 1
 
     def family(self) -> CounterMetricFamily:
-        name, documentation, labels = self._about
+        """Convert to prometheus_client's form."""
+        name, documentation, labels = self._description
         family = CounterMetricFamily(name, documentation, labels=labels)
         for values, count in self._counts.items():
             family.add_metric([str(value) for value in values], count)
@@ -33,7 +34,7 @@ class Counter:
 
 
 class LabelledSeries:
-    """A histogram of one set of label values."""
+    """A histogram's buckets for one choice of label values."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -43,28 +44,29 @@ class LabelledSeries:
         self.total = 0.0
 
     def observe(self, value: float) -> None:
-        """One more value. As Prometheus has it, a bucket holds its upper bound."""
+        """Add a value. A bucket includes its upper bound, as in Prometheus."""
         self.counts[bisect_left(self._bounds, value)] += 1
         self.total += value
 
 
 class Histogram:
-    """Values by label values, in buckets with these upper bounds and one above."""
+    """Values by label values, in buckets with these upper bounds and one above them."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
-        self._about = name, documentation, labels
+        self._description = name, documentation, labels
         self._bounds = bounds
         self._series: dict[Labels, LabelledSeries] = {}
 
     def of(self, labels: Labels) -> LabelledSeries:
-        """The series of these label values."""
+        """Return the buckets of these label values; keep them to observe many values."""
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = LabelledSeries(self._bounds)
         return series
 
     def family(self) -> HistogramMetricFamily:
-        name, documentation, labels = self._about
+        """Convert to prometheus_client's form."""
+        name, documentation, labels = self._description
         family = HistogramMetricFamily(name, documentation, labels=labels)
         tops = [*map(str, map(float, self._bounds)), "+Inf"]
         for values, series in self._series.items():

@@ -31,7 +31,12 @@ WINDOW = 3600.0  # seconds; this one and the one before count
 _ROWS = 8  # of a request
 _SIDE = 64  # pixels that are measured along each side of a picture, about
 
+#: Names of the metrics: the index, and the rows that it is of.
+DRIFT_METRICS = ("vitrine_drift_psi", "vitrine_drift_rows")
+
 Values = NDArray[np.float64]
+#: Model, version, quantity, and twice the number of rows in each bin.
+DriftCounts = tuple[str, int, str, list[int]]
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,12 @@ class Quantity:
         """A new window begins."""
         self.before = getattr(self, "now", np.zeros(len(self.reference.shares), np.int64))
         self.now = np.zeros(len(self.reference.shares), np.int64)
+
+    def plus(self, counts: Sequence[int]) -> "Quantity":
+        """Return a copy with these doubled counts added."""
+        copy = Quantity(self.reference)
+        copy.now, copy.before = self.now + np.asarray(counts, np.int64), self.before
+        return copy
 
     @property
     def counts(self) -> list[int]:
@@ -181,24 +192,54 @@ class Drift:
         for key in gone:
             del self._watches[key]
 
-    def families(self) -> Iterator[GaugeMetricFamily]:
-        """For Prometheus."""
+    def report(self) -> list[DriftCounts]:
+        """Return the counts of this process as JSON values, for the statistics of all workers."""
+        return [
+            (model, version, name, (quantity.now + quantity.before).tolist())
+            for (model, version), (_, watch) in self._current()
+            for name, quantity in watch.quantities.items()
+        ]
+
+    def quantities(self, servable: ModelVersion, others: Sequence[Sequence[DriftCounts]] = ()) -> dict[str, Quantity]:
+        """Return the quantities of a version by name, with the counts of other workers added."""
+        watch = self.watch(servable)
+        if watch is None:
+            return {}
+        watch.turn(perf_counter())
+        return _with_others(servable.model, servable.version, watch, others)
+
+    def families(self, others: Sequence[Sequence[DriftCounts]] = ()) -> Iterator[GaugeMetricFamily]:
+        """Yield the metrics, with the counts of other workers added."""
+        labels = ["model", "version", "quantity"]
+        index_name, rows_name = DRIFT_METRICS
         index = GaugeMetricFamily(
-            "vitrine_drift_psi",
-            f"Population stability index against the model card, of {MIN_ROWS} rows or more.",
-            labels=["model", "version", "quantity"],
+            index_name, f"Population stability index against the model card, of {MIN_ROWS} rows or more.", labels=labels
         )
-        rows = GaugeMetricFamily(
-            "vitrine_drift_rows", "Rows that the index is of.", labels=["model", "version", "quantity"]
-        )
-        for (model, version), (_, watch) in self._watches.items():
-            watch.turn(perf_counter())
-            for name, quantity in watch.quantities.items():
+        rows = GaugeMetricFamily(rows_name, "Rows that the index is of.", labels=labels)
+        for (model, version), (_, watch) in self._current():
+            for name, quantity in _with_others(model, version, watch, others).items():
                 rows.add_metric([model, str(version), name], quantity.rows)
                 if quantity.psi is not None:
                     index.add_metric([model, str(version), name], quantity.psi)
         yield index
         yield rows
+
+    def _current(self) -> list[tuple[tuple[str, int], tuple[ModelCard, Watch]]]:
+        now = perf_counter()
+        for _, watch in self._watches.values():
+            watch.turn(now)
+        return list(self._watches.items())
+
+
+def _with_others(
+    model: str, version: int, watch: Watch, others: Sequence[Sequence[DriftCounts]]
+) -> dict[str, Quantity]:
+    quantities = dict(watch.quantities)
+    for of_model, of_version, name, counts in (one for report in others for one in report):
+        known = quantities.get(name)
+        if (of_model, of_version) == (model, version) and known is not None and len(counts) == len(known.now):
+            quantities[name] = known.plus(counts)
+    return quantities
 
 
 def measured(arrays: Arrays, outputs: Outputs, columns: Sequence[str]) -> dict[str, Values]:

@@ -1,6 +1,7 @@
-"""The log: one JSON object or one line of text a record on standard error, what uvicorn says included.
+"""Logging: each record is one line on standard error, as JSON or as text, uvicorn's records included.
 
-Bodies, headers and keys are never in it."""
+Bodies, headers and keys are never logged.
+"""
 
 import logging
 import re
@@ -19,9 +20,10 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class JsonLines(logging.Formatter):
-    """Time, level, logger and message; then whatever ``extra`` held; then the trace of an exception."""
+    """One JSON object: time, level, logger, message, the values of ``extra``, the traceback of an exception."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Format a record."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -35,18 +37,26 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people: time, level, logger, message, then ``name=value``; one line, whatever a path holds."""
+    """One line for people: time, level, logger, message, then ``name=value``. Control characters are escaped."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        """Format a record, but for the traceback of an exception."""
         line = " ".join([super().formatMessage(record), *(f"{name}={value}" for name, value in _extra(record).items())])
         return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", line)
 
 
-def set_up(level: str, form: Literal["json", "text"]) -> None:
-    """Sends every logger of this process to standard error."""
+def set_up(level: str, form: Literal["json", "text"], worker: int | None = None) -> None:
+    """Send every logger of this process to standard error; with a ``worker``, each record names it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
+    if worker is not None:
+
+        def add_worker(record: logging.LogRecord) -> bool:
+            record.worker = worker
+            return True
+
+        handler.addFilter(add_worker)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

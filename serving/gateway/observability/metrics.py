@@ -1,7 +1,10 @@
-"""Prometheus metrics of one gateway, in a registry of its own. Label values are bounded: a model's name appears only
-if it is configured, a version only if it answered."""
+"""Prometheus metrics of one gateway process, in a registry of its own.
 
-from collections.abc import Callable, Iterable, Mapping
+Label values are bounded: a model's name appears only if it is configured, a version only if it answered.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import Metric
@@ -11,8 +14,10 @@ from prometheus_client.registry import Collector
 
 from serving.gateway.inference.comparison import Comparison
 from serving.gateway.models.routing import ModelState
-from serving.gateway.observability import counters as tally
-from serving.gateway.observability.drift import Drift
+from serving.gateway.observability import counters
+from serving.gateway.observability.drift import DRIFT_METRICS, Drift
+from serving.gateway.workers.metric_snapshot import Family, merge
+from serving.gateway.workers.supervisor_link import Reports
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _SHORT = (0.0001, 0.00025, 0.0005, *_SECONDS)
@@ -21,36 +26,38 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class GatewayMetrics(Collector):
-    """Counters and histograms; ``page`` renders them all. What is counted with each request is in ``tally.py``."""
+    """All metrics; ``page`` renders them. Those of the hot path use ``counters.py``."""
 
     def __init__(self, drift: Drift | None = None) -> None:
         self._drift = drift
-        self._requests = tally.Counter(
+        self._requests = counters.Counter(
             "vitrine_requests",
             "Requests answered, by model, version (empty: none answered), verb and HTTP status.",
             ["model", "version", "verb", "code"],
         )
-        self._refused = tally.Counter(
+        self._refused = counters.Counter(
             "vitrine_refused",
             "Requests answered by an error or cut off, by the error's code; of those turned away, by which bound.",
             ["model", "reason"],
         )
-        self._seconds = tally.Histogram(
+        self._seconds = counters.Histogram(
             "vitrine_request_seconds", "From the request's head to its answer.", ["model", "verb"], _SECONDS
         )
-        self._decode = tally.Histogram(
+        self._decode = counters.Histogram(
             "vitrine_decode_seconds", "From the body to tensors that fit the signature.", ["model"], _SHORT
         )
-        self._queue = tally.Histogram(
+        self._queue = counters.Histogram(
             "vitrine_queue_seconds",
             "From tensors to the call to the model server that takes them along.",
             ["model"],
             _SHORT,
         )
-        self._upstream = tally.Histogram(
+        self._upstream = counters.Histogram(
             "vitrine_upstream_seconds", "Time of each call to the model server.", ["model"], _SECONDS
         )
-        self._rows = tally.Histogram("vitrine_batch_rows", "Rows in each call to the model server.", ["model"], _ROWS)
+        self._rows = counters.Histogram(
+            "vitrine_batch_rows", "Rows in each call to the model server.", ["model"], _ROWS
+        )
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -101,38 +108,38 @@ class GatewayMetrics(Collector):
         )
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
-        """Where the number of requests under way is read from."""
+        """Set the function that returns the number of requests in flight."""
         self._in_flight.set_function(count)
 
     def observe(self, model: str, version: str, verb: str, status: int, seconds: float) -> None:
-        """One request was answered."""
+        """Count an answered request."""
         self._requests.add((model, version, verb, status))
         self._seconds.of((model, verb)).observe(seconds)
 
     def refused(self, model: str, reason: str) -> None:
-        """One request was answered by an error, or its client hung up or was cut off."""
+        """Count a request that ended with an error or whose connection was lost."""
         self._refused.add((model, reason))
 
     def decoded(self, model: str, seconds: float) -> None:
-        """One request's body became tensors."""
+        """Record the time that decoding one request took."""
         self._decode.of((model,)).observe(seconds)
 
     def wait_observer(self, model: str) -> Callable[[float], None]:
-        """What to call with the seconds that each request waited for its call to the model server."""
+        """Return a function that records how long a request waited for its call, in seconds."""
         return self._queue.of((model,)).observe
 
     def batch_observer(self, model: str) -> Callable[[int, float], None]:
-        """What to call with the rows and seconds of each call to the model server."""
-        rows_seen, seconds_seen = self._rows.of((model,)), self._upstream.of((model,))
+        """Return a function that records the rows and the seconds of each call to the model server."""
+        batch_rows, batch_seconds = self._rows.of((model,)), self._upstream.of((model,))
 
         def observe(rows: int, seconds: float) -> None:
-            rows_seen.observe(rows)
-            seconds_seen.observe(seconds)
+            batch_rows.observe(rows)
+            batch_seconds.observe(seconds)
 
         return observe
 
     def collect(self) -> Iterable[Metric]:
-        """For prometheus_client: the families of what is counted with each request, and drift."""
+        """Yield the hot path's metrics and drift; called by prometheus_client."""
         for counted in (
             self._requests,
             self._refused,
@@ -147,7 +154,7 @@ class GatewayMetrics(Collector):
             yield from self._drift.families()
 
     def set_models(self, models: Mapping[str, ModelState]) -> None:
-        """The models as they are now."""
+        """Replace the metrics of models and versions."""
         self._ready.clear()
         self._info.clear()
         self._card_unreadable.clear()
@@ -161,25 +168,69 @@ class GatewayMetrics(Collector):
             if state.canary is not None:
                 self._canary.labels(name, state.canary.version).set(state.canary.percent)
 
-    def shadow_compared(self, model: str, version: int, seen: Comparison) -> None:
-        """A shadow version answered what a live one had answered."""
+    def shadow_compared(self, model: str, version: int, comparison: Comparison) -> None:
+        """Count a copy that the shadow version answered, and how far the two answers agree."""
         self._shadow.labels(model, version, "compared").inc()
-        if seen.agree is not None and seen.differ is not None:
-            self._shadow_rows.labels(model, version, "same").inc(seen.agree)
-            self._shadow_rows.labels(model, version, "other").inc(seen.differ)
-        if seen.difference is not None:
-            self._shadow_difference.labels(model, version).observe(seen.difference)
+        if comparison.agree is not None and comparison.differ is not None:
+            self._shadow_rows.labels(model, version, "same").inc(comparison.agree)
+            self._shadow_rows.labels(model, version, "other").inc(comparison.differ)
+        if comparison.difference is not None:
+            self._shadow_difference.labels(model, version).observe(comparison.difference)
 
     def shadow_failed(self, model: str, version: int) -> None:
+        """Count a copy that the shadow version did not answer."""
         self._shadow.labels(model, version, "failed").inc()
 
     def shadow_dropped(self, model: str, version: int) -> None:
+        """Count a copy that did not fit into the queue."""
         self._shadow.labels(model, version, "dropped").inc()
 
     def watch_file(self, name: str, refused: Callable[[], bool]) -> None:
-        """Where it is read from whether a file was refused."""
+        """Set the function that returns whether a file is invalid."""
         self._refused_file.labels(name).set_function(refused)
 
     def page(self) -> bytes:
-        """All of it in Prometheus' text format."""
+        """Render the metrics of this process in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def report(self) -> dict[str, Any]:
+        """Return this process' metrics as JSON values, for the page of all workers."""
+        families = [
+            Family(
+                name=metric.name,
+                type=metric.type,
+                help=metric.documentation,
+                samples=[(sample.name, sample.labels, sample.value) for sample in metric.samples],
+            )
+            for metric in self._registry.collect()
+            if metric.name not in DRIFT_METRICS  # an index is not the sum of the workers' indices
+        ]
+        return {"families": families, "drift": self._drift.report() if self._drift is not None else []}
+
+    def merged_page(self, reports: Reports, worker: int) -> bytes:
+        """Render the metrics of all workers; ``worker`` is this one's number."""
+        known = {one["worker"]: one["report"] for one in reports["workers"] if one["report"] is not None}
+        families = merge([*(report["families"] for report in known.values()), reports["supervisor"]])
+        metrics = [_metric(family) for family in families]
+        if self._drift is not None:
+            others = [report["drift"] for number, report in known.items() if number != worker]
+            metrics += self._drift.families(others)
+        return generate_latest(_Metrics(metrics))
+
+
+class _Metrics(CollectorRegistry):
+    """Metrics that were collected elsewhere."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        super().__init__()
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._metrics
+
+
+def _metric(family: Family) -> Metric:
+    metric = Metric(family["name"], family["help"], family["type"])
+    for name, labels, value in family["samples"]:
+        metric.add_sample(name, labels, value)
+    return metric

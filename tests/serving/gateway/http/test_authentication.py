@@ -181,22 +181,22 @@ def test_the_page_is_framed_by_nobody(guarded: Gateway) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"host": "0.0.0.0"}, "0.0.0.0 can be reached from other machines, so keys are needed"),
-        ({"host": "::"}, "keys are needed"),
-        ({"keys": "nowhere.json"}, "vitrine keys create NAME --keys nowhere.json makes it"),
+        ({"host": "0.0.0.0"}, "other machines can reach 0.0.0.0, so API keys are required"),
+        ({"host": "::"}, "API keys are required"),
+        ({"keys": "nowhere.json"}, "vitrine keys create NAME --keys nowhere.json writes it"),
         ({"keys": "broken.json"}, "broken.json: the whole"),
         ({"rate": "often"}, "'often' is no rate"),
         ({"rate_storage": "postgres://x"}, "'postgres://x' is neither memory:// nor redis://"),
         ({"rate": "10/second;50/minute"}, "'10/second;50/minute' is no rate"),
-        ({"cors_origins": f"{ORIGIN}, {ORIGIN}/"}, "'https://shop.example/' is no origin"),
-        ({"cors_origins": "shop.example"}, "'shop.example' is no origin"),
-        ({"cors_origins": "https://Shop.example"}, "'https://Shop.example' is no origin"),
+        ({"cors_origins": f"{ORIGIN}, {ORIGIN}/"}, "'https://shop.example/' is not an origin"),
+        ({"cors_origins": "shop.example"}, "'shop.example' is not an origin"),
+        ({"cors_origins": "https://Shop.example"}, "'https://Shop.example' is not an origin"),
         ({"deadline_seconds": "inf"}, "deadline_seconds\n.*finite"),
         ({"drain_seconds": "inf"}, "drain_seconds\n.*finite"),
-        ({"tls_cert": "broken.json"}, "tls_cert and tls_key go together"),
-        ({"tls_cert": "broken.json", "tls_key": "broken.json"}, "are no certificate and its key in PEM"),
-        ({"model_server_cert": "broken.json", "model_server_key": "broken.json"}, "model_server_ca asks for"),
-        ({"model_server_ca": "nowhere.pem"}, "model_server_ca: there is no file"),
+        ({"tls_cert": "broken.json"}, "tls_cert and tls_key must be set together"),
+        ({"tls_cert": "broken.json", "tls_key": "broken.json"}, "must be a certificate and its private key in PEM"),
+        ({"model_server_cert": "broken.json", "model_server_key": "broken.json"}, "set model_server_ca too"),
+        ({"model_server_ca": "nowhere.pem"}, "model_server_ca: nowhere.pem is not a file"),
     ],
 )
 def test_refused_at_the_start(
@@ -213,7 +213,7 @@ def test_a_key_with_a_password_is_refused_at_the_start(tmp_path: Path) -> None:
     secret = serialization.load_pem_private_key(key.read_bytes(), None)
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     key.write_bytes(secret.private_bytes(encoding, form, serialization.BestAvailableEncryption(b"x")))
-    with pytest.raises(ValidationError, match="the key has a password"):
+    with pytest.raises(ValidationError, match="the private key has a password"):
         Settings(tls_cert=cert, tls_key=key)
 
 

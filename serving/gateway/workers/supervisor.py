@@ -1,0 +1,183 @@
+"""The supervisor: starts the workers, restarts those that die, stops all of them.
+
+It accepts no connections itself. A worker that dies while others serve is restarted after a back-off. A worker that
+dies before it serves while no other serves ends the program: the fault is then in the settings or the environment.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections import Counter
+from typing import Any, get_args
+
+from serving.gateway.observability import logging as logs
+from serving.gateway.settings import Settings
+from serving.gateway.workers import limits, listening
+from serving.gateway.workers.control_connection import Handler
+from serving.gateway.workers.metric_snapshot import Family, Sample, cumulative, merge
+from serving.gateway.workers.supervisor_link import Reports, WorkerReport, WorkerState
+from serving.gateway.workers.worker_process import WorkerProcess
+
+_HEARTBEAT_SECONDS = 1.0
+_SILENT_SECONDS = 30.0  # then the worker is killed
+_HEALTHY_SECONDS = 60.0  # after so long a life, the next restart has no back-off
+_FIRST_BACKOFF, _MAX_BACKOFF = 0.5, 30.0
+_KILL_MARGIN_SECONDS = 15.0  # after the drain and grace periods: traces are sent, models unloaded
+
+log = logging.getLogger("vitrine.workers")
+
+
+class WorkersFailed(Exception):
+    """No worker could serve."""
+
+
+def run(settings: Settings, workers: int) -> int:
+    """Serve with several workers until a signal comes; returns the exit code."""
+    logs.set_up(settings.log_level, settings.log_format)
+    try:
+        reserved = listening.reserve(settings.host, settings.port)
+    except OSError as error:
+        log.error("cannot listen on %s port %d: %s", settings.host, settings.port, error.strerror or error)
+        return 1
+    port = reserved[0].getsockname()[1]
+    try:
+        return asyncio.run(Supervisor(settings.model_copy(update={"port": port}), workers).run())
+    finally:
+        listening.close(reserved)
+
+
+def next_backoff(previous: float, lifetime: float) -> float:
+    """Seconds before a restart, from those before the previous one and the time that the worker lived."""
+    if lifetime >= _HEALTHY_SECONDS:
+        return 0.0
+    return min(max(2 * previous, _FIRST_BACKOFF), _MAX_BACKOFF)
+
+
+class Supervisor:
+    """Keeps a number of workers alive."""
+
+    def __init__(self, settings: Settings, workers: int) -> None:
+        self._settings = settings
+        self._share = limits.share(settings, workers).model_dump(mode="json")
+        self._numbers = range(1, workers + 1)
+        self._workers: dict[int, WorkerProcess] = {}
+        self._ever_served: set[int] = set()
+        self._stop = asyncio.Event()
+        self._code = 0
+        self._restarts = 0
+        self._retired: list[Family] = []
+
+    async def run(self) -> int:
+        """Run until a signal comes or no worker can serve; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._pass_on, number)
+        heartbeat = asyncio.create_task(self._heartbeat())
+        keepers = [asyncio.create_task(self._keep(number)) for number in self._numbers]
+        try:
+            await asyncio.gather(*keepers)
+        except WorkersFailed as error:
+            log.error("%s", error)
+            self._code = 1
+            self._pass_on(signal.SIGTERM)
+            await asyncio.gather(*keepers, return_exceptions=True)
+        finally:
+            heartbeat.cancel()
+            await asyncio.gather(heartbeat, return_exceptions=True)
+        return self._code
+
+    def _pass_on(self, number: int) -> None:
+        if not self._stop.is_set():
+            self._stop.set()
+            limit = self._settings.drain_seconds + self._settings.grace_seconds + _KILL_MARGIN_SECONDS
+            asyncio.get_running_loop().call_later(limit, self._kill_all)
+        for worker in self._workers.values():
+            worker.send_signal(number)
+
+    def _kill_all(self) -> None:
+        for worker in self._workers.values():
+            log.error("worker %d (pid %d) did not stop in time and is killed", worker.number, worker.pid)
+            worker.send_signal(signal.SIGKILL)
+
+    async def _keep(self, number: int) -> None:
+        backoff = 0.0
+        while not self._stop.is_set():
+            worker = self._workers[number] = await WorkerProcess.start(number, self._handlers(number))
+            if self._stop.is_set():
+                worker.send_signal(signal.SIGTERM)
+            code = await worker.run()
+            self._retire(worker)
+            if self._stop.is_set():
+                self._code = self._code or int(code != 0)
+                return
+            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
+            if not worker.serving and not any(other.serving for other in self._workers.values()):
+                raise WorkersFailed(f"worker {number} ended with {how} before it served; its log lines say why")
+            backoff = next_backoff(backoff, time.monotonic() - worker.started)
+            log.error("worker %d (pid %d) ended with %s; restart in %g s", number, worker.pid, how, backoff)
+            self._restarts += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), backoff)
+
+    def _handlers(self, number: int) -> dict[str, Handler]:
+        async def configuration(_: None) -> dict[str, Any]:
+            return {"worker": number, "settings": self._share}
+
+        async def serving(_: None) -> None:
+            self._workers[number].serving = True
+            self._ever_served.add(number)
+            if all(worker.serving for worker in self._workers.values()) and len(self._workers) == len(self._numbers):
+                pids = ", ".join(str(self._workers[number].pid) for number in self._numbers)
+                log.info("%d workers serve on port %d: pids %s", len(self._numbers), self._settings.port, pids)
+
+        return {"configuration": configuration, "serving": serving, "reports": self._reports}
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        """Keep the counters of a dead worker, so that the sums never fall."""
+        del self._workers[worker.number]
+        last = worker.latest.get("metrics")
+        if last is not None:
+            self._retired = merge([self._retired, cumulative(last["families"])])
+
+    async def _heartbeat(self) -> None:
+        """Ask each worker for its metrics: to have them when it dies, and to find one that hangs."""
+        while True:
+            await asyncio.sleep(_HEARTBEAT_SECONDS)
+            serving = [worker for worker in self._workers.values() if worker.serving]
+            await asyncio.gather(*(worker.report("metrics") for worker in serving))
+            for worker in serving:
+                silent = time.monotonic() - worker.answered
+                if silent > _SILENT_SECONDS and not self._stop.is_set():
+                    log.error("worker %d (pid %d) did not answer for %d s", worker.number, worker.pid, silent)
+                    worker.send_signal(signal.SIGKILL)
+
+    async def _reports(self, kind: str) -> Reports:
+        """The reports of all workers; called by the worker that answers a client."""
+        asked = [worker for worker in self._workers.values() if worker.serving]
+        answers = await asyncio.gather(*(worker.report(kind) for worker in asked))
+        answered = {worker for worker, report in zip(asked, answers, strict=True) if report is not None}
+        reports: list[WorkerReport] = []
+        for number in self._numbers:
+            worker = self._workers.get(number)  # not one that died meanwhile: its counters are retired
+            state: WorkerState = "restarting" if number in self._ever_served else "starting"
+            if worker is not None and worker.serving:
+                state = "serving" if worker in answered or worker not in asked else "silent"
+            latest = worker.latest.get(kind) if worker is not None else None
+            reports.append({"worker": number, "state": state, "report": latest})
+        return {"workers": reports, "supervisor": self._families(reports) if kind == "metrics" else None}
+
+    def _families(self, reports: list[WorkerReport]) -> list[Family]:
+        counts = Counter(report["state"] for report in reports)
+        states: list[Sample] = [("vitrine_workers", {"state": state}, counts[state]) for state in get_args(WorkerState)]
+        return [
+            *self._retired,
+            {"name": "vitrine_workers", "type": "gauge", "help": "Worker processes by state.", "samples": states},
+            {
+                "name": "vitrine_worker_restarts",
+                "type": "counter",
+                "help": "Restarts of worker processes.",
+                "samples": [("vitrine_worker_restarts_total", {}, self._restarts)],
+            },
+        ]
