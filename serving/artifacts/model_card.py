@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from serving.artifacts.manifest import CARD_FILE
 from serving.preprocessing.image import ImageRecipe
 
+#: The kinds of models that this repository trains.
 Kind = Literal["image", "series", "table", "signal"]
 
 
@@ -146,7 +147,7 @@ class ModelCard(_CardPart):
 
     format: Literal[1] = 1
     model: str
-    kind: Kind
+    kind: str = Field(description="image, series, table or signal: a kind that the gateway has")
     title: str
     course: str | None = Field(default=None, description="the course document and exercise, or None")
     created: datetime

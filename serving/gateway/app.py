@@ -34,6 +34,8 @@ from serving.gateway.http.middleware import GatewayMiddleware, error_answer
 from serving.gateway.http.paths import error_form
 from serving.gateway.inference.call import InputLimits
 from serving.gateway.inference.predictor import Predictor
+from serving.gateway.kinds import KINDS
+from serving.gateway.kinds.base import Kind
 from serving.gateway.models import readiness
 from serving.gateway.models.discovery import ModelDiscovery, Names
 from serving.gateway.models.file_watcher import WatchedFile
@@ -43,9 +45,9 @@ from serving.gateway.observability.drift import Drift, DriftCounts
 from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.protocols import open_inference as inference_protocol
 from serving.gateway.protocols.dispatch import HotPaths
-from serving.gateway.protocols.native import Native
-from serving.gateway.protocols.open_inference import InferenceProtocol
-from serving.gateway.protocols.tensorflow_serving import TensorFlow
+from serving.gateway.protocols.native import NativeProtocol
+from serving.gateway.protocols.open_inference import OpenInferenceProtocol
+from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
 from serving.gateway.settings import Settings, addresses
 from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
 from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
@@ -57,19 +59,21 @@ _GARBAGE_ROUNDS = 50_000, 50, 100  # new objects until a round, rounds until a l
 class Gateway(FastAPI):
     """A FastAPI application with the hot paths in front of its middleware."""
 
-    def __init__(self, settings: Settings, link: SupervisorLink | None = None) -> None:
+    def __init__(self, settings: Settings, link: SupervisorLink | None = None, kinds: Sequence[Kind] = KINDS) -> None:
         super().__init__(
             title="Vitrine",
             version="1",
             description=openapi.DESCRIPTION,
             lifespan=self._lifespan,
             generate_unique_id_function=openapi.operation_id,
+            openapi_url=None,  # openapi.mount adds it, rendered once
             docs_url=None,  # site.py has it, without what FastAPI's own fetches from elsewhere
             redoc_url=None,
             redirect_slashes=False,  # behind an ingress with TLS it would lead to http
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.settings = settings
+        self._kinds = kinds
         self.draining = False
         self._link = link
         self._drift = Drift(settings.drift_per_second) if settings.drift_per_second else None
@@ -96,7 +100,7 @@ class Gateway(FastAPI):
             self._files["keys"] = self._keys
         for name, file in self._files.items():
             self.metrics.watch_file(name, file.is_refused)
-        self._registry = ModelDiscovery(self._model_server, self._names, self._routing, settings.poll_seconds)
+        self._registry = ModelDiscovery(self._model_server, self._names, self._routing, settings.poll_seconds, kinds)
         self._predictor = Predictor(
             self._model_server,
             self._registry,
@@ -114,6 +118,7 @@ class Gateway(FastAPI):
             inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against(None))
         )
         self.include_router(operations.router(self._readiness, self._metrics_page))
+        openapi.mount(self)
         site.mount(self)
         self.add_middleware(GZipMiddleware, minimum_size=compress.WORTH, compresslevel=1)
         if link is not None:
@@ -135,14 +140,14 @@ class Gateway(FastAPI):
             self._predictor,
             Admission(settings.max_in_flight, settings.max_share),
             MemoryBudget(settings.max_bytes_in_flight, self._threads, settings.max_share),
-            Native(self._predictor, limits),
-            TensorFlow(
+            NativeProtocol(self._predictor, limits),
+            TensorFlowServingProtocol(
                 self._predictor,
                 self._model_server,
                 limits,
                 calls_at_once=settings.calls_per_signature,
             ),
-            InferenceProtocol(self._predictor, limits),
+            OpenInferenceProtocol(self._predictor, limits),
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )
@@ -171,9 +176,9 @@ class Gateway(FastAPI):
         )
 
     def openapi(self) -> dict[str, Any]:
-        """What FastAPI knows of its routes, and what was written by hand about the hot paths."""
+        """Return FastAPI's document with the inference paths added."""
         if self.openapi_schema is None:
-            self.openapi_schema = openapi.with_hot_paths(super().openapi())
+            self.openapi_schema = openapi.with_inference(super().openapi(), self._kinds)
         return self.openapi_schema
 
     def _may_know(self, key: Key | None) -> Callable[[str], bool]:
@@ -331,9 +336,9 @@ def _as_ours(error: Exception) -> GatewayError:
             return GatewayError("the gateway failed")
 
 
-def create_app(settings: Settings, link: SupervisorLink | None = None) -> Gateway:
+def create_app(settings: Settings, link: SupervisorLink | None = None, kinds: Sequence[Kind] = KINDS) -> Gateway:
     """The gateway as an ASGI application. Needs a running event loop: it opens a channel to the model server.
 
     With a link it is one of several workers.
     """
-    return Gateway(settings, link)
+    return Gateway(settings, link, kinds)

@@ -1,11 +1,16 @@
 """The OpenAPI document: FastAPI writes its own routes' part, the hot paths' part is written here by hand."""
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
+import orjson
+from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 
 from serving.gateway.api import openapi_native, openapi_protocols
-from serving.gateway.api.openapi_schemas import TEXT, object_of, ref
+from serving.gateway.kinds.base import Kind
+from serving.gateway.kinds.schemas import TEXT, object_of, ref
 
 DESCRIPTION = """
 Pictures in, classes or embeddings out; series in, forecasts out; tensors in and out as TensorFlow Serving's REST
@@ -46,9 +51,21 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def with_hot_paths(schema: dict[str, Any]) -> dict[str, Any]:
-    """The document with the verbs in it, by model, version and label; and with the gateway's errors in place of
-    FastAPI's, which nobody is sent."""
+def mount(app: FastAPI) -> None:
+    """Add ``/openapi.json``, which is rendered once."""
+
+    @functools.cache
+    def rendered() -> bytes:
+        return orjson.dumps(app.openapi())
+
+    async def send() -> Response:
+        return Response(rendered(), media_type="application/json")
+
+    app.add_api_route("/openapi.json", send, include_in_schema=False, response_class=Response)
+
+
+def with_inference(schema: dict[str, Any], kinds: Sequence[Kind]) -> dict[str, Any]:
+    """Add the inference paths to FastAPI's document, and replace FastAPI's errors by the gateway's."""
     components = schema.setdefault("components", {}).setdefault("schemas", {})
     for item in schema["paths"].values():
         for operation in item.values():
@@ -56,13 +73,13 @@ def with_hot_paths(schema: dict[str, Any]) -> dict[str, Any]:
             operation["responses"] |= _REFUSALS
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)
-    components |= openapi_native.SCHEMAS
+    components |= openapi_native.schemas(kinds)
     components["Error"] = object_of({"error": TEXT}, {"code": TEXT, "request_id": TEXT})
     schema["components"]["securitySchemes"] = _SECURITY
     schema["security"] = [{}, *({name: []} for name in _SECURITY)]
     examples = {"neighbours": "fashion_metric", "forecast": "sine_rnn"}
     for place, (suffix, which, parameters) in _PLACES.items():
-        for verb, operation in openapi_native.operations().items():
+        for verb, operation in openapi_native.operations(kinds).items():
             example = examples.get(verb, "fashion_cnn")
             schema["paths"][f"/v1/models/{{model}}{place}:{verb}"] = {
                 "post": operation

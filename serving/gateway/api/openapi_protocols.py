@@ -3,7 +3,7 @@ Protocol, OpenAI's embeddings and KServe's time series."""
 
 from typing import Any
 
-from serving.gateway.api.openapi_schemas import TEXT, object_of, ref
+from serving.gateway.kinds.schemas import TEXT, object_of, ref
 from serving.gateway.protocols.kserve_timeseries import ForecastRequest
 
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from serving.gateway.backends.base import Outputs
 from serving.gateway.codecs import open_inference_types as datatypes
 from serving.gateway.codecs import tensor_json_response as encode_tensors
+from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadOption, BadTensor, BadUpstream, listed
 from serving.gateway.inference.predictor import PredictResult
-from serving.gateway.kinds.answers import finite
 from serving.gateway.models.signature import Signature
 
 

@@ -15,7 +15,6 @@ from functools import partial
 from time import perf_counter
 from typing import Protocol, TypeVar
 
-from serving.artifacts.model_card import ModelCard
 from serving.gateway.backends.base import MOST_ATTEMPTS, ModelServer, Outputs, size_of
 from serving.gateway.errors import UnknownVersion, VersionGone
 from serving.gateway.http.authentication import check_scope
@@ -230,7 +229,7 @@ class Predictor:
             max_rows=self._max_rows,
             max_waiting=self._max_waiting,
             calls=self._calls,
-            keeps_rows=any(signature is offered for offered in servable.offers.values()),
+            keeps_rows=servable.offers_signature(signature),
             on_batch=self._metrics.batch_observer(servable.model),
             on_wait=self._metrics.wait_observer(servable.model),
         )
@@ -244,10 +243,6 @@ def _labels(servable: ModelVersion) -> Sequence[str]:
 
 def _same_recipe(one: ModelVersion, other: ModelVersion) -> bool:
     """Whether both make the same tensors of the same request."""
-    if one.card is None or other.card is None:
+    if one.card is None or other.card is None or one.kind is None:
         return one.card is other.card
-    return _recipes(one.card) == _recipes(other.card)
-
-
-def _recipes(card: ModelCard) -> tuple[object, ...]:
-    return card.image, card.series, card.table, card.signal, card.neighbours
+    return one.kind is other.kind and one.kind.recipe(one.card) == one.kind.recipe(other.card)

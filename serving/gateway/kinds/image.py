@@ -1,153 +1,225 @@
-"""Pictures to the model's input: encoded ones by the recipe on its card, arrays as they are."""
+"""Pictures: encoded ones or arrays in; classes, embeddings or similar items out."""
 
-import struct
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.gateway.codecs import base64
-from serving.gateway.codecs import large_json as large
-from serving.gateway.codecs.body import ArrayBody, EncodedPictures, JsonDocument, Payload
-from serving.gateway.errors import BadDocument, BadOption, BadPicture, BadTensor, listed
-from serving.gateway.http.memory_budget import Reservation
-from serving.gateway.models.signature import TensorSpec
-from serving.preprocessing import image as images
+from serving.artifacts.model_card import ModelCard, NeighboursRecipe
+from serving.gateway.backends.base import Arrays, Outputs
+from serving.gateway.codecs.body import NPY, PICTURE_TYPES, Payload
+from serving.gateway.codecs.finite import finite
+from serving.gateway.errors import BadOption, BadUpstream
+from serving.gateway.kinds import classes
+from serving.gateway.kinds.base import (
+    MEASURED_ROWS,
+    Kind,
+    Measurements,
+    ModelInput,
+    ModelOutput,
+    Operation,
+    OperationDocs,
+    Options,
+    Parser,
+    ReadContext,
+)
+from serving.gateway.kinds.expected import Expected, ExpectedTensor, tensor
+from serving.gateway.kinds.pictures import PictureRows, check_encoded, image_recipe, parse_polarity, read_pictures
+from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
+from serving.gateway.models.signature import Signature
 
-_PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-_SMALL_BYTES = 65_536
-_SMALL_SIDE = 256
-_NEIGHBOURS = 10
+_MEASURED_SIDE = 64  # about as many pixels are measured along each side of a picture
+_DEFAULT_NEIGHBOURS = 10
+_BYTES_SIGNATURE = "serving_bytes"  # encoded pictures, decoded in the graph
 
-
-def polarity(option: str | None) -> images.Polarity:
-    """The ``polarity`` parameter of a request.
-
-    Raises:
-        BadOption: it is none of the three.
-    """
-    match option:
-        case None | "auto":
-            return "auto"
-        case "light_on_dark" | "dark_on_light":
-            return option
-    raise BadOption(f"polarity must be auto, light_on_dark or dark_on_light, not {option!r}")
-
-
-def neighbours(option: str | None, most: int) -> int:
-    """The ``k`` parameter of a request: how many similar items to name, 10 where it is not said.
-
-    Raises:
-        BadOption: no whole number of 1 to ``most``.
-    """
-    if option is None:
-        return min(_NEIGHBOURS, most)
-    if not (option.isascii() and option.isdigit() and len(option) < 10 and 1 <= int(option) <= most):
-        raise BadOption(f"k must be a whole number of 1 to {most}, not {option!r}")
-    return int(option)
-
-
-@dataclass(slots=True)
-class Rows:
-    """The model's input, [N, H, W, C], and notes for the sender."""
-
-    array: NDArray[Any]
-    notes: tuple[str, ...] = ()
+_BASE64 = {"type": "string", "contentEncoding": "base64"}
+_BINARY = {"type": "string", "format": "binary"}
+_DOCUMENT = object_of({"b64": {"oneOf": [_BASE64, array_of(_BASE64)]}})
+_REQUEST = ("PictureDocument", _DOCUMENT, {"b64": "iVBORw0KGgo…"})
+_MEDIA_TYPES: dict[str, Any] = {
+    **{media_type: {"schema": _BINARY} for media_type in (*PICTURE_TYPES, NPY)},
+    "multipart/form-data": {"schema": {"type": "object", "properties": {"picture": array_of(_BINARY)}}},
+}
+_NOTES = {"notes": array_of(TEXT, description="about the picture, such as missing last bytes")}
+_POLARITY_PARAMETER = {
+    "name": "polarity",
+    "in": "query",
+    "description": "whether the subject is light on dark or dark on light; `auto` looks at the border",
+    "schema": {"type": "string", "enum": ["auto", "light_on_dark", "dark_on_light"], "default": "auto"},
+}
 
 
-async def rows(
-    payload: Payload,
-    spec: TensorSpec,
-    recipe: images.ImageRecipe,
-    how: images.Polarity,
-    *,
-    max_pixels: int,
-    max_rows: int,
-    size: int,
-    memory: Reservation,
-) -> Rows:
-    """The model's input.
+class ImageOperation(Operation):
+    """What all verbs of pictures share."""
 
-    Small pictures are decoded here and now, large ones in a thread; ``size`` is that of the body.
+    options: ClassVar[Mapping[str, Parser]] = {"polarity": parse_polarity}
 
-    Raises:
-        BadPicture: one cannot be read; where there are several the message says which.
-        BadTensor: an array of a wrong rank.
-        BadDocument: a JSON object of another form than ``{"b64": …}``.
-    """
-    if isinstance(payload, ArrayBody):
-        return Rows(_array(payload.array, spec, recipe))
-    if isinstance(payload, EncodedPictures):
-        encoded = payload.encoded
-    else:
-        encoded = await large.aside(memory, size, _from_document, payload)
-    if not 0 < len(encoded) <= max_rows:
-        raise BadTensor(f"a request has 1 to {max_rows} pictures, not {len(encoded)}")
-    if len(encoded) == 1 and is_small(encoded[0]):
-        pixels, note = _decode(encoded[0], recipe, how, max_pixels)
-        return Rows(pixels[None], (note,) if note else ())
-    return await memory.run(_decode_all, encoded, recipe, how, max_pixels, memory)
+    async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
+        rows = await self.rows(payload, options, context)
+        return ModelInput({"image": rows.array}, rows.notes)
+
+    async def rows(self, payload: Payload, options: Options, context: ReadContext) -> PictureRows:
+        """Return the pictures as uint8 [N, H, W, C]. Raises as :meth:`read`."""
+        return await read_pictures(payload, options.get("polarity", "auto"), context)
 
 
-def is_small(data: bytes) -> bool:
-    """Whether a picture is decoded faster than it is handed to a thread: a PNG whose header says so. Other formats
-    do not tell their size so plainly."""
-    if len(data) > _SMALL_BYTES or not data.startswith(_PNG_HEADER) or len(data) < 24:
-        return False
-    width, height = struct.unpack_from(">II", data, 16)
-    return bool(width <= _SMALL_SIDE and height <= _SMALL_SIDE)
+class ImagePredict(ImageOperation):
+    """``:predict``: classes of pictures."""
 
-
-def _from_document(document: JsonDocument) -> list[bytes]:
-    if document.keys.keys() != {"b64"}:
-        raise BadDocument(
-            'a picture in JSON is {"b64": "…"} or {"b64": ["…", …]}, tensors are {"instances": …} or {"inputs": …}; '
-            f"the keys sent are: {listed(document.keys)}"
-        )
-    value = document.keys["b64"]
-    return [base64.picture(text) for text in value] if isinstance(value, list) else [base64.picture(value)]
-
-
-def _array(array: NDArray[Any], spec: TensorSpec, recipe: images.ImageRecipe) -> NDArray[Any]:
-    if array.ndim == 3:
-        array = array[None]
-    if array.ndim == 4:
-        if recipe.colour == "ink" and not array.any(axis=(1, 2, 3)).all():
-            raise BadPicture("an array of pictures has a blank one in it: all of its values are 0")
-        return array
-    raise BadTensor(
-        f"an array of pictures is [N, height, width, channels], or [height, width, channels] for one, for {spec}; "
-        f"this one has shape {list(array.shape)}"
+    options: ClassVar[Mapping[str, Parser]] = {"polarity": parse_polarity, "top": classes.parse_top}
+    docs = OperationDocs(
+        description=(
+            "A picture may be a photo of any size: the gateway prepares it as the model card says. "
+            "Animated pictures are refused, transparency is laid onto white, 16-bit, CMYK and palette pictures are "
+            "converted, the camera's orientation is applied. An `application/x-npy` array is used as it is."
+        ),
+        request=_REQUEST,
+        response=classes.RESPONSE,
+        parameters=(_POLARITY_PARAMETER, classes.TOP_PARAMETER),
+        media_types=_MEDIA_TYPES,
     )
 
+    def expected(self, card: ModelCard) -> Expected | str:
+        return Expected("serving_default", _image(card), classes.probabilities(card))
 
-def _decode(
-    data: bytes, recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int
-) -> tuple[images.Pixels, str | None]:
-    """The pixels, and a note for the sender."""
-    try:
-        picture = images.read(data, max_pixels, recipe)
-        return images.prepare(picture, recipe, how), picture.info.get(images.NOTE)
-    except images.PictureError as error:
-        raise BadPicture(str(error)) from None
+    def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
+        return classes.write_classes(output, options.get("top")) | _notes(output)
 
 
-def _decode_all(
-    encoded: list[bytes], recipe: images.ImageRecipe, how: images.Polarity, max_pixels: int, memory: Reservation
-) -> Rows:
-    rows = np.empty((len(encoded), recipe.height, recipe.width, recipe.channels), np.uint8)
-    notes = []
-    for number, data in enumerate(encoded):
-        which = f"picture {number + 1} of {len(encoded)}: " if len(encoded) > 1 else ""
-        try:
-            images.header(data, max_pixels, recipe)
-            cost = images.cost(data, recipe)
-            memory.hold(cost)
-            rows[number], note = _decode(data, recipe, how, max_pixels)
-            memory.release(cost)
-        except (BadPicture, images.PictureError) as error:
-            raise BadPicture(f"{which}{error}") from None
-        if note:
-            notes.append(which + note)
-    return Rows(rows, tuple(notes))
+class ImageEmbed(ImageOperation):
+    """``:embed``: a vector for each picture."""
+
+    npy_output = "embedding"
+    docs = OperationDocs(
+        description="Pictures as for `:predict`. With `Accept: application/x-npy` the answer is a float32 array.",
+        request=_REQUEST,
+        response=(
+            "Embeddings",
+            object_of({"embeddings": array_of(array_of(NUMBER)), "dimensions": INTEGER}, _NOTES),
+            {"embeddings": [[0.12, -0.57]], "dimensions": 2},
+        ),
+        parameters=(_POLARITY_PARAMETER,),
+        media_types=_MEDIA_TYPES,
+    )
+
+    def expected(self, card: ModelCard) -> Expected | str:
+        return Expected("embed", _image(card), {"embedding": tensor(np.float32, None)})
+
+    def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
+        vectors = np.ascontiguousarray(finite(output.outputs, "embedding"))
+        return {"embeddings": vectors, "dimensions": vectors.shape[1]} | _notes(output)
+
+
+class ImageNeighbours(ImageOperation):
+    """``:neighbours``: the most similar items of the model's reference set."""
+
+    options: ClassVar[Mapping[str, Parser]] = {"polarity": parse_polarity, "k": str}
+    docs = OperationDocs(
+        description=(
+            "Pictures as for `:predict`. For each picture the items with the nearest embeddings, the nearest first; "
+            "the model card's `neighbours` says what the items are and what `index` counts. `distance` is Euclidean."
+        ),
+        request=_REQUEST,
+        response=(
+            "Neighbours",
+            object_of(
+                {"neighbours": array_of(array_of(object_of({"index": INTEGER, "label": TEXT, "distance": NUMBER})))},
+                _NOTES,
+            ),
+            {"neighbours": [[{"index": 7, "label": "Sneaker", "distance": 0.041}]]},
+        ),
+        parameters=(
+            _POLARITY_PARAMETER,
+            {
+                "name": "k",
+                "in": "query",
+                "description": "items for each picture",
+                "schema": {"type": "integer", "minimum": 1, "default": _DEFAULT_NEIGHBOURS},
+            },
+        ),
+        media_types=_MEDIA_TYPES,
+    )
+
+    def expected(self, card: ModelCard) -> Expected | str:
+        if card.neighbours is None:
+            return "it holds no items to compare with"
+        whole, distance = tensor(np.int32, None), tensor(np.float32, None)
+        inputs = {**_image(card), "k": tensor(np.int32)}
+        return Expected("neighbours", inputs, {"indices": whole, "distance": distance, "labels": whole})
+
+    async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
+        count = _neighbour_count(options.get("k"), _neighbours(context.card).max_k)
+        rows = await self.rows(payload, options, context)
+        return ModelInput({"image": rows.array, "k": np.full(len(rows.array), count, np.int32)}, rows.notes)
+
+    def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
+        count = int(output.arrays["k"].max())
+        indices, classes_, distances = (finite(output.outputs, name) for name in ("indices", "labels", "distance"))
+        for name, column in (("indices", indices), ("labels", classes_), ("distance", distances)):
+            if column.ndim != 2 or column.shape[1] != count:
+                raise BadUpstream(f"output {name} has shape {list(column.shape)}; {count} neighbours are expected")
+        labels = output.card.labels
+        if labels and classes_.size and not 0 <= classes_.min() <= classes_.max() < len(labels):
+            raise BadUpstream(f"output labels holds a class that is none of the {len(labels)} on the model card")
+        answers = [
+            [
+                {"index": index, "label": labels[label] if labels else str(label), "distance": distance}
+                for index, label, distance in zip(*row, strict=True)
+            ]
+            for row in zip(indices.tolist(), classes_.tolist(), distances, strict=True)
+        ]
+        return {"neighbours": answers} | _notes(output)
+
+    def width(self, card: ModelCard) -> tuple[str, int]:
+        return "k", _neighbours(card).max_k
+
+
+class ImageKind(Kind):
+    """Models of pictures of a fixed size."""
+
+    name = "image"
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "predict": ImagePredict(),
+        "embed": ImageEmbed(),
+        "neighbours": ImageNeighbours(),
+    }
+
+    def recipe(self, card: ModelCard) -> object:
+        return None if card.image is None else (card.image, card.neighbours)
+
+    def measure(self, arrays: Arrays, outputs: Outputs, card: ModelCard) -> Measurements:
+        measured = classes.measure_classes(outputs)
+        if "image" in arrays:
+            pictures = arrays["image"][:MEASURED_ROWS]
+            rows, columns = (max(1, size // _MEASURED_SIDE) for size in pictures.shape[1:3])
+            flat = pictures[:, ::rows, ::columns].reshape(len(pictures), -1).astype(np.float32)
+            measured |= {"brightness": flat.mean(axis=1), "contrast": flat.std(axis=1)}
+        return measured
+
+    def check(self, signature: Signature, arrays: Arrays, card: ModelCard, max_pixels: int) -> None:
+        """Refuse encoded pictures that the graph cannot decode, or that are too large."""
+        if signature.name == _BYTES_SIGNATURE:
+            check_encoded(arrays, max_pixels)
+
+
+def _image(card: ModelCard) -> dict[str, ExpectedTensor]:
+    recipe = image_recipe(card)
+    return {"image": tensor(np.uint8, recipe.height, recipe.width, recipe.channels)}
+
+
+def _neighbours(card: ModelCard) -> NeighboursRecipe:
+    assert card.neighbours is not None  # versions without the section do not offer the verb
+    return card.neighbours
+
+
+def _neighbour_count(text: str | None, most: int) -> int:
+    """Parse the option ``k``; its range is the model's."""
+    if text is None:
+        return min(_DEFAULT_NEIGHBOURS, most)
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
+        raise BadOption(f"k must be a whole number of 1 to {most}, not {text!r}")
+    return int(text)
+
+
+def _notes(output: ModelOutput) -> dict[str, tuple[str, ...]]:
+    return {"notes": output.notes} if output.notes else {}

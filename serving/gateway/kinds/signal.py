@@ -1,43 +1,80 @@
-"""1-D signals to the model's input, by length and channels on its card."""
+"""One-dimensional signals of a fixed length: samples in, classes out."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.artifacts.model_card import SignalRecipe
-from serving.gateway.codecs import numbers
-from serving.gateway.codecs.body import ArrayBody, JsonDocument, Payload
-from serving.gateway.errors import BadDocument, BadTensor, UnsupportedMedia, listed
+from serving.artifacts.model_card import ModelCard, SignalRecipe
+from serving.gateway.backends.base import Arrays, Outputs
+from serving.gateway.codecs.body import Payload
+from serving.gateway.kinds import classes, numeric
+from serving.gateway.kinds.base import (
+    MEASURED_ROWS,
+    Kind,
+    Measurements,
+    ModelInput,
+    ModelOutput,
+    Operation,
+    OperationDocs,
+    Options,
+    Parser,
+    ReadContext,
+)
+from serving.gateway.kinds.expected import Expected, tensor
+from serving.gateway.kinds.schemas import array_of, object_of
+from serving.inputs.rows import signal_rows, signal_size
 
-_FLOAT = np.dtype(np.float32)
+
+def _recipe(card: ModelCard) -> SignalRecipe:
+    assert card.signal is not None  # versions without the section do not offer the verb
+    return card.signal
 
 
-def read(payload: Payload, recipe: SignalRecipe) -> NDArray[Any]:
-    """Signals, float32 [N, L, C], from ``{"signal": …}`` or an array: [L, C] or [N, L, C]; with one channel [L] or
-    [N, L] too.
+class SignalPredict(Operation):
+    """``:predict``: classes of signals."""
 
-    Raises:
-        BadDocument: other keys. UnsupportedMedia: a picture. BadTensor: not numbers, ragged, or another length.
-    """
-    one = f"{recipe.length} samples" + (f" of {recipe.channels} channels" if recipe.channels > 1 else "")
-    match payload:
-        case JsonDocument(keys):
-            if keys.keys() != {"signal"}:
-                raise BadDocument(
-                    f'a signal in JSON is {{"signal": [{one}]}}, or a list of such signals; '
-                    f"the keys sent are: {listed(keys)}"
-                )
-            values = numbers.array(keys["signal"], _FLOAT, "signal")
-        case ArrayBody(array):
-            values = numbers.as_float32(array, "signal")
-        case _:
-            raise UnsupportedMedia("a signal is expected: application/json or application/x-npy")
-    shape = values.shape
-    if recipe.channels == 1 and shape[-1:] == (recipe.length,) and values.ndim < 3:
-        values = values[..., None]
-    if values.ndim == 2:
-        values = values[None]
-    if values.shape[1:] != (recipe.length, recipe.channels):
-        raise BadTensor(f"a signal has {one}; sent was shape {list(shape)}")
-    return values
+    options: ClassVar[Mapping[str, Parser]] = {"top": classes.parse_top}
+    docs = OperationDocs(
+        description="A signal model returns classes.",
+        request=(
+            "SignalDocument",
+            object_of({"signal": array_of({}, description="one signal or several")}),
+            {"signal": [0.0, 0.1, 0.4]},
+        ),
+        response=classes.RESPONSE,
+        parameters=(classes.TOP_PARAMETER,),
+        media_types=numeric.MEDIA_TYPES,
+    )
+
+    def expected(self, card: ModelCard) -> Expected | str:
+        signal = tensor(np.float32, _recipe(card).length, _recipe(card).channels)
+        return Expected("serving_default", {"signal": signal}, classes.probabilities(card))
+
+    async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
+        recipe = _recipe(context.card)
+        usage = f'{{"signal": [{signal_size(recipe)}]}}, or a list of such signals'
+        value = numeric.content(payload, "signal", usage)
+        values = numeric.floats(payload, value, "signal")
+        return ModelInput({"signal": numeric.fitted(signal_rows, values, recipe)})
+
+    def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
+        return classes.write_classes(output, options.get("top"))
+
+
+class SignalKind(Kind):
+    """Classifiers of signals."""
+
+    name = "signal"
+    operations: ClassVar[Mapping[str, Operation]] = {"predict": SignalPredict()}
+
+    def recipe(self, card: ModelCard) -> object:
+        return card.signal
+
+    def measure(self, arrays: Arrays, outputs: Outputs, card: ModelCard) -> Measurements:
+        measured = classes.measure_classes(outputs)
+        if "signal" in arrays:
+            signals = arrays["signal"][:MEASURED_ROWS].astype(np.float64)  # float32 is too coarse
+            signals = signals.reshape(len(signals), -1)
+            measured |= {"level": signals.mean(axis=1), "strength": signals.std(axis=1)}
+        return measured

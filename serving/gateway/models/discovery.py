@@ -9,7 +9,7 @@ could not be read is asked for again in each round.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,8 @@ from serving.gateway.errors import (
     Unimplemented,
     VersionGone,
 )
+from serving.gateway.kinds import KINDS
+from serving.gateway.kinds.base import Kind
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.model_version import DESCRIBE, ModelVersion, is_description, model_version
 from serving.gateway.models.routing import (
@@ -70,13 +72,19 @@ class ModelDiscovery:
     """Keeps ``models`` up to date. Each value is replaced as a whole and never changed, so readers need no lock."""
 
     def __init__(
-        self, model_server: ModelServer, names: Names, routing: WatchedFile[Routing], poll_seconds: float
+        self,
+        model_server: ModelServer,
+        names: Names,
+        routing: WatchedFile[Routing],
+        poll_seconds: float,
+        kinds: Sequence[Kind] = KINDS,
     ) -> None:
         self.models: dict[str, ModelState] = {}
         self._model_server = model_server
         self._names = names
         self._routing = routing
         self._poll_seconds = poll_seconds
+        self._kinds = kinds
         self._applied: tuple[object, object] = (None, None)
         self._reported: dict[object, str] = {}
         self._asking: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -190,7 +198,7 @@ class ModelDiscovery:
                 if trusted and known[version].card_problem is None:
                     continue
             try:
-                learnt = await learn(self._model_server, name, version)
+                learnt = await learn(self._model_server, name, version, self._kinds)
             except GatewayError as error:
                 self._report((name, f"version {version}"), error.message)
                 continue
@@ -213,7 +221,7 @@ class ModelDiscovery:
             log.log(level, "%s: %s", name, problem)
 
 
-async def learn(model_server: ModelServer, model: str, version: int) -> ModelVersion:
+async def learn(model_server: ModelServer, model: str, version: int, kinds: Sequence[Kind]) -> ModelVersion:
     """A version's signatures and card.
 
     A card that cannot be read takes nothing but the native verbs away.
@@ -231,7 +239,7 @@ async def learn(model_server: ModelServer, model: str, version: int) -> ModelVer
         return model_version(model, version, signatures, None, str(error))
     except (BadTensor, BadUpstream, DeadlineExceeded, Unimplemented) as error:
         return model_version(model, version, signatures, None, f"the model card cannot be read: {error.message}")
-    return model_version(model, version, signatures, card)
+    return model_version(model, version, signatures, card, kinds=kinds)
 
 
 async def _card(model_server: ModelServer, model: str, version: int, description: Signature) -> ModelCard:

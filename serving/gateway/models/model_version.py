@@ -1,17 +1,15 @@
-"""What the gateway knows of one version of one model, and what it therefore offers for it."""
+"""One version of one model, as the gateway knows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.errors import UnknownSignature, UnknownVerb, listed
-from serving.gateway.models.signature import Signature, TensorSpec, show
+from serving.gateway.kinds import KINDS
+from serving.gateway.kinds.base import Kind
+from serving.gateway.models.signature import Signature
 from serving.tfs_api import messages
 
-#: What models with a card are asked for natively.
-VERBS = ("predict", "embed", "neighbours", "forecast")
 DESCRIBE = "describe"
 SERVING_DEFAULT = "serving_default"
 _NO_CARD = "there is no model card"
@@ -19,46 +17,64 @@ _NO_CARD = "there is no model card"
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version that answers.
+    """A version that answers requests.
 
-    ``offers`` maps each native verb to the signature behind it, or to the reason why the verb is not there.
-    ``card_problem`` says why the version's ``describe`` gave no card; None where it gave one, or has no ``describe``.
+    Attributes:
+        model: the model's name.
+        version: the version's number.
+        signatures: by name.
+        card: the model card; None if the model has none, or if it cannot be read.
+        kind: what reads and writes native requests; None without a card, or if this gateway lacks the card's kind.
+        offers: for each native verb of the kind the signature behind it, or why it cannot be served.
+        widths: by signature, the input that sets how wide the outputs are, and its largest value.
+        card_problem: why the card cannot be read; None if it can, or if the model has no ``describe``.
+        reason: why no native verb is offered at all.
     """
 
     model: str
     version: int
     signatures: Mapping[str, Signature]
     card: ModelCard | None = None
+    kind: Kind | None = None
     offers: Mapping[str, Signature | str] = field(default_factory=dict)
+    widths: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     card_problem: str | None = None
+    reason: str = _NO_CARD
 
     def offer(self, verb: str) -> Signature:
-        """The signature behind a verb.
+        """Return the signature behind a native verb.
 
         Raises:
-            UnknownVerb: this version does not offer it; the message says why and what it does offer.
+            UnknownVerb: this version does not offer the verb; the message says why, and which verbs it offers.
         """
-        offered = self.offers.get(verb, _NO_CARD)
-        if isinstance(offered, str):
-            there = [f":{name}" for name, signature in self.offers.items() if isinstance(signature, Signature)]
+        offered = self.offers.get(verb)
+        if not isinstance(offered, Signature):
+            why = offered or self.card_problem
+            if why is None:
+                why = self.reason if self.kind is None else f"a model of kind {self.kind.name} has no such verb"
+            verbs = [f":{name}" for name, signature in self.offers.items() if isinstance(signature, Signature)]
             otherwise = 'tensors by {"instances": …} or {"inputs": …} at :predict'
             raise UnknownVerb(
-                f"model {self.model} version {self.version} does not offer :{verb}: {offered}; it offers "
-                f"{listed(there, otherwise)}"
+                f"model {self.model} version {self.version} does not offer :{verb}: {why}; "
+                f"it offers {listed(verbs, otherwise)}"
             )
         return offered
 
+    def offers_signature(self, signature: Signature) -> bool:
+        """Whether a native verb uses this signature, so that the card describes its tensors."""
+        return any(signature is offered for offered in self.offers.values())
+
     @property
     def default_signature(self) -> str:
-        """The name of the signature that answers where none is named."""
+        """The name of the signature that answers requests that name none."""
         others = [name for name in self.signatures if name != DESCRIBE]
         return others[0] if len(others) == 1 else SERVING_DEFAULT
 
     def signature(self, name: str) -> Signature:
-        """The signature of that name.
+        """Return the signature of that name.
 
         Raises:
-            UnknownSignature: there is none; the message lists those that are there.
+            UnknownSignature: the version has none; the message lists its signatures.
         """
         signature = self.signatures.get(name)
         if signature is None:
@@ -68,13 +84,13 @@ class ModelVersion:
         return signature
 
     def for_examples(self, name: str, verb: str) -> Signature:
-        """The signature of that name, to classify or regress.
+        """Return the signature of that name, to classify or regress tf.Examples.
 
-        As in TensorFlow Serving the names of its input and outputs decide, not its method: TensorFlow 2 exports every
+        As in TensorFlow Serving, the names of its input and outputs decide, not its method: TensorFlow 2 exports every
         signature with the method ``predict``.
 
         Raises:
-            UnknownSignature: there is none, or it does not fit; the message lists those that do.
+            UnknownSignature: the version has none, or it does not fit; the message lists those that do.
         """
         signature = self.signature(name)
         problem = _against_examples(signature, verb)
@@ -88,7 +104,7 @@ class ModelVersion:
 
 
 def _against_examples(signature: Signature, verb: str) -> str | None:
-    """Why a signature does not take tf.Examples for the verb; None where it does.
+    """Return why a signature does not take tf.Examples for the verb; None if it does.
 
     Source: tensorflow_serving/servables/tensorflow/{classifier,regressor}.cc.
     """
@@ -110,112 +126,22 @@ def model_version(
     signatures: Mapping[str, Signature],
     card: ModelCard | None,
     card_problem: str | None = None,
+    kinds: Sequence[Kind] = KINDS,
 ) -> ModelVersion:
-    """A servable with its offers worked out."""
-    offered = offers(signatures, card) if card_problem is None else dict.fromkeys(VERBS, card_problem)
-    return ModelVersion(model, version, signatures, card, offered, card_problem)
-
-
-def offers(signatures: Mapping[str, Signature], card: ModelCard | None) -> dict[str, Signature | str]:
-    """For each verb the signature that serves it, checked against the card, or why it cannot be served."""
+    """Return a model version with the verbs that its kind offers for it."""
     if card is None:
-        return dict.fromkeys(VERBS, _NO_CARD)
-    if card.kind == "image" and card.image is not None:
-        recipe = card.image
-        picture = {"image": _spec(np.uint8, None, recipe.height, recipe.width, recipe.channels)}
-        probabilities = _spec(np.float32, None, len(card.labels) or None)
-        return {
-            "predict": _offer(signatures, "serving_default", picture, {"probabilities": probabilities}),
-            "embed": _offer(signatures, "embed", picture, {"embedding": _spec(np.float32, None, None)}),
-            "neighbours": _neighbours(signatures, picture, card),
-            "forecast": "it takes pictures, not series",
-        }
-    if card.kind == "series" and card.series is not None:
-        history = {"history": _spec(np.float32, None, card.series.window)}
-        steps = _spec(np.float32, None, None)
-        return {
-            "predict": _offer(signatures, "serving_default", history, {"prediction": _spec(np.float32, None)}),
-            "embed": "it takes series, not pictures",
-            "neighbours": "it takes series, not pictures",
-            "forecast": _offer(
-                signatures,
-                "forecast",
-                {**history, "horizon": _spec(np.int32, None)},
-                {"mean": steps, "lower": steps, "upper": steps},
-            ),
-        }
-    if card.kind == "table" and card.table is not None:
-        features = {"features": _spec(np.float32, None, len(card.table.columns))}
-        return {
-            "predict": _offer(signatures, "serving_default", features, {"prediction": _spec(np.float32, None)}),
-            "embed": "it takes table rows, not pictures",
-            "neighbours": "it takes table rows, not pictures",
-            "forecast": "it takes table rows, not series",
-        }
-    if card.kind == "signal" and card.signal is not None:
-        signal = {"signal": _spec(np.float32, None, card.signal.length, card.signal.channels)}
-        probabilities = _spec(np.float32, None, len(card.labels) or None)
-        return {
-            "predict": _offer(signatures, "serving_default", signal, {"probabilities": probabilities}),
-            "embed": "it takes signals, not pictures",
-            "neighbours": "it takes signals, not pictures",
-            "forecast": "it classifies signals",
-        }
-    return dict.fromkeys(VERBS, f"its model card says nothing of what a {card.kind} model takes")
-
-
-def _neighbours(
-    signatures: Mapping[str, Signature], picture: "Mapping[str, _Expected]", card: ModelCard
-) -> Signature | str:
-    if card.neighbours is None:
-        return "it holds no items to compare with"
-    whole, distance = _spec(np.int32, None, None), _spec(np.float32, None, None)
-    return _offer(
-        signatures,
-        "neighbours",
-        {**picture, "k": _spec(np.int32, None)},
-        {"indices": whole, "distance": distance, "labels": whole},
-    )
-
-
-_Expected = tuple[type, tuple[int | None, ...]]
-
-
-def _spec(dtype: type, *shape: int | None) -> _Expected:
-    return dtype, shape
-
-
-def _offer(
-    signatures: Mapping[str, Signature],
-    name: str,
-    inputs: Mapping[str, _Expected],
-    outputs: Mapping[str, _Expected],
-) -> Signature | str:
-    signature = signatures.get(name)
-    if signature is None:
-        return f"it has no signature {name}"
-    if signature.inputs.keys() != inputs.keys():
-        return f"its signature {name} takes {listed(signature.inputs)}, not {listed(inputs)}"
-    for names, specs in ((inputs, signature.inputs), (outputs, signature.outputs)):
-        for key, expected in names.items():
-            if key not in specs:
-                return f"its signature {name} has no output {key}"
-            if not _fits(specs[key], expected):
-                dtype, shape = expected
-                return f"{key} of its signature {name} is {specs[key]}, not {np.dtype(dtype)} {show(shape)}"
-    return signature
-
-
-def _fits(spec: TensorSpec, expected: _Expected) -> bool:
-    """Whether the spec is of that type and rank, its first size free, and no other size contradicts."""
-    dtype, shape = expected
-    if spec.dtype != np.dtype(dtype) or spec.shape is None or len(spec.shape) != len(shape) or not spec.batched:
-        return False
-    return all(None in (have, want) or have == want for have, want in zip(spec.shape, shape, strict=True))
+        return ModelVersion(model, version, signatures, card_problem=card_problem)
+    kind = next((one for one in kinds if one.name == card.kind), None)
+    if kind is None:
+        known = listed([one.name for one in kinds])
+        problem = f"this gateway has no kind {card.kind!r} of models, only {known}"
+        return ModelVersion(model, version, signatures, card, reason=problem)
+    offers = kind.offers(signatures, card)
+    return ModelVersion(model, version, signatures, card, kind, offers, kind.widths(offers, card))
 
 
 def is_description(signature: Signature | None) -> bool:
-    """Whether a signature is the one by which a model tells its card: ``query`` string [N] → ``card`` string [N]."""
+    """Whether a signature returns the model card: ``query`` string [N] → ``card`` string [N]."""
     if signature is None or signature.inputs.keys() != {"query"} or "card" not in signature.outputs:
         return False
     specs = (signature.inputs["query"], signature.outputs["card"])

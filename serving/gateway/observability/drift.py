@@ -23,13 +23,12 @@ from prometheus_client.core import GaugeMetricFamily
 
 from serving.artifacts.model_card import Distribution, ModelCard
 from serving.gateway.backends.base import Arrays, Outputs
+from serving.gateway.kinds.base import Kind
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.signature import Signature
 
 MIN_ROWS = 200
 WINDOW = 3600.0  # seconds; this one and the one before count
-_ROWS = 8  # of a request
-_SIDE = 64  # pixels that are measured along each side of a picture, about
 
 #: Names of the metrics: the index, and the rows that it is of.
 DRIFT_METRICS = ("vitrine_drift_psi", "vitrine_drift_rows")
@@ -129,20 +128,20 @@ class Quantity:
 class Watch:
     """What is seen of one version."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, kind: Kind) -> None:
+        self._card, self._kind = card, kind
         references = {name: from_quantiles(one) for name, one in card.inputs.items()}
         if card.predicted is not None:
             references["confidence"] = from_quantiles(card.predicted.confidence)
             references["class"] = Reference(card.predicted.classes)
         self.quantities = {name: Quantity(one) for name, one in references.items() if one is not None}
-        self._columns = [column.name for column in card.table.columns] if card.table is not None else []
         self.next = 0.0
         self._rotate_at = 0.0
 
     def see(self, arrays: Arrays, outputs: Outputs, now: float) -> None:
         """One request's inputs and outputs."""
         self.turn(now)
-        for name, values in measured(arrays, outputs, self._columns).items():
+        for name, values in self._kind.measure(arrays, outputs, self._card).items():
             quantity = self.quantities.get(name)
             if quantity is not None:
                 quantity.now += quantity.reference.count(values[np.isfinite(values)])
@@ -173,17 +172,17 @@ class Drift:
         if watch is None or now < watch.next:
             return
         watch.next = now + self._pause
-        if any(signature is offered for offered in servable.offers.values()):  # the card says what its tensors are
+        if servable.offers_signature(signature):
             watch.see(arrays, outputs, now)
 
     def watch(self, servable: ModelVersion) -> Watch | None:
         """What has been seen of a version; None where it has no card."""
-        card = servable.card
-        if card is None:
+        card, kind = servable.card, servable.kind
+        if card is None or kind is None:
             return None
         known = self._watches.get((servable.model, servable.version))
         if known is None or known[0] is not card:  # other files under the same number
-            known = self._watches[servable.model, servable.version] = card, Watch(card)
+            known = self._watches[servable.model, servable.version] = card, Watch(card, kind)
         return known[1]
 
     def forget_all_but(self, there: Mapping[str, Mapping[int, object]]) -> None:
@@ -240,26 +239,3 @@ def _with_others(
         if (of_model, of_version) == (model, version) and known is not None and len(counts) == len(known.now):
             quantities[name] = known.plus(counts)
     return quantities
-
-
-def measured(arrays: Arrays, outputs: Outputs, columns: Sequence[str]) -> dict[str, Values]:
-    """The quantities of a request by the names that the card has for them, from its first rows."""
-    found: dict[str, Values] = {}
-    if "image" in arrays:
-        pictures = arrays["image"][:_ROWS]
-        rows, cols = (max(1, size // _SIDE) for size in pictures.shape[1:3])
-        flat = pictures[:, ::rows, ::cols].reshape(len(pictures), -1).astype(np.float32)
-        found |= {"brightness": flat.mean(axis=1), "contrast": flat.std(axis=1)}
-    elif "history" in arrays:
-        histories = arrays["history"][:_ROWS].astype(np.float64)  # float32 has too few digits for a small deviation
-        found |= {"level": histories.mean(axis=1), "volatility": histories.std(axis=1)}
-    elif "signal" in arrays:
-        signals = arrays["signal"][:_ROWS].astype(np.float64)
-        signals = signals.reshape(len(signals), -1)
-        found |= {"level": signals.mean(axis=1), "strength": signals.std(axis=1)}
-    elif "features" in arrays:
-        found |= dict(zip(columns, arrays["features"][:_ROWS].T, strict=True))
-    if "probabilities" in outputs:
-        probabilities = outputs["probabilities"][:_ROWS]
-        found |= {"class": probabilities.argmax(axis=1), "confidence": probabilities.max(axis=1)}
-    return found

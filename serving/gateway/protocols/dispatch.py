@@ -1,11 +1,10 @@
-"""The hot paths: reads the body, and finds the façade by path and body."""
+"""Inference requests: read the body and dispatch to the protocol by path and body."""
 
 import asyncio
 from dataclasses import replace
 
-from serving.gateway.codecs import body as payload
-from serving.gateway.codecs import large_json as large
-from serving.gateway.codecs import tensor_json as tensors
+from serving.gateway.codecs import body as body_codec
+from serving.gateway.codecs import large_json, tensor_json
 from serving.gateway.codecs.base64 import kind
 from serving.gateway.errors import BadDocument, MethodNotAllowed
 from serving.gateway.http.admission import Admission
@@ -14,24 +13,24 @@ from serving.gateway.http.paths import Form, Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.models.model_version import ModelVersion
-from serving.gateway.protocols.kserve_timeseries import TimeSeries
-from serving.gateway.protocols.native import Native
-from serving.gateway.protocols.open_inference import InferenceProtocol
-from serving.gateway.protocols.openai import OpenAI
-from serving.gateway.protocols.tensorflow_serving import TensorFlow
+from serving.gateway.protocols.kserve_timeseries import KServeTimeSeriesProtocol
+from serving.gateway.protocols.native import NativeProtocol
+from serving.gateway.protocols.open_inference import OpenInferenceProtocol
+from serving.gateway.protocols.openai import OpenAIProtocol
+from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
 
 
 class HotPaths:
-    """Answers hot requests, within the bounds of admission."""
+    """Answers inference requests within the limits of admission."""
 
     def __init__(
         self,
         predictor: Predictor,
         admission: Admission,
         memory: MemoryBudget,
-        native: Native,
-        tensorflow: TensorFlow,
-        inference_protocol: InferenceProtocol,
+        native: NativeProtocol,
+        tensorflow_serving: TensorFlowServingProtocol,
+        open_inference: OpenInferenceProtocol,
         *,
         max_body_bytes: int,
         max_rows: int,
@@ -40,37 +39,37 @@ class HotPaths:
         self._admission = admission
         self._memory = memory
         self._native = native
-        self._tensorflow = tensorflow
-        self._inference_protocol = inference_protocol
-        self._openai = OpenAI(native)
-        self._timeseries = TimeSeries(native)
+        self._tensorflow_serving = tensorflow_serving
+        self._open_inference = open_inference
+        self._openai = OpenAIProtocol(native)
+        self._kserve_timeseries = KServeTimeSeriesProtocol(native)
         self._max_body_bytes = max_body_bytes
         self._max_rows = max_rows
 
     async def __call__(self, target: Target, request: Request) -> Response:
-        """The answer.
+        """Answer a request.
 
         Raises:
-            GatewayError: the request cannot be answered. Disconnected: there is nobody to answer.
+            GatewayError: the request is refused, or the model server failed. Disconnected: the client has gone.
         """
         if request.method != "POST":
-            raise MethodNotAllowed(f"{request.path} is asked by POST, not {request.method}", allowed="POST")
+            raise MethodNotAllowed(f"{request.path} takes POST, not {request.method}", allowed="POST")
         caller = request.caller
         memory = request.memory = self._memory.reservation(caller)
         try:
             keys = None
             if not target.model:
                 body = await request.body(self._max_body_bytes)
-                keys = await large.aside(memory, len(body), payload.document, body, memory)
+                keys = await large_json.aside(memory, len(body), body_codec.document, body, memory)
                 target = replace(target, model=_model(keys))
                 request.model = target.model
-            servable = self._predictor.route(request, target.model, target.wanted, target.scope)
+            version = self._predictor.route(request, target.model, target.wanted, target.scope)
             if keys is None:
                 self._admission.check(target.model, caller)
                 body = await request.body(self._max_body_bytes)
             self._admission.enter(target.model, caller)
             try:
-                return await self._answer(target, request, servable, body, keys)
+                return await self._answer(target, request, version, body, keys)
             finally:
                 self._admission.leave(target.model, caller)
         except asyncio.CancelledError:
@@ -80,31 +79,31 @@ class HotPaths:
             memory.leave()
 
     async def _answer(
-        self, target: Target, request: Request, servable: ModelVersion, body: bytes, keys: dict[str, object] | None
+        self, target: Target, request: Request, version: ModelVersion, body: bytes, keys: dict[str, object] | None
     ) -> Response:
-        """``keys`` are those of a body that was read to find the model."""
+        """Dispatch; ``keys`` is the JSON object of a body that was read to find the model."""
         if keys is not None:
             if target.verb == "embeddings":
-                return await self._openai.embeddings(request, target, servable, keys)
-            return await self._timeseries.forecast(request, target, servable, keys)
+                return await self._openai.embeddings(request, target, version, keys)
+            return await self._kserve_timeseries.forecast(request, target, version, keys)
         memory = request.memory
         if target.verb == "infer":
-            return await self._inference_protocol.infer(request, target, servable, body)
+            return await self._open_inference.infer(request, target, version, body)
         if target.verb in ("classify", "regress"):
-            examples = await large.aside(memory, len(body), payload.examples, body, memory)
-            return await self._tensorflow.examples(request, target, servable, examples)
-        no_card = servable.card is None and servable.card_problem is None
-        plain = target.verb == "predict" and no_card  # such a model takes tensors alone
+            examples = await large_json.aside(memory, len(body), body_codec.examples, body, memory)
+            return await self._tensorflow_serving.examples(request, target, version, examples)
+        no_card = version.card is None and version.card_problem is None
+        plain = target.verb == "predict" and no_card  # a model without a card takes tensors only
         if plain:
             request.form = Form.PLAIN
         media = request.header(b"content-type")
-        content = await large.aside(memory, len(body), payload.read, body, media, self._max_rows, memory, plain)
-        if isinstance(content, payload.JsonDocument) and (
-            plain or (target.verb == "predict" and tensors.is_request(content.keys))
+        content = await large_json.aside(memory, len(body), body_codec.read, body, media, self._max_rows, memory, plain)
+        if isinstance(content, body_codec.JsonDocument) and (
+            plain or (target.verb == "predict" and tensor_json.is_request(content.keys))
         ):
             request.form = Form.PLAIN
-            return await self._tensorflow.predict(request, target, servable, content.keys)
-        return await self._native.answer(request, target, servable, content)
+            return await self._tensorflow_serving.predict(request, target, version, content.keys)
+        return await self._native.answer(request, target, version, content)
 
 
 def _model(keys: dict[str, object]) -> str:

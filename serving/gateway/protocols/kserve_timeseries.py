@@ -1,16 +1,16 @@
-"""KServe's form of forecasts, ``POST /v1/timeseries/forecast``.
+"""KServe's time series API, ``POST /v1/timeseries/forecast``.
 
-Source: kserve, python/kserve/kserve/protocol/rest/timeseries/types.py. Unlike there, unknown keys are refused, so that
-a misspelt option does not pass unnoticed, and only those quantiles are given that the model card speaks of.
+Source: kserve, python/kserve/kserve/protocol/rest/timeseries/types.py. Unlike KServe, the gateway refuses unknown keys,
+so that a misspelt option is noticed, and returns only the quantiles that the model card names.
 """
 
 import datetime
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import orjson
+from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -22,15 +22,14 @@ from pydantic import (
 )
 
 from serving.artifacts.model_card import SeriesRecipe
-from serving.gateway.codecs import body as payload
-from serving.gateway.codecs import large_json as large
+from serving.gateway.codecs import large_json
+from serving.gateway.codecs.body import JsonDocument
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
-from serving.gateway.inference.predictor import PredictResult
-from serving.gateway.kinds import answers as encode
+from serving.gateway.kinds.series import forecast_columns, series_recipe
 from serving.gateway.models.model_version import ModelVersion
-from serving.gateway.protocols.native import Native, answer, card_of, required
+from serving.gateway.protocols.native import NativeProtocol, dump, respond
 
 UNIVARIATE = "univariate_time_series"
 Frequency = Literal[
@@ -39,7 +38,7 @@ Frequency = Literal[
 _LONG = dict(zip("STHDWMQY", ("second", "minute", "hour", "day", "week", "month", "quarter", "year"), strict=True))
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
-_MOST_KEYS = 20  # each unknown one is an error of its own, which takes a kilobyte
+_MOST_KEYS = 20  # pydantic makes an error of about a kilobyte for each unknown key
 
 
 class _TimeSeriesPart(BaseModel):
@@ -53,20 +52,17 @@ class _TimeSeriesPart(BaseModel):
         return value
 
 
-def _array_as_it_is(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    """Long lists of numbers are arrays already.
-
-    As lists they would take twenty times as much memory.
-    """
+def _keep_array(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Accept a long list of numbers that is an array already: as a list it would take 20 times the memory."""
     return value if isinstance(value, np.ndarray) and value.ndim == 1 else check(value)
 
 
 class TimeSeriesInput(_TimeSeriesPart):
     type: Literal["univariate_time_series", "multivariate_time_series"]
     name: str
-    series: Annotated[list[Any], WrapValidator(_array_as_it_is), Field(description="numbers, the newest last")]
+    series: Annotated[list[Any], WrapValidator(_keep_array), Field(description="numbers, the newest last")]
     frequency: Frequency
-    start_timestamp: str | None = Field(default=None, description="when the first value was, ISO 8601")
+    start_timestamp: str | None = Field(default=None, description="time of the first value, ISO 8601")
 
 
 class ForecastOptions(_TimeSeriesPart):
@@ -81,34 +77,33 @@ class ForecastRequest(_TimeSeriesPart):
     metadata: dict[str, Any] | None = None
 
 
-class TimeSeries:
-    """Forecasts by the native ``:forecast``."""
+class KServeTimeSeriesProtocol:
+    """Answers requests for forecasts by the native ``:forecast``."""
 
-    def __init__(self, native: Native) -> None:
+    def __init__(self, native: NativeProtocol) -> None:
         self._native = native
 
-    async def forecast(
-        self, request: Request, target: Target, servable: ModelVersion, keys: dict[str, Any]
-    ) -> Response:
-        """The answer to a request that was routed to the servable.
+    async def forecast(self, request: Request, target: Target, version: ModelVersion, keys: dict[str, Any]) -> Response:
+        """Answer a request that was routed to the version.
 
         Raises:
             GatewayError: the model does not forecast, the input does not fit, or the model server failed.
         """
         memory = request.memory
-        asked = await large.aside(memory, memory.held, _read, keys)
-        servable.offer("forecast")
-        recipe = required(card_of(servable).series, servable)
-        ends = await large.aside(memory, memory.held, _ends, asked, recipe)
-        quantiles = _quantiles(asked.options.quantiles or [], recipe)
-        document = payload.JsonDocument(
-            {"history": [series.series for series in asked.inputs], "horizon": asked.options.horizon}
-        )
-        result = await self._native.forecast(request, target, servable, document, None)
-        return answer(result, _dump(result, request.id, asked, ends, quantiles))
+        parsed = await large_json.aside(memory, memory.held, _parse, keys)
+        version.offer("forecast")
+        assert version.card is not None  # it offers a native verb
+        recipe = series_recipe(version.card)
+        starts = await large_json.aside(memory, memory.held, _forecast_starts, parsed, recipe)
+        quantiles = _quantiles(parsed.options.quantiles or [], recipe)
+        histories = [series.series for series in parsed.inputs]
+        document = JsonDocument({"history": histories, "horizon": parsed.options.horizon})
+        version, output = await self._native.run(request, target, version, "forecast", document, {})
+        content = _content(forecast_columns(output), parsed, starts, quantiles)
+        return respond(version, dump(_response(request.id, version.model, content)))
 
 
-def _read(keys: dict[str, Any]) -> ForecastRequest:
+def _parse(keys: dict[str, Any]) -> ForecastRequest:
     try:
         return ForecastRequest.model_validate(keys)
     except ValidationError as error:
@@ -116,14 +111,14 @@ def _read(keys: dict[str, Any]) -> ForecastRequest:
         raise BadDocument(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def _ends(asked: ForecastRequest, recipe: SeriesRecipe) -> list[str | None]:
-    return [_end(series, recipe) for series in asked.inputs]
+def _forecast_starts(parsed: ForecastRequest, recipe: SeriesRecipe) -> list[str | None]:
+    return [_forecast_start(series, recipe) for series in parsed.inputs]
 
 
-def _end(series: TimeSeriesInput, recipe: SeriesRecipe) -> str | None:
-    """When the first value of the forecast is; None where the caller did not say when the series begins."""
+def _forecast_start(series: TimeSeriesInput, recipe: SeriesRecipe) -> str | None:
+    """Return the time of the forecast's first value; None if the request has no start of the series."""
     if series.type != UNIVARIATE:
-        raise BadOption(f"series {series.name} is said to be {series.type}; models here forecast {UNIVARIATE}")
+        raise BadOption(f"series {series.name} has type {series.type}; models here forecast {UNIVARIATE}")
     if len(series.series) < recipe.window:
         raise BadTensor(
             f"series {series.name}: a history must have at least {recipe.window} values (the model's window), "
@@ -139,13 +134,13 @@ def _end(series: TimeSeriesInput, recipe: SeriesRecipe) -> str | None:
         return later(start, frequency, len(series.series)).isoformat()
     except (ValueError, OverflowError):
         raise BadOption(
-            f"series {series.name}: start_timestamp must be ISO 8601, such as 2026-01-31T00:00:00, and the forecast's "
-            f"within the calendar, not {series.start_timestamp!r}"
+            f"series {series.name}: start_timestamp must be ISO 8601, such as 2026-01-31T00:00:00, and the forecast "
+            f"must end before the year 10000, not {series.start_timestamp!r}"
         ) from None
 
 
 def later(start: datetime.datetime, frequency: str, steps: int) -> datetime.datetime:
-    """So many steps later; from a month's 31st to the last day of a shorter month."""
+    """Return the time after some steps; a 31st becomes the last day of a shorter month."""
     if frequency in _SECONDS:
         return start + datetime.timedelta(seconds=_SECONDS[frequency] * steps)
     years, month = divmod(start.month - 1 + _MONTHS[frequency] * steps, 12)
@@ -154,51 +149,50 @@ def later(start: datetime.datetime, frequency: str, steps: int) -> datetime.date
     return first.replace(day=min(start.day, (next_month - datetime.timedelta(days=1)).day))
 
 
-def _quantiles(asked: Sequence[float], recipe: SeriesRecipe) -> dict[str, str]:
-    """For each quantile asked for, which of the model's outputs it is.
+def _quantiles(requested: Sequence[float], recipe: SeriesRecipe) -> dict[str, str]:
+    """Return the model's output for each requested quantile.
 
     Raises:
-        BadOption: the model does not know it.
+        BadOption: the model has no such quantile.
     """
     known = {}
     if recipe.level is not None:
         tail = (1 - recipe.level) / 2
         known = {f"{tail:.6g}": "lower", f"{1 - tail:.6g}": "upper"}
-    unknown = [f"{quantile:g}" for quantile in asked if f"{quantile:.6g}" not in known]
+    unknown = [f"{quantile:g}" for quantile in requested if f"{quantile:.6g}" not in known]
     if unknown:
-        raise BadOption(f"this model knows the quantiles {listed(list(known))}; asked for: {listed(unknown)}")
-    return {f"{quantile:g}": known[f"{quantile:.6g}"] for quantile in asked}
+        raise BadOption(f"this model has the quantiles {listed(list(known))}; the request has {listed(unknown)}")
+    return {f"{quantile:g}": known[f"{quantile:.6g}"] for quantile in requested}
 
 
-def _dump(
-    result: PredictResult,
-    request_id: str,
-    asked: ForecastRequest,
-    ends: Sequence[str | None],
+def _content(
+    columns: Mapping[str, NDArray[Any]],
+    parsed: ForecastRequest,
+    starts: Sequence[str | None],
     quantiles: dict[str, str],
-) -> bytes:
-    columns = encode.steps(result)
-    content = [
+) -> list[dict[str, Any]]:
+    return [
         {
             "type": series.type,
             "name": series.name,
             "mean_forecast": columns["mean"][row],
             "frequency": series.frequency,
-            "start_timestamp": ends[row],
+            "start_timestamp": starts[row],
             "quantiles": {name: columns[output][row] for name, output in quantiles.items()} or None,
         }
-        for row, series in enumerate(asked.inputs)
+        for row, series in enumerate(parsed.inputs)
     ]
-    servable = result.servable
-    document = {
+
+
+def _response(request_id: str, model: str, content: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
         "id": request_id,
         "created_at": int(time.time()),
         "status": "completed",
         "error": None,
-        "model": servable.model,
+        "model": model,
         "outputs": [
             {"type": "time_series_forecast", "id": request_id, "status": "completed", "content": content, "error": None}
         ],
         "usage": None,
     }
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,207 +1,88 @@
-"""The native façade: pictures, series, table rows and signals as people have them, answers by label and with units."""
+"""The native API: ``:predict``, ``:embed``, ``:neighbours`` and ``:forecast`` for models with a model card.
 
-from typing import TypeVar
+What a request holds and how it is answered is the business of the model's kind (``serving/gateway/kinds/``).
+"""
 
-import numpy as np
+from typing import Any
 
-from serving.artifacts.model_card import ModelCard
+import orjson
+
 from serving.gateway.codecs.body import NPY, Payload
-from serving.gateway.errors import BadOption, BadUpstream
+from serving.gateway.codecs.finite import finite
+from serving.gateway.errors import BadUpstream
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.inference.call import InputLimits, ModelCall, fitting
-from serving.gateway.inference.predictor import Predictor, PredictResult
-from serving.gateway.kinds import answers as encode
-from serving.gateway.kinds import image as pictures
-from serving.gateway.kinds import series
-from serving.gateway.kinds import signal as signals
-from serving.gateway.kinds import table as tables
-from serving.gateway.kinds.image import Rows
+from serving.gateway.inference.predictor import Predictor
+from serving.gateway.kinds.base import Kind, ModelOutput, Operation, Options, ReadContext
 from serving.gateway.models.model_version import ModelVersion
-from serving.gateway.models.signature import Signature
 from serving.inputs import npy
-from serving.preprocessing.image import Polarity
 
-_CLASS_OPTIONS = frozenset({"polarity", "top"})
-_PICTURE_OPTIONS = frozenset({"polarity"})
-_NEIGHBOUR_OPTIONS = frozenset({"polarity", "k"})
-_SIGNAL_OPTIONS = frozenset({"top"})
-_FORECAST_OPTIONS = frozenset({"horizon"})
-_NO_OPTIONS: frozenset[str] = frozenset()
+_NPY_TYPE = NPY.encode("ascii")
 
 
-Recipe = TypeVar("Recipe")
-
-
-class Native:
-    """``:predict``, ``:embed``, ``:neighbours`` and ``:forecast`` for models with a card."""
+class NativeProtocol:
+    """Answers native requests by the operations of the model's kind."""
 
     def __init__(self, predictor: Predictor, limits: InputLimits) -> None:
         self._predictor = predictor
         self._limits = limits
 
-    async def answer(self, request: Request, target: Target, servable: ModelVersion, content: Payload) -> Response:
-        """The answer to a request that was routed to the servable.
+    async def answer(self, request: Request, target: Target, version: ModelVersion, payload: Payload) -> Response:
+        """Answer a request that was routed to the version.
 
         Raises:
             GatewayError: the model does not offer the verb, the input does not fit, or the model server failed.
         """
-        servable.offer(target.verb)
-        match target.verb, card_of(servable).kind:
-            case "embed", _:
-                return await self._embed(request, target, servable, content)
-            case "neighbours", _:
-                return await self._neighbours(request, target, servable, content)
-            case "forecast", _:
-                option = request.options(_FORECAST_OPTIONS).get("horizon")
-                result = await self.forecast(request, target, servable, content, option)
-                return answer(result, encode.forecasts(result, request.id))
-            case _, "series":
-                return await self._next_value(request, target, servable, content)
-            case _, "table":
-                return await self._table(request, target, servable, content)
-            case _, "signal":
-                return await self._signal(request, target, servable, content)
-        options = request.options(_CLASS_OPTIONS)
-        top = encode.top(options.get("top"))
-        how = pictures.polarity(options.get("polarity"))
-        result = await self.pictures(request, target, servable, content, "predict", how)
-        return answer(result, encode.classes(result, request.id, top))
+        operation = _operation(version, target.verb)
+        parsers = operation.options
+        options = {name: parsers[name](text) for name, text in request.options(frozenset(parsers)).items()}
+        version, output = await self.run(request, target, version, target.verb, payload, options)
+        if operation.npy_output is not None and NPY in request.header(b"accept"):
+            return respond(version, npy.write(finite(output.outputs, operation.npy_output)), _NPY_TYPE)
+        head = {"model": version.model, "version": version.version, "request_id": request.id}
+        return respond(version, dump(head | operation.write(output, options)))
 
-    async def pictures(
-        self, request: Request, target: Target, servable: ModelVersion, content: Payload, verb: str, how: Polarity
-    ) -> PredictResult:
-        """What the model gives for pictures. Raises as :meth:`answer`."""
+    async def run(
+        self, request: Request, target: Target, version: ModelVersion, verb: str, payload: Payload, options: Options
+    ) -> tuple[ModelVersion, ModelOutput]:
+        """Return the version that answered and what it gave for a payload. Raises as :meth:`answer`."""
+        operation, kind = _operation(version, verb), version.kind
+        limits = self._limits
 
-        async def prepare(servable: ModelVersion) -> ModelCall:
-            signature = servable.offer(verb)
-            rows = await self._rows(servable, signature, content, how, request)
-            call = fitting(servable, signature, {"image": rows.array}, self._limits)
-            call.notes = rows.notes
+        async def prepare(version: ModelVersion) -> ModelCall:
+            signature = version.offer(verb)
+            card = version.card
+            if card is None or version.kind is not kind:
+                raise BadUpstream(
+                    f"model {version.model} version {version.version} is of another kind than the version before it; "
+                    "send the request again"
+                )
+            context = ReadContext(card, signature, limits.rows, limits.pixels, request.size, request.memory)
+            read = await operation.read(payload, options, context)
+            call = fitting(version, signature, read.arrays, limits)
+            call.notes = read.notes
             return call
 
-        return await self._predictor.run(servable, target.wanted, prepare, request)
-
-    async def forecast(
-        self, request: Request, target: Target, servable: ModelVersion, content: Payload, horizon: str | None
-    ) -> PredictResult:
-        """What the model gives for histories; ``horizon`` is for content that does not say it. Raises as
-        :meth:`answer`."""
-
-        async def prepare(servable: ModelVersion) -> ModelCall:
-            signature = servable.offer("forecast")
-            recipe = required(card_of(servable).series, servable)
-            histories = series.read(content, recipe, horizon)
-            steps = series.check_horizon(histories.horizon, recipe.max_horizon)
-            horizons = np.full(len(histories.values), steps, np.int32)
-            return fitting(servable, signature, {"history": histories.values, "horizon": horizons}, self._limits)
-
-        return await self._predictor.run(servable, target.wanted, prepare, request)
-
-    async def _embed(self, request: Request, target: Target, servable: ModelVersion, content: Payload) -> Response:
-        how = pictures.polarity(request.options(_PICTURE_OPTIONS).get("polarity"))
-        result = await self.pictures(request, target, servable, content, "embed", how)
-        if NPY in request.header(b"accept"):
-            return answer(result, npy.write(encode.finite(result.outputs, "embedding")), NPY.encode("ascii"))
-        return answer(result, encode.embeddings(result, request.id))
-
-    async def _neighbours(self, request: Request, target: Target, servable: ModelVersion, content: Payload) -> Response:
-        options = request.options(_NEIGHBOUR_OPTIONS)
-        how = pictures.polarity(options.get("polarity"))
-
-        async def prepare(servable: ModelVersion) -> ModelCall:
-            signature = servable.offer("neighbours")
-            recipe = required(card_of(servable).neighbours, servable)
-            count = pictures.neighbours(options.get("k"), recipe.max_k)
-            rows = await self._rows(servable, signature, content, how, request)
-            arrays = {"image": rows.array, "k": np.full(len(rows.array), count, np.int32)}
-            call = fitting(servable, signature, arrays, self._limits)
-            call.notes = rows.notes
-            return call
-
-        result = await self._predictor.run(servable, target.wanted, prepare, request)
-        return answer(result, encode.neighbours(result, request.id))
-
-    async def _rows(
-        self, servable: ModelVersion, signature: Signature, content: Payload, how: Polarity, request: Request
-    ) -> Rows:
-        recipe = required(card_of(servable).image, servable)
-        return await pictures.rows(
-            content,
-            signature.inputs["image"],
-            recipe,
-            how,
-            max_pixels=self._limits.pixels,
-            max_rows=self._limits.rows,
-            size=request.size,
-            memory=request.memory,
-        )
-
-    async def _next_value(self, request: Request, target: Target, servable: ModelVersion, content: Payload) -> Response:
-        request.options(_NO_OPTIONS)
-
-        async def prepare(servable: ModelVersion) -> ModelCall:
-            recipe = required(card_of(servable).series, servable)
-            histories = series.read(content, recipe, None)
-            if histories.horizon not in (None, 1):
-                raise BadOption(f":predict gives the next value alone; :forecast gives {histories.horizon}")
-            return fitting(servable, servable.offer("predict"), {"history": histories.values}, self._limits)
-
-        result = await self._predictor.run(servable, target.wanted, prepare, request)
-        return answer(result, encode.values(result, request.id))
-
-    async def _table(self, request: Request, target: Target, servable: ModelVersion, content: Payload) -> Response:
-        request.options(_NO_OPTIONS)
-
-        async def prepare(servable: ModelVersion) -> ModelCall:
-            recipe = required(card_of(servable).table, servable)
-            arrays = {"features": tables.read(content, recipe)}
-            return fitting(servable, servable.offer("predict"), arrays, self._limits)
-
-        result = await self._predictor.run(servable, target.wanted, prepare, request)
-        return answer(result, encode.values(result, request.id))
-
-    async def _signal(self, request: Request, target: Target, servable: ModelVersion, content: Payload) -> Response:
-        top = encode.top(request.options(_SIGNAL_OPTIONS).get("top"))
-
-        async def prepare(servable: ModelVersion) -> ModelCall:
-            recipe = required(card_of(servable).signal, servable)
-            arrays = {"signal": signals.read(content, recipe)}
-            return fitting(servable, servable.offer("predict"), arrays, self._limits)
-
-        result = await self._predictor.run(servable, target.wanted, prepare, request)
-        return answer(result, encode.classes(result, request.id, top))
+        result = await self._predictor.run(version, target.wanted, prepare, request)
+        card, call = result.servable.card, result.call
+        assert card is not None  # prepare has seen it
+        return result.servable, ModelOutput(card, call.arrays, result.outputs, call.notes)
 
 
-def answer(result: PredictResult, body: bytes, content_type: bytes = b"application/json") -> Response:
-    """An answer that names the version it came from."""
-    return by_version(result.servable, body, content_type)
+def respond(version: ModelVersion, body: bytes, content_type: bytes = b"application/json") -> Response:
+    """Return a response that names the version it came from."""
+    number = str(version.version)
+    return Response(200, body, content_type, [(b"x-model-version", number.encode("ascii"))], number)
 
 
-def by_version(servable: ModelVersion, body: bytes, content_type: bytes = b"application/json") -> Response:
-    """An answer of this servable."""
-    version = str(servable.version)
-    return Response(200, body, content_type, [(b"x-model-version", version.encode("ascii"))], version)
+def dump(content: dict[str, Any]) -> bytes:
+    """Return JSON; floats are the shortest text that reads back as the same float32."""
+    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def card_of(servable: ModelVersion) -> ModelCard:
-    """The card of a servable that offers a native verb.
-
-    Raises:
-        BadUpstream: it has none: the version in its place has lost it.
-    """
-    if servable.card is None:
-        raise BadUpstream(f"model {servable.model} version {servable.version} has no model card")
-    return servable.card
-
-
-def required(recipe: Recipe | None, servable: ModelVersion) -> Recipe:
-    """What a servable's card says of the kind that the request is for.
-
-    Raises:
-        BadUpstream: nothing: the version in place of the one that was asked is of another kind.
-    """
-    if recipe is None:
-        kind = card_of(servable).kind
-        raise BadUpstream(f"model {servable.model} version {servable.version} is of another kind, {kind}; ask it anew")
-    return recipe
+def _operation(version: ModelVersion, verb: str) -> Operation:
+    version.offer(verb)
+    kind: Kind | None = version.kind
+    assert kind is not None  # only a kind offers verbs
+    return kind.operations[verb]

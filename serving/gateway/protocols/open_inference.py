@@ -23,13 +23,13 @@ from serving.gateway.inference.predictor import Predictor
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, VersionChoice, choose
 from serving.gateway.models.signature import TensorSpec
-from serving.gateway.protocols.native import answer
+from serving.gateway.protocols.native import respond
 
 BINARY = "binary_tensor_data"
 _HEADER_LENGTH = b"inference-header-content-length"
 
 
-class InferenceProtocol:
+class OpenInferenceProtocol:
     """``POST /v2/models/M[/versions/N]/infer``."""
 
     def __init__(self, predictor: Predictor, limits: InputLimits) -> None:
@@ -75,7 +75,7 @@ class InferenceProtocol:
         content, json_size = await large.aside(
             memory, max(result.outputs.size, cost), encode_inference.answer, result, asked.id, outputs
         )
-        made = answer(result, content, JSON if json_size is None else b"application/octet-stream")
+        made = respond(result.servable, content, JSON if json_size is None else b"application/octet-stream")
         if json_size is not None:
             made.headers = [*made.headers, (_HEADER_LENGTH, b"%d" % json_size)]
         return made

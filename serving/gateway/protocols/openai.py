@@ -1,4 +1,4 @@
-"""OpenAI's form of embeddings, ``POST /v1/embeddings``, for pictures as data URLs.
+"""OpenAI's embeddings API, ``POST /v1/embeddings``, for pictures as data URLs.
 
 Source: the create-embeddings part of OpenAI's API reference. Pictures have no tokens, so ``usage`` counts none.
 """
@@ -7,39 +7,36 @@ import binascii
 from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import base64
-from serving.gateway.codecs import large_json as large
+from serving.gateway.codecs import base64, large_json
 from serving.gateway.codecs.body import EncodedPictures
+from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
-from serving.gateway.inference.predictor import PredictResult
-from serving.gateway.kinds import answers as encode
 from serving.gateway.models.model_version import ModelVersion
-from serving.gateway.protocols.native import Native, answer
+from serving.gateway.protocols.native import NativeProtocol, dump, respond
 
 _KEYS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 _FORMATS = ("float", "base64")
 
 
-class OpenAI:
-    """Embeddings by the native ``:embed``."""
+class OpenAIProtocol:
+    """Answers requests for embeddings by the native ``:embed``."""
 
-    def __init__(self, native: Native) -> None:
+    def __init__(self, native: NativeProtocol) -> None:
         self._native = native
 
     async def embeddings(
-        self, request: Request, target: Target, servable: ModelVersion, keys: dict[str, Any]
+        self, request: Request, target: Target, version: ModelVersion, keys: dict[str, Any]
     ) -> Response:
-        """The answer to a request that was routed to the servable.
+        """Answer a request that was routed to the version.
 
         Raises:
             GatewayError: the model has no embeddings, the input does not fit, or the model server failed.
         """
-        keys = {name: value for name, value in keys.items() if value is not None}  # SDKs write null for what is not set
+        keys = {name: value for name, value in keys.items() if value is not None}  # SDKs send null for unset options
         if keys.keys() - _KEYS or "input" not in keys:
             raise BadDocument(
                 "a request has model and input, and optionally encoding_format, dimensions and user; "
@@ -49,14 +46,14 @@ class OpenAI:
         if not isinstance(form, str) or form not in _FORMATS:
             shown = repr(form) if isinstance(form, str) else base64.kind(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
-        pictures = EncodedPictures(await large.aside(request.memory, request.size, _pictures, keys["input"]))
-        result = await self._native.pictures(request, target, servable, pictures, "embed", "auto")
-        vectors = np.ascontiguousarray(encode.finite(result.outputs, "embedding"), "<f4")
+        pictures = EncodedPictures(await large_json.aside(request.memory, request.size, _pictures, keys["input"]))
+        version, output = await self._native.run(request, target, version, "embed", pictures, {})
+        vectors = np.ascontiguousarray(finite(output.outputs, "embedding"), "<f4")
         width = vectors.shape[1]
         dimensions = keys.get("dimensions", width)
         if type(dimensions) is not int or dimensions != width:
-            raise BadOption(f"dimensions must be {width}, as wide as the model's embeddings are; or leave it out")
-        return answer(result, _dump(result, vectors, form))
+            raise BadOption(f"dimensions must be {width}, the width of the model's embeddings; or leave it out")
+        return respond(version, dump(_response(version.model, vectors, form)))
 
 
 def _pictures(given: Any) -> list[bytes]:
@@ -66,8 +63,8 @@ def _pictures(given: Any) -> list[bytes]:
     return [base64.data_url(url) for url in urls]
 
 
-def _dump(result: PredictResult, vectors: NDArray[np.float32], form: str) -> bytes:
-    content = {
+def _response(model: str, vectors: NDArray[np.float32], form: str) -> dict[str, Any]:
+    return {
         "object": "list",
         "data": [
             {
@@ -77,7 +74,6 @@ def _dump(result: PredictResult, vectors: NDArray[np.float32], form: str) -> byt
             }
             for index, vector in enumerate(vectors)
         ],
-        "model": result.servable.model,
+        "model": model,
         "usage": {"prompt_tokens": 0, "total_tokens": 0},
     }
-    return orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)

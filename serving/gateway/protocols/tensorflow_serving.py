@@ -22,12 +22,12 @@ from serving.gateway.inference.call import InputLimits, ModelCall, fitting
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.inference.row_splitting import in_order
 from serving.gateway.models.model_version import ModelVersion
-from serving.gateway.protocols.native import answer, by_version
+from serving.gateway.protocols.native import respond
 
 _RESULT_BYTES = 400  # of a class or number as Python objects and text
 
 
-class TensorFlow:
+class TensorFlowServingProtocol:
     """``{"instances": …}`` → ``{"predictions": …}``, ``{"inputs": …}`` → ``{"outputs": …}``, ``{"examples": …}`` →
     ``{"results": …}``."""
 
@@ -62,7 +62,7 @@ class TensorFlow:
         encode = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
         cost = encode_tensors.cost(outputs)
         request.memory.hold(cost)
-        return answer(result, await large.aside(request.memory, max(outputs.size, cost), encode, outputs))
+        return respond(result.servable, await large.aside(request.memory, max(outputs.size, cost), encode, outputs))
 
     async def examples(
         self, request: Request, target: Target, servable: ModelVersion, keys: dict[str, Any]
@@ -85,7 +85,7 @@ class TensorFlow:
             results = await in_order(inputs, call, self._calls_at_once)
             encode: Any = encode_tensors.classifications if classify else encode_tensors.regressions
             size = _RESULT_BYTES * sum(map(_values, results))
-            return by_version(servable, await large.aside(request.memory, size, encode, results))
+            return respond(servable, await large.aside(request.memory, size, encode, results))
 
         return await self._predictor.through_swaps(servable, target.wanted, attempt)
 

@@ -134,7 +134,7 @@ def test_pictures_as_strings_are_as_bounded_as_others(exports: Path) -> None:
             (ask_in_binary(bomb()), "60000×60000"),
             (ask(*[picture(0, side=4000)] * 2), "32000000 pixels together; at most 25000000"),
             (ask(animated("PNG")), "animated"),
-            (ask(picture(form="BMP")), "a PNG or JPEG is expected here, not BMP"),
+            (ask(picture(form="BMP")), "this signature takes PNG or JPEG, not BMP"),
             (ask(b"hello"), "not a picture"),
             (ask(good[:20]), "cannot be read"),
         ):

@@ -9,9 +9,12 @@ import httpx
 import numpy as np
 import pytest
 
+from serving.artifacts import model_card as cards
 from serving.artifacts.model_card import Distribution
 from serving.gateway.backends.base import Outputs
-from serving.gateway.observability.drift import MIN_ROWS, WINDOW, Reference, Watch, from_quantiles, measured, psi
+from serving.gateway.kinds import KINDS
+from serving.gateway.kinds.base import Kind
+from serving.gateway.observability.drift import MIN_ROWS, WINDOW, Reference, Watch, from_quantiles, psi
 from tests.programs import model_server
 from tests.serving.gateway import programs
 from tests.serving.gateway.conftest import npy
@@ -61,23 +64,25 @@ def test_classes_are_bins() -> None:
     assert psi(reference.shares, [0, 0, 1000]) > 1
 
 
-def card(root: Path) -> object:
-    from serving.artifacts import model_card as cards
-
-    return cards.read(root / "shade" / "1")
+IMAGE, SERIES, _, SIGNAL = KINDS
 
 
-@pytest.mark.parametrize(("name", "spread"), [("history", "volatility"), ("signal", "strength")])
-def test_small_deviations_of_large_values_and_the_largest_values(name: str, spread: str) -> None:
-    """float32, which the tensors are, has neither the digits nor the room for it."""
+@pytest.mark.parametrize(
+    ("kind", "name", "spread"), [(SERIES, "history", "volatility"), (SIGNAL, "signal", "strength")]
+)
+def test_small_deviations_of_large_values_are_measured(models_root: Path, kind: Kind, name: str, spread: str) -> None:
+    """float32, the type of the tensors, has neither the digits nor the range."""
+    card = cards.read(models_root / "shade" / "1")
     for low, high in ((1e6, 1e6 + 0.0625), (-3e38, 3e38)):
         values = np.array([[low, high] * 20], np.float32)
-        seen = measured({name: values if name == "history" else values[..., None]}, Outputs({}, clean=True), [])
-        assert seen[spread] == pytest.approx(np.std(values.astype(np.float64)))
+        tensors = {name: values if name == "history" else values[..., None]}
+        assert kind.measure(tensors, Outputs({}, clean=True), card)[spread] == pytest.approx(
+            np.std(values.astype(float))
+        )
 
 
 def test_the_window_before_counts_and_older_ones_do_not(models_root: Path) -> None:
-    watch = Watch(card(models_root))  # type: ignore[arg-type]
+    watch = Watch(cards.read(models_root / "shade" / "1"), IMAGE)
     pictures = RANDOM.integers(0, 255, (8, 4, 4, 1)).astype(np.uint8)
     answers = Outputs({"probabilities": np.tile(np.float32([0.2, 0.7, 0.1]), (8, 1))}, True)
     rows = []
