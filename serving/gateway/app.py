@@ -37,7 +37,7 @@ from serving.gateway.inference.predictor import Predictor
 from serving.gateway.kinds import KINDS
 from serving.gateway.kinds.base import Kind
 from serving.gateway.models import readiness
-from serving.gateway.models.discovery import ModelDiscovery, Names
+from serving.gateway.models.discovery import ConfiguredModels, ModelDiscovery
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.routing import ModelState
 from serving.gateway.observability import tracing as traces
@@ -79,7 +79,7 @@ class Gateway(FastAPI):
         self._drift = Drift(settings.drift_per_second) if settings.drift_per_second else None
         self.metrics = GatewayMetrics(self._drift)
         self._traces = traces.configured()
-        self._names = Names(settings.models_config, settings.model_names)
+        self._configured = ConfiguredModels(settings.models_config, settings.model_names)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         ca = settings.model_server_ca
         self._model_server = TFServingBackend(
@@ -94,13 +94,15 @@ class Gateway(FastAPI):
         )
         self._routing = WatchedFile[routing.Routing](settings.routing, routing.parse, {}, optional=True)
         self._keys = WatchedFile[keys.Keys](settings.keys, keys.parse, {}) if settings.keys is not None else None
-        self._files: dict[str, WatchedFile[Any]] = {"models_config": self._names, "routing": self._routing}
+        self._files: dict[str, WatchedFile[Any]] = {"models_config": self._configured, "routing": self._routing}
         if self._keys is not None:
             self._keys.read()
             self._files["keys"] = self._keys
         for name, file in self._files.items():
             self.metrics.watch_file(name, file.is_refused)
-        self._registry = ModelDiscovery(self._model_server, self._names, self._routing, settings.poll_seconds, kinds)
+        self._registry = ModelDiscovery(
+            self._model_server, self._configured, self._routing, settings.poll_seconds, kinds
+        )
         self._predictor = Predictor(
             self._model_server,
             self._registry,
@@ -191,7 +193,7 @@ class Gateway(FastAPI):
         anonymous = key is None and self._keys is not None
         return readiness.reasons_against(
             self._registry.models,
-            None if anonymous else self._names.problem,
+            None if anonymous else self._configured.problem,
             self.draining,
             self._may_know(key),
         )
@@ -241,10 +243,10 @@ class Gateway(FastAPI):
         self.metrics.set_models(models)
         self._predictor.forget_gone(models)
         if self._drift is not None:
-            self._drift.forget_all_but({name: state.servables for name, state in models.items()})
+            self._drift.forget_all_but({name: state.versions for name, state in models.items()})
             if self._link is not None:  # other workers may have counts of a version that this one has not answered for
                 for state in models.values():
-                    for version in state.servables.values():
+                    for version in state.versions.values():
                         self._drift.watch(version)
 
     @contextlib.asynccontextmanager

@@ -1,34 +1,34 @@
-"""What can go wrong, as one small tree. Each message is one sentence: what was wrong and what is expected.
+"""Errors of the gateway. Each message says in one sentence what is wrong and what is expected.
 
     GatewayError
-    ├── InvalidInput            the caller's input cannot be used
-    │   ├── BadPicture            not a picture, truncated, animated, too many pixels
-    │   ├── BadDocument           malformed JSON, base64, multipart or npy; a key missing, unknown or of a wrong kind
-    │   ├── BadTensor             wrong names, type, rank, size, row count or values for the signature
+    ├── InvalidInput            the request's input cannot be used
+    │   ├── BadPicture            no picture, truncated, animated, or too many pixels
+    │   ├── BadDocument           malformed JSON, base64, multipart or npy; a missing or unknown key, a wrong type
+    │   ├── BadTensor             names, type, rank, size, rows or values that do not fit the signature
     │   └── BadOption             a query parameter or header out of its range
-    ├── Unauthorized            a key is needed, and none was shown that is known
-    ├── Forbidden               the key may not do that
-    ├── NotFound                what the request names is not there; the message says what is
+    ├── Unauthorized            the request has no valid key
+    ├── Forbidden               the key does not allow this
+    ├── NotFound                the request names something that does not exist; the message lists what exists
     │   ├── UnknownPath
     │   ├── UnknownModel
     │   ├── UnknownVersion
     │   ├── UnknownLabel
     │   ├── UnknownSignature
     │   └── UnknownVerb           no such verb, or the model does not offer it
-    ├── MethodNotAllowed        the path exists, the method is another
-    ├── TooMany                 more requests than the key's rate allows
-    ├── TooLate                 the body did not come whole within the deadline
-    ├── TooLarge                the body is over the limit
-    ├── UnsupportedMedia        the content type or encoding is none that is read here
-    ├── Unavailable             the model or its server does not answer now; trying again helps
-    │   ├── Overloaded            all places are taken, or the request could not be served before its deadline
+    ├── MethodNotAllowed        the path has another method
+    ├── TooMany                 the key's rate limit is reached
+    ├── TooLate                 the request body did not arrive before the deadline
+    ├── TooLarge                the request body is over the limit
+    ├── UnsupportedMedia        a content type or encoding that the gateway does not read
+    ├── Unavailable             the model or its server does not answer now; a retry helps
+    │   ├── Overloaded            a limit is reached, or the request cannot meet its deadline
     │   └── VersionGone           the version was unloaded after the request was routed to it
-    ├── Unimplemented           the model server does not know the call
-    ├── DeadlineExceeded        no answer within the deadline
-    └── BadUpstream             the model server failed, or answered something that is no valid answer
-        └── BadOutput             an output holds NaN or infinity, which JSON cannot carry
+    ├── Unimplemented           the model server does not support the call, or cannot serve the version
+    ├── DeadlineExceeded        no response before the deadline
+    └── BadUpstream             the model server failed, or sent a response that is not valid
+        └── BadOutput             an output holds NaN or infinity, which JSON cannot represent
 
-``edge.py`` maps the tree to HTTP.
+``http/middleware.py`` maps the tree to HTTP.
 """
 
 from collections.abc import Collection
@@ -39,86 +39,118 @@ _LONGEST_NAME = 200  # characters of a name that a request made up
 
 
 class GatewayError(Exception):
-    """Everything that the gateway raises on purpose. ``retry_after`` is when trying again may help, in whole seconds,
-    where that is known."""
+    """Base of all errors that the gateway raises on purpose.
+
+    ``retry_after`` is the time after which a retry may succeed, in seconds, if it is known.
+    """
 
     code = "error"
     retry_after: int | None = None
 
     def __init__(self, message: str) -> None:
-        """A message that repeats much of a request is cut."""
+        """Create an error. A long message is cut: it may repeat much of a request."""
         if len(message) > _LONGEST:
             message = message[:_LONGEST] + "…"
         super().__init__(message)
         self.message = message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Copied past the constructor, to which subclasses add arguments."""
+        """Copy without the constructor: subclasses add arguments to it."""
         return type(self).__new__, (type(self), self.message), self.__dict__
 
     @property
     def reason(self) -> str:
-        """The label under which it is counted."""
+        """Label of the error in metrics."""
         return self.code
 
 
 class InvalidInput(GatewayError):
+    """The request's input cannot be used."""
+
     code = "invalid_input"
 
 
 class BadPicture(InvalidInput):
+    """Input that is no picture, or one that cannot be accepted."""
+
     code = "bad_picture"
 
 
 class BadDocument(InvalidInput):
+    """A malformed body."""
+
     code = "bad_document"
 
 
 class BadTensor(InvalidInput):
+    """Tensors that do not fit the signature."""
+
     code = "bad_tensor"
 
 
 class BadOption(InvalidInput):
+    """A query parameter or header out of its range."""
+
     code = "bad_option"
 
 
 class Unauthorized(GatewayError):
+    """The request has no valid key."""
+
     code = "unauthorized"
 
 
 class Forbidden(GatewayError):
+    """The key does not allow this."""
+
     code = "forbidden"
 
 
 class NotFound(GatewayError):
+    """The request names something that does not exist."""
+
     code = "not_found"
 
 
 class UnknownPath(NotFound):
+    """No such path."""
+
     code = "unknown_path"
 
 
 class UnknownModel(NotFound):
+    """No such model."""
+
     code = "unknown_model"
 
 
 class UnknownVersion(NotFound):
+    """No such version of the model."""
+
     code = "unknown_version"
 
 
 class UnknownLabel(NotFound):
+    """No such label of the model."""
+
     code = "unknown_label"
 
 
 class UnknownSignature(NotFound):
+    """No such signature of the version."""
+
     code = "unknown_signature"
 
 
 class UnknownVerb(NotFound):
+    """No such verb, or the model does not offer it."""
+
     code = "unknown_verb"
 
 
 class MethodNotAllowed(GatewayError):
+    """The path has another method."""
+
     code = "method_not_allowed"
 
     def __init__(self, message: str, allowed: str) -> None:
@@ -127,6 +159,8 @@ class MethodNotAllowed(GatewayError):
 
 
 class TooMany(GatewayError):
+    """The key's rate limit is reached."""
+
     code = "too_many_requests"
 
     def __init__(self, message: str, retry_after: int) -> None:
@@ -135,56 +169,77 @@ class TooMany(GatewayError):
 
 
 class TooLate(GatewayError):
+    """The request body did not arrive before the deadline."""
+
     code = "too_late"
 
 
 class TooLarge(GatewayError):
+    """The request body is over the limit."""
+
     code = "too_large"
 
 
 class UnsupportedMedia(GatewayError):
+    """A content type or encoding that the gateway does not read."""
+
     code = "unsupported_media_type"
 
 
 class Unavailable(GatewayError):
+    """The model or its server does not answer now."""
+
     code = "unavailable"
 
 
 class Overloaded(Unavailable):
+    """A limit is reached, or the request cannot meet its deadline."""
+
     code = "overloaded"
 
     def __init__(self, message: str, bound: str) -> None:
-        """``bound`` names what was reached."""
+        """``bound`` names the limit that was reached."""
         super().__init__(message)
         self.bound = bound
 
     @property
     def reason(self) -> str:
+        """Label of the error in metrics."""
         return f"overloaded_{self.bound}"
 
 
 class VersionGone(Unavailable):
+    """The version was unloaded after the request was routed to it."""
+
     code = "version_gone"
 
 
 class Unimplemented(GatewayError):
+    """The model server does not support the call, or cannot serve the version."""
+
     code = "unimplemented"
 
 
 class DeadlineExceeded(GatewayError):
+    """No response before the deadline."""
+
     code = "deadline_exceeded"
 
 
 class BadUpstream(GatewayError):
+    """The model server failed, or sent a response that is not valid."""
+
     code = "bad_upstream"
 
 
 class BadOutput(BadUpstream):
+    """An output holds NaN or infinity."""
+
     code = "bad_output"
 
 
 def difference(expected: Collection[str], given: Collection[str]) -> str:
-    """What is missing and what is unknown among names, for a sentence: ``missing: a; unknown: b``."""
+    """Missing and unknown names for a message: ``missing: a; unknown: b``."""
     missing = [name for name in expected if name not in given]
     unknown = [name for name in given if name not in expected]
     return "; ".join(
@@ -193,12 +248,12 @@ def difference(expected: Collection[str], given: Collection[str]) -> str:
 
 
 def listed(names: object, none: str = "none") -> str:
-    """Names for a sentence, in their order: ``a, b, c``, at most twenty."""
+    """At most twenty names for a message, in their order: ``a, b, c``."""
     items = list(names) if isinstance(names, (list, tuple, set, frozenset, dict)) else [names]
     more = f" and {len(items) - 20} more" if len(items) > 20 else ""
     return ", ".join([shown(str(name)) for name in items[:20]]) + more if items else none
 
 
 def shown(text: str) -> str:
-    """A text from a request for a sentence, cut where no sensible one is as long."""
+    """Text of a request for a message, cut if it is longer than any sensible name."""
     return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"

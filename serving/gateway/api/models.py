@@ -164,7 +164,7 @@ def openai_entry(state: ModelState) -> OpenAIModel:
 
 
 def _default(state: ModelState) -> ModelVersion | None:
-    return state.servables.get(state.default) if state.default is not None else None
+    return state.versions.get(state.default) if state.default is not None else None
 
 
 def card(servable: ModelVersion) -> ModelCard:

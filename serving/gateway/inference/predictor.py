@@ -187,7 +187,7 @@ class Predictor:
         """Offers the shadow the request that was just answered, if it is drawn; by the input as it was sent where the
         shadow takes it in the same way, else decoded anew."""
         servable, call = answered.servable, answered.call
-        other = state.servables[shadow.version]
+        other = state.versions[shadow.version]
         if other is servable or random.random() * 100 >= shadow.percent:
             return
 
@@ -214,7 +214,7 @@ class Predictor:
         """Drops the lanes of versions that are no longer there."""
         for key, (_, lane) in list(self._lanes.items()):
             model, version, _ = key
-            if lane.idle and (model not in models or version not in models[model].servables):
+            if lane.idle and (model not in models or version not in models[model].versions):
                 del self._lanes[key]
 
     def _lane(self, servable: ModelVersion, signature: Signature) -> DynamicBatcher:

@@ -1,9 +1,9 @@
-"""What the gateway knows of the models: asked of the model server again and again, never configured twice.
+"""Discovery of models and versions by polling the model server.
 
-TensorFlow Serving has no call that lists its models, so the names come from ``models.config`` (or a flag). For each one
-GetModelStatus tells the versions; of every version that becomes AVAILABLE the signatures are asked for
-(GetModelMetadata) and the card (the ``describe`` signature). A version, once learnt, never changes; only a card that
-could not be read is asked for again in each round.
+TensorFlow Serving has no call that lists its models, so their names come from ``models.config`` or a setting. For each
+model GetModelStatus lists the versions. For each AVAILABLE version the gateway fetches the signatures
+(GetModelMetadata) and the model card (the signature ``describe``) once: a version never changes. Only a card that
+cannot be read is fetched again with every poll.
 """
 
 import asyncio
@@ -16,8 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from serving.artifacts import model_card as cards
-from serving.artifacts import models_config
+from serving.artifacts import model_card, models_config
 from serving.artifacts.model_card import ModelCard
 from serving.artifacts.routing_file import Routing, RoutingEntry
 from serving.gateway.backends.base import MOST_ATTEMPTS, ModelServer, VersionStatus
@@ -37,30 +36,32 @@ from serving.gateway.models.routing import (
     ModelState,
     default_version,
     effective_labels,
-    not_there,
+    routing_problems,
     share,
 )
 from serving.gateway.models.signature import Signature
 
-_TIMEOUT = 5.0  # for each question to the model server: longer than it takes to see that a replica has vanished
-_LEARN_TIMEOUT = 10.0
+_STATUS_TIMEOUT = 5.0  # seconds; longer than it takes to notice a lost replica
+_VERSION_TIMEOUT = 10.0
+_LOADING_POLL = 0.1  # seconds between polls while a model without an AVAILABLE version loads one
+_LOADING = frozenset({"START", "LOADING"})
 
-log = logging.getLogger("vitrine.registry")
-
+log = logging.getLogger("vitrine.models")
 
 Labels = Mapping[str, Mapping[str, int]]
-Answered = TypeVar("Answered")
+T = TypeVar("T")
 
 
-class Names(WatchedFile[Labels]):
-    """The configured models and their labels, from models.config."""
+class ConfiguredModels(WatchedFile[Labels]):
+    """Names and labels of the models in models.config."""
 
-    def __init__(self, path: Path, fixed: tuple[str, ...] = ()) -> None:
-        """``fixed`` names, where given, stand in place of the file."""
-        super().__init__(path, _labels, {name: {} for name in fixed})
-        self._fixed = bool(fixed)
+    def __init__(self, path: Path, names: tuple[str, ...] = ()) -> None:
+        """``names`` replace the file if there are any."""
+        super().__init__(path, _labels, {name: {} for name in names})
+        self._fixed = bool(names)
 
     def read(self) -> Labels:
+        """Return the current names and labels."""
         return self.value if self._fixed else super().read()
 
 
@@ -69,192 +70,203 @@ def _labels(text: bytes, origin: str) -> Labels:
 
 
 class ModelDiscovery:
-    """Keeps ``models`` up to date. Each value is replaced as a whole and never changed, so readers need no lock."""
+    """Keeps ``models`` up to date. Each value is replaced, never changed, so readers need no lock."""
 
     def __init__(
         self,
         model_server: ModelServer,
-        names: Names,
+        configured: ConfiguredModels,
         routing: WatchedFile[Routing],
         poll_seconds: float,
         kinds: Sequence[Kind] = KINDS,
     ) -> None:
         self.models: dict[str, ModelState] = {}
         self._model_server = model_server
-        self._names = names
+        self._configured = configured
         self._routing = routing
         self._poll_seconds = poll_seconds
         self._kinds = kinds
         self._applied: tuple[object, object] = (None, None)
         self._reported: dict[object, str] = {}
-        self._asking: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._answered: dict[str, float] = defaultdict(float)  # when the question began that was answered last
+        self._refreshing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._refreshed: dict[str, float] = defaultdict(float)  # start time of the last poll of each model
         self.first_round = asyncio.Event()
+        """Set after the first poll that finds no model loading its first version."""
 
     async def run(self, after_change: Callable[[Mapping[str, ModelState]], None] = lambda models: None) -> None:
-        """Polls until cancelled: the files apart from the model server, so that an edit never waits for that."""
+        """Poll until cancelled. The files have a poll of their own: an edit must not wait for the model server."""
         await asyncio.gather(
-            self._again_and_again(self._ask_all, after_change), self._again_and_again(self._read_files, after_change)
+            self._repeat(self._poll_models, after_change), self._repeat(self._poll_files, after_change)
         )
 
-    async def _again_and_again(
-        self, look: Callable[[], Awaitable[bool]], after_change: Callable[[Mapping[str, ModelState]], None]
+    async def _repeat(
+        self, poll: Callable[[], Awaitable[bool]], after_change: Callable[[Mapping[str, ModelState]], None]
     ) -> None:
         while True:
             try:
-                if await look():
+                if await poll():
                     after_change(self.models)
             except Exception:
-                log.exception("the models could not be looked at; trying again")
-            await asyncio.sleep(self._poll_seconds)
+                log.exception("the poll of the models failed and is repeated")
+            await asyncio.sleep(min(self._poll_seconds, _LOADING_POLL) if self._is_loading else self._poll_seconds)
 
-    async def _ask_all(self) -> bool:
+    @property
+    def _is_loading(self) -> bool:
+        return any(
+            not state.versions and any(status.state in _LOADING for status in state.states.values())
+            for state in self.models.values()
+        )
+
+    async def _poll_models(self) -> bool:
         self._apply_files()
-        await asyncio.gather(*(self.refresh(name) for name in self._names.value))
-        self.first_round.set()
+        await asyncio.gather(*(self.refresh(name) for name in self._configured.value))
+        if not self._is_loading:
+            self.first_round.set()
         return True
 
-    async def _read_files(self) -> bool:
+    async def _poll_files(self) -> bool:
         return self._apply_files()
 
     def _apply_files(self) -> bool:
-        """Brings the models in line with models.config and routing.json; returns whether one of them changed."""
-        labels, routing = self._names.read(), self._routing.read()
+        """Apply models.config and routing.json; return whether one of them changed."""
+        labels, routing = self._configured.read(), self._routing.read()
         if self._applied[0] is labels and self._applied[1] is routing:
             return False
         self._applied = labels, routing
         for name in [name for name in self.models if name not in labels]:
             del self.models[name]
         for name in labels:
-            known = self.models.setdefault(name, ModelState(name, problem="the model server has not answered yet"))
-            self._set(name, known.servables, known.states, known.problem)
+            state = self.models.setdefault(name, ModelState(name, problem="the model server has not answered yet"))
+            self._set(name, state.versions, state.states, state.problem)
         for name in routing.keys() - labels.keys():
-            log.warning("%s speaks of model %s, which is not configured", self._routing.path, name)
+            log.warning("%s names model %s, which is not configured", self._routing.path, name)
         return True
 
     async def refresh(self, name: str) -> None:
-        """Asks for one model now. Of those who want that at the same moment, as where a version goes with hundreds of
-        requests under way, one asks for all; each gets an answer that is newer than its wish."""
-        loop = asyncio.get_running_loop()
-        wished = loop.time()
-        async with self._asking[name]:
-            began = loop.time()
-            if self._answered[name] < wished:
-                await self._ask(name)
-                self._answered[name] = began
+        """Poll one model now.
 
-    async def _ask(self, name: str) -> None:
+        Calls at the same moment share one poll, for example the hundreds of requests to a version that was unloaded.
+        Every caller gets a state that is newer than its call.
+        """
+        loop = asyncio.get_running_loop()
+        called = loop.time()
+        async with self._refreshing[name]:
+            started = loop.time()
+            if self._refreshed[name] < called:
+                await self._poll(name)
+                self._refreshed[name] = started
+
+    async def _poll(self, name: str) -> None:
         before = self.models.get(name, ModelState(name))
         try:
-            statuses = await self._model_server.status(name, _TIMEOUT)
+            statuses = await self._model_server.status(name, _STATUS_TIMEOUT)
         except GatewayError as error:
             self._report((name, ""), error.message)
-            self._set(name, before.servables, before.states, error.message)
+            self._set(name, before.versions, before.states, error.message)
             return
         self._report((name, ""), None)
-        # A model server that was away may have come back with other files under the same number: ask again.
-        servables = await self._learn(name, before.servables, statuses, trusted=before.problem is None)
-        self._set(name, servables, dict(sorted(statuses.items())), None)
+        # After an interruption the model server may have other files under the same number: fetch again.
+        versions = await self._fetch_versions(name, before.versions, statuses, trusted=before.problem is None)
+        self._set(name, versions, dict(sorted(statuses.items())), None)
 
     def _set(
         self,
         name: str,
-        servables: Mapping[int, ModelVersion],
+        versions: Mapping[int, ModelVersion],
         states: Mapping[int, VersionStatus],
         problem: str | None,
     ) -> None:
-        labels = self._names.read().get(name)
+        labels = self._configured.read().get(name)
         if labels is None:
             return
         before = self.models.get(name, ModelState(name))
         entry = self._routing.value.get(name, RoutingEntry())
-        effective = effective_labels(labels, servables, before.effective)
-        default = default_version(entry, effective, servables)
+        effective = effective_labels(labels, versions, before.effective)
+        default = default_version(entry, effective, versions)
         if default != before.default:
             log.info("model %s: requests that name no version are answered by version %s", name, default)
-        canary = share(entry.canary, effective, servables, default)
-        shadow = share(entry.shadow, effective, servables, default)
-        for what, now, then in (("canary", canary, before.canary), ("shadow", shadow, before.shadow)):
+        canary = share(entry.canary, effective, versions, default)
+        shadow = share(entry.shadow, effective, versions, default)
+        for role, now, then in (("canary", canary, before.canary), ("shadow", shadow, before.shadow)):
             if now != then:
-                log.info("model %s: %s %s", name, what, f"{now.percent:g} % of version {now.version}" if now else "off")
+                log.info("model %s: %s %s", name, role, f"{now.percent:g} % of version {now.version}" if now else "off")
         if problem is None:
-            for what, wrong in not_there(entry, effective, servables).items():
-                self._report((name, what), wrong)
-        self.models[name] = ModelState(name, servables, states, labels, effective, default, canary, shadow, problem)
+            for role, why in routing_problems(entry, effective, versions).items():
+                self._report((name, role), why)
+        self.models[name] = ModelState(name, versions, states, labels, effective, default, canary, shadow, problem)
 
-    async def _learn(
+    async def _fetch_versions(
         self, name: str, known: Mapping[int, ModelVersion], statuses: Mapping[int, VersionStatus], *, trusted: bool
     ) -> dict[int, ModelVersion]:
-        """The servables of the AVAILABLE versions; one that cannot be learnt stays as known, or is left out until the
-        next round."""
-        servables: dict[int, ModelVersion] = {}
-        for version, status in sorted(statuses.items()):
+        """The AVAILABLE versions. If a fetch fails, a known version stays as it is and a new one waits."""
+        versions: dict[int, ModelVersion] = {}
+        for number, status in sorted(statuses.items()):
             if status.state != "AVAILABLE":
                 if status.error_code != "OK":
-                    self._report((name, f"version {version}"), f"{status.state}: {status.error_message}")
+                    self._report((name, f"version {number}"), f"{status.state}: {status.error_message}")
                 continue
-            if version in known:
-                servables[version] = known[version]
-                if trusted and known[version].card_problem is None:
+            if number in known:
+                versions[number] = known[number]
+                if trusted and known[number].card_problem is None:
                     continue
             try:
-                learnt = await learn(self._model_server, name, version, self._kinds)
+                fetched = await fetch_version(self._model_server, name, number, self._kinds)
             except GatewayError as error:
-                self._report((name, f"version {version}"), error.message)
+                self._report((name, f"version {number}"), error.message)
                 continue
-            if learnt != known.get(version):
-                servables[version] = learnt
-            self._report((name, f"version {version}"), None)
-            self._report((name, f"card of version {version}"), learnt.card_problem, logging.ERROR)
-        return servables
+            if fetched != known.get(number):
+                versions[number] = fetched
+            self._report((name, f"version {number}"), None)
+            self._report((name, f"card of version {number}"), fetched.card_problem, logging.ERROR)
+        return versions
 
     def _report(self, subject: tuple[str, str], problem: str | None, level: int = logging.WARNING) -> None:
-        """Logs a trouble when it begins, changes and ends, not in each round."""
+        """Log a problem when it starts, changes and ends, not with every poll."""
         if problem == self._reported.get(subject):
             return
         name = " ".join(("model", *subject)).rstrip()
         if problem is None:
             del self._reported[subject]
-            log.info("%s: well again", name)
+            log.info("%s: recovered", name)
         else:
             self._reported[subject] = problem
             log.log(level, "%s: %s", name, problem)
 
 
-async def learn(model_server: ModelServer, model: str, version: int, kinds: Sequence[Kind]) -> ModelVersion:
-    """A version's signatures and card.
-
-    A card that cannot be read takes nothing but the native verbs away.
+async def fetch_version(
+    model_server: ModelServer, model: str, version: int, kinds: Sequence[Kind] = KINDS
+) -> ModelVersion:
+    """Fetch a version's signatures and card. Without a readable card only the native verbs are missing.
 
     Raises:
-        GatewayError: the model server cannot be reached, or its answer cannot be read.
+        GatewayError: the model server cannot be reached, or its response cannot be read.
     """
-    signatures = await _by_any(lambda: model_server.signatures(model, version, _LEARN_TIMEOUT))
+    signatures = await _on_any_replica(lambda: model_server.signatures(model, version, _VERSION_TIMEOUT))
     description = signatures.get(DESCRIBE)
     if description is None or not is_description(description):
         return model_version(model, version, signatures, None)
     try:
-        card = await _card(model_server, model, version, description)
-    except cards.ModelCardError as error:
+        card = await _fetch_card(model_server, model, version, description)
+    except model_card.ModelCardError as error:
         return model_version(model, version, signatures, None, str(error))
     except (BadTensor, BadUpstream, DeadlineExceeded, Unimplemented) as error:
         return model_version(model, version, signatures, None, f"the model card cannot be read: {error.message}")
     return model_version(model, version, signatures, card, kinds=kinds)
 
 
-async def _card(model_server: ModelServer, model: str, version: int, description: Signature) -> ModelCard:
+async def _fetch_card(model_server: ModelServer, model: str, version: int, description: Signature) -> ModelCard:
     query = np.empty(1, object)
     query[0] = b"card"
-    deadline = asyncio.get_running_loop().time() + _LEARN_TIMEOUT
-    inputs = [{"query": query}]
-    outputs = await _by_any(lambda: model_server.predict(model, version, description, inputs, deadline))
+    deadline = asyncio.get_running_loop().time() + _VERSION_TIMEOUT
+    parts = [{"query": query}]
+    outputs = await _on_any_replica(lambda: model_server.predict(model, version, description, parts, deadline))
     if outputs["card"].shape != (1,):
         raise BadUpstream(f"output card has shape {list(outputs['card'].shape)}; one row was sent")
-    return cards.parse(outputs["card"][0])
+    return model_card.parse(outputs["card"][0])
 
 
-async def _by_any(call: Callable[[], Awaitable[Answered]]) -> Answered:
-    """What the call gives, made again where it was made to a replica that does not have the version (yet)."""
+async def _on_any_replica(call: Callable[[], Awaitable[T]]) -> T:
+    """Call again if the replica lacks the version: each call goes to the next one."""
     for _ in range(MOST_ATTEMPTS - 1):
         with suppress(VersionGone):
             return await call()

@@ -25,7 +25,7 @@ def model_problems(models: Mapping[str, ModelState]) -> dict[str, str]:
     for name, state in models.items():
         if state.problem is not None:
             problems[name] = f"model {name}: {state.problem}"
-        elif not state.servables:
+        elif not state.versions:
             states = ", ".join(f"version {version} is {status.state}" for version, status in state.states.items())
             problems[name] = f"model {name} has no AVAILABLE version{f': {states}' if states else ''}"
     return problems
@@ -44,7 +44,7 @@ def is_loading(models: Mapping[str, ModelState]) -> bool:
     """Whether a model that cannot answer yet has a version that is being loaded."""
     return any(
         state.problem is None
-        and not state.servables
+        and not state.versions
         and any(status.state in ("START", "LOADING") for status in state.states.values())
         for state in models.values()
     )
@@ -61,7 +61,7 @@ def unreadable_cards(
     found = [
         (name, f"model {name} version {version} answers by its signatures alone: {servable.card_problem}")
         for name, state in models.items()
-        for version, servable in state.servables.items()
+        for version, servable in state.versions.items()
         if servable.card_problem is not None
     ]
     notes = [note for name, note in found if may_know(name)]

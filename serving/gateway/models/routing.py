@@ -1,13 +1,13 @@
-"""Which version answers: pure functions over what is known of a model.
+"""Choice of the model version that answers a request: pure functions over the state of a model.
 
-- ``/versions/N`` means N.
-- ``/labels/L`` means the version that ``models.config`` gives L, once it is AVAILABLE; until then, the one before.
-- Neither means what :mod:`serving.artifacts.routing_file` says: the canary for its share of the requests, else the
-  live version, by
-  default the label ``stable``, read in the same way; where that points nowhere, the first AVAILABLE of the fallbacks;
-  where there is none, the newest AVAILABLE version.
+- ``/versions/N`` chooses version N.
+- ``/labels/L`` chooses the version that ``models.config`` gives label L, once it is AVAILABLE; until then, the version
+  before.
+- Any other path chooses by :mod:`serving.artifacts.routing_file`: the canary for its share of the requests, otherwise
+  the live version, which is the label ``stable`` by default. If the live version is not AVAILABLE, the first AVAILABLE
+  fallback answers, then the newest AVAILABLE version.
 
-The gateway always names a version number to the model server, so an answer's version is never a guess.
+The gateway names a version number in every call to the model server, so the version of a response is certain.
 """
 
 import hashlib
@@ -16,15 +16,22 @@ from dataclasses import dataclass, field
 
 from serving.artifacts.routing_file import Canary, RoutingEntry, Shadow
 from serving.gateway.backends.base import VersionStatus
-from serving.gateway.errors import Unavailable, UnknownLabel, UnknownModel, UnknownVersion, listed
+from serving.gateway.errors import (
+    Unavailable,
+    Unimplemented,
+    UnknownLabel,
+    UnknownModel,
+    UnknownVersion,
+    listed,
+)
 from serving.gateway.models.model_version import ModelVersion
 
-_NOT_YET = frozenset({"UNKNOWN", "START", "LOADING", "AVAILABLE"})  # AVAILABLE, but not learnt
+_NOT_YET = frozenset({"UNKNOWN", "START", "LOADING", "AVAILABLE"})  # AVAILABLE: signatures not fetched yet
 
 
 @dataclass(frozen=True)
 class VersionChoice:
-    """What a path asks for: a version, a label, or neither."""
+    """Version or label in a request's path, or neither."""
 
     version: int | None = None
     label: str | None = None
@@ -32,29 +39,35 @@ class VersionChoice:
 
 @dataclass(frozen=True)
 class Share:
-    """An AVAILABLE version, ``percent`` of the requests that it gets, and by what callers are known again."""
+    """An AVAILABLE version and ``percent`` of the requests. ``sticky`` says what identifies a caller."""
 
     version: int
     percent: float
     sticky: str | None = None
 
 
-#: Where a request stands among all, from 0 to below 100: the same for the same caller where the share is sticky.
+#: Position of a request from 0 to below 100. A sticky share gives the same caller the same position.
 Draw = Callable[[str, Share], float]
 
 
 @dataclass(frozen=True)
 class ModelState:
-    """What is known of one model at one moment.
+    """State of one model at one moment.
 
-    ``servables`` are the AVAILABLE versions whose signatures have been learnt; ``states`` every version that the model
-    server spoke of; ``labels`` what models.config says; ``effective`` where the labels point among the servables;
-    ``default`` the version for requests that name none; ``canary`` and ``shadow`` the versions that answer a share of
-    those, or see a copy of a share of them; ``problem`` why the model server could not be asked.
+    Attributes:
+        name: the model's name.
+        versions: AVAILABLE versions whose signatures are known.
+        states: every version that the model server reports.
+        labels: labels of models.config.
+        effective: the labels that lead to one of ``versions``, and which.
+        default: version for requests that name none.
+        canary: version that answers a share of those requests.
+        shadow: version that gets a copy of a share of those requests.
+        problem: why the model server cannot report the model.
     """
 
     name: str
-    servables: Mapping[int, ModelVersion] = field(default_factory=dict)
+    versions: Mapping[int, ModelVersion] = field(default_factory=dict)
     states: Mapping[int, VersionStatus] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
     effective: Mapping[str, int] = field(default_factory=dict)
@@ -65,7 +78,7 @@ class ModelState:
 
 
 def effective_labels(labels: Mapping[str, int], available: Collection[int], last: Mapping[str, int]) -> dict[str, int]:
-    """Where each label points: its version if AVAILABLE, else where it pointed last if that is; else it is left out."""
+    """The version of each label: its own if AVAILABLE, otherwise its last one. A label without either is left out."""
     chosen = {label: version if version in available else last.get(label) for label, version in labels.items()}
     return {label: version for label, version in chosen.items() if version is not None and version in available}
 
@@ -79,30 +92,32 @@ def default_version(entry: RoutingEntry, effective: Mapping[str, int], available
     return max(available, default=None)
 
 
-def not_there(entry: RoutingEntry, effective: Mapping[str, int], available: Collection[int]) -> dict[str, str | None]:
-    """Why a live version, canary or shadow that routing.json names gets no request; None where nothing is wrong."""
+def routing_problems(
+    entry: RoutingEntry, effective: Mapping[str, int], available: Collection[int]
+) -> dict[str, str | None]:
+    """Why a live version, canary or shadow in routing.json gets no request; None if it gets some."""
     parts = {"canary": entry.canary, "shadow": entry.shadow}
-    named = {what: part.version for what, part in parts.items() if part is not None}
-    if entry.live != RoutingEntry().live:  # which goes without saying, also where no version has been promoted yet
+    named = {part: setting.version for part, setting in parts.items() if setting is not None}
+    if entry.live != RoutingEntry().live:  # before the first promotion the default names no version
         named["live version"] = entry.live
     return {
-        what: f"{named[what]!r}, which routing.json names, is not AVAILABLE, so no request goes to it"
-        if what in named and _number(named[what], effective) not in available
+        part: f"{named[part]!r} in routing.json is not AVAILABLE, so no request goes to it"
+        if part in named and _number(named[part], effective) not in available
         else None
-        for what in (*parts, "live version")
+        for part in (*parts, "live version")
     }
 
 
 def share(
-    of: Canary | Shadow | None, effective: Mapping[str, int], available: Collection[int], default: int | None
+    setting: Canary | Shadow | None, effective: Mapping[str, int], available: Collection[int], default: int | None
 ) -> Share | None:
-    """What a canary or shadow comes to now; None where its version is not AVAILABLE, or answers by default anyway."""
-    if of is None:
+    """The share of a canary or shadow; None if its version is not AVAILABLE or answers by default."""
+    if setting is None:
         return None
-    number = _number(of.version, effective)
-    if number is None or number not in available or number == default or not of.percent:
+    number = _number(setting.version, effective)
+    if number is None or number not in available or number == default or not setting.percent:
         return None
-    return Share(number, of.percent, of.sticky if isinstance(of, Canary) else None)
+    return Share(number, setting.percent, setting.sticky if isinstance(setting, Canary) else None)
 
 
 def _number(version: int | str, effective: Mapping[str, int]) -> int | None:
@@ -110,49 +125,61 @@ def _number(version: int | str, effective: Mapping[str, int]) -> int | None:
 
 
 def point(model: str, share: Share, caller: bytes) -> float:
-    """Where a caller stands among all, from 0 to below 100. It does not depend on the percentage, so that callers only
-    join as that grows; it does on the version, so that not the same ones are first each time."""
+    """Position of a caller from 0 to below 100.
+
+    The position does not depend on the percentage: a growing share keeps its callers. It depends on the version, so
+    that other callers come first each time.
+    """
     hashed = hashlib.blake2b(caller, digest_size=6, key=f"{share.version} {model}".encode()[:64])
     return int.from_bytes(hashed.digest(), "big") / 2**48 * 100
 
 
 def choose(
-    models: Mapping[str, ModelState], name: str, wanted: VersionChoice, draw: Draw | None = None
+    models: Mapping[str, ModelState], name: str, choice: VersionChoice, draw: Draw | None = None
 ) -> ModelVersion:
-    """The servable that answers. Without ``draw`` no canary does.
+    """The version that answers. Without ``draw`` the canary gets no request.
 
     Raises:
-        UnknownModel, UnknownVersion, UnknownLabel: there is none; the message says which there are.
-        Unavailable: there may be one soon: it is loading, or the model server cannot be reached.
+        UnknownModel, UnknownVersion, UnknownLabel: it does not exist; the message lists what exists.
+        Unavailable: it is loading, or the model server cannot be reached.
+        Unimplemented: the model server cannot serve it.
     """
     state = models.get(name)
     if state is None:
         raise UnknownModel(f"there is no model {name!r}; there is {listed(models, 'none yet')}")
-    version = _version(state, wanted, draw)
-    servable = state.servables.get(version)
-    if servable is not None:
-        return servable
+    number = _chosen_number(state, choice, draw)
+    version = state.versions.get(number)
+    if version is not None:
+        return version
     if state.problem is not None:
-        raise Unavailable(f"model {name} cannot be asked: {state.problem}")
-    status = state.states.get(version)
+        raise Unavailable(f"model {name} cannot answer: {state.problem}")
+    status = state.states.get(number)
     if status is not None and status.state in _NOT_YET:
-        raise Unavailable(f"version {version} of model {name} is not ready yet ({status.state}); try again")
-    raise UnknownVersion(f"model {name} has no version {version}; available: {listed(sorted(state.servables))}")
+        raise Unavailable(f"version {number} of model {name} is not ready yet ({status.state}); try again")
+    _check_supported(name, number, status)
+    raise UnknownVersion(f"model {name} has no version {number}; available: {listed(sorted(state.versions))}")
 
 
-def _version(state: ModelState, wanted: VersionChoice, draw: Draw | None) -> int:
-    if wanted.version is not None:
-        return wanted.version
-    if wanted.label is not None:
-        if wanted.label not in state.labels:
+def _chosen_number(state: ModelState, choice: VersionChoice, draw: Draw | None) -> int:
+    if choice.version is not None:
+        return choice.version
+    if choice.label is not None:
+        if choice.label not in state.labels:
             raise UnknownLabel(
-                f"Unrecognized servable version label: {wanted.label}; model {state.name} has {listed(state.labels)}"
+                f"Unrecognized servable version label: {choice.label}; model {state.name} has {listed(state.labels)}"
             )
-        return state.effective.get(wanted.label, state.labels[wanted.label])
+        return state.effective.get(choice.label, state.labels[choice.label])
     if state.default is None:
-        why = state.problem or "none of its versions is AVAILABLE yet"
-        raise Unavailable(f"model {state.name} cannot answer: {why}")
+        for number, status in state.states.items():
+            _check_supported(state.name, number, status)
+        reason = state.problem or "none of its versions is AVAILABLE yet"
+        raise Unavailable(f"model {state.name} cannot answer: {reason}")
     canary = state.canary
     if canary is not None and draw is not None and draw(state.name, canary) < canary.percent:
         return canary.version
     return state.default
+
+
+def _check_supported(model: str, number: int, status: VersionStatus | None) -> None:
+    if status is not None and status.state == "END" and status.error_code == "UNIMPLEMENTED":
+        raise Unimplemented(f"version {number} of model {model} cannot be served: {status.error_message}")

@@ -160,8 +160,8 @@ class GatewayMetrics(Collector):
         self._card_unreadable.clear()
         self._canary.clear()
         for name, state in models.items():
-            self._ready.labels(name).set(state.problem is None and bool(state.servables))
-            for version, servable in state.servables.items():
+            self._ready.labels(name).set(state.problem is None and bool(state.versions))
+            for version, servable in state.versions.items():
                 self._info.labels(name, version).set(1)
                 if servable.card_problem is not None:
                     self._card_unreadable.labels(name, version).set(1)

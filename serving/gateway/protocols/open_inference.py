@@ -125,7 +125,7 @@ def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], b
         signature = servable.signature(servable.default_signature)
         return ModelMetadata(
             name=model,
-            versions=[str(version) for version in models()[model].servables],
+            versions=[str(version) for version in models()[model].versions],
             inputs=[_tensor(spec) for spec in signature.inputs.values()],
             outputs=[_tensor(spec) for spec in signature.outputs.values()],
         )

@@ -134,10 +134,10 @@ def test_a_rollback_does_not_wait_for_a_model_server_that_hangs(root: Path, pair
 def test_a_canary_that_is_not_there_is_said(pair: Gateway, root: Path) -> None:
     routes = root / "routing.json"
     routes.write_text('{"shade": {"canary": {"version": 9, "percent": 10}}}')
-    pair.program.wait_for("model shade canary: 9, which routing.json names, is not AVAILABLE")
+    pair.program.wait_for("model shade canary: 9 in routing.json is not AVAILABLE")
     assert version(pair) == 1
     routes.write_text("{}")
-    pair.program.wait_for("model shade canary: well again")
+    pair.program.wait_for("model shade canary: recovered")
 
 
 def test_a_share_goes_to_the_canary_and_only_of_what_names_no_version(pair: Gateway, root: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from serving.artifacts import routing_file as routing
 from serving.gateway.backends.tf_serving.backend import TFServingBackend
 from serving.gateway.backends.tf_serving.grpc_client import Channel
-from serving.gateway.models.discovery import ModelDiscovery, Names
+from serving.gateway.models.discovery import ConfiguredModels, ModelDiscovery
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.signature import TensorSpec
 from serving.gateway.settings import addresses
@@ -48,10 +48,11 @@ class Asked(stub.Stub):
 async def asked(tmp_path: Path) -> AsyncIterator[tuple[ModelDiscovery, Asked]]:
     model_server = Asked()
     with stub.serving(model_server) as address:
-        upstream = TFServingBackend(Channel(addresses(address), max_message_bytes=1_000_000), address)
-        files = Names(tmp_path / "none", ("echo",)), WatchedFile(tmp_path / "none", routing.parse, {}, optional=True)
-        yield ModelDiscovery(upstream, *files, 1.0), model_server
-        await upstream.close()
+        backend = TFServingBackend(Channel(addresses(address), max_message_bytes=1_000_000), address)
+        configured = ConfiguredModels(tmp_path / "none", ("echo",))
+        routes = WatchedFile(tmp_path / "none", routing.parse, {}, optional=True)
+        yield ModelDiscovery(backend, configured, routes, 1.0), model_server
+        await backend.close()
 
 
 async def test_one_asks_for_all_who_want_to_know(asked: tuple[ModelDiscovery, Asked]) -> None:

@@ -186,7 +186,7 @@ def test_a_card_that_becomes_readable_is_read(told: Gateway, describing: Describ
         until(lambda: told.http.get("/v1/models/internal/card").status_code == 200)
         until(lambda: metric(told, 'vitrine_model_card_unreadable{model="internal",version="1"}') == 0)
         assert "internal" not in str(told.http.get("/readyz").json()["notes"])
-        told.program.wait_for("model internal card of version 1: well again")
+        told.program.wait_for("model internal card of version 1: recovered")
     finally:
         describing.answers["internal"] = broken
 

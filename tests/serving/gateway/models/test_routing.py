@@ -1,4 +1,4 @@
-"""Routing as a table: what is known, what is asked, which version answers."""
+"""Routing as a table: state of a model, choice of the request, version that answers."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serving.artifacts import routing_file as routing
 from serving.artifacts.routing_file import RoutingEntry
-from serving.gateway.errors import GatewayError, Unavailable, UnknownLabel, UnknownModel, UnknownVersion
+from serving.gateway.errors import GatewayError, Unavailable, Unimplemented, UnknownLabel, UnknownModel, UnknownVersion
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import (
     ModelState,
@@ -20,8 +20,8 @@ from serving.gateway.models.routing import (
     choose,
     default_version,
     effective_labels,
-    not_there,
     point,
+    routing_problems,
     share,
 )
 
@@ -36,17 +36,17 @@ def model(
     **states: str,
 ) -> ModelState:
     """A model with these AVAILABLE versions; ``v3="LOADING"`` is another version's state."""
-    servables = {version: ModelVersion("m", version, {}) for version in available}
-    effective = effective_labels(labels, servables, last or {})
+    versions = {version: ModelVersion("m", version, {}) for version in available}
+    effective = effective_labels(labels, versions, last or {})
     known = {version: VersionStatus("AVAILABLE") for version in available}
     known |= {int(name[1:]): VersionStatus(state) for name, state in states.items()}
     return ModelState(
-        "m", servables, known, labels, effective, default_version(RoutingEntry(), effective, servables), problem=problem
+        "m", versions, known, labels, effective, default_version(RoutingEntry(), effective, versions), problem=problem
     )
 
 
 @pytest.mark.parametrize(
-    ("state", "wanted", "version"),
+    ("state", "choice", "version"),
     [
         (model((1,), {}), ANY, 1),
         (model((1, 2, 3), {}), ANY, 3),
@@ -67,12 +67,12 @@ def model(
         (model((1,), {"stable": 1}, problem="gone"), ANY, 1),
     ],
 )
-def test_who_answers(state: ModelState, wanted: VersionChoice, version: int) -> None:
-    assert choose({"m": state}, "m", wanted).version == version
+def test_version_that_answers(state: ModelState, choice: VersionChoice, version: int) -> None:
+    assert choose({"m": state}, "m", choice).version == version
 
 
 @pytest.mark.parametrize(
-    ("state", "wanted", "error", "words"),
+    ("state", "choice", "error", "words"),
     [
         (model((1, 2), {}), VersionChoice(version=3), UnknownVersion, "available: 1, 2"),
         (model((2,), {}, v1="END"), VersionChoice(version=1), UnknownVersion, "available: 2"),
@@ -85,12 +85,20 @@ def test_who_answers(state: ModelState, wanted: VersionChoice, version: int) -> 
         (model((), {}, problem="it is down"), VersionChoice(version=1), Unavailable, "it is down"),
     ],
 )
-def test_nobody_answers(state: ModelState, wanted: VersionChoice, error: type[GatewayError], words: str) -> None:
+def test_no_version_answers(state: ModelState, choice: VersionChoice, error: type[GatewayError], words: str) -> None:
     with pytest.raises(error, match=words):
-        choose({"m": state}, "m", wanted)
+        choose({"m": state}, "m", choice)
 
 
-def test_an_unknown_model_is_told_which_there_are() -> None:
+def test_a_version_that_the_model_server_cannot_serve_says_why() -> None:
+    status = VersionStatus("END", "UNIMPLEMENTED", "it has no ONNX export")
+    state = replace(model((), {}), states={1: status})
+    for choice in (ANY, VersionChoice(version=1)):
+        with pytest.raises(Unimplemented, match="version 1 of model m cannot be served: it has no ONNX export"):
+            choose({"m": state}, "m", choice)
+
+
+def test_an_unknown_model_lists_the_known_ones() -> None:
     with pytest.raises(UnknownModel, match=r"there is m$"):
         choose({"m": model((1,), {})}, "n", ANY)
     with pytest.raises(UnknownModel, match="none yet"):
@@ -132,14 +140,14 @@ def test_shares(of: routing.Canary | routing.Shadow | None, expected: Share | No
     assert share(of, {"stable": 1, "next": 3}, (1, 2, 3), 1) == expected
 
 
-def test_what_is_named_and_not_there() -> None:
+def test_problems_of_routing_json() -> None:
     def wrong(**parts: object) -> list[str]:
-        found = not_there(RoutingEntry.model_validate(parts), {"stable": 1, "next": 2}, {1, 2})
+        found = routing_problems(RoutingEntry.model_validate(parts), {"stable": 1, "next": 2}, {1, 2})
         return [f"{what} {why}" for what, why in found.items() if why is not None]
 
     assert wrong() == wrong(live=1, canary={"version": 2, "percent": 10}, shadow={"version": "next"}) == []
     (one,) = wrong(canary={"version": 9, "percent": 10})
-    assert one == "canary 9, which routing.json names, is not AVAILABLE, so no request goes to it"
+    assert one == "canary 9 in routing.json is not AVAILABLE, so no request goes to it"
     (one,) = wrong(shadow={"version": "later"})
     assert one.startswith("shadow 'later'")
     assert len(wrong(live=3, canary={"version": 9, "percent": 10}, shadow={"version": 9})) == 3
@@ -147,8 +155,8 @@ def test_what_is_named_and_not_there() -> None:
 
 def test_a_canary_answers_what_is_drawn_below_its_share_and_names_no_version() -> None:
     state = replace(model((1, 2), {"stable": 1}), canary=Share(2, 10))
-    for drawn, wanted, version in ((9.9, ANY, 2), (10.0, ANY, 1), (0.0, STABLE, 1), (0.0, VersionChoice(version=1), 1)):
-        assert choose({"m": state}, "m", wanted, lambda name, canary, drawn=drawn: drawn).version == version
+    for drawn, choice, version in ((9.9, ANY, 2), (10.0, ANY, 1), (0.0, STABLE, 1), (0.0, VersionChoice(version=1), 1)):
+        assert choose({"m": state}, "m", choice, lambda name, canary, drawn=drawn: drawn).version == version
     assert choose({"m": state}, "m", ANY).version == 1
 
 

@@ -69,7 +69,7 @@ def test_the_model_server_goes_and_comes_back(root: Path) -> None:
         assert f"127.0.0.1:{port}" in down.json()["error"]
 
         with model_server(root, *programs.PROMPT, port=port):
-            gateway.program.wait_for("model shade: well again")
+            gateway.program.wait_for("model shade: recovered")
             while (answer := gateway.http.post(EMBED, content=picture())).status_code == 503:
                 assert answer.headers["retry-after"]
             assert version(gateway) == 1
