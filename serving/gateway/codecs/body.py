@@ -97,7 +97,10 @@ def read(body: bytes, content_type: str, max_parts: int, memory: Reservation, pl
 
 def _array(body: bytes, memory: Reservation) -> ArrayBody:
     memory.hold(len(body))  # it is copied where its byte order is another
-    array = npy.read(body)
+    try:
+        array = npy.read(body)
+    except npy.NpyError as error:
+        raise BadDocument(str(error)) from None
     memory.hold(_AS_FLOAT32 * array.size)
     return ArrayBody(array)
 

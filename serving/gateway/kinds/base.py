@@ -4,8 +4,9 @@ A :class:`Kind` has one :class:`Operation` for each native verb. ``docs/adding-a
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ Parser = Callable[[str], Any]
 Measurements = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadContext:
     """What reading a request needs to know besides its body and options.
 
@@ -48,7 +49,7 @@ class ReadContext:
     memory: Reservation
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelInput:
     """Input tensors by name, and notes for the caller."""
 
@@ -56,7 +57,7 @@ class ModelInput:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ModelOutput:
     """Output tensors of a call, with what it takes to write them: the card, the input tensors and the notes."""
 
@@ -98,12 +99,17 @@ class Operation(ABC):
     npy_output: ClassVar[str | None] = None
     docs: OperationDocs
 
+    @cached_property
+    def option_names(self) -> frozenset[str]:
+        """Names of the query's parameters."""
+        return frozenset(self.options)
+
     @abstractmethod
     def expected(self, card: ModelCard) -> Expected | str:
         """Return the signature that the model must have, or why its card rules the verb out."""
 
     @abstractmethod
-    async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
+    def read(self, payload: Payload, options: Options, context: ReadContext) -> Awaitable[ModelInput]:
         """Read a request's body into input tensors.
 
         Raises:

@@ -81,7 +81,7 @@ def write_classes(output: ModelOutput, top: int | None) -> dict[str, Any]:
         predictions.append(
             {"label": names[index], "index": index, "probability": row[index], "probabilities": by_label}
         )
-    return {"predictions": predictions}
+    return {"predictions": predictions, "notes": output.notes} if output.notes else {"predictions": predictions}
 
 
 def measure_classes(outputs: Outputs) -> Measurements:

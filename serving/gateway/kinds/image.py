@@ -1,6 +1,6 @@
 """Pictures: encoded ones or arrays in; classes, embeddings or similar items out."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from serving.gateway.kinds.base import (
     ReadContext,
 )
 from serving.gateway.kinds.expected import Expected, ExpectedTensor, tensor
-from serving.gateway.kinds.pictures import PictureRows, check_encoded, image_recipe, parse_polarity, read_pictures
+from serving.gateway.kinds.pictures import check_encoded, image_recipe, parse_polarity, read_pictures
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
 from serving.gateway.models.signature import Signature
 
@@ -54,13 +54,8 @@ class ImageOperation(Operation):
 
     options: ClassVar[Mapping[str, Parser]] = {"polarity": parse_polarity}
 
-    async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
-        rows = await self.rows(payload, options, context)
-        return ModelInput({"image": rows.array}, rows.notes)
-
-    async def rows(self, payload: Payload, options: Options, context: ReadContext) -> PictureRows:
-        """Return the pictures as uint8 [N, H, W, C]. Raises as :meth:`read`."""
-        return await read_pictures(payload, options.get("polarity", "auto"), context)
+    def read(self, payload: Payload, options: Options, context: ReadContext) -> Awaitable[ModelInput]:
+        return read_pictures(payload, options.get("polarity", "auto"), context)
 
 
 class ImagePredict(ImageOperation):
@@ -83,7 +78,7 @@ class ImagePredict(ImageOperation):
         return Expected("serving_default", _image(card), classes.probabilities(card))
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
-        return classes.write_classes(output, options.get("top")) | _notes(output)
+        return classes.write_classes(output, options.get("top"))
 
 
 class ImageEmbed(ImageOperation):
@@ -149,8 +144,9 @@ class ImageNeighbours(ImageOperation):
 
     async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
         count = _neighbour_count(options.get("k"), _neighbours(context.card).max_k)
-        rows = await self.rows(payload, options, context)
-        return ModelInput({"image": rows.array, "k": np.full(len(rows.array), count, np.int32)}, rows.notes)
+        pictures = await super().read(payload, options, context)
+        counts = np.full(len(pictures.arrays["image"]), count, np.int32)
+        return ModelInput({**pictures.arrays, "k": counts}, pictures.notes)
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
         count = int(output.arrays["k"].max())

@@ -1,7 +1,6 @@
 """Pictures to an image model's input tensor: encoded ones by the recipe on its card, arrays as they are."""
 
 import struct
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from serving.gateway.codecs import base64, large_json
 from serving.gateway.codecs.body import ArrayBody, EncodedPictures, JsonDocument, Payload
 from serving.gateway.errors import BadDocument, BadOption, BadPicture, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
-from serving.gateway.kinds.base import ReadContext
+from serving.gateway.kinds.base import ModelInput, ReadContext
 from serving.preprocessing import image
 from serving.preprocessing.image import ImageRecipe, Pixels, Polarity
 
@@ -41,16 +40,8 @@ def image_recipe(card: ModelCard) -> ImageRecipe:
     return card.image
 
 
-@dataclass(slots=True)
-class PictureRows:
-    """The model's input, uint8 [N, H, W, C], and notes for the caller."""
-
-    array: NDArray[Any]
-    notes: tuple[str, ...] = ()
-
-
-async def read_pictures(payload: Payload, polarity: Polarity, context: ReadContext) -> PictureRows:
-    """Return the model's input of a request.
+async def read_pictures(payload: Payload, polarity: Polarity, context: ReadContext) -> ModelInput:
+    """Return ``image``, uint8 [N, H, W, C], and notes on the pictures.
 
     A single small picture is decoded in the event loop, others in a thread.
 
@@ -61,7 +52,7 @@ async def read_pictures(payload: Payload, polarity: Polarity, context: ReadConte
     """
     recipe = image_recipe(context.card)
     if isinstance(payload, ArrayBody):
-        return PictureRows(_array(payload.array, context, recipe))
+        return ModelInput({"image": _array(payload.array, context, recipe)})
     memory = context.memory
     if isinstance(payload, EncodedPictures):
         encoded = payload.encoded
@@ -71,7 +62,7 @@ async def read_pictures(payload: Payload, polarity: Polarity, context: ReadConte
         raise BadTensor(f"a request has 1 to {context.max_rows} pictures, not {len(encoded)}")
     if len(encoded) == 1 and is_small(encoded[0]):
         pixels, note = _decode(encoded[0], recipe, polarity, context.max_pixels)
-        return PictureRows(pixels[None], (note,) if note else ())
+        return ModelInput({"image": pixels[None]}, (note,) if note else ())
     return await memory.run(_decode_all, encoded, recipe, polarity, context.max_pixels, memory)
 
 
@@ -149,7 +140,7 @@ def _decode(data: bytes, recipe: ImageRecipe, polarity: Polarity, max_pixels: in
 
 def _decode_all(
     encoded: list[bytes], recipe: ImageRecipe, polarity: Polarity, max_pixels: int, memory: Reservation
-) -> PictureRows:
+) -> ModelInput:
     rows = np.empty((len(encoded), recipe.height, recipe.width, recipe.channels), np.uint8)
     notes = []
     for number, data in enumerate(encoded):
@@ -164,4 +155,4 @@ def _decode_all(
             raise BadPicture(f"{which}{error}") from None
         if note:
             notes.append(which + note)
-    return PictureRows(rows, tuple(notes))
+    return ModelInput({"image": rows}, tuple(notes))

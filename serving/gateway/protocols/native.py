@@ -3,6 +3,7 @@
 What a request holds and how it is answered is the business of the model's kind (``serving/gateway/kinds/``).
 """
 
+from collections.abc import Awaitable
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.inference.call import InputLimits, ModelCall, fitting
 from serving.gateway.inference.predictor import Predictor
-from serving.gateway.kinds.base import Kind, ModelOutput, Operation, Options, ReadContext
+from serving.gateway.kinds.base import ModelOutput, Operation, Options, ReadContext
 from serving.gateway.models.model_version import ModelVersion
 from serving.inputs import npy
 
@@ -35,24 +36,33 @@ class NativeProtocol:
             GatewayError: the model does not offer the verb, the input does not fit, or the model server failed.
         """
         operation = _operation(version, target.verb)
-        parsers = operation.options
-        options = {name: parsers[name](text) for name, text in request.options(frozenset(parsers)).items()}
-        version, output = await self.run(request, target, version, target.verb, payload, options)
+        given = request.options(operation.option_names)
+        options = {name: operation.options[name](text) for name, text in given.items()} if given else given
+        version, output = await self._run(request, target, version, target.verb, payload, options)
         if operation.npy_output is not None and NPY in request.header(b"accept"):
             return respond(version, npy.write(finite(output.outputs, operation.npy_output)), _NPY_TYPE)
         head = {"model": version.model, "version": version.version, "request_id": request.id}
         return respond(version, dump(head | operation.write(output, options)))
 
-    async def run(
-        self, request: Request, target: Target, version: ModelVersion, verb: str, payload: Payload, options: Options
-    ) -> tuple[ModelVersion, ModelOutput]:
+    def run(
+        self, request: Request, target: Target, version: ModelVersion, verb: str, payload: Payload
+    ) -> Awaitable[tuple[ModelVersion, ModelOutput]]:
         """Return the version that answered and what it gave for a payload. Raises as :meth:`answer`."""
-        operation, kind = _operation(version, verb), version.kind
-        limits = self._limits
+        return self._run(request, target, version, verb, payload, {})
+
+    async def _run(
+        self,
+        request: Request,
+        target: Target,
+        version: ModelVersion,
+        verb: str,
+        payload: Payload,
+        options: Options,
+    ) -> tuple[ModelVersion, ModelOutput]:
+        kind, operation, limits = version.kind, _operation(version, verb), self._limits
 
         async def prepare(version: ModelVersion) -> ModelCall:
-            signature = version.offer(verb)
-            card = version.card
+            signature, card = version.offer(verb), version.card
             if card is None or version.kind is not kind:
                 raise BadUpstream(
                     f"model {version.model} version {version.version} is of another kind than the version before it; "
@@ -83,6 +93,5 @@ def dump(content: dict[str, Any]) -> bytes:
 
 def _operation(version: ModelVersion, verb: str) -> Operation:
     version.offer(verb)
-    kind: Kind | None = version.kind
-    assert kind is not None  # only a kind offers verbs
-    return kind.operations[verb]
+    assert version.kind is not None  # only a kind offers verbs
+    return version.kind.operations[verb]

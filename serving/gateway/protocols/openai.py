@@ -47,7 +47,7 @@ class OpenAIProtocol:
             shown = repr(form) if isinstance(form, str) else base64.kind(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
         pictures = EncodedPictures(await large_json.aside(request.memory, request.size, _pictures, keys["input"]))
-        version, output = await self._native.run(request, target, version, "embed", pictures, {})
+        version, output = await self._native.run(request, target, version, "embed", pictures)
         vectors = np.ascontiguousarray(finite(output.outputs, "embedding"), "<f4")
         width = vectors.shape[1]
         dimensions = keys.get("dimensions", width)

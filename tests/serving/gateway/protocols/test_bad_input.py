@@ -119,17 +119,17 @@ ARRAYS: dict[str, tuple[bytes, str, tuple[str, ...]]] = {
     "too many rows": (npy(np.zeros((129, 4, 4, 1), np.uint8)), "bad_tensor", ("128", "129")),
     "objects": (npy(np.array([{}], object)), "bad_document", ("object",)),
     "text": (npy(np.array(["a"])), "bad_document", ("numbers",)),
-    "no array": (b"hello", "bad_document", (".npy",)),
-    "half an array": (npy(np.zeros((1, 4, 4, 1), np.uint8))[:-1], "bad_document", ("the 15 that follow",)),
+    "no array": (b"hello", "bad_document", ("npy array",)),
+    "half an array": (npy(np.zeros((1, 4, 4, 1), np.uint8))[:-1], "bad_document", ("the 15 bytes that follow",)),
     "a head that lies": (
         npy(np.zeros((9, 4, 4, 1), np.uint8)).replace(b"(9,", b"(9000000000,")[:300],
         "bad_document",
-        (".npy",),
+        ("npy header",),
     ),
-    "a size of more digits than Python writes": (npy_head((10**3000, 10**3000)), "bad_document", ("0 that follow",)),
+    "a size of more digits than Python writes": (npy_head((10**3000, 10**3000)), "bad_document", ("0 bytes that follow",)),
     "100 axes": (npy_head((1,) * 100) + bytes(1), "bad_document", ("no array can have",)),
     "an axis beyond 64 bits": (npy_head((0, 10**30)), "bad_document", ("no array can have",)),
-    "half a head": (npy(np.zeros(4, np.uint8))[:30], "bad_document", (".npy",)),
+    "half a head": (npy(np.zeros(4, np.uint8))[:30], "bad_document", ("npy array",)),
 }
 
 
