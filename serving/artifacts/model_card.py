@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from serving.artifacts.manifest import CARD_FILE
-from serving.preprocessing.image import ImageRecipe
+from serving.preprocessing.recipe import ImageRecipe
 
 #: The kinds of models that this repository trains.
 Kind = Literal["image", "series", "table", "signal"]

@@ -1,0 +1,1 @@
+"""Encoded picture → tensor, shared by training and serving."""

@@ -1,1 +1,1 @@
-"""Picture files from anyone: headers, sizes in memory, and the bytes of pixels."""
+"""Decode picture files from untrusted senders: PNG, JPEG, WebP, BMP and GIF."""

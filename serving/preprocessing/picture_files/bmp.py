@@ -1,4 +1,4 @@
-"""BMP: header, and the rows' padding."""
+"""BMP: read the header, and add missing padding."""
 
 import struct
 
@@ -6,15 +6,15 @@ from serving.preprocessing.picture_files.header import Cleaned, Header, PictureE
 
 MAGIC = b"BM"
 _RLE = (1, 2)
-# Pillow unpacks run lengths in Python, and one of them can skip 255 rows.
+# Pillow unpacks run lengths in Python, and one run can skip 255 rows.
 _RLE_PIXELS, _RLE_BYTES, _RLE_SKIP = 16_000_000, 2_000_000, 255
 
 
 def header(data: bytes) -> Header:
-    """Size and memory use.
+    """Read size and memory use.
 
     Raises:
-        PictureError: the header is damaged, or the picture is too large to be packed by run lengths.
+        PictureError: The header is damaged, or the picture is too large for run-length decoding.
     """
     width, height, bits, packing = _facts(data)
     if packing in _RLE:
@@ -26,7 +26,7 @@ def header(data: bytes) -> Header:
 
 
 def clean(data: bytes) -> Cleaned:
-    """The file; the padding of its last row is added if it is missing."""
+    """Add the padding of the last row if it is missing."""
     width, height, bits, packing = _facts(data)
     if packing in _RLE:
         return Cleaned(data)
@@ -39,7 +39,7 @@ def clean(data: bytes) -> Cleaned:
 
 
 def _facts(data: bytes) -> tuple[int, int, int, int]:
-    """Width, height, bits per pixel and compression."""
+    """Read width, height, bits per pixel and compression."""
     if len(data) >= 26 and data[14:18] == b"\x0c\0\0\0":
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
         packing = 0

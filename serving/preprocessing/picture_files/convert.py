@@ -1,7 +1,4 @@
-"""From the mode of a picture's file to L or RGB, reduced and upright.
-
-Memory holds one full-size copy at most.
-"""
+"""Convert a decoded picture to mode L or RGB, reduced and upright. Memory holds one full-size copy at most."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,21 +6,21 @@ import numpy as np
 from PIL import Image
 
 from serving.preprocessing.picture_files import orientation
-from serving.preprocessing.picture_files.png import bits
+from serving.preprocessing.picture_files.png_16_bit import bits
 from serving.preprocessing.picture_files.reader import Decoded
 
-TILE = 512  # sides of the tiles that large pictures are converted in
-_WHITE = 200  # of 255: a luminance that is hardly seen on white
+TILE = 512  # side of the tiles in which large pictures are converted
+_WHITE = 200  # of 255: lighter pixels are hardly visible on white
 _Box = tuple[int, int, int, int]
 
 
 def convert(decoded: Decoded, times: int) -> Image.Image:
-    """The picture in mode L or RGB, so many times smaller, upright."""
+    """Convert to mode L or RGB, reduce by a whole factor, and turn upright."""
     picture = decoded.picture
     if decoded.low is None:
         result = _in_8_bits(picture, times)
     else:
-        onto = _layered if picture.mode == "RGBA" else _tiled
+        onto = _on_background if picture.mode == "RGBA" else _tiled
         result = onto(picture.size, times, _of_low_bytes(picture, decoded.low, decoded.low_bands))
     return orientation.upright(result, decoded.orientation)
 
@@ -33,7 +30,7 @@ def _in_8_bits(picture: Image.Image, times: int) -> Image.Image:
         shift = _grey_bits(picture, times) - 8
         return _tiled(picture.size, times, lambda box: _shifted(_part(picture, box), shift))
     if picture.has_transparency_data:
-        return _layered(picture.size, times, lambda box: _part(picture, box).convert("RGBA"))
+        return _on_background(picture.size, times, lambda box: _part(picture, box).convert("RGBA"))
     mode = "L" if picture.mode in ("1", "L", "LA") else "RGB"
     if picture.mode == mode:
         return picture if times == 1 else picture.reduce(times)
@@ -41,18 +38,18 @@ def _in_8_bits(picture: Image.Image, times: int) -> Image.Image:
 
 
 def _of_low_bytes(picture: Image.Image, low: Image.Image, bands: str) -> Callable[[_Box], Image.Image]:
-    """Tiles of a 16-bit colour picture of low values, stretched by their real range.
+    """Return a function that makes tiles of a dark 16-bit colour picture, scaled by the bits that are used.
 
-    Alpha is stretched by its own range.
+    Alpha is scaled by its own range.
     """
     colour, alpha = picture.mode[:3], picture.mode[3:]
     most = {band: bits(picture.getchannel(band).histogram()) for band in picture.mode}
     shifts = [max(most[band] for band in colour) - 8] * 3 + [most[band] - 8 for band in alpha]
-    places = ["RGBA".index(band) for band in bands]
+    channels = ["RGBA".index(band) for band in bands]
 
     def tile(box: _Box) -> Image.Image:
         high = np.asarray(_part(picture, box)).astype(np.uint16)
-        values = high << 8 | np.asarray(_part(low, box))[..., places]
+        values = high << 8 | np.asarray(_part(low, box))[..., channels]
         return Image.fromarray(np.minimum(values >> np.array(shifts, np.uint16), 255).astype(np.uint8))
 
     return tile
@@ -69,40 +66,40 @@ def _grey_bits(picture: Image.Image, times: int) -> int:
     return bits(counts.tolist())
 
 
-def _layered(size: tuple[int, int], times: int, layer: Callable[[_Box], Image.Image]) -> Image.Image:
-    """RGBA tiles laid onto white, or onto black if the picture is white itself.
+def _on_background(size: tuple[int, int], times: int, rgba_tile: Callable[[_Box], Image.Image]) -> Image.Image:
+    """Compose RGBA tiles with a white background, or a black one if the picture itself is white.
 
-    Alpha that is 0 everywhere is ignored: programs write it that mean an opaque picture.
+    Alpha that is 0 everywhere is ignored: some programs write it for opaque pictures.
     """
     boxes = list(_boxes(size, times))
     if len(boxes) == 1:
-        only = layer(boxes[0])
-        return _tiled(size, times, _on_ground(lambda _: only, boxes))
-    return _tiled(size, times, _on_ground(layer, boxes))
+        only = rgba_tile(boxes[0])
+        return _tiled(size, times, _composed(lambda _: only, boxes))
+    return _tiled(size, times, _composed(rgba_tile, boxes))
 
 
-def _on_ground(layer: Callable[[_Box], Image.Image], boxes: list[_Box]) -> Callable[[_Box], Image.Image]:
+def _composed(rgba_tile: Callable[[_Box], Image.Image], boxes: list[_Box]) -> Callable[[_Box], Image.Image]:
     visible = dark = 0
     for box in boxes:
-        tile = layer(box)
+        tile = rgba_tile(box)
         alpha = np.asarray(tile.getchannel("A"))
         visible += int(alpha.sum(dtype=np.int64))
         dark += int(alpha[np.asarray(tile.convert("RGB").convert("L")) < _WHITE].sum(dtype=np.int64))
     if not visible:
-        return lambda box: layer(box).convert("RGB")
+        return lambda box: rgba_tile(box).convert("RGB")
     colour = "black" if dark < 0.02 * visible else "white"
 
     def onto(box: _Box) -> Image.Image:
-        tile = layer(box)
+        tile = rgba_tile(box)
         return Image.alpha_composite(Image.new("RGBA", tile.size, colour), tile).convert("RGB")
 
     return onto
 
 
 def _tiled(size: tuple[int, int], times: int, tile: Callable[[_Box], Image.Image]) -> Image.Image:
-    """A picture put together from tiles, each of which is reduced first.
+    """Join a picture from tiles that are reduced first.
 
-    Blocks of pixels do not cross tiles, so that the result is that of reducing the whole.
+    Blocks of pixels do not cross tiles, so that the result equals the reduced whole.
     """
     whole: Image.Image | None = None
     for box in _boxes(size, times):

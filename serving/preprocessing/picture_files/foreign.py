@@ -1,4 +1,4 @@
-"""Formats that are not read, by their first bytes, and what to do about each."""
+"""Recognise unsupported formats and damaged files, and say what to do about each."""
 
 from serving.preprocessing.picture_files.header import PictureError
 
@@ -65,7 +65,7 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"iVBORw0KGgo", "Base64 text", 'send the bytes it holds, or JSON: {"b64": "…"}'),
     (b"/9j/", "Base64 text", 'send the bytes it holds, or JSON: {"b64": "…"}'),
 )
-# What the first bytes of a PNG or JPEG become when a program takes them for text.
+# First bytes of a PNG or JPEG after a program has treated them as text.
 _DAMAGED: tuple[tuple[bytes, str], ...] = (
     (b"\xc2\x89PNG", "a PNG whose bytes were converted from Latin-1 to UTF-8"),
     (b"\xe2\x80\xb0PNG", "a PNG whose bytes were converted from Windows-1252 to UTF-8"),
@@ -77,7 +77,7 @@ _DAMAGED: tuple[tuple[bytes, str], ...] = (
     (b"\xc3\xbf\xc3\x98\xc3\xbf", "a JPEG whose bytes were converted from Latin-1 to UTF-8"),
     (b"\xef\xbf\xbd" * 3, "a JPEG whose bytes were decoded as UTF-8 text"),
 )
-_BEFORE = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and blanks, which scripts print before the picture
+_BEFORE = b"\xef\xbb\xbf \t\r\n"  # a byte order mark and blanks, which some scripts print first
 # ISO base media files: the brand at byte 8, or one of the compatible brands after it.
 _BRANDS: tuple[tuple[frozenset[bytes], str, str], ...] = (
     (frozenset({b"avif", b"avis"}), "an AVIF picture", _CONVERT),
@@ -97,7 +97,7 @@ _MARKUP = (
 
 
 def error(data: bytes) -> PictureError:
-    """One sentence for bytes that are not read: the format's name, and what to do."""
+    """Make the error for bytes that are not a supported picture: the format's name, and what to do."""
     if not data:
         return PictureError(f"the picture is empty (0 bytes); a {_READ} is expected")
     known = _named(data)
@@ -108,32 +108,47 @@ def error(data: bytes) -> PictureError:
 
 
 def _named(data: bytes) -> tuple[str, str] | None:
-    for magic, name, advice in _FORMATS:
-        if data.startswith(magic):
-            return name, advice
-    if data[4:8] == b"ftyp":
-        size = min(int.from_bytes(data[:4], "big"), 256)
-        brands = {data[8:12], *(data[place : place + 4] for place in range(16, size, 4))}
-        for names, name, advice in _BRANDS:
-            if names & brands:
-                return name, advice
-        return "a video or another MP4 file", "send one frame as PNG or JPEG"
+    """Return the format's name and the advice, or None for unknown bytes."""
+    return _by_first_bytes(data) or _by_brand(data) or _by_damage(data) or _by_later_bytes(data) or _by_markup(data)
+
+
+def _by_first_bytes(data: bytes) -> tuple[str, str] | None:
+    return next(((name, advice) for magic, name, advice in _FORMATS if data.startswith(magic)), None)
+
+
+def _by_brand(data: bytes) -> tuple[str, str] | None:
+    if data[4:8] != b"ftyp":
+        return None
+    size = min(int.from_bytes(data[:4], "big"), 256)
+    brands = {data[8:12], *(data[position : position + 4] for position in range(16, size, 4))}
+    known = ((name, advice) for names, name, advice in _BRANDS if names & brands)
+    return next(known, ("a video or another MP4 file", "send one frame as PNG or JPEG"))
+
+
+def _by_damage(data: bytes) -> tuple[str, str] | None:
     for magic, name in _DAMAGED:
         if data.startswith(magic):
             return name, _BINARY
     if data[:64].lstrip(_BEFORE).startswith((b"\x89PNG", b"\xff\xd8\xff")):
         return "a PNG or JPEG with a byte order mark or blanks before it", "send the picture alone"
+    return None
+
+
+def _by_later_bytes(data: bytes) -> tuple[str, str] | None:
     if data[:4] == b"\x01\0\0\0" and data[40:44] == b" EMF":
         return "a Windows metafile (EMF)", _CONVERT
     if data[128:132] == b"DICM":
         return "a DICOM file", _CONVERT
     if len(data) > 2 and data[0] == 0x50 and data[1] in b"1234567fF" and data[2] in b"\n\r\t ":
         return "a Netpbm picture (PBM, PGM, PPM)", _CONVERT
-    text = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith(b"<"):
-        for word, name, advice in _MARKUP:
-            if word in text:
-                return name, advice
-        if text.startswith(b"<?xml"):
-            return "an XML document", "send the picture itself"
     return None
+
+
+def _by_markup(data: bytes) -> tuple[str, str] | None:
+    text = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if not text.startswith(b"<"):
+        return None
+    for word, name, advice in _MARKUP:
+        if word in text:
+            return name, advice
+    return ("an XML document", "send the picture itself") if text.startswith(b"<?xml") else None

@@ -1,10 +1,10 @@
-"""GIF: header, and the file with its one frame alone."""
+"""GIF: read the header, and keep the only frame."""
 
 import re
 import struct
 
 from serving.preprocessing.picture_files.header import (
-    MOST_PARTS,
+    MAX_PARTS,
     NOISE,
     Cleaned,
     Header,
@@ -20,30 +20,30 @@ _TRAILER = b";"
 
 
 def header(data: bytes) -> Header:
-    """Size and memory use. A frame larger than the screen enlarges it, as in Pillow.
+    """Read size and memory use. A frame larger than the screen enlarges it, as in Pillow.
 
     Raises:
-        PictureError: there is no frame.
+        PictureError: The file has no frame.
     """
-    _, place = _next_frame(data, 13 + _table_bytes(data))
-    if place + 10 > len(data):
+    _, position = _next_frame(data, 13 + _table_bytes(data))
+    if position + 10 > len(data):
         raise PictureError("the picture cannot be read: the GIF has no frame")
-    left, top, wide, tall = struct.unpack_from("<HHHH", data, place + 1)
+    left, top, wide, tall = struct.unpack_from("<HHHH", data, position + 1)
     width, height = struct.unpack_from("<HH", data, 6)
     return Header("GIF", max(width, left + wide), max(height, top + tall), 1, converted_bytes=4)
 
 
 def clean(data: bytes) -> Cleaned:
-    """The screen, the only frame and its graphic control.
+    """Keep the screen, the only frame and its graphic control.
 
     Raises:
-        PictureError: animated.
+        PictureError: The picture is animated.
     """
     control, frame = _next_frame(data, 13 + _table_bytes(data))
     flags = data[frame + 9] if frame + 9 < len(data) else 0
     end = _after_blocks(data, frame + 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0))
-    _, place = _next_frame(data, end)
-    if place + 10 < len(data):
+    _, position = _next_frame(data, end)
+    if position + 10 < len(data):
         raise animated()
     head, pixels = data[: 13 + _table_bytes(data)], data[frame : min(end, len(data))]
     missing = end - len(data)  # in the last sub-block and its terminator
@@ -55,36 +55,37 @@ def clean(data: bytes) -> Cleaned:
 
 
 def _table_bytes(data: bytes) -> int:
-    """The length of the global colour table."""
+    """Return the length of the global colour table."""
     if len(data) < 13:
         raise PictureError("the picture cannot be read: the GIF has no complete header")
     return int(3 << (data[10] & 7) + 1) if data[10] & 0x80 else 0
 
 
-def _next_frame(data: bytes, place: int) -> tuple[bytes, int]:
-    """The graphic control extension before the next frame, and the frame's place.
+def _next_frame(data: bytes, position: int) -> tuple[bytes, int]:
+    """Find the next frame and the graphic control extension before it.
 
-    The extension may be empty. The place is the file's end if there is no frame.
+    Returns:
+        The extension, which may be empty, and the frame's position: the file's end without a frame.
     """
     control = b""
-    for _ in range(MOST_PARTS):
-        found = _INTRODUCER.search(data, place)
+    for _ in range(MAX_PARTS):
+        found = _INTRODUCER.search(data, position)
         if found is None or found[0] == b";":
             break
-        place = found.start()
+        position = found.start()
         if found[0] == b",":
-            return control, place
-        end = _after_blocks(data, place + 2)
-        if data[place + 1 : place + 2] == _GRAPHIC_CONTROL:
-            control = data[place:end]
-        place = end
+            return control, position
+        end = _after_blocks(data, position + 2)
+        if data[position + 1 : position + 2] == _GRAPHIC_CONTROL:
+            control = data[position:end]
+        position = end
     return control, len(data)
 
 
-def _after_blocks(data: bytes, place: int) -> int:
-    """The place after sub-blocks and their terminator, beyond the end of a cut file."""
-    for _ in range(MOST_PARTS):
-        if place >= len(data) or not data[place]:
-            return place + 1
-        place += 1 + data[place]
+def _after_blocks(data: bytes, position: int) -> int:
+    """Return the position after sub-blocks and their terminator; beyond the end of a cut file."""
+    for _ in range(MAX_PARTS):
+        if position >= len(data) or not data[position]:
+            return position + 1
+        position += 1 + data[position]
     raise too_many_parts()

@@ -1,4 +1,4 @@
-"""What a picture file's header states, and the file without its metadata."""
+"""Values that all formats share: the header, the cleaned file, and the errors."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ Format = Literal["PNG", "JPEG", "WebP", "GIF", "BMP"]
 
 
 class PictureError(ValueError):
-    """The bytes are not a usable picture; the message says why and what is expected."""
+    """The bytes are not a usable picture. The message says why and what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,48 +18,48 @@ class Header:
     format: Format
     width: int
     height: int
-    #: Bytes that are kept for each decoded pixel.
+    #: Bytes of each decoded pixel.
     pixel_bytes: int
-    #: Bytes that the decoder needs beside the decoded picture until it is done.
+    #: Bytes that the decoder needs beside the decoded picture.
     decoder_bytes: int = 0
-    #: Bytes per pixel of the grey or RGB picture that the decoded one is converted to; 0 if it is one already.
+    #: Bytes per pixel of the grey or RGB picture after conversion; 0 without one.
     converted_bytes: int = 0
-    #: Whether the header tells of several frames; a GIF's does not.
+    #: Whether the header states several frames; a GIF's does not.
     animated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A picture file that holds pixels alone."""
+    """A picture file without metadata."""
 
     content: bytes
     #: The EXIF orientation, 1 to 8.
     orientation: int = 1
-    #: Whether bytes are missing at the file's end.
+    #: Whether the file lacks its last bytes.
     cut: bool = False
-    #: Two ends for a cut file whose decoder fills missing pixels without an error. If the pixels are the same with
-    #: both, none depends on what is missing.
+    #: Two ends for a cut file whose decoder fills missing pixels without an error. If both give the same pixels, none
+    #: depends on the missing bytes.
     ends: tuple[bytes, bytes] | None = None
 
 
-#: One of two ends, the other being zeros: a decoder that lacks data makes other pixels of them. The first bit is 1.
+#: One of two ends; the other is zeros. Missing data decodes to other pixels with each. The first bit is 1.
 NOISE = b"\xdb" + hashlib.shake_128(b"end").digest(511).replace(b"\xff", b"\x5a")
 
 
-#: Most segments, chunks or blocks that are looked at: walking through millions of tiny ones takes seconds.
-MOST_PARTS = 200_000
+#: Limit of segments, chunks or blocks: millions of tiny ones take seconds.
+MAX_PARTS = 200_000
 
 
 def animated() -> PictureError:
-    """The error for a file with several frames: nobody says which one is meant."""
+    """Make the error for a file with several frames, because the sender does not say which one counts."""
     return PictureError("the picture is animated; send one frame as a still picture")
 
 
 def truncated(reason: object = "") -> PictureError:
-    """The error for a file that lacks pixels or holds wrong ones."""
+    """Make the error for a file that lacks pixels or holds wrong ones."""
     return PictureError(f"the picture is truncated or corrupt: {reason}")
 
 
 def too_many_parts() -> PictureError:
-    """The error for a file of more parts than any program writes."""
-    return PictureError(f"the picture's file has more than {MOST_PARTS} parts; save it again with another program")
+    """Make the error for a file of more parts than any program writes."""
+    return PictureError(f"the picture's file has more than {MAX_PARTS} parts; save it again with another program")

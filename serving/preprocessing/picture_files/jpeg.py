@@ -1,4 +1,4 @@
-"""JPEG: header, and the file without application segments and comments."""
+"""JPEG: read the header, and remove application segments and comments."""
 
 import re
 import struct
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from serving.preprocessing.picture_files import orientation
 from serving.preprocessing.picture_files.header import (
-    MOST_PARTS,
+    MAX_PARTS,
     NOISE,
     Cleaned,
     Header,
@@ -35,12 +35,12 @@ class _Segment:
 
 
 def header(data: bytes) -> Header:
-    """Size at full scale and memory use.
+    """Read the size at full scale and memory use.
 
-    Libjpeg keeps the coefficients of a picture that comes in several scans.
+    libjpeg keeps the coefficients of a picture with several scans.
 
     Raises:
-        PictureError: no frame header before the first scan, or one that the decoder does not read.
+        PictureError: No frame header precedes the first scan, or the decoder does not support it.
     """
     frame = None
     for segment in _segments(data):
@@ -51,7 +51,7 @@ def header(data: bytes) -> Header:
         elif segment.marker == _SCAN and frame is not None:
             return _header(data, frame, in_one_scan=data[segment.start] == data[frame.start + 5])
     if frame is not None and data[frame.start + 5 : frame.end]:
-        return _header(data, frame, in_one_scan=True)  # decoding it says what is missing
+        return _header(data, frame, in_one_scan=True)  # the decoder says what is missing
     raise PictureError("the picture cannot be read: the JPEG has no frame header")
 
 
@@ -59,7 +59,7 @@ def _header(data: bytes, frame: _Segment, *, in_one_scan: bool) -> Header:
     bits, height, width, count = struct.unpack_from(">BHHB", data, frame.start)
     if bits != 8:
         raise PictureError(f"the picture is a JPEG of {bits} bits per channel; save it as an ordinary JPEG of 8 bits")
-    sampling = [data[place] for place in range(frame.start + 7, frame.end, 3)][:count]
+    sampling = [data[position] for position in range(frame.start + 7, frame.end, 3)][:count]
     across, down = ([value >> 4 for value in sampling], [value & 15 for value in sampling])
     if count not in (1, 3, 4) or len(sampling) != count or not all(across) or not all(down) or not width * height:
         raise PictureError("the picture cannot be read: the JPEG's frame header is damaged")
@@ -71,10 +71,10 @@ def _header(data: bytes, frame: _Segment, *, in_one_scan: bool) -> Header:
 
 
 def clean(data: bytes) -> Cleaned:
-    """The segments that the decoder needs, and the orientation.
+    """Keep the segments that the decoder needs, and read the orientation.
 
     Raises:
-        PictureError: the end marker and whole scans are missing.
+        PictureError: The end marker and whole scans are missing.
     """
     content = memoryview(data)
     parts: list[bytes | memoryview] = [MAGIC[:2]]
@@ -85,9 +85,9 @@ def clean(data: bytes) -> Cleaned:
         if marker == _SCAN:
             scan = segment.start - 4
             break
-        if marker in _FRAMES or marker in _TABLES or _says_colours(data, segment):
+        if marker in _FRAMES or marker in _TABLES or _has_colour_space(data, segment):
             parts += (bytes((0xFF, marker)), content[segment.start - 2 : segment.end])
-        elif marker == 0xE1 and data.startswith(b"Exif\0", segment.start):  # some write another byte than \0 after it
+        elif marker == 0xE1 and data.startswith(b"Exif\0", segment.start):  # some write another byte after it
             by_exif = by_exif or orientation.from_exif(data[segment.start + 6 : segment.end])
         elif marker == 0xE1 and data.startswith(b"http:", segment.start):
             by_xmp = by_xmp or orientation.from_xmp(data[segment.start : segment.end])
@@ -100,51 +100,48 @@ def clean(data: bytes) -> Cleaned:
 
 
 def _has_all_scans(data: bytes) -> bool:
-    """Whether the scans in the file make up a picture to its last coefficient bit."""
+    """Whether the scans hold every coefficient bit of the picture."""
     missing: dict[int, set[int]] = {}  # component → coefficients that lack bits
-    place = 2
-    for _ in range(MOST_PARTS):
-        found = _MARKER.search(data, place)
+    position = 2
+    for _ in range(MAX_PARTS):
+        found = _MARKER.search(data, position)
         if found is None or found.end() + 2 > len(data):
             break
         marker, start = data[found.start() + 1], found.end() + 2
-        place = start - 2 + int.from_bytes(data[start - 2 : start], "big")
+        position = start - 2 + int.from_bytes(data[start - 2 : start], "big")
         if marker in _FRAMES:
-            missing = {data[id]: set(range(64)) for id in range(start + 6, place, 3)}
-        elif marker == _SCAN and place <= len(data):
-            first, last, bits = data[place - 3 : place]
-            for id in data[start + 1 : place - 3 : 2]:
+            missing = {data[id]: set(range(64)) for id in range(start + 6, position, 3)}
+        elif marker == _SCAN and position <= len(data):
+            first, last, bits = data[position - 3 : position]
+            for id in data[start + 1 : position - 3 : 2]:
                 if bits & 15 == 0 and id in missing:
                     missing[id] -= set(range(first, last + 1))
     return bool(missing) and not any(missing.values())
 
 
-def _says_colours(data: bytes, segment: _Segment) -> bool:
-    """Whether libjpeg takes the colour space from this segment: JFIF's or Adobe's."""
+def _has_colour_space(data: bytes, segment: _Segment) -> bool:
+    """Whether libjpeg reads the colour space from this segment: JFIF's or Adobe's."""
     name, least = {0xE0: (b"JFIF\0", 14), 0xEE: (b"Adobe", 12)}.get(segment.marker, (b"", 0))
     return bool(name) and data.startswith(name, segment.start) and segment.end - segment.start >= least
 
 
 def _segments(data: bytes) -> Iterator[_Segment]:
-    """The segments up to the first scan.
-
-    Skips bytes that belong to none, as libjpeg does.
-    """
-    place = 2
-    for _ in range(MOST_PARTS):
-        place = data.find(b"\xff", place)
-        if place < 0 or place + 4 > len(data):
+    """Yield the segments up to the first scan. Skips bytes between segments, as libjpeg does."""
+    position = 2
+    for _ in range(MAX_PARTS):
+        position = data.find(b"\xff", position)
+        if position < 0 or position + 4 > len(data):
             return
-        marker = data[place + 1]
+        marker = data[position + 1]
         if marker in (0x00, 0xFF) or marker in _NO_LENGTH:
-            place += 1 if marker == 0xFF else 2
+            position += 1 if marker == 0xFF else 2
             continue
-        end = place + 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-        if end < place + 4 or end > len(data) or (marker in _FRAMES and end < place + 10):
-            place += 2  # a damaged length: look for the next segment
+        end = position + 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        if end < position + 4 or end > len(data) or (marker in _FRAMES and end < position + 10):
+            position += 2  # a damaged length: look for the next segment
             continue
-        yield _Segment(marker, place + 4, end)
+        yield _Segment(marker, position + 4, end)
         if marker == _SCAN:
             return
-        place = end
+        position = end
     raise too_many_parts()

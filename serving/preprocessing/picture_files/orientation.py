@@ -1,8 +1,6 @@
-"""The camera's orientation from EXIF or XMP.
+"""Read the camera's orientation from EXIF or XMP. Broken metadata means upright, never an error.
 
-Broken metadata means upright, never an error.
-
-Pillow's own EXIF reader also parses and rewrites every other tag, and fails on values that cameras do write.
+Pillow's EXIF reader also parses and rewrites every other tag, and fails on values that cameras do write.
 """
 
 import re
@@ -25,7 +23,7 @@ _XMP = re.compile(rb"tiff:Orientation(?:=[\"']|>)([1-8])")
 
 
 def from_exif(exif: bytes) -> int | None:
-    """The orientation 1 to 8 in the first directory of a TIFF structure, or None."""
+    """Return the orientation, 1 to 8, in the first directory of a TIFF structure, or None."""
     tiff = exif.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
     if order is None or len(tiff) < 8:
@@ -35,24 +33,21 @@ def from_exif(exif: bytes) -> int | None:
         return None
     (count,) = struct.unpack_from(f"{order}H", tiff, directory)
     last = min(directory + 2 + 12 * count, len(tiff) - 11)
-    for place in range(directory + 2, last, 12):
-        tag, kind = struct.unpack_from(f"{order}HH", tiff, place)
+    for position in range(directory + 2, last, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", tiff, position)
         if tag == _TAG and kind in _VALUES:
-            (value,) = struct.unpack_from(order + _VALUES[kind], tiff, place + 8)
+            (value,) = struct.unpack_from(order + _VALUES[kind], tiff, position + 8)
             return value if 1 <= value <= 8 else None
     return None
 
 
 def from_xmp(xmp: bytes) -> int | None:
-    """The orientation 1 to 8 in an XMP packet, None if it has none."""
+    """Return the orientation, 1 to 8, in an XMP packet, or None."""
     found = _XMP.search(xmp)
     return int(found[1]) if found else None
 
 
 def upright(picture: Image.Image, orientation: int | None) -> Image.Image:
-    """The picture turned or mirrored as its EXIF orientation asks.
-
-    Unchanged for 1 and values that are none.
-    """
+    """Rotate or mirror a picture by its EXIF orientation. Invalid values leave it unchanged."""
     turn = _TURNS.get(orientation or 1)
     return picture if turn is None else picture.transpose(turn)

@@ -1,11 +1,11 @@
-"""WebP: header, and the file without metadata chunks."""
+"""WebP: read the header, and remove metadata chunks."""
 
 import struct
 from collections.abc import Iterator
 
 from serving.preprocessing.picture_files import orientation
 from serving.preprocessing.picture_files.header import (
-    MOST_PARTS,
+    MAX_PARTS,
     NOISE,
     Cleaned,
     Header,
@@ -17,15 +17,15 @@ from serving.preprocessing.picture_files.header import (
 MAGIC = b"RIFF"
 _PIXELS = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF"})
 _METADATA_FLAGS = 0x20 | 0x08 | 0x04  # ICC, EXIF, XMP
-_MOST_MISSING = 64  # bytes at the end that may hold no pixel
-_PIXEL_BYTES = 12  # two canvases of libwebp's, which Pillow keeps, and the picture; a copy comes and goes
+_MAX_MISSING = 64  # bytes at the end that may hold no pixels
+_PIXEL_BYTES = 12  # two canvases of libwebp, which Pillow keeps, and the picture; a copy is temporary
 
 
 def header(data: bytes) -> Header:
-    """Size and memory use.
+    """Read size and memory use.
 
     Raises:
-        PictureError: the first chunk says no size.
+        PictureError: The first chunk states no size.
     """
     if data[8:12] in (b"AVI ", b"WAVE"):
         raise PictureError("the bytes are a RIFF file but no WebP; send one picture as PNG, JPEG or WebP")
@@ -48,12 +48,10 @@ def header(data: bytes) -> Header:
 
 
 def clean(data: bytes) -> Cleaned:
-    """The chunks that hold pixels, and the orientation.
-
-    The end of the last chunk may be missing.
+    """Keep the chunks that hold pixels, and read the orientation. The end of the last chunk may be missing.
 
     Raises:
-        PictureError: too much of a chunk is missing.
+        PictureError: Too much of a chunk is missing.
     """
     parts = []
     by_exif = by_xmp = None
@@ -71,7 +69,7 @@ def clean(data: bytes) -> Cleaned:
     size = 4 + sum(map(len, parts)) + missing
     size += size & 1
     content = b"".join((MAGIC, struct.pack("<I", size), b"WEBP", *parts))
-    if missing > _MOST_MISSING:
+    if missing > _MAX_MISSING:
         raise truncated(f"the WebP lacks its last {missing} bytes")
     cut = len(data) < 8 + int.from_bytes(data[4:8], "little")
     pad = bytes(8 + size - len(content) - missing)
@@ -80,16 +78,13 @@ def clean(data: bytes) -> Cleaned:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Name, start and end of the content of each chunk.
-
-    The last one may end beyond the file.
-    """
-    place = 12
-    for _ in range(MOST_PARTS):
-        if place + 8 > len(data):
+    """Yield the name of each chunk and the start and end of its content. The last one may end beyond the file."""
+    position = 12
+    for _ in range(MAX_PARTS):
+        if position + 8 > len(data):
             return
-        name, length = struct.unpack_from("<4sI", data, place)
-        end = place + 8 + length
-        yield name, place + 8, end
-        place = end + (length & 1)
+        name, length = struct.unpack_from("<4sI", data, position)
+        end = position + 8 + length
+        yield name, position + 8, end
+        position = end + (length & 1)
     raise too_many_parts()

@@ -1,4 +1,4 @@
-"""Ink told from its ground; what whole pictures become is in test_images.py."""
+"""Drawings and their backgrounds. Whole pictures are in test_image.py."""
 
 import numpy as np
 import pytest
@@ -6,66 +6,67 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from serving.preprocessing import drawing_segmentation as ink
+from serving.preprocessing import drawing_segmentation
+from serving.preprocessing.connected_components import label_components
 
 
-def paper(ground: float, height: int = 60, width: int = 50) -> NDArray[np.float32]:
-    return np.full((height, width, 3), ground, np.float32)
+def paper(background: float, height: int = 60, width: int = 50) -> NDArray[np.float32]:
+    return np.full((height, width, 3), background, np.float32)
 
 
 class TestSeparate:
-    @pytest.mark.parametrize(("ground", "pen"), [(250, 20), (10, 240), (130, 30), (130, 230), (240, 200)])
-    def test_ink_is_255_and_ground_0(self, ground: float, pen: float) -> None:
-        picture = paper(ground)
+    @pytest.mark.parametrize(("background", "pen"), [(250, 20), (10, 240), (130, 30), (130, 230), (240, 200)])
+    def test_the_drawing_is_255_and_the_background_0(self, background: float, pen: float) -> None:
+        picture = paper(background)
         picture[20:40, 24:28] = pen
-        drawing = ink.separate(picture)
+        drawing = drawing_segmentation.separate(picture)
         assert drawing.shape == (60, 50) and drawing.dtype == np.float32
         assert (drawing[20:40, 24:28] == 255).all()
         assert drawing.sum() == 255 * 80
 
-    def test_nothing_drawn_is_nothing(self) -> None:
-        assert ink.separate(paper(200)).max() == 0
+    def test_blank_paper_gives_zeros(self) -> None:
+        assert drawing_segmentation.separate(paper(200)).max() == 0
 
     def test_bars_along_sides_are_cut_off(self) -> None:
         picture = paper(0)
         picture[52:] = picture[:, :6] = 255
         picture[20:24, 20:40] = 255
-        drawing = ink.separate(picture)
+        drawing = drawing_segmentation.separate(picture)
         assert drawing.shape == (52, 44)
         assert (drawing > 0).sum() == 80
 
-    def test_a_shadow_along_a_side_is_no_bar_and_no_ink(self) -> None:
+    def test_a_shadow_along_a_side_is_neither_bar_nor_drawing(self) -> None:
         picture = paper(240)
         picture *= np.linspace(1.0, 0.35, 60, dtype=np.float32)[:, None, None]
         picture[50:54, 20:30] = 5
-        drawing = ink.separate(picture)
+        drawing = drawing_segmentation.separate(picture)
         assert drawing.shape == (60, 50)
         assert (drawing > 90).sum() == 40
 
-    def test_the_caller_knows_the_ground_better(self) -> None:
+    def test_the_caller_can_state_the_background(self) -> None:
         picture = paper(255)
         picture[5:-5, 5:-5] = 0
-        assert ink.separate(picture, light_ground=True)[30, 25] == 255
-        assert ink.separate(picture, light_ground=False)[30, 25] == 0
+        assert drawing_segmentation.separate(picture, light_background=True)[30, 25] == 255
+        assert drawing_segmentation.separate(picture, light_background=False)[30, 25] == 0
 
 
 class TestCrop:
-    def test_specks_faint_lines_and_what_lies_along_the_border_are_left_out(self) -> None:
+    def test_specks_faint_lines_and_marks_along_the_border_are_removed(self) -> None:
         drawing = np.zeros((80, 80), np.float32)
         drawing[20:60, 30:34] = drawing[38:42, 20:50] = 255
         expected = drawing[20:60, 20:50].copy()
         drawing[5, 5] = 255
         drawing[70, 10:60] = 100
         drawing[:, 78:] = 255
-        assert (ink.crop(drawing) == expected).all()
+        assert (drawing_segmentation.crop(drawing) == expected).all()
 
     def test_what_is_only_along_the_border_is_kept_when_there_is_nothing_else(self) -> None:
         drawing = np.zeros((80, 80), np.float32)
         drawing[:6] = 255
-        assert ink.crop(drawing).shape == (6, 80)
+        assert drawing_segmentation.crop(drawing).shape == (6, 80)
 
     def test_nothing_is_left_as_it_is(self) -> None:
-        assert ink.crop(np.zeros((30, 20), np.float32)).shape == (30, 20)
+        assert drawing_segmentation.crop(np.zeros((30, 20), np.float32)).shape == (30, 20)
 
 
 def flooded(mask: NDArray[np.bool_]) -> list[set[tuple[int, int]]]:
@@ -88,21 +89,21 @@ def flooded(mask: NDArray[np.bool_]) -> list[set[tuple[int, int]]]:
 def test_connected_parts_are_those_of_a_flood(height: int, width: int, data: st.DataObject) -> None:
     cells = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
     mask = np.array(cells).reshape(height, width)
-    numbers = ink._connected(mask)
+    numbers = label_components(mask)
     assert (numbers > 0).tolist() == mask.tolist()
     found = [{(int(y), int(x)) for y, x in np.argwhere(numbers == n)} for n in range(1, int(numbers.max()) + 1)]
     assert sorted(map(sorted, found)) == sorted(map(sorted, flooded(mask)))
 
 
-@pytest.mark.parametrize("ground", [0, 90, 128, 255])
+@pytest.mark.parametrize("background", [0, 90, 128, 255])
 @pytest.mark.parametrize("noise", [0, 1])
-def test_nothing_drawn_is_nothing(ground: int, noise: int) -> None:
+def test_blank_paper_gives_zeros(background: int, noise: int) -> None:
     rng = np.random.default_rng(0)
-    picture = np.clip(ground + noise * rng.integers(-3, 4, (120, 100, 1)), 0, 255).astype(np.float32)
-    assert not ink.separate(np.repeat(picture, 3, axis=2)).any()
+    picture = np.clip(background + noise * rng.integers(-3, 4, (120, 100, 1)), 0, 255).astype(np.float32)
+    assert not drawing_segmentation.separate(np.repeat(picture, 3, axis=2)).any()
 
 
 def test_a_faint_line_is_something() -> None:
     picture = np.full((120, 100, 3), 250, np.float32)
     picture[30:90, 48:52] -= 25
-    assert ink.separate(picture).max() > 200
+    assert drawing_segmentation.separate(picture).max() > 200

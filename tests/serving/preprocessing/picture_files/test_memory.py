@@ -23,7 +23,7 @@ RECIPES = {"grey": GREY, "ink": INK, "rgb": RGB, "none": None}
 _MEASURE = """
 import json, sys
 from pathlib import Path
-from serving.images import ImageRecipe, decode, read
+from serving.preprocessing.image import ImageRecipe, decode, read
 from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 def status(name):
