@@ -33,7 +33,7 @@ import uvloop
 
 from benchmarks import lean_client
 from serving.model_server.core.loader import Loader
-from serving.model_server.grpc_api import predict as prediction
+from serving.model_server.inference import predict, requests
 from serving.tfs_api import messages, tensors
 from serving.tfs_api.methods import PREDICT
 from tests.programs import Program, free_port, running
@@ -56,7 +56,8 @@ def direct(model: Path, rows: int, seconds: float) -> tuple[float, bytes]:
     """Median seconds of the engine alone, and its answer."""
     servable = Loader().load(max(model.iterdir(), key=lambda path: int(path.name)))
     message = messages.PredictRequest.FromString(request(rows))
-    call = prediction.prepare(servable, message)
+    inputs = requests.input_arrays(message.inputs)
+    call = predict.prepare(servable, message.model_spec.signature_name, inputs)
     took, end = [], time.perf_counter() + seconds
     while time.perf_counter() < end:
         started = time.perf_counter()

@@ -97,7 +97,7 @@ class Flags:
     load_retry_interval_micros: int = 60_000_000
 
     # loader
-    engine: Literal["auto", "tensorflow"] = "auto"  # ours
+    engine: Literal["auto", "onnx", "tensorflow"] = "auto"  # ours
     verify_key_file: str = ""  # ours: an Ed25519 public key (PEM); a version that it has not signed is not loaded
     saved_model_tags: str = "serve"
     prefer_tflite_model: bool = False

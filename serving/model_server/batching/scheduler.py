@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from serving.model_server.batching import merging as batch_merging
 from serving.model_server.batching.parameters import BatchingParameters
 from serving.model_server.batching.queue import Batch, BatchQueue
-from serving.model_server.core.servable import MOMENT, Servable, SignatureCall
+from serving.model_server.core.servable import MAX_SECONDS_IN_LOOP, Servable, SignatureCall
 from serving.model_server.errors import unavailable
 from serving.model_server.metrics import ServerMetrics
 from serving.tfs_api.tensors import Array
@@ -141,7 +141,7 @@ class Batcher:
         if all(part.task.done.done() for part in batch.parts):  # every caller has gone
             return
         run = functools.partial(self._run, queue.parameters, batch)
-        if first.servable.expect(first.call.signature.name, batch.rows) < MOMENT:
+        if first.servable.expect(first.call.signature.name, batch.rows) < MAX_SECONDS_IN_LOOP:
             try:
                 _end(batch, run())
             except Exception as error:

@@ -1,4 +1,4 @@
-"""From a version directory to a servable that is ready to answer."""
+"""Load a version directory as a servable that is ready to answer."""
 
 import logging
 import time
@@ -12,11 +12,12 @@ from serving.model_server.batching import parameters as batching_parameters
 from serving.model_server.batching.parameters import PER_MODEL_FILE, BatchingParameters
 from serving.model_server.core import memory, signature, warmup
 from serving.model_server.core.servable import Servable
-from serving.model_server.engines import tflite as tflite_engine
+from serving.model_server.core.signature import ServableSignatures
+from serving.model_server.engines import tflite
 from serving.model_server.engines.base import Engine
-from serving.model_server.engines.onnx import TWIN_FILE, OnnxEngine
+from serving.model_server.engines.onnx import ONNX_FILE, OnnxEngine
 from serving.model_server.engines.tensorflow import TensorFlowEngine
-from serving.model_server.errors import data_loss, permission_denied
+from serving.model_server.errors import data_loss, permission_denied, unimplemented
 from serving.model_server.metrics import ServerMetrics
 
 if TYPE_CHECKING:
@@ -24,23 +25,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EngineChoice = Literal["auto", "tensorflow"]
+EngineChoice = Literal["auto", "onnx", "tensorflow"]
 
 
 @dataclass(frozen=True)
 class Loader:
-    """How versions are loaded; blocks while it does, so it is called in a thread.
+    """Settings for loading versions. Loading blocks, so it runs in a thread.
 
     Attributes:
-        engine: ``auto`` takes the ONNX twin where a version has one, ``tensorflow`` the SavedModel always.
-        tags: which graph of a SavedModel.
-        prefer_tflite: take ``model.tflite`` where a version has one.
-        warmup_iterations: how often each warm-up request is run, 0 to leave them all out.
-        intra_op_threads, inter_op_threads: threads of one run; 0 leaves TensorFlow its choice and gives a twin one.
-        batching: how calls are merged, None for not at all.
-        batching_per_model: the version's own file says how instead, and that it is not there: not at all.
-        metrics: where loads are counted.
-        verifier: whose signature a version must bear; None for nobody's.
+        engine: ``auto`` runs the ONNX export where a version has one, ``tensorflow`` always the SavedModel. ``onnx``
+            never imports TensorFlow: it rejects versions without an ONNX export.
+        tags: Tags of the graph in a SavedModel.
+        prefer_tflite: Load ``model.tflite`` where a version has one.
+        warmup_iterations: Runs of each warm-up request; 0 for no warm-up.
+        intra_op_threads: Threads of one operation; 0 for TensorFlow's choice, and one for an ONNX export.
+        inter_op_threads: Threads for operations of one run; 0 for TensorFlow's choice.
+        batching: How calls are merged; None for no batching.
+        batching_per_model: Read the parameters from the version's own file; no file means no batching.
+        metrics: Where loads are counted.
+        verifier: Checks each version's signature file; None for no check.
     """
 
     engine: EngineChoice = "auto"
@@ -55,33 +58,33 @@ class Loader:
     verifier: "Verifier | None" = None
 
     def load(self, directory: Path) -> Servable:
-        """A servable of the version, warmed up.
+        """Load and warm up the version in this directory.
 
         Raises:
-            ServingError: the directory holds no SavedModel, its files are not those that were published, an engine
-                refuses them, or a warm-up request fails.
+            ServingError: The directory holds no SavedModel, a file differs from the published one, an engine rejects
+                the model, or a warm-up request fails.
         """
         started = time.perf_counter()
         servable, kind = self._counted(directory)
         replayed = self._warm_up(servable, directory) if self.warmup_iterations else 0
-        memory.give_back()
-        took = time.perf_counter() - started
-        logger.info("loaded %s in %.2f s (%s, %d warm-up requests)", directory, took, kind, replayed)
+        memory.release()
+        seconds = time.perf_counter() - started
+        logger.info("loaded %s in %.2f s (%s, %d warm-up requests)", directory, seconds, kind, replayed)
         return servable
 
     def _counted(self, directory: Path) -> tuple[Servable, str]:
         started = time.perf_counter()
         status = "fail"
         try:
-            found = self._choose(directory)
+            loaded = self._checked(directory)
             status = "success"
         finally:
             self.metrics.load_attempt_count.add(str(directory), status)
         self.metrics.load_latency.add(str(directory), by=(time.perf_counter() - started) * 1e6)
-        return found
+        return loaded
 
-    def _choose(self, directory: Path) -> tuple[Servable, str]:
-        """The version not yet warmed up, and what it is run from."""
+    def _checked(self, directory: Path) -> tuple[Servable, str]:
+        """Check the files and load the version without warm-up; also name the kind of model."""
         problem = manifest.check(directory)
         if problem:
             raise data_loss(f"the version at {directory} is damaged or not complete: {problem}")
@@ -92,36 +95,43 @@ class Loader:
         return (servable, "TensorFlow Lite model") if servable else self._open(directory)
 
     def _open_tflite(self, directory: Path) -> Servable | None:
-        path = directory / tflite_engine.MODEL_FILE
+        path = directory / tflite.MODEL_FILE
         if not path.is_file():
             return None
-        engine = tflite_engine.TfliteEngine(path, threads=self.intra_op_threads)
+        engine = tflite.TfliteEngine(path, threads=self.intra_op_threads)
         batching = self._batching(directory)
         servable = Servable(engine.signatures, None, lambda: engine, strict=False, batching=batching)
         servable.open()
         return servable
 
     def _open(self, directory: Path) -> tuple[Servable, str]:
-        """The version by its ONNX twin, or by its SavedModel; and which."""
         signatures = signature.read(directory, self.tags)
-
-        def open_saved_model() -> Engine:
-            return TensorFlowEngine(
-                directory,
-                signatures.by_name,
-                self.tags,
-                intra_op_threads=self.intra_op_threads,
-                inter_op_threads=self.inter_op_threads,
-            )
-
-        has_twin = (directory / TWIN_FILE).is_file()
-        twin = None
-        if has_twin and self.engine == "auto":
-            twin = OnnxEngine(directory, threads=self.intra_op_threads or 1)
-        servable = Servable(signatures, twin, open_saved_model, strict=has_twin, batching=self._batching(directory))
-        if twin is None:
+        has_export = (directory / ONNX_FILE).is_file()
+        onnx_engine = None
+        if has_export and self.engine != "tensorflow":
+            onnx_engine = OnnxEngine(directory, threads=self.intra_op_threads or 1)
+        servable = Servable(
+            signatures,
+            onnx_engine,
+            lambda: self._saved_model(directory, signatures, has_export),
+            strict=has_export,
+            batching=self._batching(directory),
+        )
+        if onnx_engine is None:
             servable.open()
-        return servable, "ONNX twin" if twin else "SavedModel"
+        return servable, "ONNX export" if onnx_engine else "SavedModel"
+
+    def _saved_model(self, directory: Path, signatures: ServableSignatures, has_export: bool) -> Engine:
+        if self.engine == "onnx":
+            missing = "the ONNX export lacks this signature" if has_export else "the version has no ONNX export"
+            raise unimplemented(f"{missing}, and this server runs ONNX exports only (--engine=onnx)")
+        return TensorFlowEngine(
+            directory,
+            signatures.by_name,
+            self.tags,
+            intra_op_threads=self.intra_op_threads,
+            inter_op_threads=self.inter_op_threads,
+        )
 
     def _batching(self, directory: Path) -> BatchingParameters | None:
         parameters = self.batching
@@ -137,10 +147,10 @@ class Loader:
         started = time.perf_counter()
         status = "fail"
         try:
-            replayed = warmup.replay(servable, directory, self.warmup_iterations, skip_slow=servable.has_twin)
+            replayed = warmup.replay(servable, directory, self.warmup_iterations, onnx_only=servable.has_onnx_export)
             status = "success"
         finally:
-            took = (time.perf_counter() - started) * 1e6
-            self.metrics.warmup_latency.observe(took, str(directory), status)
+            micros = (time.perf_counter() - started) * 1e6
+            self.metrics.warmup_latency.observe(micros, str(directory), status)
         self.metrics.warmup_records.add(str(directory), by=replayed)
         return replayed

@@ -1,10 +1,11 @@
-"""Loads and unloads versions by policy, and lends them out.
+"""LoadThreads and unloads versions by policy, and hands out handles to them.
 
-Source: tensorflow_serving/core/aspired_versions_manager.cc and basic_manager.cc. All state belongs to the event loop;
-only the loading itself runs in threads, so that the versions that are there go on answering.
+Source: tensorflow_serving/core/aspired_versions_manager.cc and basic_manager.cc. All state belongs to the event
+loop. Only loading runs in threads, so available versions go on answering.
 """
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +14,18 @@ from pathlib import Path
 from types import TracebackType
 
 from serving.model_server.core import memory
-from serving.model_server.core import version_policy as policy
-from serving.model_server.core.load_threads import Loads
+from serving.model_server.core.load_threads import LoadThreads
 from serving.model_server.core.servable import Servable
-from serving.model_server.core.version_policy import Snapshot, VersionState
+from serving.model_server.core.version_policy import Load, Snapshot, VersionState, next_action
 from serving.model_server.errors import ServingError, not_found, unknown
+from serving.tfs_api.status_codes import Code
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Retries:
-    """How often a failed load is tried again, and how long after."""
+    """How often a failed load is retried, and the seconds before each retry."""
 
     count: int = 5
     seconds: float = 60.0
@@ -32,7 +33,7 @@ class Retries:
 
 @dataclass
 class ManagedVersion:
-    """What the manager knows of one version."""
+    """One version of a model and its state."""
 
     model: str
     number: int
@@ -46,12 +47,12 @@ class ManagedVersion:
 
     @property
     def id(self) -> str:
-        """As TensorFlow Serving prints a ServableId."""
+        """The version as TensorFlow Serving prints a ServableId."""
         return f"{{name: {self.model} version: {self.number}}}"
 
 
 class ServableHandle:
-    """A version on loan: it stays loaded until the ``with`` block is left."""
+    """Keeps a version loaded until the ``with`` block ends."""
 
     __slots__ = ("_manager", "_version", "model", "servable", "version")
 
@@ -76,7 +77,7 @@ class ServableHandle:
 
 
 class Manager:
-    """See the module. To be used from one event loop."""
+    """Owns all versions. Use it from one event loop."""
 
     def __init__(
         self,
@@ -88,15 +89,18 @@ class Manager:
         hang_seconds: float = 60.0,
         on_hang: Callable[[Path], None] = lambda path: None,
     ) -> None:
-        """Make one.
+        """Create a manager without versions.
 
         Args:
-            threads: that load once :meth:`settled` has returned.
-            initial_threads: that load until then.
-            hang_seconds, on_hang: see :class:`~serving.model_server.core.load_threads.Loads`.
+            load: Makes a servable of a version directory; blocks.
+            threads: LoadThreads at the same time after :meth:`settled` has returned.
+            initial_threads: LoadThreads at the same time before.
+            retries: Retries of a failed load.
+            hang_seconds: See :class:`~serving.model_server.core.load_threads.LoadThreads`.
+            on_hang: See there.
         """
         self._threads = threads
-        self._loads = Loads(load, initial_threads, hang_seconds=hang_seconds, on_hang=on_hang)
+        self._loads = LoadThreads(load, initial_threads, hang_seconds=hang_seconds, on_hang=on_hang)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="unload")
         self._retries = retries
         self._models: dict[str, dict[int, ManagedVersion]] = {}
@@ -104,11 +108,11 @@ class Manager:
         self._changed = asyncio.Event()
 
     def aspire(self, model: str, versions: Mapping[int, Path]) -> None:
-        """These versions of the model should be there, and no others."""
+        """Load these versions of a model, and unload all others by policy."""
         known = self._models.setdefault(model, {})
         for version in known.values():
             if version.number not in versions:
-                self._give_up(version)
+                self._stop_aspiring(version)
         for number, path in versions.items():
             version = known.get(number) or ManagedVersion(model, number, path, VersionState.END, aspired=False)
             if not version.aspired:
@@ -120,41 +124,42 @@ class Manager:
         self._advance(model)
 
     def aspire_nothing_else(self, models: Iterable[str]) -> None:
-        """Models that are not among these go altogether."""
+        """Unload all models but these."""
         for model in set(self._models) - set(models):
             self.aspire(model, {})
 
     def handle(self, model: str, version: int | None = None) -> ServableHandle:
-        """The version, or the newest that is available.
+        """Return a handle to the version, or to the newest available version.
 
         Raises:
-            NOT_FOUND: it is not available.
+            ServingError: NOT_FOUND if it is not available.
         """
         found = self._latest.get(model) if version is None else self._models.get(model, {}).get(version)
         if found is None or found.state is not VersionState.AVAILABLE:
-            wanted = f"Latest({model})" if version is None else f"Specific({model}, {version})"
-            raise not_found(f"Servable not found for request: {wanted}")
+            requested = f"Latest({model})" if version is None else f"Specific({model}, {version})"
+            raise not_found(f"Servable not found for request: {requested}")
         return ServableHandle(self, found)
 
     def versions(self, model: str) -> list[ManagedVersion]:
-        """All versions that were ever aspired, newest first."""
+        """Return all versions that were ever aspired, newest first."""
         return [version for _, version in sorted(self._models.get(model, {}).items(), reverse=True)]
 
     def is_available(self, model: str, version: int) -> bool:
+        """Return whether this version is available."""
         found = self._models.get(model, {}).get(version)
         return found is not None and found.state is VersionState.AVAILABLE
 
     def is_served(self, model: str) -> bool:
-        """Whether any version of the model is available."""
+        """Return whether any version of the model is available."""
         return model in self._latest
 
     async def changed(self) -> None:
-        """Wait until a version enters another state."""
+        """Wait until a version changes its state."""
         self._changed.clear()
         await self._changed.wait()
 
     async def settled(self, models: Iterable[str]) -> list[ManagedVersion]:
-        """Wait until of each model a version is available or all have ended; returns those that ended in vain."""
+        """Wait until each model has an available version or only failed ones; return one failed version of each."""
         failed: list[ManagedVersion] = []
         for model in models:
             while True:
@@ -169,7 +174,7 @@ class Manager:
         return failed
 
     async def close(self) -> None:
-        """Stop loading. A load that is under way in its thread is not waited for."""
+        """Stop loading, without waiting for a load in its thread."""
         tasks = [v.task for versions in self._models.values() for v in versions.values() if v.task]
         for task in tasks:
             task.cancel()
@@ -178,59 +183,54 @@ class Manager:
 
     def _advance(self, model: str) -> None:
         versions = self._models[model]
-        while action := policy.next_action(Snapshot(v.number, v.state, v.aspired) for v in versions.values()):
+        while action := next_action(Snapshot(v.number, v.state, v.aspired) for v in versions.values()):
             version = versions[action.version]
-            if isinstance(action, policy.Load):
+            if isinstance(action, Load):
                 logger.info("Approving load for servable version %s", version.id)
                 logger.info("Loading servable version %s", version.id)
                 version.error = None
                 self._enter(version, VersionState.LOADING)
-                version.task = asyncio.create_task(self._bring_up(version))
+                version.task = asyncio.create_task(self._load(version))
             else:
                 logger.info("Quiescing servable version %s", version.id)
                 self._enter(version, VersionState.UNLOADING)
                 self.finish_unloading(version)
 
-    async def _bring_up(self, version: ManagedVersion) -> None:
-        """Load, again and again if need be, until it is available or has failed for good.
+    async def _load(self, version: ManagedVersion) -> None:
+        """Load a version, with retries.
 
-        The version is LOADING without an error meanwhile, as in TensorFlow Serving; the last error appears at END.
+        The state stays LOADING without an error during retries, as in TensorFlow Serving; the last error appears at
+        END. A version that needs a missing engine is not retried.
         """
-        for attempt in range(self._retries.count + 1):
+        for attempt in itertools.count():
             if attempt:
                 await asyncio.sleep(self._retries.seconds)
                 logger.info("Retrying of Loading servable: %s retry: %d", version.id, attempt)
-            loaded = await self._try(version, is_last=attempt == self._retries.count)
-            if isinstance(loaded, Servable):
-                version.servable = loaded
+            try:
+                version.servable = await self._loads.run(version.path)
+            except Exception as error:
+                failure = error if isinstance(error, ServingError) else unknown(repr(error))
+                is_last = attempt == self._retries.count or failure.code is Code.UNIMPLEMENTED
+                logger.error(
+                    "Loading servable: %s failed: %s%s",
+                    version.id,
+                    failure.describe(),
+                    "" if is_last else f"; retry in {self._retries.seconds:g} s",
+                    exc_info=None if failure is error else error,
+                )
+                if is_last:
+                    version.error = failure
+                    self._enter(version, VersionState.END)
+                    logger.info("Encountered an error for servable version %s: %s", version.id, failure.describe())
+                    break
+            else:
                 self._enter(version, VersionState.AVAILABLE)
                 logger.info("Successfully loaded servable version %s", version.id)
                 break
-        else:
-            assert isinstance(loaded, ServingError)
-            version.error = loaded
-            self._enter(version, VersionState.END)
-            logger.info("Encountered an error for servable version %s: %s", version.id, loaded.describe())
         version.task = None
         self._advance(version.model)
 
-    async def _try(self, version: ManagedVersion, is_last: bool) -> Servable | ServingError:
-        try:
-            return await self._loads.run(version.path)
-        except Exception as error:
-            expected = isinstance(error, ServingError)
-            failure = error if isinstance(error, ServingError) else unknown(repr(error))
-            again = "" if is_last else f"; trying again in {self._retries.seconds:g} s"
-            logger.error(
-                "Loading servable: %s failed: %s%s",
-                version.id,
-                failure.describe(),
-                again,
-                exc_info=None if expected else error,
-            )
-            return failure
-
-    def _give_up(self, version: ManagedVersion) -> None:
+    def _stop_aspiring(self, version: ManagedVersion) -> None:
         version.aspired = False
         if version.task:
             version.task.cancel()
@@ -238,14 +238,14 @@ class Manager:
             self._enter(version, VersionState.END)
 
     def finish_unloading(self, version: ManagedVersion) -> None:
-        """Let go of the version once nobody uses it."""
+        """Unload the version if no handle uses it."""
         if version.users:
             return
         version.servable = None
-        self._pool.submit(memory.give_back)
+        self._pool.submit(memory.release)
         self._enter(version, VersionState.END)
         logger.info("Done unloading servable version %s", version.id)
-        if version.aspired:  # again, since it began to unload
+        if version.aspired:  # aspired again while it unloaded
             self._enter(version, VersionState.START)
         self._advance(version.model)
 

@@ -1,4 +1,4 @@
-"""One loaded version: its signatures, and the engines that run them."""
+"""A loaded version: its signatures, and the engines that run them."""
 
 import threading
 import time
@@ -11,13 +11,14 @@ from serving.model_server.engines.base import Engine
 from serving.model_server.engines.onnx import OnnxEngine
 from serving.tfs_api.tensors import Array
 
-#: Seconds that a run may take to be done in the event loop; one that takes longer is done in a thread.
-MOMENT = 0.003
+#: Longest expected run, in seconds, that the event loop makes itself. A longer run goes to a thread.
+MAX_SECONDS_IN_LOOP = 0.003
+_NEWEST_RUN_WEIGHT = 0.3  # EWMA weight of the newest run time
 
 
 @dataclass(frozen=True, slots=True)
 class SignatureCall:
-    """What one request asks of a servable, checked: see :mod:`serving.model_server.grpc_api.predict`."""
+    """Checked inputs of a signature and the outputs to compute (:mod:`serving.model_server.inference.predict`)."""
 
     signature: ServableSignature
     inputs: Mapping[str, Array]
@@ -25,78 +26,83 @@ class SignatureCall:
 
     @property
     def rows(self) -> int:
-        """The batch size, as far as the inputs have one."""
+        """The batch size; 1 if no input has one."""
         return max((len(array) for array in self.inputs.values() if array.ndim), default=1)
 
 
 class Servable:
-    """Signatures, each run by the ONNX twin where that has it, else by TensorFlow, loaded when first needed.
-
-    A ``strict`` one takes tensors of its signatures' shapes alone, so that both its engines refuse the same; any other
-    takes, as in TensorFlow Serving, whatever the ops of its graph take. ``batching`` says how its calls are merged;
-    None: not at all.
-    """
+    """Signatures, each run by the ONNX export if it has them, otherwise by the SavedModel."""
 
     def __init__(
         self,
         signatures: ServableSignatures,
-        twin: OnnxEngine | None,
+        onnx_engine: OnnxEngine | None,
         open_saved_model: Callable[[], Engine],
         *,
         strict: bool = True,
         batching: BatchingParameters | None = None,
     ) -> None:
+        """Create a servable.
+
+        Args:
+            signatures: The signatures of the SavedModel.
+            onnx_engine: The ONNX export, if the version has one.
+            open_saved_model: LoadThreads the other engine. Called before the first run that needs it.
+            strict: Accept only shapes that fit the signature, so that both engines reject the same inputs. Otherwise
+                the graph decides, as in TensorFlow Serving.
+            batching: How calls are merged; None for no batching.
+        """
         self.strict = strict
         self.batching = batching
         self.signatures = signatures.by_name
         self.signature_def_map = signatures.signature_def_map
-        self._twin = twin
+        self._onnx_engine = onnx_engine
         self._open_saved_model = open_saved_model
         self._saved_model: Engine | None = None
         self._opening = threading.Lock()
         self._seconds_per_row: dict[str, float] = {}
 
     @property
-    def has_twin(self) -> bool:
-        """Whether the ONNX twin runs what it can."""
-        return self._twin is not None
+    def has_onnx_export(self) -> bool:
+        """Whether an ONNX export runs the signatures that it has."""
+        return self._onnx_engine is not None
 
-    def has_quick_engine(self, signature: str) -> bool:
-        """Whether the twin runs this signature."""
-        return self._twin is not None and signature in self._twin.signatures
+    def runs_with_onnx(self, signature: str) -> bool:
+        """Return whether the ONNX export runs this signature."""
+        return self._onnx_engine is not None and signature in self._onnx_engine.signatures
 
     def estimate(self, call: SignatureCall) -> float:
-        """Seconds that the call will take, judged by those before it; infinite before the first."""
+        """Return the expected run time of a call in seconds; infinity before the first run."""
         return self.expect(call.signature.name, call.rows)
 
     def expect(self, signature: str, rows: int) -> float:
-        """The same for so many rows."""
+        """Return the expected run time of a signature for a batch size."""
         return self._seconds_per_row.get(signature, float("inf")) * max(rows, 1)
 
     def run(self, call: SignatureCall) -> list[Array]:
-        """The outputs that the call asks for, in its order.
+        """Return the outputs of a call, in its order.
 
         Raises:
-            ServingError: see :meth:`serving.model_server.engines.base.Engine.run`.
+            ServingError: See :meth:`serving.model_server.engines.base.Engine.run`.
         """
         name = call.signature.name
         engine = self._engine(name)
         started = time.perf_counter()
         arrays = engine.run(name, call.inputs, call.outputs)
-        took = (time.perf_counter() - started) / max(call.rows, 1)
-        before = self._seconds_per_row.get(name, took)
-        self._seconds_per_row[name] = 0.7 * before + 0.3 * took
+        seconds = (time.perf_counter() - started) / max(call.rows, 1)
+        before = self._seconds_per_row.get(name, seconds)
+        self._seconds_per_row[name] = (1 - _NEWEST_RUN_WEIGHT) * before + _NEWEST_RUN_WEIGHT * seconds
         return arrays
 
     def is_open(self, signature: str) -> bool:
-        """Whether the engine that runs this signature is loaded."""
-        return self.has_quick_engine(signature) or self._saved_model is not None
+        """Return whether the engine that runs this signature is loaded."""
+        return self.runs_with_onnx(signature) or self._saved_model is not None
 
     def open(self) -> Engine:
-        """Load the SavedModel now rather than at its first use; takes seconds.
+        """Load the SavedModel before its first use; this takes seconds.
 
         Raises:
-            ServingError: it cannot be loaded.
+            ServingError: The SavedModel cannot be loaded.
         """
         with self._opening:
             if self._saved_model is None:
@@ -104,6 +110,6 @@ class Servable:
             return self._saved_model
 
     def _engine(self, signature: str) -> Engine:
-        if self._twin is not None and signature in self._twin.signatures:
-            return self._twin
+        if self._onnx_engine is not None and signature in self._onnx_engine.signatures:
+            return self._onnx_engine
         return self._saved_model or self.open()

@@ -165,40 +165,41 @@ class ServerCore:
             raise refused
         return new
 
-    def handle(self, spec: Any) -> ServableHandle:
-        """The servable that a ModelSpec means.
+    def handle(self, model: str, version: int | None = None, label: str | None = None) -> ServableHandle:
+        """Return the version with this number or label, or the newest version that is available.
 
         Raises:
-            INVALID_ARGUMENT: no name, or an unknown label.
-            NOT_FOUND: no such model or version is available.
+            ServingError: INVALID_ARGUMENT for an empty name or an unknown label, NOT_FOUND if the version is not
+                available, UNAVAILABLE before the labels are known.
         """
-        if not spec.name:
+        if not model:
             raise invalid_argument("ModelSpec has no name specified.")
-        choice = spec.WhichOneof("version_choice")
-        if choice == "version_label":
+        if label is not None:
             if self._labels is None:
-                raise unavailable(f"Model labels does not init yet.{spec.version_label}")
-            version = self._labels.get(spec.name, {}).get(spec.version_label)
+                raise unavailable(f"Model labels does not init yet.{label}")
+            version = self._labels.get(model, {}).get(label)
             if version is None:
-                raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
-            return self._manager.handle(spec.name, version)
-        return self._manager.handle(spec.name, spec.version.value if choice == "version" else None)
+                raise invalid_argument(f"Unrecognized servable version label: {label}")
+        return self._manager.handle(model, version)
 
-    def versions(self, spec: Any) -> list[ManagedVersion]:
-        """What is known of a model's versions, or of the one that the ModelSpec names; its label is not looked at.
+    def versions(self, model: str, version: int | None = None) -> list[ManagedVersion]:
+        """Return the known versions of a model, newest first, or the one version.
 
         Raises:
-            NOT_FOUND: nothing is.
+            ServingError: NOT_FOUND if nothing is known.
         """
-        versions = self._manager.versions(spec.name)
-        if spec.WhichOneof("version_choice") == "version":
-            number = spec.version.value
-            versions = [version for version in versions if version.number == number]
+        versions = self._manager.versions(model)
+        if version is not None:
+            versions = [known for known in versions if known.number == version]
             if not versions:
-                raise not_found(f"Could not find version {number} of model {spec.name}")
+                raise not_found(f"Could not find version {version} of model {model}")
         if not versions:
-            raise not_found(f"Could not find any versions of model {spec.name}")
+            raise not_found(f"Could not find any versions of model {model}")
         return versions
+
+    async def changed(self) -> None:
+        """Wait until a version changes its state."""
+        await self._manager.changed()
 
     async def close(self) -> None:
         """Stop watching and loading."""

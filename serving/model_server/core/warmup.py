@@ -1,33 +1,34 @@
-"""Requests that came with a version, replayed before it becomes available.
+"""Warm-up requests of a version, replayed before it becomes available.
 
 Source: tensorflow_serving/servables/tensorflow/saved_model_warmup.cc. The file is a TFRecord of PredictionLog: for each
-record its length as uint64, a masked crc32c of that, the data, a masked crc32c of the data.
+record its length as uint64, a masked crc32c of the length, the data, a masked crc32c of the data.
 """
 
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import google_crc32c
 from google.protobuf.message import DecodeError
 
-from serving.model_server.batching import merging as batch_merging
+from serving.model_server.batching import merging
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.errors import data_loss, invalid_argument, unimplemented
-from serving.model_server.grpc_api import classify_regress as inference
-from serving.model_server.grpc_api import predict as prediction
+from serving.model_server.inference import classify_regress, predict, requests
+from serving.model_server.inference.classify_regress import Method
 from serving.tfs_api import messages
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
-_MOST_RECORDS = 1000
+_MAX_RECORDS = 1000
 _ADVICE = "Please verify your warmup data is in TFRecord format."
 
 
 def records(path: Path) -> Iterator[bytes]:
-    """The records of a TFRecord file.
+    """Yield the records of a TFRecord file.
 
     Raises:
-        DATA_LOSS: the file is no TFRecord, or is cut or damaged.
+        ServingError: DATA_LOSS if the file is not a TFRecord, or is truncated or damaged.
     """
     with path.open("rb") as file:
         while head := file.read(12):
@@ -44,56 +45,68 @@ def records(path: Path) -> Iterator[bytes]:
             yield body[:-4]
 
 
-def replay(servable: Servable, version_directory: Path, iterations: int = 1, *, skip_slow: bool = False) -> int:
-    """Run the version's warm-up requests, if it has any; returns how many.
+def replay(servable: Servable, version_directory: Path, iterations: int = 1, *, onnx_only: bool = False) -> int:
+    """Run the warm-up requests of a version and return their number.
 
     Args:
-        iterations: how often each is run.
-        skip_slow: leave out signatures that the ONNX twin lacks, which would bring TensorFlow into the process.
+        servable: The loaded version.
+        version_directory: Where the version's files are.
+        iterations: Runs of each request.
+        onnx_only: Skip signatures that the ONNX export lacks; they would import TensorFlow.
 
     Raises:
-        ServingError: a record cannot be read, or its request fails.
+        ServingError: A record cannot be read, or its request fails.
     """
     path = version_directory / WARMUP_FILE
     if not path.is_file():
         return 0
     count = 0
     for number, record in enumerate(records(path), 1):
-        if number > _MOST_RECORDS:
-            raise invalid_argument(f"Number of warmup records exceeds the maximum ({_MOST_RECORDS}) at {path}")
+        if number > _MAX_RECORDS:
+            raise invalid_argument(f"Number of warmup records exceeds the maximum ({_MAX_RECORDS}) at {path}")
         log = messages.PredictionLog()
         try:
             log.ParseFromString(record)
         except DecodeError:
             raise invalid_argument(f"Failed to parse warmup record: {number} from {path}. {_ADVICE}") from None
-        count += _replay(servable, log, iterations, skip_slow)
+        count += _replay(servable, log, iterations, onnx_only)
     return count
 
 
-def _replay(servable: Servable, log: messages.PredictionLog, iterations: int, skip_slow: bool) -> int:
+def _replay(servable: Servable, log: Any, iterations: int, onnx_only: bool) -> int:
     calls = _calls(servable, log)
-    if skip_slow and not all(servable.has_quick_engine(call.signature.name) for call in calls):
+    if onnx_only and not all(servable.runs_with_onnx(call.signature.name) for call in calls):
         return 0
     for _ in range(iterations):
         for call in calls:
             if servable.batching:
-                batch_merging.run(servable, servable.batching, [call])
+                merging.run(servable, servable.batching, [call])
             else:
                 servable.run(call)
     return 1
 
 
-def _calls(servable: Servable, log: messages.PredictionLog) -> list[SignatureCall]:
+def _calls(servable: Servable, log: Any) -> list[SignatureCall]:
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
-        return [prediction.prepare(servable, log.predict_log.request)]
+        request = log.predict_log.request
+        inputs = requests.input_arrays(request.inputs)
+        return [predict.prepare(servable, request.model_spec.signature_name, inputs, request.output_filter)]
     if kind == "classify_log":
-        return [inference.prepare_classify(servable, log.classify_log.request).call]
+        return [_example_call(servable, log.classify_log.request, "classify")]
     if kind == "regress_log":
-        return [inference.prepare_regress(servable, log.regress_log.request).call]
+        return [_example_call(servable, log.regress_log.request, "regress")]
     if kind == "multi_inference_log":
-        return [task.call for task in inference.prepare_multi(servable, log.multi_inference_log.request)]
+        request = log.multi_inference_log.request
+        tasks = [(task.model_spec.signature_name, task.method_name) for task in request.tasks]
+        examples = requests.serialized_examples(request.input)
+        return [task.call for task in classify_regress.prepare_multi(servable, tasks, examples)]
     raise unimplemented(f"Unsupported log_type for warmup: {kind}")
+
+
+def _example_call(servable: Servable, request: Any, method: Method) -> SignatureCall:
+    examples = requests.serialized_examples(request.input)
+    return classify_regress.prepare(servable, request.model_spec.signature_name, examples, method).call
 
 
 def _masked_crc(data: bytes) -> int:

@@ -19,7 +19,7 @@ from serving.tfs_api.tensors import Array
 
 logger = logging.getLogger(__name__)
 
-TWIN_FILE = "assets.extra/model.onnx"
+ONNX_FILE = "assets.extra/model.onnx"
 DESCRIBE = "describe"
 _PART = 2**16  # bytes of input run at once: more of them are slower, since they leave the cache, and cost memory
 _LARGEST_ANSWER = 2**28
@@ -56,7 +56,7 @@ class OnnxEngine:
         Raises:
             ServingError: the file is damaged, or is no twin: its metadata has no signatures.
         """
-        path = version_directory / TWIN_FILE
+        path = version_directory / ONNX_FILE
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

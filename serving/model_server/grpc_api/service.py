@@ -1,165 +1,138 @@
-"""The RPCs of PredictionService and ModelService.
+"""The RPCs of PredictionService and ModelService: request bytes to response bytes."""
 
-Everything runs in one event loop. A model that answers within a moment is run right there, which spares the way to a
-thread and back; one that takes longer is run in a thread, so that the others do not wait for it.
-"""
-
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
 from serving.artifacts import models_config
 from serving.artifacts.models_config import ConfigError
-from serving.model_server.batching.scheduler import Batcher
-from serving.model_server.core.manager import ServableHandle
-from serving.model_server.core.servable import MOMENT, SignatureCall
-from serving.model_server.core.server_core import ServerCore
 from serving.model_server.errors import internal, invalid_argument, resource_exhausted
-from serving.model_server.grpc_api import classify_regress as inference
-from serving.model_server.grpc_api import predict as prediction
-from serving.model_server.grpc_api.calls import Unary
-from serving.model_server.metrics import ServerMetrics
-from serving.tfs_api import messages
-from serving.tfs_api.tensors import Array
+from serving.model_server.grpc_api import responses
+from serving.model_server.inference import requests
+from serving.model_server.inference.inference import Inference, predict_outputs
+from serving.tfs_api import messages, methods
+
+UnaryMethod = Callable[[bytes], Awaitable[bytes]]
 
 _SIGNATURE_DEF = "signature_def"
-_RUNTIME = "TF1"  # as TensorFlow Serving calls a session, which is what both engines stand for
-
-_NO_TASK = messages.InferenceTask()
-
-Respond = Callable[[Any], Awaitable[Any]]
+_LARGE_MESSAGE = 2**18  # bytes; decoding more would delay other calls
 
 
-class Service:
-    """The RPCs, each from request to response; raises ServingError."""
+class GrpcService:
+    """The RPCs. They raise :class:`~serving.model_server.errors.ServingError`."""
 
-    def __init__(
-        self,
-        core: ServerCore,
-        metrics: ServerMetrics,
-        *,
-        threads: int,
-        batcher: Batcher | None = None,
-        as_content: bool = False,
-        check_method_names: bool = False,
-    ) -> None:
-        """``threads`` run models that take long; the ``batcher`` runs those that are loaded with batching;
-        ``as_content``: answer in tensor_content, not in float_val etc.; ``check_method_names``: Classify and Regress
-        only by signatures that were exported for them."""
-        self.core = core
-        self.metrics = metrics
-        self._batcher = batcher
+    def __init__(self, inference: Inference, *, as_content: bool = False) -> None:
+        """Create the RPCs; ``as_content`` answers in ``tensor_content``, not in ``float_val`` etc."""
+        self._inference = inference
         self._as_content = as_content
-        self._check_method = check_method_names
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="run")
-        self._opener = ThreadPoolExecutor(1, thread_name_prefix="open")
 
-    async def predict(self, request: Any) -> Any:
-        with self.core.handle(_spec(request)) as handle:
-            call = prediction.prepare(handle.servable, request, check_method=self._check_method)
+    def methods(self, max_calls: int = 0) -> Mapping[str, UnaryMethod]:
+        """Return the RPCs by path. Calls beyond ``max_calls`` at the same time are rejected; 0 means no limit."""
+        limit = _ConcurrencyLimit(max_calls)
+        answers: dict[str, tuple[Callable[[Any, int], Awaitable[bytes]], Any]] = {
+            methods.PREDICT: (self._predict, messages.PredictRequest),
+            methods.CLASSIFY: (self._classify, messages.ClassificationRequest),
+            methods.REGRESS: (self._regress, messages.RegressionRequest),
+            methods.MULTI_INFERENCE: (self._multi_inference, messages.MultiInferenceRequest),
+            methods.GET_MODEL_METADATA: (self._get_model_metadata, messages.GetModelMetadataRequest),
+            methods.GET_MODEL_STATUS: (self._get_model_status, messages.GetModelStatusRequest),
+            methods.RELOAD_CONFIG: (self._reload, messages.ReloadConfigRequest),
+        }
+        return {path: self._method(*answer, limit) for path, answer in answers.items()}
 
-            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
-                return prediction.respond(handle.model, handle.version, call, outputs[0], as_content=self._as_content)
+    def _method(
+        self, respond: Callable[[Any, int], Awaitable[bytes]], message: Any, limit: "_ConcurrencyLimit"
+    ) -> UnaryMethod:
+        async def method(data: bytes) -> bytes:
+            with limit:
+                try:
+                    request = await self._decoded(len(data), lambda: message.FromString(data))
+                except DecodeError:
+                    raise internal(f"the bytes sent are no {message.DESCRIPTOR.full_name}") from None
+                return await respond(request, len(data))
 
-            return await self.run(handle, "Predict", [call], respond)
+        return method
 
-    async def classify(self, request: Any) -> Any:
-        with self.core.handle(_spec(request)) as handle:
-            task = inference.prepare_classify(handle.servable, request, check_method=self._check_method)
+    async def _decoded(self, size: int, decode: Callable[[], Any]) -> Any:
+        """Decode a small message here and a large one in a thread."""
+        return decode() if size < _LARGE_MESSAGE else await self._inference.offload(decode)
 
-            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
-                return inference.respond_classify(handle.model, handle.version, task, outputs[0])
+    async def _predict(self, request: Any, size: int) -> bytes:
+        with self._inference.metrics.request(request.model_spec.name, "Predict", "GRPC"):
+            spec = _spec(request)
+            with self._inference.core.handle(*_version(spec)) as handle:
+                inputs = await self._decoded(size, lambda: requests.input_arrays(request.inputs))
+                call = self._inference.prepare_predict(handle, inputs, spec.signature_name, request.output_filter)
 
-            self.metrics.count_examples(handle.model, task.examples)
-            return await self.run(handle, "Classify", [task.call], respond)
+                def finish(arrays: Any) -> bytes:
+                    outputs = predict_outputs(handle, call, arrays[0])
+                    return _encoded(responses.predict_response(outputs, as_content=self._as_content))
 
-    async def regress(self, request: Any) -> Any:
-        with self.core.handle(_spec(request)) as handle:
-            task = inference.prepare_regress(handle.servable, request, check_method=self._check_method)
+                return await self._inference.run(handle, "Predict", [call], finish)
 
-            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
-                return inference.respond_regress(handle.model, handle.version, task, outputs[0])
+    async def _classify(self, request: Any, size: int) -> bytes:
+        with self._inference.metrics.request(request.model_spec.name, "Classify", "GRPC"):
+            spec = _spec(request)
+            examples = await self._decoded(size, lambda: requests.serialized_examples(request.input))
+            model, version, label = _version(spec)
+            outputs = await self._inference.classify(
+                model, examples, signature=spec.signature_name, version=version, label=label
+            )
+            return _encoded(responses.classification_response(outputs))
 
-            self.metrics.count_examples(handle.model, task.examples)
-            return await self.run(handle, "Regress", [task.call], respond)
+    async def _regress(self, request: Any, size: int) -> bytes:
+        with self._inference.metrics.request(request.model_spec.name, "Regress", "GRPC"):
+            spec = _spec(request)
+            examples = await self._decoded(size, lambda: requests.serialized_examples(request.input))
+            model, version, label = _version(spec)
+            outputs = await self._inference.regress(
+                model, examples, signature=spec.signature_name, version=version, label=label
+            )
+            return _encoded(responses.regression_response(outputs))
 
-    async def multi_inference(self, request: Any) -> Any:
-        spec = request.tasks[0].model_spec if request.tasks else messages.ModelSpec()
-        with self.core.handle(spec) as handle:
-            tasks = inference.prepare_multi(handle.servable, request, check_method=self._check_method)
+    async def _multi_inference(self, request: Any, size: int) -> bytes:
+        specs = [task.model_spec for task in request.tasks]
+        with self._inference.metrics.request(specs[0].name if specs else "", "MultiInference", "GRPC"):
+            model, version, label = _version(specs[0]) if specs else ("", None, None)
+            self._inference.core.handle(model, version, label)
+            for spec in specs:
+                if not spec.name:
+                    raise invalid_argument("Found ModelSpec with an empty model name.")
+                if spec.name != model:
+                    raise invalid_argument("All ModelSpecs in a MultiInferenceRequest must access the same model name.")
+            examples = await self._decoded(size, lambda: requests.serialized_examples(request.input))
+            tasks = [(task.model_spec.signature_name, task.method_name) for task in request.tasks]
+            handle, results = await self._inference.multi_inference(
+                model, tasks, examples, version=version, label=label
+            )
+            return _encoded(responses.multi_inference_response(handle, results))
 
-            def respond(outputs: Sequence[Sequence[Array]]) -> Any:
-                return inference.respond_multi(handle.model, handle.version, tasks, outputs)
-
-            for task in tasks[:1]:
-                self.metrics.count_examples(handle.model, task.examples)
-            return await self.run(handle, "MultiInference", [task.call for task in tasks], respond)
-
-    async def run(
-        self,
-        handle: ServableHandle,
-        api: str,
-        calls: Sequence[SignatureCall],
-        respond: Callable[[Sequence[Sequence[Array]]], Any],
-    ) -> Any:
-        """Run the calls and make the response of their outputs: in batches, here, or in a thread if it takes long."""
-        servable = handle.servable
-        started = time.perf_counter()
-
-        def count() -> None:
-            took = (time.perf_counter() - started) * 1e6
-            self.metrics.runtime_latency.observe(took, handle.model, api, _RUNTIME)
-
-        if self._batcher and servable.batching:
-            running = [self._batcher.run(servable, servable.batching, call) for call in calls]
-            outputs = await asyncio.gather(*running) if len(running) > 1 else [await running[0]]
-            count()
-            return respond(outputs)
-
-        def run() -> Any:
-            outputs = [servable.run(call) for call in calls]
-            count()
-            return respond(outputs)
-
-        if sum(map(servable.estimate, calls)) < MOMENT:
-            return run()
-        loop = asyncio.get_running_loop()
-        if not all(servable.is_open(call.signature.name) for call in calls):
-            await loop.run_in_executor(self._opener, servable.open)
-        return await self.in_thread(run)
-
-    async def get_model_metadata(self, request: Any) -> Any:
+    async def _get_model_metadata(self, request: Any, size: int) -> bytes:
         spec = _spec(request)
         if not request.metadata_field:
             raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
             if field != _SIGNATURE_DEF:
                 raise invalid_argument(f"Metadata field {field} is not supported")
+        model, version, label = _version(spec)
+        signatures = self._inference.signatures(model, version=version, label=label)
         response = messages.GetModelMetadataResponse()
-        with self.core.handle(spec) as handle:
-            response.model_spec.name = handle.model
-            response.model_spec.version.value = handle.version
-            packed = response.metadata[_SIGNATURE_DEF]
-            packed.type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-            packed.value = handle.servable.signature_def_map
-        return response
+        response.model_spec.name = signatures.model
+        response.model_spec.version.value = signatures.version
+        response.metadata[_SIGNATURE_DEF].CopyFrom(
+            AnyMessage(
+                type_url="type.googleapis.com/tensorflow.serving.SignatureDefMap", value=signatures.signature_def_map
+            )
+        )
+        return _encoded(response)
 
-    async def get_model_status(self, request: Any) -> Any:
-        spec = _spec(request)
-        response = messages.GetModelStatusResponse()
-        for version in self.core.versions(spec):
-            status = response.model_version_status.add(version=version.number, state=int(version.state))
-            status.status.SetInParent()
-            if version.error:
-                status.status.error_code = int(version.error.code)
-                status.status.error_message = version.error.message
-        return response
+    async def _get_model_status(self, request: Any, size: int) -> bytes:
+        model, version, _ = _version(_spec(request))  # TensorFlow Serving ignores the label here
+        return _encoded(responses.status_response(self._inference.status(model, version)))
 
-    async def handle_reload_config_request(self, request: Any) -> Any:
+    async def _reload(self, request: Any, size: int) -> bytes:
         if not request.config.HasField("model_config_list"):
             raise invalid_argument(
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
@@ -169,57 +142,30 @@ class Service:
             models = models_config.from_message(request.config)
         except ConfigError as error:
             raise invalid_argument(str(error)) from None
-        before = self.metrics.values(request.metric_names)
-        await self.core.reload(models)
+        metrics = self._inference.metrics
+        before = metrics.values(request.metric_names)
+        await self._inference.core.reload(models)
         response = messages.ReloadConfigResponse()
         response.status.SetInParent()
-        for name, value in self.metrics.values(request.metric_names).items():
+        for name, value in metrics.values(request.metric_names).items():
             response.metric.add(name=name, int64_value_increase=value - before[name])
-        return response
+        return _encoded(response)
 
-    async def in_thread(self, work: Callable[[], Any]) -> Any:
-        """The result of work that would hold the loop for too long."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
-    def _counted(self, api: str, respond: Respond) -> Respond:
-        async def answer(request: Any) -> Any:
-            spec = (request.tasks[0] if request.tasks else _NO_TASK) if api == "MultiInference" else request
-            with self.metrics.request(spec.model_spec.name, api, "GRPC"):
-                return await respond(request)
+class _ConcurrencyLimit:
+    """Counts calls, and rejects those beyond a limit."""
 
-        return answer
+    def __init__(self, max_calls: int) -> None:
+        self._max_calls = max_calls
+        self._active = 0
 
-    def methods(self, most_calls: int = 0) -> dict[str, Unary]:
-        """The RPCs by path, refused beyond ``most_calls`` at once (0: never)."""
-        limit = _Limit(most_calls)
-        listed: dict[str, tuple[Respond, Any]] = {
-            "PredictionService/Predict": (self._counted("Predict", self.predict), messages.PredictRequest),
-            "PredictionService/Classify": (
-                self._counted("Classify", self.classify),
-                messages.ClassificationRequest,
-            ),
-            "PredictionService/Regress": (self._counted("Regress", self.regress), messages.RegressionRequest),
-            "PredictionService/MultiInference": (
-                self._counted("MultiInference", self.multi_inference),
-                messages.MultiInferenceRequest,
-            ),
-            "PredictionService/GetModelMetadata": (
-                self.get_model_metadata,
-                messages.GetModelMetadataRequest,
-            ),
-            "ModelService/GetModelStatus": (self.get_model_status, messages.GetModelStatusRequest),
-            "ModelService/HandleReloadConfigRequest": (
-                self.handle_reload_config_request,
-                messages.ReloadConfigRequest,
-            ),
-        }
-        return {f"/tensorflow.serving.{name}": _method(*method, limit) for name, method in listed.items()}
+    def __enter__(self) -> None:
+        if 0 < self._max_calls <= self._active:
+            raise resource_exhausted("Server Threadpool Exhausted")
+        self._active += 1
 
-    def close(self) -> None:
-        if self._batcher:
-            self._batcher.close()
-        for pool in (self._pool, self._opener):
-            pool.shutdown(wait=False, cancel_futures=True)
+    def __exit__(self, *raised: object) -> None:
+        self._active -= 1
 
 
 def _spec(request: Any) -> Any:
@@ -228,30 +174,12 @@ def _spec(request: Any) -> Any:
     return request.model_spec
 
 
-class _Limit:
-    """How many calls are answered at once, and how many may be."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._active = 0
-
-    def __enter__(self) -> None:
-        if 0 < self._most <= self._active:
-            raise resource_exhausted("Server Threadpool Exhausted")
-        self._active += 1
-
-    def __exit__(self, *raised: object) -> None:
-        self._active -= 1
+def _version(spec: Any) -> tuple[str, int | None, str | None]:
+    """Return model name, version number and label of a ModelSpec."""
+    choice = spec.WhichOneof("version_choice")
+    number = spec.version.value if choice == "version" else None
+    return spec.name, number, spec.version_label if choice == "version_label" else None
 
 
-def _method(respond: Respond, request_type: Any, limit: _Limit) -> Unary:
-    async def answer(data: bytes) -> bytes:
-        with limit:
-            try:
-                request = request_type.FromString(data)
-            except DecodeError:
-                raise internal(f"the bytes sent are no {request_type.DESCRIPTOR.full_name}") from None
-            response = await respond(request)
-            return bytes(response.SerializeToString())
-
-    return answer
+def _encoded(message: Any) -> bytes:
+    return bytes(message.SerializeToString())

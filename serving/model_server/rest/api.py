@@ -16,8 +16,9 @@ from serving.model_server.batching.scheduler import STILL_WAITING
 from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import DEFAULT_SIGNATURE
 from serving.model_server.errors import ServingError, deadline_exceeded, internal, invalid_argument, resource_exhausted
-from serving.model_server.grpc_api import predict as prediction
-from serving.model_server.grpc_api.service import Service
+from serving.model_server.grpc_api import responses
+from serving.model_server.inference import predict, requests
+from serving.model_server.inference.inference import Inference
 from serving.model_server.rest import answers, documents, examples, paths, rapidjson, tensors
 from serving.tfs_api import messages
 
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 _LARGE = 2**18  # bytes of JSON that take long enough for others not to wait for
 _TIMES_BODY = 8
-_SIGNATURE_DEF = "signature_def"
 
 #: HTTP status by gRPC code; what is not here is 500.
 _STATUS: Final = {
@@ -73,7 +73,7 @@ class RestApi:
 
     def __init__(
         self,
-        service: Service,
+        inference: Inference,
         *,
         threads: int,
         max_body_bytes: int,
@@ -89,7 +89,7 @@ class RestApi:
             timeout_ms: longest time for a request; 0 is none.
             metrics_path: where Prometheus may read; None: nowhere.
         """
-        self._service = service
+        self._inference = inference
         self._metrics_path = metrics_path
         self._slots = asyncio.Semaphore(threads)
         self._timeout = timeout_ms / 1000 if timeout_ms > 0 else None
@@ -100,7 +100,7 @@ class RestApi:
     async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> RestResponse:
         """The answer to a request; ``headers`` by their names in small letters. Never raises."""
         if path == self._metrics_path and method == "GET":
-            return RestResponse(200, self._service.metrics.text().encode(), {"Content-Type": "text/plain"})
+            return RestResponse(200, self._inference.metrics.text().encode(), {"Content-Type": "text/plain"})
         if not paths.is_served(path):
             return RestResponse(404, _NOT_FOUND, {"Content-Type": "text/html"})
         more = _CORS if self._cors else {}
@@ -111,7 +111,7 @@ class RestApi:
         try:
             async with self._slots, asyncio.timeout(self._timeout):
                 if "gzip" in headers.get("content-encoding", "").lower():
-                    body = await self._service.in_thread(lambda: _inflated(body, self._max_body_bytes))
+                    body = await self._inference.offload(lambda: _inflated(body, self._max_body_bytes))
                 text = await self._counted(method, path, body)
             return RestResponse(200, text, {"Content-Type": "application/json", **more})
         except documents.DocumentTooLarge as error:
@@ -125,15 +125,15 @@ class RestApi:
     async def _counted(self, method: str, path: str, body: bytes) -> bytes:
         wanted = paths.read(method, path)
         api = "" if wanted.action in ("status", "metadata") else wanted.action
-        with self._service.metrics.request(wanted.spec.name, api, "REST"):
+        with self._inference.metrics.request(wanted.model, api, "REST"):
             return await self._respond(wanted, body)
 
     async def _respond(self, wanted: paths.RestTarget, body: bytes) -> bytes:
         if wanted.action == "status":
-            request = messages.GetModelStatusRequest(model_spec=wanted.spec)
-            return (_json(await self._service.get_model_status(request)) + "\n").encode()
+            versions = self._inference.status(wanted.model, wanted.version)
+            return (_json(responses.status_response(versions)) + "\n").encode()
         if wanted.action == "metadata":
-            return await self._metadata(wanted.spec)
+            return self._metadata(wanted)
         with self._documents.held(await self._soon(len(body), lambda: documents.cost(body))):
             return await self._infer(wanted, body)
 
@@ -146,39 +146,40 @@ class RestApi:
         name = document.get("signature_name", "")
         if not tensors.is_text(name):
             raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
-        wanted.spec.signature_name = name
+        if wanted.action == "predict":
+            return await self._predict(wanted, name, document, len(body))
+        rows = await self._soon(len(body), lambda: _examples(document))
         if wanted.action == "classify":
-            to_classify = messages.ClassificationRequest(model_spec=wanted.spec)
-            await self._soon(len(body), lambda: examples.fill(document, to_classify.input))
-            return examples.classifications((await self._service.classify(to_classify)).result)
-        if wanted.action == "regress":
-            to_regress = messages.RegressionRequest(model_spec=wanted.spec)
-            await self._soon(len(body), lambda: examples.fill(document, to_regress.input))
-            return examples.regressions((await self._service.regress(to_regress)).result)
-        return await self._predict(wanted.spec, document, len(body))
+            classes = await self._inference.classify(
+                wanted.model, rows, signature=name, version=wanted.version, label=wanted.label
+            )
+            return examples.classifications(classes.results)
+        numbers = await self._inference.regress(
+            wanted.model, rows, signature=name, version=wanted.version, label=wanted.label
+        )
+        return examples.regressions(numbers.results)
 
-    async def _predict(self, spec: Any, document: dict[str, Any], size: int) -> bytes:
-        with self._service.core.handle(spec) as handle:
-            call = await self._soon(size, lambda: _call(handle.servable, spec.signature_name, document))
+    async def _predict(self, wanted: paths.RestTarget, signature: str, document: dict[str, Any], size: int) -> bytes:
+        with self._inference.core.handle(wanted.model, wanted.version, wanted.label) as handle:
+            call = await self._soon(size, lambda: _call(handle.servable, signature, document))
             write = answers.to_rows if "instances" in document else answers.to_columns
-            arrays = await self._service.run(handle, "Predict", [call], lambda outputs: outputs[0])
+            arrays = await self._inference.run(handle, "Predict", [call], lambda outputs: outputs[0])
             outputs = dict(zip(call.outputs, arrays, strict=True))
             text: bytes = await self._soon(8 * sum(array.size for array in arrays), lambda: write(outputs))
             return text
 
-    async def _metadata(self, spec: Any) -> bytes:
-        request = messages.GetModelMetadataRequest(model_spec=spec, metadata_field=[_SIGNATURE_DEF])
-        response = await self._service.get_model_metadata(request)
-        signatures = messages.SignatureDefMap()
-        response.metadata[_SIGNATURE_DEF].Unpack(signatures)
+    def _metadata(self, wanted: paths.RestTarget) -> bytes:
+        found = self._inference.signatures(wanted.model, version=wanted.version, label=wanted.label)
+        spec = messages.ModelSpec(name=found.model)
+        spec.version.value = found.version
+        signatures = messages.SignatureDefMap.FromString(found.signature_def_map)
         return (
-            f'{{\n"model_spec":{_json(response.model_spec)}\n,\n'
-            f'"metadata": {{"signature_def": {_json(signatures)}\n}}\n}}\n'
+            f'{{\n"model_spec":{_json(spec)}\n,\n"metadata": {{"signature_def": {_json(signatures)}\n}}\n}}\n'
         ).encode()
 
     async def _soon(self, size: int, work: Callable[[], Any]) -> Any:
         """Do the work on so many bytes of JSON here, or in a thread where they are many."""
-        return work() if size < _LARGE else await self._service.in_thread(work)
+        return work() if size < _LARGE else await self._inference.offload(work)
 
 
 def _code_and_message(error: Exception, what: str) -> tuple[int, str]:
@@ -211,9 +212,15 @@ def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> 
         arrays = tensors.from_columns(document["inputs"], signature)
     if servable.strict:
         for alias, array in arrays.items():
-            prediction.check_shape(alias, signature.inputs[alias], array.shape)
+            predict.check_shape(alias, signature.inputs[alias], array.shape)
     inputs = {alias: arrays[alias] if alias in arrays else signature.defaults[alias] for alias in signature.inputs}
     return SignatureCall(signature, inputs, tuple(signature.outputs))
+
+
+def _examples(document: dict[str, Any]) -> list[bytes]:
+    message = messages.Input()
+    examples.fill(document, message)
+    return requests.serialized_examples(message)
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Source: tensorflow_serving/util/json_tensor.cc, for the checks and their messages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,23 +44,23 @@ def fill(document: Mapping[str, Any], message: Any) -> None:
         _example(example, listed.examples.add())
 
 
-def classifications(result: Any) -> bytes:
+def classifications(results: Sequence[Sequence[tuple[str, float]]]) -> bytes:
     """The answer of ``:classify``: label and score of each class, for each example."""
-    if not result.classifications:
+    if not results:
         raise invalid_argument("Cannot convert empty ClassificationResults to JSON")
     rows = []
-    for entry in result.classifications:
-        scores = rapidjson.decimals(np.array([one.score for one in entry.classes], np.float32))
-        pairs = zip((rapidjson.string(one.label) for one in entry.classes), scores, strict=True)
+    for classes in results:
+        scores = rapidjson.decimals(np.array([score for _, score in classes], np.float32))
+        pairs = zip((rapidjson.string(label) for label, _ in classes), scores, strict=True)
         rows.append(f"[{', '.join(f'[{label}, {score}]' for label, score in pairs)}]")
     return _document(f"[{', '.join(rows)}\n    ]")
 
 
-def regressions(result: Any) -> bytes:
+def regressions(results: Sequence[float]) -> bytes:
     """The answer of ``:regress``: a number for each example."""
-    if not result.regressions:
+    if not results:
         raise invalid_argument("Cannot convert empty RegressionResults to JSON")
-    values = rapidjson.decimals(np.array([one.value for one in result.regressions], np.float32))
+    values = rapidjson.decimals(np.array(results, np.float32))
     return _document(f"[{', '.join(values)}]")
 
 

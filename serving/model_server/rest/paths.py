@@ -6,11 +6,10 @@ Source: tensorflow_serving/model_servers/http_rest_api_util.cc. Paths are matche
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import unquote_to_bytes
 
 from serving.model_server.errors import ServingError, invalid_argument
-from serving.tfs_api import messages
 from serving.tfs_api.status_codes import Code
 
 _SERVED = re.compile(r"(?i)/v1/.*", re.ASCII | re.DOTALL)
@@ -35,10 +34,12 @@ _BY_NAME: dict[str, Action] = {"predict": "predict", "classify": "classify", "re
 
 @dataclass(frozen=True)
 class RestTarget:
-    """What to do, and the ModelSpec that says with which model."""
+    """What to do, and with which model; neither version nor label means the newest version."""
 
     action: Action
-    spec: Any
+    model: str
+    version: int | None = None
+    label: str | None = None
 
 
 def is_served(path: str) -> bool:
@@ -56,21 +57,18 @@ def read(method: str, path: str) -> RestTarget:
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
         raise invalid_argument(f"Malformed request: {method} {path}")
-    spec = messages.ModelSpec()
-    if match["version"]:
-        if int(match["version"]) >= 2**63:
-            raise BadPart(f"Failed to convert version: {match['version']} to numeric.")
-        spec.version.value = int(match["version"])
-    if match["label"]:
-        spec.version_label = _decoded(match["label"], "model version label")
+    version = int(match["version"]) if match["version"] else None
+    if version is not None and version >= 2**63:
+        raise BadPart(f"Failed to convert version: {version} to numeric.")
+    label = _decoded(match["label"], "model version label") if match["label"] else None
     if not match["model"]:
         raise invalid_argument("Missing model name in request.")
-    spec.name = _decoded(match["model"], "model name")
+    model = _decoded(match["model"], "model name")
     if method == "GET":
-        return RestTarget("metadata" if match["action"] == "metadata" else "status", spec)
+        return RestTarget("metadata" if match["action"] == "metadata" else "status", model, version, label)
     if match["action"] not in _BY_NAME:
         raise invalid_argument(f"Malformed request: {method} {path}")
-    return RestTarget(_BY_NAME[match["action"]], spec)
+    return RestTarget(_BY_NAME[match["action"]], model, version, label)
 
 
 def _decoded(text: str, what: str) -> str:

@@ -157,7 +157,7 @@ def test_a_version_that_is_copied_slowly_is_served_when_it_is_whole(root: Path) 
         source = versions.write(root / "elsewhere", offset=2)
         target = root / "line" / "2"
         shutil.copytree(source / "assets.extra", target / "assets.extra")
-        server.program.wait_for("saved_model.pb is missing; trying again in 0.05 s")
+        server.program.wait_for("saved_model.pb is missing; retry in 0.05 s")
         assert server.client.states("line") == {2: "LOADING", 1: "AVAILABLE"}
         assert answering(server.client) == 1
         shutil.copy(source / "saved_model.pb", target / "saved_model.pb")

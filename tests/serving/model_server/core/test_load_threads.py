@@ -1,4 +1,4 @@
-"""Loads in threads: a bounded number, and one that hangs blocks no other."""
+"""LoadThreads in threads: a bounded number, and one that hangs blocks no other."""
 
 import asyncio
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from serving.artifacts.models_config import ModelConfig
-from serving.model_server.core.load_threads import Loads
+from serving.model_server.core.load_threads import LoadThreads
 from serving.model_server.core.loader import Loader
 from serving.model_server.core.manager import Manager, Retries
 from serving.model_server.core.servable import Servable
@@ -51,7 +51,7 @@ async def test_a_load_that_hangs_gives_its_place_to_others(
 ) -> None:
     hung: list[Path] = []
     load = Load(release)
-    loads = Loads(load, 1, hang_seconds=0.2, on_hang=hung.append)
+    loads = LoadThreads(load, 1, hang_seconds=0.2, on_hang=hung.append)
     dead = asyncio.create_task(loads.run(root / "dead" / "1"))
     assert await asyncio.to_thread(load.begun.acquire, timeout=30)
     async with asyncio.timeout(30):
@@ -68,7 +68,7 @@ async def test_a_load_that_hangs_gives_its_place_to_others(
 
 async def test_at_most_so_many_load_at_once_also_where_callers_give_up(root: Path, release: threading.Event) -> None:
     load = Load(release)
-    loads = Loads(load, 2)
+    loads = LoadThreads(load, 2)
     tasks = [asyncio.create_task(loads.run(root / "dead" / "1")) for _ in range(4)]
     for _ in range(2):
         assert await asyncio.to_thread(load.begun.acquire, timeout=30)

@@ -25,7 +25,7 @@ def paths(tmp_path: Path) -> dict[int, Path]:
 
 
 class Gate:
-    """Loads versions, each when the test lets it."""
+    """LoadThreads versions, each when the test lets it."""
 
     def __init__(self) -> None:
         self.open = {number: threading.Event() for number in (1, 2, 3)}

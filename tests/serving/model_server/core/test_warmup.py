@@ -103,4 +103,4 @@ def test_records_of_signatures_without_a_twin_are_skipped(tmp_path: Path) -> Non
     slow = predict_log("slow", text=np.array(["a"]))
     directory = versions.write(tmp_path / "1", warmup=[slow, GOOD, slow])
     servable = Loader().load(directory)
-    assert warmup.replay(servable, directory, skip_slow=True) == 1
+    assert warmup.replay(servable, directory, onnx_only=True) == 1

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import cast
 
-from serving.model_server.grpc_api.service import Service
+from serving.model_server.inference.inference import Inference
 from serving.model_server.rest.api import RestApi
 from serving.model_server.rest.http import HttpLimits, HttpServer
 from tests.programs import free_port
@@ -28,7 +28,7 @@ def limited(limits: HttpLimits) -> Iterator[int]:
 
     async def start() -> HttpServer:
         server = HttpServer(
-            RestApi(cast(Service, None), threads=1, max_body_bytes=limits.max_body_bytes), "127.0.0.1", port, limits
+            RestApi(cast(Inference, None), threads=1, max_body_bytes=limits.max_body_bytes), "127.0.0.1", port, limits
         )
         server.start()
         return server

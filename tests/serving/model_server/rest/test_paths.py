@@ -10,20 +10,20 @@ from tests.serving.model_server.statuses import raises_status
 @pytest.mark.parametrize(
     ("method", "path", "action", "name", "version", "label"),
     [
-        ("GET", "/v1/models/m", "status", "m", 0, ""),
-        ("GET", "/V1/Models/m/VERSIONS/007", "status", "m", 7, ""),
-        ("GET", "/v1/models/m/labels/canary", "status", "m", 0, "canary"),
-        ("GET", "/v1/models/m/metadata", "metadata", "m", 0, ""),
-        ("GET", "/v1/models/m/versions/7/metadata", "metadata", "m", 7, ""),
-        ("POST", "/v1/models/a%20b:predict", "predict", "a b", 0, ""),
-        ("POST", "/v1/models/m/versions/7:classify", "classify", "m", 7, ""),
-        ("POST", "/v1/models/m/labels/%C3%A9:regress", "regress", "m", 0, "é"),
+        ("GET", "/v1/models/m", "status", "m", None, None),
+        ("GET", "/V1/Models/m/VERSIONS/007", "status", "m", 7, None),
+        ("GET", "/v1/models/m/labels/canary", "status", "m", None, "canary"),
+        ("GET", "/v1/models/m/metadata", "metadata", "m", None, None),
+        ("GET", "/v1/models/m/versions/7/metadata", "metadata", "m", 7, None),
+        ("POST", "/v1/models/a%20b:predict", "predict", "a b", None, None),
+        ("POST", "/v1/models/m/versions/7:classify", "classify", "m", 7, None),
+        ("POST", "/v1/models/m/labels/%C3%A9:regress", "regress", "m", None, "é"),
     ],
 )
-def test_read(method: str, path: str, action: str, name: str, version: int, label: str) -> None:
+def test_read(method: str, path: str, action: str, name: str, version: int | None, label: str | None) -> None:
     wanted = paths.read(method, path)
-    assert (wanted.action, wanted.spec.name) == (action, name)
-    assert (wanted.spec.version.value, wanted.spec.version_label) == (version, label)
+    assert (wanted.action, wanted.model) == (action, name)
+    assert (wanted.version, wanted.label) == (version, label)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from serving.model_server.core.loader import Loader
-from serving.model_server.core.servable import Servable
+from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.errors import ServingError
-from serving.model_server.grpc_api import predict as prediction
+from serving.model_server.grpc_api import responses
+from serving.model_server.inference import predict, requests
+from serving.model_server.inference.inference import PredictOutputs
 from serving.tfs_api import messages, tensors
 from serving.tfs_api.status_codes import Code
 from tests.serving.model_server import versions
@@ -23,6 +25,11 @@ INVALID, PRECONDITION = Code.INVALID_ARGUMENT, Code.FAILED_PRECONDITION
 @pytest.fixture(scope="module")
 def servable(tmp_path_factory: pytest.TempPathFactory) -> Servable:
     return Loader().load(versions.write(tmp_path_factory.mktemp("line") / "1", slope=2, offset=1))
+
+
+def prepare(servable: Servable, request: Any) -> SignatureCall:
+    inputs = requests.input_arrays(request.inputs)
+    return predict.prepare(servable, request.model_spec.signature_name, inputs, request.output_filter)
 
 
 def broken(change: Callable[[Any], None]) -> Any:
@@ -118,7 +125,7 @@ REFUSED = {
 def test_refused(servable: Servable, case: str) -> None:
     request, code, message = REFUSED[case]
     with pytest.raises(ServingError) as raised:
-        prediction.prepare(servable, request)
+        prepare(servable, request)
     assert (raised.value.code, str(raised.value)) == (code, message)
 
 
@@ -128,13 +135,14 @@ def test_a_claim_beyond_the_message_allocates_nothing(servable: Servable) -> Non
     request.inputs["x"].float_val.append(1.0)
     sized(2**34, 3)(request.inputs["x"])
     with pytest.raises(ServingError, match="tensor parsing error: x"):
-        prediction.prepare(servable, request)
+        prepare(servable, request)
 
 
 @pytest.mark.parametrize("as_content", [True, False])
 def test_an_answer_names_what_made_it(servable: Servable, as_content: bool) -> None:
-    call = prediction.prepare(servable, wanting())
-    response = prediction.respond("m", 7, call, servable.run(call), as_content=as_content)
+    call = prepare(servable, wanting())
+    outputs = PredictOutputs("m", 7, "both", dict(zip(call.outputs, servable.run(call), strict=True)))
+    response = responses.predict_response(outputs, as_content=as_content)
     assert (response.model_spec.name, response.model_spec.version.value) == ("m", 7)
     assert response.model_spec.signature_name == "both"
     assert {alias: tensors.to_array(proto).tolist() for alias, proto in response.outputs.items()} == {
@@ -146,13 +154,10 @@ def test_an_answer_names_what_made_it(servable: Servable, as_content: bool) -> N
 
 
 def test_outputs_come_in_the_order_asked_for(servable: Servable) -> None:
-    assert list(prediction.prepare(servable, wanting("z", "y")).outputs) == ["z", "y"]
-    assert list(prediction.prepare(servable, wanting("z")).outputs) == ["z"]
-    assert list(prediction.prepare(servable, wanting()).outputs) == ["y", "z"]
+    assert list(prepare(servable, wanting("z", "y")).outputs) == ["z", "y"]
+    assert list(prepare(servable, wanting("z")).outputs) == ["z"]
+    assert list(prepare(servable, wanting()).outputs) == ["y", "z"]
 
 
 def test_the_empty_name_is_serving_default(servable: Servable) -> None:
-    call = prediction.prepare(servable, predict_request("m", x=X))
-    assert prediction.respond("m", 1, call, servable.run(call), as_content=True).model_spec.signature_name == (
-        "serving_default"
-    )
+    assert prepare(servable, predict_request("m", x=X)).signature.name == "serving_default"

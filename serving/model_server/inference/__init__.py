@@ -1,0 +1,1 @@
+"""Inference on arrays: checks of a request against a signature, and the policy by which signatures run."""
