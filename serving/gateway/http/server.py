@@ -25,6 +25,7 @@ from serving.http_server.protocol import Protocol
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK = 131_072  # bytes
+_HANDSHAKE_SECONDS = 1.0  # for TLS with a client that was accepted last
 _LISTENERS = 4  # each more takes about 5 µs from a client that connects alone
 
 
@@ -40,6 +41,8 @@ class GatewayServer(uvicorn.Server):
         super().__init__(_config(gateway))
         self._gateway = gateway
         self._link = link
+        self._listeners: list[socket.socket] = []
+        self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on each socket several times.
@@ -50,13 +53,32 @@ class GatewayServer(uvicorn.Server):
         await super().startup(sockets)
         kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         state = {"server_state": self.server_state, "app_state": self.lifespan.state}
-        protocol = functools.partial(kind, config=self.config, **state)
-        loop, backlog = asyncio.get_running_loop(), self.config.backlog
-        for listener in [listener for server in self.servers for listener in server.sockets] * (_LISTENERS - 1):
-            copy = socket.fromfd(listener.fileno(), listener.family, listener.type)
-            self.servers.append(await loop.create_server(protocol, sock=copy, ssl=self.config.ssl, backlog=backlog))
+        self._protocol = functools.partial(kind, config=self.config, **state)
+        self._listeners = [_copy(listener) for server in self.servers for listener in server.sockets]
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"ssl": self.config.ssl, "backlog": self.config.backlog}
+        for listener in self._listeners * (_LISTENERS - 1):
+            self.servers.append(await loop.create_server(self._protocol, sock=_copy(listener), **options))
         if self._link is not None:
             await self._link.report_serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port and answer the requests in flight.
+
+        The system resets connections that wait to be accepted when a listener closes, so they are accepted first.
+        """
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        connecting = [
+            loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+            for listener in self._listeners
+            for connection in _accept_last(listener)
+        ]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_HANDSHAKE_SECONDS):
+                await asyncio.gather(*connecting, return_exceptions=True)
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the drain period, or end it."""
@@ -119,6 +141,22 @@ def _config(gateway: Gateway) -> uvicorn.Config:
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
         timeout_graceful_shutdown=int(settings.grace_seconds) or 1,
     )
+
+
+def _copy(listener: socket.socket) -> socket.socket:
+    return socket.fromfd(listener.fileno(), listener.family, listener.type)
+
+
+def _accept_last(listener: socket.socket) -> list[socket.socket]:
+    """Accept the connections that wait, and stop listening at once."""
+    waiting = []
+    with listener, contextlib.suppress(OSError):
+        listener.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting.append(listener.accept()[0])
+        listener.shutdown(socket.SHUT_RDWR)  # for the copies too, which the event loop closes later
+    return waiting
 
 
 def _hang_up(scope: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import httpx
 
 from tests.programs import Program, free_port, running
 
-#: What the model server needs to follow quickly what a test does.
+#: Flags with which the model server follows a test's changes quickly.
 PROMPT = (
     "--file_system_poll_wait_seconds=0.05",
     "--model_config_file_poll_wait_seconds=0.05",
@@ -25,19 +25,21 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(model_server: str, config: Path, *flags: str, env: dict[str, str] | None = None) -> Iterator[Gateway]:
-    """``python -m serving.gateway``, from the moment its port is open."""
+def gateway(
+    model_server: str, config: Path, *flags: str, env: dict[str, str] | None = None, ready: str = "Uvicorn running"
+) -> Iterator[Gateway]:
+    """``python -m serving.gateway``, from the moment it prints ``ready``: its port is open."""
     port = free_port()
     arguments = (f"--port={port}", f"--model-server={model_server}", f"--models-config={config}", "--poll-seconds=0.05")
     url = f"http://127.0.0.1:{port}"
     with (
-        running("-m", "serving.gateway", *arguments, *flags, ready="Uvicorn running", env=env) as program,
+        running("-m", "serving.gateway", *arguments, *flags, ready=ready, env=env) as program,
         httpx.Client(base_url=url, timeout=30) as client,
     ):
         yield Gateway(client, program, url)
 
 
 def wait_until_ready(gateway: Gateway, *models: str) -> None:
-    """Until the gateway has learnt a version of each."""
+    """Wait until the gateway knows a version of each model."""
     for model in models:
         gateway.program.wait_for(f"model {model}: requests that name no version are answered by version")

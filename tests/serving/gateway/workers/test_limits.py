@@ -1,0 +1,52 @@
+"""How many workers, and each one's share."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from serving.gateway.settings import Settings
+from serving.gateway.workers import limits
+
+MB = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory", "budget", "expected"),
+    [
+        (4, None, 256 * MB, 4),
+        (2.9, None, 256 * MB, 2),
+        (0.5, None, 256 * MB, 1),
+        (8, 256 * MB + 3 * limits.WORKER_BYTES, 256 * MB, 3),
+        (8, 256 * MB + 3 * limits.WORKER_BYTES - 1, 256 * MB, 2),
+        (8, 100 * MB, 256 * MB, 1),
+    ],
+)
+def test_automatic_is_the_least_of_processors_and_memory(
+    processors: float, memory: int | None, budget: int, expected: int
+) -> None:
+    assert limits.automatic(processors, memory, budget) == expected
+
+
+def test_affinity_bounds_the_processors() -> None:
+    program = "from serving.gateway.workers import limits; print(limits.processors())"
+    one = sorted(os.sched_getaffinity(0))[:1]
+    printed = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, one),
+    ).stdout
+    assert float(printed) <= 1
+
+
+def test_a_share_is_rounded_up_and_other_limits_stay() -> None:
+    whole = Settings(
+        max_in_flight=10, max_queue_rows=7, max_bytes_in_flight=1001, decode_threads=1, drift_per_second=6, max_rows=9
+    )
+    share = limits.share(whole, 4)
+    assert (share.max_in_flight, share.max_queue_rows, share.max_bytes_in_flight) == (3, 2, 251)
+    assert (share.decode_threads, share.drift_per_second) == (1, 1.5)
+    assert (share.max_rows, share.calls_per_signature) == (9, whole.calls_per_signature)
+    assert Settings(**share.model_dump(mode="json")) == share
