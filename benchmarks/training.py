@@ -30,7 +30,10 @@ import keras
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from training.core import fit
 from training.core.catalogue import JOBS, find
-from training.core.job import Examples, Job, JobError, JobOptions
+from training.core.checkpoint import Checkpoint
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.job import Job, JobOptions
 from training.core.pipeline import with_start
 
 _ROUNDS = 3  # at least
@@ -104,7 +107,7 @@ def measure(job: Job, seconds: float) -> Speed:
         with tempfile.TemporaryDirectory() as folder:
             begun = time.perf_counter()
             if side == "ours":
-                run, recipe = fit.Run(Path(folder, "run"), {}), replace(job.recipe, epochs=epochs)
+                run, recipe = Checkpoint(Path(folder, "run"), {}), replace(job.recipe, epochs=epochs)
                 fit.fit(models[side], part, recipe, run, lambda epoch, percent, figures: None, job.callbacks())
             else:
                 models[side].fit(*part.train, batch_size=batch, epochs=epochs, verbose=0)

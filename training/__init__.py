@@ -1,1 +1,1 @@
-"""What learns: jobs that end in a published version under exports/."""
+"""Training: jobs that end in a published model version under exports/."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from training.cli.main import app
+from serving.cli.main import app
 
 if __name__ == "__main__":
     app(["train", *sys.argv[1:]], prog_name="python -m training")

@@ -1,4 +1,4 @@
-"""``vitrine keys``: the keys that callers of the gateway show."""
+"""``vitrine keys``: the API keys of the gateway's callers."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,33 +8,37 @@ import typer
 from rich.table import Table
 
 from serving.cli.terminal import console, fail
-from serving.gateway.http import keys_file as keys
+from serving.gateway.http import keys_file
 from serving.gateway.http.keys_file import KeysError
 from serving.gateway.http.paths import SCOPES
 
-app = typer.Typer(help="Keys for callers of the gateway, which reads them again as they change.", no_args_is_help=True)
+app = typer.Typer(
+    help="Manage the API keys of callers. The gateway reloads the file when it changes.", no_args_is_help=True
+)
 
-File = Annotated[Path, typer.Option("--keys", envvar="VITRINE_KEYS", help="The file of keys, as the gateway has it.")]
+File = Annotated[Path, typer.Option("--keys", envvar="VITRINE_KEYS", help="The gateway's file of keys.")]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Whose it is.")],
-    model: Annotated[list[str] | None, typer.Option(help="For this model alone; may be repeated.")] = None,
-    verb: Annotated[list[str] | None, typer.Option(help=f"For this alone: {', '.join(SCOPES)}.")] = None,
-    rate: Annotated[str | None, typer.Option(help="At most so many requests, as in 10/second.")] = None,
+    name: Annotated[str, typer.Argument(help="The key's owner.")],
+    model: Annotated[list[str] | None, typer.Option(help="Allow this model only; repeat for several.")] = None,
+    verb: Annotated[
+        list[str] | None, typer.Option(help=f"Allow this verb only; repeat for several: {', '.join(SCOPES)}.")
+    ] = None,
+    rate: Annotated[str | None, typer.Option(help="Rate limit, for example 10/second.")] = None,
     days: Annotated[
-        float | None, typer.Option(help="How long it is good; without, for ever.", min=0, max=36500)
+        float | None, typer.Option(help="Days until the key expires; without it, never.", min=0, max=36500)
     ] = None,
     file: File = Path(".vitrine/keys.json"),
 ) -> None:
-    """Make a key and print it, this once: the file holds a hash of it alone."""
+    """Create a key and print it. The file keeps only its hash, so it is printed this once."""
     unknown = [one for one in verb or () if one not in SCOPES]
     if unknown:
-        raise fail(f"{unknown[0]!r} is none of {', '.join(SCOPES)}")
+        raise fail(f"--verb is {unknown[0]!r}; one of {', '.join(SCOPES)} is expected")
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).replace(microsecond=0)
     try:
-        _, shown = keys.create(file, name, frozenset(model or ()), frozenset(verb or ()), rate, expires)
+        _, shown = keys_file.create(file, name, frozenset(model or ()), frozenset(verb or ()), rate, expires)
     except KeysError as error:
         raise fail(error) from None
     print(shown)
@@ -42,9 +46,9 @@ def create(
 
 @app.command("list")
 def list_keys(file: File = Path(".vitrine/keys.json")) -> None:
-    """Print what is known of each key."""
+    """List the keys with their limits; the keys themselves are not stored."""
     try:
-        known = keys.read(file)
+        known = keys_file.read(file)
     except KeysError as error:
         raise fail(error) from None
     table = Table("id", "name", "models", "verbs", "rate", "made", "good until")
@@ -63,12 +67,12 @@ def list_keys(file: File = Path(".vitrine/keys.json")) -> None:
 
 @app.command()
 def revoke(
-    number: Annotated[str, typer.Argument(metavar="ID", help="As vitrine keys list prints it.")],
+    number: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as vitrine keys list prints it.")],
     file: File = Path(".vitrine/keys.json"),
 ) -> None:
-    """Take a key away; running gateways refuse it within a second or so."""
+    """Revoke a key. Running gateways refuse it within about a second."""
     try:
-        gone = keys.revoke(file, number)
+        gone = keys_file.revoke(file, number)
     except KeysError as error:
         raise fail(error) from None
-    console.print(f"key {gone.id} of {gone.name} is no more")
+    console.print(f"key {gone.id} of {gone.name} is revoked")

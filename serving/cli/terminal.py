@@ -1,15 +1,15 @@
-"""What the commands share at the terminal."""
+"""Console output and errors of the commands."""
 
 import typer
 from rich.console import Console
 
-#: Prints names, labels and paths as they are: brackets and colons in them are no markup of Rich's.
+#: Prints names, labels and paths literally: Rich does not interpret brackets and colons in them.
 console = Console(highlight=False, markup=False, emoji=False)
 _errors = Console(highlight=False, markup=False, emoji=False, stderr=True)
 
 
 def fail(error: Exception | str) -> typer.Exit:
-    """Say what was wrong, in red, on standard error, and end with 1."""
-    text = str(error).encode(errors="backslashreplace").decode()  # a file's name may be no UTF-8
+    """Print the error in red on standard error; raise the returned exit (code 1)."""
+    text = str(error).encode(errors="backslashreplace").decode()  # a file name may not be valid UTF-8
     _errors.print(text, style="red", soft_wrap=True)
     return typer.Exit(1)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import shlex
 import signal
 import socket
@@ -15,12 +16,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Annotated
 
-from serving.artifacts.registry import MOUNT_POINT
+import typer
+
+from serving.artifacts.registry import MOUNT_POINT, ModelRegistry
+from serving.cli.options import Exports
+from serving.cli.terminal import console, fail
 
 #: Where the model server listens: it knows no keys, so nobody but the gateway is to reach it.
 LOCAL = "127.0.0.1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+#: Models of the page's showcase: `vitrine up` trains those that have no version yet.
+SHOWN = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", "xo_mobilenet")
 
 
 class UpError(Exception):
@@ -212,3 +222,32 @@ def _wait(done: Callable[[], bool], programs: list[_Running], complaint: str, pa
         if time.monotonic() > until:
             raise UpError(f"{complaint} after {patience:.0f} s; the logs say more")
         time.sleep(0.05)
+
+
+def up(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Of the gateway.")] = 8000,
+    grpc_port: Annotated[int, typer.Option(help="Of the model server.")] = 8500,
+    engine: Annotated[str, typer.Option(help="auto (ONNX where there is a twin) or tensorflow.")] = "auto",
+    keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="Of callers: vitrine keys.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
+    train_missing: Annotated[bool, typer.Option(help="First train what the page shows and has no version yet.")] = True,
+    exports: Exports = "exports",
+    logs: Annotated[Path, typer.Option(help="Where both programs' logs go.")] = Path(".vitrine/logs"),
+) -> None:
+    """Train what is missing, start model server and gateway, and say where to look."""
+    if "://" in exports:
+        raise fail(f"programs read a folder; python -m serving.artifacts.sync {exports} FOLDER brings them to one")
+    if train_missing:
+        missing = [name for name in SHOWN if not ModelRegistry(exports).versions(name)]
+        for name in missing:
+            console.print(f"{name} has no version yet: training it")
+            subprocess.run([sys.executable, "-m", "training", name, "--exports", exports], check=False)
+    if not ModelRegistry(exports).models():
+        raise fail(f"there is no model in {exports}, and none could be trained")
+    door = [*([f"--keys={keys}"] if keys else ()), *(["--insecure"] if insecure else ())]
+    addresses = Addresses(host, port, grpc_port, tls=bool(os.environ.get("VITRINE_TLS_CERT")))
+    try:
+        run(Path(exports), addresses, logs, lambda line: print(line, flush=True), engine, door)
+    except UpError as error:
+        raise fail(error) from None

@@ -22,6 +22,7 @@ from tests.images.builder import Builder
 from tests.programs import REPOSITORY, Program, free_port
 from tests.serving.artifacts.test_signing import key_pair
 from training.deploy import kubernetes
+from training.deploy.kubernetes import Trainer
 
 pytestmark = [
     # Minutes of downloads and of unpacking, so not with every run of the tests: `make test-images`.
@@ -175,7 +176,7 @@ def test_a_job_does_what_its_manifest_says(
 ) -> None:
     """As a kubelet would start it: to an object store, signed."""
     (work,) = kubernetes.job(
-        "sine_rnn", ["--quick", "--force"], image=f"vitrine/{name}:1", store="exports-store", signing="signing"
+        "sine_rnn", ["--quick", "--force"], Trainer(f"vitrine/{name}:1", store="exports-store", signing="signing")
     )[-1:]
     pod = work["spec"]["template"]["spec"]["containers"][0]
     volumes = {mount["name"]: tmp_path / mount["name"] for mount in pod["volumeMounts"] if mount["name"] != "tmp"}

@@ -1,14 +1,15 @@
-"""Every job and study by its name. Modules are imported when they are asked for, so that a list needs no TensorFlow."""
+"""Every job and study by name. Their modules are imported on demand, so that a list needs no TensorFlow."""
 
 import importlib
 from typing import TYPE_CHECKING
 
-from training.core.job import Job, JobError
+from training.core.errors import JobError
 
 if TYPE_CHECKING:
+    from training.core.job import Job
     from training.experiments.study import Study
 
-#: name → what it is, for lists.
+#: Titles of the jobs, by name.
 JOBS = {
     "boston_decay": "Boston house values by a dense net, decaying learning rate",
     "boston_default": "Boston house values by a dense net, Adam's own learning rate",
@@ -34,7 +35,7 @@ JOBS = {
     "xo_mobilenet": "X or O, transfer from MobileNetV2",
 }
 
-#: Experiments that end in a table and a plot.
+#: Titles of the studies, by name.
 STUDIES = {
     "bagging": "several small nets on bootstrap samples against each alone",
     "batch_size": "test error on Boston Housing, by batch size",
@@ -44,15 +45,12 @@ STUDIES = {
     "transfer": "transfer against scratch on X and O, by number of pictures",
 }
 
-#: What `vitrine up` wants in the window, and trains where it has no version yet.
-SHOWN = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", "xo_mobilenet")
-
 
 def find_study(name: str) -> "Study":
-    """The study of that name.
+    """Import and return a study.
 
     Raises:
-        JobError: there is none.
+        JobError: no study has that name.
     """
     if name not in STUDIES:
         raise JobError(f"there is no study {name}; there are: {', '.join(STUDIES)}")
@@ -60,14 +58,13 @@ def find_study(name: str) -> "Study":
     return study
 
 
-def find(name: str) -> Job:
-    """The job of that name.
+def find(name: str) -> "Job":
+    """Import and return a job.
 
     Raises:
-        JobError: there is none.
+        JobError: no job has that name.
     """
     if name not in JOBS:
         raise JobError(f"there is no job {name}; there are: {', '.join(JOBS)}")
-    module = importlib.import_module(f"training.jobs.{name}")
-    job: Job = module.JOB
+    job: Job = importlib.import_module(f"training.jobs.{name}").JOB
     return job

@@ -1,17 +1,21 @@
-"""The gate: may this version follow the live one? A pure function over figures, so that it can be read and tested."""
+"""The publish gate: decides whether a candidate may replace the live version. A pure function over metrics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from serving.artifacts.model_card import Data, ModelCard, Verdict
 
 
 @dataclass(frozen=True)
 class GatePolicy:
-    """What a job must reach: ``bound``, at least or at most, on the real data (a stand-in is another task).
+    """What a job's metric must reach.
 
-    ``largest_loss`` is how much worse than the live version a candidate may be, ``smallest_gain`` how much better it
-    must be; at most one of them is not 0.
+    Attributes:
+        metric: the metric to judge.
+        higher_is_better: direction of the metric.
+        bound: least (or greatest) accepted value on the real data; not applied to stand-in data.
+        largest_loss: how much worse than the live version a candidate may be.
+        smallest_gain: how much better than the live version a candidate must be; 0 if ``largest_loss`` is not.
     """
 
     metric: str
@@ -19,6 +23,10 @@ class GatePolicy:
     bound: float | None = None
     largest_loss: float = 0.0
     smallest_gain: float = 0.0
+
+    def gain(self, value: float, over: float) -> float:
+        """How much better ``value`` is than ``over``; negative if worse."""
+        return value - over if self.higher_is_better else over - value
 
 
 @dataclass(frozen=True)
@@ -29,50 +37,78 @@ class LiveVersion:
     card: ModelCard
 
 
+@dataclass
+class _Reasons:
+    objections: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    def add(self, sentence: str, *, accepted: bool) -> None:
+        (self.findings if accepted else self.objections).append(sentence)
+
+
 def judge(
     metrics: Mapping[str, float], data: Data, policy: GatePolicy, live: LiveVersion | None, *, quick: bool = False
 ) -> Verdict:
-    """Accept or refuse, always with reasons that a person can act on; ``quick`` is a shortened run."""
+    """Accept or refuse a candidate, with reasons.
+
+    Args:
+        metrics: the candidate's metrics.
+        data: its training data.
+        policy: what the job requires.
+        live: the version to compare with.
+        quick: the candidate comes from a shortened run.
+    """
     value = metrics.get(policy.metric)
     if value is None or value != value:
         return Verdict(accepted=False, reasons=(f"{policy.metric} was not measured",))
-    better = (lambda a, b: a - b) if policy.higher_is_better else (lambda a, b: b - a)
-    objections, findings = [], []
-    if policy.bound is not None:
-        relation = "at least" if policy.higher_is_better else "at most"
-        asked = f"{relation} {policy.bound:.4g} is asked"
-        if data.stand_in:
-            findings.append(f"{policy.metric} is {value:.4g} on stand-in data; {asked} on the real")
-        else:
-            reached = better(value, policy.bound) >= 0
-            (findings if reached else objections).append(f"{policy.metric} is {value:.4g}; {asked}")
+    reasons = _Reasons()
+    _check_bound(value, data, policy, reasons)
     if live is None:
-        findings.append("there is no live version to compare with")
+        reasons.add("there is no live version to compare with", accepted=True)
     else:
-        before = live.card.metrics.get(policy.metric)
         if quick and not live.card.training.quick:
-            objections.append(f"a quick run may not follow live version {live.version}, which had its full recipe")
-        if data.stand_in and not live.card.data.stand_in:
-            objections.append(
-                f"trained on stand-in data ({data.stand_in}); live version {live.version} is on real data"
+            reasons.add(
+                f"a quick run may not replace live version {live.version}, which had its full recipe", accepted=False
             )
-        elif data.name != live.card.data.name:
-            objections.append(
-                f"measured on {data.name}, live version {live.version} on {live.card.data.name}: "
-                "the figures cannot be compared"
-            )
-        elif before is None:
-            findings.append(f"live version {live.version} has no {policy.metric}")
+        _compare(value, data, policy, live, reasons)
+    return Verdict(
+        accepted=not reasons.objections,
+        compared_with=live.version if live else None,
+        reasons=tuple(reasons.objections or reasons.findings),
+    )
+
+
+def _check_bound(value: float, data: Data, policy: GatePolicy, reasons: _Reasons) -> None:
+    if policy.bound is None:
+        return
+    required = f"{'at least' if policy.higher_is_better else 'at most'} {policy.bound:.4g} is required"
+    if data.stand_in:
+        reasons.add(f"{policy.metric} is {value:.4g} on stand-in data; {required} on the real data", accepted=True)
+    else:
+        reached = policy.gain(value, policy.bound) >= 0
+        reasons.add(f"{policy.metric} is {value:.4g}; {required}", accepted=reached)
+
+
+def _compare(value: float, data: Data, policy: GatePolicy, live: LiveVersion, reasons: _Reasons) -> None:
+    before = live.card.metrics.get(policy.metric)
+    if data.stand_in and not live.card.data.stand_in:
+        reasons.add(
+            f"trained on stand-in data ({data.stand_in}); live version {live.version} is on real data", accepted=False
+        )
+    elif data.name != live.card.data.name:
+        reasons.add(
+            f"measured on {data.name}, live version {live.version} on {live.card.data.name}: "
+            "the figures cannot be compared",
+            accepted=False,
+        )
+    elif before is None:
+        reasons.add(f"live version {live.version} has no {policy.metric}", accepted=True)
+    else:
+        gain = policy.gain(value, before)
+        sentence = f"{policy.metric} is {value:.4g}, live version {live.version} has {before:.4g}"
+        if policy.smallest_gain and gain < policy.smallest_gain:
+            reasons.add(f"{sentence}: a gain of at least {policy.smallest_gain:.4g} is required", accepted=False)
+        elif gain < -policy.largest_loss:
+            reasons.add(f"{sentence}: a loss of at most {policy.largest_loss:.4g} is allowed", accepted=False)
         else:
-            gain = better(value, before)
-            sentence = f"{policy.metric} is {value:.4g}, live version {live.version} has {before:.4g}"
-            if policy.smallest_gain and gain < policy.smallest_gain:
-                objections.append(f"{sentence}: a gain of at least {policy.smallest_gain:.4g} is asked")
-            elif gain < -policy.largest_loss:
-                objections.append(f"{sentence}: a loss of at most {policy.largest_loss:.4g} is allowed")
-            else:
-                findings.append(sentence)
-    compared = live.version if live else None
-    if objections:
-        return Verdict(accepted=False, compared_with=compared, reasons=tuple(objections))
-    return Verdict(accepted=True, compared_with=compared, reasons=tuple(findings))
+            reasons.add(sentence, accepted=True)

@@ -1,76 +1,42 @@
-"""What a training job is: data, model, recipe, what it must reach, and how it is served.
+"""What a training job is: data, model, recipe, publish gate and export.
 
-A job is a value, built at the foot of its own file in ``training/jobs/`` from functions that carry the same names in
-every job: ``load``, ``build``, ``evaluate``, ``serve``. :mod:`training.core.pipeline` takes it from there.
+A job is a value, built at the end of its own file in ``training/jobs/`` from four functions that have the same names
+in every job: ``load``, ``build``, ``evaluate`` and ``serve``. :mod:`training.core.pipeline` runs it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from serving.artifacts.model_card import Data, Distribution
+from training.core.errors import JobError
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
+from training.core.recipe import BATCH_SIZE, LEARNING_RATE, Range, Recipe
 
 if TYPE_CHECKING:
     import keras
 
-    from training.export.servable import ExportedModel
-
-Array = NDArray[Any]
-
-
-class JobError(Exception):
-    """The job cannot be run as asked; the message says why and what would help."""
-
-
-class WorkerLost(JobError):
-    """Another worker of the same fit is gone. Nothing is wrong with this one: it is to be started again."""
-
-    EXIT_CODE = 75  # EX_TEMPFAIL of sysexits.h
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a job is fitted. Seeds are the courses': NumPy 1, TensorFlow and Python 2.
-
-    ``save_every`` is how many epochs pass between two checkpoints: more than one where epochs are short.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    examples: int | None = None  # at most so many training examples
-    save_every: int = 1
-    seed: int = 2
-    numpy_seed: int = 1
-
-
-@dataclass(frozen=True)
-class Range:
-    """What a sweep tries for one field of a recipe, ends included.
-
-    On a ``power_of_two`` scale the ends are powers of two and so is what lies between; ``whole`` values are integers.
-    """
-
-    low: float
-    high: float
-    scale: Literal["linear", "log", "power_of_two"] = "log"
-    whole: bool = False
-
-
-LEARNING_RATE = Range(1e-4, 1e-1)
-BATCH_SIZE = Range(8, 256, "power_of_two", whole=True)
+    from training.export.exported_model import ExportedModel
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """What the user chose. A job refuses those that it does not take.
+    """The user's choices. A job refuses an option that it does not take.
 
-    ``params`` are fields of its recipe, by name, as a sweep writes them.
+    Attributes:
+        quick: use the job's short recipe.
+        stand_in: use synthetic data instead of the real data set.
+        csv: file of daily prices.
+        column: column of ``csv``.
+        data_dir: folder of the user's pictures.
+        head: output layer of xo_mobilenet.
+        seed: replaces the recipe's seeds.
+        from_version: version of the model that the job starts from.
+        start: directory of ``from_version``; the pipeline sets it.
+        params: fields of the recipe by name, as a sweep writes them.
     """
 
     quick: bool = False
@@ -81,30 +47,32 @@ class JobOptions:
     head: str | None = None
     seed: int | None = None
     from_version: int | None = None
-    start: Path | None = None  # the directory of that version, which training.core.pipeline fills in
+    start: Path | None = None
     params: Mapping[str, float | int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Examples:
-    """Inputs and targets, as the Keras model takes them; ``validation`` is held out from fitting and from the test."""
-
-    train: tuple[Array, Array]
-    test: tuple[Array, Array]
-    data: Data
-    validation: tuple[Array, Array] | None = None
-    labels: tuple[str, ...] = ()
-    inputs: Mapping[str, Distribution] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)  # what only this job's own functions read
-
-
-@dataclass(frozen=True)
 class Job:
-    """One system of the courses, or one of ours.
+    """One system of the courses, or one of the project's own.
 
-    ``load(options, recipe)`` → examples; ``build(examples, options)`` → a compiled model that has been checked against
-    the exact facts; ``evaluate(model, examples)`` → metrics by name and notes for the card; ``serve(model, examples)``
-    → what is exported.
+    Attributes:
+        name: command-line name, and the model's name.
+        title: one line for the model card.
+        course: course document and exercise; None for the project's own jobs.
+        recipe: hyper-parameters of the full run.
+        quick: hyper-parameters of ``--quick``.
+        policy: what the gate requires before it publishes.
+        load: (options, recipe) → examples.
+        build: (examples, options, recipe) → a compiled model, checked against the course's exact facts.
+        evaluate: (model, examples) → metrics on the test part and notes.
+        serve: (model, examples) → the exported signatures.
+        takes: options that the job takes, besides ``quick`` and ``seed``.
+        starts_from: model whose published version initialises the fit.
+        printed: figures that the course prints, by metric name.
+        watch: metrics measured before and after the fit.
+        callbacks: makes the Keras callbacks of the fit.
+        whole_batches: the loss compares examples of a batch, so a worker group cannot split it.
+        search: ranges of a sweep, by field of the recipe.
     """
 
     name: str
@@ -115,60 +83,38 @@ class Job:
     policy: GatePolicy
     load: Callable[[JobOptions, Recipe], Examples]
     build: Callable[[Examples, JobOptions, Recipe], "keras.Model"]
-    evaluate: Callable[["keras.Model", Examples], "Evaluation"]
+    evaluate: Callable[["keras.Model", Examples], Evaluation]
     serve: Callable[["keras.Model", Examples], "ExportedModel"]
-    takes: frozenset[str] = frozenset()  # of Options, beside quick and seed
-    starts_from: str | None = None  # the model of which a version is taken up, the live one unless it is named
+    takes: frozenset[str] = frozenset()
+    starts_from: str | None = None
     printed: Mapping[str, float] = field(default_factory=dict)
-    watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None  # measured before fitting
-    callbacks: Callable[[], Sequence["keras.callbacks.Callback"]] = tuple  # of Keras, for the fit
-    whole_batches: bool = False  # the loss compares examples of a batch, so that workers cannot share it
+    watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None
+    callbacks: Callable[[], Sequence["keras.callbacks.Callback"]] = tuple
+    whole_batches: bool = False
     search: Mapping[str, Range] = field(
         default_factory=lambda: {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
-    )  # what a sweep tries, by fields of the recipe
+    )
 
     def recipe_for(self, options: JobOptions) -> Recipe:
-        """The recipe to follow; raises JobError for an option or a parameter that this job does not take."""
+        """Return the recipe for these options.
+
+        Raises:
+            JobError: the job does not take an option, or a parameter is invalid.
+        """
         for name in ("stand_in", "csv", "column", "data_dir", "head", "from_version"):
             if getattr(options, name) and name not in self.takes:
                 raise JobError(f"{self.name} takes no --{name.replace('_', '-')}")
         recipe = self.quick if options.quick else self.recipe
         if options.seed is not None:
             recipe = replace(recipe, seed=options.seed, numpy_seed=options.seed)
-        return _with_params(recipe, options.params)
-
-
-def _with_params(recipe: Recipe, params: Mapping[str, float | int]) -> Recipe:
-    known = [field.name for field in fields(recipe)]
-    for name, value in params.items():
-        if name not in known:
-            raise JobError(f"there is no parameter {name}; there are: {', '.join(known)}")
-        whole = name != "learning_rate" if getattr(recipe, name) is None else isinstance(getattr(recipe, name), int)
-        least = 0 if name in ("seed", "numpy_seed") else 1
-        if isinstance(value, bool) or not isinstance(value, int | float) or (whole and not isinstance(value, int)):
-            raise JobError(f"parameter {name} is {value!r}; {'a whole number' if whole else 'a number'} is expected")
-        if not (value >= least if whole else 0 < value < float("inf")):
-            raise JobError(f"parameter {name} is {value!r}; {f'at least {least}' if whole else 'above 0'} is expected")
-    return replace(recipe, **params)
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What came out. ``truth`` and ``answer`` feed the plot: class numbers, or values and their forecasts.
-    ``confidence`` is the probability of each class that was answered."""
-
-    metrics: Mapping[str, float]
-    truth: Array
-    answer: Array
-    notes: tuple[str, ...] = ()
-    confidence: Array | None = None
+        return recipe.with_params(options.params)
 
 
 def require_parameters(model: "keras.Model", total: int, trainable: int | None = None) -> None:
-    """Assert the exact facts of a course's printed summary before anything is trained.
+    """Assert the parameter counts of a course's printed summary.
 
     Raises:
-        JobError: the model is another one.
+        JobError: the model has another number of parameters.
     """
     found = model.count_params()
     found_trainable = int(sum(np.prod(w.shape) for w in model.trainable_weights))
@@ -180,10 +126,10 @@ def require_parameters(model: "keras.Model", total: int, trainable: int | None =
 
 
 def require_outputs(model: "keras.Model", shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Assert the output shapes, without the batch, of layers by their names.
+    """Assert the output shapes of layers by name, without the batch dimension.
 
     Raises:
-        JobError: the model is another one.
+        JobError: a layer has another output shape.
     """
     for name, shape in shapes.items():
         found = tuple(model.get_layer(name).output.shape[1:])

@@ -1,20 +1,20 @@
-"""Several processes fit one model: each takes its part of every batch, and all apply the same mean gradient.
+"""Data-parallel fit: several processes share every batch and apply the same mean gradient.
 
-``TF_CONFIG`` says who they are, as for TensorFlow's own strategies and Kubeflow's TFJob::
+``TF_CONFIG`` names the workers, as for TensorFlow's own strategies and Kubeflow's TFJob::
 
     {"cluster": {"worker": ["train-0.train:2222", "train-1.train:2222"]}, "task": {"type": "worker", "index": 0}}
 
-Their port takes whatever TensorFlow's own servers take: let only the workers reach it.
+The workers' port accepts whatever TensorFlow's own servers accept: only the workers may reach it.
 
-``fit`` of Keras 3 cannot run in the scope of ``tf.distribute.MultiWorkerMirroredStrategy`` ("unsupported type
-PerReplica"). Here it runs outside, on ordinary variables; only the sum over workers is TensorFlow's, one collective
-operation a step over everything there is to add up.
+``fit`` of Keras 3 fails in the scope of ``tf.distribute.MultiWorkerMirroredStrategy`` ("unsupported type PerReplica").
+Here it runs outside, on ordinary variables, and each step adds up one vector over all workers by one collective
+operation.
 
-What a batch of one worker gives, the parts of several give too: the gradient is the mean over all examples of the
-batch, the same examples in one order for any number of workers. Two things differ. Dropout and augmentation draw other
-numbers on each worker. Batch normalisation normalises by the worker's own part; its moving statistics are averaged
-after every step, so that the weights on all workers stay equal. Worker 0 writes checkpoints and publishes. If a worker
-is lost all others end too, and started again they go on from the last checkpoint.
+The gradient is the mean over all examples of the batch, and the batches are the same for any number of workers: one
+worker and several give the same result, with two exceptions. Dropout and augmentation draw other numbers on each
+worker. Batch normalisation normalises by the worker's own part; its moving statistics are averaged after every step,
+so that the weights stay equal on all workers. Worker 0 writes checkpoints and publishes. If a worker stops, all others
+stop too; after a restart they resume from the last checkpoint.
 """
 
 import contextlib
@@ -27,14 +27,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from training.core.job import Array, JobError, WorkerLost
+from training.core.array import Array
+from training.core.errors import JobError, WorkerLost
 
 Part = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
-_GROUP = 1  # of the collective operations; each of them has a number of its own
-_STEP, _EPOCH, _STATE, _MEET = 1, 2, 3, 4
-_PATIENCE = 600.0  # seconds for a worker that lives but is slow; one that is gone is noticed at once
-_LONG_PATIENCE = 24 * 3600.0  # while others load their data, or worker 0 publishes
+_GROUP = 1  # key of the collective operations; each operation has its own instance key
+_STEP, _EPOCH, _STATE, _BARRIER = 1, 2, 3, 4
+_TIMEOUT = 600.0  # seconds to wait for a slow worker; a dead one is detected at once
+_LONG_TIMEOUT = 24 * 3600.0  # while others load their data, or worker 0 publishes
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.DeadlineExceededError,
@@ -45,53 +46,86 @@ _LOST = (
 
 
 class WorkerGroup:
-    """The workers of one fit, seen from one of them."""
+    """The workers of one fit, from the view of one of them.
+
+    Attributes:
+        size: number of workers.
+        index: this worker's number, from 0.
+    """
 
     def __init__(self, size: int, index: int) -> None:
         self.size = size
         self.index = index
 
+    @classmethod
+    def from_environment(cls) -> "WorkerGroup | None":
+        """Join the workers that ``TF_CONFIG`` names; None for a single worker. Call it before any tensor exists.
+
+        Raises:
+            JobError: TF_CONFIG is invalid.
+        """
+        text = os.environ.get("TF_CONFIG")
+        if not text:
+            return None
+        try:
+            config = json.loads(text)
+            workers, task = config["cluster"]["worker"], config["task"]
+            index = int(task["index"])
+            if list(config["cluster"]) != ["worker"] or task["type"] != "worker" or not 0 <= index < len(workers):
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise JobError(
+                f'TF_CONFIG is {text}; {{"cluster": {{"worker": ["HOST:PORT", …]}}, '
+                '"task": {"type": "worker", "index": 0}} is expected'
+            ) from None
+        if len(workers) == 1:
+            return None
+        # Starts the server for collective operations, and the detection of lost workers; nothing else of it is used.
+        tf.distribute.MultiWorkerMirroredStrategy()
+        return cls(len(workers), index)
+
     @property
     def leads(self) -> bool:
+        """Whether this is worker 0, which writes checkpoints and publishes."""
         return self.index == 0
 
     @contextlib.contextmanager
-    def watched(self) -> Iterator[None]:
-        """What the workers do together is done in here.
+    def detect_loss(self) -> Iterator[None]:
+        """Turn TensorFlow's errors of collective operations into WorkerLost.
 
         Raises:
-            WorkerLost: one of them is gone, or has not been heard of for ten minutes.
+            WorkerLost: another worker has stopped, or has not answered for ten minutes.
         """
         try:
             yield
         except _LOST as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise WorkerLost(
-                f"worker {self.index} of {self.size} has lost another ({reason[-1][:200]}): "
-                "started again, all go on from the last checkpoint"
+                f"worker {self.index} of {self.size} has lost another worker ({reason[-1][:200]}). "
+                "Restart all workers: they resume from the last checkpoint"
             ) from None
 
-    def meet(self) -> None:
-        """Until all workers have come here."""
-        self._sum(tf.zeros(1), _MEET, _LONG_PATIENCE)
+    def barrier(self) -> None:
+        """Wait until all workers are here."""
+        self._sum(tf.zeros(1), _BARRIER, _LONG_TIMEOUT)
 
-    def leave(self) -> None:
-        """The others wait for worker 0, which has published by now and needs nobody any more.
+    def finish(self) -> None:
+        """Wait until worker 0 has published. Worker 0 does not depend on the others any more.
 
         Raises:
-            WorkerLost: worker 0 is gone without having published.
+            WorkerLost: worker 0 has stopped before it published.
         """
         try:
-            with self.watched():
-                self.meet()
+            with self.detect_loss():
+                self.barrier()
         except WorkerLost:
             if not self.leads:
                 raise
 
     def part(self, train: tuple[Array, Array], batch_size: int, seed: int) -> tf.data.Dataset:
-        """This worker's part of every batch, as (inputs, targets, weights [n]), shuffled anew each epoch.
+        """Return this worker's part of every batch as (inputs, targets, weights [n]), reshuffled each epoch.
 
-        A last batch of fewer examples than workers leaves some with one that has the weight 0.
+        If the last batch has fewer examples than workers, some workers get an example of weight 0.
 
         Raises:
             JobError: a batch has fewer examples than there are workers.
@@ -101,24 +135,24 @@ class WorkerGroup:
         with tf.device("CPU:0"):
             x, y = (tf.constant(values) for values in train)
 
-        def mine(batch: tf.Tensor) -> Part:
+        def own_part(batch: tf.Tensor) -> Part:
             first, end = self._share(tf.shape(batch)[0])
             taken = batch[first : tf.maximum(end, first + 1)]
             weights = tf.fill(tf.shape(taken), tf.where(end > first, 1.0, 0.0))
             return tf.gather(x, taken), tf.gather(y, taken), weights
 
         count = len(train[0])
-        return tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(batch_size).map(mine)
+        return tf.data.Dataset.range(count).shuffle(count, seed=seed).batch(batch_size).map(own_part)
 
     def examples(self, count: int, batch_size: int) -> int:
-        """How many of ``count`` examples this worker fits in an epoch."""
+        """Return how many of ``count`` examples this worker fits in an epoch."""
         batches = [batch_size] * (count // batch_size) + [count % batch_size]
         return sum(end - first for first, end in map(self._share, batches))
 
     def join(self, model: keras.Model) -> None:
-        """From now on ``model.fit`` takes :meth:`part` and applies the mean gradient of all workers.
+        """Make ``model.fit`` take :meth:`part` and apply the mean gradient of all workers.
 
-        The step is that of Keras, with the mean between gradient and optimiser.
+        The step is Keras' own, with the mean over workers between gradient and optimiser.
         """
 
         def train_step(data: Part) -> Mapping[str, tf.Tensor]:
@@ -139,30 +173,33 @@ class WorkerGroup:
                     metric.update_state(loss, sample_weight=examples)
                 else:
                     metric.update_state(y, answer)
-            return model.get_metrics_result()
+            result: Mapping[str, tf.Tensor] = model.get_metrics_result()
+            return result
 
         model.train_step = train_step
-        model.jit_compile = False  # XLA knows no collective operation over the network
+        model.jit_compile = False  # XLA has no collective operations over the network
 
-    def agree(self, model: keras.Model, epoch: int) -> None:
-        """Begin from worker 0's weights and the state of its optimiser.
+    def synchronise(self, model: keras.Model, epoch: int) -> None:
+        """Copy worker 0's weights and optimiser state to all workers.
 
         Raises:
             JobError: the workers are not at the same epoch.
         """
         state = [value for value in (*model.weights, *model.optimizer.variables) if value.dtype == "float32"]
         own = tf.concat([tf.reshape(value, [-1]) for value in state], 0)
-        told = self._sum(tf.concat([[float(epoch)], own if self.leads else tf.zeros_like(own)], 0), _STATE)
-        if int(told[0]) != self.size * epoch:
-            raise JobError(f"worker {self.index} found epoch {epoch}, others another: they need one folder of --runs")
-        for value, new in zip(state, _split(told[1:], state), strict=True):
+        total = self._sum(tf.concat([[float(epoch)], own if self.leads else tf.zeros_like(own)], 0), _STATE)
+        if int(total[0]) != self.size * epoch:
+            raise JobError(
+                f"worker {self.index} resumes at epoch {epoch}, others at another: give all the same folder with --runs"
+            )
+        for value, new in zip(state, _split(total[1:], state), strict=True):
             value.assign(new)
 
     def averages(self, examples: int) -> keras.callbacks.Callback:
-        """Makes the figures of an epoch those of all workers, weighted by how many examples each has fitted."""
+        """Return a callback that averages an epoch's metrics over all workers, weighted by their ``examples``."""
 
         def on_epoch_end(epoch: int, logs: dict[str, float]) -> None:
-            names = sorted(name for name in logs if not name.startswith("val_"))  # validation is whole on each
+            names = sorted(name for name in logs if not name.startswith("val_"))  # every worker validates on all of it
             means = self._mean([tf.constant(logs[name], tf.float32) for name in names], float(examples), _EPOCH)
             logs.update({name: float(mean) for name, mean in zip(names, means, strict=True)})
 
@@ -171,52 +208,25 @@ class WorkerGroup:
     def _share(self, count: Any) -> tuple[Any, Any]:
         return self.index * count // self.size, (self.index + 1) * count // self.size
 
-    def _mean(self, values: Sequence[Any], weight: Any, number: int) -> list[tf.Tensor]:
+    def _mean(self, values: Sequence[Any], weight: Any, instance: int) -> list[tf.Tensor]:
         own = tf.concat([tf.reshape(value, [-1]) for value in values], 0) * weight
-        total = self._sum(tf.concat([tf.reshape(weight, [1]), own], 0), number)
+        total = self._sum(tf.concat([tf.reshape(weight, [1]), own], 0), instance)
         return _split(total[1:] / total[0], values)
 
-    def _sum(self, vector: tf.Tensor, number: int, patience: float = _PATIENCE) -> tf.Tensor:
-        """The sum of all workers' vectors [n], bit for bit the same on each."""
+    def _sum(self, vector: tf.Tensor, instance: int, timeout: float = _TIMEOUT) -> tf.Tensor:
+        """Return the sum of all workers' vectors [n]: bit for bit the same on each."""
         with tf.device("CPU:0"):
             return tf.raw_ops.CollectiveReduceV2(
                 input=vector,
                 group_size=self.size,
                 group_key=_GROUP,
-                instance_key=number,
+                instance_key=instance,
                 ordering_token=[],
                 merge_op="Add",
                 final_op="Id",
                 communication_hint="ring",
-                timeout_seconds=patience,
+                timeout_seconds=timeout,
             )
-
-
-def worker_group() -> WorkerGroup | None:
-    """The workers that ``TF_CONFIG`` names, None where this is the only one. To be called before any tensor is made.
-
-    Raises:
-        JobError: TF_CONFIG is not to be understood.
-    """
-    text = os.environ.get("TF_CONFIG")
-    if not text:
-        return None
-    try:
-        config = json.loads(text)
-        workers, task = config["cluster"]["worker"], config["task"]
-        index = int(task["index"])
-        if list(config["cluster"]) != ["worker"] or task["type"] != "worker" or not 0 <= index < len(workers):
-            raise ValueError
-    except (KeyError, TypeError, ValueError):
-        raise JobError(
-            f'TF_CONFIG is {text}; {{"cluster": {{"worker": ["HOST:PORT", …]}}, '
-            '"task": {"type": "worker", "index": 0}} is expected'
-        ) from None
-    if len(workers) == 1:
-        return None
-    # Starts the server that collective operations talk to, and watches the others; nothing else of it is needed.
-    tf.distribute.MultiWorkerMirroredStrategy()
-    return WorkerGroup(len(workers), index)
 
 
 def _moving_statistics(model: keras.Model) -> Iterator[keras.Variable]:

@@ -5,7 +5,9 @@ import zipfile
 import numpy as np
 
 from serving.artifacts.model_card import Column, Data, TableRecipe
-from training.core.job import Array, Examples, JobError
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.examples import Examples
 from training.data import sources
 
 RECIPE = TableRecipe(

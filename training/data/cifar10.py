@@ -7,7 +7,9 @@ import numpy as np
 
 from serving.artifacts.model_card import Data
 from serving.preprocessing.image import ImageRecipe, read
-from training.core.job import Array, Examples, JobError
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.examples import Examples
 from training.data import cifar100, sources
 
 RECIPE = ImageRecipe(height=32, width=32, channels=3, colour="rgb")

@@ -4,7 +4,8 @@ import numpy as np
 
 from serving.artifacts.model_card import Data
 from serving.preprocessing.image import ImageRecipe
-from training.core.job import Array, Examples
+from training.core.array import Array
+from training.core.examples import Examples
 from training.data import sources
 
 RECIPE = ImageRecipe(height=32, width=32, channels=3, colour="rgb")

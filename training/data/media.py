@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from training.data.strokes import Points, chance
 
-Grey = NDArray[np.float32]
+Grey = NDArray[np.floating]
 
 
 def size(rng: np.random.Generator) -> tuple[int, int]:
@@ -86,7 +86,7 @@ def _on_screen(rng: np.random.Generator, ink: Grey) -> Image.Image:
 def _pen_on_paper(rng: np.random.Generator, ink: Grey) -> Image.Image:
     """A scan: a pen of any colour on light paper, lined or squared at times, a little blurred."""
     paper, pen = _colour(rng, 215, 255, 5), _colour(rng, 0, 140, 45)
-    pixels = np.broadcast_to(paper, (*ink.shape, 3))
+    pixels: Grey = np.broadcast_to(paper, (*ink.shape, 3))
     if chance(rng, 0.2):
         lines = _lines(rng, *ink.shape)
         pixels = _laid(lines * rng.uniform(0.1, 0.6), _colour(rng, 120, 200, 30), pixels)
@@ -170,7 +170,8 @@ def _lines(rng: np.random.Generator, height: int, width: int) -> Grey:
     lines = (y + rng.normal(0, 0.05) * x) % apart < max(1.0, apart * 0.05)
     if chance(rng, 0.4):
         lines |= x % apart < max(1.0, apart * 0.05)
-    return lines.astype(np.float32)
+    drawn: Grey = lines.astype(np.float32)
+    return drawn
 
 
 def _blurred(plane: Grey, radius: float) -> Grey:
@@ -178,4 +179,5 @@ def _blurred(plane: Grey, radius: float) -> Grey:
         return plane
     low, span = float(plane.min()), max(float(np.ptp(plane)), 1e-6)
     blurred = _picture((plane - low) * (255 / span)).filter(ImageFilter.GaussianBlur(radius))
-    return np.asarray(blurred, np.float32) * (span / 255) + low
+    restored: Grey = np.asarray(blurred, np.float32) * (span / 255) + low
+    return restored

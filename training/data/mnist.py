@@ -6,7 +6,9 @@ import numpy as np
 
 from serving.artifacts.model_card import Data
 from serving.preprocessing.image import ImageRecipe
-from training.core.job import Array, Examples, JobError
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.examples import Examples
 from training.data import fashion_mnist, sources
 
 LABELS = tuple("0123456789")

@@ -17,7 +17,9 @@ from PIL import Image
 from serving.artifacts.model_card import Data
 from serving.inputs import picture_folder
 from serving.preprocessing import image as images
-from training.core.job import Examples, JobError, JobOptions
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.job import JobOptions
 from training.data import media, sources, strokes
 
 CLASSES = ("O", "X")
@@ -75,7 +77,7 @@ def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Imag
     drawn = strokes.held(rng, strokes.o(rng) if label == 0 else strokes.x(rng))
     height, width = media.size(rng)
     ink = media.inked(rng, drawn, height, width)
-    medium = rng.choice(media.MEDIA, p=media.MEDIA_SHARES)
+    medium = media.MEDIA[rng.choice(len(media.MEDIA), p=media.MEDIA_SHARES)]
     return medium(rng, ink), label
 
 

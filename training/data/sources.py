@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from serving.artifacts.model_card import Distribution
-from training.core.job import Array, JobError
+from training.core.array import Array
+from training.core.errors import JobError
 
 T = TypeVar("T")
 

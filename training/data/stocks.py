@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.core.job import Array, JobError
+from training.core.array import Array
+from training.core.errors import JobError
 
 _FEWEST = 240  # rows: 15 % of them are the test part, which a forecast of 30 days must find room in
 
@@ -62,8 +63,9 @@ def load(path: Path | None = None, column: str | None = None) -> Prices:
 def _goog() -> Prices:
     from matplotlib import cbook
 
-    with cbook.get_sample_data("goog.npz") as file:
-        prices = file["price_data"]
+    prices: Array
+    with cbook.get_sample_data("goog.npz") as file:  # type: ignore[union-attr]
+        prices = file["price_data"]  # type: ignore[index]
     return Prices(
         prices["adj_close"].astype(np.float64),
         "GOOG daily, 2004-08-19 to 2008-10-14",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Plane = NDArray[np.float32]
+Plane = NDArray[np.floating]
 Pixels = NDArray[np.uint8]
 
 
@@ -52,7 +52,8 @@ def _shot(rng: np.random.Generator, surface: Plane) -> Pixels:
 
 
 def _wave(phase: Plane) -> Plane:
-    return np.sin(phase * np.float32(2 * np.pi))
+    wave: Plane = np.sin(phase * np.float32(2 * np.pi))
+    return wave
 
 
 def _stripes(rng: np.random.Generator, u: Plane, v: Plane) -> Plane:

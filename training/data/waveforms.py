@@ -3,7 +3,8 @@
 import numpy as np
 
 from serving.artifacts.model_card import Data, SignalRecipe
-from training.core.job import Array, Examples
+from training.core.array import Array
+from training.core.examples import Examples
 from training.data import sources
 
 LABELS = ("sine", "square", "sawtooth")

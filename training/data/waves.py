@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.core.job import Array
+from training.core.array import Array
 
 SHORTEST, LONGEST = 8.0, 40.0  # steps of one period
 
@@ -19,7 +19,8 @@ class Waves:
 
 def generate(count: int, length: int, seed: int) -> Waves:
     """One to three sines each, with periods of 8 to 40 steps and amplitudes that fall, around a level; noise of up to a
-    tenth of the largest amplitude."""
+    tenth of the largest amplitude.
+    """
     rng = np.random.default_rng(seed)
     periods = np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST), (count, 3)))
     amplitudes = np.array([1.0, 0.5, 0.25]) * rng.uniform(0.5, 1, (count, 3))

@@ -1,63 +1,69 @@
-"""Kubernetes manifests of training jobs, made from the catalogue: a Job that ends in a served version, a CronJob that
-retrains, several pods that share a fit or a sweep. They run in the namespace and on the claims of k8s/ and keep its
-rules.
+"""Kubernetes manifests of training jobs.
 
-The pod goes on where an evicted one stopped: checkpoints lie on the claim ``training``, and exports/ on ``exports``,
-which the model server watches, or in an object store.
+A Job trains and publishes, a CronJob retrains, an Indexed Job shares one fit among several pods, and a parallel Job
+shares a sweep. They run in the namespace and on the claims of k8s/ and keep its rules.
+
+A replacement pod resumes where an evicted one stopped: checkpoints lie on the claim ``training``. Versions go to the
+claim ``exports``, which the model server watches, or to an object store.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 Manifest = dict[str, Any]
 
-#: How often a pod that failed or was evicted is followed by another, which goes on from the last epoch.
+#: Replacements for pods that fail; each resumes from the last checkpoint.
 RETRIES = 4
 
-#: Seconds after which a Job is ended, whatever it waits for; applied again it goes on. A fit takes minutes to hours.
+#: Seconds after which a Job is ended. Applied again, it resumes.
 LONGEST_FIT, LONGEST_SWEEP = 24 * 3600, 7 * 24 * 3600
 
-#: Where the workers of one fit meet.
+#: Port of the workers of one fit.
 PORT = 2222
 
-#: Of the claim or of the object store, as the container's environment has it.
+#: Where versions go: the environment variable is that of the claim or of the object store.
 _EXPORTS = ("--exports", "$(EXPORTS)")
 
-#: What ``vitrine train`` ends with where the gate refused, and where another worker was lost.
+#: Exit codes of ``vitrine train`` after the gate's refusal and after the loss of another worker.
 _REFUSED, _LOST = 2, 75
 
 
+@dataclass(frozen=True)
+class Trainer:
+    """The trainer's pods.
+
+    Attributes:
+        image: image with a fixed tag.
+        gpu: request one GPU, on a GPU node.
+        store: Secret of the component s3-exports, whose ``EXPORTS`` is the address of the versions; None for the claim.
+        signing: Secret whose ``signing.pem`` signs the version.
+        namespace: namespace of k8s/.
+    """
+
+    image: str
+    gpu: bool = False
+    store: str | None = None
+    signing: str | None = None
+    namespace: str = "vitrine"
+
+
 def job(
-    name: str,
-    arguments: list[str],
-    *,
-    image: str,
-    gpu: bool = False,
-    schedule: str | None = None,
-    workers: int = 1,
-    store: str | None = None,
-    signing: str | None = None,
-    namespace: str = "vitrine",
+    name: str, arguments: list[str], trainer: Trainer, *, schedule: str | None = None, workers: int = 1
 ) -> list[Manifest]:
-    """What to apply for one job of the catalogue.
+    """Return the manifests of one training job.
 
     Args:
-        name: of the job, as in ``vitrine train NAME``.
-        arguments: what else ``vitrine train`` is told: ``--label canary``, ``--quick``, …
-        image: of the trainer, with a fixed tag.
-        gpu: on a node with a card, one card.
-        schedule: cron's five fields; then a CronJob, one run at a time.
-        workers: pods that share the fit, see :mod:`training.core.worker_group`.
-        store: Secret of the component s3-exports, whose ``EXPORTS`` says where versions go; without it, to the claim.
-        signing: Secret whose ``signing.pem`` signs the version.
+        name: name of the job, as in ``vitrine train NAME``.
+        arguments: further options of ``vitrine train``, such as ``--label canary``.
+        trainer: the pods.
+        schedule: cron schedule of five fields; makes a CronJob that runs one Job at a time.
+        workers: number of pods that share the fit, see :mod:`training.core.worker_group`.
     """
     label = name.replace("_", "-")
-    metadata = {"name": f"train-{label}", "namespace": namespace, "labels": _labels(label)}
+    metadata = {"name": f"train-{label}", "namespace": trainer.namespace, "labels": _labels(label)}
     container = {"args": [name, *_EXPORTS, "--runs", "/var/lib/vitrine/training/runs", *arguments]}
-    pod = _pod(container, image, gpu, store)
-    if signing is not None:
-        _sign(pod, signing)
-    spec = _spec(label, pod, LONGEST_FIT)
-    together = _share(spec, metadata, workers) if workers > 1 else []
+    spec = _spec(label, _pod(container, trainer), LONGEST_FIT)
+    shared = _share(spec, metadata, workers) if workers > 1 else []
     if schedule is None:
         work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
     else:
@@ -74,25 +80,18 @@ def job(
                 "jobTemplate": {"metadata": {"labels": _labels(label)}, "spec": spec},
             },
         }
-    return [*_surroundings(namespace), *together, work]
+    return [*_prerequisites(trainer.namespace), *shared, work]
 
 
-def sweep(
-    name: str,
-    arguments: list[str],
-    *,
-    image: str,
-    secret: str,
-    gpu: bool = False,
-    workers: int = 1,
-    store: str | None = None,
-    namespace: str = "vitrine",
-) -> list[Manifest]:
-    """What to apply for a sweep over the parameters of one job, by several pods that share the study in PostgreSQL.
+def sweep(name: str, arguments: list[str], trainer: Trainer, *, secret: str, workers: int = 1) -> list[Manifest]:
+    """Return the manifests of a sweep by several pods that share the study in PostgreSQL.
 
     Args:
-        secret: whose key ``url`` is the address of the database, ``postgresql://…``.
-        name, arguments, image, gpu, store: as for :func:`job`; ``arguments`` are those of ``vitrine sweep``.
+        name: name of the job, as in ``vitrine sweep NAME``.
+        arguments: further options of ``vitrine sweep``.
+        trainer: the pods.
+        secret: Secret whose key ``url`` is the address of the database, ``postgresql://…``.
+        workers: number of pods.
     """
     label = name.replace("_", "-")
     container = {
@@ -100,18 +99,18 @@ def sweep(
         "args": ["sweep", name, *_EXPORTS, "--out", f"/var/lib/vitrine/training/{name}.json", *arguments],
         "env": [{"name": "VITRINE_STORAGE", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}}],
     }
-    pod = _pod(container, image, gpu, store)
+    pod = _pod(container, trainer)
     spec = _spec(label, pod, LONGEST_SWEEP) | {"parallelism": workers, "completions": workers}
-    metadata = {"name": f"sweep-{label}", "namespace": namespace, "labels": _labels(label)}
+    metadata = {"name": f"sweep-{label}", "namespace": trainer.namespace, "labels": _labels(label)}
     work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
-    return [*_surroundings(namespace), work]
+    return [*_prerequisites(trainer.namespace), work]
 
 
 def _spec(label: str, pod: Manifest, longest: int) -> Manifest:
     return {
         "activeDeadlineSeconds": longest,
         "backoffLimit": RETRIES,
-        # An evicted pod is no failure: it is replaced without being counted. What the gate refused is not made again.
+        # An evicted pod is replaced and does not count as a failure. A refusal by the gate is final.
         "podFailurePolicy": {
             "rules": [
                 {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
@@ -124,21 +123,21 @@ def _spec(label: str, pod: Manifest, longest: int) -> Manifest:
 
 
 def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
-    """Make the Job one of several pods that know each other; answers what they need beside it."""
+    """Turn the Job into a worker group of several pods; return their Service and NetworkPolicy."""
     name, labels = metadata["name"], metadata["labels"]
     spec |= {
         "completionMode": "Indexed",
         "completions": workers,
         "parallelism": workers,
         "podReplacementPolicy": "Failed",
-        "successPolicy": {"rules": [{"succeededIndexes": "0"}]},  # who publishes
+        "successPolicy": {"rules": [{"succeededIndexes": "0"}]},  # worker 0 publishes
     }
-    # Who lost another is started again with it, and only that one's failure counts.
+    # Only the failure of the pod that stopped counts, not those of the pods that lost it.
     lost = {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [_LOST]}}
     spec["podFailurePolicy"]["rules"].insert(0, lost)
     pod = spec["template"]["spec"]
     pod["subdomain"] = name
-    # The names of a CronJob's Jobs are not known before.
+    # The name comes from the pod's label: a CronJob's Jobs have generated names.
     peers = ", ".join(f'"$(JOB)-{index}.{name}:{PORT}"' for index in range(workers))
     container = pod["containers"][0]
     container["ports"] = [{"name": "workers", "containerPort": PORT}]
@@ -153,9 +152,10 @@ def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
             "name": "TF_CONFIG",
             "value": f'{{"cluster": {{"worker": [{peers}]}}, "task": {{"type": "worker", "index": $(WORKER)}}}}',
         },
-        {"name": "KERAS_HOME", "value": "/var/lib/vitrine/training/keras-$(WORKER)"},  # two must not write one download
+        # Workers must not write the same download.
+        {"name": "KERAS_HOME", "value": "/var/lib/vitrine/training/keras-$(WORKER)"},
     ]
-    only_them = {"podSelector": {"matchLabels": labels}}
+    workers_only = {"podSelector": {"matchLabels": labels}}
     ports = [{"protocol": "TCP", "port": PORT}]
     return [
         {
@@ -174,10 +174,10 @@ def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
             "kind": "NetworkPolicy",
             "metadata": metadata,
             "spec": {
-                **only_them,
+                **workers_only,
                 "policyTypes": ["Ingress", "Egress"],
-                "ingress": [{"from": [only_them], "ports": ports}],
-                "egress": [{"to": [only_them], "ports": ports}],
+                "ingress": [{"from": [workers_only], "ports": ports}],
+                "egress": [{"to": [workers_only], "ports": ports}],
             },
         },
     ]
@@ -191,14 +191,57 @@ def _labels(label: str) -> dict[str, str]:
     }
 
 
-def _pod(program: Manifest, image: str, gpu: bool, store: str | None) -> Manifest:
-    card = {"nvidia.com/gpu": 1} if gpu else {}
-    container = {
+def _pod(program: Manifest, trainer: Trainer) -> Manifest:
+    pod: Manifest = {
+        "restartPolicy": "Never",
+        "serviceAccountName": "trainer",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "priorityClassName": "vitrine-training",
+        # SIGTERM ends the process at once; the next pod repeats the current epoch.
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 10001,
+            "runAsGroup": 10001,
+            "fsGroup": 10001,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(program, trainer)],
+        "volumes": [
+            {"name": "training", "persistentVolumeClaim": {"claimName": "training"}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    }
+    container = pod["containers"][0]
+    if trainer.store is None:
+        _mount(pod, {"name": "exports", "persistentVolumeClaim": {"claimName": "exports"}}, "/var/lib/vitrine/exports")
+        container["env"].append({"name": "EXPORTS", "value": "/var/lib/vitrine/exports"})
+    else:
+        container["envFrom"] = [{"secretRef": {"name": trainer.store}}]
+    if trainer.gpu:
+        pod["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+        terms = [{"matchExpressions": [{"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}]}]
+        pod["affinity"] = {
+            "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        }
+    if trainer.signing is not None:
+        # Readable by the group only, which is fsGroup.
+        volume = {"name": "signing", "secret": {"secretName": trainer.signing, "defaultMode": 0o440}}
+        _mount(pod, volume, "/etc/vitrine/signing", readOnly=True)
+        container["env"].append({"name": "VITRINE_SIGNING_KEY", "value": "/etc/vitrine/signing/signing.pem"})
+    return pod
+
+
+def _container(program: Manifest, trainer: Trainer) -> Manifest:
+    gpu = {"nvidia.com/gpu": 1} if trainer.gpu else {}
+    return {
         "name": "trainer",
-        "image": image,
+        "image": trainer.image,
         "resources": {
-            "requests": {"cpu": "1", "memory": "2Gi", **card},
-            "limits": {"cpu": "4", "memory": "8Gi", **card},
+            "requests": {"cpu": "1", "memory": "2Gi", **gpu},
+            "limits": {"cpu": "4", "memory": "8Gi", **gpu},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -212,40 +255,6 @@ def _pod(program: Manifest, image: str, gpu: bool, store: str | None) -> Manifes
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
-    pod: Manifest = {
-        "restartPolicy": "Never",
-        "serviceAccountName": "trainer",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "priorityClassName": "vitrine-training",
-        # SIGTERM ends the process; the epoch under way is made again by the pod that follows.
-        "terminationGracePeriodSeconds": 30,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "fsGroup": 10001,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [container],
-        "volumes": [
-            {"name": "training", "persistentVolumeClaim": {"claimName": "training"}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
-    }
-    if store is None:
-        _mount(pod, {"name": "exports", "persistentVolumeClaim": {"claimName": "exports"}}, "/var/lib/vitrine/exports")
-        container["env"].append({"name": "EXPORTS", "value": "/var/lib/vitrine/exports"})
-    else:
-        container["envFrom"] = [{"secretRef": {"name": store}}]
-    if gpu:
-        pod["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-        terms = [{"matchExpressions": [{"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}]}]
-        pod["affinity"] = {
-            "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-        }
-    return pod
 
 
 def _mount(pod: Manifest, volume: Manifest, path: str, **options: bool) -> None:
@@ -253,16 +262,8 @@ def _mount(pod: Manifest, volume: Manifest, path: str, **options: bool) -> None:
     pod["containers"][0]["volumeMounts"].append({"name": volume["name"], "mountPath": path, **options})
 
 
-def _sign(pod: Manifest, secret: str) -> None:
-    # Readable for the group alone, which is fsGroup.
-    volume = {"name": "signing", "secret": {"secretName": secret, "defaultMode": 0o440}}
-    _mount(pod, volume, "/etc/vitrine/signing", readOnly=True)
-    key = {"name": "VITRINE_SIGNING_KEY", "value": "/etc/vitrine/signing/signing.pem"}
-    pod["containers"][0]["env"].append(key)
-
-
-def _surroundings(namespace: str) -> list[Manifest]:
-    """What every training pod needs beside it; applying it twice changes nothing."""
+def _prerequisites(namespace: str) -> list[Manifest]:
+    """Return what every training pod needs; applying it twice changes nothing."""
     return [
         {
             "apiVersion": "v1",
@@ -277,8 +278,7 @@ def _surroundings(namespace: str) -> list[Manifest]:
             "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "20Gi"}}},
         },
         {
-            # Data sets come by HTTPS, as exports go to an object store (MinIO's port is 9000); a shared sweep's study
-            # lies in PostgreSQL.
+            # HTTPS for data sets and object stores, 9000 for MinIO, 5432 for a sweep's PostgreSQL.
             "apiVersion": "networking.k8s.io/v1",
             "kind": "NetworkPolicy",
             "metadata": {"name": "trainer", "namespace": namespace},

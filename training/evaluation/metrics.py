@@ -5,7 +5,8 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from training.core.job import Array, Evaluation, Examples
+from training.core.array import Array
+from training.core.examples import Evaluation, Examples
 
 _ITEMS = 500  # held against all others at once
 _NEVER = np.iinfo(np.int64).max

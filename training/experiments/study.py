@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -18,8 +19,9 @@ from matplotlib.axes import Axes
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
-from training.core.job import JobError, JobOptions
-from training.export import plots
+from training.core.errors import JobError
+from training.core.job import JobOptions
+from training.evaluation import plots
 
 FINDINGS_FILE, TABLE_FILE, PLOT_FILE = "findings.json", "table.md", "plot.png"
 
@@ -40,6 +42,10 @@ class Findings(BaseModel):
     stand_in: str | None = None
     quick: bool = False
     seconds: float = 0.0
+
+    def column(self, index: int) -> list[Any]:
+        """Return the cells of a column."""
+        return [row[index] for row in self.rows]
 
 
 @dataclass(frozen=True)

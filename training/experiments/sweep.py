@@ -25,7 +25,11 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from training.core import fit
-from training.core.job import Array, Examples, Job, JobError, JobOptions, Range, Recipe
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.job import Job, JobOptions
+from training.core.recipe import Range, Recipe
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -116,7 +120,8 @@ def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, re
             pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
         )
         ranges = _agreed(study, ranges)
-        part = tuple(values[: max(1, int(stage.share * len(trained[0])))] for values in trained)
+        count = max(1, int(stage.share * len(trained[0])))
+        part = (trained[0][:count], trained[1][:count])
         trial = _Trial(job, options, recipe, replace(examples, train=part, validation=held_out), ranges, measure)
         _finish(study, stage, trial, report)
         best = study.best_trial.user_attrs[_PARAMS]
@@ -146,7 +151,7 @@ def split(examples: Examples, seed: int) -> tuple[Part, Part]:
 def suggest(trial: optuna.Trial, name: str, within: Range) -> float | int:
     """A value of the range, as the sampler would have it."""
     if within.scale == "power_of_two":
-        return 2 ** trial.suggest_int(f"log2 {name}", int(math.log2(within.low)), int(math.log2(within.high)))
+        return 1 << trial.suggest_int(f"log2 {name}", int(math.log2(within.low)), int(math.log2(within.high)))
     if within.whole:
         return trial.suggest_int(name, int(within.low), int(within.high), log=within.scale == "log")
     return trial.suggest_float(name, within.low, within.high, log=within.scale == "log")
@@ -190,7 +195,7 @@ class _Trial:
         params = {name: suggest(trial, name, within) for name, within in self.ranges.items()}
         trial.set_user_attr(_PARAMS, params)
         trial.set_user_attr(_WORKER, f"{socket.gethostname()}/{os.getpid()}")
-        recipe = replace(self.recipe, **params)
+        recipe = self.recipe.with_params(params)
         keras.backend.clear_session()
         fit.seed_everything(recipe)
         model = self.job.build(self.examples, self.options, recipe)

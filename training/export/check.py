@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from training.core.job import Array
+from training.core.array import Array
 
 TOLERANCE = 1e-4
 _CALLS = 20

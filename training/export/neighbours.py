@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from serving.artifacts.model_card import NeighboursRecipe
-from training.core.job import Array
-from training.export.servable import Endpoint, ExportedModel
+from training.core.array import Array
+from training.export.exported_model import Endpoint, ExportedModel
 
 MOST_REFERENCES = 10_000
 MOST_NEIGHBOURS = 100

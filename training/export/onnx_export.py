@@ -14,7 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from training.export.servable import Endpoint
+from training.export.exported_model import Endpoint
 
 OPSET = 17
 SIGNATURES_KEY = "signatures"

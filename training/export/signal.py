@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 
 from serving.artifacts.model_card import SignalRecipe
-from training.core.job import Array
-from training.export.servable import Endpoint, ExportedModel
+from training.core.array import Array
+from training.export.exported_model import Endpoint, ExportedModel
 
 
-def signal_servable(network: keras.Model, recipe: SignalRecipe, samples: Array) -> ExportedModel:
+def signal_model(network: keras.Model, recipe: SignalRecipe, samples: Array) -> ExportedModel:
     """A classifier of signals.
 
     Args:

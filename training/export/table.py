@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 
 from serving.artifacts.model_card import TableRecipe
-from training.core.job import Array
-from training.export.servable import Endpoint, ExportedModel
+from training.core.array import Array
+from training.export.exported_model import Endpoint, ExportedModel
 
 
-def table_servable(
+def table_model(
     network: keras.Model, recipe: TableRecipe, samples: Array, center: Array | float = 0.0, scale: Array | float = 1.0
 ) -> ExportedModel:
     """A model that gives one number for a row.

@@ -1,4 +1,4 @@
-"""Write a whole version directory into a staging directory and have it checked."""
+"""Write a version directory and check it."""
 
 import contextlib
 import importlib.metadata
@@ -13,12 +13,11 @@ import tensorflow as tf
 
 from serving.artifacts.manifest import CARD_FILE
 from serving.artifacts.model_card import CardSignature, ModelCard, Parity, Tensor
-from training.export import onnx_export as onnx_twin
-from training.export import warmup
+from training.export import onnx_export, warmup
 from training.export.check import check
-from training.export.servable import ExportedModel, call
+from training.export.exported_model import ExportedModel
 
-TWIN_FILE = "assets.extra/model.onnx"
+ONNX_FILE = "assets.extra/model.onnx"
 _CHECKED_ROWS = 8
 _DESCRIBE = {
     "describe": CardSignature(
@@ -29,33 +28,41 @@ _DESCRIBE = {
 
 
 class _FirstLine(tf.lookup.TextFileInitializer):  # type: ignore[misc]
-    """Reads a file into a table whose name is not, as TensorFlow's would be, the path on the training machine."""
+    """Reads a file into a table. The table's name is not, as TensorFlow's default is, the path on this machine."""
 
     @property
     def _shared_name(self) -> str:
         return ""
 
 
-def write(directory: Path, servable: ExportedModel, card: ModelCard) -> ModelCard:
-    """SavedModel, ONNX twin, warm-up requests and the card, checked in a clean process; returns the finished card.
+def write(directory: Path, exported: ExportedModel, card: ModelCard) -> ModelCard:
+    """Write SavedModel, ONNX export, card and warm-up requests, and check them in a clean process.
+
+    Args:
+        directory: staging directory.
+        exported: the signatures.
+        card: the card without the results of the check.
+
+    Returns:
+        The card with the results of the check.
 
     Raises:
-        CheckError: what was written is not the model that was trained.
+        CheckError: the written version differs from the trained model.
         OSError: the disk is full or fails.
     """
-    anchor = directory / "card.json"
-    anchor.write_text("{}", encoding="utf-8")
-    with _on_disk():
-        _save(directory, servable, anchor)
-    anchor.unlink()
-    reason = onnx_twin.write(servable.endpoints, directory / TWIN_FILE)
+    asset = directory / "card.json"
+    asset.write_text("{}", encoding="utf-8")
+    with _disk_errors():
+        _save(directory, exported, asset)
+    asset.unlink()
+    reason = onnx_export.write(exported.endpoints, directory / ONNX_FILE)
     _write_card(directory, card)
     answers: dict[str, Any] = {
         name: (
             {key: rows[:_CHECKED_ROWS] for key, rows in endpoint.samples.items()},
-            call(endpoint, slice(_CHECKED_ROWS)),
+            endpoint.call(slice(_CHECKED_ROWS)),
         )
-        for name, endpoint in servable.endpoints.items()
+        for name, endpoint in exported.endpoints.items()
     }
     text = np.array([(directory / CARD_FILE).read_bytes()] * 2, object)
     query = {"query": np.array([b"card", b"card"], object)}
@@ -68,19 +75,19 @@ def write(directory: Path, servable: ExportedModel, card: ModelCard) -> ModelCar
             "bytes": {
                 "saved_model": (directory / "saved_model.pb").stat().st_size,
                 "variables": sum(file.stat().st_size for file in (directory / "variables").iterdir()),
-                "onnx": (directory / TWIN_FILE).stat().st_size if reason is None else 0,
+                "onnx": (directory / ONNX_FILE).stat().st_size if reason is None else 0,
             },
         }
     )
     _write_card(directory, finished)
-    samples = {name: endpoint.samples for name, endpoint in servable.endpoints.items()}
-    with _on_disk():
+    samples = {name: endpoint.samples for name, endpoint in exported.endpoints.items()}
+    with _disk_errors():
         warmup.write(directory, card.model, {**samples, "describe": query})
     return finished
 
 
-def signatures(servable: ExportedModel) -> dict[str, CardSignature]:
-    """The signatures as the card lists them."""
+def signatures(exported: ExportedModel) -> dict[str, CardSignature]:
+    """Return the signatures as the card lists them."""
     table = {
         name: CardSignature(
             inputs={
@@ -89,41 +96,41 @@ def signatures(servable: ExportedModel) -> dict[str, CardSignature]:
             },
             outputs={key: Tensor(dtype=dtype, shape=shape) for key, (dtype, shape) in endpoint.outputs.items()},
         )
-        for name, endpoint in servable.endpoints.items()
+        for name, endpoint in exported.endpoints.items()
     }
     return table | _DESCRIBE
 
 
 def versions() -> Mapping[str, str]:
-    """Of the libraries that made the version."""
+    """Return the versions of Python and of the libraries that made the version."""
     names = ("tensorflow", "keras", "numpy", "tf2onnx", "onnx", "onnxruntime", "pillow")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
 
 
 @contextlib.contextmanager
-def _on_disk() -> Iterator[None]:
-    """TensorFlow has errors of its own for a full disk and the like: raise the OSError that they are."""
+def _disk_errors() -> Iterator[None]:
+    """Turn TensorFlow's errors of the file system into OSError."""
     try:
         yield
     except tf.errors.OpError as error:
         raise OSError(f"the version cannot be written: {error.message}") from None
 
 
-def _save(directory: Path, servable: ExportedModel, anchor: Path) -> None:
-    """The SavedModel.
+def _save(directory: Path, exported: ExportedModel, asset: Path) -> None:
+    """Write the SavedModel.
 
-    ``describe`` answers the first line of the asset ``card.json``, which is read when the version is loaded: the card
-    can be finished after the graph is written, with what the check of that very graph found.
+    ``describe`` answers the first line of the asset ``card.json``, which the server reads when it loads the version.
+    The card can therefore be completed after the graph is written, with the results of its check.
     """
     archive = keras.export.ExportArchive()
     lines = tf.lookup.StaticHashTable(
         _FirstLine(
-            str(anchor), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
+            str(asset), tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
         ),
         default_value="",
     )
     archive.track(lines)
-    for name, endpoint in servable.endpoints.items():
+    for name, endpoint in exported.endpoints.items():
         archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.inputs.values()))
 
     def describe(query: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from serving.tfs_api import messages, tensors
-from training.core.job import Array
+from training.core.array import Array
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 8, 32)

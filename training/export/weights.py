@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from training.core.job import JobError
+from training.core.errors import JobError
 
 
 def restore(model: keras.Model, version: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.core.job import Array
+from training.core.array import Array
 
 _EXACT = 1e-6  # of the series' spread: smaller errors are float32's, and count as none
 

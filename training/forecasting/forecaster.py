@@ -1,6 +1,6 @@
 """A forecaster over raw values: how it goes on from a window, how wide its interval is, and what it is measured by.
 
-The same TensorFlow functions are measured here and exported by :func:`training.export.servable.series_servable`: the
+The same TensorFlow functions are measured here and exported by :func:`training.export.exported_model.series_model`: the
 figures on the card are those of the graph that is served.
 """
 
@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from serving.artifacts.model_card import SeriesRecipe
-from training.core.job import Array, Evaluation
+from training.core.array import Array
+from training.core.examples import Evaluation
 from training.forecasting import backtest
 from training.forecasting import windows as forecasting
 from training.forecasting.backtest import Origins

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.artifacts.model_card import SeriesRecipe
-from training.core.job import Array
+from training.core.array import Array
 from training.forecasting.backtest import Origins, roll
 
 

@@ -13,7 +13,9 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from training.core.job import Job, JobError, Recipe
+from training.core.errors import JobError
+from training.core.job import Job
+from training.core.recipe import Recipe
 from training.jobs import boston_default
 
 _PRINTED = ".02 .019 .0181 .0172 .0164 .0156 .0148 .0141 .0134 .0127 .0121 .0115 .0109 .0104 .0099 .0094 .0089 .0085"

@@ -12,11 +12,13 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import boston_housing
-from training.export.servable import ExportedModel
-from training.export.table import table_servable
+from training.export.exported_model import ExportedModel
+from training.export.table import table_model
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
@@ -51,7 +53,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     extra = examples.extra
-    return table_servable(model, boston_housing.RECIPE, extra["rows"][:32], extra["center"], extra["scale"])
+    return table_model(model, boston_housing.RECIPE, extra["rows"][:32], extra["center"], extra["scale"])
 
 
 JOB = Job(

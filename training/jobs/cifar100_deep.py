@@ -10,8 +10,10 @@ Printed: training loss 4.6027 in the first epoch, 2.7294 in the sixteenth, test 
 import keras
 from keras import layers
 
+from training.core.examples import Examples
 from training.core.gate import GatePolicy
-from training.core.job import Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.jobs.cifar100_shallow import compiled, evaluate, load, serve
 
 

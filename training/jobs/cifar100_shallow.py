@@ -12,11 +12,14 @@ from dataclasses import replace
 import keras
 from keras import layers
 
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import cifar100
 from training.evaluation.metrics import classification
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
@@ -59,7 +62,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     outputs = {"probabilities": model.outputs[0], "embedding": model.get_layer("embedding").output}
     network = keras.Model(model.inputs, outputs)
-    return image_servable(network, cifar100.RECIPE, examples.test[0][:32], lambda pictures: pictures)
+    return image_model(network, cifar100.RECIPE, examples.test[0][:32], lambda pictures: pictures)
 
 
 JOB = Job(

@@ -12,11 +12,14 @@ in training (on the changed pictures), .823 on the test part.
 import keras
 from keras import layers
 
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import cifar10
 from training.evaluation.metrics import classification
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 from training.models.layers import normalised_convolution, normalised_residual_block
 
 
@@ -69,7 +72,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     samples = examples.test[0][:32]
-    return image_servable(model.get_layer("network"), cifar10.RECIPE, samples, lambda pictures: pictures / 255)
+    return image_model(model.get_layer("network"), cifar10.RECIPE, samples, lambda pictures: pictures / 255)
 
 
 JOB = Job(

@@ -16,11 +16,14 @@ import numpy as np
 from keras import ops
 
 from serving.artifacts.model_card import Column, Data, TableRecipe
+from training.core.errors import JobError
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import sources
-from training.export.servable import ExportedModel
-from training.export.table import table_servable
+from training.export.exported_model import ExportedModel
+from training.export.table import table_model
 
 MONTHS = 360
 TABLE = TableRecipe(
@@ -43,7 +46,7 @@ def unfolded(principal: float, rate: float, months: int) -> float:
     return principal * (1 + rate) ** months
 
 
-class CompoundCell(keras.layers.Layer):
+class CompoundCell(keras.layers.Layer):  # type: ignore[misc]
     """One month: the state is the value [n, 1], the input is the rate [n, 1]."""
 
     state_size = output_size = 1
@@ -102,7 +105,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    return table_servable(model, TABLE, examples.test[0][MONTHS - 1 :: MONTHS])
+    return table_model(model, TABLE, examples.test[0][MONTHS - 1 :: MONTHS])
 
 
 JOB = Job(

@@ -13,12 +13,14 @@ from dataclasses import replace
 import keras
 from keras import layers
 
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_outputs, require_parameters
+from training.core.job import Job, JobOptions, require_outputs, require_parameters
+from training.core.recipe import Recipe
 from training.data import waveforms
 from training.evaluation.metrics import classification
-from training.export.servable import ExportedModel
-from training.export.signal import signal_servable
+from training.export.exported_model import ExportedModel
+from training.export.signal import signal_model
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
@@ -58,7 +60,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    return signal_servable(model, waveforms.RECIPE, examples.test[0][:32])
+    return signal_model(model, waveforms.RECIPE, examples.test[0][:32])
 
 
 JOB = Job(

@@ -10,8 +10,10 @@ As `conv1d_a`, but each of the first two convolutions takes steps of 4 instead o
 import keras
 from keras import layers
 
+from training.core.examples import Examples
 from training.core.gate import GatePolicy
-from training.core.job import Examples, Job, JobOptions, Recipe, require_outputs, require_parameters
+from training.core.job import Job, JobOptions, require_outputs, require_parameters
+from training.core.recipe import Recipe
 from training.jobs.conv1d_a import compiled, evaluate, load, serve
 
 

@@ -20,10 +20,15 @@ from keras import layers, ops
 
 from serving.artifacts.model_card import Data
 from serving.preprocessing.image import ImageRecipe
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Array, Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import sources, textures
-from training.export.servable import ExportedModel, encoder_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import encoder_model
 
 RECIPE = ImageRecipe(height=1024, width=1024, channels=1, colour="rgb")
 SHAPES = [(512, 512, 32), (512, 256, 64), (256, 256, 64), (85, 85, 128), (128,)]
@@ -118,7 +123,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     encoder = keras.Sequential([keras.Input((RECIPE.height, RECIPE.width, 1)), *model.get_layer("encoder").layers])
-    return encoder_servable(encoder, RECIPE, examples.test[0][:2], scaled)
+    return encoder_model(encoder, RECIPE, examples.test[0][:2], scaled)
 
 
 JOB = Job(

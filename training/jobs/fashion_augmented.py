@@ -15,11 +15,15 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.array import Array
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import fashion_mnist
 from training.evaluation.metrics import fit_and_test
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 from training.jobs.cifar10_residual import compiled
 from training.models.layers import normalised_convolution, normalised_residual_block
 
@@ -65,7 +69,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     samples = examples.test[0][:32]
-    return image_servable(model.get_layer("network"), fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255)
+    return image_model(model.get_layer("network"), fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255)
 
 
 JOB = Job(

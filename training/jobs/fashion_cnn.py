@@ -14,11 +14,14 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import fashion_mnist
 from training.evaluation.metrics import fit_and_test
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
@@ -69,9 +72,7 @@ def inference(model: keras.Model) -> keras.Model:
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    return image_servable(
-        inference(model), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255
-    )
+    return image_model(inference(model), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
 
 
 JOB = Job(

@@ -16,11 +16,14 @@ from dataclasses import replace
 import keras
 from keras import layers
 
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import fashion_mnist
 from training.evaluation.metrics import classification, recall
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 from training.models import losses
 
 
@@ -84,7 +87,7 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     for layer in model.layers[1:-2]:  # behind scaling, up to the embedding
         x = layer(x)
     network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
-    return image_servable(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+    return image_model(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
 
 
 JOB = Job(

@@ -10,11 +10,14 @@ So few pictures show what each net does with them: this one stops short of a los
 import keras
 from keras import layers
 
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import fashion_mnist
 from training.evaluation.metrics import fit_and_test
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 from training.models.layers import inception_module
 
 
@@ -52,7 +55,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     outputs = {"probabilities": model.output, "embedding": model.get_layer("embedding").output}
     network = keras.Model(model.inputs, outputs)
-    return image_servable(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures)
+    return image_model(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures)
 
 
 JOB = Job(

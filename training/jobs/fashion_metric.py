@@ -17,12 +17,16 @@ import keras
 import numpy as np
 from keras import layers
 
+from training.core.array import Array
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe
+from training.core.job import Job, JobOptions
+from training.core.recipe import Recipe
 from training.data import fashion_mnist
 from training.evaluation.metrics import classification, recall
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 from training.export.neighbours import MOST_REFERENCES, with_neighbours
-from training.export.servable import ExportedModel, image_servable
 from training.jobs import fashion_embedding
 from training.models.losses import batch_all_triplet
 
@@ -58,7 +62,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     pictures, labels = examples.train[0][:MOST_REFERENCES], examples.train[1][:MOST_REFERENCES]
-    servable = image_servable(
+    servable = image_model(
         _with_prototypes(model, examples), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures
     )
     source = f"the first {len(pictures):,} training pictures of {examples.data.name}; the index counts them from 0"

@@ -10,8 +10,10 @@ So few pictures show what each net does with them: this one learns all 800 by he
 import keras
 from keras import layers
 
+from training.core.examples import Examples
 from training.core.gate import GatePolicy
-from training.core.job import Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.jobs.fashion_inception import compiled, evaluate, load, serve
 from training.models.layers import residual_block
 

@@ -14,11 +14,15 @@ from dataclasses import replace
 import keras
 from keras import layers
 
+from training.core.errors import JobError
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import mnist
 from training.evaluation.metrics import classification
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 from training.export.weights import restore
 from training.jobs import fashion_cnn
 
@@ -53,7 +57,7 @@ def answer(accuracy: float) -> str:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     network = fashion_cnn.inference(model)
-    return image_servable(network, mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+    return image_model(network, mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
 
 
 JOB = Job(

@@ -19,11 +19,15 @@ import tensorflow as tf
 from keras import layers
 
 from serving.artifacts.model_card import Data, SeriesRecipe
+from training.core.array import Array
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe
+from training.core.job import Job, JobOptions
+from training.core.recipe import Recipe
 from training.data import sources, waves
 from training.data.waves import Waves
-from training.export.servable import ExportedModel, series_servable
+from training.export.exported_model import ExportedModel
+from training.export.series import series_model
 from training.forecasting import backtest
 from training.forecasting.backtest import Origins
 from training.forecasting.forecaster import Forecaster
@@ -106,7 +110,7 @@ def by_course(history: Array, steps: int) -> Array:
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model)
     samples = examples.extra["test"].values[:32, : SERIES.window]
-    return series_servable(model, ours, _spread(ours, examples), samples)
+    return series_model(model, ours, _spread(ours, examples), samples)
 
 
 def forecaster(model: keras.Model) -> Forecaster:

@@ -17,10 +17,14 @@ import tensorflow as tf
 from keras import layers
 
 from serving.artifacts.model_card import Data, SeriesRecipe
+from training.core.array import Array
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Array, Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import sources, stocks
-from training.export.servable import ExportedModel, series_servable
+from training.export.exported_model import ExportedModel
+from training.export.series import series_model
 from training.forecasting import windows as forecasting
 from training.forecasting.forecaster import Forecaster, recursive
 
@@ -72,7 +76,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model, examples)
     samples, _ = forecasting.windows(examples.extra["parts"].test, SERIES.window)
-    return series_servable(model, ours, _spread(ours, examples), samples[:32])
+    return series_model(model, ours, _spread(ours, examples), samples[:32])
 
 
 def forecaster(model: keras.Model, examples: Examples) -> Forecaster:

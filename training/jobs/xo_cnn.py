@@ -15,11 +15,14 @@ import keras
 from keras import layers
 
 from serving.preprocessing.image import ImageRecipe
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Evaluation, Examples, Job, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import noughts_crosses
 from training.evaluation.metrics import classification
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 
 RECIPE = ImageRecipe(height=32, width=32, channels=1, colour="ink", crop=True, margin=0.1)
 
@@ -59,7 +62,7 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     for layer in model.layers[2:-1]:  # behind scaling
         x = layer(x)
     network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
-    return image_servable(network, RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+    return image_model(network, RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
 
 
 JOB = Job(

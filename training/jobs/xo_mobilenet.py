@@ -16,11 +16,16 @@ import numpy as np
 from keras import layers
 
 from serving.preprocessing.image import ImageRecipe
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Array, Evaluation, Examples, Job, JobError, JobOptions, Recipe, require_parameters
+from training.core.job import Job, JobOptions, require_parameters
+from training.core.recipe import Recipe
 from training.data import noughts_crosses, sources
 from training.evaluation.metrics import classification
-from training.export.servable import ExportedModel, image_servable
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 
 RECIPE = ImageRecipe(height=96, width=96, channels=3, colour="ink", crop=True, margin=0.25)
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
@@ -96,7 +101,7 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     inputs = keras.Input((96, 96, 3))
     embedding = examples.extra["base"](inputs, training=False)
     network = keras.Model(inputs, {"probabilities": model(embedding), "embedding": embedding})
-    return image_servable(network, RECIPE, examples.extra["pictures"], lambda pictures: 1 - pictures / 127.5)
+    return image_model(network, RECIPE, examples.extra["pictures"], lambda pictures: 1 - pictures / 127.5)
 
 
 JOB = Job(

@@ -1,5 +1,6 @@
 """Blocks of the nets: the courses' Inception-V1 module and residual block (003_f995c3228e7eacd7, exercise 10), and a
-residual block with batch normalisation, dropout and weight decay for the improved nets (004_1e87cdad635ebe4c)."""
+residual block with batch normalisation, dropout and weight decay for the improved nets (004_1e87cdad635ebe4c).
+"""
 
 from keras import KerasTensor, Regularizer, layers
 

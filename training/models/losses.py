@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from training.core.job import Array
+from training.core.array import Array
 
 MARGIN = 1.0
 TRAINING_MARGIN = 0.2
@@ -82,4 +82,5 @@ def batch_all_triplet(labels: Any, embeddings: Any) -> Any:
 
 def _normalised(embeddings: Array) -> Array:
     low, high = embeddings.min(), embeddings.max()
-    return (embeddings - low) / (high - low)
+    scaled: Array = (embeddings - low) / (high - low)
+    return scaled

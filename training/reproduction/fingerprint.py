@@ -13,8 +13,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 _MACHINERY = (
     "training.export.",
+    "training.evaluation.plots.",
+    "training.core.array.",
+    "training.core.errors.",
+    "training.core.examples.",
     "training.core.gate.",
     "training.core.job.",
+    "training.core.recipe.",
     "training.experiments.study.",
     "serving.artifacts.model_card.",
     "serving.tfs_api.messages.",

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from serving.artifacts.model_card import ModelCard
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.experiments.study import Cell, Findings, Study
 
 RESULTS_FILE = "results.json"

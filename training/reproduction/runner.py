@@ -19,7 +19,7 @@ from typing import Literal
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.registry import ModelRegistry
 from training.core.catalogue import JOBS, STUDIES, find_study
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.experiments.study import FINDINGS_FILE, PLOT_FILE, Findings
 from training.reproduction import fingerprint
 from training.reproduction.results import Results, SystemResult, of_card, of_findings
@@ -87,7 +87,7 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
         JobError: the results that lie there cannot be read.
     """
     results = Results.read(folders.docs)
-    adopt(results, folders)
+    add_published(results, folders)
     for position, name in enumerate(names, 1):
         module = f"training.jobs.{name}" if name in JOBS else f"training.experiments.studies.{name}"
         code, files = fingerprint.code(module), fingerprint.files(module)
@@ -110,7 +110,7 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
     return results
 
 
-def adopt(results: Results, folders: Folders) -> None:
+def add_published(results: Results, folders: Folders) -> None:
     """Take in live versions that were trained by hand, in full, where there is no result as good."""
     store = ModelRegistry(folders.exports)
     for name in JOBS:
@@ -190,7 +190,6 @@ def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) ->
     """``vitrine …`` to its end; what it prints is told and kept as a log, its errors last."""
     logs = folders.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    program = "from training.cli.main import main; main()"
     output: list[str] = []
 
     def tell(line: str) -> None:
@@ -203,7 +202,7 @@ def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) ->
         tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
     ):
         with subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
+            [sys.executable, "-m", "serving.cli.main", *arguments],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,

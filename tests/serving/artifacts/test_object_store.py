@@ -150,8 +150,8 @@ def test_a_store_that_cannot_be_reached_says_so(monkeypatch: pytest.MonkeyPatch)
     ended = subprocess.run(
         [
             sys.executable,
-            "-c",
-            "from serving.cli.models import app; app()",
+            "-m",
+            "serving.cli.main",
             "models",
             "--exports",
             "s3://nowhere/exports",

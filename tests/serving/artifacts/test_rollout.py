@@ -142,8 +142,8 @@ def commands(store: ModelRegistry) -> Callable[..., subprocess.CompletedProcess[
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable,
-            "-c",
-            "from serving.cli.models import app; app()",
+            "-m",
+            "serving.cli.main",
             *arguments,
             "--exports",
             str(store.root),
@@ -163,7 +163,7 @@ def test_from_the_terminal(store: ModelRegistry) -> None:
     assert "the canary has ended; version 2 answers all" in vitrine("rollback", "m").stdout
     assert "shadow" not in vitrine("canary", "m", "--off", "--shadow").stdout
     for wrong, words in (
-        (("canary", "m", "3"), "what percentage"),
+        (("canary", "m", "3"), "percentage of the requests is missing"),
         (("canary", "m", "--off"), "m has no canary"),
         (("canary", "n"), "there is no model n; there are: m"),
         (("canary", "m", "3", "5", "--shadow", "--sticky", "key"), "--sticky is for canaries"),

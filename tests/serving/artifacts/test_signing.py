@@ -118,7 +118,7 @@ def test_vitrine_sign(tmp_path: Path) -> None:
         store.publish("m", directory)
 
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", "from serving.cli.models import app; app()", "sign", *arguments]
+        command = [sys.executable, "-m", "serving.cli.main", "sign", *arguments]
         return subprocess.run([*command, "--exports", str(store.root)], capture_output=True, text=True, cwd=REPOSITORY)
 
     assert "version 1 is signed" in vitrine("m", "1", "--key", str(private)).stdout

@@ -195,8 +195,8 @@ def test_from_a_publisher_to_an_answer(s3_port: int, url: str, tmp_path: Path) -
             number = store.publish("sine_rnn", directory)
         command = [
             sys.executable,
-            "-c",
-            "from serving.cli.models import app; app()",
+            "-m",
+            "serving.cli.main",
             "promote",
             "sine_rnn",
             str(number),

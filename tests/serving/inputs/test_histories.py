@@ -95,7 +95,7 @@ def test_lines(content: bytes, values: list[float] | None) -> None:
 
 
 def vitrine(content: bytes, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
-    command = [sys.executable, "-c", "from serving.cli.models import app; app()", "forecast", *arguments]
+    command = [sys.executable, "-m", "serving.cli.main", "forecast", *arguments]
     return subprocess.run(command, input=content, capture_output=True, timeout=60)
 
 

@@ -24,7 +24,7 @@ from tests.serving.gateway.programs import Gateway
 
 EXPORTS = REPOSITORY / "exports"
 BOOT = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
-COMMAND = [sys.executable, "-c", "from serving.scoring.cli import app; app()", "score"]
+COMMAND = [sys.executable, "-m", "serving.cli.main", "score"]
 
 
 def vitrine(

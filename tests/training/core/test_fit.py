@@ -10,8 +10,10 @@ from keras import layers
 
 from serving.artifacts.model_card import Data
 from training.core import fit
-from training.core.fit import Run
-from training.core.job import Examples, JobError, Recipe
+from training.core.checkpoint import Checkpoint
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.recipe import Recipe
 
 RECIPE = Recipe(epochs=5, batch_size=8, learning_rate=0.01)
 
@@ -46,16 +48,16 @@ def quiet(epoch: int, percent: int, figures: Mapping[str, float]) -> None:
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, save_every: int) -> None:
     recipe = Recipe(epochs=5, batch_size=8, learning_rate=0.01, save_every=save_every)
     whole = model()
-    expected = fit.fit(whole, examples(), recipe, Run(tmp_path / "whole", {}), quiet)
+    expected = fit.fit(whole, examples(), recipe, Checkpoint(tmp_path / "whole", {}), quiet)
 
     def die_in_the_fourth(epoch: int, percent: int, figures: Mapping[str, float]) -> None:
         if epoch == 3:
             raise Killed
 
     with pytest.raises(Killed):
-        fit.fit(model(), examples(), recipe, Run(tmp_path / "broken", {}), die_in_the_fourth)
+        fit.fit(model(), examples(), recipe, Checkpoint(tmp_path / "broken", {}), die_in_the_fourth)
     again = model()
-    found = fit.fit(again, examples(), recipe, Run(tmp_path / "broken", {}), quiet)
+    found = fit.fit(again, examples(), recipe, Checkpoint(tmp_path / "broken", {}), quiet)
     assert found.resumed_at == (3 if save_every == 1 else 2)
     for ours, theirs in zip(again.get_weights(), whole.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -64,24 +66,24 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path,
 
 
 def test_an_unfinished_run_of_another_recipe_is_refused(tmp_path: Path) -> None:
-    fit.fit(model(), examples(), Recipe(1, 8, 0.01), Run(tmp_path, {"epochs": 1, "batch_size": 8}), quiet)
-    with pytest.raises(JobError, match=r"batch_size was 8, now 16.*begin anew with --fresh"):
-        Run(tmp_path, {"epochs": 1, "batch_size": 16}).read()
+    fit.fit(model(), examples(), Recipe(1, 8, 0.01), Checkpoint(tmp_path, {"epochs": 1, "batch_size": 8}), quiet)
+    with pytest.raises(JobError, match=r"batch_size was 8, now 16.*start over with --fresh"):
+        Checkpoint(tmp_path, {"epochs": 1, "batch_size": 16}).read()
 
 
 def test_a_finished_fit_is_not_done_again(tmp_path: Path) -> None:
-    first = fit.fit(model(), examples(), RECIPE, Run(tmp_path, {}), quiet)
-    second = fit.fit(model(), examples(), RECIPE, Run(tmp_path, {}), quiet)
+    first = fit.fit(model(), examples(), RECIPE, Checkpoint(tmp_path, {}), quiet)
+    second = fit.fit(model(), examples(), RECIPE, Checkpoint(tmp_path, {}), quiet)
     assert second.resumed_at == RECIPE.epochs
     assert second.history == first.history
 
 
 def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
     with (
-        Run(tmp_path / "run", {}).held(),
+        Checkpoint(tmp_path / "run", {}).locked(),
         pytest.raises(JobError, match="another process is training"),
-        Run(tmp_path / "run", {}).held(),
+        Checkpoint(tmp_path / "run", {}).locked(),
     ):
         pass
-    with Run(tmp_path / "run", {}).held():
+    with Checkpoint(tmp_path / "run", {}).locked():
         pass

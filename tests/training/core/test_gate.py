@@ -37,8 +37,8 @@ def live(data: Data = DATA, **metrics: float) -> LiveVersion:
     ("policy", "metrics", "data", "incumbent", "accepted", "said"),
     [
         (HIGH, {"accuracy": 0.9}, DATA, None, True, "no live version"),
-        (HIGH, {"accuracy": 0.79}, DATA, None, False, "at least 0.8 is asked"),
-        (HIGH, {"accuracy": 0.8}, DATA, None, True, "at least 0.8 is asked"),
+        (HIGH, {"accuracy": 0.79}, DATA, None, False, "at least 0.8 is required"),
+        (HIGH, {"accuracy": 0.8}, DATA, None, True, "at least 0.8 is required"),
         (HIGH, {}, DATA, None, False, "was not measured"),
         (HIGH, {"accuracy": float("nan")}, DATA, None, False, "was not measured"),
         (HIGH, {"accuracy": 0.9}, DATA, live(accuracy=0.905), True, "version 3 has 0.905"),
@@ -53,7 +53,7 @@ def live(data: Data = DATA, **metrics: float) -> LiveVersion:
         (HIGH, {"accuracy": 0.9}, DATA, live(loss=1.0), True, "has no accuracy"),
         (HIGH, {"accuracy": 0.9}, DATA.model_copy(update={"name": "letters"}), live(accuracy=0.8), False, "compared"),
         (HIGH, {"accuracy": 0.9}, TOYS, live(accuracy=0.8), False, "stand-in"),
-        (HIGH, {"accuracy": 0.1}, TOYS, None, True, "0.1 on stand-in data; at least 0.8 is asked on the real"),
+        (HIGH, {"accuracy": 0.1}, TOYS, None, True, "0.1 on stand-in data; at least 0.8 is required on the real data"),
         (HIGH, {"accuracy": 0.1}, TOYS, live(TOYS, accuracy=0.2), False, "a loss of at most 0.01"),
     ],
 )
@@ -68,7 +68,7 @@ def test_verdict(
 
 def test_a_quick_run_does_not_follow_a_full_one() -> None:
     verdict = judge({"accuracy": 0.95}, DATA, HIGH, live(accuracy=0.9), quick=True)
-    assert not verdict.accepted and "a quick run may not follow live version 3" in verdict.reasons[0]
+    assert not verdict.accepted and "a quick run may not replace live version 3" in verdict.reasons[0]
     assert judge({"accuracy": 0.95}, DATA, HIGH, None, quick=True).accepted
 
 

@@ -13,8 +13,8 @@ from serving.artifacts.registry import ModelRegistry
 from tests.programs import Program, free_port
 from tests.training.core import worker
 from training.core import fit
-from training.core import worker_group as parallel
-from training.core.job import JobError
+from training.core.errors import JobError
+from training.core.worker_group import WorkerGroup
 
 TOGETHER = 240
 
@@ -50,7 +50,7 @@ def test_two_workers_fit_what_one_fits(tmp_path: Path) -> None:
     one, history = worker.build("plain"), {}
     for epoch in range(0, recipe.epochs, recipe.save_every):
         fit.seed_everything(recipe, epoch)
-        batches = parallel.WorkerGroup(1, 0).part(examples.train, recipe.batch_size, recipe.seed + epoch)
+        batches = WorkerGroup(1, 0).part(examples.train, recipe.batch_size, recipe.seed + epoch)
         end = min(epoch + recipe.save_every, recipe.epochs)
         data = batches.map(lambda x, y, weights: (x, y))
         stretch = one.fit(
@@ -95,7 +95,7 @@ def test_an_evicted_worker_is_followed_and_worker_0_publishes(tmp_path: Path) ->
     assert ends(programs) == [0, 0], [program.output for program in programs]
     assert "resumed after epoch" in programs[0].output
     assert "published as version 1, live" in programs[0].output
-    assert "worker 0 says what came out" in programs[1].output
+    assert "worker 0 prints the result" in programs[1].output
     assert ModelRegistry(exports).versions("sine_rnn") == [1]
     metrics = card.read(exports / "sine_rnn" / "1").metrics
     assert metrics["w_input"] == pytest.approx(1.9021, abs=0.05)
@@ -107,19 +107,19 @@ def test_an_evicted_worker_is_followed_and_worker_0_publishes(tmp_path: Path) ->
 def test_parts_are_the_whole(size: int, count: int) -> None:
     """Every example once an epoch, whoever fits it; all in the order that one alone has."""
     x, y = np.arange(count, dtype=np.float32)[:, None], np.arange(count)
-    teams = [parallel.WorkerGroup(size, index) for index in range(size)]
-    parts = [list(team.part((x, y), batch_size=8, seed=2)) for team in teams]
-    alone = list(parallel.WorkerGroup(1, 0).part((x, y), batch_size=8, seed=2))
+    groups = [WorkerGroup(size, index) for index in range(size)]
+    parts = [list(group.part((x, y), batch_size=8, seed=2)) for group in groups]
+    alone = list(WorkerGroup(1, 0).part((x, y), batch_size=8, seed=2))
     for batch, *slices in zip(alone, *parts, strict=True):
         taken = np.concatenate([targets[weights > 0] for _, targets, weights in slices])
         np.testing.assert_array_equal(taken, batch[1])
     fitted = [sum(int(weights.numpy().sum()) for *_, weights in part) for part in parts]
-    assert fitted == [team.examples(count, 8) for team in teams] and sum(fitted) == count
+    assert fitted == [group.examples(count, 8) for group in groups] and sum(fitted) == count
 
 
-def test_a_batch_smaller_than_the_team_is_refused() -> None:
+def test_a_batch_smaller_than_the_group_is_refused() -> None:
     with pytest.raises(JobError, match="a batch of 2 cannot be shared by 3 workers"):
-        parallel.WorkerGroup(3, 0).part((np.zeros((9, 1)), np.zeros(9)), batch_size=2, seed=2)
+        WorkerGroup(3, 0).part((np.zeros((9, 1)), np.zeros(9)), batch_size=2, seed=2)
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_a_batch_smaller_than_the_team_is_refused() -> None:
 def test_tf_config_that_says_something_else_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(JobError, match=r"TF_CONFIG is .* is expected"):
-        parallel.worker_group()
+        WorkerGroup.from_environment()
 
 
-def test_one_worker_is_no_team(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_worker_is_no_group(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    assert parallel.worker_group() is None
+    assert WorkerGroup.from_environment() is None
     monkeypatch.setenv("TF_CONFIG", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}')
-    assert parallel.worker_group() is None
+    assert WorkerGroup.from_environment() is None

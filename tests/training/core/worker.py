@@ -18,8 +18,11 @@ from keras import layers
 
 from serving.artifacts.model_card import Data
 from training.core import fit
-from training.core import worker_group as parallel
-from training.core.job import Examples, Recipe, WorkerLost
+from training.core.checkpoint import Checkpoint
+from training.core.errors import WorkerLost
+from training.core.examples import Examples
+from training.core.recipe import Recipe
+from training.core.worker_group import WorkerGroup
 
 RECIPE = Recipe(epochs=5, batch_size=8, learning_rate=0.01, save_every=2)
 
@@ -44,19 +47,19 @@ def build(net: str) -> keras.Model:
 
 
 def main(net: str, runs: str, dies_in: str = "") -> None:
-    team = parallel.worker_group()
-    assert team
+    group = WorkerGroup.from_environment()
+    assert group
 
     def progress(epoch: int, percent: int, figures: Mapping[str, float]) -> None:
-        if dies_in and epoch == int(dies_in) and not team.leads:
+        if dies_in and epoch == int(dies_in) and not group.leads:
             os.kill(os.getpid(), signal.SIGKILL)
 
     model = build(net)
     try:
-        with team.watched():
-            team.meet()
-            fitted = fit.fit(model, examples(), RECIPE, fit.Run(Path(runs), {}), progress, team=team)
-        team.leave()
+        with group.detect_loss():
+            group.barrier()
+            fitted = fit.fit(model, examples(), RECIPE, Checkpoint(Path(runs), {}), progress, worker_group=group)
+        group.finish()
     except WorkerLost as lost:
         print(lost)
         sys.exit(lost.EXIT_CODE)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.data import cifar10
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.data import mnist
 
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from serving.preprocessing.image import ImageRecipe, Pixels
-from training.core.job import JobError, JobOptions
+from training.core.errors import JobError
+from training.core.job import JobOptions
 from training.data import noughts_crosses
 
 RECIPE = ImageRecipe(height=16, width=16, channels=1, colour="ink", crop=True, margin=0.1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.data import sources
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.data import stocks
 
 DAYS = [f"20{year}-01-{day:02}" for year in range(10, 22) for day in range(1, 21)]

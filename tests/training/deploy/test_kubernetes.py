@@ -9,12 +9,12 @@ import yaml
 
 from tests.k8s.test_manifests import K8S, VERSIONS, hold_to_rules, kustomize, validate
 from training.core.catalogue import JOBS
-from training.core.job import WorkerLost
+from training.core.errors import WorkerLost
 from training.deploy import kubernetes
 
 
 def vitrine(*arguments: str, what: str = "job") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "training.cli.main", "k8s", what, *arguments]
+    command = [sys.executable, "-m", "serving.cli.main", "k8s", what, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -101,7 +101,8 @@ def test_beside_an_object_store_a_job_publishes_there_and_signs(arguments: tuple
 
 
 def test_exit_codes_are_those_of_training() -> None:
-    rules = kubernetes.job("sine_rnn", [], image="trainer:1", workers=2)[-1]["spec"]["podFailurePolicy"]["rules"]
+    work = kubernetes.job("sine_rnn", [], kubernetes.Trainer("trainer:1"), workers=2)[-1]
+    rules = work["spec"]["podFailurePolicy"]["rules"]
     codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}
     assert codes == {"Ignore": [WorkerLost.EXIT_CODE], "FailJob": [2]}
 

@@ -14,16 +14,19 @@ import pytest
 from typer.testing import CliRunner
 
 from serving.artifacts.model_card import Data
+from serving.cli.main import app
 from tests import postgres
 from tests.programs import Program
-from training.cli.main import app
-from training.cli.terminal import read_params
+from training.cli.train import read_params
 from training.core.catalogue import JOBS, find
-from training.core.job import BATCH_SIZE, Examples, JobError, JobOptions, Range
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.job import JobOptions
+from training.core.recipe import BATCH_SIZE, Range
 from training.experiments import sweep
 
 FEW = ("--quick", "--trials", "3", "--fine-trials", "1")
-VITRINE = (sys.executable, "-c", "from training.cli.main import main; main()")
+VITRINE = (sys.executable, "-m", "serving.cli.main")
 
 
 def examples(count: int = 100) -> Examples:

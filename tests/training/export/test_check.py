@@ -9,9 +9,9 @@ import tensorflow as tf
 from keras import layers
 
 from serving.preprocessing.image import ImageRecipe
-from training.export import onnx_export as onnx_twin
+from training.export import onnx_export
 from training.export.check import CheckError, check, impure
-from training.export.servable import call, encoder_servable
+from training.export.image import encoder_model
 
 
 def save(path: Path, function: object, shape: tuple[int | None, ...]) -> None:
@@ -50,14 +50,14 @@ def test_an_encoder_s_rows_pass_one_by_one_in_both_forms(tmp_path: Path) -> None
     encoder = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(3, 3), layers.GlobalAveragePooling2D()])
     recipe = ImageRecipe(height=8, width=8, channels=1, colour="rgb")
     pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
-    servable = encoder_servable(encoder, recipe, pictures, lambda x: x / 255)
-    truth = call(servable.endpoints["embed"])
+    servable = encoder_model(encoder, recipe, pictures, lambda x: x / 255)
+    truth = servable.endpoints["embed"].call()
     np.testing.assert_allclose(truth["embedding"], encoder(pictures / 255), atol=1e-5)
     archive = keras.export.ExportArchive()
     for name, endpoint in servable.endpoints.items():
         archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.inputs.values()))
     archive.write_out(str(tmp_path / "v"), verbose=False)
-    assert onnx_twin.write(servable.endpoints, tmp_path / "v" / "assets.extra" / "model.onnx") is None
+    assert onnx_export.write(servable.endpoints, tmp_path / "v" / "assets.extra" / "model.onnx") is None
     report = check(tmp_path / "v", {"embed": ({"image": pictures}, truth)})
     assert report.onnx.keys() == report.saved_model.keys() == {"embed/embedding"}
 

@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from serving.onnx_runtime import onnxruntime
 from serving.preprocessing.image import ImageRecipe
-from training.export import onnx_export as onnx_twin
+from training.export import onnx_export
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
 from training.export.neighbours import MOST_NEIGHBOURS, with_neighbours
-from training.export.servable import ExportedModel, image_servable
 
 RECIPE = ImageRecipe(height=4, width=4, channels=1, colour="grey")
 RNG = np.random.default_rng(1)
@@ -29,7 +30,7 @@ def servable() -> ExportedModel:
     )
     x = x + np.float32([3, -4, 5])
     network = keras.Model(inputs, {"embedding": x, "probabilities": keras.layers.Softmax()(x)})
-    plain = image_servable(network, RECIPE, PICTURES, lambda pictures: pictures / 255)
+    plain = image_model(network, RECIPE, PICTURES, lambda pictures: pictures / 255)
     return with_neighbours(plain, REFERENCES, LABELS, "items made up, in order")
 
 
@@ -39,7 +40,7 @@ def test_it_is_the_search_by_hand(servable: ExportedModel, tmp_path: Path) -> No
     by_hand = np.linalg.norm(embedding[:, None].astype(np.float64) - REFERENCES, axis=2)
     nearest = by_hand.argsort(axis=1)[:, :7]
     answer = {n: v.numpy() for n, v in servable.endpoints["neighbours"].function(PICTURES, tf.constant(k)).items()}
-    assert onnx_twin.write(servable.endpoints, tmp_path / "model.onnx") is None
+    assert onnx_export.write(servable.endpoints, tmp_path / "model.onnx") is None
     names = ["indices", "distance", "labels"]
     twin = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(names, {"image": PICTURES, "k": k})
     for found in (answer, dict(zip(names, twin, strict=True))):

@@ -9,12 +9,14 @@ from serving.artifacts.registry import ModelRegistry
 from serving.onnx_runtime import onnxruntime
 from training.core.catalogue import find
 from training.core.job import JobOptions
-from training.core.pipeline import run
+from training.core.pipeline import Publication, run
 from training.data import waveforms
 
 
 def test_conv1d_b_is_published_whole(tmp_path: Path) -> None:
-    outcome = run(find("conv1d_b"), JobOptions(quick=True), ModelRegistry(tmp_path / "exports"), tmp_path / "runs")
+    outcome = run(
+        find("conv1d_b"), JobOptions(quick=True), Publication(ModelRegistry(tmp_path / "exports")), tmp_path / "runs"
+    )
     assert outcome.version == 1 and outcome.card
     card = outcome.card
     assert card.kind == "signal" and card.signal and (card.signal.length, card.signal.channels) == (1024, 1)

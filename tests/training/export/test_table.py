@@ -11,9 +11,8 @@ from serving.artifacts.registry import ModelRegistry
 from serving.onnx_runtime import onnxruntime
 from training.core.catalogue import find
 from training.core.job import JobOptions
-from training.core.pipeline import run
-from training.export.servable import call
-from training.export.table import table_servable
+from training.core.pipeline import Publication, run
+from training.export.table import table_model
 
 
 def test_scaling_is_inside() -> None:
@@ -23,12 +22,14 @@ def test_scaling_is_inside() -> None:
     )
     net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
     rows = np.array([[3, 50], [5, 90]], np.float32)
-    servable = table_servable(net, recipe, rows, center=np.array([1, 10]), scale=np.array([2, 20]))
-    assert call(servable.endpoints["serving_default"])["prediction"].tolist() == [1 + 2, 2 + 4]
+    servable = table_model(net, recipe, rows, center=np.array([1, 10]), scale=np.array([2, 20]))
+    assert servable.endpoints["serving_default"].call()["prediction"].tolist() == [1 + 2, 2 + 4]
 
 
 def test_compound_interest_is_published_whole(tmp_path: Path) -> None:
-    outcome = run(find("compound_interest"), JobOptions(), ModelRegistry(tmp_path / "exports"), tmp_path / "runs")
+    outcome = run(
+        find("compound_interest"), JobOptions(), Publication(ModelRegistry(tmp_path / "exports")), tmp_path / "runs"
+    )
     assert outcome.version == 1 and outcome.card
     assert outcome.card.kind == "table" and outcome.card.table
     assert [column.name for column in outcome.card.table.columns] == ["principal", "rate", "months"]

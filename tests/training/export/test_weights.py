@@ -10,7 +10,10 @@ import tensorflow as tf
 
 from serving.artifacts.model_card import Data
 from tests.programs import REPOSITORY
-from training.core.job import Examples, JobError, JobOptions, Recipe
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.job import JobOptions
+from training.core.recipe import Recipe
 from training.export.weights import restore
 from training.jobs import fashion_cnn, fashion_embedding
 

@@ -11,7 +11,10 @@ import tensorflow as tf
 from serving.artifacts.model_card import Data
 from tests.programs import REPOSITORY
 from training.core.catalogue import JOBS, find
-from training.core.job import Examples, JobError, JobOptions, Recipe, require_outputs, require_parameters
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.job import JobOptions, require_outputs, require_parameters
+from training.core.recipe import Recipe
 from training.data import cifar100
 from training.jobs import (
     cifar10_residual,

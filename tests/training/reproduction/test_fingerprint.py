@@ -58,6 +58,6 @@ def test_a_real_job_depends_on_its_data_and_layers_and_not_on_the_machinery() ->
     assert not found & {
         "training.core.gate",
         "training.core.job",
-        "training.export.servable",
+        "training.export.exported_model",
         "serving.artifacts.model_card",
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.core.catalogue import JOBS, STUDIES
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.reproduction import page
 from training.reproduction.results import RESULTS_FILE, Results, SystemResult
 from training.reproduction.rows import number, rows

@@ -10,11 +10,11 @@ import pytest
 from serving.artifacts.model_card import CARD_FILE
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
-from training.core.job import JobError
+from training.core.errors import JobError
 from training.reproduction import runner
 from training.reproduction.results import Results
 
-PROGRAM = (sys.executable, "-c", "from training.cli.main import main; main()", "reproduce")
+PROGRAM = (sys.executable, "-m", "serving.cli.main", "reproduce")
 
 
 def folders(tmp_path: Path, exports: Path) -> runner.Folders:
@@ -71,7 +71,7 @@ def test_a_result_on_stand_in_data_is_kept_only_while_its_code_is_the_same(tmp_p
 
 
 FIT = ["model: 369 parameters", "epoch 16 of 16 ━━━━━━━━ 100 % 0:00:17 left 0:00:00 loss 2.63", "│ loss │ 2.63 │"]
-REFUSED = ["gate: test_accuracy is 0.06; at least 0.1 is asked", "The gate refused it: nothing was published."]
+REFUSED = ["gate: test_accuracy is 0.06; at least 0.1 is required", "The gate refused it: nothing was published."]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ REFUSED = ["gate: test_accuracy is 0.06; at least 0.1 is asked", "The gate refus
         (runner.Ended(1, [], ["Traceback …\n", "  File …\n", "ValueError: nothing\n"]), "ValueError: nothing"),
         (
             runner.Ended(2, [*FIT, *REFUSED], ["a warning\n"]),
-            "the gate refused it: test_accuracy is 0.06; at least 0.1 is asked",
+            "the gate refused it: test_accuracy is 0.06; at least 0.1 is required",
         ),
         (runner.Ended(-9, FIT, []), "it was ended by signal 9"),
         (runner.Ended(3, FIT, ["\n"]), "it ended with 3, without a word"),
@@ -93,7 +93,7 @@ def test_the_reason_of_a_failure_is_a_sentence_not_what_the_terminal_showed(ende
 
 def test_versions_trained_by_hand_are_on_the_page(tmp_path: Path, exports: Path) -> None:
     results = Results()
-    runner.adopt(results, folders(tmp_path, exports))
+    runner.add_published(results, folders(tmp_path, exports))
     assert set(results.results) == set(SHIPPED)
     made = results.results["fashion_cnn"]
     assert made.version == 1 and made.printed["train_accuracy"] == 0.911 and made.code is None
@@ -104,7 +104,7 @@ def test_versions_trained_by_hand_are_on_the_page(tmp_path: Path, exports: Path)
 def test_a_card_that_cannot_be_read_is_passed_over(tmp_path: Path, exports: Path) -> None:
     (exports / "sine_rnn" / "1" / CARD_FILE).write_text("{", encoding="utf-8")
     results = Results()
-    runner.adopt(results, folders(tmp_path, exports))
+    runner.add_published(results, folders(tmp_path, exports))
     assert set(results.results) == set(SHIPPED) - {"sine_rnn"}
 
 

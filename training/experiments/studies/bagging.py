@@ -13,10 +13,11 @@ import numpy as np
 from keras import layers
 from matplotlib.axes import Axes
 
-from training.core.job import Array, JobOptions
+from training.core.array import Array
+from training.core.job import JobOptions
 from training.data import fashion_mnist
+from training.evaluation import plots
 from training.experiments.study import Findings, Say, Study
-from training.export import plots
 
 
 def net() -> keras.Model:
@@ -77,10 +78,10 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 
 def plot(findings: Findings, axes: Axes) -> None:
-    rows = [row for row in findings.rows if isinstance(row[0], int)]
-    counts = [row[0] for row in rows]
-    axes.plot(counts, [row[1] for row in rows], "o", color="grey", label="the newest net alone")
-    axes.plot(counts, [row[2] for row in rows], "o-", label="the bag")
+    count = sum(isinstance(nets, int) for nets in findings.column(0))  # rows without the mean and the single net
+    nets, alone, bag = (findings.column(index)[:count] for index in range(3))
+    axes.plot(nets, alone, "o", color="grey", label="the newest net alone")
+    axes.plot(nets, bag, "o-", label="the bag")
     axes.axhline(findings.figures["one net on all"], linestyle="--", color="black", label="one net on all pictures")
     axes.legend(frameon=False)
     plots.dress(axes, "nets", "test accuracy")

@@ -14,10 +14,13 @@ import keras
 import numpy as np
 from matplotlib.axes import Axes
 
-from training.core.job import Examples, JobError, JobOptions, Recipe
+from training.core.errors import JobError
+from training.core.examples import Examples
+from training.core.job import JobOptions
+from training.core.recipe import Recipe
 from training.data import boston_housing
+from training.evaluation import plots
 from training.experiments.study import Findings, Say, Study
-from training.export import plots
 from training.jobs import boston_default
 
 SIZES = (2, 4, 8, 16, 32, 64, 128, 256)
@@ -74,10 +77,10 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 
 def plot(findings: Findings, axes: Axes) -> None:
-    sizes = [row[0] for row in findings.rows]
-    axes.fill_between(sizes, [r[3] for r in findings.rows], [r[4] for r in findings.rows], alpha=0.2, label="all seeds")
-    axes.plot(sizes, [row[2] for row in findings.rows], "o-", label="ours, seed 2")
-    axes.plot(sizes, [row[5] for row in findings.rows], "s--", color="black", label="printed")
+    sizes = findings.column(0)
+    axes.fill_between(sizes, findings.column(3), findings.column(4), alpha=0.2, label="all seeds")
+    axes.plot(sizes, findings.column(2), "o-", label="ours, seed 2")
+    axes.plot(sizes, findings.column(5), "s--", color="black", label="printed")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.legend(frameon=False)

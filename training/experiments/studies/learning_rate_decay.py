@@ -15,11 +15,13 @@ import keras
 import numpy as np
 from matplotlib.axes import Axes
 
-from training.core.job import Examples, JobOptions, Recipe
+from training.core.examples import Examples
+from training.core.job import JobOptions
+from training.core.recipe import Recipe
 from training.data import boston_housing
+from training.evaluation import plots
 from training.experiments.studies import batch_size
 from training.experiments.study import Findings, Say, Study
-from training.export import plots
 from training.jobs import boston_decay, boston_default
 
 EPOCHS = 50
@@ -71,8 +73,8 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 def plot(findings: Findings, axes: Axes) -> None:
     places = np.arange(len(findings.rows))
-    axes.barh(places - 0.2, [row[2] for row in findings.rows], 0.4, color="lightgrey", label="training")
-    axes.barh(places + 0.2, [row[3] for row in findings.rows], 0.4, xerr=[r[4] for r in findings.rows], label="test")
+    axes.barh(places - 0.2, findings.column(2), 0.4, color="lightgrey", label="training")
+    axes.barh(places + 0.2, findings.column(3), 0.4, xerr=findings.column(4), label="test")
     axes.set_yticks(places, [str(row[0]) for row in findings.rows])
     axes.invert_yaxis()
     axes.legend(frameon=False)

@@ -11,9 +11,11 @@ and 0.8.
 import numpy as np
 from matplotlib.axes import Axes
 
-from training.core.job import Array, JobError, JobOptions
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.job import JobOptions
+from training.evaluation import plots
 from training.experiments.study import Findings, Say, Study
-from training.export import plots
 
 X = np.array([-1.8, -1.5, -0.8, -0.4, -0.2, 0.0, 0.1, 0.5, 1.0, 1.3])
 Y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 1.0, 1.0])
@@ -89,9 +91,9 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 
 def plot(findings: Findings, axes: Axes) -> None:
-    points = findings.rows[:-1]
+    x = findings.column(0)[:-1]  # without the mean
     for index, (name, marker) in enumerate(zip(LOSSES, "os^d", strict=True), 3):
-        axes.plot([row[0] for row in points], [row[index] for row in points], marker=marker, label=name)
+        axes.plot(x, findings.column(index)[:-1], marker=marker, label=name)
     axes.legend(frameon=False)
     plots.dress(axes, "x", "loss of the point")
 

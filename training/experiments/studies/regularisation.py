@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 
 from training.core.job import JobOptions
 from training.data import fashion_mnist
+from training.evaluation import plots
 from training.experiments.study import Findings, Say, Study
-from training.export import plots
 
 REMEDIES: dict[str, frozenset[str]] = {
     "none": frozenset(),
@@ -80,9 +80,9 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 def plot(findings: Findings, axes: Axes) -> None:
     names = [str(row[0]) for row in findings.rows]
-    places, spread = np.arange(len(names)), [row[3] for row in findings.rows]
-    axes.barh(places - 0.2, [row[1] for row in findings.rows], 0.4, color="lightgrey", label="training")
-    axes.barh(places + 0.2, [row[2] for row in findings.rows], 0.4, xerr=spread, label="test")
+    places, spread = np.arange(len(names)), findings.column(3)
+    axes.barh(places - 0.2, findings.column(1), 0.4, color="lightgrey", label="training")
+    axes.barh(places + 0.2, findings.column(2), 0.4, xerr=spread, label="test")
     axes.set_yticks(places, names)
     axes.invert_yaxis()
     axes.set_xlim(min(min(float(row[1] or 0), float(row[2] or 0)) for row in findings.rows) - 0.05, 1)

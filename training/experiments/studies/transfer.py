@@ -12,10 +12,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from serving.artifacts.model_card import Data
-from training.core.job import Array, Examples, JobOptions, Recipe
+from training.core.array import Array
+from training.core.examples import Examples
+from training.core.job import JobOptions
+from training.core.recipe import Recipe
 from training.data import noughts_crosses
+from training.evaluation import plots
 from training.experiments.study import Findings, Say, Study
-from training.export import plots
 from training.jobs import xo_cnn, xo_mobilenet
 
 NETS = ("transfer", "from scratch")
@@ -94,12 +97,12 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 
 def plot(findings: Findings, axes: Axes) -> None:
-    counts = [row[0] for row in findings.rows]
+    counts = findings.column(0)
     for net, column in zip(NETS, (1, 3), strict=True):
         axes.errorbar(
             counts,
-            [row[column] for row in findings.rows],
-            yerr=[row[column + 1] for row in findings.rows],
+            findings.column(column),
+            yerr=findings.column(column + 1),
             marker="o",
             capsize=3,
             label=net,

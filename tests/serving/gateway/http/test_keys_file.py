@@ -66,8 +66,8 @@ def test_from_the_terminal(path: Path) -> None:
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable,
-            "-c",
-            "from serving.cli.models import app; app()",
+            "-m",
+            "serving.cli.main",
             "keys",
             *arguments,
             "--keys",
@@ -83,13 +83,13 @@ def test_from_the_terminal(path: Path) -> None:
     assert key.id in listed and "5/minute" in listed and shown.strip()[12:] not in listed
     vitrine("create", "till [/b]")  # no markup
     assert "till [/b]" in vitrine("list").stdout
-    assert "is no more" in vitrine("revoke", key.id).stdout
+    assert "is revoked" in vitrine("revoke", key.id).stdout
     for wrong, words in (
         (("revoke", key.id), "there is no key"),
         (("create", "shop", "--rate", "often"), "'often' is no rate"),
         (("create", "shop", "--rate", "0/second"), "'0/second' is no rate"),
         (("create", "shop", "--rate", "10/second;50/minute"), "'10/second;50/minute' is no rate"),
-        (("create", "shop", "--verb", "predcit"), "'predcit' is none of"),
+        (("create", "shop", "--verb", "predcit"), "'predcit'; one of"),
         (("create", "shop", "--days", "1e9"), "--days"),
     ):
         refused = vitrine(*wrong)

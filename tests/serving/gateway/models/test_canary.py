@@ -123,7 +123,7 @@ def test_a_rollback_does_not_wait_for_a_model_server_that_hangs(root: Path, pair
         until(lambda: version(gateway) == 3)
         server.process.send_signal(signal.SIGSTOP)
         try:
-            command = [sys.executable, "-c", "from serving.cli.models import app; app()", "rollback", "shade"]
+            command = [sys.executable, "-m", "serving.cli.main", "rollback", "shade"]
             subprocess.run([*command, f"--exports={root}"], cwd=REPOSITORY, check=True, capture_output=True)
             print(f"rollback: {until(lambda: 'model shade: canary off' in gateway.program.output):.2f} s")
         finally:

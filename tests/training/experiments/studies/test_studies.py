@@ -6,9 +6,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from training.cli.main import app
+from serving.cli.main import app
 from training.core.catalogue import STUDIES, find_study
-from training.core.job import JobError, JobOptions
+from training.core.errors import JobError
+from training.core.job import JobOptions
 from training.experiments.studies import batch_size, learning_rate_decay, regularisation
 from training.experiments.study import FINDINGS_FILE, PLOT_FILE, TABLE_FILE, Findings, perform
 

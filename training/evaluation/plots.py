@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -10,10 +11,11 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from PIL import Image
 
 from serving.artifacts.model_card import Column
-from training.core.job import Array
+from training.core.array import Array
 
 _SHOWN = 120  # values of a series
 
@@ -45,7 +47,7 @@ def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) ->
     side = 0.1 * size if many else 0.5 * size
     figure, axis = plt.subplots(figsize=(2 + side, 1.6 + side))
     axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
-    font = {"fontsize": 5} if many else {}
+    font: dict[str, Any] = {"fontsize": 5} if many else {}
     axis.set_xticks(range(size), labels, rotation=90 if many else 45, ha="center" if many else "right", **font)
     axis.set_yticks(range(size), labels, **font)
     for i, j in np.ndindex(0 if many else size, size):
@@ -86,7 +88,7 @@ def dress(axis: Axes, across: str, up: str) -> None:
     axis.grid(alpha=0.3)
 
 
-def save(figure: plt.Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
     """As a PNG with a palette: a third of the size, and git keeps some of them."""
     figure.tight_layout()
     figure.savefig(path, dpi=90)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import ModelRegistry, RegistryError
-from serving.cli.models import Exports, app
+from serving.cli.options import Exports
 from serving.cli.terminal import console, fail
 from serving.model_server.errors import ServingError
 
@@ -19,30 +19,33 @@ if TYPE_CHECKING:
 _OUTPUTS = ("", ".parquet", ".csv")
 
 
-@app.command()
 def score(
     inputs: Annotated[Path, typer.Argument(help="A folder of pictures, or a Parquet file.")],
-    model: Annotated[str, typer.Option(help="Whose version answers.")] = "fashion_cnn",
-    version: Annotated[int | None, typer.Option(help="Without it the one that is live.")] = None,
-    out: Annotated[Path, typer.Option(help="Parquet or .csv: id, error, and the model's answers.")] = Path(
+    model: Annotated[str, typer.Option(help="The model.")] = "fashion_cnn",
+    version: Annotated[int | None, typer.Option(help="The version; without it, the live one.")] = None,
+    out: Annotated[Path, typer.Option(help="Parquet or .csv file for id, error and the model's outputs.")] = Path(
         "results.parquet"
     ),
-    column: Annotated[str | None, typer.Option(help="Of the Parquet file, where several could be meant.")] = None,
-    on: Annotated[Literal["here", "ray"], typer.Option(help="ray: on Ray, whose cluster RAY_ADDRESS names.")] = "here",
-    workers: Annotated[int | None, typer.Option(min=1, help="With --on ray. Without it, one for each core.")] = None,
+    column: Annotated[str | None, typer.Option(help="Input column of the Parquet file, if several fit.")] = None,
+    on: Annotated[
+        Literal["here", "ray"], typer.Option(help="here: this machine; ray: the Ray cluster of RAY_ADDRESS.")
+    ] = "here",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers with --on ray; without it, one for each core.")
+    ] = None,
     exports: Exports = "exports",
 ) -> None:
-    """Run a model version over many inputs; a run that was interrupted goes on."""
+    """Run a model version over many inputs. An interrupted run resumes."""
     from serving.scoring import inputs as rows
     from serving.scoring import parts
     from serving.scoring.model import ScoringModel
 
     try:
-        store = ModelRegistry(exports)
-        number = store.live(model) if version is None else version
+        registry = ModelRegistry(exports)
+        number = registry.live(model) if version is None else version
         if number is None:
-            raise fail(f"there is no model {model}; there are: {', '.join(store.models()) or 'none'}")
-        chosen = ScoringModel.of(store.directory(model, number))
+            raise fail(f"there is no model {model}; there are: {', '.join(registry.models()) or 'none'}")
+        chosen = ScoringModel.of(registry.directory(model, number))
         if out.suffix.lower() not in _OUTPUTS or out.is_dir():
             raise fail(f"--out is {rows.text(str(out))}; a file that ends in .parquet or .csv is expected")
         source = rows.find(inputs, chosen.card, column)

@@ -1,0 +1,129 @@
+"""Commands that change which version answers: ``vitrine promote``, ``sign``, ``rollback`` and ``canary``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from serving.artifacts import rollout
+from serving.artifacts.models_config import ConfigError
+from serving.artifacts.registry import PREVIOUS, STABLE, ModelRegistry, RegistryError
+from serving.artifacts.routing_file import RoutingEntry, RoutingError
+from serving.cli.options import Exports
+from serving.cli.terminal import console, fail
+
+if TYPE_CHECKING:
+    from serving.artifacts.signing import Signer
+
+
+def promote(
+    model: str,
+    version: int,
+    label: Annotated[str, typer.Option(help="The label to move.")] = STABLE,
+    exports: Exports = "exports",
+) -> None:
+    """Verify a version's files and point a label (stable: the live version) at it.
+
+    Ends the version's run as canary or shadow.
+    """
+    try:
+        moved = rollout.promote(ModelRegistry(exports), model, version, label)
+    except (ConfigError, RoutingError, RegistryError, OSError) as error:
+        raise fail(error) from None
+    came_from = f" (was {moved.before})" if moved.before not in (None, version) else ""
+    ended = "; its time as canary or shadow has ended" if moved.ended is not None else ""
+    console.print(f"{model}: {label} is version {version}{came_from}{ended}")
+
+
+def sign(
+    model: str,
+    version: int,
+    key: Annotated[Path, typer.Option(envvar="VITRINE_SIGNING_KEY", help="Ed25519 private key (PEM).")],
+    exports: Exports = "exports",
+) -> None:
+    """Sign a version's manifest. Model server and sync verify it if they have the public key."""
+    try:
+        ModelRegistry(exports).sign(model, version, load_signer(key))
+    except (RegistryError, OSError) as error:
+        raise fail(error) from None
+    console.print(f"{model}: version {version} is signed")
+
+
+def load_signer(key: Path) -> "Signer":
+    """Load the private key; print the error and exit if it is invalid."""
+    from serving.artifacts.signing import KeyFileError, Signer
+
+    try:
+        return Signer(key)
+    except KeyFileError as error:
+        raise fail(error) from None
+
+
+def rollback(model: str, exports: Exports = "exports") -> None:
+    """End the canary. Without one, make the previously live version live again."""
+    try:
+        moved = rollout.rollback(ModelRegistry(exports), model)
+    except (ConfigError, RoutingError, RegistryError, OSError) as error:
+        raise fail(error) from None
+    if moved.version == moved.before:
+        console.print(f"{model}: the canary has ended; version {moved.version} answers all")
+    else:
+        console.print(f"{model}: {STABLE} is version {moved.version} (was {moved.before}; {PREVIOUS} now names it)")
+
+
+def canary(
+    model: str,
+    version: Annotated[int | None, typer.Argument(help="The version to try.", show_default=False)] = None,
+    percent: Annotated[
+        float | None, typer.Argument(help="Percentage of the requests, 0 to 100.", show_default=False)
+    ] = None,
+    sticky: Annotated[
+        str | None, typer.Option(help="Keep each caller on one version, by key, header:NAME or cookie:NAME.")
+    ] = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Send copies of the requests and compare the answers instead.")
+    ] = False,
+    off: Annotated[bool, typer.Option("--off", help="End the canary, or with --shadow the shadow.")] = False,
+    exports: Exports = "exports",
+) -> None:
+    """Send a share of the requests, or a copy of them, to another version.
+
+    With a model alone, print its current routing.
+    """
+    try:
+        registry = ModelRegistry(exports)
+        _route(registry, model, version, percent, sticky, shadow, off)
+        live, entry = registry.live(model), registry.routing().get(model, RoutingEntry())
+    except (ConfigError, RoutingError, RegistryError, OSError) as error:
+        raise fail(error) from None
+    if live is None:
+        raise fail(f"there is no model {model}; there are: {', '.join(registry.models()) or 'none'}")
+    console.print(f"{model}: version {live if entry.live == STABLE else entry.live} is live")
+    if entry.canary is not None:
+        by = f", the same callers by {entry.canary.sticky}" if entry.canary.sticky else ""
+        console.print(f"  canary: version {entry.canary.version} answers {entry.canary.percent:g} %{by}")
+    if entry.shadow is not None:
+        console.print(f"  shadow: version {entry.shadow.version} sees a copy of {entry.shadow.percent:g} %")
+
+
+def _route(
+    registry: ModelRegistry,
+    model: str,
+    version: int | None,
+    percent: float | None,
+    sticky: str | None,
+    shadow: bool,
+    off: bool,
+) -> None:
+    if off:
+        rollout.off(registry, model, rollout.SHADOW if shadow else rollout.CANARY)
+    elif version is None:
+        return
+    elif percent is None:
+        raise fail(f"The percentage of the requests is missing: vitrine canary {model} {version} PERCENT")
+    elif not shadow:
+        rollout.canary(registry, model, version, percent, sticky)
+    elif sticky is None:
+        rollout.shadow(registry, model, version, percent)
+    else:
+        raise fail("--sticky is for canaries; a shadow copies requests at random")

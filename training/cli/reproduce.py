@@ -1,0 +1,63 @@
+"""``vitrine reproduce``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from serving.artifacts.model_card import ModelCardError
+from serving.artifacts.models_config import ConfigError
+from serving.artifacts.registry import RegistryError
+from serving.cli.terminal import fail
+from training.cli.terminal import Quick, console, quiet_tensorflow
+from training.core.errors import JobError
+
+
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Jobs and studies; without names, all.", show_default=False)
+    ] = None,
+    quick: Quick = False,
+    again: Annotated[bool, typer.Option(help="Run also what is up to date.")] = False,
+    run: Annotated[bool, typer.Option(help="--no-run only writes the page from the results so far.")] = True,
+    docs: Annotated[Path | None, typer.Option(help="Folder of the page; docs/reproduction without it.")] = None,
+    exports: Annotated[Path | None, typer.Option(help="Folder of the versions; exports without it.")] = None,
+    work: Annotated[Path, typer.Option(help="Folder of unfinished runs, studies and logs.")] = Path(".vitrine"),
+) -> None:
+    """Run every job and study that is out of date, and compare the figures with the courses'.
+
+    With --quick, page and versions go to a folder of their own under --work.
+    """
+    from training.reproduction import page, runner
+    from training.reproduction.results import Results
+
+    separate = work / "quick" if quick else None
+    folders = runner.Folders(
+        docs=docs or (separate / "reproduction" if separate else Path("docs/reproduction")),
+        exports=exports or (separate / "exports" if separate else Path("exports")),
+        work=separate or work,
+    )
+    quiet_tensorflow()
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    try:
+        chosen = runner.check_names(names or [])
+        try:
+            if run:
+                runner.reproduce(chosen, folders, quick=quick, again=again, say=say)
+        finally:  # also after an interruption
+            results = Results.read(folders.docs)
+            runner.add_published(results, folders)
+            written = page.write(folders.docs, results)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command resumes it")
+        raise typer.Exit(130) from None
+    except (JobError, RegistryError, ModelCardError, ConfigError, OSError) as error:
+        raise fail(error) from None
+    for path in written:
+        console.print(str(path), soft_wrap=True)
+    failed = [name for name in chosen if name in results.results and results.results[name].status == "failed"]
+    if failed:
+        raise fail(f"failed: {', '.join(failed)}; see the page and {folders.work / 'logs'} for the reasons")

@@ -1,0 +1,86 @@
+"""``vitrine sweep``."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from serving.artifacts.model_card import ModelCardError
+from serving.artifacts.models_config import ConfigError
+from serving.artifacts.registry import ModelRegistry, RegistryError
+from serving.cli.options import Exports
+from serving.cli.terminal import fail
+from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow
+from training.core.errors import JobError
+from training.core.job import JobOptions
+
+if TYPE_CHECKING:
+    from training.experiments.sweep import Stage, SweepState
+
+
+def sweep(
+    name: Annotated[str, typer.Argument(help="The job; vitrine train --list prints all.")],
+    quick: Quick = False,
+    stand_in: StandIn = False,
+    trials: Annotated[int, typer.Option(min=1, help="Trials of the coarse stage.")] = 20,
+    fine_trials: Annotated[int, typer.Option(min=1, help="Trials of the fine stage.")] = 10,
+    subset: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the data in the coarse stage.")] = 0.2,
+    storage: Annotated[
+        str, typer.Option(envvar="VITRINE_STORAGE", help="Database; several machines share a postgresql://… one.")
+    ] = ("sqlite:///.vitrine/sweeps/sweeps.db"),
+    out: Annotated[
+        Path | None, typer.Option(help="File for the best parameters; .vitrine/sweeps/JOB.json without it.")
+    ] = None,
+    exports: Exports = "exports",
+) -> None:
+    """Search a job's hyper-parameters: coarsely on a subset, then finely. An interrupted sweep resumes."""
+    quiet_tensorflow()
+    exit_on_sigterm()
+    from training.core.catalogue import find
+
+    try:
+        with console.status("starting TensorFlow"):
+            job = find(name)
+            from training.core.pipeline import with_start
+            from training.experiments import sweep as sweeps
+        stages = (sweeps.Stage("coarse", subset, trials), sweeps.Stage("fine", 1.0, fine_trials))
+        options = with_start(job, JobOptions(quick=quick, stand_in=stand_in), ModelRegistry(exports))
+        with _progress_bars(stages) as report:
+            best = sweeps.sweep(job, options, stages, storage, report)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command resumes it")
+        raise typer.Exit(130) from None
+    except (JobError, RegistryError, ModelCardError, ConfigError, OSError) as error:
+        raise fail(error) from None
+    path = out or Path(".vitrine/sweeps", f"{name}.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(dict(best.params), indent=1) + "\n", encoding="utf-8")
+    for param, value in best.params.items():
+        console.print(f"{param}: {value:.4g} (the job's own: {getattr(job.recipe, param):.4g})", highlight=False)
+    console.print(
+        f"{best.measure} {best.value:.4f} on held-out data; {best.pruned} of {best.finished} fine trials were pruned"
+    )
+    console.print(f"[green]vitrine train {name} --params {path}", soft_wrap=True)
+
+
+@contextmanager
+def _progress_bars(stages: "tuple[Stage, ...]") -> Iterator[Callable[["SweepState"], None]]:
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed} of {task.total} trials"),
+        TimeElapsedColumn(),
+        TextColumn("[dim]{task.fields[state]}"),
+        console=console,
+    ) as bar:
+        tasks = {stage.name: bar.add_task(stage.name, total=stage.trials, state="") for stage in stages}
+        yield lambda state: bar.update(tasks[state.stage.name], completed=state.finished, state=_text(state))
+
+
+def _text(state: "SweepState") -> str:
+    params = " ".join(f"{name} {value:.3g}" for name, value in state.params.items())
+    return f"epoch {state.epoch}, {params}" + (f"; best {state.best:.4f}" if state.best is not None else "")

@@ -1,0 +1,179 @@
+"""``vitrine train``."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from serving.artifacts.model_card import ModelCardError
+from serving.artifacts.models_config import ConfigError
+from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
+from serving.cli.options import Exports, SigningKey
+from serving.cli.terminal import fail
+from serving.cli.versions import load_signer
+from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, print_names, quiet_tensorflow
+from training.core.catalogue import JOBS, find
+from training.core.errors import JobError, WorkerLost
+from training.core.job import Job, JobOptions
+
+if TYPE_CHECKING:
+    from training.core.fit import Progress as ProgressReport
+    from training.core.pipeline import Outcome, Publication
+
+_REFUSED = 2  # exit code if the gate refuses
+
+
+def train(
+    name: Annotated[str | None, typer.Argument(help="The job; --list prints all.", show_default=False)] = None,
+    list_jobs: Annotated[bool, typer.Option("--list", help="Print every job.")] = False,
+    quick: Quick = False,
+    stand_in: StandIn = False,
+    csv: Annotated[Path | None, typer.Option(help="File of daily prices, for stock_rnn and stock_forecaster.")] = None,
+    column: Annotated[str | None, typer.Option(help="Column of --csv to forecast.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with the folders x and o, for xo_cnn and xo_mobilenet.")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Output layer of xo_mobilenet: softmax (default) or sigmoid.")
+    ] = None,
+    from_version: Annotated[
+        int | None, typer.Option(help="Version of fashion_cnn that mnist_transfer starts from.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed instead of the course's seeds.")] = None,
+    params: Annotated[
+        Path | None, typer.Option(help="JSON file of recipe parameters, as vitrine sweep writes it.")
+    ] = None,
+    model: Annotated[str | None, typer.Option("--as", help="Publish under this name.")] = None,
+    force: Annotated[bool, typer.Option(help="Publish even if the gate refuses; the card records it.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Discard an unfinished run instead of resuming it.")] = False,
+    promote: Annotated[bool, typer.Option(help="Point --label at the new version.")] = True,
+    label: Annotated[str, typer.Option(help="stable makes the new version live; canary does not.")] = STABLE,
+    signing_key: SigningKey = None,
+    exports: Exports = "exports",
+    runs: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = Path(".vitrine/runs"),
+) -> None:
+    """Train a model, compare it with the live version, and publish it as a new version."""
+    if list_jobs or name is None:
+        print_names("job", JOBS)
+        return
+    quiet_tensorflow()
+    exit_on_sigterm()
+    from training.export.check import CheckError
+
+    try:
+        with console.status("starting TensorFlow"):
+            job = find(name)
+            from training.core.pipeline import Publication
+        registry = ModelRegistry(exports, load_signer(signing_key) if signing_key else None)
+        publication = Publication(registry, model, label if promote else None, force)
+        options = JobOptions(
+            quick=quick,
+            stand_in=stand_in,
+            csv=csv,
+            column=column,
+            data_dir=data_dir,
+            head=head,
+            seed=seed,
+            from_version=from_version,
+            params=read_params(params) if params else {},
+        )
+        outcome = _run(job, options, publication, runs, fresh)
+    except WorkerLost as error:
+        fail(error)
+        raise typer.Exit(error.EXIT_CODE) from None
+    except (JobError, CheckError, RegistryError, ModelCardError, ConfigError, OSError) as error:
+        raise fail(error) from None
+    if outcome is None:
+        console.print("[green]done; worker 0 prints the result")
+        return
+    _print_outcome(model or name, outcome)
+    if outcome.version is None:
+        raise typer.Exit(_REFUSED)
+    console.print(
+        f"[green]published as version {outcome.version}"
+        + (f", {'live' if label == STABLE else label}" if promote else "")
+    )
+
+
+def read_params(path: Path) -> dict[str, float | int]:
+    """Read recipe parameters from a JSON file; the job validates them.
+
+    Raises:
+        JobError: the file is missing or holds no JSON object.
+    """
+    try:
+        params = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise JobError(f"--params {path} cannot be read: {error}") from None
+    if not isinstance(params, dict):
+        raise JobError(f'--params {path} holds no JSON object; an example is {{"learning_rate": 0.001}}')
+    return params
+
+
+def _run(job: Job, options: JobOptions, publication: "Publication", runs: Path, fresh: bool) -> "Outcome | None":
+    from training.core.pipeline import run
+    from training.core.worker_group import WorkerGroup
+
+    worker_group = WorkerGroup.from_environment()
+    exit_on_sigterm()  # again: TensorFlow's server for the worker group replaces the handler and ignores the signal
+    with _progress_bar(job.recipe_for(options).epochs) as (bar, progress):
+        outcome = run(
+            job,
+            options,
+            publication,
+            runs,
+            fresh=fresh,
+            worker_group=worker_group,
+            progress=progress,
+            say=bar.console.print,
+        )
+    if worker_group:
+        worker_group.finish()
+    return outcome
+
+
+@contextmanager
+def _progress_bar(epochs: int) -> Iterator[tuple[Progress, "ProgressReport"]]:
+    with Progress(
+        TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[dim]{task.fields[metrics]}"),
+        console=console,
+    ) as bar:
+        task = bar.add_task("", total=100 * epochs, epoch=1, epochs=epochs, metrics="", visible=False)
+
+        def report(epoch: int, percent: int, metrics: Mapping[str, float]) -> None:
+            shown = " ".join(f"{key} {value:.4f}" for key, value in metrics.items())
+            bar.update(task, completed=100 * epoch + percent, epoch=epoch + 1, metrics=shown, visible=True)
+
+        yield bar, report
+
+
+def _print_outcome(name: str, outcome: "Outcome") -> None:
+    from training.reproduction.rows import number
+
+    trained = outcome.trained
+    table = Table("figure", "ours", "printed in the course", title=f"{name}, {trained.fitted.seconds:.0f} s of fitting")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for key, value in trained.metrics.items():
+        table.add_row(key, number(value), number(trained.job.printed.get(key)))
+    console.print(table)
+    for reason in outcome.verdict.reasons:
+        console.print(f"gate: {reason}", soft_wrap=True)
+    if outcome.card is None:
+        console.print("[red]The gate refused it: nothing was published. Publish it nevertheless with --force.")
+        return
+    if outcome.verdict.forced:
+        console.print("[yellow]The gate refused it; published by force, and the card says so.")
+    for note in outcome.card.notes:
+        console.print(f"[yellow]note: {note}", soft_wrap=True)

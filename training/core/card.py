@@ -1,0 +1,92 @@
+"""The model card of a trained model."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import keras
+import numpy as np
+
+from serving.artifacts.model_card import ModelCard, Predicted, Training, Verdict
+from training.core.examples import Evaluation, Examples
+from training.core.fit import Fitted
+from training.core.job import Job, JobOptions
+from training.core.recipe import Recipe
+from training.data import sources
+from training.export import version
+from training.export.exported_model import ExportedModel
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A fitted and evaluated model, with all that it came from. ``metrics`` are those of fit and evaluation."""
+
+    job: Job
+    options: JobOptions
+    recipe: Recipe
+    examples: Examples
+    model: keras.Model
+    fitted: Fitted
+    evaluation: Evaluation
+    metrics: Mapping[str, float]
+
+
+def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Verdict) -> ModelCard:
+    """Return the card of the model before its export is checked."""
+    job, options, examples = trained.job, trained.options, trained.examples
+    return ModelCard(
+        model=name,
+        kind=exported.kind,
+        title=job.title,
+        course=job.course,
+        created=datetime.now(UTC).replace(microsecond=0),
+        labels=examples.labels,
+        image=exported.image,
+        neighbours=exported.neighbours,
+        series=exported.series,
+        table=exported.table,
+        signal=exported.signal,
+        signatures=version.signatures(exported),
+        data=examples.data,
+        training=Training(
+            recipe={
+                "job": job.name,
+                **asdict(trained.recipe),
+                **{key: value for key in ("head", "from_version") if (value := getattr(options, key))},
+            },
+            quick=options.quick,
+            seconds=round(trained.fitted.seconds, 1),
+            resumed_at=trained.fitted.resumed_at,
+        ),
+        metrics={key: float(f"{value:.6g}") for key, value in trained.metrics.items()},
+        printed=dict(job.printed),
+        inputs=dict(examples.inputs),
+        predicted=_predicted(trained.evaluation, len(examples.labels)),
+        parameters=sum(network.count_params() for network in exported.models),
+        trainable_parameters=int(sum(np.prod(w.shape) for w in trained.model.trainable_weights)),
+        gate=verdict,
+        versions=dict(version.versions()),
+        notes=_notes(trained),
+    )
+
+
+def _notes(trained: Trained) -> tuple[str, ...]:
+    options, data = trained.options, trained.examples.data
+    notes = list(trained.evaluation.notes)
+    if data.stand_in:
+        notes.append(f"Trained on stand-in data: {data.stand_in}.")
+    if options.start:
+        notes.append(f"Started from {trained.job.starts_from} version {options.from_version}.")
+    if options.quick:
+        notes.append("A quick run with a shortened recipe: its figures mean little.")
+    return tuple(notes)
+
+
+def _predicted(evaluation: Evaluation, classes: int) -> Predicted | None:
+    if evaluation.confidence is None:
+        return None
+    shares = np.bincount(evaluation.answer, minlength=classes) / len(evaluation.answer)
+    return Predicted(
+        classes=tuple(round(float(share), 6) for share in shares),
+        confidence=sources.distribution(evaluation.confidence),
+    )

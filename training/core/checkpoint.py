@@ -1,0 +1,94 @@
+"""The checkpoint of an unfinished run: its identity, its progress and the weights."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from training.core.errors import JobError
+from training.core.recipe import Recipe
+
+
+def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes two runs the same run: job, recipe, options and training data."""
+    return {"job": job, **asdict(recipe), **options, "data": data_sha256}
+
+
+class Checkpoint:
+    """The folder of one unfinished run. The pipeline removes it after the run is published."""
+
+    def __init__(self, directory: Path, identity: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self._identity = json.loads(json.dumps(identity, default=str))
+        self._state = directory / "run.json"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder's lock.
+
+        Raises:
+            JobError: another process holds it.
+        """
+        self.directory.parent.mkdir(parents=True, exist_ok=True)
+        with self.directory.with_name(f".{self.directory.name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise JobError(
+                    f"another process is training in {self.directory}: wait for it, or choose another --runs folder"
+                ) from None
+            yield
+
+    def read(self) -> dict[str, Any] | None:
+        """Return the saved state, or None without a checkpoint.
+
+        Raises:
+            JobError: the folder holds a run of another recipe or of other data.
+        """
+        try:
+            state: dict[str, Any] = json.loads(self._state.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            raise JobError(f"{self._state} cannot be read; start over with --fresh") from None
+        differing = [
+            f"{name} was {state['identity'].get(name)!r}, now {value!r}"
+            for name, value in self._identity.items()
+            if state["identity"].get(name) != value
+        ]
+        if differing:
+            raise JobError(
+                f"{self.directory} holds an unfinished run of another kind ({'; '.join(differing)}): "
+                "finish it with its own recipe, or start over with --fresh"
+            )
+        return state
+
+    def weights(self, epoch: int) -> Path:
+        """Return the path of the weights after that epoch."""
+        return self.directory / f"{epoch}.weights.h5"
+
+    def save(self, model: keras.Model, epoch: int, history: Mapping[str, list[float]], seconds: float) -> None:
+        """Save the weights and optimiser, then replace the state file, then remove older weights."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        model.save_weights(self.weights(epoch))
+        draft = self._state.with_suffix(".new")
+        state = {"identity": self._identity, "epoch": epoch, "history": history, "seconds": seconds}
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._state)
+        for old in self.directory.glob("*.weights.h5"):
+            if old != self.weights(epoch):
+                old.unlink()
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,0 +1,50 @@
+"""Values that jobs exchange with the pipeline: the examples to fit and the evaluation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from serving.artifacts.model_card import Data, Distribution
+from training.core.array import Array
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Inputs and targets of each part, as the Keras model takes them.
+
+    Attributes:
+        train: the part to fit on.
+        test: the part to measure on.
+        data: description of the data set for the model card.
+        validation: held out from ``train``; measured after each epoch.
+        labels: class names by class number; empty without classes.
+        inputs: statistics of the training inputs, for drift detection.
+        extra: values for the job's own functions only.
+    """
+
+    train: tuple[Array, Array]
+    test: tuple[Array, Array]
+    data: Data
+    validation: tuple[Array, Array] | None = None
+    labels: tuple[str, ...] = ()
+    inputs: Mapping[str, Distribution] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics on the test part, notes for the card, and the values to plot.
+
+    Attributes:
+        metrics: metrics by name.
+        truth: class numbers, or values of a series or table, [n].
+        answer: the predictions for ``truth``, [n].
+        notes: sentences for the model card.
+        confidence: probability of each predicted class, [n].
+    """
+
+    metrics: Mapping[str, float]
+    truth: Array
+    answer: Array
+    notes: tuple[str, ...] = ()
+    confidence: Array | None = None

@@ -1,0 +1,57 @@
+"""What a version answers: named signatures over inference alone.
+
+Preprocessing is inside the graph, so callers send raw units. Augmentation is not: a Keras model with RandomZoom exports
+its seed generator and an assignment to it, and the served graph would answer differently each time. Every input and
+output has the batch dimension first, because TensorFlow Serving's batching refuses anything else.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from serving.artifacts.model_card import Kind, NeighboursRecipe, SeriesRecipe, SignalRecipe, TableRecipe
+from serving.preprocessing.image import ImageRecipe
+from training.core.array import Array
+
+Function = Callable[..., dict[str, tf.Tensor]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One signature.
+
+    Attributes:
+        function: from input tensors by name to output tensors by name.
+        inputs: specification of each input.
+        outputs: dtype and shape of each output, for the card.
+        samples: rows for the check and the warm-up, by input.
+        convertible: whether the ONNX export contains it.
+    """
+
+    function: Function
+    inputs: Mapping[str, tf.TensorSpec]
+    outputs: Mapping[str, tuple[str, tuple[int | None, ...]]]
+    samples: Mapping[str, Array]
+    convertible: bool = True
+
+    def call(self, rows: Any = slice(None)) -> dict[str, Array]:
+        """Return what the Keras model answers to the samples: the reference for the exported version."""
+        feed = {name: tf.constant(values[rows]) for name, values in self.samples.items()}
+        return {name: output.numpy() for name, output in self.function(**feed).items()}
+
+
+@dataclass(frozen=True)
+class ExportedModel:
+    """The signatures of a version, the Keras models whose variables it holds, and the card's section for its kind."""
+
+    kind: Kind
+    endpoints: Mapping[str, Endpoint]
+    models: tuple[keras.Model, ...]
+    image: ImageRecipe | None = None
+    neighbours: NeighboursRecipe | None = None
+    series: SeriesRecipe | None = None
+    table: TableRecipe | None = None
+    signal: SignalRecipe | None = None

@@ -1,0 +1,52 @@
+"""Signatures of forecasters."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training.core.array import Array
+from training.export.exported_model import Endpoint, ExportedModel
+from training.forecasting.forecaster import Forecaster
+
+
+def series_model(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> ExportedModel:
+    """Export a forecaster: ``serving_default`` for the next value, ``forecast`` up to the largest horizon of a batch.
+
+    Args:
+        network: the Keras model that the forecaster's functions call.
+        forecaster: the functions to export.
+        spread: float32 [2, max_horizon], from the forecaster's ``calibrate``.
+        samples: raw histories, [n, window].
+    """
+    recipe = forecaster.recipe
+    samples = samples.astype(np.float32)
+    history_spec = tf.TensorSpec((None, recipe.window), tf.float32, "history")
+
+    def predict(history: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"prediction": forecaster.step(history)}
+
+    def forecast(history: tf.Tensor, horizon: tf.Tensor) -> dict[str, tf.Tensor]:
+        mean = forecaster.ahead(history, tf.clip_by_value(tf.reduce_max(horizon), 0, recipe.max_horizon))
+        lower, upper = forecaster.interval(history, mean, spread)
+        return {"mean": mean, "lower": lower, "upper": upper}
+
+    ahead = ("float32", (None, None))
+    return ExportedModel(
+        kind="series",
+        series=recipe,
+        models=(network,),
+        endpoints={
+            "serving_default": Endpoint(
+                predict, {"history": history_spec}, {"prediction": ("float32", (None,))}, {"history": samples}
+            ),
+            "forecast": Endpoint(
+                forecast,
+                {"history": history_spec, "horizon": tf.TensorSpec((None,), tf.int32, "horizon")},
+                {"mean": ahead, "lower": ahead, "upper": ahead},
+                {
+                    "history": samples,
+                    "horizon": np.resize(np.array([recipe.max_horizon, 1, 5], np.int32), len(samples)),
+                },
+            ),
+        },
+    )
