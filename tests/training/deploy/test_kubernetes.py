@@ -136,8 +136,8 @@ def test_every_job_has_a_name_that_kubernetes_takes() -> None:
         (("fashion_cnn", "--schedule", "daily"), "five fields"),
         (("fashion_metric", "--workers", "2"), "its loss compares the examples of a batch"),
         (("fashion_cnn", "--workers", "0"), "Invalid value for '--workers'"),
-        (("fashion_cnn", "--image", "registry:5000/trainer"), "no fixed tag"),
-        (("fashion_cnn", "--image", "trainer:latest"), "no fixed tag"),
+        (("fashion_cnn", "--image", "registry:5000/trainer"), "a fixed tag is expected"),
+        (("fashion_cnn", "--image", "trainer:latest"), "a fixed tag is expected"),
     ],
 )
 def test_bad_input(arguments: tuple[str, ...], said: str) -> None:
