@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
 from serving.artifacts import models_config
@@ -121,11 +120,9 @@ class GrpcService:
         response = messages.GetModelMetadataResponse()
         response.model_spec.name = signatures.model
         response.model_spec.version.value = signatures.version
-        response.metadata[_SIGNATURE_DEF].CopyFrom(
-            AnyMessage(
-                type_url="type.googleapis.com/tensorflow.serving.SignatureDefMap", value=signatures.signature_def_map
-            )
-        )
+        metadata = response.metadata[_SIGNATURE_DEF]
+        metadata.type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
+        metadata.value = signatures.signature_def_map
         return _encoded(response)
 
     async def _get_model_status(self, request: Any, size: int) -> bytes:
