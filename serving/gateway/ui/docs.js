@@ -1,9 +1,9 @@
-// A file of its own, since the page's Content-Security-Policy allows no inline script.
+// A separate file, because the page's Content-Security-Policy forbids inline scripts.
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
-  validatorUrl: null, // its badge would come from elsewhere
+  validatorUrl: null, // the validator's badge comes from another host
   showExtensions: true,
   showCommonExtensions: true,
   presets: [SwaggerUIBundle.presets.apis, SwaggerUIBundle.SwaggerUIStandalonePreset],

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from serving.artifacts.model_card import ModelCard
+from serving.gateway.kinds import KINDS
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.readiness import reasons_against
 from serving.gateway.models.routing import ModelState, VersionStatus
@@ -128,6 +129,7 @@ def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert "<title>Vitrine" in page.text
     left, seen = re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text), {"/": page.text}
+    left += [f"/page/{kind.name}.js" for kind in KINDS]
     while left:
         path = left.pop()
         answer = http.get(path)

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx
 import schemathesis
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
@@ -15,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from serving.gateway.api import openapi
 from tests.serving.gateway.programs import Gateway
 
 AS_DESCRIBED = [status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -74,3 +77,18 @@ def test_every_body_has_an_example(http: httpx.Client) -> None:
         for operation in item.values():
             body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
             assert not body or body.get("example") or body.get("examples"), path
+
+
+def test_the_document_is_rendered_once() -> None:
+    class Counting(FastAPI):
+        rendered = 0
+
+        def openapi(self) -> dict[str, Any]:
+            self.rendered += 1
+            return super().openapi()
+
+    app = Counting(openapi_url=None)
+    openapi.mount(app)
+    with TestClient(app) as client:
+        assert client.get("/openapi.json").json() == client.get("/openapi.json").json()
+    assert app.rendered == 1

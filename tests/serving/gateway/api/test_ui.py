@@ -63,20 +63,20 @@ def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], win
 
     def enter(key: str) -> None:
         window.type("#key", key)
-        window.click("#door button")
+        window.click("#key-form button")
 
     window.open(gateway.url)
-    window.wait_for("a key is needed", "#trouble")
-    assert window.texts("#door button") == ["use it"] and window.texts("#models td") == []
+    window.wait_for("a key is needed", "#problem")
+    assert window.texts("#key-form button") == ["Use key"] and window.texts("#models td") == []
     assert window.texts("main section") == []
     enter("vt_00000000_wrong")
-    window.wait_for("the key is not known here", "#trouble")
+    window.wait_for("the key is not known here", "#problem")
     enter("ключ")  # which no header can carry
-    window.wait_for("ISO-8859-1", "#trouble")
-    assert window.texts("#door button") == ["use it"]
+    window.wait_for("ISO-8859-1", "#problem")
+    assert window.texts("#key-form button") == ["Use key"]
     enter(f" {small} ")
     window.wait_for("rooms", "#columns")  # which comes last
-    assert window.texts("#door") == [] and window.texts("#trouble") == []
+    assert window.texts("#key-form") == [] and window.texts("#problem") == []
     assert window.texts("#models td:first-child") == ["price"]
     window.type("[name=rooms]", "3")
     window.type("[name=age]", "2.5")
@@ -92,12 +92,13 @@ def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], win
     window.run("sessionStorage.setItem('key', 'revoked')")
     window.drag("#canvas", ((-80, -80), (80, 80)))
     window.wait_for("the key is not known here", "#classes .error")
-    assert window.texts("#door button") == ["use it"]  # a key that ends while the page is open is asked for anew
+    assert window.texts("#key-form button") == ["Use key"]  # a key that ends while the page is open is asked for anew
 
 
 def test_a_picture_has_classes_and_similar_items(page: Browser, tmp_path: Path) -> None:
     file = tmp_path / "light.png"
     file.write_bytes(picture(250))
+    page.wait_for("Drop a picture here", "#image")
     page.run("document.querySelector('#polarity').value = 'light_on_dark'")
     page.type("#file", str(file))
     page.wait_for("light", "#classes .bar b")
@@ -115,8 +116,8 @@ def test_a_drawing_is_looked_at_when_the_pen_is_lifted(page: Browser) -> None:
 
 
 def test_a_series_goes_on_with_its_band(page: Browser) -> None:
-    page.wait_for("band meant to hold 90 %", "#forecasts")
-    assert page.texts("#example-note") == ["The example is made up: a random walk at the height of the training data."]
+    page.wait_for("nominal coverage of the band 90 %", "#forecasts")
+    assert page.texts("#example-note") == ["The example is a random walk at the level of the training data."]
     page.type("#history", "1 2; 3,\n4")
     assert page.texts("#example-note") == []
     page.type("#horizon", "3")
@@ -127,7 +128,7 @@ def test_a_series_goes_on_with_its_band(page: Browser) -> None:
     assert page.run("return document.querySelectorAll('#forecasts .band').length") == 1
     page.type("#history", "1 two 3")
     page.click("#forecast")
-    page.wait_for("Numbers are expected", "#forecasts .error")
+    page.wait_for("Write numbers such as", "#forecasts .error")
     page.type("#history", "0,31 0,58 0,81 0,95")
     page.click("#forecast")
     page.wait_for("Write decimals with a point", "#forecasts .error")
@@ -138,7 +139,7 @@ def test_a_series_goes_on_with_its_band(page: Browser) -> None:
 
 def test_a_history_is_read_as_the_command_reads_it(page: Browser) -> None:
     script = (
-        "const texts = arguments[0]; return import('/page/elements.js').then(({ numbers }) => texts.map((text) => {"
+        "const texts = arguments[0]; return import('/page/numbers.js').then(({ numbers }) => texts.map((text) => {"
         " try { return numbers(text); } catch { return null; } }))"
     )
     assert page.run(script, [text for text, _ in TEXTS]) == [values for _, values in TEXTS]
@@ -158,14 +159,14 @@ def test_a_table_has_a_field_for_each_column(page: Browser) -> None:
 
 
 def test_a_signal_is_an_example_or_pasted(page: Browser) -> None:
-    page.wait_for("pulse, version 1", "#kinds")
+    page.wait_for("pulse, version 1", "#signal-classes")
     assert "test accuracy 0.9877, test loss 1.2e-7" in page.texts("#signal-card")[0]
     page.click("#square")
     page.wait_for("4 samples, 1 ms apart, in mV", "#signal-note")
     page.type("#samples", "1 2 3 4")
     page.click("#classify")
-    page.wait_for("99.3 %", "#kinds .bar")
-    assert page.texts("#kinds .bar b") == ["high", "low"]
+    page.wait_for("99.3 %", "#signal-classes .bar")
+    assert page.texts("#signal-classes .bar b") == ["high", "low"]
     page.type("#samples", "1 2 3")
     page.click("#classify")
-    page.wait_for("The model reads 4 numbers; these are 3.", "#kinds .error")
+    page.wait_for("The model reads 4 numbers, but there are 3.", "#signal-classes .error")

@@ -37,6 +37,7 @@ from serving.gateway.settings import Settings
 from serving.tfs_api import messages
 from serving.tfs_api.tensors import to_array, to_proto
 from tests.serving.gateway import stub
+from tests.serving.gateway.browser import browser
 from tests.serving.gateway.models.test_canary import until
 
 
@@ -209,6 +210,13 @@ def test_the_list_the_document_and_drift_show_it(words: httpx.Client) -> None:
     words.post("/v1/models/words:predict", json={"word": "banana"})
     quantities = words.get("/v1/models/words/drift").json()["quantities"]
     assert quantities["length"]["rows"] > 0
+
+
+def test_the_page_lists_a_kind_that_it_has_no_module_for(words: httpx.Client) -> None:
+    with browser() as window:
+        window.open(str(words.base_url))
+        window.wait_for("words", "#models")
+        assert window.texts("main section") == [] and window.texts("#problem") == []
 
 
 def test_a_gateway_without_the_kind_serves_its_tensors(settings: Settings) -> None:
