@@ -52,7 +52,7 @@ from serving.gateway.settings import Settings, addresses
 from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
 from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
 
-_LOADING_SECONDS = 60.0  # a worker opens its port after this time even if a model is still being loaded
+_LOADING_SECONDS = 30.0  # a worker opens its port after this time even if a model is still being loaded
 _GARBAGE_ROUNDS = 50_000, 50, 100  # new objects until a round, rounds until a larger one
 
 
@@ -170,9 +170,12 @@ class Gateway(FastAPI):
         settings, known = self.settings, self._keys
         if known is None and not settings.rate:
             return None
-        from serving.gateway.http.rate_limits import Rates
+        from serving.gateway.http.rate_limits import Rates, StoredCounts
 
-        rates = Rates(settings.rate, settings.rate_storage)
+        if self._link is not None and settings.rate_storage.startswith("memory"):
+            rates = Rates(settings.rate, self._link)
+        else:
+            rates = Rates(settings.rate, StoredCounts(settings.rate_storage))
         return Authentication(
             None if known is None else lambda: known.value, rates, metrics_need_key=settings.metrics_need_key
         )

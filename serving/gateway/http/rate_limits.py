@@ -10,6 +10,7 @@ import logging
 import math
 import time
 import zlib
+from typing import Protocol
 
 import limits
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -27,20 +28,47 @@ _QUIET = 10.0  # seconds between two lines of the log about it
 log = logging.getLogger("vitrine.rates")
 
 
-class Rates:
-    """Counts requests by key, or by the caller's address where there are no keys."""
+class RequestCounts(Protocol):
+    """Requests by counter, in this process, in the supervisor of several workers, or in Redis."""
 
-    def __init__(self, rate: str, storage: str) -> None:
-        """``rate`` as in ``10/second``, empty for none but the keys' own; ``storage`` is ``memory://`` or
-        ``redis://host:port``.
+    async def hit(self, rate: str, counter: str) -> float | None:
+        """Count a request if the rate allows it.
+
+        Returns:
+            None, or if it is one too many, the Unix time at which the window ends.
+
+        Raises:
+            StorageError, TimeoutError: the storage does not answer.
         """
+
+
+class StoredCounts:
+    """Counts in the ``limits`` library's storage: ``memory://`` or ``redis://host:port``."""
+
+    def __init__(self, storage: str) -> None:
         options: dict[str, float | str] = {}
         if not storage.startswith("memory"):
             options = {"implementation": "redispy", "socket_timeout": _PATIENCE}
-        counter = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
-        self._limiter = SlidingWindowCounterRateLimiter(counter)
-        self._rate = rate
+        counts = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
+        self._limiter = SlidingWindowCounterRateLimiter(counts)
         self._item = functools.lru_cache(maxsize=1024)(limits.parse)
+
+    async def hit(self, rate: str, counter: str) -> float | None:
+        """Count a request; see :class:`RequestCounts`."""
+        item = self._item(rate)
+        async with asyncio.timeout(_PATIENCE):
+            if await self._limiter.hit(item, counter):
+                return None
+            return (await self._limiter.get_window_stats(item, counter)).reset_time
+
+
+class Rates:
+    """Counts requests by key, or by the caller's address where there are no keys."""
+
+    def __init__(self, rate: str, counts: RequestCounts) -> None:
+        """``rate`` as in ``10/second``, empty for none but the keys' own."""
+        self._counts = counts
+        self._rate = rate
         self._pause_until = 0.0
         self._quiet_until = 0.0
 
@@ -67,14 +95,12 @@ class Rates:
     async def _count(self, rate: str, counter: str, caller: str) -> None:
         if not rate or time.monotonic() < self._pause_until:
             return
-        item = self._item(rate)
         try:
-            async with asyncio.timeout(_PATIENCE):
-                if await self._limiter.hit(item, counter):
-                    return
-                reset = (await self._limiter.get_window_stats(item, counter)).reset_time
+            reset = await self._counts.hit(rate, counter)
         except (StorageError, TimeoutError) as error:
             self._report(error)
+            return
+        if reset is None:
             return
         wait = max(1, math.ceil(reset - time.time()))
         raise TooMany(f"{caller} may make {rate} requests; wait {wait} s", wait)

@@ -10,7 +10,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from serving.gateway.observability import logging as logs
 from serving.gateway.settings import Settings
@@ -20,11 +20,14 @@ from serving.gateway.workers.metric_snapshot import Family, Sample, cumulative, 
 from serving.gateway.workers.supervisor_link import Reports, WorkerReport, WorkerState
 from serving.gateway.workers.worker_process import WorkerProcess
 
+if TYPE_CHECKING:
+    from serving.gateway.http.rate_limits import RequestCounts
+
 _HEARTBEAT_SECONDS = 1.0
 _SILENT_SECONDS = 30.0  # then the worker is killed
 _HEALTHY_SECONDS = 60.0  # after so long a life, the next restart has no back-off
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.5, 30.0
-_KILL_MARGIN_SECONDS = 15.0  # after the drain and grace periods: traces are sent, models unloaded
+_KILL_MARGIN_SECONDS = 4.0  # after the drain and grace periods, for the rest of the shutdown
 
 log = logging.getLogger("vitrine.workers")
 
@@ -68,6 +71,7 @@ class Supervisor:
         self._code = 0
         self._restarts = 0
         self._retired: list[Family] = []
+        self._counts: RequestCounts | None = None
 
     async def run(self) -> int:
         """Run until a signal comes or no worker can serve; returns the exit code."""
@@ -132,7 +136,15 @@ class Supervisor:
                 pids = ", ".join(str(self._workers[number].pid) for number in self._numbers)
                 log.info("%d workers serve on port %d: pids %s", len(self._numbers), self._settings.port, pids)
 
-        return {"configuration": configuration, "serving": serving, "reports": self._reports}
+        return {"configuration": configuration, "serving": serving, "reports": self._reports, "hit": self._hit}
+
+    async def _hit(self, request: tuple[str, str]) -> float | None:
+        """Count a request for a rate limit: one storage for all workers."""
+        if self._counts is None:
+            from serving.gateway.http.rate_limits import StoredCounts  # a tenth of a second, for rate limits only
+
+            self._counts = StoredCounts("memory://")
+        return await self._counts.hit(*request)
 
     def _retire(self, worker: WorkerProcess) -> None:
         """Keep the counters of a dead worker, so that the sums never fall."""

@@ -65,6 +65,14 @@ class SupervisorLink:
         """
         return await self._call("reports", kind)  # type: ignore[no-any-return]
 
+    async def hit(self, rate: str, counter: str) -> float | None:
+        """Count a request for a rate limit of all workers; see ``rate_limits.RequestCounts``.
+
+        Raises:
+            TimeoutError: the supervisor does not answer.
+        """
+        return await self._call("hit", [rate, counter])  # type: ignore[no-any-return]
+
     async def report_serving(self) -> None:
         """Tell the supervisor that this worker accepts connections."""
         await self._call("serving", None)

@@ -275,6 +275,12 @@ def test_a_worker_has_its_share_of_the_limits() -> None:
             thread.join()
 
 
+def test_a_rate_in_memory_counts_over_all_workers() -> None:
+    with workers(EchoServer(), "--rate=4/hour") as one, client_of_each(one) as clients:
+        statuses = [client.get("/v1/models").status_code for client in [*clients.values()] * 4]
+        assert statuses == [200] * 4 + [429] * 4
+
+
 def test_drift_is_that_of_all_workers(models_root: Path) -> None:
     with (
         model_server(models_root, *programs.PROMPT) as address,
