@@ -1,0 +1,1 @@
+"""Everything under exports/: registry, model card, manifest, signing, models.config, routing and sync."""

@@ -1,4 +1,4 @@
-"""exports/ in a local folder: a version is written aside, synced and renamed, files are replaced in one step."""
+"""Model registry in a local folder. Versions are built in a staging directory, synced and renamed."""
 
 import contextlib
 import errno
@@ -17,13 +17,13 @@ _STAGING = ".staging-"
 
 
 def versions_in(directory: Path) -> list[int]:
-    """Numbers of a model's versions, ascending; none where there is no such folder."""
-    return list(_directories(directory))
+    """List the numbers of the versions in a model's folder, ascending. Empty if the folder does not exist."""
+    return list(_directories_in(directory))
 
 
-def _directories(home: Path) -> dict[int, Path]:
+def _directories_in(folder: Path) -> dict[int, Path]:
     try:
-        return version_files.directories(home)
+        return version_files.directories(folder)
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
             return {}
@@ -31,35 +31,41 @@ def _directories(home: Path) -> dict[int, Path]:
 
 
 class LocalBackend:
-    """See :class:`serving.artifacts.registry.RegistryBackend`. Safe to use from several processes."""
+    """A :class:`serving.artifacts.backend.RegistryBackend` in a folder. Safe to use from several processes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def models(self) -> list[str]:
+        """List the folders that hold a version."""
         if not self._root.is_dir():
             return []
         found = []
         for entry in self._root.iterdir():
-            with contextlib.suppress(OSError):  # lost+found, or another user's folder
+            with contextlib.suppress(OSError):  # lost+found, or a folder of another user
                 if versions_in(entry):
                     found.append(entry.name)
         return found
 
     def versions(self, model: str) -> list[int]:
+        """List the numbers of a model's versions, ascending."""
         return versions_in(self._root / model)
 
-    def home(self, model: str, version: int) -> str:
+    def version_folder(self, model: str, version: int) -> str:
+        """Return the name of a version's folder, relative to the exports."""
         return f"{model}/{self.directory(model, version).name}"
 
     def directory(self, model: str, version: int) -> Path:
-        return _directories(self._root / model).get(version, self._root / model / str(version))
+        """Return a version's directory."""
+        return _directories_in(self._root / model).get(version, self._root / model / str(version))
 
     def problem(self, model: str, version: int) -> str | None:
+        """Say why a version cannot be served, or return None."""
         directory = self.directory(model, version)
         return manifest.check(directory) or saved_model.problem(directory)
 
     def read(self, name: str) -> bytes | None:
+        """Read a file. None if it does not exist."""
         try:
             return version_files.read(self._root / name)
         except FileNotFoundError:
@@ -67,10 +73,11 @@ class LocalBackend:
 
     @contextlib.contextmanager
     def staging(self, model: str) -> Iterator[Path]:
+        """Provide a locked directory to build a version in, and remove it afterwards."""
         parent = self._root / model
         self._root.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as held:
-            with _locked(self._root, fcntl.LOCK_EX):  # nobody sweeps between the directory's creation and its lock
+            with _locked(self._root, fcntl.LOCK_EX):  # no other publisher sweeps before the lock
                 parent.mkdir(exist_ok=True)
                 _sweep(parent)
                 directory = Path(tempfile.mkdtemp(prefix=_STAGING, dir=parent))
@@ -81,9 +88,10 @@ class LocalBackend:
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
                 with contextlib.suppress(OSError):
-                    parent.rmdir()  # only if the model has no version at all
+                    parent.rmdir()  # succeeds if the model has no version
 
     def add(self, model: str, staged: Path, seal: Callable[[int], None]) -> int:
+        """Sync the staged directory and rename it to the next free number."""
         sync_tree(staged)
         parent = self._root / model
         number = (self.versions(model) or [0])[-1] + 1
@@ -98,17 +106,20 @@ class LocalBackend:
             except OSError as error:
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                     raise
-                number += 1  # another publisher was faster
+                number += 1  # another publisher has this number
         sync(parent)
         return number
 
     def withdraw(self, model: str, version: int, staged: Path) -> None:
+        """Undo :meth:`add` by renaming the version back."""
         self.directory(model, version).rename(staged)
 
     def write(self, name: str, content: bytes) -> None:
+        """Write a file atomically."""
         write_atomically(self._root / name, content)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
+        """Replace a file's content under a lock."""
         self._root.mkdir(parents=True, exist_ok=True)
         with (self._root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -117,10 +128,10 @@ class LocalBackend:
 
 @contextlib.contextmanager
 def _locked(directory: Path, how: int) -> Iterator[None]:
-    """Hold a lock on a directory itself, if its file system has such locks."""
+    """Hold a lock on a directory, if its file system supports that."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # NFS has no exclusive ones; nothing is swept there
+        with contextlib.suppress(OSError):  # NFS has no exclusive locks on directories
             fcntl.flock(descriptor, how)
         yield
     finally:
@@ -128,13 +139,11 @@ def _locked(directory: Path, how: int) -> Iterator[None]:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what dead publishers of a model left behind.
+    """Remove staging directories of dead publishers. The caller holds the lock of the exports' folder.
 
-    To be called under the lock of the exports' folder.
-
-    A publisher holds a lock on its staging directory, which the system releases when the process ends, however it
-    ends. Process ids mean nothing on another machine or in another container that shares the folder, and a long export
-    may be older than any age limit. Where locks do not work nothing is removed.
+    A publisher holds a lock on its staging directory, which the system releases when the process ends. Process ids
+    mean nothing on other machines that share the folder, and a long export may exceed any age limit. Without working
+    locks nothing is removed.
     """
     for directory in parent.glob(f"{_STAGING}*"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""``MANIFEST.sha256``: what a version was when it was published, so that damage is seen before it is served."""
+"""Write and check ``MANIFEST.sha256``, which detects damage to a published version."""
 
 import hashlib
 import os
@@ -7,19 +7,19 @@ from pathlib import Path, PurePosixPath
 from serving.artifacts import version_files
 
 MANIFEST_FILE = "assets.extra/MANIFEST.sha256"
-SIGNATURE_FILE = f"{MANIFEST_FILE}.sig"  # of the manifest: see signing.py
-CARD_FILE = "assets.extra/card.json"  # here, not in card.py, for those who only hand it on and need no pydantic
+SIGNATURE_FILE = f"{MANIFEST_FILE}.sig"  # see signing.py
+CARD_FILE = "assets.extra/card.json"  # here, because model_card.py needs pydantic
 
 
 class ManifestError(ValueError):
-    """The text is no manifest; the message says why."""
+    """The content is not a valid manifest, or a version cannot have one. The message says why."""
 
 
 def write(directory: Path) -> None:
-    """``assets.extra/MANIFEST.sha256``, in sha256sum's format, of every other file of the version.
+    """Write the manifest of all other files of a version, in sha256sum's format.
 
     Raises:
-        ManifestError: it holds a special file, or a symbolic link that leads out of it or into a loop.
+        ManifestError: The version holds a special file, or a symbolic link that leads out of it or into a loop.
     """
     problem = version_files.problem(directory, closed=True)
     if problem is not None:
@@ -31,10 +31,10 @@ def write(directory: Path) -> None:
 
 
 def parse(content: bytes) -> dict[str, str]:
-    """SHA-256 by file name, relative to the version.
+    """Parse a manifest. Returns the SHA-256 by file name, relative to the version.
 
     Raises:
-        ManifestError: a line that is none of sha256sum's, or a name that leads out of the version.
+        ManifestError: A line does not have sha256sum's format, or a name leads out of the version.
     """
     entries: dict[str, str] = {}
     for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
@@ -47,10 +47,10 @@ def parse(content: bytes) -> dict[str, str]:
 
 
 def check(directory: Path) -> str | None:
-    """What does not match the manifest. None if all does or there is no manifest.
+    """Say what does not match the manifest. None if all files match or the version has no manifest.
 
-    Special files and loops of symbolic links are problems without a manifest, too. Nothing is opened before they are
-    ruled out. A symbolic link that leads out is one only beside a manifest, which cannot say what it leads to tomorrow.
+    Special files and loops of symbolic links are always problems, and nothing is opened before they are excluded. A
+    symbolic link that leads out is a problem with a manifest, because its target may change later.
     """
     problem = version_files.problem(directory, closed=os.path.lexists(directory / MANIFEST_FILE))
     if problem:
@@ -76,11 +76,11 @@ def check(directory: Path) -> str | None:
 
 
 def files(directory: Path) -> list[str]:
-    """Names of all files of a version, relative to it."""
+    """List all files of a version, relative to it."""
     return sorted(path.relative_to(directory).as_posix() for path in directory.rglob("*") if path.is_file())
 
 
 def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
+    """Hash a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,8 +1,7 @@
-"""The model card: what training writes beside a version and the gateway reads.
+"""The model card: training writes it with a version, and the gateway reads it.
 
-It stands in ``assets.extra/card.json`` and, through the ``describe`` signature, in the model itself, so that a gateway
-learns labels, sizes and ranges from the model server alone. The version's number is the directory's name and is not
-repeated here.
+The file is ``assets.extra/card.json``. The ``describe`` signature returns the same text, so that a gateway reads
+labels, sizes and ranges from the model server alone. The version's number is the directory's name, not on the card.
 """
 
 from datetime import datetime
@@ -19,7 +18,7 @@ Kind = Literal["image", "series", "table", "signal"]
 
 
 class ModelCardError(ValueError):
-    """A card that cannot be read; the message names the field."""
+    """The card cannot be read. The message names the field."""
 
 
 class _CardPart(BaseModel):
@@ -27,33 +26,35 @@ class _CardPart(BaseModel):
 
 
 class Tensor(_CardPart):
-    """One input or output of a signature; a size of None is free, the first is the batch."""
+    """One input or output of a signature. A size of None is free; the first is the batch."""
 
-    dtype: str = Field(description="as TensorFlow names it: uint8, float32, int32, string, …")
+    dtype: str = Field(description="TensorFlow's name: uint8, float32, int32, string, …")
     shape: tuple[int | None, ...]
 
 
 class CardSignature(_CardPart):
+    """Inputs and outputs of a signature by name."""
+
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
 
 
 class SeriesRecipe(_CardPart):
-    """What a series model takes and gives, in raw units."""
+    """Input and output of a series model, in raw units."""
 
-    window: int = Field(gt=0, description="values of history that one forecast reads: the newest ones count")
-    max_horizon: int = Field(gt=0, description="steps ahead, at most")
-    step: str = Field(description="what one step is: 'day', 'π/10', …")
-    unit: str = Field(description="what a value is: 'USD', '1', …")
-    level: float | None = Field(default=None, description="nominal coverage of lower…upper; None: no interval is given")
+    window: int = Field(gt=0, description="newest values of the history that one forecast reads")
+    max_horizon: int = Field(gt=0, description="most steps ahead")
+    step: str = Field(description="duration of a step: 'day', 'π/10', …")
+    unit: str = Field(description="unit of a value: 'USD', '1', …")
+    level: float | None = Field(default=None, description="nominal coverage of lower…upper; None: no interval")
 
 
 class NeighboursRecipe(_CardPart):
-    """Among what an image model looks for similar items."""
+    """Reference set for nearest-neighbour search."""
 
-    references: int = Field(gt=0, description="items that the version holds embeddings of")
-    max_k: int = Field(gt=0, description="neighbours of one picture, at most")
-    source: str = Field(description="what the items are, and what their index counts")
+    references: int = Field(gt=0, description="number of items with an embedding")
+    max_k: int = Field(gt=0, description="most neighbours of one picture")
+    source: str = Field(description="the items, and the meaning of their index")
 
 
 class Column(_CardPart):
@@ -62,15 +63,15 @@ class Column(_CardPart):
     name: str
     unit: str | None = Field(default=None, description="None: a pure number")
     description: str = Field(description="one line")
-    minimum: float | None = Field(default=None, description="the smallest value that the model has an answer for")
-    maximum: float | None = Field(default=None, description="the largest value that the model has an answer for")
+    minimum: float | None = Field(default=None, description="smallest value that the model supports")
+    maximum: float | None = Field(default=None, description="largest value that the model supports")
 
 
 class TableRecipe(_CardPart):
-    """What a model of table rows takes and gives, in raw units."""
+    """Input and output of a model of table rows, in raw units."""
 
     columns: tuple[Column, ...] = Field(min_length=1, description="in the order of `features`")
-    target: Column = Field(description="what `prediction` is")
+    target: Column = Field(description="the quantity in `prediction`")
 
     @field_validator("columns")
     @classmethod
@@ -81,49 +82,51 @@ class TableRecipe(_CardPart):
 
 
 class SignalRecipe(_CardPart):
-    """What a classifier of 1-D signals takes, in raw units."""
+    """Input of a classifier of 1-D signals, in raw units."""
 
     length: int = Field(gt=0, description="samples of one signal")
     channels: int = Field(gt=0, default=1)
-    sampling: str = Field(description="what lies between two samples: '1 ms', '1/1024 of the window', …")
-    unit: str = Field(description="what a sample is: 'mV', '1', …")
+    sampling: str = Field(description="distance of two samples: '1 ms', '1/1024 of the window', …")
+    unit: str = Field(description="unit of a sample: 'mV', '1', …")
 
 
 class Data(_CardPart):
-    """Where the examples came from."""
+    """Source of the examples."""
 
     name: str
-    source: str = Field(description="the loader, file or generator that they were read from")
+    source: str = Field(description="loader, file or generator of the examples")
     licence: str
-    stand_in: str | None = Field(default=None, description="set where it is not the real data: what it is instead")
+    stand_in: str | None = Field(default=None, description="description of the data if it is not the real data")
     rows: dict[str, int] = Field(description="examples by part: train, validation, test")
     sha256: str | None = Field(default=None, description="of the training inputs and targets, in order")
 
 
 class Training(_CardPart):
-    """The recipe as it was run."""
+    """The training run."""
 
     recipe: dict[str, str | int | float | bool | None]
-    quick: bool = Field(description="a shortened run that shows the way; its figures mean little")
+    quick: bool = Field(description="a shortened run, whose metrics mean little")
     seconds: float
-    resumed_at: int | None = Field(default=None, description="the epoch that a killed run went on from")
+    resumed_at: int | None = Field(default=None, description="epoch from which a killed run resumed")
 
 
 class Parity(_CardPart):
-    """Largest differences by ``signature/output``, seen when the version was checked in a clean process: absolute, or
-    of the largest value where that is above 1."""
+    """Largest differences by ``signature/output``, measured in a clean process before publishing.
+
+    Absolute, or relative to the largest value if that is above 1.
+    """
 
     saved_model_to_keras: dict[str, float]
     onnx_to_saved_model: dict[str, float] = {}
-    onnx_reason: str | None = Field(default=None, description="why there is no ONNX twin, where there is none")
+    onnx_reason: str | None = Field(default=None, description="reason for a missing ONNX export")
 
 
 class Verdict(_CardPart):
-    """What the gate said of this version before it was published."""
+    """The gate's verdict before the version was published."""
 
     accepted: bool
     forced: bool = False
-    compared_with: int | None = Field(default=None, description="the live version it was held against")
+    compared_with: int | None = Field(default=None, description="the live version at that time")
     reasons: tuple[str, ...]
 
 
@@ -136,14 +139,14 @@ class Distribution(_CardPart):
 
 
 class Predicted(_CardPart):
-    """Reference statistics of a classifier's answers over the test part."""
+    """Reference statistics of a classifier's predictions over the test part."""
 
-    classes: tuple[float, ...] = Field(description="share of the rows that were given each class, in order of `labels`")
-    confidence: Distribution = Field(description="probability of the class that was given")
+    classes: tuple[float, ...] = Field(description="share of each predicted class, in order of `labels`")
+    confidence: Distribution = Field(description="probability of the predicted class")
 
 
 class ModelCard(_CardPart):
-    """Everything that is known of one version."""
+    """The description of one version."""
 
     format: Literal[1] = 1
     model: str
@@ -161,7 +164,7 @@ class ModelCard(_CardPart):
     data: Data
     training: Training
     metrics: dict[str, float]
-    printed: dict[str, float] = Field(default={}, description="the course's figures for the same metrics")
+    printed: dict[str, float] = Field(default={}, description="the course document's values of the same metrics")
     inputs: dict[str, Distribution] = {}
     predicted: Predicted | None = Field(default=None, description="of a classifier; older cards lack it")
     parameters: int
@@ -170,30 +173,28 @@ class ModelCard(_CardPart):
     parity: Parity | None = None
     gate: Verdict | None = None
     versions: dict[str, str]
-    notes: tuple[str, ...] = Field(
-        default=(), description="what a user must know: a forecast that loses to the naive …"
-    )
+    notes: tuple[str, ...] = Field(default=(), description="warnings to users: a forecast worse than the naive one, …")
 
 
 def parse(text: str | bytes) -> ModelCard:
-    """A card from its JSON.
+    """Parse a card from JSON.
 
     Raises:
-        ModelCardError: not JSON, a field missing, unknown or of a wrong type.
+        ModelCardError: The text is not JSON, or a field is missing, unknown or of a wrong type.
     """
     try:
         return ModelCard.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise ModelCardError(f"the model card cannot be read: {where}: {first['msg']}") from None
 
 
 def read(version_directory: Path) -> ModelCard:
-    """The card of a version directory.
+    """Read the card of a version directory.
 
     Raises:
-        ModelCardError: the file is missing or cannot be read.
+        ModelCardError: The file is missing or cannot be read.
     """
     path = version_directory / CARD_FILE
     try:

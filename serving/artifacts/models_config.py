@@ -1,7 +1,7 @@
-"""``models.config``: which models there are, where, which versions are loaded, and where the labels point.
+"""Read and write ``models.config``: the models, their folders, the versions to load and the labels.
 
-TensorFlow Serving's own text format (tensorflow_serving/config/model_server_config.proto), so that the model server,
-real or embedded, and the gateway read one and the same file.
+It has TensorFlow Serving's text format (tensorflow_serving/config/model_server_config.proto), so that the model server,
+real or embedded, and the gateway read the same file.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,21 +15,24 @@ from serving.tfs_api import messages
 
 
 class ConfigError(ValueError):
-    """The file is no valid models.config; the message says where."""
+    """The file is not a valid models.config. The message says where."""
 
 
 class ConfigSyntaxError(ConfigError):
-    """It cannot even be parsed."""
+    """The file cannot be parsed."""
 
 
 class EmptyConfigError(ConfigError):
-    """Nothing stands in it: perhaps somebody is about to write it anew."""
+    """The file is empty; perhaps somebody is writing it."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """One ``config`` entry. ``latest`` is the number of newest versions to load, None for all of them; ``specific``,
-    where not empty, lists the versions instead."""
+    """One ``config`` entry.
+
+    ``latest`` is the number of newest versions to load, or None for all. ``specific`` lists the versions instead, if it
+    is not empty.
+    """
 
     name: str
     base_path: str
@@ -37,11 +40,11 @@ class ModelConfig:
     specific: tuple[int, ...] = ()
     labels: Mapping[str, int] = field(default_factory=dict)
     platform: str = "tensorflow"
-    logs_requests: bool = False  # the entry has a logging_config, which no server here can follow
+    logs_requests: bool = False  # the entry has a logging_config, which the embedded server does not support
 
 
 def aspired_versions(model: ModelConfig, found: Iterable[int]) -> list[int]:
-    """Of the versions found, those that the model's policy asks for, ascending."""
+    """Select the versions that the model's version policy loads, ascending."""
     versions = sorted(found)
     if model.specific:
         return [version for version in versions if version in model.specific]
@@ -49,15 +52,15 @@ def aspired_versions(model: ModelConfig, found: Iterable[int]) -> list[int]:
 
 
 def parse(text: str, origin: str = "models.config") -> dict[str, ModelConfig]:
-    """Models by name, in the file's order.
+    """Parse the file's text. Returns the models by name, in the file's order.
 
     Raises:
-        ConfigSyntaxError: not the text form of a ModelServerConfig.
-        EmptyConfigError: the text is blank.
-        ConfigError: no ``model_config_list``, or see :func:`from_message`.
+        ConfigSyntaxError: The text is not a ModelServerConfig in text format.
+        EmptyConfigError: The text is blank.
+        ConfigError: ``model_config_list`` is missing, or see :func:`from_message`.
     """
     if not text.strip():
-        raise EmptyConfigError(f"{origin} is empty; where no model is to be served, write model_config_list {{}}")
+        raise EmptyConfigError(f"{origin} is empty; write model_config_list {{}} to serve no model")
     message = messages.ModelServerConfig()
     try:
         text_format.Parse(text, message)
@@ -71,10 +74,10 @@ def parse(text: str, origin: str = "models.config") -> dict[str, ModelConfig]:
 
 
 def from_message(message: Any) -> dict[str, ModelConfig]:
-    """Models by name of a ModelServerConfig, in its order.
+    """Convert a ModelServerConfig message. Returns the models by name, in its order.
 
     Raises:
-        ConfigError: a name that is listed twice.
+        ConfigError: The message lists a name twice.
     """
     models: dict[str, ModelConfig] = {}
     for entry in message.model_config_list.config:
@@ -96,10 +99,10 @@ def from_message(message: Any) -> dict[str, ModelConfig]:
 
 
 def read(path: Path) -> dict[str, ModelConfig]:
-    """Models by name; none where there is no file.
+    """Read the file. Returns the models by name; none if the file does not exist.
 
     Raises:
-        ConfigError: see :func:`parse`.
+        ConfigError: See :func:`parse`.
     """
     try:
         content = path.read_bytes()
@@ -111,10 +114,10 @@ def read(path: Path) -> dict[str, ModelConfig]:
 
 
 def parse_bytes(content: bytes, origin: str) -> dict[str, ModelConfig]:
-    """Models by name of a file's content.
+    """Parse the file's bytes. Returns the models by name.
 
     Raises:
-        ConfigError: it is no UTF-8, or see :func:`parse`.
+        ConfigError: The bytes are not UTF-8, or see :func:`parse`.
     """
     try:
         text = content.decode()
@@ -124,16 +127,16 @@ def parse_bytes(content: bytes, origin: str) -> dict[str, ModelConfig]:
 
 
 def render(models: Mapping[str, ModelConfig]) -> str:
-    """The file's text, models by name, labels by key: one state has one text.
+    """Write the models as text, sorted by name and label: equal configurations have equal texts.
 
     Raises:
-        ConfigError: a model has a logging_config, which would be lost.
+        ConfigError: A model has a logging_config, which would be lost.
     """
     message = messages.ModelServerConfig()
     message.model_config_list.SetInParent()
     for _, model in sorted(models.items()):
         if model.logs_requests:
-            raise ConfigError(f"model {model.name} has a logging_config, which cannot be kept: remove it by hand first")
+            raise ConfigError(f"model {model.name} has a logging_config, which cannot be kept; remove it first")
         entry = message.model_config_list.config.add(
             name=model.name, base_path=model.base_path, model_platform=model.platform
         )

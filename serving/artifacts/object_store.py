@@ -1,13 +1,13 @@
-"""exports/ in an object store, s3:// or gs://, by fsspec: the same versions, made whole by other means.
+"""Model registry in an object store, s3:// or gs://, through fsspec.
 
-An object store has no rename of a folder, so a version counts once its ``MANIFEST.sha256`` is there, which is written
-after all its other files. A publisher first claims its number: it creates ``<model>/.claims/<number>``, which only one
-can. A publisher that is killed leaves a claim and files that nobody counts, and its number is not used again.
-``models.config`` and ``routing.json`` are replaced only while they are what was read (If-Match with the ETag in S3,
-ifGenerationMatch in Google Cloud Storage), else read and changed anew.
+Object stores cannot rename a folder, so a version counts once its ``MANIFEST.sha256`` exists, which is written last. A
+publisher first claims a number: it creates ``<model>/.claims/<number>``, which only one publisher can. A killed
+publisher leaves a claim and files that do not count, and its number is not used again. ``models.config`` and
+``routing.json`` are replaced by conditional writes (If-Match with the ETag in S3, ifGenerationMatch in Google Cloud
+Storage): if another writer was faster, the change starts again from the new content.
 
-The store must know conditional writes: S3 itself, Google Cloud Storage and MinIO do. One that does not is found out at
-the first claim and refused.
+The store must support conditional writes, like S3, Google Cloud Storage and MinIO. The first claim detects a store that
+does not, and refuses it.
 """
 
 import contextlib
@@ -28,21 +28,24 @@ from serving.artifacts import manifest, saved_model
 from serving.artifacts.atomic_write import sync_tree
 from serving.artifacts.manifest import MANIFEST_FILE, SIGNATURE_FILE, ManifestError
 
-_CHUNK = 2**23  # bytes read at once
-_PATIENCE = 30.0  # seconds that others may be faster in changing a file
-_CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_CHUNK = 2**23  # bytes of one read
+_CHANGE_TIMEOUT = 30.0  # seconds in which other writers may be faster
+_CONFLICTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 
 
 class ObjectStoreError(OSError):
-    """The store cannot be reached, refuses, or holds what cannot be; the message says which."""
+    """The object store cannot be reached, refuses a call, or holds damaged data. The message says which."""
 
 
 class ObjectStoreBackend:
-    """See :class:`serving.artifacts.registry.RegistryBackend`; ``url`` as in ``s3://bucket/exports``; s3fs and gcsfs
-    find the credentials."""
+    """A :class:`serving.artifacts.backend.RegistryBackend` in an object store. s3fs and gcsfs find the credentials."""
 
     def __init__(self, url: str) -> None:
-        """Raises BucketError for an address of no known kind, or where its package is not installed."""
+        """Open an address like ``s3://bucket/exports``.
+
+        Raises:
+            ObjectStoreError: The address is neither s3:// nor gs://, or its package is not installed.
+        """
         self.url = url.rstrip("/")
         try:
             self._fs, root = fsspec.url_to_fs(self.url, use_listings_cache=False, skip_instance_cache=True)
@@ -51,18 +54,20 @@ class ObjectStoreBackend:
         self._root: str = root.rstrip("/")
         self._is_google = "gs" in self._protocols()
         if not self._is_google and "s3" not in self._protocols():
-            raise ObjectStoreError(f"{url} is no object store's address; s3://… and gs://… are")
+            raise ObjectStoreError(f"{url} is no address of an object store; s3://… and gs://… are")
         self._local: Path | None = None
-        self._folders: dict[tuple[str, int], str] = {}  # of versions, as last listed: numbers may have leading zeros
+        self._folders: dict[tuple[str, int], str] = {}  # by model and number, as last listed: 001 is version 1
 
     def models(self) -> list[str]:
-        return list(self.whole())
+        """List the folders that hold a complete version."""
+        return list(self.complete_versions())
 
     def versions(self, model: str) -> list[int]:
-        return self.whole(model).get(model, [])
+        """List the numbers of a model's complete versions, ascending."""
+        return self.complete_versions(model).get(model, [])
 
-    def whole(self, model: str = "") -> dict[str, list[int]]:
-        """Numbers of the whole versions, ascending, by model; of all models or of one."""
+    def complete_versions(self, model: str = "") -> dict[str, list[int]]:
+        """List the numbers of the complete versions by model, ascending, of one model or all."""
         names: dict[str, dict[int, str]] = {}
         for key in self._keys(model):
             name, _, rest = key.partition("/")
@@ -72,22 +77,23 @@ class ObjectStoreBackend:
         self._folders |= {(name, at): folder for name, found in names.items() for at, folder in found.items()}
         return {name: sorted(numbers) for name, numbers in names.items()}
 
-    def home(self, model: str, version: int) -> str:
+    def version_folder(self, model: str, version: int) -> str:
+        """Return the name of a version's folder, relative to the exports."""
         return f"{model}/{self._folders.get((model, version), version)}"
 
     def directory(self, model: str, version: int) -> Path:
-        """A local copy, which lasts as long as this object."""
+        """Download a version to a local copy, which lasts as long as this object."""
         if self._local is None:
             self._local = Path(tempfile.mkdtemp(prefix="vitrine-"))
             weakref.finalize(self, shutil.rmtree, self._local, ignore_errors=True)
         copy = self._local / model / str(version)
         problem = self._copy(model, version, copy)
         if problem:
-            raise ObjectStoreError(f"{self.url}/{self.home(model, version)} is damaged: {problem}")
+            raise ObjectStoreError(f"{self.url}/{self.version_folder(model, version)} is damaged: {problem}")
         return copy
 
     def _copy(self, model: str, version: int, into: Path) -> str | None:
-        """Copy a version; returns why it is not what was published."""
+        """Download a version and say why it differs from its manifest, or return None."""
         try:
             self.fetch(model, version, into)
             return manifest.check(into)
@@ -95,72 +101,79 @@ class ObjectStoreBackend:
             return str(error)
 
     def fetch(self, model: str, version: int, into: Path) -> None:
-        """Bring a whole version's files into a local folder, and go on with those that are partly there.
+        """Download a version to a local folder, the manifest first, and resume partial files.
 
-        What came is to be checked against the manifest, which is the first to come.
+        The caller checks the files against the manifest.
 
         Raises:
-            ManifestError: the version is not whole.
-            ObjectStoreError: the store cannot be reached.
+            ManifestError: The version is incomplete.
+            ObjectStoreError: The object store cannot be reached.
         """
-        home = self.home(model, version)
-        listed = self._listed(home)
+        folder = self.version_folder(model, version)
+        listed = self._manifest(folder)
         for name in (MANIFEST_FILE, *listed, SIGNATURE_FILE):
             path = into / name
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                self._download(f"{home}/{name}", path, anew=name not in listed)
+                self._download(f"{folder}/{name}", path, restart=name not in listed)
             except FileNotFoundError:
                 if name != SIGNATURE_FILE:
                     raise ManifestError(f"{name} is missing") from None
         sync_tree(into)
 
     def problem(self, model: str, version: int) -> str | None:
-        with tempfile.TemporaryDirectory(prefix="vitrine-") as directory:  # not a copy from before
+        """Download a version and say why it cannot be served, or return None."""
+        with tempfile.TemporaryDirectory(prefix="vitrine-") as directory:  # never an earlier copy
             copy = Path(directory)
             return self._copy(model, version, copy) or saved_model.problem(copy)
 
     def read(self, name: str) -> bytes | None:
+        """Read a file. None if it does not exist."""
         try:
-            return bytes(self._do("cat_file", self._path(name)))
+            return bytes(self._call("cat_file", self._path(name)))
         except FileNotFoundError:
             return None
 
     @contextlib.contextmanager
     def staging(self, model: str) -> Iterator[Path]:
+        """Provide a local temporary directory to build a version in."""
         with tempfile.TemporaryDirectory(prefix=f"vitrine-{model}-") as directory:
             yield Path(directory)
 
     def add(self, model: str, staged: Path, seal: Callable[[int], None]) -> int:
+        """Claim a number and upload the staged directory, the manifest last."""
         number = self._claim(model)
         seal(number)
-        home = f"{model}/{number}"
+        folder = f"{model}/{number}"
         files = [name for name in manifest.files(staged) if name != MANIFEST_FILE]
-        self._do("put", [str(staged / name) for name in files], [self._path(f"{home}/{name}") for name in files])
-        self.write(f"{home}/{MANIFEST_FILE}", (staged / MANIFEST_FILE).read_bytes())
+        self._call("put", [str(staged / name) for name in files], [self._path(f"{folder}/{name}") for name in files])
+        self.write(f"{folder}/{MANIFEST_FILE}", (staged / MANIFEST_FILE).read_bytes())
         return number
 
     def withdraw(self, model: str, version: int, staged: Path) -> None:
-        self._do("rm_file", self._path(f"{model}/{version}/{MANIFEST_FILE}"))
+        """Undo :meth:`add` by deleting the manifest."""
+        self._call("rm_file", self._path(f"{model}/{version}/{MANIFEST_FILE}"))
 
     def write(self, name: str, content: bytes) -> None:
-        self._do("pipe_file", self._path(name), content)
+        """Write an object."""
+        self._call("pipe_file", self._path(name), content)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
-        until = time.monotonic() + _PATIENCE
+        """Replace an object's content by conditional writes until one succeeds."""
+        until = time.monotonic() + _CHANGE_TIMEOUT
         while True:
-            state = self._state(name)  # before it is read: where that is older than what is read, the write fails
+            state = self._state(name)  # before the content, so that a newer content makes the write fail
             content = None if state is None else self.read(name)
             try:
                 self._write_if(name, edit(content), state)
                 return
             except FileExistsError:
                 if time.monotonic() > until:
-                    raise ObjectStoreError(f"{self.url}/{name} is being changed by others again and again") from None
+                    raise ObjectStoreError(f"{self.url}/{name} is changed by other writers too often; retry") from None
                 time.sleep(random.uniform(0, 0.2))
 
     def _claim(self, model: str) -> int:
-        """A number that is this publisher's alone."""
+        """Claim the next number, which no other publisher can use."""
         prefix = f"{model}/.claims/"
         claimed = [int(key.removeprefix(prefix)) for key in self._keys(model) if key.startswith(prefix)]
         number = max([0, *claimed, *self.versions(model)])
@@ -176,47 +189,47 @@ class ObjectStoreBackend:
             except FileExistsError:
                 return number
             raise ObjectStoreError(
-                f"{self.url} cannot be published to: the store overwrites where it is told to create"
+                f"{self.url} cannot be used: the object store overwrites files despite a create-only write"
             )
 
-    def _listed(self, home: str) -> Mapping[str, str]:
-        content = self.read(f"{home}/{MANIFEST_FILE}")
+    def _manifest(self, folder: str) -> Mapping[str, str]:
+        content = self.read(f"{folder}/{MANIFEST_FILE}")
         if content is None:
             raise ManifestError(f"{MANIFEST_FILE} is missing")
         return manifest.parse(content)
 
-    def _download(self, name: str, path: Path, *, anew: bool) -> None:
-        size = int(self._do("info", self._path(name))["size"])
-        if anew or (path.is_file() and path.stat().st_size > size):
+    def _download(self, name: str, path: Path, *, restart: bool) -> None:
+        size = int(self._call("info", self._path(name))["size"])
+        if restart or (path.is_file() and path.stat().st_size > size):
             path.unlink(missing_ok=True)
         with path.open("ab") as file:
             while (start := file.seek(0, os.SEEK_END)) < size:
                 end = min(start + _CHUNK, size)
-                file.write(self._do("cat_file", self._path(name), start=start, end=end))
+                file.write(self._call("cat_file", self._path(name), start=start, end=end))
 
     def _keys(self, below: str) -> list[str]:
-        """Names of all objects there, relative to the exports."""
+        """List all objects below a folder, relative to the exports."""
         base = self._path(below).rstrip("/") + "/"
         try:
-            return [key.removeprefix(f"{self._root}/") for key in self._do("find", base)]
+            return [key.removeprefix(f"{self._root}/") for key in self._call("find", base)]
         except FileNotFoundError:
             return []
 
     def _state(self, name: str) -> str | None:
-        """What stands for the object's present content: its ETag, or its generation in Google's store."""
+        """Return the ETag of an object, or its generation in Google Cloud Storage. None if it does not exist."""
         try:
-            return str(self._do("info", self._path(name))["generation" if self._is_google else "ETag"])
+            return str(self._call("info", self._path(name))["generation" if self._is_google else "ETag"])
         except FileNotFoundError:
             return None
 
     def _write_if(self, name: str, content: bytes, state: str | None) -> None:
-        """Raises FileExistsError where the object is not in that state (None: not there)."""
+        """Write an object if its state is still this one (None: it does not exist), else raise FileExistsError."""
         path = self._path(name)
         if state is None:
-            self._do("pipe_file", path, content, mode="create")
-        elif self._is_google:  # gcsfs' own calls know no other condition than "not there"
+            self._call("pipe_file", path, content, mode="create")
+        elif self._is_google:  # gcsfs supports the condition "does not exist" alone
             bucket, key, _ = self._fs.split_path(path)
-            self._do(
+            self._call(
                 "call",
                 "POST",
                 f"{self._fs._location}/upload/storage/v1/b/{{}}/o",
@@ -228,7 +241,7 @@ class ObjectStoreBackend:
                 data=content,
             )
         else:
-            self._do("pipe_file", path, content, IfMatch=state)
+            self._call("pipe_file", path, content, IfMatch=state)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -237,14 +250,14 @@ class ObjectStoreBackend:
         named = self._fs.protocol
         return (named,) if isinstance(named, str) else tuple(named)
 
-    def _do(self, what: str, *arguments: Any, **options: Any) -> Any:
-        """A call of the file system. FileNotFoundError and FileExistsError (also: it is not what it was) pass."""
+    def _call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call the file system. Lets FileNotFoundError pass, and raises FileExistsError for a failed condition."""
         try:
-            return getattr(self._fs, what)(*arguments, **options)
+            return getattr(self._fs, method)(*arguments, **options)
         except (FileNotFoundError, FileExistsError):
             raise
-        except Exception as error:  # botocore's, aiohttp's and Google's own classes, which have no common base
+        except Exception as error:  # botocore, aiohttp and Google share no base class
             answer = getattr(error.__cause__, "response", None) or {}
-            if answer.get("Error", {}).get("Code") in _CHANGED:
+            if answer.get("Error", {}).get("Code") in _CONFLICTS:
                 raise FileExistsError(str(error)) from None
-            raise ObjectStoreError(f"{self.url} cannot be used ({what}): {error}") from error
+            raise ObjectStoreError(f"{self.url} cannot be used ({method}): {error}") from error

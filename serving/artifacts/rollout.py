@@ -1,7 +1,7 @@
-"""Which version answers, step by step: a canary's share, a shadow, promotion, and the way back.
+"""Roll out a version step by step: canary, shadow, promotion and rollback.
 
-Labels stand in models.config, by which the model server has the versions loaded; shares stand in routing.json. A
-gateway looks at both every second (``--poll-seconds``).
+Labels are in ``models.config``, which makes the model server load the versions. Percentages are in ``routing.json``. A
+gateway reads both every second (``--poll-seconds``).
 """
 
 from dataclasses import dataclass
@@ -17,90 +17,94 @@ SHADOW = "shadow"
 
 @dataclass(frozen=True)
 class Moved:
-    """What a step did: the label now names ``version`` and named ``before``; ``ended`` is a version that is no longer
-    canary or shadow."""
+    """Result of a step: the label moved from ``before`` to ``version``. ``ended`` is no longer canary or shadow."""
 
     version: int
     before: int | None
     ended: int | None = None
 
 
-def canary(store: ModelRegistry, model: str, version: int, percent: float, sticky: str | None = None) -> None:
-    """Has the version answer that share of the requests that name no version, in place of any canary before.
+def canary(registry: ModelRegistry, model: str, version: int, percent: float, sticky: str | None = None) -> None:
+    """Send a percentage of the requests that name no version to a version. Replaces any canary.
 
     Raises:
-        RegistryError: there is no such version, it is not whole, or it is live already.
-        RoutingError: a share or stickiness that cannot be, or routing.json is not valid.
+        RegistryError: The version does not exist, cannot be served, or is live already.
+        RoutingError: The percentage or stickiness is invalid, or routing.json is.
     """
-    made = _part(Canary, version=version, percent=percent, sticky=sticky)
-    _load(store, model, version, CANARY)
-    _update(store, model, canary=made)
+    route = _route(Canary, version=version, percent=percent, sticky=sticky)
+    _load(registry, model, version, CANARY)
+    _update(registry, model, canary=route)
 
 
-def shadow(store: ModelRegistry, model: str, version: int, percent: float) -> None:
-    """Has the version see a copy of that share of the requests that name no version.
+def shadow(registry: ModelRegistry, model: str, version: int, percent: float) -> None:
+    """Send a copy of a percentage of the requests that name no version to a version. Replaces any shadow.
 
     Raises:
-        StoreError, RoutingError: as :func:`canary`.
+        RegistryError: See :func:`canary`.
+        RoutingError: See :func:`canary`.
     """
-    made = _part(Shadow, version=version, percent=percent)
-    _load(store, model, version, SHADOW)
-    _update(store, model, shadow=made)
+    route = _route(Shadow, version=version, percent=percent)
+    _load(registry, model, version, SHADOW)
+    _update(registry, model, shadow=route)
 
 
-def off(store: ModelRegistry, model: str, what: str) -> None:
-    """Ends a model's canary or shadow, or what an interrupted command left of one.
+def off(registry: ModelRegistry, model: str, what: str) -> None:
+    """End a model's canary or shadow, also one that an interrupted command left incomplete.
 
     Raises:
-        RegistryError: it has none. RoutingError: routing.json is not valid.
+        RegistryError: The model has none.
+        RoutingError: routing.json is invalid.
     """
-    if getattr(store.routing().get(model, RoutingEntry()), what) is not None:
-        _update(store, model, **{what: None})
-    elif what not in store.labels(model):
+    if getattr(registry.routing().get(model, RoutingEntry()), what) is not None:
+        _update(registry, model, **{what: None})
+    elif what not in registry.labels(model):
         raise RegistryError(f"{model} has no {what}")
-    store.unlabel(model, what)
+    registry.unlabel(model, what)
 
 
-def promote(store: ModelRegistry, model: str, version: int, label: str = STABLE) -> Moved:
-    """Points a label at a version. Where that makes it live, its time as a canary or shadow is over, and so is that of
-    any other version which routing.json had made live.
+def promote(registry: ModelRegistry, model: str, version: int, label: str = STABLE) -> Moved:
+    """Point a label at a version. A version that becomes live is no longer canary or shadow.
+
+    Promotion to ``stable`` also resets ``live`` in routing.json.
 
     Raises:
-        RegistryError: see :meth:`ModelRegistry.promote`. RoutingError: routing.json is not valid.
+        RegistryError: See :meth:`ModelRegistry.promote`.
+        RoutingError: routing.json is invalid.
     """
-    entry = store.routing().get(model)
-    before = store.promote(model, version, label)
+    entry = registry.routing().get(model)
+    before = registry.promote(model, version, label)
     ended = None
     if label == STABLE and entry is not None:
         if entry.live != STABLE:
-            _update(store, model, live=STABLE)
-        for what, part in ((CANARY, entry.canary), (SHADOW, entry.shadow)):
-            if part is not None and part.version == version:
-                off(store, model, what)
+            _update(registry, model, live=STABLE)
+        for what, route in ((CANARY, entry.canary), (SHADOW, entry.shadow)):
+            if route is not None and route.version == version:
+                off(registry, model, what)
                 ended = version
     return Moved(version, before, ended)
 
 
-def rollback(store: ModelRegistry, model: str) -> Moved:
-    """Ends the canary if there is one: then the live version is the good one and stays. Else points ``stable`` back at
-    ``previous``.
+def rollback(registry: ModelRegistry, model: str) -> Moved:
+    """End the canary, if the model has one, and keep the live version. Else point ``stable`` back at ``previous``.
 
     Raises:
-        RegistryError: there is nothing to go back to. RoutingError: routing.json is not valid.
+        RegistryError: No version precedes the live one.
+        RoutingError: routing.json is invalid.
     """
-    entry = store.routing().get(model, RoutingEntry())
-    live = store.live(model)
+    entry = registry.routing().get(model, RoutingEntry())
+    live = registry.live(model)
     if entry.canary is not None:
-        off(store, model, CANARY)
-    if entry.canary is not None and live is not None and entry.canary.version != live:  # else: left by a promotion
+        off(registry, model, CANARY)
+    # A canary of the live version is the rest of an interrupted promotion.
+    if entry.canary is not None and live is not None and entry.canary.version != live:
         return Moved(live, live, entry.canary.version if isinstance(entry.canary.version, int) else None)
-    before, now = store.rollback(model)
+    before, now = registry.rollback(model)
     if entry.live != STABLE:
-        _update(store, model, live=STABLE)
+        _update(registry, model, live=STABLE)
     return Moved(now, before)
 
 
-def _part(kind: type[Canary] | type[Shadow], **values: object) -> Canary | Shadow:
+def _route(kind: type[Canary] | type[Shadow], **values: object) -> Canary | Shadow:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -108,14 +112,16 @@ def _part(kind: type[Canary] | type[Shadow], **values: object) -> Canary | Shado
         raise RoutingError(f"{first['loc'][0]}: {first['msg']}") from None
 
 
-def _load(store: ModelRegistry, model: str, version: int, label: str) -> None:
-    """The label has the version loaded. It comes before the share: a share of a version that is not loaded is nobody's,
-    and a label without one, which is what an interruption leaves, changes no answer."""
-    store.routing()  # one that is not valid is to be said before anything is written
-    if version == store.live(model):
+def _load(registry: ModelRegistry, model: str, version: int, label: str) -> None:
+    """Load a version by giving it a label.
+
+    This happens before the version receives requests. If the command is interrupted here, the label changes no answer.
+    """
+    registry.routing()  # raises for an invalid file before anything is written
+    if version == registry.live(model):
         raise RegistryError(f"version {version} of {model} is live already")
-    store.promote(model, version, label)
+    registry.promote(model, version, label)
 
 
-def _update(store: ModelRegistry, model: str, **changes: object) -> None:
-    store.change_route(model, lambda entry: entry.model_copy(update=changes))
+def _update(registry: ModelRegistry, model: str, **changes: object) -> None:
+    registry.change_route(model, lambda entry: entry.model_copy(update=changes))

@@ -1,14 +1,13 @@
-"""``routing.json``: what share of a model's requests another version answers, or sees a copy of.
+"""Read and write ``routing.json``: canary, shadow and fallback versions of the models.
 
     {"fashion_cnn": {"live": "stable",
                      "canary": {"version": 3, "percent": 10, "sticky": "header:x-user"},
                      "shadow": {"version": 4, "percent": 5},
                      "fallback": ["previous", 1]}}
 
-Every key may be left out, so may the file. A version is given by its number or by a label of ``models.config``, which
-must have it loaded. Only requests that name neither version nor label are routed. See
-:mod:`serving.artifacts.rollout` for the
-commands that write it and :mod:`serving.gateway.models.routing` for what is made of it.
+All keys and the file itself are optional. A version is a number or a label of ``models.config``, which must load it.
+Only requests that name neither version nor label are routed. :mod:`serving.artifacts.rollout` writes the file;
+:mod:`serving.gateway.models.routing` applies it.
 """
 
 import json
@@ -20,12 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 Version = Annotated[int, Field(gt=0, lt=2**63)] | Annotated[str, Field(min_length=1, description="a label")]
 Percent = Annotated[float, Field(ge=0, le=100)]
-#: By what a caller is known again: its key, a header, or a cookie, which the gateway sets where there is none.
+#: What identifies a returning caller: its API key, a header, or a cookie, which the gateway sets if it is missing.
 Sticky = Annotated[str, Field(pattern=r"^(key|header:[A-Za-z0-9-]+|cookie:[A-Za-z0-9_-]+)$")]
 
 
 class RoutingError(ValueError):
-    """The file is no valid routing.json; the message says where."""
+    """The file is not a valid routing.json. The message says where."""
 
 
 class _RoutingPart(BaseModel):
@@ -33,8 +32,11 @@ class _RoutingPart(BaseModel):
 
 
 class Canary(_RoutingPart):
-    """``percent`` of the requests are answered by this version. With ``sticky`` the same callers stay with it, and as
-    the percentage grows more join but none leaves; without, each request is drawn on its own."""
+    """This version answers ``percent`` of the requests.
+
+    With ``sticky`` a caller keeps its version, and a growing percentage only adds callers. Without it, each request is
+    drawn independently.
+    """
 
     version: Version
     percent: Percent
@@ -42,14 +44,14 @@ class Canary(_RoutingPart):
 
 
 class Shadow(_RoutingPart):
-    """This version is asked what ``percent`` of the requests asked, after they were answered; answers are compared."""
+    """This version receives a copy of ``percent`` of the requests after their responses, for comparison."""
 
     version: Version
     percent: Percent = 100
 
 
 class RoutingEntry(_RoutingPart):
-    """One model. ``fallback`` versions answer, in order, where the ``live`` one is not AVAILABLE."""
+    """The routing of one model. ``fallback`` versions answer, in order, if the ``live`` one is not AVAILABLE."""
 
     live: Version = "stable"
     canary: Canary | None = None
@@ -62,24 +64,24 @@ _FILE = TypeAdapter(dict[str, RoutingEntry])
 
 
 def parse(text: str | bytes, origin: str = "routing.json") -> dict[str, RoutingEntry]:
-    """Entries by model.
+    """Parse the file's content. Returns the entries by model.
 
     Raises:
-        RoutingError: not JSON; a key unknown, missing, of a wrong kind or out of its range.
+        RoutingError: The content is not JSON, or a key is unknown, missing, of a wrong type or out of range.
     """
     try:
         return _FILE.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
+        where = ".".join(map(str, first["loc"])) or "the document"
         raise RoutingError(f"{origin}: {where}: {first['msg']}") from None
 
 
 def read(path: Path) -> dict[str, RoutingEntry]:
-    """Entries by model; none where there is no file.
+    """Read the file. Returns the entries by model; none if the file does not exist.
 
     Raises:
-        RoutingError: see :func:`parse`.
+        RoutingError: See :func:`parse`.
     """
     try:
         text = path.read_bytes()
@@ -91,6 +93,6 @@ def read(path: Path) -> dict[str, RoutingEntry]:
 
 
 def render(routing: Routing) -> str:
-    """The file's text, without what is as it would be anyway."""
+    """Write the entries as JSON text. Omits default values."""
     content = {name: entry.model_dump(mode="json", exclude_defaults=True) for name, entry in sorted(routing.items())}
     return json.dumps(content, indent=2) + "\n"

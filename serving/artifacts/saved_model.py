@@ -1,7 +1,7 @@
 """Check whether a directory holds a loadable SavedModel, without loading it.
 
-A version with a manifest is what was published, so its files need only be there. One without, copied here by hand, may
-be cut off anywhere.
+The manifest already proves that the files of a published version are complete. A version without one, copied by hand,
+may be truncated anywhere.
 """
 
 from pathlib import Path
@@ -15,10 +15,7 @@ _TABLE_END = bytes.fromhex("57fb808b247547db")  # tensorflow/core/lib/io/format.
 
 
 def problem(directory: Path) -> str | None:
-    """Why no model server can load the version, or None.
-
-    Special files are to be ruled out before.
-    """
+    """Say why no model server can load the version, or return None. The caller has excluded special files."""
     if not any(directory.iterdir()):
         return "its folder is empty"
     graph = directory / _GRAPH
@@ -44,10 +41,7 @@ def _graph_problem(path: Path) -> str | None:
 
 
 def _variables_problem(directory: Path) -> str | None:
-    """Files of variables that are cut off or missing.
-
-    A model without variables has none.
-    """
+    """Say which file of variables is truncated or missing. A model without variables has none."""
     index = directory / _INDEX
     if not index.parent.is_dir() or not any(index.parent.iterdir()):
         return None

@@ -1,18 +1,17 @@
-"""Signed versions: an Ed25519 signature over a line ``MODEL/NUMBER`` and ``MANIFEST.sha256``, which has the SHA-256 of
-every other file.
+"""Sign and verify versions with Ed25519.
 
-It says that the holder of the private key has published these files as that version of that model: nobody without the
-key can pass off one model as another, or an older version as a newer one. The keys are PEM files, and OpenSSL checks a
-signature as well as we do:
+The signature covers a line ``MODEL/NUMBER`` and ``MANIFEST.sha256``, which holds the SHA-256 of all other files. It
+shows that the holder of the private key published these files as this version of this model: nobody else can present
+another model or an older version under its name. The keys are PEM files, and OpenSSL can verify a signature too:
 
     openssl genpkey -algorithm ed25519 -out signing.pem
     openssl pkey -in signing.pem -pubout -out verify.pem
     (echo fashion_cnn/3; cat MANIFEST.sha256) > signed
     openssl pkeyutl -verify -rawin -pubin -inkey verify.pem -in signed -sigfile MANIFEST.sha256.sig
 
-Why not the OpenSSF model signature itself: its package, model-signing 1.1.1, brings sixteen more into every image that
-checks one (Sigstore, TUF, time stamps) for a key that lies on the disk, and cannot be imported as it installs (it needs
-pyOpenSSL and does not say so).
+The OpenSSF model signature is no alternative yet: its package, model-signing 1.1.1, adds sixteen dependencies
+(Sigstore, TUF, time stamps) to every image that verifies, although the key is a local file. It also needs pyOpenSSL
+without declaring it, so that it cannot be imported after installation.
 """
 
 from pathlib import Path
@@ -26,14 +25,18 @@ from serving.artifacts.manifest import MANIFEST_FILE, SIGNATURE_FILE
 
 
 class KeyFileError(ValueError):
-    """The file holds no such key; the message says which is expected."""
+    """The file does not hold the expected key. The message says which one is expected."""
 
 
 class Signer:
     """Signs with the private key of a PEM file."""
 
     def __init__(self, path: Path) -> None:
-        """Raises KeyFileError where there is no Ed25519 private key, or it has a passphrase."""
+        """Load the key.
+
+        Raises:
+            KeyFileError: The file holds no Ed25519 private key, or the key has a passphrase.
+        """
         try:
             key = load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
@@ -43,7 +46,7 @@ class Signer:
         self._key = key
 
     def sign(self, model: str, version: int, listed: bytes) -> bytes:
-        """The signature, 64 bytes, of a version with this manifest."""
+        """Sign the version that has this manifest. Returns 64 bytes."""
         return self._key.sign(_signed(model, version, listed))
 
 
@@ -51,7 +54,11 @@ class Verifier:
     """Checks against the public key of a PEM file."""
 
     def __init__(self, path: Path) -> None:
-        """Raises KeyFileError where there is no Ed25519 public key."""
+        """Load the key.
+
+        Raises:
+            KeyFileError: The file holds no Ed25519 public key.
+        """
         try:
             key = load_pem_public_key(path.read_bytes())
         except (OSError, ValueError) as error:
@@ -61,10 +68,14 @@ class Verifier:
         self._key = key
 
     def check(self, directory: Path, model: str | None = None, version: int | None = None) -> str | None:
-        """Why the version's files are not what the key's holder has signed, or None where they are. Where it is not
-        said what they are to be, the directory says it: ``MODEL/NUMBER``.
+        """Say why the version's signature is invalid, or return None if it is valid.
 
-        A file that the manifest does not list speaks against it: a model server might take it for the model.
+        A file that the manifest does not list makes the signature invalid: a model server might load it.
+
+        Args:
+            directory: The version directory.
+            model: Expected model. By default the name of the directory's parent.
+            version: Expected version. By default the name of the directory.
         """
         problem = version_files.problem(directory, closed=True)
         if problem:

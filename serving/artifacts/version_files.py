@@ -1,14 +1,14 @@
-"""Where a model's versions lie, and whether their files can be read without harm.
+"""Find a model's version directories, and check whether their files are safe to open.
 
-Opening a named pipe or a file on a dead mount may block for ever, a device may have no end. So a version's tree is
-looked through before anything in it is opened.
+Opening a named pipe or a file on a dead mount can block for ever, and a device can be endless. So the whole tree of a
+version is checked before anything in it is opened.
 """
 
 import errno
 import stat
 from pathlib import Path
 
-_MOST_ENTRIES = 100_000  # a link may lead to the root of the disk
+_MAX_ENTRIES = 100_000  # a link may lead to the root of the disk
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -19,21 +19,19 @@ _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 class IrregularFileError(OSError):
-    """The path names no regular file; the message says what it names."""
+    """The path is not a regular file. The message says what it is."""
 
 
-def directories(home: Path) -> dict[int, Path]:
-    """Directories of a model's versions by number, ascending.
+def directories(folder: Path) -> dict[int, Path]:
+    """Find the version directories in a model's folder. Returns them by number, ascending.
 
-    Other entries are no versions.
-
-    As in TensorFlow Serving leading zeros are allowed (``001``), and of two names with one number the last wins.
+    As in TensorFlow Serving leading zeros are allowed (``001``), and of two names with the same number the last wins.
 
     Raises:
-        OSError: the model's folder cannot be read.
+        OSError: The model's folder cannot be read.
     """
     found: dict[int, Path] = {}
-    for path in sorted(home.iterdir()):
+    for path in sorted(folder.iterdir()):
         name = path.name
         if name.isascii() and name.isdigit() and int(name) < 2**63 and _is_directory(path):
             found[int(name)] = path
@@ -41,11 +39,11 @@ def directories(home: Path) -> dict[int, Path]:
 
 
 def read(path: Path) -> bytes:
-    """The content of a regular file.
+    """Read a regular file.
 
     Raises:
-        FileNotFoundError: the file does not exist.
-        IrregularFileError: the path names something else, which is not opened.
+        FileNotFoundError: The file does not exist.
+        IrregularFileError: The path is something else, which is not opened.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
@@ -54,36 +52,31 @@ def read(path: Path) -> bytes:
 
 
 def problem(directory: Path, *, closed: bool) -> str | None:
-    """The first entry of a version that must not be opened, or None.
+    """Name the first entry of a version that must not be opened, or return None.
 
-    Symbolic links are followed, unless ``closed`` forbids those that lead out of the version.
+    Follows symbolic links. ``closed`` forbids those that lead out of the version.
     """
     try:
         return _problem(directory, directory.resolve() if closed else None)
     except FileNotFoundError:
-        return None  # removed meanwhile: its reader reports the missing files
+        return None  # removed meanwhile; the reader reports missing files
     except OSError as error:
         return f"{_relative(Path(str(error.filename)), directory)} cannot be read: {error.strerror}"
 
 
 def _problem(directory: Path, root: Path | None) -> str | None:
-    waiting = [(directory, frozenset({_identity(directory)}))]  # with the identities of the folders above each
+    waiting = [(directory, frozenset({_identity(directory)}))]  # with the identities of the folders above
     entries = 0
     while waiting:
         parent, above = waiting.pop()
         for path in sorted(parent.iterdir()):
             entries += 1
-            if entries > _MOST_ENTRIES:
-                return f"it has more than {_MOST_ENTRIES} files and folders"
+            if entries > _MAX_ENTRIES:
+                return f"it has more than {_MAX_ENTRIES} files and folders"
             name = _relative(path, directory)
-            try:
-                mode = path.stat().st_mode
-            except OSError as error:
-                if error.errno == errno.ELOOP:
-                    return f"{name} is a symbolic link that leads back to itself"
-                if error.errno != errno.ENOENT:
-                    raise
-                mode = stat.S_IFREG  # a link to nothing: its reader reports the missing file
+            mode = _mode(path)
+            if mode is None:
+                return f"{name} is a symbolic link that leads back to itself"
             if root and path.is_symlink() and not path.resolve().is_relative_to(root):
                 return f"{name} is a symbolic link that leads out of the version"
             if stat.S_ISDIR(mode):
@@ -94,6 +87,18 @@ def _problem(directory: Path, root: Path | None) -> str | None:
             elif not stat.S_ISREG(mode):
                 return f"{name} is {_kind(mode)}; regular files are expected"
     return None
+
+
+def _mode(path: Path) -> int | None:
+    """Return the type of an entry. None for a symbolic link to itself."""
+    try:
+        return path.stat().st_mode
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        if error.errno == errno.ENOENT:
+            return stat.S_IFREG  # a dangling link; the reader reports the missing file
+        raise
 
 
 def _is_directory(path: Path) -> bool:

@@ -53,7 +53,7 @@ def test_no_models(tmp_path: Path) -> None:
         ("model_config_list { config {", ConfigSyntaxError, "Error parsing text-format tensorflow.serving.ModelServ"),
         ("models: 3", ConfigSyntaxError, "models.config: 1:1 : "),
         ("\x00", ConfigSyntaxError, "Error parsing text-format"),
-        ("", EmptyConfigError, "models.config is empty; where no model is to be served, write model_config_list {}"),
+        ("", EmptyConfigError, "models.config is empty; write model_config_list {} to serve no model"),
         ("\n", EmptyConfigError, "is empty"),
         ("custom_model_config { }", ConfigError, "has no model_config_list"),
         (

@@ -1,4 +1,4 @@
-"""Exports in an object store, against a real S3-speaking server: whole versions or none, no lost label."""
+"""Exports in an object registry, against a real S3-speaking server: whole versions or none, no lost label."""
 
 import signal
 import subprocess
@@ -22,11 +22,11 @@ PUBLISH = """
 import sys
 from serving.artifacts.registry import ModelRegistry
 from tests import s3
-store = ModelRegistry(sys.argv[1])
+registry = ModelRegistry(sys.argv[1])
 for _ in range(int(sys.argv[2])):
-    with store.staging("m") as directory:
+    with registry.staging("m") as directory:
         s3.stage(directory, int(sys.argv[3]))
-        print("published", store.publish("m", directory), flush=True)
+        print("published", registry.publish("m", directory), flush=True)
 """
 
 
@@ -35,71 +35,71 @@ def url(s3_port: int) -> str:
     return s3.exports()
 
 
-def publish(store: ModelRegistry, model: str = "m", size: int = 1000) -> int:
-    with store.staging(model) as directory:
+def publish(registry: ModelRegistry, model: str = "m", size: int = 1000) -> int:
+    with registry.staging(model) as directory:
         s3.stage(directory, size)
-        return store.publish(model, directory)
+        return registry.publish(model, directory)
 
 
 def test_the_same_life_as_in_a_folder(url: str) -> None:
-    store = ModelRegistry(url)
-    assert store.models() == [] and store.live("m") is None
-    assert [publish(store), publish(store), publish(store)] == [1, 2, 3]
-    assert (store.models(), store.versions("m"), store.live("m")) == (["m"], [1, 2, 3], 3)
-    store.promote("m", 2)
-    store.promote("m", 3)
-    assert store.labels("m") == {"stable": 3, "previous": 2}
-    assert store.rollback("m") == (3, 2)
-    publish(store)
-    assert store.configured()["m"].specific == (2, 3, 4)
-    rollout.canary(store, "m", 4, 10)
-    assert store.routing()["m"].canary == Canary(version=4, percent=10)
-    rollout.promote(store, "m", 4)
-    assert store.routing() == {} and store.labels("m")["stable"] == 4
-    assert (store.directory("m", 1) / "variables" / "variables.data").read_bytes() == b"x" * 1000
+    registry = ModelRegistry(url)
+    assert registry.models() == [] and registry.live("m") is None
+    assert [publish(registry), publish(registry), publish(registry)] == [1, 2, 3]
+    assert (registry.models(), registry.versions("m"), registry.live("m")) == (["m"], [1, 2, 3], 3)
+    registry.promote("m", 2)
+    registry.promote("m", 3)
+    assert registry.labels("m") == {"stable": 3, "previous": 2}
+    assert registry.rollback("m") == (3, 2)
+    publish(registry)
+    assert registry.configured()["m"].specific == (2, 3, 4)
+    rollout.canary(registry, "m", 4, 10)
+    assert registry.routing()["m"].canary == Canary(version=4, percent=10)
+    rollout.promote(registry, "m", 4)
+    assert registry.routing() == {} and registry.labels("m")["stable"] == 4
+    assert (registry.directory("m", 1) / "variables" / "variables.data").read_bytes() == b"x" * 1000
     with pytest.raises(RegistryError, match="m has no version 7; there are: 1, 2, 3, 4"):
-        store.promote("m", 7)
+        registry.promote("m", 7)
 
 
 def test_a_version_that_lacks_a_file_is_not_promoted(url: str) -> None:
-    store = ModelRegistry(url)
-    publish(store)
+    registry = ModelRegistry(url)
+    publish(registry)
     fsspec.filesystem("s3").rm(f"{url}/m/1/saved_model.pb")
     with pytest.raises(RegistryError, match=r"cannot be promoted: saved_model\.pb is missing"):
-        store.promote("m", 1)
+        registry.promote("m", 1)
 
 
 def test_a_version_with_a_damaged_file_is_not_promoted(url: str) -> None:
-    store, files = ModelRegistry(url, settle=0), fsspec.filesystem("s3")
-    publish(store)
+    registry, files = ModelRegistry(url, settle=0), fsspec.filesystem("s3")
+    publish(registry)
     whole = files.cat_file(f"{url}/m/1/saved_model.pb")
     for damaged in (whole[:-1], whole[:-1] + b"?"):
         files.pipe_file(f"{url}/m/1/saved_model.pb", damaged)
         with pytest.raises(
             RegistryError, match=r"cannot be promoted: saved_model\.pb is not the file that was published"
         ):
-            store.promote("m", 1)
+            registry.promote("m", 1)
     files.pipe_file(f"{url}/m/1/saved_model.pb", whole)
-    store.promote("m", 1)
+    registry.promote("m", 1)
     files.pipe_file(f"{url}/m/2/{MANIFEST_FILE}", b"")
     with pytest.raises(RegistryError, match=r"m version 2 cannot be promoted: saved_model\.pb is missing"):
-        store.promote("m", 2)
+        registry.promote("m", 2)
 
 
 def test_a_version_with_leading_zeros_is_read_where_it_lies(url: str, tmp_path: Path) -> None:
-    store, files = ModelRegistry(url, settle=0), fsspec.filesystem("s3")
-    publish(store)
+    registry, files = ModelRegistry(url, settle=0), fsspec.filesystem("s3")
+    publish(registry)
     for path in files.find(f"{url}/m/1"):
         files.mv(path, path.replace("/m/1/", "/m/001/"))
     files.pipe_file(f"{url}/lost+found/1/x", b"foreign")
-    store.promote("m", 1)
-    assert (store.models(), store.live("m")) == (["m"], 1)
-    assert (store.directory("m", 1) / "saved_model.pb").is_file()
+    registry.promote("m", 1)
+    assert (registry.models(), registry.live("m")) == (["m"], 1)
+    assert (registry.directory("m", 1) / "saved_model.pb").is_file()
     assert Sync(ObjectStoreBackend(url), tmp_path).once()
     assert (tmp_path / "m" / "1" / "saved_model.pb").is_file()
     files.rm(f"{url}/m/001/saved_model.pb")
     with pytest.raises(RegistryError, match=r"cannot be promoted: saved_model\.pb is missing"):
-        store.promote("m", 1)
+        registry.promote("m", 1)
 
 
 def test_publishers_at_once_get_different_numbers(url: str) -> None:
@@ -114,15 +114,15 @@ def test_publishers_at_once_get_different_numbers(url: str) -> None:
 
 
 def test_labels_moved_at_once_are_all_there_afterwards(url: str) -> None:
-    models, store = ["m1", "m2", "m3"], ModelRegistry(url)
+    models, registry = ["m1", "m2", "m3"], ModelRegistry(url)
     for model in models:
-        publish(store, model, size=1)
+        publish(registry, model, size=1)
     threads = [threading.Thread(target=ModelRegistry(url).promote, args=(model, 1)) for model in models]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {name: dict(entry.labels) for name, entry in store.configured().items()} == {
+    assert {name: dict(entry.labels) for name, entry in registry.configured().items()} == {
         model: {"stable": 1} for model in models
     }
 
@@ -132,10 +132,10 @@ def test_a_publisher_that_is_killed_leaves_no_version_and_its_number_to_nobody(s
         killed = Program([sys.executable, "-c", PUBLISH, url, "1", "6000000"], s3.environment(wire.port))
         assert wire.held.wait(60), killed.output
         killed.stop(signal.SIGKILL)
-    store = ModelRegistry(url)
-    assert store.models() == [] and store.versions("m") == []
-    assert publish(store) == 2
-    assert store.versions("m") == [2]
+    registry = ModelRegistry(url)
+    assert registry.models() == [] and registry.versions("m") == []
+    assert publish(registry) == 2
+    assert registry.versions("m") == [2]
 
 
 def test_a_store_that_cannot_be_reached_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,40 +15,41 @@ from serving.artifacts.local_backend import versions_in
 from serving.artifacts.manifest import MANIFEST_FILE
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError, ModelConfig
-from serving.artifacts.registry import ModelRegistry, RegistryError, listed_first, with_labels
+from serving.artifacts.registry import ModelRegistry, RegistryError
+from serving.artifacts.version_labels import first_step, with_labels
 from tests.programs import REPOSITORY
 
 
-def publish(store: ModelRegistry, model: str = "m", text: str = "weights") -> int:
-    with store.staging(model) as directory:
+def publish(registry: ModelRegistry, model: str = "m", text: str = "weights") -> int:
+    with registry.staging(model) as directory:
         (directory / "saved_model.pb").write_text(text, encoding="utf-8")
-        return store.publish(model, directory)
+        return registry.publish(model, directory)
 
 
 def test_versions_count_up_and_leave_no_staging_behind(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    assert [publish(store), publish(store)] == [1, 2]
+    registry = ModelRegistry(tmp_path)
+    assert [publish(registry), publish(registry)] == [1, 2]
     assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == ["1", "2"]
     assert manifest.check(tmp_path / "m" / "2") is None
 
 
 def test_a_failure_while_staging_leaves_nothing(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    with pytest.raises(RuntimeError), store.staging("m") as directory:
+    registry = ModelRegistry(tmp_path)
+    with pytest.raises(RuntimeError), registry.staging("m") as directory:
         (directory / "saved_model.pb").write_text("half", encoding="utf-8")
         raise RuntimeError("the trainer was killed")
     assert list(tmp_path.iterdir()) == []
-    assert store.models() == []
+    assert registry.models() == []
 
 
 def test_publishers_at_once_get_different_numbers(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from serving.artifacts.registry import ModelRegistry\n"
-        "store = ModelRegistry(Path(sys.argv[1]))\n"
+        "registry = ModelRegistry(Path(sys.argv[1]))\n"
         "for _ in range(10):\n"
-        "    with store.staging('m') as d:\n"
+        "    with registry.staging('m') as d:\n"
         "        (d / 'saved_model.pb').write_text('x')\n"
-        "        print(store.publish('m', d))\n"
+        "        print(registry.publish('m', d))\n"
     )
     runs = [
         subprocess.Popen(
@@ -68,90 +69,90 @@ def test_only_numbers_are_versions(tmp_path: Path) -> None:
 
 
 def test_promote_and_rollback_move_labels(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
+    registry = ModelRegistry(tmp_path)
     for _ in range(3):
-        publish(store)
-    assert store.live("m") == 3
-    store.promote("m", 2)
-    store.promote("m", 3)
-    assert store.labels("m") == {"stable": 3, "previous": 2}
-    assert store.rollback("m") == (3, 2)
-    assert store.live("m") == 2
-    assert store.labels("m") == {"stable": 2, "previous": 3}
-    assert store.rollback("m") == (2, 3)
+        publish(registry)
+    assert registry.live("m") == 3
+    registry.promote("m", 2)
+    registry.promote("m", 3)
+    assert registry.labels("m") == {"stable": 3, "previous": 2}
+    assert registry.rollback("m") == (3, 2)
+    assert registry.live("m") == 2
+    assert registry.labels("m") == {"stable": 2, "previous": 3}
+    assert registry.rollback("m") == (2, 3)
 
 
 def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path, settle=0)
+    registry = ModelRegistry(tmp_path, settle=0)
     for _ in range(4):
-        publish(store)
-    store.promote("m", 4)
-    assert models_config.read(store.root / "models.config")["m"].latest == 2
-    assert store.promote("m", 1) == 4
-    assert models_config.read(store.root / "models.config")["m"].specific == (1, 3, 4)
-    assert store.labels("m") == {"stable": 1, "previous": 4}
+        publish(registry)
+    registry.promote("m", 4)
+    assert models_config.read(registry.root / "models.config")["m"].latest == 2
+    assert registry.promote("m", 1) == 4
+    assert models_config.read(registry.root / "models.config")["m"].specific == (1, 3, 4)
+    assert registry.labels("m") == {"stable": 1, "previous": 4}
 
 
 def test_a_label_moves_to_a_version_only_once_that_is_loaded() -> None:
     """TensorFlow Serving would refuse the whole configuration, again and again."""
     before = ModelConfig("m", "/models/m", specific=(3, 4), labels={"stable": 4, "canary": 3})
     after = with_labels(before, [1, 3, 4], {"stable": 1, "previous": 4, "canary": 3})
-    first = listed_first(before, after, [1, 3, 4])
+    first = first_step(before, after, [1, 3, 4])
     assert (first.specific, first.labels) == ((1, 3, 4), {"stable": 4, "previous": 4, "canary": 3})
-    assert listed_first(first, after, [1, 3, 4]) == after
+    assert first_step(first, after, [1, 3, 4]) == after
     new = with_labels(before, [1, 3, 4], {**before.labels, "shadow": 1})  # a new label may name what is not there yet
-    assert listed_first(before, new, [1, 3, 4]) == new
+    assert first_step(before, new, [1, 3, 4]) == new
     latest = ModelConfig("m", "/models/m", latest=2, labels={"stable": 1})  # 2 has come by itself
     after = with_labels(latest, [1, 2], {"stable": 2, "previous": 1})
-    assert listed_first(latest, after, [1, 2]) == after
+    assert first_step(latest, after, [1, 2]) == after
 
 
 def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_path: Path) -> None:
     """``latest`` would drop version 1 as soon as 3 appears, which nobody has promoted."""
-    store = ModelRegistry(tmp_path, settle=0)
-    publish(store)
-    store.promote("m", 1)
+    registry = ModelRegistry(tmp_path, settle=0)
+    publish(registry)
+    registry.promote("m", 1)
     for loaded in ((1, 2), (1, 2, 3), (1, 3, 4)):
-        before = models_config.read(store.root / "models.config")["m"]
-        assert before.specific or store.versions("m") == [1]
-        publish(store)
-        assert models_config.read(store.root / "models.config")["m"].specific == loaded
-    assert store.labels("m") == {"stable": 1}
+        before = models_config.read(registry.root / "models.config")["m"]
+        assert before.specific or registry.versions("m") == [1]
+        publish(registry)
+        assert models_config.read(registry.root / "models.config")["m"].specific == loaded
+    assert registry.labels("m") == {"stable": 1}
 
 
 def test_publishing_does_not_name_a_model_that_nobody_promoted(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    publish(store)
-    assert models_config.read(store.root / "models.config") == {}
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
+    assert models_config.read(registry.root / "models.config") == {}
 
 
 @pytest.mark.parametrize("label", ["", "7", "a b", "a/b", '"', ":predict"])
 def test_what_no_address_can_name_is_no_label(tmp_path: Path, label: str) -> None:
-    store = ModelRegistry(tmp_path)
-    publish(store)
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
     with pytest.raises(RegistryError, match="is no label"):
-        store.promote("m", 1, label)
+        registry.promote("m", 1, label)
 
 
 def test_refusals_say_what_there_is(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    publish(store)
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
     with pytest.raises(RegistryError, match="m has no version 7; there are: 1"):
-        store.promote("m", 7)
+        registry.promote("m", 7)
     with pytest.raises(RegistryError, match="there is no model n; there are: m"):
-        store.promote("n", 1)
+        registry.promote("n", 1)
     with pytest.raises(RegistryError, match="no version before 1"):
-        store.rollback("m")
-    with pytest.raises(RegistryError, match="is no model name"), store.staging("../m"):
+        registry.rollback("m")
+    with pytest.raises(RegistryError, match="is no model name"), registry.staging("../m"):
         pass
 
 
 def test_a_damaged_version_is_not_promoted(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    publish(store)
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
     (tmp_path / "m" / "1" / "saved_model.pb").write_text("other", encoding="utf-8")
     with pytest.raises(RegistryError, match=r"saved_model\.pb is not the file that was published"):
-        store.promote("m", 1)
+        registry.promote("m", 1)
 
 
 @pytest.fixture
@@ -167,36 +168,36 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_leaves_nothing_visible(small: Path) -> None:
-    store = ModelRegistry(small)
-    with pytest.raises(OSError, match="No space left"), store.staging("m") as directory:
+    registry = ModelRegistry(small)
+    with pytest.raises(OSError, match="No space left"), registry.staging("m") as directory:
         (directory / "saved_model.pb").write_bytes(bytes(200_000))
-    assert store.models() == [] and not (small / "m").exists()
+    assert registry.models() == [] and not (small / "m").exists()
 
 
 @pytest.mark.parametrize("pages", [0, 1])
 def test_a_disk_that_fills_up_while_publishing_leaves_nothing_visible(small: Path, pages: int) -> None:
     """With no page left the manifest cannot be written; with one it can, but models.config cannot."""
-    store = ModelRegistry(small)
-    publish(store)
-    store.promote("m", 1)
-    named = (store.root / "models.config").read_bytes()
-    with pytest.raises(OSError, match="No space left"), store.staging("m") as directory:
+    registry = ModelRegistry(small)
+    publish(registry)
+    registry.promote("m", 1)
+    named = (registry.root / "models.config").read_bytes()
+    with pytest.raises(OSError, match="No space left"), registry.staging("m") as directory:
         (directory / "saved_model.pb").write_text("whole", encoding="utf-8")
         free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
         (small / "ballast").write_bytes(bytes(free - pages * resource.getpagesize()))
-        store.publish("m", directory)
+        registry.publish("m", directory)
     assert sorted(path.name for path in small.iterdir()) == [".lock", "ballast", "m", "models.config"]
     assert [path.name for path in (small / "m").iterdir()] == ["1"]
-    assert (store.root / "models.config").read_bytes() == named
+    assert (registry.root / "models.config").read_bytes() == named
 
 
 def test_nothing_is_published_beside_a_models_config_that_is_not_valid(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    publish(store)
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
     (tmp_path / "models.config").write_text("model_config_list {")
     with pytest.raises(ConfigError, match=r"models\.config"):
-        publish(store)
-    assert store.versions("m") == [1]
+        publish(registry)
+    assert registry.versions("m") == [1]
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
 
 
@@ -204,29 +205,29 @@ def test_a_version_with_a_link_that_leads_out_of_it_is_none(tmp_path: Path) -> N
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "weights").write_text("w", encoding="utf-8")
-    store = ModelRegistry(tmp_path / "exports")
+    registry = ModelRegistry(tmp_path / "exports")
     for link, target in (("saved_model.pb", outside / "weights"), ("variables", outside), ("gone", tmp_path / "none")):
-        with store.staging("m") as directory:
+        with registry.staging("m") as directory:
             (directory / link).symlink_to(target)
             with pytest.raises(RegistryError, match=f"{link} is a symbolic link that leads out of the version"):
-                store.publish("m", directory)
-    assert store.versions("m") == []
-    with store.staging("m") as directory:
+                registry.publish("m", directory)
+    assert registry.versions("m") == []
+    with registry.staging("m") as directory:
         (directory / "saved_model.pb").write_text("w", encoding="utf-8")
         (directory / "same.pb").symlink_to("saved_model.pb")  # to itself it may
-        store.publish("m", directory)
-    version = store.directory("m", 1)
+        registry.publish("m", directory)
+    version = registry.directory("m", 1)
     assert manifest.check(version) is None
     (version / "variables").symlink_to(outside)  # which no manifest lists
     assert manifest.check(version) == "variables is a symbolic link that leads out of the version"
     with pytest.raises(RegistryError, match="symbolic link"):
-        store.promote("m", 1)
+        registry.promote("m", 1)
 
 
-def broken(store: ModelRegistry, name: str) -> Path:
+def broken(registry: ModelRegistry, name: str) -> Path:
     """A published version, moved to a folder of this name."""
-    number = publish(store)
-    return store.directory("m", number).rename(Path(store.root) / "m" / name)
+    number = publish(registry)
+    return registry.directory("m", number).rename(Path(registry.root) / "m" / name)
 
 
 @pytest.mark.parametrize("name", ["1", "001"])
@@ -244,56 +245,56 @@ def broken(store: ModelRegistry, name: str) -> Path:
 def test_what_cannot_be_served_is_not_promoted(
     tmp_path: Path, name: str, manifest_is_there: bool, damage: Callable[[Path], object], words: str
 ) -> None:
-    store = ModelRegistry(tmp_path)
-    directory = broken(store, name)
+    registry = ModelRegistry(tmp_path)
+    directory = broken(registry, name)
     if not manifest_is_there:
         (directory / MANIFEST_FILE).unlink()
     damage(directory)
     for label in ("stable", "canary"):
         with pytest.raises(RegistryError, match=f"m version 1 cannot be promoted: .*{words}"):
-            store.promote("m", 1, label)
-    assert store.labels("m") == {}
+            registry.promote("m", 1, label)
+    assert registry.labels("m") == {}
 
 
 def test_a_version_with_leading_zeros_is_read_where_it_lies(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    directory = broken(store, "001")
-    assert (store.versions("m"), store.directory("m", 1)) == ([1], directory)
-    store.promote("m", 1)
-    assert store.live("m") == 1
+    registry = ModelRegistry(tmp_path)
+    directory = broken(registry, "001")
+    assert (registry.versions("m"), registry.directory("m", 1)) == ([1], directory)
+    registry.promote("m", 1)
+    assert registry.live("m") == 1
     with pytest.raises(ModelCardError, match=r"no model card at .*m/001/assets\.extra/card\.json"):
-        store.card("m", 1)
-    assert publish(store) == 2
+        registry.card("m", 1)
+    assert publish(registry) == 2
 
 
 def test_a_card_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path)
-    publish(store)
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
     os.mkfifo(tmp_path / "m" / "1" / "assets.extra" / "card.json")
     with pytest.raises(ModelCardError, match=r"card\.json is a named pipe"):
-        store.card("m", 1)
+        registry.card("m", 1)
     with pytest.raises(RegistryError, match=r"card\.json is a named pipe"):
-        store.directory("m", 1)
+        registry.directory("m", 1)
 
 
 def test_a_damaged_live_version_is_rolled_back(tmp_path: Path) -> None:
-    store = ModelRegistry(tmp_path, settle=0)
-    publish(store)
-    publish(store)
+    registry = ModelRegistry(tmp_path, settle=0)
+    publish(registry)
+    publish(registry)
     (tmp_path / "m" / "2" / "saved_model.pb").unlink()
-    assert store.rollback("m") == (2, 1)
-    publish(store)
+    assert registry.rollback("m") == (2, 1)
+    publish(registry)
     (tmp_path / "m" / "1" / "saved_model.pb").unlink()
-    store.promote("m", 3)
+    registry.promote("m", 3)
     with pytest.raises(RegistryError, match="m version 1 cannot be promoted"):
-        store.rollback("m")
+        registry.rollback("m")
 
 
 def test_foreign_and_unreadable_entries_are_passed_over(tmp_path: Path) -> None:
     """As a user without rights; root could read everything."""
-    store = ModelRegistry(tmp_path)
-    publish(store)
-    publish(store)
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
+    publish(registry)
     for parent in (tmp_path, tmp_path / "m"):
         (parent / "lost+found").mkdir(mode=0o700)
         (parent / "notes.txt").write_text("mine", encoding="utf-8")
@@ -303,9 +304,9 @@ def test_foreign_and_unreadable_entries_are_passed_over(tmp_path: Path) -> None:
     program = (
         "import sys; from serving.artifacts.registry import ModelRegistry\n"
         "from tests.serving.artifacts.test_registry import publish\n"
-        "store = ModelRegistry(sys.argv[1], settle=0)\n"
-        "store.promote('m', 2); store.promote('m', 1); store.rollback('m')\n"
-        "print(store.models(), store.versions('m'), sorted(store.labels('m').items()), publish(store))"
+        "registry = ModelRegistry(sys.argv[1], settle=0)\n"
+        "registry.promote('m', 2); registry.promote('m', 1); registry.rollback('m')\n"
+        "print(registry.models(), registry.versions('m'), sorted(registry.labels('m').items()), publish(registry))"
     )
     unprivileged = []
     if os.geteuid() == 0:

@@ -17,64 +17,64 @@ from tests.programs import REPOSITORY
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ModelRegistry:
+def registry(tmp_path: Path) -> ModelRegistry:
     """Versions 1 to 4 of m, of which 2 is stable."""
-    store = ModelRegistry(tmp_path, settle=0)
+    registry = ModelRegistry(tmp_path, settle=0)
     for _ in range(4):
-        with store.staging("m") as directory:
+        with registry.staging("m") as directory:
             (directory / "saved_model.pb").write_text("weights", encoding="utf-8")
-            store.publish("m", directory)
-    store.promote("m", 2)
-    return store
+            registry.publish("m", directory)
+    registry.promote("m", 2)
+    return registry
 
 
-def loaded(store: ModelRegistry) -> tuple[int, ...]:
-    return models_config.read(store.root / "models.config")["m"].specific
+def loaded(registry: ModelRegistry) -> tuple[int, ...]:
+    return models_config.read(registry.root / "models.config")["m"].specific
 
 
-def test_a_canary_grows_and_becomes_live(store: ModelRegistry) -> None:
-    rollout.canary(store, "m", 1, 10, "key")
-    assert store.routing() == {"m": RoutingEntry(canary=Canary(version=1, percent=10, sticky="key"))}
-    assert loaded(store) == (1, 2, 3, 4)  # else nobody could answer
-    rollout.canary(store, "m", 3, 50)
-    assert store.routing()["m"].canary == Canary(version=3, percent=50)
-    assert rollout.promote(store, "m", 3) == rollout.Moved(3, before=2, ended=3)
-    assert store.routing() == {}
-    assert store.labels("m") == {"stable": 3, "previous": 2}
+def test_a_canary_grows_and_becomes_live(registry: ModelRegistry) -> None:
+    rollout.canary(registry, "m", 1, 10, "key")
+    assert registry.routing() == {"m": RoutingEntry(canary=Canary(version=1, percent=10, sticky="key"))}
+    assert loaded(registry) == (1, 2, 3, 4)  # else nobody could answer
+    rollout.canary(registry, "m", 3, 50)
+    assert registry.routing()["m"].canary == Canary(version=3, percent=50)
+    assert rollout.promote(registry, "m", 3) == rollout.Moved(3, before=2, ended=3)
+    assert registry.routing() == {}
+    assert registry.labels("m") == {"stable": 3, "previous": 2}
 
 
-def test_a_bad_canary_is_taken_back_and_then_the_live_version(store: ModelRegistry) -> None:
-    rollout.promote(store, "m", 3)
-    rollout.canary(store, "m", 4, 10)
-    assert rollout.rollback(store, "m") == rollout.Moved(3, before=3, ended=4)
-    assert (store.routing(), store.labels("m")) == ({}, {"stable": 3, "previous": 2})
-    assert rollout.rollback(store, "m") == rollout.Moved(2, before=3)
+def test_a_bad_canary_is_taken_back_and_then_the_live_version(registry: ModelRegistry) -> None:
+    rollout.promote(registry, "m", 3)
+    rollout.canary(registry, "m", 4, 10)
+    assert rollout.rollback(registry, "m") == rollout.Moved(3, before=3, ended=4)
+    assert (registry.routing(), registry.labels("m")) == ({}, {"stable": 3, "previous": 2})
+    assert rollout.rollback(registry, "m") == rollout.Moved(2, before=3)
 
 
-def test_a_shadow_beside_a_canary(store: ModelRegistry) -> None:
-    rollout.canary(store, "m", 3, 10)
-    rollout.shadow(store, "m", 4, 2.5)
-    rollout.off(store, "m", rollout.CANARY)
-    assert store.routing() == {"m": RoutingEntry(shadow=Shadow(version=4, percent=2.5))}
-    assert store.labels("m") == {"stable": 2, "shadow": 4}
-    rollout.off(store, "m", rollout.SHADOW)
+def test_a_shadow_beside_a_canary(registry: ModelRegistry) -> None:
+    rollout.canary(registry, "m", 3, 10)
+    rollout.shadow(registry, "m", 4, 2.5)
+    rollout.off(registry, "m", rollout.CANARY)
+    assert registry.routing() == {"m": RoutingEntry(shadow=Shadow(version=4, percent=2.5))}
+    assert registry.labels("m") == {"stable": 2, "shadow": 4}
+    rollout.off(registry, "m", rollout.SHADOW)
     with pytest.raises(RegistryError, match="m has no shadow"):
-        rollout.off(store, "m", rollout.SHADOW)
+        rollout.off(registry, "m", rollout.SHADOW)
 
 
-def test_a_shadow_that_is_promoted_is_none_any_longer(store: ModelRegistry) -> None:
-    rollout.shadow(store, "m", 4, 100)
-    assert rollout.promote(store, "m", 4) == rollout.Moved(4, before=2, ended=4)
-    assert (store.routing(), store.labels("m")) == ({}, {"stable": 4, "previous": 2})
+def test_a_shadow_that_is_promoted_is_none_any_longer(registry: ModelRegistry) -> None:
+    rollout.shadow(registry, "m", 4, 100)
+    assert rollout.promote(registry, "m", 4) == rollout.Moved(4, before=2, ended=4)
+    assert (registry.routing(), registry.labels("m")) == ({}, {"stable": 4, "previous": 2})
 
 
-def test_promotion_goes_before_a_version_that_was_made_live_by_hand(store: ModelRegistry) -> None:
-    (store.root / "routing.json").write_text('{"m": {"live": 1, "fallback": [2]}}')
-    rollout.promote(store, "m", 3)
-    assert store.routing() == {"m": RoutingEntry(fallback=(2,))}
+def test_promotion_goes_before_a_version_that_was_made_live_by_hand(registry: ModelRegistry) -> None:
+    (registry.root / "routing.json").write_text('{"m": {"live": 1, "fallback": [2]}}')
+    rollout.promote(registry, "m", 3)
+    assert registry.routing() == {"m": RoutingEntry(fallback=(2,))}
 
 
-def test_what_is_refused_changes_nothing(store: ModelRegistry) -> None:
+def test_what_is_refused_changes_nothing(registry: ModelRegistry) -> None:
     for version, percent, sticky, error in (
         (9, 10, None, RegistryError),
         (2, 10, None, RegistryError),  # live already
@@ -82,44 +82,44 @@ def test_what_is_refused_changes_nothing(store: ModelRegistry) -> None:
         (3, 10, "browser", RoutingError),
     ):
         with pytest.raises(error):
-            rollout.canary(store, "m", version, percent, sticky)
-    assert (store.routing(), store.labels("m")) == ({}, {"stable": 2})
-    (store.root / "routing.json").write_text("{")
+            rollout.canary(registry, "m", version, percent, sticky)
+    assert (registry.routing(), registry.labels("m")) == ({}, {"stable": 2})
+    (registry.root / "routing.json").write_text("{")
     for step in (
-        lambda: rollout.rollback(store, "m"),
-        lambda: rollout.promote(store, "m", 3),
-        lambda: rollout.off(store, "m", "canary"),
-        lambda: rollout.canary(store, "m", 3, 10),
-        lambda: rollout.shadow(store, "m", 3, 10),
+        lambda: rollout.rollback(registry, "m"),
+        lambda: rollout.promote(registry, "m", 3),
+        lambda: rollout.off(registry, "m", "canary"),
+        lambda: rollout.canary(registry, "m", 3, 10),
+        lambda: rollout.shadow(registry, "m", 3, 10),
     ):
         with pytest.raises(RoutingError, match=r"routing\.json"):
             step()
-    assert store.labels("m") == {"stable": 2}
+    assert registry.labels("m") == {"stable": 2}
 
 
-def test_what_an_interrupted_command_leaves_is_ended_by_the_next(store: ModelRegistry) -> None:
+def test_what_an_interrupted_command_leaves_is_ended_by_the_next(registry: ModelRegistry) -> None:
     """Each command writes a label, then a share, or the other way round when it ends one."""
-    store.promote("m", 3, "canary")  # a canary without its share
-    assert store.live("m") == 2
-    rollout.off(store, "m", rollout.CANARY)
-    assert store.labels("m") == {"stable": 2}
+    registry.promote("m", 3, "canary")  # a canary without its share
+    assert registry.live("m") == 2
+    rollout.off(registry, "m", rollout.CANARY)
+    assert registry.labels("m") == {"stable": 2}
     with pytest.raises(RegistryError, match="m has no canary"):
-        rollout.off(store, "m", rollout.CANARY)
-    store.promote("m", 3, "canary")
-    rollout.canary(store, "m", 4, 10)
-    assert (store.labels("m"), store.routing()["m"].canary.version) == ({"stable": 2, "canary": 4}, 4)
-    store.promote("m", 4)  # a promotion that did not come to end the canary
-    assert rollout.rollback(store, "m") == rollout.Moved(2, before=4)
-    assert (store.routing(), store.labels("m")) == ({}, {"stable": 2, "previous": 4})
+        rollout.off(registry, "m", rollout.CANARY)
+    registry.promote("m", 3, "canary")
+    rollout.canary(registry, "m", 4, 10)
+    assert (registry.labels("m"), registry.routing()["m"].canary.version) == ({"stable": 2, "canary": 4}, 4)
+    registry.promote("m", 4)  # a promotion that did not come to end the canary
+    assert rollout.rollback(registry, "m") == rollout.Moved(2, before=4)
+    assert (registry.routing(), registry.labels("m")) == ({}, {"stable": 2, "previous": 4})
 
 
-def test_commands_that_name_a_damaged_version_refuse_it_in_a_sentence(store: ModelRegistry, tmp_path: Path) -> None:
+def test_commands_that_name_a_damaged_version_refuse_it_in_a_sentence(registry: ModelRegistry, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "m" / "3" / "assets.extra" / "card.json")
     os.mkfifo(tmp_path / "m" / "4" / "variables")
     (tmp_path / "m" / "2" / "assets").symlink_to("assets")
     key = tmp_path / "key.pem"
     key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    vitrine = commands(store)
+    vitrine = commands(registry)
     for arguments, words in (
         (
             ("promote", "m", "4"),
@@ -135,10 +135,10 @@ def test_commands_that_name_a_damaged_version_refuse_it_in_a_sentence(store: Mod
         assert words in " ".join(refused.stderr.split()) and "Traceback" not in refused.stderr
     assert "is a named pipe" in vitrine("models").stdout
     assert vitrine("rollback", "m").returncode == 0, "the live version is the reason to go back"
-    assert store.labels("m") == {"stable": 1, "previous": 2}
+    assert registry.labels("m") == {"stable": 1, "previous": 2}
 
 
-def commands(store: ModelRegistry) -> Callable[..., subprocess.CompletedProcess[str]]:
+def commands(registry: ModelRegistry) -> Callable[..., subprocess.CompletedProcess[str]]:
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable,
@@ -146,15 +146,15 @@ def commands(store: ModelRegistry) -> Callable[..., subprocess.CompletedProcess[
             "serving.cli.main",
             *arguments,
             "--exports",
-            str(store.root),
+            str(registry.root),
         ]
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=60)
 
     return vitrine
 
 
-def test_from_the_terminal(store: ModelRegistry) -> None:
-    vitrine = commands(store)
+def test_from_the_terminal(registry: ModelRegistry) -> None:
+    vitrine = commands(registry)
     vitrine("canary", "m", "3", "10", "--sticky", "cookie:sid")
     said = vitrine("canary", "m", "4", "100", "--shadow").stdout
     assert "version 2 is live" in said

@@ -24,9 +24,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "the whole: Invalid JSON"),
+        ("", "the document: Invalid JSON"),
         ('{"m": {"canary": {"version": 3, "percent": 10}}', "Invalid JSON"),
-        ("[]", "the whole"),
+        ("[]", "the document"),
         ('{"m": {"canry": {"version": 3, "percent": 10}}}', "m.canry: Extra inputs"),
         ('{"m": {"canary": {"version": 3}}}', "m.canary.percent: Field required"),
         ('{"m": {"canary": {"version": 3, "percent": 101}}}', "m.canary.percent: .* less than or equal to 100"),

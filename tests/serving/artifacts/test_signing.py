@@ -30,11 +30,11 @@ def key_pair(folder: Path, name: str = "key", kind: type[Ed25519PrivateKey] = Ed
 def signed(tmp_path: Path) -> tuple[Path, Verifier]:
     """A signed version, and what its signature is checked by."""
     private, public = key_pair(tmp_path)
-    store = ModelRegistry(tmp_path / "exports", Signer(private))
-    with store.staging("m") as directory:
+    registry = ModelRegistry(tmp_path / "exports", Signer(private))
+    with registry.staging("m") as directory:
         s3.stage(directory)
-        store.publish("m", directory)
-    return store.directory("m", 1), Verifier(public)
+        registry.publish("m", directory)
+    return registry.directory("m", 1), Verifier(public)
 
 
 def test_what_was_signed_passes(signed: tuple[Path, Verifier]) -> None:
@@ -74,12 +74,12 @@ def test_a_signature_is_of_one_version_of_one_model(signed: tuple[Path, Verifier
 
 def test_the_number_that_is_signed_is_the_one_it_gets(tmp_path: Path) -> None:
     private, public = key_pair(tmp_path)
-    store = ModelRegistry(tmp_path / "exports", Signer(private))
-    with store.staging("m") as directory:
+    registry = ModelRegistry(tmp_path / "exports", Signer(private))
+    with registry.staging("m") as directory:
         s3.stage(directory)
         (directory.parent / "1").write_text("taken")  # as by a publisher that was faster
-        assert store.publish("m", directory) == 2
-    assert Verifier(public).check(store.directory("m", 2)) is None
+        assert registry.publish("m", directory) == 2
+    assert Verifier(public).check(registry.directory("m", 2)) is None
 
 
 def test_another_key_does_not(signed: tuple[Path, Verifier], tmp_path: Path) -> None:
@@ -112,16 +112,16 @@ def test_openssl_checks_it_as_well(tmp_path: Path, signed: tuple[Path, Verifier]
 
 def test_vitrine_sign(tmp_path: Path) -> None:
     private, public = key_pair(tmp_path)
-    store = ModelRegistry(tmp_path / "exports")
-    with store.staging("m") as directory:
+    registry = ModelRegistry(tmp_path / "exports")
+    with registry.staging("m") as directory:
         s3.stage(directory)
-        store.publish("m", directory)
+        registry.publish("m", directory)
 
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "serving.cli.main", "sign", *arguments]
-        return subprocess.run([*command, "--exports", str(store.root)], capture_output=True, text=True, cwd=REPOSITORY)
+        command = [sys.executable, "-m", "serving.cli.main", "sign", *arguments, "--exports", str(registry.root)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
 
     assert "version 1 is signed" in vitrine("m", "1", "--key", str(private)).stdout
-    assert Verifier(public).check(store.directory("m", 1)) is None
+    assert Verifier(public).check(registry.directory("m", 1)) is None
     refused = vitrine("m", "1", "--key", str(public))
     assert refused.returncode == 1 and "no private key" in refused.stderr and "Traceback" not in refused.stderr

@@ -28,10 +28,10 @@ def url(s3_port: int) -> str:
     return s3.exports()
 
 
-def publish(store: ModelRegistry, model: str = "m", size: int = 1000) -> int:
-    with store.staging(model) as directory:
+def publish(registry: ModelRegistry, model: str = "m", size: int = 1000) -> int:
+    with registry.staging(model) as directory:
         s3.stage(directory, size)
-        return store.publish(model, directory)
+        return registry.publish(model, directory)
 
 
 def here(target: Path) -> dict[str, list[int]]:
@@ -44,34 +44,34 @@ def syncing(url: str, target: Path, *flags: str, port: int) -> Program:
 
 
 def test_what_is_configured_comes_and_what_is_not_goes_a_look_later(url: str, tmp_path: Path) -> None:
-    store, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
+    registry, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
     assert not sync.once() and here(tmp_path) == {}
     for _ in range(3):
-        publish(store)
-    publish(store, "unpromoted")
-    store.promote("m", 3)
+        publish(registry)
+    publish(registry, "unpromoted")
+    registry.promote("m", 3)
     assert sync.once() and here(tmp_path) == {"m": [2, 3]}
-    store.promote("m", 1)
-    rollout.canary(store, "m", 2, 5)
+    registry.promote("m", 1)
+    rollout.canary(registry, "m", 2, 5)
     assert sync.once() and here(tmp_path) == {"m": [1, 2, 3]}
     assert ModelRegistry(tmp_path).labels("m")["stable"] == 3  # a model server would not take it before 1 is loaded
     assert sync.once()
     assert (
-        ModelRegistry(tmp_path).routing() == store.routing()
-        and ModelRegistry(tmp_path).configured() == store.configured()
+        ModelRegistry(tmp_path).routing() == registry.routing()
+        and ModelRegistry(tmp_path).configured() == registry.configured()
     )
-    rollout.promote(store, "m", 3)
+    rollout.promote(registry, "m", 3)
     fsspec.filesystem("s3").rm(f"{url}/m/2", recursive=True)
-    publish(store)
+    publish(registry)
     assert sync.once() and here(tmp_path) == {"m": [1, 2, 3, 4]}
     assert sync.once() and here(tmp_path) == {"m": [1, 3, 4]}  # 1 is previous, 2 is gone and has no name
 
 
 def test_foreign_entries_of_the_target_stay(url: str, tmp_path: Path) -> None:
-    store, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
+    registry, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
     for _ in range(3):
-        publish(store)
-    store.promote("m", 3)
+        publish(registry)
+    registry.promote("m", 3)
     (tmp_path / "lost+found").mkdir(mode=0)
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     (tmp_path / "m" / "001").mkdir(parents=True)
@@ -80,15 +80,15 @@ def test_foreign_entries_of_the_target_stay(url: str, tmp_path: Path) -> None:
 
 
 def test_models_config_names_only_what_is_there(url: str, tmp_path: Path) -> None:
-    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
+    registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
     for model in ("m", "n"):
-        publish(store, model)
-        store.promote(model, 1)
+        publish(registry, model)
+        registry.promote(model, 1)
     assert sync.once()
     before = models_config.read(tmp_path / "models.config")
     for model in ("m", "n"):
-        publish(store, model)
-        store.promote(model, 2)
+        publish(registry, model)
+        registry.promote(model, 2)
     fsspec.filesystem("s3").pipe_file(f"{url}/m/2/saved_model.pb", b"damaged")
     assert not sync.once()
     after = models_config.read(tmp_path / "models.config")
@@ -99,20 +99,20 @@ def test_models_config_names_only_what_is_there(url: str, tmp_path: Path) -> Non
 
 
 def test_what_came_stays_while_another_version_cannot_be_brought(url: str, tmp_path: Path) -> None:
-    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
+    registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
     for _ in range(2):
-        publish(store)
-    store.promote("m", 1)
-    store.promote("m", 2, "canary")
+        publish(registry)
+    registry.promote("m", 1)
+    registry.promote("m", 2, "canary")
     fsspec.filesystem("s3").pipe_file(f"{url}/m/2/saved_model.pb", b"damaged")
     for _ in range(3):
         assert not sync.once() and here(tmp_path) == {"m": [1]}
 
 
 def test_a_download_that_is_killed_goes_on_where_it_was(s3_port: int, url: str, tmp_path: Path) -> None:
-    store = ModelRegistry(url)
-    publish(store, size=SIZE)
-    store.promote("m", 1)
+    registry = ModelRegistry(url)
+    publish(registry, size=SIZE)
+    registry.promote("m", 1)
     with s3.wire(s3_port, down=0.6 * SIZE) as wire:
         killed = syncing(url, tmp_path, port=wire.port)
         assert wire.held.wait(60), killed.output
@@ -124,18 +124,18 @@ def test_a_download_that_is_killed_goes_on_where_it_was(s3_port: int, url: str, 
         again.stop()
         assert wire.down < 0.7 * SIZE
     assert here(tmp_path) == {"m": [1]} and ModelRegistry(tmp_path).labels("m") == {"stable": 1}
-    assert ModelRegistry(tmp_path)._place.problem("m", 1) is None
+    assert ModelRegistry(tmp_path)._backend.problem("m", 1) is None
 
 
 def test_an_unreachable_store_changes_nothing_and_sigterm_ends_it(s3_port: int, url: str, tmp_path: Path) -> None:
-    store = ModelRegistry(url)
-    publish(store)
-    store.promote("m", 1)
+    registry = ModelRegistry(url)
+    publish(registry)
+    registry.promote("m", 1)
     wire = s3.Wire(s3_port)
     program = syncing(url, tmp_path, "--interval=0.1", port=wire.port)
     program.wait_for("models.config has changed")
     wire.close()
-    program.wait_for("what is there stays")
+    program.wait_for("existing versions stay")
     assert here(tmp_path) == {"m": [1]} and ModelRegistry(tmp_path).live("m") == 1
     assert program.stop(signal.SIGTERM) == 0
     assert "Traceback" not in program.output
@@ -144,12 +144,12 @@ def test_an_unreachable_store_changes_nothing_and_sigterm_ends_it(s3_port: int, 
 def test_only_what_is_signed_is_let_in(url: str, tmp_path: Path) -> None:
     private, public = key_pair(tmp_path)
     target = tmp_path / "target"
-    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), target, Verifier(public))
+    registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), target, Verifier(public))
     target.mkdir()
-    publish(store)
-    store.promote("m", 1)
+    publish(registry)
+    registry.promote("m", 1)
     assert not sync.once() and here(target) == {"m": []}
-    store.sign("m", 1, Signer(private))
+    registry.sign("m", 1, Signer(private))
     assert sync.once() and here(target) == {"m": [1]}
     publish(ModelRegistry(url, Signer(private)))
     assert sync.once() and here(target) == {"m": [1, 2]}
@@ -159,40 +159,40 @@ def test_an_older_signed_version_under_a_newer_number_is_not_let_in(url: str, tm
     private, public = key_pair(tmp_path)
     target = tmp_path / "target"
     target.mkdir()
-    store, sync = ModelRegistry(url, Signer(private)), Sync(ObjectStoreBackend(url), target, Verifier(public))
-    publish(store)
-    store.promote("m", 1)
+    registry, sync = ModelRegistry(url, Signer(private)), Sync(ObjectStoreBackend(url), target, Verifier(public))
+    publish(registry)
+    registry.promote("m", 1)
     fsspec.filesystem("s3").copy(f"{url}/m/1/", f"{url}/m/2/", recursive=True)
-    store.promote("m", 2)
+    registry.promote("m", 2)
     assert not sync.once() and here(target)["m"] == [1]
 
 
 def test_whether_all_is_there_counts_versions_that_no_label_names(url: str, s3_port: int, tmp_path: Path) -> None:
-    store, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
+    registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
     fsspec.filesystem("s3").pipe_file(
         f"{url}/models.config",
         models_config.render({"m": models_config.ModelConfig("m", "/models/m", latest=1)}).encode(),
     )
     assert not sync.once()  # there is no version at all
-    publish(store)
+    publish(registry)
     fsspec.filesystem("s3").pipe_file(f"{url}/m/1/saved_model.pb", b"damaged")
     assert not sync.once() and here(tmp_path) == {"m": []}
     program = syncing(url, tmp_path, "--once", port=s3_port)
     assert program.process.wait(60) == 1, program.output
     program.stop()
-    assert "m version 1 cannot be brought" in program.output
+    assert "m version 1 cannot be downloaded" in program.output
     fsspec.filesystem("s3").pipe_file(f"{url}/m/1/saved_model.pb", b"x")
     assert sync.once() and here(tmp_path) == {"m": [1]}
 
 
 def test_from_a_publisher_to_an_answer(s3_port: int, url: str, tmp_path: Path) -> None:
     """Publish to s3://, sync, load, answer; then the next version, while all of it runs."""
-    store = ModelRegistry(url)
+    registry = ModelRegistry(url)
 
     def release() -> None:
-        with store.staging("sine_rnn") as directory:
+        with registry.staging("sine_rnn") as directory:
             shutil.copytree(REPOSITORY / "exports" / "sine_rnn" / "1", directory, dirs_exist_ok=True)
-            number = store.publish("sine_rnn", directory)
+            number = registry.publish("sine_rnn", directory)
         command = [
             sys.executable,
             "-m",
