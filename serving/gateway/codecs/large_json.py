@@ -9,7 +9,6 @@ arrays without ever having been lists (0.6 s on two cores). The rest is left to 
 50 ms at most, because the rest may hold only so many values.
 """
 
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -19,33 +18,27 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.codecs.numbers import MAX_RANK
 from serving.gateway.errors import TooLarge
 from serving.gateway.http.memory_budget import Reservation
+from serving.tfs_api.rest_json import documents
+from serving.tfs_api.rest_json.numbers import MAX_RANK
 
 Made = TypeVar("Made")
 
 #: Bodies from here on are read in a thread: orjson takes two milliseconds for as many bytes of numbers.
 LARGE = 262_144
-_SMALL = 8192  # bytes of a body whose cost is not counted but taken to be the highest
 _LONG = 4096  # bytes of an array that is worth the trouble
 _MANY_LISTS = 256  # in the first so many bytes
 _MANY = 512  # numbers in it; lists of fewer, such as a shape among many blanks, stay lists
 _PIECE = 65_536  # bytes: about a millisecond
-_COUNTED = 1_048_576  # bytes that are looked through at once
 _BLANK = b" \t\r\n"
 _ONES = bytes.maketrans(b"0123456789+-.eE", b"1" * 15)
 _BLANKS = bytes.maketrans(b"[]", b"  ")
 _WORDS = re.compile(rb"-?Infinity|NaN")
-_NOT_FINITE = re.compile("-?(NaN|Infinity)")
-_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 # How many values a body may hold outside of arrays of numbers, and what they weigh in time: 500,000 take orjson 50 ms.
 _MOST_VALUES = 500_000
 _MOST_WITH_WORDS = 1_000_000  # bytes for Python's own parser, which takes as long
-# Most bytes of memory of the objects behind each mark of JSON.
-_BYTES_PER = {b",": 40, b"[": 72, b"{": 160, b'"': 16}
-_HIGHEST_BYTES = 24  # for each byte of a body: [], as often as it fits
 _WHILE_READ = 2  # times as much as what is made of a large body: orjson's own tree, copies, conversion to arrays
 
 
@@ -76,7 +69,7 @@ def loads(body: bytes, memory: Reservation) -> tuple[Any, bool]:
         TooLarge: more values outside of regular arrays of numbers than a body can need.
         Overloaded: the memory budget is used up.
     """
-    _check_values(_counts(body, b'"'))  # before the search for arrays, which passes every string
+    _check_values(documents.count_marks(body, (b'"',)))  # before the search for arrays, which passes every string
     arrays: dict[str, NDArray[Any]] = {}
     parts = []
     done = 0
@@ -109,7 +102,7 @@ def exact(body: bytes, memory: Reservation) -> tuple[Any, bool]:
     try:
         return orjson.loads(body), True
     except orjson.JSONDecodeError as error:
-        if not _NOT_FINITE.match(error.doc, error.pos):
+        if not documents.stops_at_word(error):
             raise
         if len(body) > _MOST_WITH_WORDS:
             raise TooLarge(
@@ -120,45 +113,24 @@ def exact(body: bytes, memory: Reservation) -> tuple[Any, bool]:
 
 
 def _cost(body: bytes) -> int:
-    """Most bytes of memory that reading a body takes.
+    """Return the most bytes of memory that reading a body takes.
 
     Raises:
         TooLarge: so many values that they would hold the global lock for too long.
     """
-    if len(body) < _SMALL:
-        return _HIGHEST_BYTES * len(body)
-    counts = _counts(body, *_BYTES_PER)
-    text = 2 * len(body) if body.isascii() else 7 * len(body) // 2  # strings have one or four bytes a character
-    made = text + sum(_BYTES_PER[mark] * count for mark, count in counts.items())
+    made = documents.memory(body)
     if len(body) < LARGE:
         return made
-    _check_values(counts)
+    _check_values(documents.count_marks(body, (b",", b"[", b"{", b'"')))
     return _WHILE_READ * made
 
 
 def _with_words(body: bytes) -> Any:
-    """What Python's own parser makes of it, which knows NaN, Infinity and -Infinity.
-
-    None where that fails too, or a text has half a character, as JSON can write by a lone ``\\ud800``: neither orjson
-    nor UTF-8 knows that.
-    """
+    """Return the value of a document with NaN or Infinity, or None if it is no JSON."""
     try:
-        parsed = json.loads(body)
-        if _HALF_CHARACTER.search(body):
-            json.dumps(parsed, ensure_ascii=False).encode("utf-8")
-        return parsed
+        return documents.loads_with_words(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _counts(body: bytes, *marks: bytes) -> dict[bytes, int]:
-    """How often each mark stands in a body.
-
-    In pieces, because counting holds the global lock too.
-    """
-    letters = np.frombuffer(body, np.uint8)  # where marks are many, ten times as fast as bytes.count
-    pieces = [letters[start : start + _COUNTED] for start in range(0, len(body), _COUNTED)]
-    return {mark: sum([int(np.count_nonzero(piece == ord(mark))) for piece in pieces]) for mark in marks}
 
 
 def _check_values(counts: dict[bytes, int]) -> None:

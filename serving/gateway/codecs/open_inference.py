@@ -17,10 +17,10 @@ from serving.gateway.codecs import base64
 from serving.gateway.codecs import body as payload
 from serving.gateway.codecs import open_inference_types as datatypes
 from serving.gateway.codecs import tensor_json as tensors
-from serving.gateway.codecs.base64 import kind
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.models.signature import Signature, TensorSpec
+from serving.tfs_api.rest_json.errors import kind
 
 _MAX_RANK = 16
 _BASE64 = "base64"  # MLServer's content type of strings that are bytes; its others do not change what is sent

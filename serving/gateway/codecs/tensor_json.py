@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import base64, numbers
+from serving.gateway.codecs import numbers
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.models.signature import Signature, TensorSpec
+from serving.tfs_api.rest_json import requests
+from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, RowNames, UnknownInput, Unnamed
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -42,13 +44,14 @@ def signature_name(keys: dict[str, Any]) -> str:
 
 
 def read(keys: dict[str, Any], signature: Signature) -> Arrays:
-    """The inputs of a request by name.
+    """Return the inputs of a request by name.
 
     A single value by row becomes [N, 1] where that is declared; other inputs of a request by column than the
     signature's are ignored.
 
     Raises:
-        BadDocument: the structure is wrong. BadTensor: a tensor's values are.
+        BadDocument: the structure is wrong.
+        BadTensor: a tensor's values are wrong.
     """
     if "inputs" in keys:
         return _columns(keys["inputs"], signature)
@@ -59,7 +62,7 @@ def read(keys: dict[str, Any], signature: Signature) -> Arrays:
 
 
 def has_bare_scalars(keys: dict[str, Any], signature: Signature) -> bool:
-    """Whether rows give a single value for each input that is declared [N, 1].
+    """Return whether rows give a single value for each input that is declared [N, 1].
 
     As in ``{"instances": [1.0, 2.0]}``.
     """
@@ -68,61 +71,15 @@ def has_bare_scalars(keys: dict[str, Any], signature: Signature) -> bool:
     if not columns or not isinstance(instances, (list, np.ndarray)) or not len(instances):
         return False
     first = instances[0]
-    named = isinstance(first, dict) and not base64.is_bytes(first)
+    named = requests.has_names(first)
     return not any(isinstance(first.get(name, []) if named else first, (list, np.ndarray)) for name in columns)
 
 
-def _columns(inputs: Any, signature: Signature) -> Arrays:
-    if not isinstance(inputs, dict) or base64.is_bytes(inputs):
-        inputs = {_only(signature, "inputs").name: inputs}
-    if not signature.inputs.keys() <= inputs.keys():
-        for name in inputs:
-            spec_of(signature, name)  # a name that is misspelt rather than missing is the better message
-    columns = {name: tensor(spec, inputs[name]) for name, spec in signature.inputs.items() if name in inputs}
-    return {name: _no_rows(signature.inputs[name], array) for name, array in columns.items()}
-
-
-def _no_rows(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
-    """An empty list as no rows of the declared rank.
-
-    JSON cannot write the other sizes.
-    """
-    if array.shape != (0,) or spec.shape is None or not spec.batched:
-        return array
-    return array.reshape(0, *(size or 0 for size in spec.shape[1:]))
-
-
-def _rows(instances: Any, signature: Signature) -> Arrays:
-    if not isinstance(instances, (list, np.ndarray)) or not len(instances):
-        raise BadDocument("'instances' must be a list that is not empty")
-    if not isinstance(instances[0], dict) or base64.is_bytes(instances[0]):
-        spec = _only(signature, "instances")
-        return {spec.name: tensor(spec, instances)}
-    names = instances[0].keys()
-    for number, instance in enumerate(instances):
-        if not isinstance(instance, dict) or instance.keys() != names:
-            raise BadDocument(f"element {number} of 'instances' has other names than element 0: {listed(instances[0])}")
-    return {name: tensor(spec_of(signature, name), [instance[name] for instance in instances]) for name in names}
-
-
-def _with_axis(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
-    return array[:, None] if spec.shape == (None, 1) else array
-
-
-def _only(signature: Signature, where: str) -> TensorSpec:
-    if len(signature.inputs) != 1:
-        raise BadDocument(
-            f"signature {signature.name} takes several inputs, so each in '{where}' must stand under its name: "
-            f"{listed(signature.inputs)}"
-        )
-    return next(iter(signature.inputs.values()))
-
-
 def spec_of(signature: Signature, name: str) -> TensorSpec:
-    """The input of that name.
+    """Return the input of that name.
 
     Raises:
-        BadTensor: there is none; the message lists those that are there.
+        BadTensor: the signature has none; the message lists those that it has.
     """
     spec = signature.inputs.get(name)
     if spec is None:
@@ -132,33 +89,67 @@ def spec_of(signature: Signature, name: str) -> TensorSpec:
 
 
 def tensor(spec: TensorSpec, value: Any) -> NDArray[Any]:
-    """The tensor of nested lists; a value alone has no axes.
+    """Return the tensor of nested lists; a value alone has no axes.
 
     Raises:
-        BadTensor: its values are not of the input's type, or ragged. BadDocument: bad base64.
+        BadTensor: its values are not of the input's type, or ragged.
+        BadDocument: bytes are no base64.
     """
-    if spec.is_string:
-        return _strings(spec, value)
-    if spec.dtype is None:
+    if spec.dtype is not None and not spec.is_string:
+        return numbers.array(value, spec.dtype, spec.name)
+    if not spec.is_string:
         raise BadTensor(f"input {spec.name} has type {spec}, which is not served over HTTP")
-    return numbers.array(value, spec.dtype, spec.name)
+    try:
+        return requests.strings(value, spec.name)
+    except BadBase64 as error:
+        raise BadDocument(str(error)) from None
+    except RestJsonError as error:
+        raise BadTensor(str(error)) from None
 
 
-def _strings(spec: TensorSpec, value: Any) -> NDArray[Any]:
-    shape: list[int] = []
-    level = [value]
-    while any(isinstance(item, list) for item in level):
-        sizes = {len(item) if isinstance(item, list) else None for item in level}
-        if len(sizes) != 1 or len(shape) == numbers.MAX_RANK:
-            raise BadTensor(f"input {spec.name} is ragged: all lists of one depth must be equally long")
-        shape.append(len(level[0]))
-        level = [inner for item in level for inner in item]
-    array = np.empty(len(level), object)
-    for place, item in enumerate(level):
-        if isinstance(item, str):
-            array[place] = item.encode("utf-8")
-        elif base64.is_bytes(item):
-            array[place] = base64.decode(item["b64"])
-        else:
-            raise BadTensor(f'input {spec.name} must hold strings or {{"b64": "…"}}, but {base64.kind(item)} is in it')
-    return array.reshape(shape)
+def _rows(instances: Any, signature: Signature) -> Arrays:
+    if not isinstance(instances, (list, np.ndarray)) or not len(instances):
+        raise BadDocument("'instances' must be a list that is not empty")
+    try:
+        values = requests.values_by_row(instances, signature.inputs)
+    except UnknownInput as error:
+        spec_of(signature, error.name)
+        raise
+    except RowNames as error:
+        raise BadDocument(f"{error}: {listed(instances[0])}") from None
+    except Unnamed:
+        raise _unnamed(signature, "instances") from None
+    return {name: tensor(signature.inputs[name], value) for name, value in values.items()}
+
+
+def _columns(inputs: Any, signature: Signature) -> Arrays:
+    try:
+        values = requests.values_by_column(inputs, signature.inputs)
+    except Unnamed:
+        raise _unnamed(signature, "inputs") from None
+    if values.keys() != signature.inputs.keys():
+        for name in inputs:
+            spec_of(signature, name)  # a name that is misspelt rather than missing is the better message
+    columns = {name: tensor(signature.inputs[name], value) for name, value in values.items()}
+    return {name: _no_rows(signature.inputs[name], array) for name, array in columns.items()}
+
+
+def _no_rows(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+    """Return an empty list as no rows of the declared rank.
+
+    JSON cannot write the other sizes.
+    """
+    if array.shape != (0,) or spec.shape is None or not spec.batched:
+        return array
+    return array.reshape(0, *(size or 0 for size in spec.shape[1:]))
+
+
+def _with_axis(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+    return array[:, None] if spec.shape == (None, 1) else array
+
+
+def _unnamed(signature: Signature, where: str) -> BadDocument:
+    return BadDocument(
+        f"signature {signature.name} takes several inputs, so each in '{where}' must stand under its name: "
+        f"{listed(signature.inputs)}"
+    )

@@ -6,18 +6,15 @@ of one kind: whole numbers (true and false count as such), numbers with a fracti
 
 from typing import Any
 
-import numpy as np
-
 from serving.gateway.backends.base import Examples
-from serving.gateway.codecs import base64
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
-from serving.tfs_api import messages
+from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, kind
+from serving.tfs_api.rest_json.examples import example
 
 _KEYS = frozenset({"signature_name", "context", "examples"})
 _FEATURE_BYTES = 256  # of a feature in protobuf's memory, without its values
 _TIMES = 8  # as much memory as in the encoded form: the values, and the message when it is sent
-_LARGEST = float(np.finfo(np.float32).max)
 
 
 def signature_name(keys: dict[str, Any]) -> str:
@@ -49,7 +46,7 @@ def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Examp
     """
     examples = keys["examples"]
     if not isinstance(examples, list):
-        raise BadDocument(f"'examples' must be a list, not {base64.kind(examples)}")
+        raise BadDocument(f"'examples' must be a list, not {kind(examples)}")
     if not examples:
         raise BadTensor("'examples' is empty; at least one example is expected")
     context = b""
@@ -71,41 +68,12 @@ def _hold_features(memory: Reservation, examples: list[Any]) -> None:
     memory.hold(_FEATURE_BYTES * sum(1 + len(one) for one in examples if isinstance(one, dict)))
 
 
-def _encoded(example: Any, which: str) -> bytes:
-    if not isinstance(example, dict):
-        raise BadDocument(f"{which} must be an object of features by name, not {base64.kind(example)}")
-    message = messages.ExampleListWithContext().context
-    message.features.SetInParent()
-    for name, value in example.items():
-        _feature(message.features.feature[name], value if isinstance(value, list) else [value], f"{which}: {name}")
-    encoded: bytes = message.SerializeToString()
-    return encoded
-
-
-def _feature(message: Any, values: list[Any], which: str) -> None:
-    kinds = {_kind(value, which) for value in values}
-    if len(kinds) > 1:
-        raise BadTensor(f"{which} mixes {listed(sorted(kinds))}; all values of a feature must be of one kind")
-    match next(iter(kinds), None):
-        case "whole numbers":
-            if not all(-(2**63) <= value < 2**63 for value in values):
-                raise BadTensor(f"{which} holds a whole number that does not fit 64 bits")
-            message.int64_list.value.extend(map(int, values))
-        case "numbers with a fraction":
-            if not all(abs(value) <= _LARGEST for value in values):
-                raise BadTensor(f"{which} holds a number that is not finite, or too large for float32")
-            message.float_list.value.extend(values)
-        case "text":
-            message.bytes_list.value.extend(
-                base64.decode(value["b64"]) if isinstance(value, dict) else value.encode("utf-8") for value in values
-            )
-
-
-def _kind(value: Any, which: str) -> str:
-    if isinstance(value, int):
-        return "whole numbers"
-    if isinstance(value, float):
-        return "numbers with a fraction"
-    if isinstance(value, str) or base64.is_bytes(value):
-        return "text"
-    raise BadTensor(f'{which} must hold numbers, text or {{"b64": "…"}}, but {base64.kind(value)} is in it')
+def _encoded(value: Any, which: str) -> bytes:
+    if not isinstance(value, dict):
+        raise BadDocument(f"{which} must be an object of features by name, not {kind(value)}")
+    try:
+        return example(value, finite=True)
+    except BadBase64 as error:
+        raise BadDocument(f"{which}: {error}") from None
+    except RestJsonError as error:
+        raise BadTensor(f"{which}: {error}") from None

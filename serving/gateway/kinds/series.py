@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from serving.artifacts.model_card import ModelCard, SeriesRecipe
 from serving.gateway.backends.base import Arrays, Outputs
-from serving.gateway.codecs.base64 import kind as json_type
 from serving.gateway.codecs.body import JsonDocument, Payload
 from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadOption, BadTensor, BadUpstream
@@ -28,6 +27,7 @@ from serving.gateway.kinds.base import (
 from serving.gateway.kinds.expected import Expected, ExpectedTensor, tensor
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
 from serving.inputs.rows import series_rows
+from serving.tfs_api.rest_json.errors import kind as json_type
 
 _NUMBERS = array_of(NUMBER)
 _REQUEST = object_of(

@@ -7,7 +7,6 @@ import numpy as np
 
 from serving.artifacts.model_card import ModelCard, TableRecipe
 from serving.gateway.backends.base import Arrays, Outputs
-from serving.gateway.codecs.base64 import kind as json_type
 from serving.gateway.codecs.body import Payload
 from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadTensor
@@ -27,6 +26,7 @@ from serving.gateway.kinds.expected import Expected, tensor
 from serving.gateway.kinds.schemas import NUMBER, TEXT, array_of, object_of
 from serving.gateway.models.signature import Signature
 from serving.inputs.rows import RowError, in_column_order, table_rows
+from serving.tfs_api.rest_json.errors import kind as json_type
 
 _NULLABLE = {"type": ["string", "null"]}
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from serving.gateway.codecs import body as body_codec
 from serving.gateway.codecs import large_json, tensor_json
-from serving.gateway.codecs.base64 import kind
 from serving.gateway.errors import BadDocument, MethodNotAllowed
 from serving.gateway.http.admission import Admission
 from serving.gateway.http.memory_budget import MemoryBudget
@@ -18,6 +17,7 @@ from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.open_inference import OpenInferenceProtocol
 from serving.gateway.protocols.openai import OpenAIProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
+from serving.tfs_api.rest_json.errors import kind
 
 
 class HotPaths:

@@ -17,6 +17,7 @@ from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.protocols.native import NativeProtocol, dump, respond
+from serving.tfs_api.rest_json.errors import kind
 
 _KEYS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 _FORMATS = ("float", "base64")
@@ -44,7 +45,7 @@ class OpenAIProtocol:
             )
         form = keys.get("encoding_format", "float")
         if not isinstance(form, str) or form not in _FORMATS:
-            shown = repr(form) if isinstance(form, str) else base64.kind(form)
+            shown = repr(form) if isinstance(form, str) else kind(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
         pictures = EncodedPictures(await large_json.aside(request.memory, request.size, _pictures, keys["input"]))
         version, output = await self._native.run(request, target, version, "embed", pictures)

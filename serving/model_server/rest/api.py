@@ -1,9 +1,10 @@
-"""From an HTTP request to its answer; knows nothing of sockets.
+"""Answers to HTTP requests, without sockets.
 
 Source: tensorflow_serving/model_servers/{http_server,http_rest_api_handler}.cc.
 """
 
 import asyncio
+import json
 import logging
 import zlib
 from collections.abc import Callable, Mapping
@@ -17,59 +18,59 @@ from serving.model_server.core.servable import Servable, SignatureCall
 from serving.model_server.core.signature import DEFAULT_SIGNATURE
 from serving.model_server.errors import ServingError, deadline_exceeded, internal, invalid_argument, resource_exhausted
 from serving.model_server.grpc_api import responses
-from serving.model_server.inference import predict, requests
+from serving.model_server.inference import predict
 from serving.model_server.inference.inference import Inference
-from serving.model_server.rest import answers, documents, examples, paths, rapidjson, tensors
+from serving.model_server.rest import documents, examples, paths, tensors
+from serving.model_server.rest.documents import DocumentMemory, DocumentTooLarge
 from serving.tfs_api import messages
+from serving.tfs_api.rest_json.documents import memory
+from serving.tfs_api.status_codes import Code
 
 logger = logging.getLogger(__name__)
 
-_LARGE = 2**18  # bytes of JSON that take long enough for others not to wait for
+_LARGE = 2**18  # bytes of JSON: longer work goes to a thread
 _TIMES_BODY = 8
-
-#: HTTP status by gRPC code; what is not here is 500.
 _STATUS: Final = {
-    1: 499,
-    3: 400,
-    4: 504,
-    5: 404,
-    6: 409,
-    7: 403,
-    8: 429,
-    9: 400,
-    10: 409,
-    11: 400,
-    12: 501,
-    14: 503,
-    16: 401,
+    Code.CANCELLED: 499,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.UNAVAILABLE: 503,
+    Code.UNAUTHENTICATED: 401,
 }
+_JSON = {"Content-Type": "application/json"}
+_TEXT = {"Content-Type": "text/plain"}
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
-_NOT_FOUND = (
-    b"<HTML><HEAD>\n<TITLE>404 Not Found</TITLE>\n</HEAD><BODY>\n<H1>Not Found</H1>\n</BODY></HTML>\n"  # libevent's
-)
 
 
 @dataclass(frozen=True)
 class RestResponse:
-    """An HTTP status, headers and a body."""
+    """An HTTP status, a body and headers."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=lambda: {"Content-Type": "application/json"})
+    headers: Mapping[str, str] = field(default_factory=lambda: _JSON)
 
 
-def refusal(status: int, message: str, headers: Mapping[str, str] | None = None) -> RestResponse:
-    """An answer in TensorFlow Serving's form of an error."""
-    text = rapidjson.lines("{}", [f'"error": {rapidjson.string(message)}'], 0).encode("utf-8", "replace")
-    return RestResponse(status, text, {"Content-Type": "application/json", **(headers or {})})
+def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> RestResponse:
+    """Return an error in TensorFlow Serving's form."""
+    text = json.dumps({"error": message}, indent=4, ensure_ascii=False)
+    return RestResponse(status, text.encode("utf-8", "replace"), {**_JSON, **(headers or {})})
 
 
 class RestApi:
-    """All of the REST interface."""
+    """The REST interface of the loaded models."""
 
     def __init__(
         self,
@@ -81,13 +82,16 @@ class RestApi:
         cors: bool = False,
         metrics_path: str | None = None,
     ) -> None:
-        """Make the interface.
+        """Create the interface.
 
         Args:
-            threads: how many requests are worked on at once.
-            max_body_bytes: of a decompressed body; all bodies together take 8 times as much when they are read.
-            timeout_ms: longest time for a request; 0 is none.
-            metrics_path: where Prometheus may read; None: nowhere.
+            inference: Runs the requests.
+            threads: Number of requests that are worked on at the same time.
+            max_body_bytes: Limit of a decompressed body. All bodies together may take 8 times as much memory when they
+                are read.
+            timeout_ms: Time limit of a request; 0 means none.
+            cors: Answer requests of web pages from other origins.
+            metrics_path: Path of the Prometheus metrics; None means none.
         """
         self._inference = inference
         self._metrics_path = metrics_path
@@ -95,95 +99,86 @@ class RestApi:
         self._timeout = timeout_ms / 1000 if timeout_ms > 0 else None
         self._cors = cors
         self._max_body_bytes = max_body_bytes
-        self._documents = documents.Documents(_TIMES_BODY * max_body_bytes)
+        self._memory = DocumentMemory(_TIMES_BODY * max_body_bytes)
 
     async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> RestResponse:
-        """The answer to a request; ``headers`` by their names in small letters. Never raises."""
+        """Return the answer to a request, also if it fails. Names in ``headers`` are in lower case."""
         if path == self._metrics_path and method == "GET":
-            return RestResponse(200, self._inference.metrics.text().encode(), {"Content-Type": "text/plain"})
+            return RestResponse(200, self._inference.metrics.text().encode(), _TEXT)
         if not paths.is_served(path):
-            return RestResponse(404, _NOT_FOUND, {"Content-Type": "text/html"})
+            return RestResponse(404, b"Not Found\n", _TEXT)
         more = _CORS if self._cors else {}
         if method == "OPTIONS" and not self._cors:
-            return RestResponse(400, b"", {"Content-Type": "text/html; charset=ISO-8859-1"})  # libevent's
+            return RestResponse(400, b"", _TEXT)
         if method == "OPTIONS" and self._cors and _is_web(headers.get("origin", "")):
-            return RestResponse(200, b"", {"Content-Type": "application/json", **more})
+            return RestResponse(200, b"", {**_JSON, **more})
         try:
             async with self._slots, asyncio.timeout(self._timeout):
                 if "gzip" in headers.get("content-encoding", "").lower():
-                    body = await self._inference.offload(lambda: _inflated(body, self._max_body_bytes))
-                text = await self._counted(method, path, body)
-            return RestResponse(200, text, {"Content-Type": "application/json", **more})
-        except documents.DocumentTooLarge as error:
-            return refusal(413, str(error), more)
+                    body = await self._inference.offload(lambda: _decompress(body, self._max_body_bytes))
+                text = await self._respond(paths.read(method, path), body)
+            return RestResponse(200, text, {**_JSON, **more})
+        except DocumentTooLarge as error:
+            return error_response(413, str(error), more)
         except paths.BadPart:
-            return RestResponse(400, b"", {"Content-Type": "application/json", **more})
-        except Exception as error:  # not kept in a variable: with its frames, the body would wait for the collector
-            number, message = _code_and_message(error, f"{method} {path}")
-        return refusal(_STATUS.get(number, 500), message, more)
+            return RestResponse(400, b"", {**_JSON, **more})
+        except Exception as error:  # not kept in a variable: its frames hold the body until garbage collection
+            code, message = _code_and_message(error, f"{method} {path}")
+        return error_response(_STATUS.get(code, 500), message, more)
 
-    async def _counted(self, method: str, path: str, body: bytes) -> bytes:
-        wanted = paths.read(method, path)
-        api = "" if wanted.action in ("status", "metadata") else wanted.action
-        with self._inference.metrics.request(wanted.model, api, "REST"):
-            return await self._respond(wanted, body)
+    async def _respond(self, target: paths.RestTarget, body: bytes) -> bytes:
+        api = "" if target.action in ("status", "metadata") else target.action
+        with self._inference.metrics.request(target.model, api, "REST"):
+            if target.action == "status":
+                versions = self._inference.status(target.model, target.version)
+                return (_message_json(responses.status_response(versions)) + "\n").encode()
+            if target.action == "metadata":
+                return self._metadata(target)
+            with self._memory.held(await self._offload_large(len(body), lambda: memory(body))):
+                return await self._infer(target, body)
 
-    async def _respond(self, wanted: paths.RestTarget, body: bytes) -> bytes:
-        if wanted.action == "status":
-            versions = self._inference.status(wanted.model, wanted.version)
-            return (_json(responses.status_response(versions)) + "\n").encode()
-        if wanted.action == "metadata":
-            return self._metadata(wanted)
-        with self._documents.held(await self._soon(len(body), lambda: documents.cost(body))):
-            return await self._infer(wanted, body)
-
-    async def _infer(self, wanted: paths.RestTarget, body: bytes) -> bytes:
-        document = await self._soon(len(body), lambda: _document(body))
-        if not isinstance(document.get("signature_name", ""), str):
+    async def _infer(self, target: paths.RestTarget, body: bytes) -> bytes:
+        document = await self._offload_large(len(body), lambda: documents.read(body))
+        signature = document.get("signature_name", "")
+        if not isinstance(signature, str):
             raise tensors.format_error(
                 document, "not formatted correctly. 'signature_name' key must be a string value."
             )
-        name = document.get("signature_name", "")
-        if not tensors.is_text(name):
-            raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
-        if wanted.action == "predict":
-            return await self._predict(wanted, name, document, len(body))
-        rows = await self._soon(len(body), lambda: _examples(document))
-        if wanted.action == "classify":
-            classes = await self._inference.classify(
-                wanted.model, rows, signature=name, version=wanted.version, label=wanted.label
-            )
+        if target.action == "predict":
+            return await self._predict(target, signature, document, len(body))
+        rows = await self._offload_large(len(body), lambda: examples.read(document))
+        model, version, label = target.model, target.version, target.label
+        if target.action == "classify":
+            classes = await self._inference.classify(model, rows, signature=signature, version=version, label=label)
             return examples.classifications(classes.results)
-        numbers = await self._inference.regress(
-            wanted.model, rows, signature=name, version=wanted.version, label=wanted.label
-        )
-        return examples.regressions(numbers.results)
+        values = await self._inference.regress(model, rows, signature=signature, version=version, label=label)
+        return examples.regressions(values.results)
 
-    async def _predict(self, wanted: paths.RestTarget, signature: str, document: dict[str, Any], size: int) -> bytes:
-        with self._inference.core.handle(wanted.model, wanted.version, wanted.label) as handle:
-            call = await self._soon(size, lambda: _call(handle.servable, signature, document))
-            write = answers.to_rows if "instances" in document else answers.to_columns
+    async def _predict(self, target: paths.RestTarget, signature: str, document: dict[str, Any], size: int) -> bytes:
+        with self._inference.core.handle(target.model, target.version, target.label) as handle:
+            call = await self._offload_large(size, lambda: _call(handle.servable, signature, document))
+            write = tensors.to_rows if "instances" in document else tensors.to_columns
             arrays = await self._inference.run(handle, "Predict", [call], lambda outputs: outputs[0])
             outputs = dict(zip(call.outputs, arrays, strict=True))
-            text: bytes = await self._soon(8 * sum(array.size for array in arrays), lambda: write(outputs))
+            text: bytes = await self._offload_large(8 * sum(array.size for array in arrays), lambda: write(outputs))
             return text
 
-    def _metadata(self, wanted: paths.RestTarget) -> bytes:
-        found = self._inference.signatures(wanted.model, version=wanted.version, label=wanted.label)
+    def _metadata(self, target: paths.RestTarget) -> bytes:
+        found = self._inference.signatures(target.model, version=target.version, label=target.label)
         spec = messages.ModelSpec(name=found.model)
         spec.version.value = found.version
         signatures = messages.SignatureDefMap.FromString(found.signature_def_map)
         return (
-            f'{{\n"model_spec":{_json(spec)}\n,\n"metadata": {{"signature_def": {_json(signatures)}\n}}\n}}\n'
+            f'{{\n"model_spec":{_message_json(spec)}\n,\n'
+            f'"metadata": {{"signature_def": {_message_json(signatures)}\n}}\n}}\n'
         ).encode()
 
-    async def _soon(self, size: int, work: Callable[[], Any]) -> Any:
-        """Do the work on so many bytes of JSON here, or in a thread where they are many."""
+    async def _offload_large(self, size: int, work: Callable[[], Any]) -> Any:
+        """Do the work on so many bytes of JSON: here if they are few, else in a thread."""
         return work() if size < _LARGE else await self._inference.offload(work)
 
 
-def _code_and_message(error: Exception, what: str) -> tuple[int, str]:
-    """The code and the text of an error."""
+def _code_and_message(error: Exception, request: str) -> tuple[Code, str]:
     match error:
         case ServingError():
             known: ServingError = error
@@ -194,9 +189,9 @@ def _code_and_message(error: Exception, what: str) -> tuple[int, str]:
         case RecursionError():
             known = invalid_argument("JSON Value: nested too deeply")
         case _:
-            logger.error("%s failed", what, exc_info=error)
+            logger.error("%s failed", request, exc_info=error)
             known = internal("the model server failed; its log says how")
-    return int(known.code), known.message
+    return known.code, known.message
 
 
 def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> SignatureCall:
@@ -217,44 +212,27 @@ def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> 
     return SignatureCall(signature, inputs, tuple(signature.outputs))
 
 
-def _examples(document: dict[str, Any]) -> list[bytes]:
-    message = messages.Input()
-    examples.fill(document, message)
-    return requests.serialized_examples(message)
+def _decompress(body: bytes, max_bytes: int) -> bytes:
+    """Return the decompressed body, or nothing if it is damaged, as TensorFlow Serving does.
 
-
-def _document(body: bytes) -> dict[str, Any]:
-    if not body:
-        raise invalid_argument("JSON Parse error: The document is empty")
-    try:
-        document = rapidjson.parse(body)
-    except rapidjson.ParseError as error:
-        raise invalid_argument(f"JSON Parse error: {error}") from None
-    if not isinstance(document, dict):
-        raise tensors.format_error(document, "Is not object")
-    return document
-
-
-def _inflated(body: bytes, most: int) -> bytes:
-    """The decompressed body.
-
-    Empty, as in TensorFlow Serving, where it is damaged. Raises TooLarge.
+    Raises:
+        DocumentTooLarge: it has more than ``max_bytes``.
     """
     reader = zlib.decompressobj(wbits=31)
     try:
-        inflated = reader.decompress(body, most + 1)
+        decompressed = reader.decompress(body, max_bytes + 1)
     except zlib.error:
         return b""
-    if len(inflated) > most:
-        raise documents.DocumentTooLarge(f"the decompressed body has more than {most} bytes")
-    return inflated if reader.eof else b""
+    if len(decompressed) > max_bytes:
+        raise DocumentTooLarge(f"the decompressed body has more than {max_bytes} bytes")
+    return decompressed if reader.eof else b""
 
 
 def _is_web(origin: str) -> bool:
     return origin.lower().startswith(("http://", "https://"))
 
 
-def _json(message: Any) -> str:
+def _message_json(message: Any) -> str:
     try:
         return json_format.MessageToJson(
             message, always_print_fields_with_no_presence=True, preserving_proto_field_name=True, indent=1

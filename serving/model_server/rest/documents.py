@@ -1,28 +1,36 @@
-"""A limit of the memory that JSON documents take while they are answered.
+"""JSON request bodies: reading them, and a limit of the memory that they take meanwhile."""
 
-It is estimated from their bytes before they are read.
-"""
-
+import codecs
 import contextlib
+import json
 from collections.abc import Iterator
+from typing import Any, Final
 
-import numpy as np
+from serving.model_server.errors import invalid_argument, unavailable
+from serving.model_server.rest.tensors import format_error
+from serving.tfs_api.rest_json import documents
 
-from serving.model_server.errors import unavailable
-
-_SMALL = 65_536  # bytes of a body that is not worth an estimate
-_PIECE = 1_048_576  # bytes that are counted at once, because counting holds the global lock
-#: Bytes of memory for each mark: Python's objects, and their conversion to arrays. N and I begin NaN and Infinity,
-#: which only a reader written in Python takes.
-_BYTES_PER = {b",": 48, b"[": 48, b"{": 250, b'"': 32, b"N": 100, b"I": 200}
+#: RapidJSON's words by part of orjson's, first match; any other error is an invalid value.
+_PARSE_ERRORS: Final = {
+    "is empty": "The document is empty.",
+    "a string key": "Missing a name for object member.",
+    "':'": "Missing a colon after a name of object member.",
+    "'}'": "Missing a comma or } after an object member.",
+    "']'": "Missing a comma or ] after an array element.",
+    "content after document": "The document root must not be followed by other values.",
+    "escape": "Invalid escape character in string.",
+    "exponent": "Miss exponent in number.",
+    "decimal point": "Miss fraction part in number.",
+    "infinity": "Number too big to be stored in double.",
+}
 
 
 class DocumentTooLarge(Exception):
     """A document would take more memory than all of them may."""
 
 
-class Documents:
-    """What all documents together take."""
+class DocumentMemory:
+    """The memory of all documents that are read at one time."""
 
     def __init__(self, most: int) -> None:
         """``most`` is in bytes."""
@@ -34,7 +42,8 @@ class Documents:
         """Reserve so many bytes.
 
         Raises:
-            DocumentTooLarge: more than there are. ServingError: other documents hold too many.
+            DocumentTooLarge: the limit is lower.
+            ServingError: other documents hold too much.
         """
         if size > self._most:
             raise DocumentTooLarge(
@@ -50,12 +59,19 @@ class Documents:
             self._held -= size
 
 
-def cost(body: bytes) -> int:
-    """The bytes of memory that reading a document takes; 0 for a small one."""
-    if len(body) < _SMALL:
-        return 0
-    letters = np.frombuffer(body, np.uint8)
-    marks = np.zeros(256, np.int64)
-    for start in range(0, len(body), _PIECE):
-        marks += np.bincount(letters[start : start + _PIECE], minlength=256)
-    return len(body) + sum(bytes_per * int(marks[ord(mark)]) for mark, bytes_per in _BYTES_PER.items())
+def read(body: bytes) -> dict[str, Any]:
+    """Return the object in a body; a byte order mark before it is skipped.
+
+    Raises:
+        INVALID_ARGUMENT: the body holds no JSON object.
+    """
+    if not body:
+        raise invalid_argument("JSON Parse error: The document is empty")
+    try:
+        document = documents.loads(body.removeprefix(codecs.BOM_UTF8))
+    except json.JSONDecodeError as error:
+        text = next((text for part, text in _PARSE_ERRORS.items() if part in error.msg), "Invalid value.")
+        raise invalid_argument(f"JSON Parse error: {text} at offset: {error.pos}") from None
+    if not isinstance(document, dict):
+        raise format_error(document, "Is not object")
+    return document

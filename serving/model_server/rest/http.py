@@ -14,7 +14,7 @@ import uvicorn
 
 from serving.http_server.protocol import Protocol, linger
 from serving.model_server import sockets
-from serving.model_server.rest.api import RestApi, RestResponse, refusal
+from serving.model_server.rest.api import RestApi, RestResponse, error_response
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -56,7 +56,7 @@ class HttpServer:
                 send_seconds=limits.send_seconds,
                 on_refused=lambda _: None,
                 on_hang_up=lambda _: None,
-                render=lambda _, sentence: refusal(400, sentence).body,
+                render=lambda _, sentence: error_response(400, sentence).body,
                 is_draining=self._is_draining,
             ),
             ws="none",
@@ -117,7 +117,7 @@ class _Application:
             self._held -= sum(map(len, parts))
 
     async def _read(self, headers: dict[str, str], receive: Receive, parts: list[bytes]) -> RestResponse | None:
-        """Read the body into ``parts``; returns the refusal of one that breaks a limit.
+        """Read the body into ``parts``; returns the error_response of one that breaks a limit.
 
         Raises:
             _Disconnected: the client closed the connection.
@@ -125,7 +125,7 @@ class _Application:
         limit, seconds, size = self._limits.max_body_bytes, self._limits.body_seconds, 0
         declared = headers.get("content-length")
         if declared is not None and int(declared) > limit:
-            return refusal(413, f"the body has {int(declared)} bytes; at most {limit} are accepted")
+            return error_response(413, f"the body has {int(declared)} bytes; at most {limit} are accepted")
         try:
             async with asyncio.timeout(seconds):
                 more = True
@@ -136,14 +136,16 @@ class _Application:
                     part = message.get("body", b"")
                     size += len(part)
                     if size > limit:
-                        return refusal(413, f"the body has more than {limit} bytes; at most {limit} are accepted")
+                        return error_response(
+                            413, f"the body has more than {limit} bytes; at most {limit} are accepted"
+                        )
                     if self._held + len(part) > self._limits.max_bytes_held:
-                        return refusal(503, "the server holds too many request bodies now; try again later")
+                        return error_response(503, "the server holds too many request bodies now; try again later")
                     self._held += len(part)
                     parts.append(part)
                     more = message.get("more_body", False)
         except TimeoutError:
-            return refusal(408, f"the body was not received within {seconds:g} s; send it again")
+            return error_response(408, f"the body was not received within {seconds:g} s; send it again")
         return None
 
 

@@ -53,7 +53,7 @@ def test_by_column_and_by_signature(rest: Rest) -> None:
 
 def test_the_text_is_tensorflow_servings(rest: Rest) -> None:
     _, _, text = rest.call("POST", PREDICT, b'{"instances": [[1, NaN, -Infinity]]}')
-    assert text == b'{\n    "predictions": [[3.0, NaN, -Infinity]\n    ]\n}'
+    assert text == b'{"predictions":[[3.0,NaN,-Infinity]]}'
     _, _, text = rest.call("POST", PREDICT, b"")
     assert text == b'{\n    "error": "JSON Parse error: The document is empty"\n}'
 
@@ -80,7 +80,7 @@ def test_metadata(rest: Rest) -> None:
     ("method", "path", "body", "status", "message"),
     [
         ("POST", PREDICT, b"{instances}", 400, "JSON Parse error: Missing a name for object member. at offset: 1"),
-        ("POST", PREDICT, [1], 400, "JSON Value: [\n    1\n] Is not object"),
+        ("POST", PREDICT, [1], 400, "JSON Value: [1] Is not object"),
         ("POST", PREDICT, {}, 400, "Missing 'inputs' or 'instances' key"),
         ("POST", PREDICT, {"instances": [1], "inputs": [1]}, 400, "expecting only one of 'inputs' or 'instances' keys"),
         ("POST", PREDICT, {"instances": []}, 400, "No values in 'instances' array"),
@@ -108,8 +108,7 @@ def test_refused(rest: Rest, method: str, path: str, body: Any, status: int, mes
 
 def test_what_is_not_of_this_interface(rest: Rest) -> None:
     status, headers, text = rest.call("GET", "/")
-    assert (status, headers["content-type"]) == (404, "text/html")
-    assert b"404 Not Found" in text
+    assert (status, headers["content-type"], text) == (404, "text/plain", b"Not Found\n")
 
 
 def test_compressed_bodies(rest: Rest) -> None:
@@ -124,7 +123,7 @@ def test_compressed_bodies(rest: Rest) -> None:
     assert (status, json.loads(text)["error"]) == (413, "the decompressed body has more than 32000000 bytes")
 
 
-@pytest.mark.parametrize("item", [b"[],", b"[1,2],", b"{},", b"NaN,"])
+@pytest.mark.parametrize("item", [b"[],", b"[1,2],", b"{},"])
 @pytest.mark.parametrize("verb", ["predict", "classify"])
 def test_a_document_that_takes_too_much_memory_is_not_read(rest: Rest, item: bytes, verb: str) -> None:
     body = b'{"instances":[%b1]}' % (item * (20_000_000 // len(item)))
