@@ -38,8 +38,10 @@ LABEL org.opencontainers.image.title="Vitrine gateway" \
       org.opencontainers.image.description="HTTP gateway to TensorFlow Serving: pictures, series and tables in, answers out"
 COPY --from=packages-gateway /opt/vitrine .
 COPY serving serving
+# One process per processor of the container, as far as its memory limit allows: docs/workers.md.
+ENV VITRINE_WORKERS=auto
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+HEALTHCHECK --interval=10s --timeout=3s --start-period=40s \
     CMD ["/usr/bin/python3.11", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
 ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.gateway"]
 CMD ["--host=0.0.0.0", "--models-config=/models/models.config", "--model-server=model-server:8500"]

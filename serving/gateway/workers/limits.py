@@ -8,6 +8,8 @@ from serving.gateway.settings import Settings
 
 #: Resident memory of one worker with the shipped models in its own process, without what requests hold.
 WORKER_BYTES = 160_000_000
+#: Settings that several workers divide.
+DIVIDED = ("max_in_flight", "max_queue_rows", "max_bytes_in_flight", "decode_threads")
 _CGROUPS = Path("/sys/fs/cgroup")
 _PERIOD, _UNLIMITED = 100_000, "max"  # Linux, Documentation/admin-guide/cgroup-v2.rst
 
@@ -16,37 +18,30 @@ def worker_count(settings: Settings) -> int:
     """The number of workers; ``auto`` is what the processors and the memory of this process allow."""
     if settings.workers != "auto":
         return settings.workers
-    return automatic(processors(), memory_limit(), settings.max_bytes_in_flight)
+    return automatic(processors(), memory_limit(), settings.max_bytes_in_flight, settings.max_body_bytes)
 
 
-def automatic(processors: float, memory: int | None, memory_budget: int) -> int:
+def automatic(processors: float, memory: int | None, memory_budget: int, max_body: int) -> int:
     """One worker for each whole processor, as far as the memory allows.
 
     Args:
         processors: that this process may use.
         memory: limit in bytes; None if unlimited.
-        memory_budget: what the requests of all workers may hold, in bytes.
+        memory_budget: what the requests of all workers may hold, in bytes. A worker's share holds two of the largest
+            bodies.
+        max_body: size of the largest body, in bytes.
     """
     by_memory = math.inf if memory is None else (memory - memory_budget) // WORKER_BYTES
-    return max(1, int(min(processors, by_memory)))
+    by_budget = memory_budget // (2 * max_body)
+    return max(1, int(min(processors, by_memory, by_budget)))
 
 
 def share(settings: Settings, workers: int) -> Settings:
     """The settings of one of several workers: limits on the whole gateway are divided, and rounded up."""
 
-    def part(limit: int) -> int:
-        return math.ceil(limit / workers)
-
-    return settings.model_copy(
-        update={
-            "workers": workers,
-            "max_in_flight": part(settings.max_in_flight),
-            "max_queue_rows": part(settings.max_queue_rows),
-            "max_bytes_in_flight": part(settings.max_bytes_in_flight),
-            "decode_threads": part(settings.decode_threads),
-            "drift_per_second": settings.drift_per_second / workers,
-        }
-    )
+    parts = {name: math.ceil(getattr(settings, name) / workers) for name in DIVIDED}
+    drift = settings.drift_per_second / workers
+    return settings.model_copy(update={"workers": workers, "drift_per_second": drift, **parts})
 
 
 def processors() -> float:

@@ -75,6 +75,8 @@ class Supervisor:
 
     async def run(self) -> int:
         """Run until a signal comes or no worker can serve; returns the exit code."""
+        shares = ", ".join(f"{name} {self._share[name]}" for name in limits.DIVIDED)
+        log.info("starting %d workers, each with %s", len(self._numbers), shares)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._pass_on, number)

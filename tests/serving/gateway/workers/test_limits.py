@@ -21,12 +21,15 @@ MB = 1_000_000
         (8, 256 * MB + 3 * limits.WORKER_BYTES, 256 * MB, 3),
         (8, 256 * MB + 3 * limits.WORKER_BYTES - 1, 256 * MB, 2),
         (8, 100 * MB, 256 * MB, 1),
+        (8, None, 256 * MB, 4),
+        (8, None, 512 * MB, 8),
+        (8, None, 32 * MB, 1),
     ],
 )
-def test_automatic_is_the_least_of_processors_and_memory(
+def test_automatic_is_the_least_of_processors_memory_and_budget(
     processors: float, memory: int | None, budget: int, expected: int
 ) -> None:
-    assert limits.automatic(processors, memory, budget) == expected
+    assert limits.automatic(processors, memory, budget, 32 * MB) == expected
 
 
 def test_affinity_bounds_the_processors() -> None:

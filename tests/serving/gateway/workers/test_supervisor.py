@@ -270,6 +270,7 @@ def test_a_worker_has_its_share_of_the_limits() -> None:
             assert answer.status_code == 503
             assert "1 requests" in answer.text
         assert samples(one)["vitrine_in_flight"] == 2
+        assert "starting 2 workers, each with max_in_flight 1, max_queue_rows 1024" in one.program.output
         server.let_predict_through.set()
         for thread in threads:
             thread.join()
@@ -341,7 +342,7 @@ def test_one_worker_is_this_process_alone() -> None:
 
 
 def test_automatic_number_of_workers() -> None:
-    expected = limits.automatic(limits.processors(), limits.memory_limit(), 256_000_000)
+    expected = limits.automatic(limits.processors(), limits.memory_limit(), 256_000_000, 32_000_000)
     with workers(EchoServer(), "--workers=auto", ready="Application startup complete") as one:
         pid = one.program.process.pid
         wait_until(lambda: httpx.get(f"{one.url}/readyz").status_code == 200)
