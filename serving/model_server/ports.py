@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from serving.model_server import metrics, text_protos
 from serving.model_server.flags import Flags
-from serving.model_server.grpc_api import health
-from serving.model_server.grpc_api.calls import Streaming
-from serving.model_server.grpc_api.server import Arguments, GrpcServer
+from serving.model_server.grpc_api.health import CHECK, WATCH, HealthService
+from serving.model_server.grpc_api.server import GrpcServer, StreamMethod, parse_arguments
 from serving.model_server.grpc_api.service import GrpcService
 from serving.model_server.inference.inference import Inference
 from serving.tfs_api import messages
 
 if TYPE_CHECKING:
-    import ssl
+    import grpc
 
     from serving.model_server.rest.http import HttpServer
 
@@ -27,12 +26,15 @@ logger = logging.getLogger(__name__)
 class Ports:
     """The open ports."""
 
-    grpc: GrpcServer
+    grpc: GrpcServer | None
+    health: HealthService | None
     rest: "HttpServer | None"
 
     async def close(self, grace_seconds: float) -> None:
         """Accept no more calls, and let those in flight finish within the grace period."""
-        await asyncio.gather(self.grpc.stop(grace_seconds), *([self.rest.stop(grace_seconds)] if self.rest else []))
+        if self.health:
+            self.health.close()
+        await asyncio.gather(*(server.stop(grace_seconds) for server in (self.grpc, self.rest) if server))
 
 
 async def open(settings: Flags, inference: Inference) -> Ports:
@@ -43,8 +45,8 @@ async def open(settings: Flags, inference: Inference) -> Ports:
     Raises:
         ServingError: The gRPC port or socket is not available, or a file that a flag names is missing or invalid.
     """
-    ssl_context = _ssl_context(settings)
-    return Ports(await _open_grpc(settings, inference, ssl_context), _open_rest(settings, inference))
+    health = HealthService() if settings.enable_grpc_healthcheck_service else None
+    return Ports(await _open_grpc(settings, inference, health), health, _open_rest(settings, inference))
 
 
 def check(settings: Flags) -> None:
@@ -53,10 +55,10 @@ def check(settings: Flags) -> None:
     Raises:
         ServingError: It is missing or invalid.
     """
-    _ssl_context(settings)
+    _credentials(settings)
 
 
-def _ssl_context(settings: Flags) -> "ssl.SSLContext | None":
+def _credentials(settings: Flags) -> "grpc.ServerCredentials | None":
     if not settings.ssl_config_file:
         return None
     from serving.model_server.grpc_api import credentials
@@ -64,20 +66,23 @@ def _ssl_context(settings: Flags) -> "ssl.SSLContext | None":
     return credentials.read(Path(settings.ssl_config_file))
 
 
-async def _open_grpc(settings: Flags, inference: Inference, ssl_context: "ssl.SSLContext | None") -> GrpcServer:
+async def _open_grpc(settings: Flags, inference: Inference, health: HealthService | None) -> GrpcServer | None:
+    if not (settings.port or settings.grpc_socket_path):
+        return None
     service = GrpcService(inference, as_content=settings.enable_serialization_as_tensor_content)
     unary = dict(service.methods(settings.grpc_max_threads))
-    streaming: dict[str, Streaming] = {}
-    if settings.enable_grpc_healthcheck_service:
-        unary[health.CHECK], streaming[health.WATCH] = health.check, health.watch
-    server = GrpcServer(unary, streaming, Arguments.parse(settings.grpc_channel_arguments), ssl_context)
+    streaming: dict[str, StreamMethod] = {}
+    if health:
+        unary[CHECK], streaming[WATCH] = health.check, health.watch
+    server = GrpcServer(unary, streaming, parse_arguments(settings.grpc_channel_arguments), _credentials(settings))
     addresses = []
     if settings.port:
-        await server.listen(settings.host, settings.port)
+        server.listen(settings.host, settings.port)
         addresses.append(f"{settings.host}:{settings.port}")
     if settings.grpc_socket_path:
-        await server.listen_at(Path(settings.grpc_socket_path))
+        server.listen_at(Path(settings.grpc_socket_path))
         addresses.append(f"unix:{settings.grpc_socket_path}")
+    await server.start()
     for address in addresses:
         logger.info("Running gRPC ModelServer at %s ...", address)
     return server

@@ -1,7 +1,7 @@
 """gRPC's health service, for ``--enable_grpc_healthcheck_service``.
 
-Source: grpc/health/v1/health.proto; as in tensorflow_serving/model_servers/server.cc both services are SERVING from the
-start and never anything else.
+Source: grpc/health/v1/health.proto. As in tensorflow_serving/model_servers/server.cc, the services are SERVING from the
+start to the end.
 """
 
 import asyncio
@@ -20,19 +20,33 @@ _SERVING = b"\x08\x01"  # a HealthCheckResponse
 _SERVICE_UNKNOWN = b"\x08\x03"
 
 
-async def check(request: bytes) -> bytes:
-    if _service(request) not in _SERVICES:
-        raise not_found("service name unknown")
-    return _SERVING
+class HealthService:
+    """The methods of the health service."""
 
+    def __init__(self) -> None:
+        self._closed = asyncio.Event()
 
-async def watch(request: bytes) -> AsyncIterator[bytes]:
-    yield _SERVING if _service(request) in _SERVICES else _SERVICE_UNKNOWN
-    await asyncio.Event().wait()  # until the caller has enough: nothing ever changes
+    async def check(self, request: bytes) -> bytes:
+        """Answer a HealthCheckRequest.
+
+        Raises:
+            ServingError: NOT_FOUND for an unknown service, INTERNAL for other bytes.
+        """
+        if _service(request) not in _SERVICES:
+            raise not_found("service name unknown")
+        return _SERVING
+
+    async def watch(self, request: bytes) -> AsyncIterator[bytes]:
+        """Answer a HealthCheckRequest once, and stay open until the caller or the server ends the call."""
+        yield _SERVING if _service(request) in _SERVICES else _SERVICE_UNKNOWN
+        await self._closed.wait()
+
+    def close(self) -> None:
+        """End all watches, so that they do not delay a graceful stop."""
+        self._closed.set()
 
 
 def _service(request: bytes) -> str:
-    """Return the service's name in a HealthCheckRequest."""
     try:
         return messages.HealthCheckRequest.FromString(request).service
     except DecodeError:

@@ -1,133 +1,139 @@
-"""The gRPC server: its ports, its connections and how it ends."""
+"""The listening side of gRPC: grpcio's asyncio server with handlers that take and return bytes."""
 
-import asyncio
 import logging
-import os
-import re
-import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from serving.gateway.backends.tf_serving.http2.server import Connection, Limits
-from serving.model_server import sockets
-from serving.model_server.errors import unknown
-from serving.model_server.grpc_api.calls import LARGEST_MESSAGE, Calls, Streaming, Unary
+import grpc
+import grpc.aio
+
+from serving.model_server.errors import ServingError, internal, unknown
 
 logger = logging.getLogger(__name__)
 
+UnaryMethod = Callable[[bytes], Awaitable[bytes]]
+StreamMethod = Callable[[bytes], AsyncIterator[bytes]]
+ChannelArguments = list[tuple[str, int | str]]
 
-@dataclass(frozen=True)
-class Arguments:
-    """The channel arguments that have an effect, by their names after ``grpc.``.
-
-    TensorFlow Serving has no default limits for received messages, streams and idle connections; this server has.
-    -1 is no limit.
-    """
-
-    max_concurrent_streams: int = 1000
-    max_connection_idle_ms: int = 300_000
-    max_connection_age_ms: int = -1
-    max_connection_age_grace_ms: int = -1
-    max_receive_message_length: int = 2**28
-    max_send_message_length: int = -1
-
-    @classmethod
-    def parse(cls, text: str) -> "Arguments":
-        """``grpc.name=value,…``; what is not known, or no number, is warned of and has no effect."""
-        found: dict[str, int] = {}
-        for argument in filter(None, text.split(",")):
-            name, _, value = argument.partition("=")
-            name = name.strip().removeprefix("grpc.")
-            if name in cls.__dataclass_fields__ and re.fullmatch(r"\s*(-1|\d+)\s*", value):
-                found[name] = int(value)
-            else:
-                logger.warning("--grpc_channel_arguments: %s has no effect in the embedded model server", argument)
-        return cls(**found)
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(
-            most_streams=None if self.max_concurrent_streams < 0 else self.max_concurrent_streams,
-            idle=_seconds(self.max_connection_idle_ms),
-            age=_seconds(self.max_connection_age_ms),
-            grace=_seconds(self.max_connection_age_grace_ms),
-        )
+#: Limits that TensorFlow Serving lacks; ``--grpc_channel_arguments`` overrides them, and -1 removes them.
+DEFAULT_ARGUMENTS: Mapping[str, int | str] = {
+    "grpc.max_concurrent_streams": 1000,
+    "grpc.max_connection_idle_ms": 300_000,
+    "grpc.max_receive_message_length": 2**28,
+    "grpc.max_send_message_length": -1,
+}
+_UNLIMITED_BY_NUMBER = ("grpc.max_receive_message_length", "grpc.max_send_message_length")  # -1 elsewhere: leave out
 
 
-def _seconds(milliseconds: int) -> float | None:
-    return None if milliseconds < 0 else milliseconds / 1000
-
-
-def _length(limit: int) -> int:
-    return LARGEST_MESSAGE if limit < 0 else min(limit, LARGEST_MESSAGE)
+def parse_arguments(text: str) -> ChannelArguments:
+    """Parse ``grpc.name=value,…`` and add the defaults. A value is a number or text, as in TensorFlow Serving."""
+    arguments = dict(DEFAULT_ARGUMENTS)
+    for argument in filter(None, text.split(",")):
+        name, equals, value = (part.strip() for part in argument.partition("="))
+        if not equals:
+            logger.warning("--grpc_channel_arguments: %r is ignored; expected name=value", argument)
+            continue
+        arguments[name] = int(value) if value.removeprefix("-").isdecimal() else value
+    return [(name, value) for name, value in arguments.items() if value != -1 or name in _UNLIMITED_BY_NUMBER]
 
 
 class GrpcServer:
-    """Answers calls on any number of addresses until :meth:`stop`."""
+    """Answers calls on any number of addresses from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,
-        unary: Mapping[str, Unary],
-        streaming: Mapping[str, Streaming],
-        arguments: Arguments,
-        ssl_context: ssl.SSLContext | None = None,
+        unary: Mapping[str, UnaryMethod],
+        streaming: Mapping[str, StreamMethod],
+        arguments: ChannelArguments,
+        credentials: grpc.ServerCredentials | None = None,
     ) -> None:
-        """Methods by path; with a ``ssl_context`` only TLS is spoken."""
-        self._calls = Calls(
-            unary,
-            streaming,
-            largest_request=_length(arguments.max_receive_message_length),
-            largest_response=_length(arguments.max_send_message_length),
-        )
-        self._limits = arguments.limits
-        self._ssl_context = ssl_context
-        self._connections: set[Connection] = set()
-        self._servers: list[asyncio.Server] = []
+        """Create a server for methods by path; with credentials it accepts TLS only."""
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0), *arguments])
+        self._server.add_generic_rpc_handlers([_Handlers(unary, streaming)])
+        self._credentials = credentials
         self._paths: list[Path] = []
 
-    async def listen(self, host: str, port: int) -> None:
-        """A ``host`` of 0.0.0.0 is every address, of IPv6 as well.
+    def listen(self, host: str, port: int) -> None:
+        """Bind a port. The host 0.0.0.0 means all addresses, including those of IPv6.
 
         Raises:
-            UNKNOWN: the port cannot be had.
+            ServingError: UNKNOWN if the port is not available.
         """
-        try:
-            socket = sockets.listen(host, port)
-        except (OSError, OverflowError) as error:
-            raise unknown(f"cannot listen on {host}:{port}: {error}") from None
-        loop = asyncio.get_running_loop()
-        self._servers.append(
-            await loop.create_server(self._connection, sock=socket, backlog=sockets.BACKLOG, ssl=self._ssl_context)
-        )
+        self._bind(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
 
-    async def listen_at(self, path: Path) -> None:
-        """A Unix socket; one that a server before left there is replaced.
+    def listen_at(self, path: Path) -> None:
+        """Bind a Unix socket, and replace a socket that an earlier server left behind.
 
         Raises:
-            UNKNOWN: there can be none at this path.
+            ServingError: UNKNOWN if the path cannot hold a socket.
         """
-        loop = asyncio.get_running_loop()
-        try:
-            self._servers.append(
-                await loop.create_unix_server(self._connection, os.fspath(path), ssl=self._ssl_context)
-            )
-        except OSError as error:
-            raise unknown(f"cannot listen on unix:{path}: {error}") from None
+        self._bind(f"unix:{path}")
         self._paths.append(path)
 
-    def _connection(self) -> Connection:
-        return Connection(self._calls, self._connections, self._limits)
+    async def start(self) -> None:
+        """Accept calls."""
+        await self._server.start()
 
-    async def stop(self, grace: float) -> None:
-        """Take no more calls, let those under way end for ``grace`` seconds, then cut them off."""
-        for server in self._servers:
-            server.close()
+    async def stop(self, grace_seconds: float) -> None:
+        """Accept no more calls, let those in flight finish for some seconds, then cancel them."""
+        await self._server.stop(grace_seconds)
         for path in self._paths:
             path.unlink(missing_ok=True)
-        for connection in list(self._connections):
-            connection.drain()
-        if self._connections:
-            await asyncio.wait([each.ended for each in self._connections], timeout=grace)
-        for connection in list(self._connections):
-            connection.abort()
+
+    def _bind(self, address: str) -> None:
+        try:
+            if self._credentials is None:
+                self._server.add_insecure_port(address)
+            else:
+                self._server.add_secure_port(address, self._credentials)
+        except RuntimeError as error:
+            raise unknown(f"cannot listen on {address}: {error}") from None
+
+
+class _Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Finds the handler of a method by its path."""
+
+    def __init__(self, unary: Mapping[str, UnaryMethod], streaming: Mapping[str, StreamMethod]) -> None:
+        self._handlers = {
+            **{path: grpc.unary_unary_rpc_method_handler(_unary_handler(path, call)) for path, call in unary.items()},
+            **{
+                path: grpc.unary_stream_rpc_method_handler(_stream_handler(path, call))
+                for path, call in streaming.items()
+            },
+        }
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return self._handlers.get(handler_call_details.method)
+
+
+def _unary_handler(path: str, method: UnaryMethod) -> Any:
+    async def handle(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+        try:
+            return await method(request)
+        except Exception as error:
+            failure = _status(path, error)
+        await context.abort(grpc.StatusCode[failure.code.name], failure.message)
+        raise AssertionError("abort raises")
+
+    return handle
+
+
+def _stream_handler(path: str, method: StreamMethod) -> Any:
+    async def handle(request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+        try:
+            async for response in method(request):
+                yield response
+            return
+        except Exception as error:
+            failure = _status(path, error)
+        await context.abort(grpc.StatusCode[failure.code.name], failure.message)
+
+    return handle
+
+
+def _status(path: str, error: Exception) -> ServingError:
+    if isinstance(error, ServingError):
+        return error
+    logger.error("a call of %s failed", path, exc_info=error)
+    return internal("the model server failed; its log says how")

@@ -9,11 +9,11 @@ from serving.artifacts import models_config
 from serving.artifacts.models_config import ConfigError
 from serving.model_server.errors import internal, invalid_argument, resource_exhausted
 from serving.model_server.grpc_api import responses
+from serving.model_server.grpc_api.message_limits import check_elements
+from serving.model_server.grpc_api.server import UnaryMethod
 from serving.model_server.inference import requests
 from serving.model_server.inference.inference import Inference, predict_outputs
 from serving.tfs_api import messages, methods
-
-UnaryMethod = Callable[[bytes], Awaitable[bytes]]
 
 _SIGNATURE_DEF = "signature_def"
 _LARGE_MESSAGE = 2**18  # bytes; decoding more would delay other calls
@@ -47,7 +47,7 @@ class GrpcService:
         async def method(data: bytes) -> bytes:
             with limit:
                 try:
-                    request = await self._decoded(len(data), lambda: message.FromString(data))
+                    request = await self._decoded(len(data), lambda: _decode(data, message))
                 except DecodeError:
                     raise internal(f"the bytes sent are no {message.DESCRIPTOR.full_name}") from None
                 return await respond(request, len(data))
@@ -163,6 +163,12 @@ class _ConcurrencyLimit:
 
     def __exit__(self, *raised: object) -> None:
         self._active -= 1
+
+
+def _decode(data: bytes, message: Any) -> Any:
+    if len(data) >= _LARGE_MESSAGE:
+        check_elements(data, message.DESCRIPTOR)
+    return message.FromString(data)
 
 
 def _spec(request: Any) -> Any:

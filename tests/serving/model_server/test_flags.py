@@ -46,7 +46,7 @@ def test_forms(arguments: list[str], expected: Flags) -> None:
         (["--port"], "--port needs a value"),
         (["--port=http"], "--port must be a number, not 'http'"),
         (["--enable_model_warmup=maybe"], "--enable_model_warmup must be true or false, not 'maybe'"),
-        (["--engine=onnx"], "--engine must be one of auto, tensorflow, not 'onnx'"),
+        (["--engine=tpu"], "--engine must be one of auto, onnx, tensorflow, not 'tpu'"),
         (["--mount=exports"], "--mount must be /POINT=DIRECTORY, not 'exports'"),
     ],
 )

@@ -11,7 +11,7 @@ import grpc
 import uvloop
 
 from serving.model_server.errors import not_found
-from serving.model_server.grpc_api.server import Arguments, GrpcServer
+from serving.model_server.grpc_api.server import GrpcServer, parse_arguments
 
 UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
@@ -27,11 +27,10 @@ class Running:
         self.loop.set_exception_handler(lambda loop, context: self.errors.append(context))
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         self.release = self.run(self._event())
-        self.server = self.run(self._open(arguments))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
-        self.run(self.server.listen("127.0.0.1", self.port))
+        self.server = self.run(self._open(arguments))
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
@@ -41,7 +40,10 @@ class Running:
 
     async def _open(self, arguments: str) -> GrpcServer:
         unary = {"/t/echo": self.echo, "/t/wait": self.wait, "/t/fail": self.fail, "/t/break": self.break_}
-        return GrpcServer(unary, {"/t/count": self.count}, Arguments.parse(arguments))
+        server = GrpcServer(unary, {"/t/count": self.count}, parse_arguments(arguments))
+        server.listen("127.0.0.1", self.port)
+        await server.start()
+        return server
 
     async def echo(self, request: bytes) -> bytes:
         return request

@@ -1,6 +1,6 @@
-"""The gRPC server on a real socket, with gRPC's own client."""
+"""The gRPC server on a real socket, with grpcio's client."""
 
-import asyncio
+import gzip
 import itertools
 import socket
 import threading
@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from serving.model_server.grpc_api.server import Arguments
+from serving.model_server.errors import ServingError
+from serving.model_server.grpc_api.server import DEFAULT_ARGUMENTS, GrpcServer, parse_arguments
 from tests.serving.model_server.grpc_api.grpc_servers import Running, channel, running
 
 
@@ -21,7 +22,7 @@ def server() -> Iterator[Running]:
         yield server
 
 
-def test_calls_of_all_sizes_at_once_get_their_own_answers(server: Running) -> None:
+def test_concurrent_calls_of_all_sizes_get_their_own_responses(server: Running) -> None:
     sizes = [0, 1, 100, 16_379, 16_384, 70_000, 3_000_000]
 
     def call(number: int) -> bool:
@@ -45,6 +46,16 @@ def test_compressed_messages(server: Running, compression: grpc.Compression) -> 
         assert opened.unary_unary("/t/echo")(b"a" * 10_000, timeout=20) == b"a" * 10_000
 
 
+def test_a_compressed_message_is_limited_after_decompression() -> None:
+    message = bytes(50_000_000)
+    assert len(gzip.compress(message)) < 1_000_000
+    with running("grpc.max_receive_message_length=1000000") as server:
+        with channel(server, compression=grpc.Compression.Gzip) as opened, pytest.raises(grpc.RpcError) as raised:
+            opened.unary_unary("/t/echo")(message, timeout=20)
+        assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "larger than max" in raised.value.details()
+
+
 @pytest.mark.parametrize(
     ("path", "code", "details"),
     [
@@ -63,14 +74,14 @@ def test_streams(server: Running) -> None:
     with channel(server) as opened:
         count = opened.unary_stream("/t/count")
         assert list(count(b"5", timeout=20)) == [b"0", b"1", b"2", b"3", b"4"]
-        found = count(b"3", timeout=20)
+        responses = count(b"3", timeout=20)
         with pytest.raises(grpc.RpcError) as raised:
             for number in itertools.count():
-                assert next(found) == b"%d" % number
+                assert next(responses) == b"%d" % number
     assert raised.value.details() == "a fourth"
 
 
-def test_what_nobody_waits_for_any_more_is_cancelled() -> None:
+def test_a_call_is_cancelled_with_its_caller_and_at_its_deadline() -> None:
     with running() as server, channel(server) as opened:
         wait = opened.unary_unary("/t/wait")
         call = wait.future(b"x", timeout=60)
@@ -84,13 +95,13 @@ def test_what_nobody_waits_for_any_more_is_cancelled() -> None:
         assert server.cancelled.wait(20)
 
 
-def test_stopping_lets_calls_end() -> None:
+def test_calls_in_flight_finish_when_the_server_stops() -> None:
     with running() as server, channel(server) as opened:
         call = opened.unary_unary("/t/wait").future(b"x", timeout=60)
         assert server.entered.acquire(timeout=20)
         stopping = threading.Thread(target=server.stop, args=(30,))
         stopping.start()
-        server.wait_until_refused()  # by then its clients are asked to go
+        server.wait_until_refused()
         server.go_on()
         assert call.result() == b"x"
         stopping.join(20)
@@ -100,82 +111,72 @@ def test_stopping_lets_calls_end() -> None:
         assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_what_does_not_end_in_time_is_cut_off() -> None:
+def test_calls_longer_than_the_grace_period_are_cancelled() -> None:
     with running() as server, channel(server) as opened:
         call = opened.unary_unary("/t/wait").future(b"x", timeout=60)
         assert server.entered.acquire(timeout=20)
         server.stop(0.1)
-        assert call.exception(timeout=20).code() is grpc.StatusCode.UNAVAILABLE
+        assert call.exception(timeout=20).code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
         assert server.cancelled.wait(20)
 
 
-def test_no_call_is_lost_where_connections_end_by_age() -> None:
-    with running("grpc.max_connection_age_ms=30") as server, channel(server) as opened:
+def test_no_call_is_lost_when_connections_end_by_age() -> None:
+    with running("grpc.max_connection_age_ms=300") as server, channel(server) as opened:
         echo = opened.unary_unary("/t/echo")
-        connections = set()
-        end = time.monotonic() + 1.5
+        end = time.monotonic() + 2
         while time.monotonic() < end:
             assert echo(b"x", timeout=20) == b"x"
-            connections |= {id(each) for each in list(server.server._connections)}
-    assert len(connections) > 3
 
 
-def test_the_grace_after_an_age_ends_what_takes_longer() -> None:
+def test_the_grace_period_after_an_age_ends_longer_calls() -> None:
     arguments = "grpc.max_connection_age_ms=30,grpc.max_connection_age_grace_ms=30"
     with running(arguments) as server, channel(server) as opened, pytest.raises(grpc.RpcError) as raised:
         opened.unary_unary("/t/wait")(b"x", timeout=20)
     assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_messages_have_the_size_that_is_allowed() -> None:
+def test_message_limits() -> None:
     arguments = "grpc.max_receive_message_length=1000,grpc.max_send_message_length=500"
     with running(arguments) as server, channel(server) as opened:
         echo = opened.unary_unary("/t/echo")
         assert len(echo(bytes(500), timeout=20)) == 500
         for size, message in (
             (501, "Sent message larger than max (501 vs. 500)"),
-            (1001, "SERVER: Received message larger than max (1001 vs. 1000)"),
-            (1_000_000, "SERVER: Received message larger than max (1000000 vs. 1000)"),
+            (1001, "Received message larger than max (1001 vs. 1000)"),
+            (1_000_000, "Received message larger than max (1000000 vs. 1000)"),
         ):
             with pytest.raises(grpc.RpcError) as raised:
                 echo(bytes(size), timeout=20)
-            assert (raised.value.code(), raised.value.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, message)
-        assert echo(b"x", timeout=20) == b"x", "the connection goes on"
+            assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+            assert message in raised.value.details()
+        assert echo(b"x", timeout=20) == b"x", "the connection is still usable"
 
 
-def test_a_connection_without_calls_ends_and_no_call_is_lost() -> None:
+def test_an_idle_connection_is_closed() -> None:
     with running("grpc.max_connection_idle_ms=200") as server, channel(server) as opened:
         with socket.create_connection(("127.0.0.1", server.port), timeout=20) as silent:
             while silent.recv(1000):
                 pass
-        call = opened.unary_unary("/t/wait").future(b"x", timeout=60)
-        assert server.entered.acquire(timeout=20)
-        with pytest.raises(grpc.FutureTimeoutError):
-            call.result(0.5)
-        server.go_on()
-        assert call.result(20) == b"x"
-        ended = next(iter(server.server._connections)).ended
-        asyncio.run_coroutine_threadsafe(asyncio.wait_for(asyncio.shield(ended), 20), server.loop).result(20)
         assert opened.unary_unary("/t/echo")(b"y", timeout=20) == b"y"
 
 
-def test_the_defaults_have_limits() -> None:
-    limits = Arguments.parse("").limits
-    assert (limits.most_streams, limits.idle, limits.age, limits.grace) == (1000, 300, None, None)
-    limits = Arguments.parse("grpc.max_concurrent_streams=-1,grpc.max_connection_idle_ms=-1").limits
-    assert (limits.most_streams, limits.idle) == (None, None)
-    with running("grpc.max_receive_message_length=-1") as server, channel(server) as opened:
-        message = bytes(2**28 + 1)
-        assert len(opened.unary_unary("/t/echo")(message, timeout=60)) == len(message)
+def test_the_default_message_limit_is_256_megabytes() -> None:
+    message = bytes(2**28 + 1)
     with running() as server, channel(server) as opened, pytest.raises(grpc.RpcError) as raised:
         opened.unary_unary("/t/echo")(message, timeout=60)
-    assert raised.value.details() == "SERVER: Received message larger than max (268435457 vs. 268435456)"
+    assert "Received message larger than max (268435457 vs. 268435456)" in raised.value.details()
 
 
-def test_arguments_without_effect_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
-    found = Arguments.parse("grpc.keepalive_time_ms=5,grpc.max_concurrent_streams=x,grpc.max_connection_age_ms=7")
-    assert found == Arguments(max_connection_age_ms=7)
-    assert [record.args for record in caplog.records] == [
-        ("grpc.keepalive_time_ms=5",),
-        ("grpc.max_concurrent_streams=x",),
-    ]
+def test_arguments(caplog: pytest.LogCaptureFixture) -> None:
+    assert dict(parse_arguments("")) == DEFAULT_ARGUMENTS
+    arguments = dict(
+        parse_arguments("grpc.max_concurrent_streams=-1, grpc.x = text,grpc.max_connection_age_ms=7,grpc.y")
+    )
+    assert "grpc.max_concurrent_streams" not in arguments
+    assert (arguments["grpc.x"], arguments["grpc.max_connection_age_ms"]) == ("text", 7)
+    assert [record.args for record in caplog.records] == [("grpc.y",)]
+
+
+async def test_a_port_in_use_is_an_error(server: Running) -> None:
+    with pytest.raises(ServingError, match=f"cannot listen on 127.0.0.1:{server.port}"):
+        GrpcServer({}, {}, parse_arguments("")).listen("127.0.0.1", server.port)
