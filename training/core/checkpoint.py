@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Any
 
 import keras
 
+from serving.artifacts.atomic_write import write_atomically
 from training.core.errors import JobError
 from training.core.recipe import Recipe
 
@@ -78,13 +78,8 @@ class Checkpoint:
         """Save the weights and optimiser, then replace the state file, then remove older weights."""
         self.directory.mkdir(parents=True, exist_ok=True)
         model.save_weights(self.weights(epoch))
-        draft = self._state.with_suffix(".new")
         state = {"identity": self._identity, "epoch": epoch, "history": history, "seconds": seconds}
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._state)
+        write_atomically(self._state, json.dumps(state))
         for old in self.directory.glob("*.weights.h5"):
             if old != self.weights(epoch):
                 old.unlink()

@@ -1,1 +1,1 @@
-"""One module for each data set: real loaders, and small synthetic stand-ins, taken only when asked for."""
+"""Data sets, one module each, with a synthetic stand-in where the real data may be unavailable."""

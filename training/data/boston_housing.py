@@ -37,13 +37,13 @@ CRITICISM = (
 
 
 def load() -> Examples:
-    """Z-scored rows float32 [n, 13] and values float32 [n] in 1,000 USD, by Keras' split: 404 and 102.
+    """Load z-scored rows float32 [n, 13] and values float32 [n] in 1,000 USD, in Keras' split of 404 and 102.
 
-    Mean and deviation are those of the training part; they are ``extra["center"]`` and ``extra["scale"]``, and the raw
-    test rows are ``extra["rows"]``. As the course does, the test part is watched as validation while fitting.
+    ``extra["center"]`` and ``extra["scale"]`` are the mean and deviation of the training part, ``extra["rows"]`` the
+    raw test rows. The test part is also the validation part, as in the course.
 
     Raises:
-        JobError: the set cannot be reached.
+        JobError: the data set is unavailable.
     """
     (x, y), (x_test, y_test), origin = _real()
     center, scale = x.mean(axis=0), x.std(axis=0)

@@ -1,4 +1,4 @@
-"""CIFAR-10: 50,000 + 10,000 colour photos of ten kinds of things, 32×32 (Krizhevsky 2009)."""
+"""CIFAR-10: 50,000 + 10,000 colour photos of ten classes, 32×32 (Krizhevsky 2009)."""
 
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -18,17 +18,17 @@ _COPY = "cifar-10-jpeg.zip"
 
 
 def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
-    """Pictures uint8 [n, 32, 32, 3] and class numbers int64 [n].
+    """Load pictures uint8 [n, 32, 32, 3] and class numbers int64 [n].
 
-    Keras' own loader comes first. Where it cannot download, the copy in VITRINE_DATA that was saved as JPEG, and so
-    lost a little, takes its place; the name of the data says so.
+    Keras' loader comes first. If it cannot download, the lossy JPEG copy in VITRINE_DATA replaces it, and the name of
+    the data says so.
 
     Args:
-        stand_in: synthetic stripes, one direction for each class, instead of the real set.
-        at_most: only the first so many training pictures.
+        stand_in: use synthetic stripes, one direction per class.
+        at_most: maximum number of training pictures.
 
     Raises:
-        JobError: the set cannot be reached.
+        JobError: the data set is unavailable.
     """
     name, licence = "CIFAR-10", "none stated (University of Toronto)"
     if stand_in:
@@ -72,10 +72,10 @@ def _downloaded() -> tuple[tuple[Array, Array], tuple[Array, Array]]:
 
 
 def from_jpegs(path: Path) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """The parts of a ZIP file of ``{train,test}/<class>/<number>.jpg``, the classes in turn.
+    """Read both parts of a ZIP file of ``{train,test}/<class>/<number>.jpg``, alternating the classes.
 
     Raises:
-        JobError: it is no such file, a class is missing, or a picture in it cannot be used.
+        JobError: the file is invalid, a class is missing, or a picture cannot be decoded.
     """
     try:
         with zipfile.ZipFile(path) as archive:

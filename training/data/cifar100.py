@@ -1,4 +1,4 @@
-"""CIFAR-100: 50,000 + 10,000 colour photos of 100 kinds of things, 32×32 (Krizhevsky 2009)."""
+"""CIFAR-100: 50,000 + 10,000 colour photos of 100 classes, 32×32 (Krizhevsky 2009)."""
 
 import numpy as np
 
@@ -22,14 +22,14 @@ LABELS = tuple(_NAMES.split())
 
 
 def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
-    """Pictures uint8 [n, 32, 32, 3] and class numbers int64 [n], in the original order.
+    """Load pictures uint8 [n, 32, 32, 3] and class numbers int64 [n], in the original order.
 
     Args:
-        stand_in: synthetic stripes, one colour and direction for each class, instead of the real set.
-        at_most: only the first so many training pictures.
+        stand_in: use synthetic stripes, one colour and direction per class.
+        at_most: maximum number of training pictures.
 
     Raises:
-        JobError: the set cannot be reached.
+        JobError: the data set is unavailable.
     """
     if stand_in:
         (x, y), (x_test, y_test) = stripes(5_000, 1, len(LABELS)), stripes(1_000, 2, len(LABELS))
@@ -56,7 +56,7 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
 
 
 def stripes(count: int, seed: int, classes: int) -> tuple[Array, Array]:
-    """Ten directions in each of up to ten colours: enough to see every step work, no measure of anything."""
+    """Generate stripes of ten directions in up to ten colours: pictures uint8 [count, 32, 32, 3] and class numbers."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, count)
     y, x = np.mgrid[0:32, 0:32].astype(np.float32)

@@ -28,14 +28,14 @@ _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-la
 
 
 def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
-    """Pictures uint8 [n, 28, 28, 1] and class numbers int64 [n], in the original order.
+    """Load pictures uint8 [n, 28, 28, 1] and class numbers int64 [n], in the original order.
 
     Args:
-        stand_in: synthetic silhouettes instead of the real set.
-        at_most: only the first so many training pictures.
+        stand_in: use synthetic silhouettes.
+        at_most: maximum number of training pictures.
 
     Raises:
-        JobError: the set cannot be reached.
+        JobError: the data set is unavailable.
     """
     if stand_in:
         (x, y), (x_test, y_test) = silhouettes(6_000, 1), silhouettes(1_000, 2)
@@ -86,7 +86,7 @@ def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
 
 
 def silhouettes(count: int, seed: int) -> tuple[Array, Array]:
-    """Ten simple shapes with jitter and noise: enough to see every step work, no measure of anything."""
+    """Generate ten simple shapes with jitter and noise: pictures uint8 [count, 28, 28] and class numbers [count]."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:28, 0:28].astype(np.float32) - 13.5
     labels = rng.integers(0, 10, count).astype(np.uint8)

@@ -1,6 +1,7 @@
-"""The pen and what it draws on: from strokes to ink on a plane, and from ink to a picture as people have it.
+"""Rendering of generated drawings: strokes to ink on a plane, and ink to a picture of a medium.
 
-Ink is float32 0…1, [height, width]. Each of :data:`MEDIA` makes a picture of it, of mode L or RGB.
+Ink is float32 0…1 [height, width]. Each function of :data:`MEDIA` turns it into a picture of mode L or RGB: a screen, a
+scan, a photo, a blackboard and others.
 """
 
 import io
@@ -16,17 +17,17 @@ Grey = NDArray[np.floating]
 
 
 def size(rng: np.random.Generator) -> tuple[int, int]:
-    """The picture's height and width in pixels."""
+    """Draw a picture's height and width in pixels, 24 to 340."""
     side = rng.uniform(26, 60) if chance(rng, 0.3) else np.exp(rng.uniform(np.log(28), np.log(300)))
     aspect = 1.0 if chance(rng, 0.5) else np.exp(rng.normal(0, 0.12))
     return max(24, min(340, round(side / aspect))), max(24, min(340, round(side * aspect)))
 
 
 def inked(rng: np.random.Generator, strokes: list[Points], height: int, width: int) -> Grey:
-    """The strokes on the picture's plane, float32 0…1 [height, width]: round or broad nib, seldom even pressure."""
+    """Render strokes as ink, float32 0…1 [height, width], with a round or broad nib and varying pressure."""
     short = min(height, width)
     fine = 4 if short < 64 else 2
-    room = rng.uniform(0.3, 0.98) * short  # the drawing's longer side
+    room = rng.uniform(0.3, 0.98) * short  # longer side of the drawing
     thick = np.exp(rng.uniform(np.log(0.02), np.log(0.34))) * room
     thick = min(max(thick, rng.uniform(0.7, 1.6)), 0.36 * room)
     reach = max(room - thick, 0.55 * room) / 2
@@ -53,13 +54,13 @@ def inked(rng: np.random.Generator, strokes: list[Points], height: int, width: i
 
 
 def _colour(rng: np.random.Generator, low: float, high: float, colourful: float) -> NDArray[np.float32]:
-    """A colour of about the given brightness, 0…255 [3]."""
+    """Draw a colour of a brightness between ``low`` and ``high``, 0…255 [3]."""
     grey = rng.uniform(low, high)
     return np.clip(grey + colourful * rng.normal(0, 1, 3), 0, 255).astype(np.float32)
 
 
 def _laid(ink: Grey, pen: NDArray[np.float32], ground: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Ink of a colour on a ground, float32 [height, width, 3]."""
+    """Blend ink of one colour over a ground, float32 [height, width, 3]."""
     return ground + ink[..., None] * (pen - ground)
 
 
@@ -74,7 +75,7 @@ def _as_jpeg(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
 
 
 def _on_screen(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """A drawing program's or web page's canvas: flat colours, either way round, perhaps without smooth edges."""
+    """Canvas of a drawing program or web page: flat colours, dark on light or light on dark, sometimes aliased."""
     if chance(rng, 0.15):
         ink = (ink > 0.5).astype(np.float32)
     dark, light = _colour(rng, 0, 50, 25), _colour(rng, 215, 255, 10)
@@ -84,7 +85,7 @@ def _on_screen(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 
 def _pen_on_paper(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """A scan: a pen of any colour on light paper, lined or squared at times, a little blurred."""
+    """Scan: a pen of any colour on light paper, sometimes lined or squared, slightly blurred."""
     paper, pen = _colour(rng, 215, 255, 5), _colour(rng, 0, 140, 45)
     pixels: Grey = np.broadcast_to(paper, (*ink.shape, 3))
     if chance(rng, 0.2):
@@ -97,7 +98,7 @@ def _pen_on_paper(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 
 def _photographed(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """A phone's photo: uneven light, a shadow with a soft edge, lined paper at times, blur, noise, JPEG."""
+    """Photo by a phone: uneven light, soft shadow, sometimes lined paper, blur, noise, JPEG artefacts."""
     height, width = ink.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = x / width - 0.5, y / height - 0.5
@@ -116,7 +117,7 @@ def _photographed(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 
 def _chalked(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Chalk on a board or a light marker on dark paper: grains, and dust all over."""
+    """Chalk on a board or a light marker on dark paper, with grain and dust."""
     grain = _blurred(rng.random(ink.shape, np.float32), rng.uniform(0.3, 1.0))
     grain = np.clip(0.5 + (grain - grain.mean()) / max(float(grain.std()), 1e-6) * rng.uniform(0, 0.35), 0, 1)
     chalk = np.clip(ink * (0.5 + grain), 0, 1)
@@ -125,9 +126,9 @@ def _chalked(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 
 def _thresholded(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """A camera's picture reduced to black and white, as programs that read a board make it.
+    """Camera picture thresholded to black and white, as board readers do.
 
-    Thin parts break off, edges fray, specks and pieces of the board's own lines remain.
+    Thin parts break off, edges fray, and specks and pieces of the board's lines remain.
     """
     ink = _blurred(ink, rng.uniform(0, 0.03) * min(ink.shape))
     uneven = _blurred(rng.normal(0, 1, ink.shape).astype(np.float32), rng.uniform(0.5, 2.5))
@@ -146,7 +147,7 @@ def _thresholded(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 
 def _small_and_soft(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Light on black, enlarged or reduced more than once, as sets of 28×28 digits are."""
+    """Light on black, resampled more than once, as in data sets of 28×28 digits."""
     picture = _picture(_blurred(ink, rng.uniform(0, 0.03) * min(ink.shape)) * rng.uniform(200, 330))
     side = int(rng.integers(24, 49))
     return picture.resize((side, side), Image.Resampling.BICUBIC)
@@ -164,7 +165,7 @@ MEDIA_SHARES = (0.20, 0.20, 0.17, 0.08, 0.21, 0.14)
 
 
 def _lines(rng: np.random.Generator, height: int, width: int) -> Grey:
-    """Printed lines or squares, 0…1 [height, width]."""
+    """Draw printed lines or squares, 0…1 [height, width]."""
     apart = rng.uniform(0.12, 0.4) * min(height, width)
     y, x = np.mgrid[0:height, 0:width] + rng.uniform(0, apart)
     lines = (y + rng.normal(0, 0.05) * x) % apart < max(1.0, apart * 0.05)

@@ -12,20 +12,20 @@ from training.core.examples import Examples
 from training.data import fashion_mnist, sources
 
 LABELS = tuple("0123456789")
-#: A digit fills 20 of the 28 pixels.
+#: A digit fills 20 of 28 pixels, hence the margin.
 RECIPE = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True, margin=0.2)
 _FILE = "mnist.npz"
 
 
 def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
-    """Pictures uint8 [n, 28, 28, 1] and class numbers int64 [n], in the original order.
+    """Load pictures uint8 [n, 28, 28, 1] and class numbers int64 [n], in the original order.
 
     Args:
-        stand_in: synthetic silhouettes instead of the real set.
-        at_most: only the first so many training pictures.
+        stand_in: use synthetic silhouettes.
+        at_most: maximum number of training pictures.
 
     Raises:
-        JobError: the set cannot be reached.
+        JobError: the data set is unavailable.
     """
     if stand_in:
         (x, y), (x_test, y_test) = (fashion_mnist.silhouettes(count, seed) for count, seed in ((6_000, 3), (1_000, 4)))

@@ -1,9 +1,8 @@
-"""Noughts and crosses: a generator that imitates hands, pens and cameras, and pictures from two folders.
+"""Noughts and crosses: generated drawings, and the user's own pictures from two folders.
 
-The course (004, "transfer_MobileNet") asks for a small set of drawn X and O, each kind in its folder, and then who will
-enlarge it. :func:`generate` draws as many as wanted; :func:`from_folders` takes one's own. Both bring their pictures to
-the model's input by :func:`serving.preprocessing.image.prepare`, as serving does, so a model meets one kind of input
-only.
+The course (004, "transfer_MobileNet") asks for a small set of drawn X and O, one folder each, and later to enlarge it.
+:func:`generate` imitates hands, pens and cameras; :func:`from_folders` reads pictures. Both prepare them with
+:func:`serving.preprocessing.image.prepare`, as serving does.
 
 Labels: 0 is O and 1 is X, as in the course.
 """
@@ -26,9 +25,9 @@ CLASSES = ("O", "X")
 
 
 def generate(count_per_class: int, recipe: images.ImageRecipe, seed: int) -> tuple[images.Pixels, NDArray[np.int64]]:
-    """Drawings as a model's input, O and X in turn: x uint8 [2·count, height, width, channels], y int64 [2·count].
+    """Generate drawings, alternating O and X: x uint8 [2·count, height, width, channels], y int64 [2·count].
 
-    The same count, recipe and seed give the same drawings. Takes about 5 ms a drawing on one CPU core.
+    The same count, recipe and seed give the same drawings. A drawing takes about 5 ms on one CPU core.
     """
     rng = np.random.default_rng(seed)
     y = np.tile(np.arange(len(CLASSES)), count_per_class)
@@ -40,10 +39,10 @@ def generate(count_per_class: int, recipe: images.ImageRecipe, seed: int) -> tup
 
 
 def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pixels, NDArray[np.int64]]:
-    """One's own pictures from the folders ``o`` and ``x`` (in any case), O first: shapes as in :func:`generate`.
+    """Read pictures from the folders ``o`` and ``x`` (in any case), O first. Shapes are those of :func:`generate`.
 
     Raises:
-        ValueError: a folder is missing or empty, or files in it are no pictures that can be read; all are named.
+        ValueError: a folder is missing or empty, or holds files that are not readable pictures; the message lists all.
     """
     if not directory.is_dir():
         raise ValueError(f"{directory} is not a folder; one with two folders of pictures, o and x, is expected")
@@ -55,7 +54,7 @@ def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pi
         )
         if not files:
             what = "is empty" if folders else "is missing"
-            raise ValueError(f"{directory}: the folder {name.lower()} {what}; pictures of both kinds are needed")
+            raise ValueError(f"{directory}: the folder {name.lower()} {what}; pictures of both classes are needed")
         for file in files:
             try:
                 x.append(images.decode(file.read_bytes(), recipe))
@@ -68,13 +67,13 @@ def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pi
 
 
 def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Image, int]:
-    """One drawing as people have it: a picture of mode L or RGB, 24 to 340 pixels a side, and its label.
+    """Draw one picture of mode L or RGB, 24 to 340 pixels a side, and return it with its label.
 
-    Without a label, O or X by chance. What varies: the shape of the strokes, the pen, and how the picture was made.
+    The shape of the strokes, the pen and the medium vary. Without a label, O and X are equally likely.
     """
     if label is None:
         label = int(rng.integers(len(CLASSES)))
-    drawn = strokes.held(rng, strokes.o(rng) if label == 0 else strokes.x(rng))
+    drawn = strokes.distort(rng, strokes.o(rng) if label == 0 else strokes.x(rng))
     height, width = media.size(rng)
     ink = media.inked(rng, drawn, height, width)
     medium = media.MEDIA[rng.choice(len(media.MEDIA), p=media.MEDIA_SHARES)]
@@ -82,10 +81,10 @@ def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Imag
 
 
 def load(options: JobOptions, recipe: images.ImageRecipe, count_per_class: int) -> Examples:
-    """Generated drawings, or one's own from ``--data-dir`` with every fifth held out for the test.
+    """Generate drawings, or read the user's own from ``--data-dir`` and hold out every fifth for the test.
 
-    The test part of the generated set comes from another seed. Real drawings of others, ``xo/test`` in VITRINE_DATA,
-    are kept in ``extra["others"]`` where they are at hand; nothing is ever trained on them.
+    The test part of the generated set comes from another seed. ``extra["others"]`` holds real drawings by other people,
+    if VITRINE_DATA has ``xo/test``; they are never trained on.
 
     Raises:
         JobError: the folder cannot be used.
@@ -101,7 +100,7 @@ def load(options: JobOptions, recipe: images.ImageRecipe, count_per_class: int) 
         held_out = np.concatenate([np.flatnonzero(y == label)[::5] for label in range(len(CLASSES))])
         fitted = np.setdiff1d(np.arange(len(y)), held_out)
         if not all((y[fitted] == label).any() for label in range(len(CLASSES))):
-            raise JobError(f"{options.data_dir}: at least two pictures of each kind are needed, one to test on")
+            raise JobError(f"{options.data_dir}: at least two pictures of each class are needed, one to test on")
         train, test = (x[fitted], y[fitted]), (x[held_out], y[held_out])
         name, origin, licence = (
             f"pictures in {options.data_dir.resolve().name}",

@@ -1,4 +1,4 @@
-"""Where real data is looked for: the folder that VITRINE_DATA names, else the loader that downloads it."""
+"""Sources of real data (the folder VITRINE_DATA, or a download), and statistics of the data for the model card."""
 
 import hashlib
 import os
@@ -16,39 +16,45 @@ T = TypeVar("T")
 
 
 def local(name: str) -> Path | None:
-    """The file or folder of that name in VITRINE_DATA, if it is there.
+    """Return the file or folder of that name in VITRINE_DATA; None if it does not exist.
 
     Raises:
-        JobError: VITRINE_DATA names no folder.
+        JobError: VITRINE_DATA is not a folder.
     """
     folder = os.environ.get("VITRINE_DATA")
     if not folder:
         return None
     if not Path(folder).is_dir():
         raise JobError(
-            f"VITRINE_DATA is {folder}, which is not a folder: name the one that holds the data, or unset it"
+            f"VITRINE_DATA is {folder}, which is not a folder: set it to the folder that holds the data, or unset it"
         )
     path = Path(folder, name)
     return path if path.exists() else None
 
 
 def download(what: str, load: Callable[[], T], local_name: str | None = None, stand_in: str | None = "--stand-in") -> T:
-    """Call a downloading loader; a failure becomes a sentence that says how to get the data.
+    """Call a loader that downloads, and turn a failure into a message that says how to get the data.
+
+    Args:
+        what: name of the data set.
+        load: the loader.
+        local_name: file or folder in VITRINE_DATA that replaces the download.
+        stand_in: option that replaces the data by a stand-in; None without one.
 
     Raises:
-        JobError: nothing could be downloaded.
+        JobError: the download failed.
     """
     try:
         return load()
     except Exception as error:  # Keras' loaders raise a bare Exception for a failed fetch
         other = f", or train on a synthetic stand-in with {stand_in}" if stand_in else ""
-        lacking = " (the one that is set does not)" if os.environ.get("VITRINE_DATA") else ""
+        lacking = " (the current one does not)" if os.environ.get("VITRINE_DATA") else ""
         local = f", or set VITRINE_DATA to a folder that holds {local_name}{lacking}" if local_name else ""
         raise JobError(f"{what} cannot be downloaded ({error}). Connect to the internet{local}{other}.") from error
 
 
 def digest(*arrays: Array) -> str:
-    """SHA-256 over arrays in order: which data a version was trained on."""
+    """Return the SHA-256 over the arrays in order; it identifies the training data of a version."""
     total = hashlib.sha256()
     for array in arrays:
         total.update(np.ascontiguousarray(array).data)
@@ -56,7 +62,7 @@ def digest(*arrays: Array) -> str:
 
 
 def distribution(values: Any) -> Distribution:
-    """Reference statistics of one quantity."""
+    """Return the mean, deviation and deciles of one quantity, for drift detection."""
     flat = np.asarray(values, np.float64).ravel()
     quantiles = np.quantile(flat, np.linspace(0, 1, 11))
     return Distribution(
@@ -65,16 +71,16 @@ def distribution(values: Any) -> Distribution:
 
 
 def picture_statistics(pictures: Array) -> dict[str, Distribution]:
-    """Brightness and contrast of pictures [n, height, width, c]: mean and deviation within each."""
+    """Return brightness and contrast of pictures [n, height, width, c]: mean and deviation within each."""
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     return {"brightness": distribution(flat.mean(axis=1)), "contrast": distribution(flat.std(axis=1))}
 
 
 def column_statistics(names: Iterable[str], rows: Array) -> dict[str, Distribution]:
-    """Each column of a table [n, columns] by its name."""
+    """Return the statistics of each column of a table [n, columns], by name."""
     return {name: distribution(column) for name, column in zip(names, rows.T, strict=True)}
 
 
 def signal_statistics(signals: Array) -> dict[str, Distribution]:
-    """Level and strength of signals [n, length, channels]: mean and deviation within each."""
+    """Return level and strength of signals [n, length, channels]: mean and deviation within each."""
     return {"level": distribution(signals.mean(axis=(1, 2))), "strength": distribution(signals.std(axis=(1, 2)))}

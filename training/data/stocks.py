@@ -1,4 +1,4 @@
-"""Daily prices: a CSV that the user names, or Google's from 2004-08-19 to 2008-10-14, which come with matplotlib."""
+"""Daily prices: the user's CSV file, or Google's from 2004-08-19 to 2008-10-14, a sample data set of matplotlib."""
 
 import csv
 import datetime
@@ -10,12 +10,12 @@ import numpy as np
 from training.core.array import Array
 from training.core.errors import JobError
 
-_FEWEST = 240  # rows: 15 % of them are the test part, which a forecast of 30 days must find room in
+_FEWEST = 240  # rows; the test part, 15 % of them, must hold a forecast of 30 days
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Closing prices in order of time, float64 [n], and what they are."""
+    """Closing prices in chronological order, float64 [n], with their origin."""
 
     values: Array
     name: str
@@ -24,19 +24,19 @@ class Prices:
 
 
 def load(path: Path | None = None, column: str | None = None) -> Prices:
-    """Prices by day.
+    """Load daily prices.
 
     Args:
-        path: a CSV with a header, one row a day; None takes matplotlib's GOOG.
-        column: the column of prices; by default the one whose name has "adjusted" or "adj close" in it, else "close".
+        path: CSV file with a header and one row per day; None for matplotlib's GOOG.
+        column: column of prices; by default the first whose name contains "adjusted", "adj close" or "close".
 
     Raises:
-        JobError: the file cannot be read, has no such column, a cell that is no price, too few rows, or days that are
-            out of order or there twice.
+        JobError: the file cannot be read, lacks the column, has an invalid price or too few rows, or its days are
+            duplicated or out of order.
     """
     if path is None:
         if column:
-            raise JobError("--column goes with --csv")
+            raise JobError("--column needs --csv")
         return _goog()
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -49,8 +49,8 @@ def load(path: Path | None = None, column: str | None = None) -> Prices:
     header = [cell.strip() for cell in rows[0][1]]
     if len(header) == 1 and ";" in header[0]:
         raise JobError(
-            f"{path} has semicolons between its columns; commas are expected, and a point in decimal numbers: 1,234 is "
-            "read as two columns. Spreadsheets write it so as CSV in an English locale"
+            f"{path} separates its columns by semicolons; commas are expected, and decimal points in numbers. "
+            "Save it from the spreadsheet as CSV in an English locale"
         )
     chosen = _column(path, header, column)
     values = np.array([_price(path, line, row, chosen, header) for line, row in rows[1:]])
@@ -83,7 +83,7 @@ def _column(path: Path, header: list[str], column: str | None) -> int:
         for index, name in enumerate(header):
             if wanted in name.lower():
                 return index
-    raise JobError(f"{path} has no column named like a closing price; choose one with --column: {', '.join(header)}")
+    raise JobError(f"{path} has no column of closing prices; choose one with --column: {', '.join(header)}")
 
 
 def _price(path: Path, line: int, row: list[str], column: int, header: list[str]) -> float:
@@ -101,7 +101,7 @@ def _price(path: Path, line: int, row: list[str], column: int, header: list[str]
 
 
 def _check_dates(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
-    """Where there is a date column (the first whose name says so), days must rise."""
+    """Require ascending days in the first column whose name contains "date", if any."""
     index = next((i for i, name in enumerate(header) if "date" in name.lower()), None)
     if index is None:
         return
@@ -111,9 +111,9 @@ def _check_dates(path: Path, header: list[str], rows: list[tuple[int, list[str]]
             day = datetime.date.fromisoformat(row[index].strip()[:10])
         except (ValueError, IndexError):
             found = row[index] if index < len(row) else ""
-            raise JobError(f"{path}, line {line}: {found!r} is no date; YYYY-MM-DD is expected") from None
+            raise JobError(f"{path}, line {line}: {found!r} is not a date; YYYY-MM-DD is expected") from None
         if before and day == before:
-            raise JobError(f"{path}, line {line}: {day} is there twice")
+            raise JobError(f"{path}, line {line}: {day} is a duplicate; one row per day is expected")
         if before and day < before:
             raise JobError(f"{path}, line {line}: {day} comes after {before}; the oldest day must come first")
         before = day

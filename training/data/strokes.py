@@ -1,6 +1,6 @@
-"""The hand that draws noughts and crosses: strokes as lists of points.
+"""Strokes of hand-drawn noughts and crosses, as lists of points.
 
-A stroke is float64 [n, 2], x to the right and y down; a drawing is about 2 wide.
+A stroke is float64 [n, 2], x to the right and y down. A drawing is about 2 wide.
 """
 
 import numpy as np
@@ -10,11 +10,12 @@ Points = NDArray[np.float64]
 
 
 def chance(rng: np.random.Generator, probability: float) -> bool:
+    """Return True with that probability."""
     return bool(rng.random() < probability)
 
 
 def _bezier(points: list[tuple[float, float]], count: int = 48) -> Points:
-    """A Bézier curve of any degree through its end points, [count, 2] (de Casteljau)."""
+    """Return points of a Bézier curve of any degree, [count, 2] (de Casteljau)."""
     t = np.linspace(0, 1, count)[:, None, None]
     level = np.broadcast_to(np.array(points, float), (count, len(points), 2))
     while level.shape[1] > 1:
@@ -23,7 +24,7 @@ def _bezier(points: list[tuple[float, float]], count: int = 48) -> Points:
 
 
 def _unsteady(rng: np.random.Generator, stroke: Points, much: float) -> Points:
-    """The stroke with slow drift and a little tremor."""
+    """Add slow drift and a slight tremor to a stroke."""
     t = np.linspace(0, 1, len(stroke))
     drift = np.zeros_like(stroke)
     for waves in (1.0, 2.0, 3.0, 5.0, 9.0):
@@ -33,7 +34,7 @@ def _unsteady(rng: np.random.Generator, stroke: Points, much: float) -> Points:
 
 
 def x(rng: np.random.Generator) -> list[Points]:
-    """Two strokes that cross, seldom in the middle; now and then two arcs back to back, or one stroke with a loop."""
+    """Draw two crossing strokes, sometimes two arcs back to back, or one stroke with a loop."""
     kind = rng.choice(["crossing", "arcs", "loop"], p=[0.84, 0.06, 0.10])
     much = rng.uniform(0.0, 0.05)
     if kind == "arcs":
@@ -51,7 +52,7 @@ def x(rng: np.random.Generator) -> list[Points]:
         reach = along * np.clip(rng.normal(1.15, 0.18), 0.7, 1.7)
         ends.append((middle - reach, middle + reach, np.array([-along[1], along[0]])))
     if kind == "loop":
-        (first, second, _), (third, fourth, _) = ends  # top left to bottom right, round, bottom left to top right
+        (first, second, _), (third, fourth, _) = ends  # top left to bottom right, loop, bottom left to top right
         out = rng.uniform(0.2, 0.7)
         one_way = [first, second, second + (second - first) * out, third + (third - fourth) * out, third, fourth]
         other_way = [first, second, second + (second - first) * out, fourth + (fourth - third) * out, fourth, third]
@@ -63,7 +64,7 @@ def x(rng: np.random.Generator) -> list[Points]:
         bend = across * rng.normal(0, 0.15)
         turn = across * rng.normal(0, 0.12)
         stroke = _bezier([start, start * 0.65 + end * 0.35 + bend + turn, start * 0.35 + end * 0.65 + bend - turn, end])
-        if chance(rng, 0.15):  # a hook where the pen was put down or lifted
+        if chance(rng, 0.15):  # a hook where the pen touches or leaves the paper
             back = -0.25 * (end - start) * rng.uniform(0.2, 0.7) + across * rng.normal(0, 0.25)
             stroke = np.concatenate([stroke, _bezier([end, end + 0.1 * (end - start), end + back], 12)[1:]])
         strokes.append(_unsteady(rng, stroke, much))
@@ -71,7 +72,7 @@ def x(rng: np.random.Generator) -> list[Points]:
 
 
 def o(rng: np.random.Generator) -> list[Points]:
-    """A loop: closed, a little open, run over or ending inside; now and then drawn as two halves."""
+    """Draw a loop that is closed, slightly open, overlapping or ends inside; sometimes as two halves."""
     much = rng.uniform(0.0, 0.06)
     start = rng.normal(-np.pi / 2, 0.9) if chance(rng, 0.8) else rng.uniform(0, 2 * np.pi)
     if chance(rng, 0.08):
@@ -84,8 +85,8 @@ def o(rng: np.random.Generator) -> list[Points]:
         lefts = np.zeros((1, 2))
     direction = rng.choice([-1.0, 1.0])
     spiral = rng.normal(0, 0.10)
-    corners = np.exp(rng.normal(np.log(2), 0.2))  # below 2 a lozenge, above it a rounded square
-    point = rng.uniform(0.1, 0.5) if chance(rng, 0.3) else 0.0  # where the pen was put down
+    corners = np.exp(rng.normal(np.log(2), 0.2))  # below 2 a lozenge, above 2 a rounded square
+    point = rng.uniform(0.1, 0.5) if chance(rng, 0.3) else 0.0  # a corner where the stroke starts
     bumps = [(waves, rng.normal(0, 0.10 / waves), rng.uniform(0, 2 * np.pi)) for waves in (2, 3, 4)]
     strokes = []
     for (begin, end), left in zip(arcs, lefts, strict=True):
@@ -96,7 +97,7 @@ def o(rng: np.random.Generator) -> list[Points]:
         for waves, height, phase in bumps:
             radius = radius + height * np.sin(waves * angle + phase)
         stroke = np.stack([radius * np.cos(direction * angle), radius * np.sin(direction * angle)], axis=1) + left
-        if chance(rng, 0.25):  # lifted with a tail, inward or outward
+        if chance(rng, 0.25):  # a tail inward or outward
             away = stroke[-1] * rng.uniform(-0.6, 0.5) + (stroke[-1] - stroke[-4]) * rng.uniform(0, 2)
             stroke = np.concatenate(
                 [stroke, _bezier([stroke[-1], 2 * stroke[-1] - stroke[-3], stroke[-1] + away], 10)[1:]]
@@ -105,8 +106,8 @@ def o(rng: np.random.Generator) -> list[Points]:
     return strokes
 
 
-def held(rng: np.random.Generator, strokes: list[Points]) -> list[Points]:
-    """As the paper or the camera was held: stretched, slanted, turned; the whole within -1…1."""
+def distort(rng: np.random.Generator, strokes: list[Points]) -> list[Points]:
+    """Stretch, slant and rotate a drawing, as paper and camera do, and scale it to -1…1."""
     stretch = np.exp(rng.normal(0, 0.22))
     slant = rng.normal(0, 0.25)
     turn = np.deg2rad(np.clip(rng.normal(0, 14), -40, 40))

@@ -1,6 +1,6 @@
 """Generated textures: large pictures of one surface each, for an encoder of 1024×1024 pictures.
 
-Eight kinds (:data:`KINDS`), each drawn at any angle, pitch and contrast, with grain; no two are alike.
+Each of the eight kinds (:data:`KINDS`) has a random angle, pitch, contrast and grain.
 """
 
 from collections.abc import Callable
@@ -14,9 +14,9 @@ Pixels = NDArray[np.uint8]
 
 
 def generate(count: int, side: int, seed: int) -> tuple[Pixels, NDArray[np.int64]]:
-    """Textures uint8 [count, side, side, 1], the kinds in turn, and the numbers of their kinds int64 [count].
+    """Generate textures uint8 [count, side, side, 1] of alternating kinds, and the kinds' numbers int64 [count].
 
-    The same count, side and seed give the same textures. A side of 1024 takes about 60 ms a texture.
+    The same count, side and seed give the same textures. With a side of 1024 a texture takes about 60 ms.
     """
     rng = np.random.default_rng(seed)
     kinds = np.arange(count) % len(KINDS)
@@ -24,7 +24,7 @@ def generate(count: int, side: int, seed: int) -> tuple[Pixels, NDArray[np.int64
 
 
 def pairs(count: int, side: int, seed: int) -> Pixels:
-    """Two views of each of ``count`` textures, uint8 [count, 2, side, side, 1]: other parts of it, in another light."""
+    """Generate two views of each texture, uint8 [count, 2, side, side, 1]: different parts in different light."""
     rng = np.random.default_rng(seed)
     views = np.empty((count, 2, side, side, 1), np.uint8)
     for index in range(count):
@@ -35,7 +35,7 @@ def pairs(count: int, side: int, seed: int) -> Pixels:
 
 
 def _surface(rng: np.random.Generator, kind: int, side: int) -> Plane:
-    """A surface of that kind, about -1…1 [side, side]."""
+    """Generate a surface of one kind, about -1…1 [side, side]."""
     y, x = np.mgrid[0:side, 0:side].astype(np.float32)
     angle, pitch = rng.uniform(0, np.pi), np.float32(rng.uniform(5, 20))
     u = (np.float32(np.cos(angle)) * x + np.float32(np.sin(angle)) * y) / pitch
@@ -44,7 +44,7 @@ def _surface(rng: np.random.Generator, kind: int, side: int) -> Plane:
 
 
 def _shot(rng: np.random.Generator, surface: Plane) -> Pixels:
-    """The surface as a camera sees it, with light, contrast and noise of that moment."""
+    """Photograph a surface with random light, contrast and noise."""
     light, contrast, noise = rng.uniform(90, 165), rng.uniform(25, 80), rng.uniform(2, 12)
     grain = rng.standard_normal(surface.shape, np.float32) * np.float32(noise)
     pixels: Pixels = np.clip(surface * contrast + light + grain, 0, 255).astype(np.uint8)

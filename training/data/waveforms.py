@@ -1,4 +1,4 @@
-"""Waveforms to tell apart: noisy sines, squares and sawtooths, made up for the course's 1-D nets that have no data."""
+"""Synthetic signals of three classes: noisy sines, squares and sawtooths, for the course's 1-D nets without data."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ NOTE = "Its waveforms are synthetic: the course gives this net no data. Its figu
 
 
 def generate(count: int, seed: int) -> tuple[Array, Array]:
-    """Signals float32 [count, 1024, 1] and class numbers int64 [count].
+    """Generate signals float32 [count, 1024, 1] and class numbers int64 [count].
 
-    By chance, for each: the kind; 3 to 40 periods in the window, any phase, an amplitude of 0.5 to 2, a sawtooth that
-    rises or falls; and white noise whose deviation is 0.1 to 0.6 of the amplitude.
+    A signal has a random class, 3 to 40 periods, any phase, an amplitude of 0.5 to 2, and white noise with a deviation
+    of 0.1 to 0.6 of the amplitude. Sawtooths rise or fall.
     """
     rng = np.random.default_rng(seed)
     y = rng.integers(0, len(LABELS), count)
@@ -33,7 +33,7 @@ _RANGES = ((3, 40), (0, 1), (0.5, 2), (0.1, 0.6))  # periods, phase, amplitude, 
 
 
 def load(count: int) -> Examples:
-    """So many signals to fit on, and 1,000 of another seed to test on."""
+    """Generate ``count`` signals to fit on, and 1,000 of another seed to test on."""
     train, test = generate(count, seed=1), generate(1000, seed=2)
     return Examples(
         train=train,

@@ -1,4 +1,4 @@
-"""Sums of sines with noise: many short series of their own amplitude, period and phase."""
+"""Sums of sines with noise: many short series with random amplitudes, periods and phases."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,16 @@ SHORTEST, LONGEST = 8.0, 40.0  # steps of one period
 
 @dataclass(frozen=True)
 class Waves:
-    """Series [n, length], and the period of each one's largest sine in steps, [n]."""
+    """Series [n, length], and the period of the largest sine of each in steps, [n]."""
 
     values: Array
     periods: Array
 
 
 def generate(count: int, length: int, seed: int) -> Waves:
-    """One to three sines each, with periods of 8 to 40 steps and amplitudes that fall, around a level; noise of up to a
-    tenth of the largest amplitude.
+    """Generate series of one to three sines around a level, with noise.
+
+    Periods are 8 to 40 steps, amplitudes decrease, and the noise is up to a tenth of the largest amplitude.
     """
     rng = np.random.default_rng(seed)
     periods = np.exp(rng.uniform(np.log(SHORTEST), np.log(LONGEST), (count, 3)))

@@ -1,4 +1,4 @@
-"""What every classifier and every encoder is measured by."""
+"""Metrics of classifiers and encoders."""
 
 from dataclasses import replace
 
@@ -8,15 +8,15 @@ import numpy as np
 from training.core.array import Array
 from training.core.examples import Evaluation, Examples
 
-_ITEMS = 500  # held against all others at once
+_ITEMS = 500  # compared with all others at once
 _NEVER = np.iinfo(np.int64).max
 
 
 def classification(model: keras.Model, examples: Examples) -> Evaluation:
-    """Test loss and accuracy of a model with softmax outputs; truth and answer are class numbers, int64 [n],
-    confidence float64 [n].
+    """Measure test loss and accuracy of a model with softmax outputs.
 
-    ``extra["others"]``, where a job has it, is real data of another origin: its accuracy is ``others_accuracy``.
+    The evaluation's truth and answer are class numbers int64 [n], its confidence is float64 [n]. If a job has
+    ``extra["others"]``, real data of another origin, its accuracy is ``others_accuracy``.
     """
     x, y = examples.test
     probabilities = model.predict(x, batch_size=256, verbose=0).astype(np.float64)
@@ -32,22 +32,25 @@ def classification(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def fit_and_test(model: keras.Model, examples: Examples) -> Evaluation:
-    """As :func:`classification`, and loss and accuracy evaluated on the training part, without dropout."""
+    """Measure :func:`classification`, and loss and accuracy on the training part without dropout."""
     evaluation = classification(model, examples)
     loss, accuracy = model.evaluate(*examples.train, batch_size=256, verbose=0)
     return replace(evaluation, metrics={**evaluation.metrics, "train_loss": loss, "train_accuracy": accuracy})
 
 
 def recall(embeddings: Array, labels: Array, ranks: tuple[int, ...] = (1, 10)) -> dict[str, float]:
-    """``recall_at_K``: the share of items with one of their class among the K nearest others (Song et al. 2016).
+    """Measure ``recall_at_K``: the share of items with their own class among the K nearest others.
+
+    Source: Song et al. 2016.
 
     Args:
-        embeddings: [n, d], held against each other by Euclidean distance.
+        embeddings: [n, d], compared by Euclidean distance.
         labels: class numbers, [n].
+        ranks: values of K.
     """
     x = (embeddings - embeddings.mean(axis=0)).astype(np.float32)
     halves = np.square(x).sum(axis=1) / 2
-    best = np.empty(len(x), np.int64)  # how many others are nearer than the nearest of its class
+    best = np.empty(len(x), np.int64)  # number of others that are nearer than the nearest of the same class
     for start in range(0, len(x), _ITEMS):
         distance = halves - x[start : start + _ITEMS] @ x.T
         rows = np.arange(len(distance))

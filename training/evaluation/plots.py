@@ -1,4 +1,4 @@
-"""The pictures of a training run that lie beside the version: history, and confusion matrix, forecast or prediction."""
+"""Plots of a training run, stored with the version: history, and confusion matrix, forecast or prediction."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,28 +17,31 @@ from PIL import Image
 from serving.artifacts.model_card import Column
 from training.core.array import Array
 
-_SHOWN = 120  # values of a series
+_SHOWN = 120  # last values of a series
 
 
-def history(figures: Mapping[str, Sequence[float]], path: Path) -> None:
-    """One panel for the loss and one for each other metric, by epoch; validation dashed."""
-    metrics = [name for name in figures if not name.startswith("val_") and len(figures[name])]
+def history(values: Mapping[str, Sequence[float]], path: Path) -> None:
+    """Plot each metric by epoch in a panel of its own, with dashed lines for validation."""
+    metrics = [name for name in values if not name.startswith("val_") and len(values[name])]
     if not metrics:
         return
     figure, axes = plt.subplots(1, len(metrics), figsize=(4.5 * len(metrics), 3.4), squeeze=False)
     for axis, name in zip(axes[0], metrics, strict=True):
-        epochs = np.arange(1, len(figures[name]) + 1)
+        epochs = np.arange(1, len(values[name]) + 1)
         marker = "o" if len(epochs) < 30 else ""
-        axis.plot(epochs, figures[name], marker=marker, markersize=4, label="training")
-        if f"val_{name}" in figures:
-            axis.plot(epochs, figures[f"val_{name}"], "--", label="validation")
+        axis.plot(epochs, values[name], marker=marker, markersize=4, label="training")
+        if f"val_{name}" in values:
+            axis.plot(epochs, values[f"val_{name}"], "--", label="validation")
             axis.legend(frameon=False)
         dress(axis, "epoch", name)
     save(figure, path)
 
 
 def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) -> None:
-    """Rows are the truth, columns the model's answer, cells in per cent of the row; colours alone for many classes."""
+    """Plot the confusion matrix: rows are the truth, columns the answer, cells in per cent of the row.
+
+    Above 20 classes the cells show colours without numbers.
+    """
     size = len(labels)
     many = size > 20
     counts = np.zeros((size, size))
@@ -61,7 +64,7 @@ def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) ->
 
 
 def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
-    """The end of the test part and the forecasts of the next value, made one step before."""
+    """Plot the end of the test part and its one-step forecasts."""
     figure, axis = plt.subplots(figsize=(8, 3.4))
     axis.plot(truth[-_SHOWN:], label="truth", color="black", linewidth=1)
     axis.plot(answer[-_SHOWN:], label="forecast, one step ahead", linewidth=1.2)
@@ -71,7 +74,7 @@ def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
 
 
 def prediction(truth: Array, answer: Array, target: Column, path: Path) -> None:
-    """The answer by the truth, one point for each row of the test part; on the line they are equal."""
+    """Plot the prediction against the truth, one point per row of the test part."""
     figure, axis = plt.subplots(figsize=(4.5, 4.2))
     ends = [float(min(truth.min(), answer.min())), float(max(truth.max(), answer.max()))]
     axis.plot(ends, ends, color="black", linewidth=1)
@@ -82,6 +85,7 @@ def prediction(truth: Array, answer: Array, target: Column, path: Path) -> None:
 
 
 def dress(axis: Axes, across: str, up: str) -> None:
+    """Label the axes, remove the frame's top and right side, and add a grid."""
     axis.set_xlabel(across)
     axis.set_ylabel(up)
     axis.spines[["top", "right"]].set_visible(False)
@@ -89,7 +93,7 @@ def dress(axis: Axes, across: str, up: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As a PNG with a palette: a third of the size, and git keeps some of them."""
+    """Save as PNG with a palette: a third of the size, since git stores some of the plots."""
     figure.tight_layout()
     figure.savefig(path, dpi=90)
     plt.close(figure)

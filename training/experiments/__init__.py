@@ -1,0 +1,1 @@
+"""Sweeps of hyper-parameters, and studies that end in a table and a plot."""

@@ -1,7 +1,7 @@
 """What a study is: an experiment that ends in a table and a plot, not in a model.
 
-A study is a value, built at the foot of its own file in ``training/experiments/studies/``. ``perform`` runs it and
-writes ``findings.json``, ``table.md`` and ``plot.png`` into the study's folder.
+A study is a value, built at the end of its own file in ``training/experiments/studies/``. :func:`perform` runs it and
+writes ``findings.json``, ``table.md`` and ``plot.png`` to the study's folder.
 """
 
 import time
@@ -30,7 +30,18 @@ Say = Callable[[str], None]
 
 
 class Findings(BaseModel):
-    """What came out: a table, the figures that it comes down to, and what a reader must know."""
+    """Result of a study.
+
+    Attributes:
+        columns: headings of the table.
+        rows: cells of the table.
+        data: description of the data.
+        figures: main results by name.
+        notes: conclusions and warnings.
+        stand_in: description of the stand-in data, if used.
+        quick: whether the run was shortened.
+        seconds: duration of the run.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -50,22 +61,32 @@ class Findings(BaseModel):
 
 @dataclass(frozen=True)
 class Study:
-    """One question of the courses. ``run(options, say)`` → findings; ``plot(findings, axes)`` draws them."""
+    """One experiment of the courses.
+
+    Attributes:
+        name: command-line name.
+        title: one line for lists and pages.
+        course: course document and exercise.
+        run: (options, say) → findings; ``say`` receives one sentence for each step.
+        plot: draws the findings on axes.
+        printed: figures that the course prints, by the names of ``figures``.
+        takes_stand_in: whether stand-in data can replace the real data.
+    """
 
     name: str
     title: str
     course: str
     run: Callable[[JobOptions, Say], Findings]
     plot: Callable[[Findings, Axes], None]
-    printed: Mapping[str, float] = field(default_factory=dict)  # by the names of ``figures``
+    printed: Mapping[str, float] = field(default_factory=dict)
     takes_stand_in: bool = False
 
 
 def perform(study: Study, options: JobOptions, folder: Path, say: Say) -> Findings:
-    """Run the study and write what came out into the folder.
+    """Run the study and write its findings, table and plot to the folder.
 
     Raises:
-        JobError: the data cannot be had, or the study has no stand-in for it.
+        JobError: the data is unavailable, or the study takes no stand-in data.
     """
     if options.stand_in and not study.takes_stand_in:
         raise JobError(f"{study.name} takes no --stand-in")
@@ -82,14 +103,14 @@ def perform(study: Study, options: JobOptions, folder: Path, say: Say) -> Findin
 
 
 def shown(cell: Cell) -> str:
-    """A cell as people read it."""
+    """Format a cell for people."""
     if cell is None:
         return "–"
     return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def table(study: Study, findings: Findings) -> Table:
-    """For the terminal."""
+    """Return the table for the terminal."""
     made = Table(title=f"{study.title}{' (quick)' if findings.quick else ''}")
     for index, column in enumerate(findings.columns):
         numbers = all(isinstance(row[index], float | int | None) for row in findings.rows)
@@ -100,16 +121,16 @@ def table(study: Study, findings: Findings) -> Table:
 
 
 def markdown(study: Study, findings: Findings) -> str:
-    """The table, its heading and its notes as Markdown."""
+    """Return heading, table and notes as Markdown."""
     lines = [f"# {study.title}", ""]
     if findings.quick:
-        lines += ["**A quick run, shortened to show the way: its figures mean little.**", ""]
+        lines += ["**A quick run with a shortened recipe: its figures mean little.**", ""]
     lines += [f"Data: {findings.data}. {findings.seconds:.0f} s.", "", *grid(findings), ""]
     lines += [f"- {note}" for note in findings.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
 def grid(findings: Findings) -> list[str]:
-    """The rows alone, as lines of Markdown."""
+    """Return the table as lines of Markdown."""
     rows = (findings.columns, ("---",) * len(findings.columns), *(tuple(map(shown, row)) for row in findings.rows))
     return ["| " + " | ".join(row) + " |" for row in rows]

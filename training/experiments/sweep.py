@@ -1,9 +1,9 @@
-"""Search a job's hyper-parameters: coarsely on a subset of the training part, then finely around the best on all of it.
+"""Search a job's hyper-parameters in two stages, as the courses advise (003_f995c3228e7eacd7, exercise 5, c).
 
-The courses' advice (003_f995c3228e7eacd7, exercise 5, c). Each stage is an Optuna study in a storage that several
-processes may share; whoever starts the same sweep goes on with it. A trial is measured on a part held out from the
-training part: the test part has no say in the search. Trials that fall behind the median of the others at the same
-epoch are pruned.
+The coarse stage searches wide ranges on a subset of the training part, the fine stage narrow ranges around the best on
+all of it. Each stage is an Optuna study in a storage that several processes may share; starting the same sweep again
+resumes it. Trials are measured on data held out from the training part, never on the test part. Optuna prunes trials
+that fall behind the median of the others at the same epoch.
 """
 
 import math
@@ -34,14 +34,14 @@ from training.core.recipe import Range, Recipe
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 _HELD_OUT = 0.2
-_PARAMS, _WORKER = "params", "worker"  # of a trial: the recipe's fields as they were fitted, and where
+_PARAMS, _WORKER = "params", "worker"  # attributes of a trial: the recipe's fields, and the process that fitted them
 
 Part = tuple[Array, Array]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """``share`` of the training part, and how many finished trials the stage has in all."""
+    """One stage of a sweep: the share of the training part, and the number of finished trials of all processes."""
 
     name: str
     share: float
@@ -50,7 +50,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Best:
-    """``params`` are fields of the job's recipe; ``value`` was measured on the held-out part."""
+    """Result of a sweep.
+
+    Attributes:
+        params: fields of the job's recipe.
+        measure: the metric that decided.
+        value: its value on the held-out part.
+        finished: number of finished trials of the fine stage.
+        pruned: number of those that were pruned.
+    """
 
     params: Mapping[str, float | int]
     measure: str
@@ -61,7 +69,7 @@ class Best:
 
 @dataclass(frozen=True)
 class SweepState:
-    """How far a stage is; ``best`` is None before its first trial has come to its end."""
+    """Progress of a stage; ``best`` is None before its first complete trial."""
 
     stage: Stage
     finished: int
@@ -74,10 +82,10 @@ Report = Callable[[SweepState], None]
 
 
 def storage(url: str) -> RDBStorage:
-    """SQLite or PostgreSQL; ``postgresql://…`` is taken by psycopg.
+    """Open an SQLite or PostgreSQL storage; ``postgresql://…`` uses psycopg.
 
     Raises:
-        JobError: nothing answers there, or it is no address of a database.
+        JobError: the address is invalid, or the database does not answer.
     """
     address = url.replace("postgresql://", "postgresql+psycopg://", 1)
     if address.startswith("sqlite:///"):
@@ -85,7 +93,7 @@ def storage(url: str) -> RDBStorage:
     try:
         try:
             return RDBStorage(address)
-        except (IntegrityError, ProgrammingError):  # another process was making the tables at the same moment
+        except (IntegrityError, ProgrammingError):  # another process creates the tables at the same moment
             time.sleep(2)
             return RDBStorage(address)
     except (SQLAlchemyError, StorageInternalError, ImportError, ValueError) as error:
@@ -96,14 +104,15 @@ def storage(url: str) -> RDBStorage:
 
 
 def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, report: Report) -> Best:
-    """All stages in turn; finished trials of an earlier or another process count.
+    """Run all stages in turn; finished trials of earlier and other processes count.
 
     Raises:
-        JobError: the job has nothing to search, the data or the storage cannot be had, or no trial came to its end.
+        JobError: the job has no hyper-parameters to search, the data or the storage is unavailable, or no trial of a
+            stage completed.
     """
     if not job.search:
-        raise JobError(f"{job.name} has nothing to search")
-    kept = storage(url)
+        raise JobError(f"{job.name} has no hyper-parameters to search")
+    shared = storage(url)
     recipe = job.recipe_for(options)
     fit.seed_everything(recipe)
     examples = job.load(options, recipe)
@@ -113,13 +122,13 @@ def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, re
     for stage in stages:
         study = optuna.create_study(
             study_name=f"{job.name}/{'quick-' if options.quick else ''}{stage.name}",
-            storage=kept,
+            storage=shared,
             load_if_exists=True,
             direction=direction,
             sampler=optuna.samplers.TPESampler(n_startup_trials=5),
             pruner=optuna.pruners.MedianPruner(n_startup_trials=3, n_warmup_steps=1),
         )
-        ranges = _agreed(study, ranges)
+        ranges = _shared_ranges(study, ranges)
         count = max(1, int(stage.share * len(trained[0])))
         part = (trained[0][:count], trained[1][:count])
         trial = _Trial(job, options, recipe, replace(examples, train=part, validation=held_out), ranges, measure)
@@ -131,14 +140,15 @@ def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, re
 
 
 def measured_by(job: Job) -> tuple[str, str]:
-    """The figure that decides, and its direction: accuracy where the job is judged by it, else the loss."""
+    """Return the deciding metric and its direction: accuracy if the job's gate uses one, else the loss."""
     return ("val_accuracy", "maximize") if "accuracy" in job.policy.metric else ("val_loss", "minimize")
 
 
 def split(examples: Examples, seed: int) -> tuple[Part, Part]:
-    """What is fitted and what is held out: the job's own validation part, else a fifth of a shuffled training part.
+    """Return the part to fit and the held-out part.
 
-    The job's own is taken where it is not the test part, as that of Boston Housing is.
+    The held-out part is the job's validation part, unless that is the test part, as in Boston Housing. Otherwise it is
+    a fifth of the shuffled training part.
     """
     x, y = examples.train
     if examples.validation is not None and examples.validation[0] is not examples.test[0]:
@@ -149,7 +159,7 @@ def split(examples: Examples, seed: int) -> tuple[Part, Part]:
 
 
 def suggest(trial: optuna.Trial, name: str, within: Range) -> float | int:
-    """A value of the range, as the sampler would have it."""
+    """Sample a value of the range."""
     if within.scale == "power_of_two":
         return 1 << trial.suggest_int(f"log2 {name}", int(math.log2(within.low)), int(math.log2(within.high)))
     if within.whole:
@@ -158,7 +168,7 @@ def suggest(trial: optuna.Trial, name: str, within: Range) -> float | int:
 
 
 def narrowed(within: Range, best: float) -> Range:
-    """A quarter of the range around the best value, on its own scale, within its ends."""
+    """Return a quarter of the range around the best value, on the range's own scale and within its ends."""
     to, back = (float, float) if within.scale == "linear" else (math.log2, lambda value: 2.0**value)
     low, high, middle = to(within.low), to(within.high), to(best)
     reach = (high - low) / 8
@@ -172,8 +182,8 @@ def narrowed(within: Range, best: float) -> Range:
     )
 
 
-def _agreed(study: optuna.Study, ranges: Mapping[str, Range]) -> dict[str, Range]:
-    """The ranges that whoever came first has set for the stage; ours, where that is us."""
+def _shared_ranges(study: optuna.Study, ranges: Mapping[str, Range]) -> dict[str, Range]:
+    """Return the stage's ranges, which the first process sets for all."""
     if "ranges" not in study.user_attrs:
         study.set_user_attr("ranges", {name: vars(within) for name, within in ranges.items()})
     return {name: Range(**within) for name, within in study.user_attrs["ranges"].items()}
@@ -181,7 +191,7 @@ def _agreed(study: optuna.Study, ranges: Mapping[str, Range]) -> dict[str, Range
 
 @dataclass
 class _Trial:
-    """Fits the job with the values of a trial and answers what the held-out part says after the last epoch."""
+    """Fits the job with a trial's values, and returns the metric on the held-out part after the last epoch."""
 
     job: Job
     options: JobOptions
@@ -220,7 +230,7 @@ class _Trial:
 
 
 def _finish(study: optuna.Study, stage: Stage, trial: _Trial, report: Report) -> None:
-    """Trials until the stage has its number of finished ones, whoever finished them."""
+    """Run trials until all processes together have finished the stage's number."""
 
     def finished() -> int:
         return len(study.get_trials(deepcopy=False, states=DONE))
@@ -234,4 +244,4 @@ def _finish(study: optuna.Study, stage: Stage, trial: _Trial, report: Report) ->
         study.optimize(trial, callbacks=[MaxTrialsCallback(stage.trials, states=DONE)])
     on_epoch(trial.recipe.epochs, {})
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        raise JobError(f"of the {stage.trials} trials of the {stage.name} stage none came to its end")
+        raise JobError(f"none of the {stage.trials} trials of the {stage.name} stage completed")

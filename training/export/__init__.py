@@ -1,1 +1,1 @@
-"""From a fitted model to a version directory: signatures, ONNX twin, card, warm-up requests, plots, and the check."""
+"""From a fitted model to a version directory: signatures, SavedModel, ONNX export, warm-up requests and the check."""

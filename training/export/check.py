@@ -1,7 +1,7 @@
-"""Load an exported version in a clean process on the CPU and hold it against the Keras model's own answers.
+"""Load an exported version in a clean process on the CPU and compare it with the Keras model.
 
-``python -m training.export.check DIRECTORY EXPECTED`` prints a JSON report; :func:`check` runs it so. EXPECTED is a
-file that :func:`check` writes: for each signature its inputs and the outputs of the Keras model.
+:func:`check` runs ``python -m training.export.check DIRECTORY EXPECTED``, which prints a JSON report. EXPECTED is a
+file with the inputs and the Keras model's outputs of each signature.
 """
 
 import json
@@ -21,7 +21,7 @@ from training.core.array import Array
 
 TOLERANCE = 1e-4
 _CALLS = 20
-#: Operations that make a graph answer differently each time, or write to its own variables.
+#: Operations that make a graph non-deterministic or stateful.
 _IMPURE = (
     "Random",
     "StatelessRandom",
@@ -38,12 +38,12 @@ Answers = Mapping[str, tuple[Mapping[str, Array], Mapping[str, Array]]]
 
 
 class CheckError(Exception):
-    """The exported version is not the model that was trained; nothing may be published."""
+    """The exported version differs from the trained model and must not be published."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Largest difference by ``signature/output``, of the largest value where that is above 1, else absolute."""
+    """Largest difference by ``signature/output``: absolute, or relative to the largest value if that is above 1."""
 
     saved_model: dict[str, float]
     onnx: dict[str, float]
@@ -54,10 +54,10 @@ def check(directory: Path, answers: Answers) -> Report:
 
     Args:
         directory: the exported version.
-        answers: by signature, the inputs and what the Keras model answered.
+        answers: inputs and outputs of the Keras model, by signature.
 
     Raises:
-        CheckError: it does not load, is not deterministic, is stateful, or differs by more than 1e-4.
+        CheckError: the version does not load, is not deterministic, is stateful, or differs by more than 1e-4.
     """
     with tempfile.TemporaryDirectory() as folder:
         expected = Path(folder, "expected.pickle")
@@ -79,67 +79,89 @@ def check(directory: Path, answers: Answers) -> Report:
 
 
 def impure(operations: Iterable[str]) -> list[str]:
-    """Those that are random or write to a variable, sorted, each once."""
+    """Return the operations that are random or write to a variable, sorted and without duplicates."""
     return sorted({name for name in operations if name.startswith(_IMPURE)})
 
 
 def _main(directory: str, expected: str) -> dict[str, Any]:
+    """Check all signatures; return the report as JSON values."""
     import tensorflow as tf
-
-    from serving.onnx_runtime import onnxruntime
 
     answers: Answers = pickle.loads(Path(expected).read_bytes())
     problems: list[str] = []
-    saved: dict[str, float] = {}
-    twin: dict[str, float] = {}
+    saved_model: dict[str, float] = {}
+    onnx: dict[str, float] = {}
     loaded = tf.saved_model.load(directory)
-    path = Path(directory, "assets.extra", "model.onnx")
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) if path.exists() else None
-    table = json.loads(session.get_modelmeta().custom_metadata_map["signatures"]) if session else {}
+    export = _OnnxExport(Path(directory, "assets.extra", "model.onnx"))
     for name, (inputs, outputs) in answers.items():
         if name not in loaded.signatures:
             problems.append(f"signature {name} is missing")
             continue
-        signature = loaded.signatures[name]
-        graph = signature.graph.as_graph_def()
-        found = impure(n.op for nodes in (graph.node, *(f.node_def for f in graph.library.function)) for n in nodes)
-        if found:
-            problems.append(f"signature {name} is not inference alone: it holds {', '.join(found)}")
-        feed = {key: tf.constant(value) for key, value in inputs.items()}
-        first = {key: value.numpy() for key, value in signature(**feed).items()}
-        for _ in range(_CALLS - 1):
-            again = signature(**feed)
-            if any(not np.array_equal(first[key], again[key].numpy()) for key in first):
-                problems.append(f"signature {name} does not give the same answer twice")
-                break
-        ours = None
-        if name in table:
-            ours = dict(zip(table[name]["outputs"], _run(session, table[name], inputs), strict=True))
+        found = _call(name, loaded.signatures[name], inputs, problems)
+        exported = export.call(name, inputs)
         for key, truth in outputs.items():
             if truth.dtype == object:
-                if first[key].tolist() != truth.tolist():
-                    problems.append(f"{name}/{key} is not what it should be")
+                if found[key].tolist() != truth.tolist():
+                    problems.append(f"{name}/{key} differs from the Keras model's output")
                 continue
-            saved[f"{name}/{key}"] = _difference(first.get(key), truth)
-            if ours is not None:
-                twin[f"{name}/{key}"] = _difference(ours[key], first[key])
-    for kind, differences in (("the SavedModel differs from the Keras model", saved), ("ONNX differs", twin)):
-        for key, value in differences.items():
-            if not value <= TOLERANCE:
-                problems.append(f"{kind} by {value:.2g} in {key}; at most {TOLERANCE} is allowed")
-    return {"problems": problems, "saved_model": saved, "onnx": twin}
+            saved_model[f"{name}/{key}"] = _difference(found.get(key), truth)
+            if exported is not None:
+                onnx[f"{name}/{key}"] = _difference(exported[key], found[key])
+    problems += _too_large("the SavedModel differs from the Keras model", saved_model)
+    problems += _too_large("ONNX differs", onnx)
+    return {"problems": problems, "saved_model": saved_model, "onnx": onnx}
 
 
-def _run(session: Any, signature: Mapping[str, list[str]], inputs: Mapping[str, Array]) -> list[Array]:
-    rows = len(next(iter(inputs.values())))
-    types = {"tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(uint8)": np.uint8}
-    feed = {i.name: inputs.get(i.name, np.zeros((rows,), types[i.type])) for i in session.get_inputs()}
-    answer: list[Array] = session.run(signature["outputs"], feed)
-    return answer
+def _call(name: str, signature: Any, inputs: Mapping[str, Array], problems: list[str]) -> dict[str, Array]:
+    """Return the signature's outputs; note operations or answers that are not those of pure inference."""
+    import tensorflow as tf
+
+    graph = signature.graph.as_graph_def()
+    found = impure(n.op for nodes in (graph.node, *(f.node_def for f in graph.library.function)) for n in nodes)
+    if found:
+        problems.append(f"signature {name} is not pure inference: it contains {', '.join(found)}")
+    feed = {key: tf.constant(value) for key, value in inputs.items()}
+    first = {key: value.numpy() for key, value in signature(**feed).items()}
+    for _ in range(_CALLS - 1):
+        again = signature(**feed)
+        if any(not np.array_equal(first[key], again[key].numpy()) for key in first):
+            problems.append(f"signature {name} does not give the same answer twice")
+            break
+    return first
+
+
+class _OnnxExport:
+    """The version's ONNX export, if it has one."""
+
+    def __init__(self, path: Path) -> None:
+        from serving.onnx_runtime import onnxruntime
+
+        exists = path.exists()
+        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]) if exists else None
+        metadata = self._session.get_modelmeta().custom_metadata_map if self._session else {}
+        self._signatures = json.loads(metadata.get("signatures", "{}"))
+
+    def call(self, name: str, inputs: Mapping[str, Array]) -> dict[str, Array] | None:
+        """Return the outputs of a signature; None if the export does not contain it."""
+        if self._session is None or name not in self._signatures:
+            return None
+        rows = len(next(iter(inputs.values())))
+        types = {"tensor(int32)": np.int32, "tensor(float)": np.float32, "tensor(uint8)": np.uint8}
+        feed = {i.name: inputs.get(i.name, np.zeros((rows,), types[i.type])) for i in self._session.get_inputs()}
+        outputs = self._signatures[name]["outputs"]
+        return dict(zip(outputs, self._session.run(outputs, feed), strict=True))
+
+
+def _too_large(kind: str, differences: Mapping[str, float]) -> list[str]:
+    return [
+        f"{kind} by {value:.2g} in {key}; at most {TOLERANCE} is allowed"
+        for key, value in differences.items()
+        if not value <= TOLERANCE
+    ]
 
 
 def _difference(one: Array | None, other: Array) -> float:
-    """Largest absolute difference, relative to the largest value where that is above 1; inf for other shapes."""
+    """Return the largest absolute difference, relative to the largest value if above 1; inf for different shapes."""
     if one is None or one.shape != other.shape:
         return float("inf")
     if not one.size:

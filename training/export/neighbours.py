@@ -1,4 +1,4 @@
-"""The signature that shows similar items: exact nearest neighbours among reference embeddings in the version itself."""
+"""The signature ``neighbours``: exact nearest neighbours among reference embeddings stored in the version."""
 
 from dataclasses import replace
 
@@ -13,36 +13,35 @@ MOST_REFERENCES = 10_000
 MOST_NEIGHBOURS = 100
 
 
-def with_neighbours(servable: ExportedModel, references: Array, labels: Array, source: str) -> ExportedModel:
-    """An image servable that also answers ``neighbours``: ``image`` and ``k`` int32 [n] → ``indices`` int32,
-    ``distance`` float32 and ``labels`` int32, [n, largest k of the call], the nearest first.
+def with_neighbours(exported: ExportedModel, references: Array, labels: Array, source: str) -> ExportedModel:
+    """Add ``neighbours`` to an exported image model.
 
-    Distances are Euclidean, between what ``embed`` answers. As with ``forecast``, every row gets as many columns as the
-    row that asks for most.
+    ``image`` and ``k`` int32 [n] → ``indices`` int32, ``distance`` float32 and ``labels`` int32, [n, largest k of the
+    call], nearest first. Distances are Euclidean, between embeddings. As with ``forecast``, every row gets the columns
+    of the largest request.
 
     Args:
-        references: embeddings of the reference items, float32 [r, d], at most 10,000.
-        labels: their class numbers, [r].
+        exported: an image model with the signature ``embed``.
+        references: embeddings of the reference items, float32 [r, d].
+        labels: class numbers of the references, [r].
         source: what the items are and what their index counts, for the card.
 
     Raises:
-        ValueError: more references than that, or fewer than can be asked for.
+        ValueError: fewer than 100 or more than 10,000 references.
     """
     if not MOST_NEIGHBOURS <= len(references) <= MOST_REFERENCES:
-        raise ValueError(
-            f"{len(references)} references are given; {MOST_NEIGHBOURS} to {MOST_REFERENCES} are kept in a version"
-        )
-    embed = servable.endpoints["embed"]
-    center = references.mean(axis=0)  # away with what all have alike: it would cost the products below their digits
+        raise ValueError(f"{len(references)} references are given; {MOST_NEIGHBOURS} to {MOST_REFERENCES} are expected")
+    embed = exported.endpoints["embed"]
+    center = references.mean(axis=0)  # a common offset would cost the products below their precision
     known, classes = (references - center).astype(np.float32), labels.astype(np.int32)
 
     def neighbours(image: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         embedding = embed.function(image)["embedding"] - center
-        items = tf.constant(known)  # here, or it is captured as an input of the ONNX graph
+        items = tf.constant(known)  # a constant outside would become an input of the ONNX graph
         count = tf.clip_by_value(tf.reduce_max(k), 1, MOST_NEIGHBOURS)
         halves = tf.matmul(embedding, items, transpose_b=True) - tf.reduce_sum(items * items, axis=1) / 2
         found = tf.math.top_k(halves, count).indices
-        # Products are less exact than differences where items lie close together: these put the found ones in order.
+        # For close items, differences are more precise than products: they determine the order.
         distance = tf.sqrt(tf.reduce_sum(tf.square(embedding[:, tf.newaxis] - tf.gather(items, found)), axis=2))
         nearest = tf.math.top_k(-distance, count)
         indices = tf.gather(found, nearest.indices, batch_dims=1)
@@ -61,7 +60,7 @@ def with_neighbours(servable: ExportedModel, references: Array, labels: Array, s
         {"image": samples, "k": np.resize(np.array([10, 1, 5], np.int32), len(samples))},
     )
     return replace(
-        servable,
-        endpoints={**servable.endpoints, "neighbours": endpoint},
+        exported,
+        endpoints={**exported.endpoints, "neighbours": endpoint},
         neighbours=NeighboursRecipe(references=len(known), max_k=MOST_NEIGHBOURS, source=source),
     )

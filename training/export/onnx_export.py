@@ -1,7 +1,7 @@
-"""The ONNX twin: one graph for all tensor signatures, so that a version can be served without TensorFlow.
+"""The ONNX export: one graph for all tensor signatures, so that a version can be served without TensorFlow.
 
-ONNX names are the signatures' own; which inputs and outputs belong to which signature stands in the model's metadata
-under ``signatures``, as JSON. A graph input that a signature does not name is fed zeros, one row each.
+Inputs and outputs keep the signatures' names. The model's metadata ``signatures`` lists those of each signature as
+JSON. A caller feeds zeros, one row each, to graph inputs that its signature does not use.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ SIGNATURES_KEY = "signatures"
 
 
 def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
-    """Write the twin of the convertible endpoints; returns why it could not be, or None."""
+    """Write the export of the convertible endpoints; return the reason if tf2onnx cannot convert them, else None."""
     os.environ.setdefault("TF2ONNX_LOG_LEVEL", "40")
     import onnx
     import tf2onnx
@@ -31,7 +31,7 @@ def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
     for endpoint in chosen.values():
         specs.update(endpoint.inputs)
 
-    def everything(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+    def all_endpoints(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         given = dict(zip(specs, tensors, strict=True))
         outputs: dict[str, tf.Tensor] = {}
         for endpoint in chosen.values():
@@ -39,10 +39,10 @@ def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
         return {name: tf.identity(value, name) for name, value in outputs.items()}
 
     try:
-        graph = tf.function(everything, input_signature=list(specs.values()))
+        graph = tf.function(all_endpoints, input_signature=list(specs.values()))
         with _quiet():
             model, _ = tf2onnx.convert.from_function(graph, input_signature=list(specs.values()), opset=OPSET)
-    except Exception as error:  # tf2onnx raises what it meets
+    except Exception as error:  # tf2onnx raises exceptions of many types
         return f"tf2onnx cannot convert it: {error}"
     table: dict[str, Any] = {
         name: {"inputs": list(endpoint.inputs), "outputs": list(endpoint.outputs)} for name, endpoint in chosen.items()
@@ -55,14 +55,14 @@ def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what TensorFlow's graph optimiser prints past all log levels off the terminal."""
+    """Hide what TensorFlow's graph optimiser prints on standard error regardless of log levels."""
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    stderr = os.dup(2)
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(devnull)

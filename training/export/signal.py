@@ -1,4 +1,4 @@
-"""The signature of a classifier of 1-D signals."""
+"""Signatures of classifiers of 1-D signals."""
 
 import keras
 import tensorflow as tf
@@ -9,12 +9,12 @@ from training.export.exported_model import Endpoint, ExportedModel
 
 
 def signal_model(network: keras.Model, recipe: SignalRecipe, samples: Array) -> ExportedModel:
-    """A classifier of signals.
+    """Export a classifier of signals: ``serving_default``.
 
     Args:
         network: raw signals, float32 [n, length, channels] → probabilities [n, k].
         recipe: length, channels and units.
-        samples: such signals, for the checks and the warm-up.
+        samples: such signals, for the check and the warm-up.
     """
     signal_spec = tf.TensorSpec((None, recipe.length, recipe.channels), tf.float32, "signal")
 

@@ -1,4 +1,4 @@
-"""The signature of a model of table rows."""
+"""Signatures of models of table rows."""
 
 import keras
 import tensorflow as tf
@@ -11,13 +11,14 @@ from training.export.exported_model import Endpoint, ExportedModel
 def table_model(
     network: keras.Model, recipe: TableRecipe, samples: Array, center: Array | float = 0.0, scale: Array | float = 1.0
 ) -> ExportedModel:
-    """A model that gives one number for a row.
+    """Export a model that predicts one number per row: ``serving_default``.
 
     Args:
         network: scaled rows, float32 [n, columns] → [n, 1] in raw units.
         recipe: columns and target.
-        samples: raw rows, float32 [n, columns], for the checks and the warm-up.
-        center, scale: scaled = (raw - center) / scale, by column, from the training part.
+        samples: raw rows, float32 [n, columns], for the check and the warm-up.
+        center: subtracted from the raw rows, by column.
+        scale: divides the centred rows, by column.
     """
     features_spec = tf.TensorSpec((None, len(recipe.columns)), tf.float32, "features")
 

@@ -1,4 +1,4 @@
-"""Warm-up requests: the model server replays them before a version answers, so that no caller pays for the first call.
+"""Warm-up requests, which the model server replays before a version becomes available.
 
 A TFRecord of PredictionLog with one record for each signature and allowed batch size
 (tensorflow_serving/servables/tensorflow/saved_model_warmup.cc).
@@ -15,11 +15,17 @@ from training.core.array import Array
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 8, 32)
-_LARGEST_RECORD = 1_000_000  # bytes: large pictures are warmed up in smaller batches only
+_LARGEST_RECORD = 1_000_000  # bytes; larger batches of large pictures are omitted
 
 
 def write(directory: Path, model: str, samples: Mapping[str, Mapping[str, Array]]) -> None:
-    """Write the file for samples by signature and input, rows first; they are repeated where a batch needs more."""
+    """Write the warm-up file.
+
+    Args:
+        directory: the version.
+        model: name of the model.
+        samples: rows by signature and input, repeated to fill a batch.
+    """
     path = directory / WARMUP_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:

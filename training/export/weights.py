@@ -1,8 +1,8 @@
-"""The weights of a published version, put back into a Keras model of the same build.
+"""Restore the weights of a published version into a Keras model.
 
-A version carries no Keras weights file: its variables are read from the SavedModel itself, where each stands under the
-path that it had in Keras. Keras numbers layers through a whole process (``dense`` in one is ``dense_7`` in another), so
-the layers of each kind are counted anew, in order, before paths are compared.
+A version has no Keras weights file; the variables come from the SavedModel, where they keep their Keras paths. Keras
+numbers layers per process (``dense`` in one is ``dense_7`` in another), so the layers of each kind are renumbered in
+order before paths are compared.
 """
 
 import re
@@ -16,27 +16,27 @@ from training.core.errors import JobError
 
 
 def restore(model: keras.Model, version: Path) -> None:
-    """Set all weights of the model to those of the version directory.
+    """Set all weights of the model to those of a version directory.
 
     Raises:
-        JobError: the version cannot be loaded, or is not the same net; nothing was set then.
+        JobError: the version cannot be loaded or has other weights; the model is unchanged.
     """
     try:
         loaded = tf.saved_model.load(str(version))
         variables = loaded.signatures["serving_default"].variables
     except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
         raise JobError(f"the weights of {_name(version)} cannot be read: {error}") from None
-    there = dict(zip(_counted(variable.name.removesuffix(":0") for variable in variables), variables, strict=True))
-    wanted = dict(zip(_counted(weight.path for weight in model.weights), model.weights, strict=True))
+    saved = dict(zip(_renumber(variable.name.removesuffix(":0") for variable in variables), variables, strict=True))
+    expected = dict(zip(_renumber(weight.path for weight in model.weights), model.weights, strict=True))
     differing = [
-        f"{path}: {_shape(there.get(path))} is there, {_shape(wanted.get(path))} is expected"
-        for path in sorted(there.keys() | wanted.keys())
-        if _shape(there.get(path)) != _shape(wanted.get(path))
+        f"{path}: {_shape(saved.get(path))} was found, {_shape(expected.get(path))} is expected"
+        for path in sorted(saved.keys() | expected.keys())
+        if _shape(saved.get(path)) != _shape(expected.get(path))
     ]
     if differing:
         raise JobError(f"the weights of {_name(version)} do not fit: {'; '.join(differing[:5])}")
-    for path, weight in wanted.items():
-        weight.assign(there[path].numpy())
+    for path, weight in expected.items():
+        weight.assign(saved[path].numpy())
 
 
 def _name(version: Path) -> str:
@@ -47,7 +47,7 @@ def _shape(variable: tf.Variable | keras.Variable | None) -> str:
     return "none" if variable is None else str(tuple(variable.shape))
 
 
-def _counted(paths: Iterable[str]) -> list[str]:
+def _renumber(paths: Iterable[str]) -> list[str]:
     """``dense_4/kernel``, ``dense_7/kernel`` → ``dense_0/kernel``, ``dense_1/kernel``."""
     parts = []
     for path in paths:

@@ -1,7 +1,8 @@
-"""Rolling-origin backtests: each moment from which a forecast could have been made, and the naive forecasts made there.
+"""Rolling-origin backtests, with naive forecasts for comparison.
 
-The origin moves through the held-out part one step at a time and the forecaster is not refitted (Tashman 2000, "Out-of-
-sample tests of forecasting accuracy"); the naive forecasts are Hyndman and Athanasopoulos' (Forecasting, 5.2).
+The origin moves through the held-out part one step at a time; the forecaster is not refitted (Tashman 2000,
+"Out-of-sample tests of forecasting accuracy"). The naive forecasts are those of Hyndman and Athanasopoulos
+(Forecasting: Principles and Practice, 5.2).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,37 +12,45 @@ import numpy as np
 
 from training.core.array import Array
 
-_EXACT = 1e-6  # of the series' spread: smaller errors are float32's, and count as none
+_EXACT = 1e-6  # share of the series' deviation; smaller errors are rounding of float32 and count as zero
 
 
 @dataclass(frozen=True)
 class Origins:
-    """What could be seen from each of n origins, what came, and what the naive forecasts said of it."""
+    """Histories, true values and naive forecasts at n origins.
 
-    history: Array  # [n, window]
-    truth: Array  # [n, horizon]
-    naive: Mapping[str, Array]  # naive, seasonal, drift: [n, horizon] each
+    Attributes:
+        history: values before each origin, [n, window].
+        truth: values from each origin on, [n, horizon].
+        naive: the forecasts ``naive``, ``seasonal`` and ``drift``, [n, horizon] each.
+    """
+
+    history: Array
+    truth: Array
+    naive: Mapping[str, Array]
 
 
 def roll(series: Array, first: int, *, window: int, horizon: int, season: int) -> Origins:
-    """Every origin of a series from which ``horizon`` values are known.
+    """Return every origin of a series from which ``horizon`` values are known.
 
-    ``naive`` repeats the last value, ``seasonal`` the last season, ``drift`` goes on by the mean change since the
-    series began.
+    ``naive`` repeats the last value, ``seasonal`` the last season, ``drift`` continues with the mean change since the
+    start of the series.
 
     Args:
-        series: [t]; nothing behind the end of the part that is measured.
-        first: index of the first value that is forecast.
-        season: how many steps one season has.
+        series: values [t], up to the end of the part to measure on.
+        first: index of the first origin.
+        window: length of the histories.
+        horizon: number of steps to forecast.
+        season: steps of a season.
 
     Raises:
-        ValueError: fewer values before ``first`` than a window, a season and a slope need, or fewer than ``horizon``
-            from there on.
+        ValueError: too few values before ``first`` for a window, a season and a slope, or fewer than ``horizon`` after
+            it.
     """
     before = max(window, season, 2)
     if first < before or first + horizon > len(series):
         raise ValueError(
-            f"a backtest needs {before} values before its first origin and {horizon} from there on; there are {first} "
+            f"a backtest needs {before} values before its first origin and {horizon} after it; the series has {first} "
             f"and {len(series) - first}"
         )
     origins = np.arange(first, len(series) - horizon + 1)
@@ -60,7 +69,7 @@ def roll(series: Array, first: int, *, window: int, horizon: int, season: int) -
 
 
 def joined(parts: Sequence[Origins]) -> Origins:
-    """The origins of several series as one."""
+    """Concatenate the origins of several series."""
     return Origins(
         history=np.concatenate([part.history for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),
@@ -69,10 +78,9 @@ def joined(parts: Sequence[Origins]) -> Origins:
 
 
 def against_naive(origins: Origins, mean: Array) -> dict[str, float]:
-    """Mean absolute errors of the forecasts [n, horizon] and of the naive ones, and the skill against each of these.
+    """Return the mean absolute errors of the forecasts [n, horizon] and the naive ones, and the skill against each.
 
-    A skill is 1 - ours / theirs: above 0 where ours is the better forecast, at most 1. ``skill`` alone is that against
-    ``naive``, the last value.
+    The skill is 1 - ours / theirs: above 0 if ours is better, at most 1. ``skill`` is the skill against ``naive``.
     """
     nothing = _EXACT * float(origins.truth.std()) or 1.0
     ours = float(np.abs(origins.truth - mean).mean())
@@ -85,6 +93,9 @@ def against_naive(origins: Origins, mean: Array) -> dict[str, float]:
 
 
 def interval_score(truth: Array, lower: Array, upper: Array, level: float) -> float:
-    """Mean width, and what lies outside at 2 / (1 - level) (Gneiting and Raftery 2007): less is better."""
+    """Return the interval score: mean width plus 2 / (1 - level) times the distance of values outside.
+
+    Lower is better. Source: Gneiting and Raftery 2007.
+    """
     outside = np.maximum(lower - truth, 0) + np.maximum(truth - upper, 0)
     return float((upper - lower + 2 / (1 - level) * outside).mean())

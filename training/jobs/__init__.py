@@ -1,1 +1,1 @@
-"""One file for each system of the courses, readable on its own from top to bottom."""
+"""Training jobs: one file per system of the courses, readable from top to bottom."""

@@ -1,11 +1,13 @@
-"""1,024-sample signals by three 1-D convolutions with pooling (course document 001_8afefdba80e9ed1e, exercise 6, A).
+"""1,024-sample signals by three 1-D convolutions with pooling.
 
-    vitrine train conv1d_a          20 seconds on two cores
+Course document 001_8afefdba80e9ed1e, exercise 6, A.
+
+    vitrine train conv1d_a          20 seconds on two CPU cores
     vitrine train conv1d_a --quick  10 seconds, 1,000 signals
 
-The course asks for the shapes only: 16 and 32 filters of 8, each followed by pooling by 4, then 8 filters of 1, so that
-the second convolution gives (256, 32), the third (64, 8), and there are 6,075 parameters. To have it trained and
-served, it tells sines, squares and sawtooths apart, which are synthetic and noisy. Expect a test accuracy of 1.00.
+Model: 16 and 32 filters of 8, each followed by pooling by 4, then 8 filters of 1. The second convolution gives
+(256, 32), the third (64, 8); 6,075 parameters. The course gives no data, so the job classifies synthetic noisy sines,
+squares and sawtooths. Expect a test accuracy of 1.00.
 """
 
 from dataclasses import replace
@@ -46,7 +48,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def compiled(model: keras.Model, recipe: Recipe) -> keras.Model:
-    """With Adam; the course compiles neither net."""
+    """Compile with Adam; the course does not compile its nets."""
     model.compile(
         loss="sparse_categorical_crossentropy",
         optimizer=keras.optimizers.Adam(recipe.learning_rate),

@@ -1,10 +1,12 @@
-"""1,024-sample signals by three 1-D convolutions with strides (course document 001_8afefdba80e9ed1e, exercise 6, B).
+"""1,024-sample signals by three 1-D convolutions with strides.
 
-    vitrine train conv1d_b          15 seconds on two cores
+Course document 001_8afefdba80e9ed1e, exercise 6, B.
+
+    vitrine train conv1d_b          15 seconds on two CPU cores
     vitrine train conv1d_b --quick  10 seconds, 1,000 signals
 
-As `conv1d_a`, but each of the first two convolutions takes steps of 4 instead of being pooled: the second gives (64,
-32), the third (64, 8), with the same 6,075 parameters and a quarter of the work. Expect a test accuracy of .99.
+The net of `conv1d_a` with strides of 4 instead of pooling: the second convolution gives (64, 32), the third (64, 8),
+with the same 6,075 parameters and a quarter of the operations. Expect a test accuracy of .99.
 """
 
 import keras

@@ -1,14 +1,17 @@
-"""Encoder of 1024×1024 pictures by four convolutions (course document 001_8afefdba80e9ed1e, exercise 7).
+"""Encoder of 1024×1024 pictures by four convolutions.
 
-    vitrine train conv2d_1024          3 minutes on two cores
+Course document 001_8afefdba80e9ed1e, exercise 7.
+
+    vitrine train conv2d_1024          3 minutes on two CPU cores
     vitrine train conv2d_1024 --quick  20 seconds, two epochs on 320 textures
 
-The exercise asks for shapes and parameters only and names no task, so the weights come from a small one without
-labels: of two parts of a generated texture, each in another light, the embeddings shall be more alike than those of
-any two textures of a batch (InfoNCE, van den Oord et al. 2018; compared behind a head that is not kept, Chen et al.
-2020). As nothing behind the convolutions depends on a picture's size, it learns on parts of 128×128. It is served as an
-encoder, for ``:embed``. Measured on textures of full size that it has not seen: how often the nearest other one is of
-the same kind, before and after. Expect .42 → .75, where histograms of their greys have .42 and a guess .12.
+The exercise defines shapes and parameters but no task. The job fits a self-supervised one: two parts of a generated
+texture in different light shall have more similar embeddings than any two textures of the batch (InfoNCE, van den Oord
+et al. 2018, with a projection head that is dropped afterwards, Chen et al. 2020). The convolutions accept any size, so
+the fit uses parts of 128×128. The model is served as an encoder, for ``:embed``.
+
+The metric is how often the nearest other texture of full size is of the same kind, before and after the fit. Expect
+.42 → .75; grey-level histograms reach .42 and a guess .12.
 """
 
 from collections.abc import Mapping
@@ -78,7 +81,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def shapes(encoder: keras.Model) -> list[tuple[int, ...]]:
-    """What each layer makes of a picture of 1024×1024."""
+    """Return the output shape of each layer for a picture of 1024×1024."""
     found, shape = [], (None, RECIPE.height, RECIPE.width, RECIPE.channels)
     for layer in encoder.layers:
         shape = layer.compute_output_shape(shape)
@@ -87,19 +90,19 @@ def shapes(encoder: keras.Model) -> list[tuple[int, ...]]:
 
 
 def info_nce(_: keras.KerasTensor, projections: keras.KerasTensor) -> keras.KerasTensor:
-    """Of two views each, [n, 2, d] → loss [n]: of all second views, which belongs to the first?"""
+    """Return the InfoNCE loss [n] of two views each [n, 2, d]: which second view belongs to the first?"""
     one, other = (ops.normalize(projections[:, view]) for view in (0, 1))
     alike = ops.matmul(one, ops.transpose(other)) / TEMPERATURE
     return keras.losses.sparse_categorical_crossentropy(ops.arange(ops.shape(alike)[0]), alike, from_logits=True)
 
 
 def scaled(pictures: Any) -> Any:
-    """0…255 → -1…1, for arrays and tensors."""
+    """Scale 0…255 to -1…1, for arrays and tensors."""
     return pictures / 127.5 - 1
 
 
 def same_kind(vectors: Array, kinds: Array) -> float:
-    """How often the nearest other vector, by angle, is of the same kind: vectors [n, d], kinds [n] → 0…1."""
+    """Return how often the nearest other vector by angle is of the same kind: vectors [n, d], kinds [n] → 0…1."""
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -np.inf)
@@ -114,10 +117,10 @@ def watch(model: keras.Model, examples: Examples) -> Mapping[str, float]:
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    """The same figure for histograms of 64 greys, which need no net."""
+    """Measure the same metric on histograms of 64 grey levels, for comparison."""
     pictures, kinds = examples.test
     histograms = np.stack([np.histogram(picture, 64, (0, 256))[0] for picture in pictures])
-    note = "The weights come from a synthetic task: telling the parts of generated textures apart."
+    note = "The weights come from a synthetic task: matching the parts of generated textures."
     return Evaluation({"nearest_by_histogram": same_kind(histograms, kinds)}, kinds, kinds, (note,))
 
 

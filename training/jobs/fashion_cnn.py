@@ -1,11 +1,15 @@
-"""Fashion-MNIST classifier with separable convolutions (course document 000_66a6b1e9f8078a4d, question 4).
+"""Fashion-MNIST classifier with separable convolutions.
 
-    vitrine train fashion_cnn          3 minutes on two cores
+Course document 000_66a6b1e9f8078a4d, question 4.
+
+    vitrine train fashion_cnn          3 minutes on two CPU cores
     vitrine train fashion_cnn --quick  20 seconds, one epoch on 10,000 pictures
 
-The printed summary shows 14×14 after the first convolution, so that one has stride 2, though the code cell shows none;
-the summary is followed. Printed: training accuracy .8928 in epoch 7, .9110 evaluated on the training set, test pictures
-10 to 14 predicted as 4 5 5 3 4. Expect .89, .90 and the same five predictions.
+The printed summary shows 14×14 after the first convolution, hence stride 2, although the code cell shows no stride. The
+job follows the summary.
+
+The course prints a training accuracy of .8928 in epoch 7, .9110 evaluated on the training set, and the predictions
+4 5 5 3 4 for test pictures 10 to 14. Expect .89, .90 and the same five predictions.
 """
 
 from dataclasses import replace
@@ -49,6 +53,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def compiled(model: keras.Model, recipe: Recipe) -> keras.Model:
+    """Compile with Adam, as both questions do."""
     model.compile(
         loss="sparse_categorical_crossentropy",
         optimizer=keras.optimizers.Adam(recipe.learning_rate),
@@ -64,9 +69,12 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def inference(model: keras.Model) -> keras.Model:
-    """Pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 256]}."""
+    """Return the net without scaling and augmentation.
+
+    Pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 256]}.
+    """
     x = inputs = keras.Input((28, 28, 1))
-    for layer in model.layers[4:-1]:  # behind scaling and augmentation
+    for layer in model.layers[4:-1]:  # after scaling and augmentation
         x = layer(x)
     return keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
 

@@ -1,12 +1,15 @@
-"""Digits by transfer from the trained Fashion-MNIST net (course document 000_66a6b1e9f8078a4d, question 5).
+"""Digits by transfer from the trained Fashion-MNIST net.
 
-    vitrine train mnist_transfer                   2 minutes on two cores
+Course document 000_66a6b1e9f8078a4d, question 5.
+
+    vitrine train mnist_transfer                   2 minutes on two CPU cores
     vitrine train mnist_transfer --quick           15 seconds, one epoch on 5,000 digits
     vitrine train mnist_transfer --from-version 2  from that version of fashion_cnn instead of the live one
 
-The net of question 4 as it was published, without its last layer, and a new softmax behind it; no layer is frozen. The
-question offers .94–.96, .98–1.00, .87–.90 and .92–.93 for the accuracy on the test set, and does not mark the answer.
-Expect .988.
+Model: the published net of question 4 with a new softmax layer; no layer is frozen.
+
+The question offers .94–.96, .98–1.00, .87–.90 and .92–.93 for the test accuracy and does not mark the answer. Expect
+.988.
 """
 
 from dataclasses import replace
@@ -35,7 +38,7 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
 
 def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     if options.start is None:
-        raise JobError("mnist_transfer starts from a version of fashion_cnn; none was given")
+        raise JobError("mnist_transfer starts from a version of fashion_cnn, and none is given")
     base = fashion_cnn.build(examples, options, recipe)
     restore(base, options.start)
     outputs = layers.Dense(10, activation="softmax")(base.layers[-2].output)
@@ -50,7 +53,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def answer(accuracy: float) -> str:
-    """Which of the offered answers it is, rounded to two places as the question asks."""
+    """Return which of the offered ranges holds the accuracy, rounded to two decimals as the question requires."""
     found = [f"{low:.2f}–{high:.2f}" for low, high in OFFERED if low <= round(accuracy, 2) <= high]
     return f"Of the ranges that the question offers, the test accuracy is in {found[0] if found else 'none'}."
 

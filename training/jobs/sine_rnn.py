@@ -1,12 +1,15 @@
-"""The next value of a sine by one recurrent cell (course document 004_1e87cdad635ebe4c, "senoid_rnn").
+"""The next value of a sine by one recurrent cell.
 
-    vitrine train sine_rnn          15 seconds on two cores
+Course document 004_1e87cdad635ebe4c, "senoid_rnn".
+
+    vitrine train sine_rnn          15 seconds on two CPU cores
     vitrine train sine_rnn --quick  5 seconds
 
-sin(x) in steps of π/10; a SimpleRNN of one cell with the identity as activation, so that its answer is s_t = x_t·W_i +
-s_{t−1}·W_s + b. Over a window of two values the sine's own recurrence sin(x+h) = 2·cos(h)·sin(x) − sin(x−h) is within
-reach: W_i = 2·cos(h) = 1.9021 and W_s = −1 / W_i = −0.5257. Expect those weights, and a prediction for [sin .31] and
-[sin .31, sin .62] that equals the one computed by hand from them.
+Data: sin(x) in steps of π/10. Model: a SimpleRNN of one cell with identity activation, s_t = x_t·W_i + s_{t−1}·W_s + b.
+Over a window of two values it can represent the recurrence of the sine, sin(x+h) = 2·cos(h)·sin(x) − sin(x−h), with
+W_i = 2·cos(h) = 1.9021 and W_s = −1 / W_i = −0.5257.
+
+Expect those weights, and predictions for [sin .31] and [sin .31, sin .62] that equal the ones computed by hand.
 """
 
 from dataclasses import replace
@@ -25,8 +28,8 @@ from training.core.recipe import Recipe
 from training.data import sources
 from training.export.exported_model import ExportedModel
 from training.export.series import series_model
-from training.forecasting import windows as forecasting
 from training.forecasting.forecaster import Forecaster, recursive
+from training.forecasting.windows import chronological, windows
 
 SERIES = SeriesRecipe(window=2, max_horizon=100, step="π/10", unit="1", level=0.9)
 SEASON = 20
@@ -34,10 +37,10 @@ SEASON = 20
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
     series = np.sin(np.arange(2000) * np.pi / 10)
-    parts = forecasting.chronological(series, SERIES.window)
-    x, y = forecasting.windows(parts.train, SERIES.window)
-    x_validation, y_validation = forecasting.windows(parts.validation, SERIES.window)
-    x_test, y_test = forecasting.windows(parts.test, SERIES.window)
+    parts = chronological(series, SERIES.window)
+    x, y = windows(parts.train, SERIES.window)
+    x_validation, y_validation = windows(parts.validation, SERIES.window)
+    x_test, y_test = windows(parts.test, SERIES.window)
     return Examples(
         train=(x[..., None], y),
         validation=(x_validation[..., None], y_validation),
@@ -62,7 +65,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def by_hand(weights: list[Array], inputs: Array) -> float:
-    """The answer to a sequence [n] from the weights alone: s_t = g(x_t·W_i + s_{t−1}·W_s + b), g the identity."""
+    """Compute the answer to a sequence [n] from the weights: s_t = g(x_t·W_i + s_{t−1}·W_s + b), g the identity."""
     w_input, w_state, bias = (weight.astype(np.float64) for weight in weights)
     state = np.zeros(1)
     for value in inputs:

@@ -1,16 +1,15 @@
-"""The next days' prices by a gated recurrent net over returns: the answer to stock_rnn's "then improve the model".
+"""The next days' prices by a gated recurrent net over returns: an improvement of `stock_rnn`.
 
-    vitrine train stock_forecaster                                            1 minute on two cores, on GOOG 2004-2008
+    vitrine train stock_forecaster                                            1 minute on two CPU cores, GOOG 2004-2008
     vitrine train stock_forecaster --csv prices.csv --column Close --as mine
 
-What stock_rnn gets wrong is told by its own backtest: it learns the level of the price, which leaves the range that it
-was trained on. Here a GRU of eight cells reads 40 daily log returns and answers two values: the next return, and how
-large it is going to be (a Laplace distribution's scale, fitted by likelihood). Prices are near a random walk, so the
-first is almost nothing; the second is not, since calm and rough days come in clusters: the interval is conformal and in
-proportion to it.
+The backtest of `stock_rnn` shows its weakness: it models the level of the price, which leaves the range of the training
+part. Here a GRU of eight cells reads 40 daily log returns and predicts two values: the next return, and its expected
+size (the scale of a Laplace distribution, fitted by likelihood). Prices are close to a random walk, so the first is
+almost 0. The second is not, since volatility clusters; the conformal interval is proportional to it.
 
-Expect parity with "tomorrow equals today", no more: on GOOG's test part 10.43 USD against its 10.38 (stock_rnn: 13.04)
-and .95 inside the interval of 90 % (stock_rnn: .69).
+Expect parity with "tomorrow equals today": an error of 10.43 USD on GOOG's test part against 10.38 (`stock_rnn`:
+13.04), and .95 of the values inside the 90 % interval (`stock_rnn`: .69).
 """
 
 import keras
@@ -27,8 +26,8 @@ from training.core.recipe import Recipe
 from training.data import sources, stocks
 from training.export.exported_model import ExportedModel
 from training.export.series import series_model
-from training.forecasting import windows as forecasting
 from training.forecasting.forecaster import Forecaster
+from training.forecasting.windows import chronological, windows
 
 SERIES = SeriesRecipe(window=41, max_horizon=30, step="day", unit="USD", level=0.9)
 SEASON = 5  # trading days in a week
@@ -36,15 +35,15 @@ SEASON = 5  # trading days in a week
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
     prices = stocks.load(options.csv, options.column)
-    parts = forecasting.chronological(prices.values, SERIES.window)
+    parts = chronological(prices.values, SERIES.window)
     scale = float(np.diff(np.log(parts.train)).std()) or 1.0
 
     def examples(part: Array) -> tuple[Array, Array]:
-        x, y = forecasting.windows(np.diff(np.log(part)) / scale, SERIES.window - 1)
+        x, y = windows(np.diff(np.log(part)) / scale, SERIES.window - 1)
         return x[..., None].astype(np.float32), y[:, None].astype(np.float32)
 
     x, y = examples(parts.train)
-    raw, _ = forecasting.windows(parts.train, SERIES.window)
+    raw, _ = windows(parts.train, SERIES.window)
     validation, test = examples(parts.validation), examples(parts.test)
     return Examples(
         train=(x, y),
@@ -75,7 +74,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def laplace(truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
-    """Negative log-likelihood of returns [n, 1] under Laplace distributions [n, 2] of a mean and the log of a scale."""
+    """Return the negative log-likelihood of returns [n, 1] under Laplace distributions [n, 2]: mean and log scale."""
     mean, log_scale = answer[:, :1], answer[:, 1:]
     return ops.abs(truth - mean) * ops.exp(-log_scale) + log_scale
 
@@ -88,12 +87,12 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model, examples)
-    samples, _ = forecasting.windows(examples.extra["parts"].test, SERIES.window)
+    samples, _ = windows(examples.extra["parts"].test, SERIES.window)
     return series_model(model, ours, _spread(ours, examples), samples[:32])
 
 
 def forecaster(model: keras.Model, examples: Examples) -> Forecaster:
-    """Prices [n, 41] → prices: the next day's expected return, and none on the days behind it."""
+    """Return a forecaster of prices [n, 41]: the expected return of the next day, and none on later days."""
     scale = examples.extra["scale"]
 
     def read(prices: tf.Tensor) -> tf.Tensor:

@@ -1,14 +1,16 @@
-"""The next day's price by four recurrent cells (course document 004_1e87cdad635ebe4c, "stock_rnn").
+"""The next day's price by four recurrent cells.
 
-    vitrine train stock_rnn                                            20 seconds on two cores, on GOOG 2004-2008
+Course document 004_1e87cdad635ebe4c, "stock_rnn".
+
+    vitrine train stock_rnn                                            20 seconds on two CPU cores, GOOG 2004-2008
     vitrine train stock_rnn --csv prices.csv --column Close --as mine
 
-Windows of ten daily prices, a SimpleRNN of four cells, Dense(1). Why the dense layer? The four cells answer four values
-between −1 and 1; the price is one value of any size, so a last layer weighs them: W [4, 1] and b [1]. Parameters:
-4·(1 + 4 + 1) = 24 (each cell: one input weight, four recurrent ones, a bias) and 4 + 1 = 5.
+Model: windows of ten daily prices, a SimpleRNN of four cells, Dense(1). The dense layer combines the cells' four
+values, each between −1 and 1, into one price: W [4, 1] and b [1]. Parameters: 4·(1 + 4 + 1) = 24 (each cell has one
+input weight, four recurrent ones and a bias) and 4 + 1 = 5.
 
-Validated on a chronological split: the last 15 % of the days are the test part, the 15 % before them the validation
-part. A price follows nearly a random walk, so expect a skill below 0 against "tomorrow equals today"; the card says so.
+The split is chronological: the last 15 % of the days are the test part, the 15 % before them the validation part. A
+price is close to a random walk, so expect a skill below 0 against "tomorrow equals today"; the card says so.
 """
 
 import keras
@@ -25,8 +27,8 @@ from training.core.recipe import Recipe
 from training.data import sources, stocks
 from training.export.exported_model import ExportedModel
 from training.export.series import series_model
-from training.forecasting import windows as forecasting
 from training.forecasting.forecaster import Forecaster, recursive
+from training.forecasting.windows import chronological, windows
 
 SERIES = SeriesRecipe(window=10, max_horizon=30, step="day", unit="USD", level=0.9)
 SEASON = 5  # trading days in a week
@@ -34,15 +36,15 @@ SEASON = 5  # trading days in a week
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
     prices = stocks.load(options.csv, options.column)
-    parts = forecasting.chronological(prices.values, SERIES.window)
+    parts = chronological(prices.values, SERIES.window)
     center, scale = float(parts.train.mean()), float(parts.train.std()) or 1.0
 
     def examples(part: Array) -> tuple[Array, Array]:
-        x, y = forecasting.windows((part - center) / scale, SERIES.window)
+        x, y = windows((part - center) / scale, SERIES.window)
         return x[..., None].astype(np.float32), y.astype(np.float32)
 
     x, y = examples(parts.train)
-    raw, _ = forecasting.windows(parts.train, SERIES.window)
+    raw, _ = windows(parts.train, SERIES.window)
     validation, test = examples(parts.validation), examples(parts.test)
     return Examples(
         train=(x, y),
@@ -75,7 +77,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model, examples)
-    samples, _ = forecasting.windows(examples.extra["parts"].test, SERIES.window)
+    samples, _ = windows(examples.extra["parts"].test, SERIES.window)
     return series_model(model, ours, _spread(ours, examples), samples[:32])
 
 

@@ -1,14 +1,17 @@
-"""X or O by transfer from MobileNetV2 (course document 004_1e87cdad635ebe4c, "transfer_MobileNet").
+"""X or O by transfer from MobileNetV2.
 
-    vitrine train xo_mobilenet                  1 minute on two cores
-    vitrine train xo_mobilenet --quick          20 seconds, 150 drawings a class, 100 epochs
-    vitrine train xo_mobilenet --head sigmoid   the output that the document's count of 12,821 belongs to
+Course document 004_1e87cdad635ebe4c, "transfer_MobileNet".
 
-MobileNetV2 with its ImageNet weights and without its output layer, frozen: 2,257,984 parameters; behind it a dense
-layer of 10 and an output of 2, trained for 100 and then 200 epochs with binary cross-entropy. The text asks for softmax
-2, which has 12,832 new parameters; the printed 12,821 is a sigmoid. As the base is frozen, each drawing passes it
-once. The course has ten pictures a class; 1,500 generated drawings a class make it ready for other hands. Expect .97 to
-.99 on drawings that were held out, as the seed has it, and 1.00 on 80 marker drawings by others.
+    vitrine train xo_mobilenet                  1 minute on two CPU cores
+    vitrine train xo_mobilenet --quick          20 seconds, 150 drawings per class, 100 epochs
+    vitrine train xo_mobilenet --head sigmoid   the output layer of the document's 12,821 parameters
+
+Model: MobileNetV2 with its ImageNet weights and without its output layer, frozen (2,257,984 parameters), then a dense
+layer of 10 and an output of 2. Recipe: 100 and then 200 epochs with binary cross-entropy. The text asks for a softmax
+of 2, which makes 12,832 new parameters; the printed 12,821 belong to a sigmoid. Since the base is frozen, it encodes
+each drawing once. The course has ten pictures per class; 1,500 generated drawings per class generalise to other hands.
+
+Expect .97 to .99 on held-out drawings, depending on the seed, and 1.00 on 80 marker drawings by other people.
 """
 
 import keras
@@ -36,19 +39,21 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
     drawings = noughts_crosses.load(options, RECIPE, count_per_class=recipe.examples or 1500)
     base = mobilenet()
     parts = {"train": drawings.train, "test": drawings.test, **drawings.extra}
-    seen = {name: (features(base, x), np.eye(2, dtype=np.float32)[y]) for name, (x, y) in parts.items()}
+    encoded = {name: (features(base, x), np.eye(2, dtype=np.float32)[y]) for name, (x, y) in parts.items()}
     return Examples(
-        train=seen.pop("train"),
-        test=seen.pop("test"),
+        train=encoded.pop("train"),
+        test=encoded.pop("test"),
         labels=drawings.labels,
         inputs=drawings.inputs,
         data=drawings.data,
-        extra={**seen, "base": base, "pictures": drawings.test[0][:16]},
+        extra={**encoded, "base": base, "pictures": drawings.test[0][:16]},
     )
 
 
 def mobilenet() -> keras.Model:
-    """Pictures float32 [n, 96, 96, 3] of -1…1 → features float32 [n, 1280]; frozen, with the weights made at 224×224.
+    """Return the frozen base, with weights trained at 224×224.
+
+    Pictures float32 [n, 96, 96, 3] of -1…1 → features float32 [n, 1280].
 
     Raises:
         JobError: the weights are not in VITRINE_DATA and cannot be downloaded.
@@ -68,7 +73,7 @@ def mobilenet() -> keras.Model:
 
 
 def features(base: keras.Model, pictures: Array) -> Array:
-    """Pictures uint8 [n, 96, 96, 3], light on dark → float32 [n, 1280]; the base sees dark ink on white."""
+    """Encode pictures uint8 [n, 96, 96, 3], light on dark, as float32 [n, 1280]; inverted to dark on white."""
     batches = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
     return np.concatenate([base.predict_on_batch(1 - batch.astype(np.float32) / 127.5) for batch in batches])
 

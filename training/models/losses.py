@@ -1,9 +1,10 @@
-"""Contrastive and triplet loss as the course defines them (002_6c90a8e4e790d781, exercise 4), without its loops; and
-the triplet loss as one to train by.
+"""Contrastive and triplet loss.
 
-The course draws one partner for each example, or a positive and a negative, by Python's ``random``; here the drawing
-is a function of its own, so that the losses themselves are plain arithmetic and the same pairs give the same value.
-Embeddings are first brought to 0…1 by their smallest and largest value over all examples.
+The course (002_6c90a8e4e790d781, exercise 4) computes both in loops and draws a partner, or a positive and a negative,
+for each example with Python's ``random``. Here the draws are functions of their own, so the losses are deterministic.
+Embeddings are scaled to 0…1 by their minimum and maximum over all examples.
+
+:func:`batch_all_triplet` is the triplet loss for training.
 """
 
 import random
@@ -19,7 +20,7 @@ TRAINING_MARGIN = 0.2
 
 
 def draw_pairs(count: int, rng: random.Random) -> Array:
-    """For each example the index of another one, int64 [count]; drawn in the course's order."""
+    """Draw the index of another example for each example, int64 [count], in the course's order."""
     partners = np.empty(count, np.int64)
     for i in range(count):
         partners[i] = i
@@ -29,7 +30,7 @@ def draw_pairs(count: int, rng: random.Random) -> Array:
 
 
 def draw_triplets(labels: Array, rng: random.Random) -> tuple[Array, Array]:
-    """For each example an index of its class (maybe its own) and one of another class, int64 [n] each."""
+    """Draw an index of the same class (possibly its own) and of another class for each example, int64 [n] each."""
     positives, negatives = np.empty(len(labels), np.int64), np.empty(len(labels), np.int64)
     for i, label in enumerate(labels):
         same, other = np.flatnonzero(labels == label), np.flatnonzero(labels != label)
@@ -39,7 +40,7 @@ def draw_triplets(labels: Array, rng: random.Random) -> tuple[Array, Array]:
 
 
 def contrastive(labels: Array, embeddings: Array, partners: Array) -> float:
-    """Mean of d²/2 over pairs of one class and max(0, margin - d²)/2 over the others.
+    """Return the mean of d²/2 over pairs of one class and of max(0, margin - d²)/2 over other pairs.
 
     Args:
         labels: class numbers, [n].
@@ -53,7 +54,13 @@ def contrastive(labels: Array, embeddings: Array, partners: Array) -> float:
 
 
 def triplet(embeddings: Array, positives: Array, negatives: Array) -> float:
-    """Mean of max(0, margin + d²(anchor, positive) - d²(anchor, negative)); embeddings [n, d], indices [n]."""
+    """Return the mean of max(0, margin + d²(anchor, positive) - d²(anchor, negative)).
+
+    Args:
+        embeddings: anchors, [n, d].
+        positives: index of each anchor's positive, [n].
+        negatives: index of each anchor's negative, [n].
+    """
     x = _normalised(embeddings)
     near = np.square(x - x[positives]).sum(axis=1)
     far = np.square(x - x[negatives]).sum(axis=1)
@@ -61,14 +68,14 @@ def triplet(embeddings: Array, positives: Array, negatives: Array) -> float:
 
 
 def batch_all_triplet(labels: Any, embeddings: Any) -> Any:
-    """The triplet loss of a batch over every triplet in it that is not yet apart by the margin; by anchor, [n].
+    """Return the triplet loss by anchor, [n], over all triplets of a batch that violate the margin.
 
-    Nothing is drawn: the batch is the sample (Hermans, Beyer and Leibe 2017, "batch all"; taking the hardest triplets
-    alone collapsed to one point here). Distances are squared, as the course's.
+    Source: "batch all" of Hermans, Beyer and Leibe 2017; "batch hard" collapsed to one point here. Distances are
+    squared, as in the course.
 
     Args:
         labels: class numbers, [n] or [n, 1].
-        embeddings: [n, d] of length 1.
+        embeddings: vectors of length 1, [n, d].
     """
     labels = ops.reshape(labels, (-1,))
     squared = 2 - 2 * ops.matmul(embeddings, ops.transpose(embeddings))

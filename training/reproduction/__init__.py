@@ -1,1 +1,1 @@
-"""``vitrine reproduce``: every job and study, and a page that puts what came out beside what the courses print."""
+"""``vitrine reproduce``: run every job and study, and compare the figures with the courses' on one page."""

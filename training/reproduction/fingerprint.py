@@ -1,7 +1,7 @@
-"""What a result depends on: the code of its module with all that it imports from this project, and the data files.
+"""Fingerprint of a result: the code of its module with all imports from this project, and the data files.
 
-Comments and docstrings do not count, nor does the machinery around a job (gate, export, checkpoints): a figure written
-into a docstring after a run does not make that run out of date.
+Comments, docstrings and the machinery around a job (gate, export, checkpoints) do not count: a figure that is written
+to a docstring after a run does not make the run out of date.
 """
 
 import ast
@@ -27,7 +27,7 @@ _MACHINERY = (
 
 
 def code(module: str) -> str:
-    """SHA-256 over the syntax of the module and its imports, and the versions of TensorFlow and Keras."""
+    """Return the SHA-256 over the syntax of the module and its imports, and the versions of TensorFlow and Keras."""
     total = hashlib.sha256()
     for name, tree in sorted(_closure(module).items()):
         total.update(name.encode() + ast.dump(_without_docstrings(tree)).encode())
@@ -37,7 +37,7 @@ def code(module: str) -> str:
 
 
 def files(module: str) -> dict[str, int]:
-    """Bytes of what lies in VITRINE_DATA under a name that the code mentions."""
+    """Return the sizes in bytes of the files and folders in VITRINE_DATA that the code names."""
     folder = os.environ.get("VITRINE_DATA")
     if not folder:
         return {}
@@ -47,7 +47,7 @@ def files(module: str) -> dict[str, int]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and 0 < len(node.value) < 100
     }
-    return {name: _size(Path(folder, name)) for name in sorted(constants) if _lies_in(Path(folder), name)}
+    return {name: _size(Path(folder, name)) for name in sorted(constants) if _exists_in(Path(folder), name)}
 
 
 def _closure(module: str) -> dict[str, ast.Module]:
@@ -79,7 +79,7 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
-def _lies_in(folder: Path, name: str) -> bool:
+def _exists_in(folder: Path, name: str) -> bool:
     parts = Path(name).parts
     return not name.startswith("/") and ".." not in parts and name not in (".", "") and (folder / name).exists()
 

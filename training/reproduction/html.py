@@ -1,4 +1,4 @@
-"""The page as one HTML file: the same table, and the plots of every run."""
+"""The page as one HTML file: the table, then the results and plots of each system."""
 
 from collections.abc import Iterator
 from html import escape
@@ -13,6 +13,7 @@ _HEADINGS = ("system", "exact facts", "run", "figure", "printed", "ours", "diffe
 
 
 def page(rows: list[Row]) -> str:
+    """Return the page."""
     body = "\n".join([*_top(rows), *_table(rows), *(line for row in rows for line in _section(row))])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -28,20 +29,20 @@ def _top(rows: list[Row]) -> Iterator[str]:
     compared = [
         figure for row in rows for entry in row.entries for figure in entry.figures if figure.difference is not None
     ]
-    tally = {
+    counts = {
         "systems": str(len(rows)),
         "jobs and studies in full": f"{states.count('full run')} of {len(states)}",
-        "figures beside printed ones": str(len(compared)),
+        "figures compared": str(len(compared)),
         "on stand-in data": str(states.count("stand-in data")),
     }
     yield "<h1>The courses’ experiments, run again</h1>"
     yield (
-        '<p class="lead">Printed figures were made with TensorFlow 2.3 and 2.4 on other machines; ours stand beside '
-        "them and are not made to equal them. Exact facts (parameter counts, shapes, formulas) are asserted before "
-        "anything is trained, so a run that came to its end is one in which they held. Time is that of fitting, on two "
-        "cores. What could not be had says so.</p>"
+        '<p class="lead">The courses’ figures come from TensorFlow 2.3 and 2.4 on other machines; ours are compared '
+        "with them, not tuned to equal them. Every run asserts the exact facts (parameter counts, shapes, formulas) "
+        "before it trains, so they hold in every completed run. Times are those of fitting on two CPU cores. Runs on "
+        "stand-in data are marked.</p>"
     )
-    yield '<ul class="tally">' + "".join(f"<li><b>{value}</b>{name}</li>" for name, value in tally.items()) + "</ul>"
+    yield '<ul class="counts">' + "".join(f"<li><b>{value}</b>{name}</li>" for name, value in counts.items()) + "</ul>"
 
 
 def _table(rows: list[Row]) -> Iterator[str]:
@@ -69,7 +70,7 @@ def _facts(row: Row) -> str:
 
 
 def _lines(entry: RowEntry) -> Iterator[str]:
-    """The cells of each figure: run, figure, printed, ours, difference, time, data."""
+    """Yield the cells of each figure: run, figure, printed, ours, difference, time, data."""
     result, figures = entry.result, entry.figures
     over = f'rowspan="{max(1, len(figures))}"'
     run = f"<td {over}><code>{escape(entry.name)}</code><br>{_mark(entry)}</td>"
@@ -99,7 +100,7 @@ def _section(row: Row) -> Iterator[str]:
             yield f'<p class="quiet">{escape(_reason(entry))}</p></div>'
             continue
         if result.quick:
-            yield '<p class="quick">A quick run, shortened to show the way: its figures mean little.</p>'
+            yield '<p class="quick">A quick run with a shortened recipe: its figures mean little.</p>'
         if result.stand_in:
             text = escape(result.stand_in)
             yield f'<p class="stand">Stand-in data: {text}. The figures say nothing about the real task.</p>'

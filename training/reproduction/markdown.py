@@ -1,4 +1,4 @@
-"""The page as Markdown: one table at the top, then what each system came to."""
+"""The page as Markdown: one table, then the results of each system."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,15 @@ from training.reproduction.rows import Row, RowEntry, duration, number
 
 HEAD = """# Reproduction
 
-The systems of the courses, run again: `vitrine reproduce` writes this page, and [index.html](index.html) with the same
-and more to look at. Printed figures were made with TensorFlow 2.3 and 2.4 on other machines; ours stand beside them and
-are not made to equal them. Exact facts (parameter counts, shapes, formulas) are asserted before anything is trained, so
-a run that came to its end is one in which they held. Time is that of fitting, on two cores.
+The systems of the courses, run again. `vitrine reproduce` writes this page and [index.html](index.html), which also
+shows the plots. The courses' figures come from TensorFlow 2.3 and 2.4 on other machines; ours are compared with them,
+not tuned to equal them. Every run asserts the exact facts (parameter counts, shapes, formulas) before it trains, so
+they hold in every completed run. Times are those of fitting on two CPU cores.
 """
 
 
 def page(rows: list[Row]) -> str:
+    """Return the page."""
     return "\n".join([HEAD, *_table(rows), "", *_details(rows)]).rstrip() + "\n"
 
 
@@ -61,7 +62,7 @@ def _details(rows: list[Row]) -> Iterator[str]:
                 yield f"Failed: {result.reason}\n"
                 continue
             if result.quick:
-                yield "**A quick run, shortened to show the way: its figures mean little.**\n"
+                yield "**A quick run with a shortened recipe: its figures mean little.**\n"
             if result.stand_in:
                 yield f"**Stand-in data: {result.stand_in}. The figures say nothing about the real task.**\n"
             if result.rows:

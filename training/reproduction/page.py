@@ -1,4 +1,4 @@
-"""Write the page, as Markdown and as HTML, from the results that lie beside it."""
+"""Write the page from the results, as Markdown and as HTML."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from training.reproduction.rows import rows
 
 
 def write(folder: Path, results: Results) -> list[Path]:
-    """README.md, so that a code host shows it, and index.html; both paths."""
+    """Write README.md, which code hosts display, and index.html; return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
     made = rows(results)
     texts = {folder / "README.md": markdown.page(made), folder / "index.html": html.page(made)}

@@ -1,7 +1,7 @@
-"""What has been run and what came out, in one file that is kept beside the page: ``results.json``.
+"""Results of all runs, in the file ``results.json`` next to the page.
 
-It is written anew behind every run, so that an interrupted reproduction goes on, and a page made on another machine
-keeps what was measured on this one.
+The file is rewritten after every run. An interrupted reproduction therefore resumes, and a page that is made on another
+machine keeps the results of this one.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from serving.artifacts.atomic_write import write_atomically
 from serving.artifacts.model_card import ModelCard
 from training.core.errors import JobError
 from training.experiments.study import Cell, Findings, Study
@@ -19,7 +20,7 @@ RESULTS_FILE = "results.json"
 
 
 class SystemResult(BaseModel):
-    """Of one job or study. ``figures`` and ``printed`` share their names where the course prints one."""
+    """Result of one job or study. ``printed`` holds the course's values of ``figures``, under the same names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -45,13 +46,13 @@ class SystemResult(BaseModel):
     files: Mapping[str, int] = {}
 
     def is_current(self, code: str, files: Mapping[str, int], *, quick: bool) -> bool:
-        """Whether the same code on the same files has already come to its end, at least as thoroughly."""
+        """Return whether this is a completed run of the same code on the same files, full unless ``quick``."""
         same_files = all(self.files.get(name, size) == size for name, size in files.items())
         return self.status == "done" and self.code == code and same_files and (quick or not self.quick)
 
 
 class Results(BaseModel):
-    """By the names of jobs and studies."""
+    """Results by the names of jobs and studies."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,30 +60,29 @@ class Results(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> "Results":
-        """Those of the folder; none where nothing was run.
+        """Read the folder's results; empty without a file.
 
         Raises:
-            JobError: the file is not one of ours.
+            JobError: the file is invalid.
         """
         try:
             return cls.model_validate_json((folder / RESULTS_FILE).read_bytes())
         except FileNotFoundError:
             return cls()
         except ValidationError as error:
-            raise JobError(f"{folder / RESULTS_FILE} cannot be read ({error.errors()[0]['msg']}): remove it") from None
+            raise JobError(f"{folder / RESULTS_FILE} is invalid ({error.errors()[0]['msg']}): remove it") from None
 
     def write(self, folder: Path) -> None:
+        """Write the results to the folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{RESULTS_FILE}.new"
         text = self.model_copy(update={"results": dict(sorted(self.results.items()))}).model_dump_json(
             indent=1, exclude_defaults=True
         )
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(folder / RESULTS_FILE)
+        write_atomically(folder / RESULTS_FILE, text + "\n")
 
 
 def of_card(card: ModelCard, version: int) -> SystemResult:
-    """What a published version says of itself."""
+    """Return the result that a published version's card describes."""
     rows = ", ".join(f"{count:,} {part}" for part, count in card.data.rows.items())
     return SystemResult(
         kind="job",
@@ -102,7 +102,7 @@ def of_card(card: ModelCard, version: int) -> SystemResult:
 
 
 def of_findings(study: Study, findings: Findings, finished: datetime) -> SystemResult:
-    """What a study came to."""
+    """Return the result of a study."""
     return SystemResult(
         kind="study",
         title=study.title,

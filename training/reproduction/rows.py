@@ -1,4 +1,4 @@
-"""What the page says of each system, as values: printed figure, ours, difference, time, data."""
+"""Rows of the page as values: the jobs and studies of each system, with printed figures and ours."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from training.core.catalogue import JOBS, STUDIES
 from training.reproduction.results import Results, SystemResult
 from training.reproduction.systems import SYSTEMS, System, others
 
-#: Shown where a course prints none, the first that there are.
+#: Metrics to show if the course prints none, by preference.
 _TELLING = (
     "test_accuracy",
     "recall_at_1",
@@ -24,19 +24,22 @@ _AT_MOST = 3
 
 @dataclass(frozen=True)
 class Figure:
+    """One metric, with the course's value; not comparable on stand-in data."""
+
     name: str
     printed: float | None
     ours: float
-    comparable: bool = True  # not on stand-in data
+    comparable: bool = True
 
     @property
     def difference(self) -> float | None:
+        """Ours minus the printed value, if comparable."""
         return self.ours - self.printed if self.printed is not None and self.comparable else None
 
 
 @dataclass(frozen=True)
 class RowEntry:
-    """One job or study of a system; ``result`` is None where it was not run."""
+    """One job or study of a system; ``result`` is None if it was not run."""
 
     name: str
     title: str
@@ -45,7 +48,7 @@ class RowEntry:
 
     @property
     def state(self) -> str:
-        """One word or sentence of what became of it."""
+        """State of the run: not run, failed, stand-in data, quick run or full run."""
         if self.result is None:
             return "not run"
         if self.result.status == "failed":
@@ -57,27 +60,29 @@ class RowEntry:
 
 @dataclass(frozen=True)
 class Row:
+    """One system with its jobs and studies."""
+
     system: System
     entries: tuple[RowEntry, ...]
 
     @property
     def asserted(self) -> bool:
-        """Whether all that belongs to the system has come to its end, which it does only if the facts hold."""
+        """Whether all its jobs and studies have completed, which implies that the exact facts hold."""
         return bool(self.entries) and all(entry.result and entry.result.status == "done" for entry in self.entries)
 
 
 def rows(results: Results) -> list[Row]:
-    """Every system of the courses, then what is made beside them."""
+    """Return a row for every system of the courses, then one for the project's own jobs and studies."""
     titles = {**JOBS, **STUDIES}
     return [
-        Row(system, tuple(_entry(name, titles.get(name, "not made yet"), results) for name in system.names))
+        Row(system, tuple(_entry(name, titles.get(name, "not implemented"), results) for name in system.names))
         for system in (*SYSTEMS, others([*JOBS, *STUDIES]))
         if system.names
     ]
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """As people read it: four decimals, of small values three digits; what is below 1e-12 is 0."""
+    """Format a value for people: four decimals, three digits for small values, and 0 below 1e-12."""
     if value is None:
         return "–"
     if abs(value) < 1e-12:
@@ -87,6 +92,7 @@ def number(value: float | None, *, signed: bool = False) -> str:
 
 
 def duration(seconds: float) -> str:
+    """Format a duration in seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 

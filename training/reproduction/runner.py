@@ -1,7 +1,7 @@
-"""Run jobs and studies one after the other, each in a process of its own, as a user would start them.
+"""Run jobs and studies one after the other, each in a process of its own, as a user would start it.
 
-A job ends in a published version as always, the gate included. One that fails is reported and the rest goes on; an
-interrupted reproduction goes on with what is not up to date, and the job that was interrupted with its last epoch.
+A job passes the gate and publishes a version as usual. If one fails, the runner reports it and continues. An
+interrupted reproduction resumes with what is out of date; the interrupted job resumes from its checkpoint.
 """
 
 import os
@@ -25,15 +25,15 @@ from training.reproduction import fingerprint
 from training.reproduction.results import Results, SystemResult, of_card, of_findings
 
 PLOTS = "plots"
-_NO_DATA = ("cannot be downloaded", "--stand-in")  # what a job says that has a stand-in and no data
-_GATE = "gate: "  # how a sentence of its verdict begins
+_NO_DATA = ("cannot be downloaded", "--stand-in")  # in the error of a job that lacks its data and takes a stand-in
+_GATE = "gate: "  # start of the lines with the gate's reasons
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Folders:
-    """``docs`` is the page's; ``work`` holds unfinished runs, studies and logs."""
+    """Folders of the page, of the versions, and of unfinished runs, studies and logs."""
 
     docs: Path
     exports: Path
@@ -42,7 +42,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command came to: its exit code, and what it printed by line."""
+    """An ended command: its exit code, and the lines of standard output and standard error."""
 
     code: int
     output: Sequence[str]
@@ -50,23 +50,26 @@ class Ended:
 
     @property
     def lacks_data(self) -> bool:
+        """Whether it failed for lack of data and takes stand-in data."""
         return bool(self.code) and all(any(part in line for line in self.errors) for part in _NO_DATA)
 
     @property
     def reason(self) -> str:
-        """Why nothing came of it, in a sentence: the gate's, which speaks at the end of a run, or the error's."""
+        """Why it failed: the gate's reasons, or the last line of standard error."""
         if refusals := [line.strip().removeprefix(_GATE) for line in self.output if line.startswith(_GATE)]:
             return f"the gate refused it: {'; '.join(refusals)}"
         if errors := [line.strip() for line in self.errors if line.strip()]:
             return errors[-1]
-        return f"it was ended by signal {-self.code}" if self.code < 0 else f"it ended with {self.code}, without a word"
+        if self.code < 0:
+            return f"ended by signal {-self.code}"
+        return f"ended with exit code {self.code} and no message"
 
 
 def check_names(names: Sequence[str]) -> list[str]:
-    """The names asked for, or all.
+    """Return the names, or all without names.
 
     Raises:
-        JobError: one of them is neither a job nor a study.
+        JobError: a name is neither a job nor a study.
     """
     every = [*JOBS, *STUDIES]
     for name in names:
@@ -76,15 +79,17 @@ def check_names(names: Sequence[str]) -> list[str]:
 
 
 def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: bool, say: Say) -> Results:
-    """Run what is not up to date, one by one; results are kept behind each.
+    """Run what is out of date, one by one, and write the results after each.
 
     Args:
-        names: of jobs and studies.
-        quick: their quick recipes; a full result counts as up to date and is not replaced.
+        names: jobs and studies.
+        folders: where page, versions and unfinished runs are.
+        quick: use the quick recipes; a full result counts as up to date and is not replaced.
         again: run also what is up to date.
+        say: receives one line for each step, and the output of the commands.
 
     Raises:
-        JobError: the results that lie there cannot be read.
+        JobError: the existing results are invalid.
     """
     results = Results.read(folders.docs)
     add_published(results, folders)
@@ -111,7 +116,7 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
 
 
 def add_published(results: Results, folders: Folders) -> None:
-    """Take in live versions that were trained by hand, in full, where there is no result as good."""
+    """Add the results of live versions that a user has trained, where no full result exists."""
     store = ModelRegistry(folders.exports)
     for name in JOBS:
         known, live = results.results.get(name), store.live(name)
@@ -126,21 +131,21 @@ def add_published(results: Results, folders: Folders) -> None:
 
 
 def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool, say: Say) -> SystemResult:
-    """``current`` is what the same code gave, on stand-in data: looked at again, since the real may be there now."""
+    """Run a job; ``current`` is the result of the same code on stand-in data, in case real data is available now."""
     store = ModelRegistry(folders.exports)
     known = store.versions(name)
     command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
     command += ["--quick"] * quick
     ended = _vitrine(command, folders, name, say)
-    lacking = ended.reason if ended.lacks_data else None
-    if lacking:
+    no_data = ended.reason if ended.lacks_data else None
+    if no_data:
         if current:
-            say("the real data still cannot be had; the result on stand-in data is kept")
+            say("the real data is still unavailable; the result on stand-in data is kept")
             return current
         ended = _on_stand_in(command, folders, name, say)
     new = [version for version in store.versions(name) if version not in known]
     if ended.code or not new:
-        return _failed("job", JOBS[name], ended, lacking)
+        return _failed("job", JOBS[name], ended, no_data)
     return _with_plots(of_card(store.card(name, new[-1]), new[-1]), name, folders)
 
 
@@ -148,24 +153,24 @@ def _study(name: str, folders: Folders, quick: bool, say: Say) -> SystemResult:
     folder = folders.work / "studies"
     command = ["study", name, "--folder", str(folder), *["--quick"] * quick]
     ended = _vitrine(command, folders, name, say)
-    lacking = ended.reason if ended.lacks_data else None
-    if lacking:
+    no_data = ended.reason if ended.lacks_data else None
+    if no_data:
         ended = _on_stand_in(command, folders, name, say)
     if ended.code:
-        return _failed("study", STUDIES[name], ended, lacking)
+        return _failed("study", STUDIES[name], ended, no_data)
     findings = Findings.model_validate_json((folder / name / FINDINGS_FILE).read_bytes())
     result = of_findings(find_study(name), findings, _now())
     return _kept(result, name, [folder / name / PLOT_FILE], folders)
 
 
 def _on_stand_in(command: Sequence[str], folders: Folders, name: str, say: Say) -> Ended:
-    say("the real data cannot be had: on stand-in data")
+    say("the real data is unavailable: running on stand-in data")
     return _vitrine([*command, "--stand-in"], folders, name, say)
 
 
-def _failed(kind: Literal["job", "study"], title: str, ended: Ended, lacking: str | None) -> SystemResult:
-    """``lacking`` is what it said without its data, where it was tried on stand-in data after that."""
-    reason = f"{lacking} On stand-in data: {ended.reason}" if lacking else ended.reason
+def _failed(kind: Literal["job", "study"], title: str, ended: Ended, no_data: str | None) -> SystemResult:
+    """Return a failed result; ``no_data`` is the error without data, if the command then ran on stand-in data."""
+    reason = f"{no_data} On stand-in data: {ended.reason}" if no_data else ended.reason
     return SystemResult(kind=kind, status="failed", reason=reason, title=title, finished=_now())
 
 
@@ -175,7 +180,7 @@ def _with_plots(result: SystemResult, name: str, folders: Folders) -> SystemResu
 
 
 def _kept(result: SystemResult, name: str, plots: Sequence[Path], folders: Folders) -> SystemResult:
-    """With its plots copied beside the page."""
+    """Copy the plots to the page's folder and add their names to the result."""
     into = folders.docs / PLOTS
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob(f"{name}-*.png"):
@@ -187,12 +192,12 @@ def _kept(result: SystemResult, name: str, plots: Sequence[Path], folders: Folde
 
 
 def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) -> Ended:
-    """``vitrine …`` to its end; what it prints is told and kept as a log, its errors last."""
+    """Run ``vitrine …``; report its output and write it to a log, standard error last."""
     logs = folders.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     output: list[str] = []
 
-    def tell(line: str) -> None:
+    def record(line: str) -> None:
         log.write(line)
         if line.strip():
             say(f"    {line.rstrip()}")
@@ -211,12 +216,12 @@ def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) ->
             assert process.stdout
             for line in process.stdout:
                 output.append(line)
-                tell(line)
+                record(line)
         errors.seek(0)
-        said = errors.readlines()
-        for line in said:
-            tell(line)
-    return Ended(process.returncode, output, said)
+        error_lines = errors.readlines()
+        for line in error_lines:
+            record(line)
+    return Ended(process.returncode, output, error_lines)
 
 
 def _now() -> datetime:

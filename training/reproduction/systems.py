@@ -1,7 +1,7 @@
-"""The systems of the courses: what of each is exact, and which jobs and studies make it.
+"""The systems of the courses: their exact facts, and the jobs and studies that implement them.
 
-An exact fact is asserted by the job before it trains (or by the study when it runs) and by tests/training; a run that
-ended is a run in which it held.
+A job asserts its exact facts before it trains, a study when it runs, and tests/training asserts them too. They
+therefore hold in every completed run.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class System:
-    """One row of the page. ``names`` are jobs and studies; ``exact`` is what they assert."""
+    """One row of the page: the jobs and studies of a system, and the exact facts that they assert."""
 
     title: str
     course: str
@@ -94,7 +94,7 @@ SYSTEMS = (
 
 
 def others(names: list[str]) -> System:
-    """What is made beyond the courses' own systems."""
+    """Return the system of all jobs and studies beyond the courses' own."""
     named = {name for system in SYSTEMS for name in system.names}
     beside = tuple(name for name in names if name not in named)
     return System("Beside the courses’ versions", "“tente melhorar”", beside)

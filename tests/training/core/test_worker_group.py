@@ -72,7 +72,7 @@ def test_a_killed_worker_ends_all_and_the_next_go_on_to_the_same_end(tmp_path: P
     assert whole[0] == whole[1]
     programs = together("tests.training.core.worker", "random", str(tmp_path / "broken"), "3")
     assert ends(programs) == [75, -9], [program.output for program in programs]
-    assert "worker 0 of 2 has lost another" in programs[0].output
+    assert "worker 0 of 2 has lost another worker" in programs[0].output
     again = fitted("random", tmp_path / "broken")
     assert [result["resumed_at"] for result in again] == [2, 2]
     assert [result["sha256"] for result in again] == [result["sha256"] for result in whole]

@@ -103,12 +103,12 @@ class TestFromFolders:
 
     def test_one_kind_only(self, folders: Path) -> None:
         shutil.rmtree(folders / "x")
-        with pytest.raises(ValueError, match=r"the folder x is missing; pictures of both kinds are needed"):
+        with pytest.raises(ValueError, match=r"the folder x is missing; pictures of both classes are needed"):
             noughts_crosses.from_folders(folders, RECIPE)
 
     def test_no_pictures(self, folders: Path) -> None:
         (folders / "x" / "1.bmp").unlink()
-        with pytest.raises(ValueError, match=r"the folder x is empty; pictures of both kinds are needed"):
+        with pytest.raises(ValueError, match=r"the folder x is empty; pictures of both classes are needed"):
             noughts_crosses.from_folders(folders, RECIPE)
 
     def test_files_that_cannot_be_used_are_all_named(self, folders: Path) -> None:
@@ -127,5 +127,5 @@ def test_a_job_names_what_it_cannot_use(folders: Path) -> None:
     with pytest.raises(JobError, match=r"1 files that cannot be used:\n  x/notes\.txt: the bytes are not a picture"):
         noughts_crosses.load(JobOptions(data_dir=folders), RECIPE, count_per_class=1)
     (folders / "x" / "notes.txt").unlink()
-    with pytest.raises(JobError, match="at least two pictures of each kind are needed, one to test on"):
+    with pytest.raises(JobError, match="at least two pictures of each class are needed, one to test on"):
         noughts_crosses.load(JobOptions(data_dir=folders), RECIPE, count_per_class=1)

@@ -21,7 +21,7 @@ def test_a_folder_that_is_none_is_said(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_folder_without_the_set_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRINE_DATA", str(tmp_path))
     assert sources.local("mnist.npz") is None
-    with pytest.raises(JobError, match=r"\(no network\).* holds mnist.npz \(the one that is set does not\), or train"):
+    with pytest.raises(JobError, match=r"\(no network\).* holds mnist.npz \(the current one does not\), or train"):
         sources.download("MNIST", unreachable, "mnist.npz")
     monkeypatch.delenv("VITRINE_DATA")
     assert sources.local("mnist.npz") is None

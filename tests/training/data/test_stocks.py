@@ -42,8 +42,8 @@ def test_the_default_is_real() -> None:
         (lambda rows: [*rows[:5], f"{DAYS[5]},1,-3", *rows[6:]], "line 7: Close is -3.0; a price above 0"),
         (lambda rows: [*rows[:5], f"{DAYS[5]}", *rows[6:]], "line 7: Close is empty"),
         (lambda rows: [rows[1], rows[0], *rows[2:]], "comes after"),
-        (lambda rows: [rows[0], *rows], "is there twice"),
-        (lambda rows: ["soon,1,100", *rows[1:]], "'soon' is no date"),
+        (lambda rows: [rows[0], *rows], "is a duplicate"),
+        (lambda rows: ["soon,1,100", *rows[1:]], "'soon' is not a date"),
         (lambda rows: [], "has 0 rows"),
     ],
 )
@@ -67,7 +67,7 @@ def test_columns_and_files_are_named(tmp_path: Path) -> None:
 
 def test_semicolons_are_explained(tmp_path: Path) -> None:
     path = write(tmp_path / "deutsch.csv", "2020-01-02;1;100,5", header="Date;Open;Close")
-    with pytest.raises(JobError, match="has semicolons between its columns; commas are expected, and a point"):
+    with pytest.raises(JobError, match="separates its columns by semicolons; commas are expected"):
         stocks.load(path)
 
 

@@ -24,7 +24,7 @@ def test_augmentation_is_refused(tmp_path: Path) -> None:
     net = keras.Sequential([keras.Input((8, 8, 1)), layers.RandomZoom(0.3), layers.GlobalAveragePooling2D()])
     save(tmp_path / "v", lambda x: {"y": net(x, training=True)}, (None, 8, 8, 1))
     x = np.random.default_rng(0).random((2, 8, 8, 1)).astype(np.float32)
-    with pytest.raises(CheckError, match=r"not inference alone: it holds .*Assign"):
+    with pytest.raises(CheckError, match=r"not pure inference: it contains .*Assign"):
         check(tmp_path / "v", {"serving_default": ({"x": x}, {"y": np.zeros((2, 1), np.float32)})})
 
 

@@ -4,21 +4,23 @@ import numpy as np
 import pytest
 
 from serving.artifacts.model_card import SeriesRecipe
-from training.forecasting import windows as forecasting
+from training.forecasting.conformal import conformal_spread
+from training.forecasting.notes import notes
+from training.forecasting.windows import chronological, windows
 
 RECIPE = SeriesRecipe(window=3, max_horizon=4, step="day", unit="USD", level=0.9)
 
 
 def test_windows_end_right_before_their_target() -> None:
-    x, y = forecasting.windows(np.arange(6.0), 3)
+    x, y = windows(np.arange(6.0), 3)
     assert x.tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
     assert y.tolist() == [3, 4, 5]
-    with pytest.raises(ValueError, match="hold no window of 3"):
-        forecasting.windows(np.arange(3.0), 3)
+    with pytest.raises(ValueError, match="too few for a window of 3"):
+        windows(np.arange(3.0), 3)
 
 
 def test_the_split_is_by_time_and_fits_on_the_past_alone() -> None:
-    parts = forecasting.chronological(np.arange(100.0), window=3, validation=0.2, test=0.1)
+    parts = chronological(np.arange(100.0), window=3, validation=0.2, test=0.1)
     assert parts.validation_origins(2, season=5).truth[[0, -1]].tolist() == [[70, 71], [88, 89]]
     assert parts.test_origins(2, season=5).truth[[0, -1]].tolist() == [[90, 91], [98, 99]]
     assert parts.train.tolist() == list(range(70))
@@ -28,14 +30,14 @@ def test_the_split_is_by_time_and_fits_on_the_past_alone() -> None:
 
 def test_the_interval_covers_what_it_says_on_exchangeable_errors() -> None:
     rng = np.random.default_rng(0)
-    spread = forecasting.conformal_spread(rng.normal(0, 1, (2000, 4)) * [1, 2, 3, 4], 0.9)
+    spread = conformal_spread(rng.normal(0, 1, (2000, 4)) * [1, 2, 3, 4], 0.9)
     fresh = rng.normal(0, 1, (20_000, 4)) * [1, 2, 3, 4]
     assert 0.88 < ((fresh >= spread[0]) & (fresh <= spread[1])).mean() < 0.93
     assert (np.diff(spread[1]) >= 0).all() and (np.diff(spread[0]) <= 0).all()
 
 
 def test_few_errors_give_their_whole_range() -> None:
-    spread = forecasting.conformal_spread(np.array([[-1.0], [2.0], [0.5]]), 0.9)
+    spread = conformal_spread(np.array([[-1.0], [2.0], [0.5]]), 0.9)
     assert spread.tolist() == [[-1.0], [2.0]]
 
 
@@ -47,15 +49,13 @@ def figures(ours: float, naive: float, seasonal: float, drift: float, coverage: 
 
 
 def test_a_forecast_that_loses_to_a_naive_one_says_so() -> None:
-    assert not forecasting.notes(figures(1, naive=2, seasonal=3, drift=4, coverage=0.9), RECIPE, 5)
-    covered, near, far = forecasting.notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.5), RECIPE, 5)
+    assert not notes(figures(1, naive=2, seasonal=3, drift=4, coverage=0.9), RECIPE, 5)
+    covered, near, far = notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.5), RECIPE, 5)
     assert "covers 50% of the test part" in covered
     assert near == (
-        'No better than "the next value equals the last one" (1.5 USD) or "the value of 5 steps before comes again" '
+        'No better than "the next value equals the last one" (1.5 USD) or "the value of 5 steps before repeats" '
         "(2 USD): one day ahead its mean absolute error is 2 USD."
     )
     assert "over 4 steps ahead" in far
     pure = RECIPE.model_copy(update={"unit": "1"})
-    assert (
-        '(1.5) or "the value' in forecasting.notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.9), pure, 5)[0]
-    )
+    assert '(1.5) or "the value' in notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.9), pure, 5)[0]

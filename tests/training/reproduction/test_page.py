@@ -112,5 +112,5 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     RESULTS.write(tmp_path)
     assert Results.read(tmp_path) == RESULTS
     (tmp_path / RESULTS_FILE).write_text("{", encoding="utf-8")
-    with pytest.raises(JobError, match=r"results.json cannot be read .* remove it"):
+    with pytest.raises(JobError, match=r"results.json is invalid .* remove it"):
         Results.read(tmp_path)

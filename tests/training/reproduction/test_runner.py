@@ -83,8 +83,8 @@ REFUSED = ["gate: test_accuracy is 0.06; at least 0.1 is required", "The gate re
             runner.Ended(2, [*FIT, *REFUSED], ["a warning\n"]),
             "the gate refused it: test_accuracy is 0.06; at least 0.1 is required",
         ),
-        (runner.Ended(-9, FIT, []), "it was ended by signal 9"),
-        (runner.Ended(3, FIT, ["\n"]), "it ended with 3, without a word"),
+        (runner.Ended(-9, FIT, []), "ended by signal 9"),
+        (runner.Ended(3, FIT, ["\n"]), "ended with exit code 3 and no message"),
     ],
 )
 def test_the_reason_of_a_failure_is_a_sentence_not_what_the_terminal_showed(ended: runner.Ended, reason: str) -> None:

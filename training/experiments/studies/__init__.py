@@ -1,1 +1,1 @@
-"""Experiments of the courses, one file each."""
+"""Studies: one file per experiment of the courses."""

@@ -1,11 +1,13 @@
 """Bagging of small nets (a theme of all course documents).
 
-    vitrine study bagging            2 minutes on two cores
+    vitrine study bagging            2 minutes on two CPU cores
     vitrine study bagging --quick    10 seconds
 
-Nine small convolutional nets, each fitted on a bootstrap sample of 2,000 Fashion-MNIST pictures; the mean of their
-probabilities is the bag's answer. Beside it: each net alone, and one net on the whole 2,000. Expect the bag to beat
-its members by two to three points, most of it with the first five, and the single net too.
+Nine small convolutional nets are each fitted on a bootstrap sample of 2,000 Fashion-MNIST pictures. The bag predicts
+the mean of their probabilities. The study compares it with each net alone and with one net fitted on all 2,000
+pictures.
+
+Expect the bag to beat its members by two to three points, mostly from the first five, and to beat the single net.
 """
 
 import keras
@@ -21,7 +23,7 @@ from training.experiments.study import Findings, Say, Study
 
 
 def net() -> keras.Model:
-    """Pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10]; 9,930 parameters."""
+    """Return a net of 9,930 parameters: pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10]."""
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -38,7 +40,7 @@ def net() -> keras.Model:
 
 
 def fitted(x: Array, y: Array, test: Array, seed: int, epochs: int) -> Array:
-    """Probabilities [n, 10] for the test pictures by a net fitted on x and y from that seed."""
+    """Fit a net on x and y from that seed; return its probabilities [n, 10] for the test pictures."""
     keras.utils.set_random_seed(seed)
     model = net()
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)

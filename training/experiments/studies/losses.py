@@ -1,11 +1,14 @@
-"""Four losses of one classifier (course document 003_f995c3228e7eacd7, exercises 1 and 3).
+"""Four losses of one classifier.
 
-    vitrine study losses    a second
+Course document 003_f995c3228e7eacd7, exercises 1 and 3.
 
-Logistic regression on the ten given points, then squared error, cross-entropy, 0-1 and hinge loss, per point and mean;
-and the losses of a uniform guess over five classes. The course fits by scikit-learn's lbfgs; the loss has one minimum
-only, so Newton's method, twelve lines here, ends in the same place. Printed, and met: .1421 .4487 .2000 .6805, 1.6094
-and 0.8.
+    vitrine study losses    one second
+
+A logistic regression on the ten given points, then its squared error, cross-entropy, 0-1 and hinge loss, per point and
+mean; and the losses of a uniform guess over five classes. The course fits with scikit-learn's lbfgs. The loss is
+convex, so Newton's method finds the same minimum.
+
+The course prints .1421 .4487 .2000 .6805, and 1.6094 and 0.8 for the guess. The study asserts these figures.
 """
 
 import numpy as np
@@ -28,15 +31,16 @@ PRINTED = {
     "uniform guess, cross-entropy": 1.6094,
     "uniform guess, squared": 0.8,
 }
-_TINY = 1e-5  # that the course adds within its logarithms
+_TINY = 1e-5  # added inside logarithms, as in the course
 
 
 def logistic_regression(x: Array, y: Array, c: float = 1.0) -> tuple[float, float]:
-    """Slope and intercept that minimise slope² / 2 + c · Σ log loss: scikit-learn's default, intercept not penalised.
+    """Return slope and intercept that minimise slope² / 2 + c · Σ log loss, as scikit-learn does by default.
 
     Args:
         x: float64 [n].
         y: float64 [n], 0 or 1.
+        c: inverse strength of the penalty, which excludes the intercept.
     """
     design = np.stack([x, np.ones_like(x)], axis=1)
     penalty = np.diag([1.0, 0.0])
@@ -50,7 +54,7 @@ def logistic_regression(x: Array, y: Array, c: float = 1.0) -> tuple[float, floa
 
 
 def losses(y: Array, y_hat: Array) -> dict[str, Array]:
-    """Each loss per point, float64 [n]; the hinge loss takes labels −1 and +1 and the score 2(ŷ − ½)."""
+    """Return each loss per point, float64 [n]; the hinge loss uses labels −1 and +1 and the score 2(ŷ − ½)."""
     return {
         "squared": (y - y_hat) ** 2,
         "cross-entropy": -(y * np.log(y_hat + _TINY) + (1 - y) * np.log(1 - y_hat + _TINY)),
@@ -60,7 +64,7 @@ def losses(y: Array, y_hat: Array) -> dict[str, Array]:
 
 
 def uniform_guess(classes: int) -> tuple[float, float]:
-    """Cross-entropy and squared error (summed over the classes) of a guess of 1 / classes for each."""
+    """Return cross-entropy and squared error (summed over the classes) of a guess of 1 / classes each."""
     truth, guess = np.eye(classes)[-1], np.full(classes, 1 / classes)
     return float(-np.sum(truth * np.log(guess + _TINY))), float(np.sum((truth - guess) ** 2))
 
@@ -74,7 +78,7 @@ def run(options: JobOptions, say: Say) -> Findings:
     figures |= {"uniform guess, cross-entropy": cross_entropy, "uniform guess, squared": squared}
     for name, value in figures.items():
         if abs(value - PRINTED[name]) > 1e-4:
-            raise JobError(f"{name} is {value:.4f}, the course's {PRINTED[name]}: they should be equal")
+            raise JobError(f"{name} is {value:.4f}; the course's {PRINTED[name]} is expected")
     points = zip(X, Y, y_hat, *each.values(), strict=True)
     rows = [(float(x), int(y), *map(float, values)) for x, y, *values in points]
     return Findings(

@@ -1,10 +1,12 @@
-"""X or O from few pictures: transfer from MobileNetV2 against a net from scratch (004_1e87cdad635ebe4c, "cnn_ox").
+"""X or O from few pictures: transfer from MobileNetV2 against a net from scratch.
 
-    vitrine study transfer            8 minutes on two cores
+Course document 004_1e87cdad635ebe4c, "cnn_ox".
+
+    vitrine study transfer            8 minutes on two CPU cores
     vitrine study transfer --quick    20 seconds
 
-Both jobs' nets on 10, 20, 50, 100 and 200 drawings a class, three draws each, measured on 200 drawings a class that
-neither has seen. The course's question is what the ImageNet features are worth when there are ten pictures a class.
+The nets of `xo_mobilenet` and `xo_cnn` are fitted on 10, 20, 50, 100 and 200 drawings per class, three draws each, and
+measured on 200 other drawings per class. The course asks what ImageNet features are worth with ten pictures per class.
 """
 
 import keras
@@ -22,15 +24,11 @@ from training.experiments.study import Findings, Say, Study
 from training.jobs import xo_cnn, xo_mobilenet
 
 NETS = ("transfer", "from scratch")
-_STEPS = 400  # of gradient descent from scratch, whatever the number of drawings
+_STEPS = 400  # of gradient descent from scratch, for any number of drawings
 
 
-def drawings(job_recipe: object, count: int, seed: int) -> tuple[Array, Array]:
-    return noughts_crosses.generate(count, job_recipe, seed)  # type: ignore[arg-type]
-
-
-def by_transfer(base: keras.Model, train: tuple[Array, Array], test: tuple[Array, Array], epochs: int) -> float:
-    """Accuracy of the head of xo_mobilenet; inputs are features [n, 1280]."""
+def by_transfer(train: tuple[Array, Array], test: tuple[Array, Array], epochs: int) -> float:
+    """Return the accuracy of the head of xo_mobilenet on features [n, 1280]."""
     keras.utils.set_random_seed(2)
     recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=0.001)
     model = xo_mobilenet.build(_examples(train), JobOptions(), recipe)
@@ -38,7 +36,7 @@ def by_transfer(base: keras.Model, train: tuple[Array, Array], test: tuple[Array
 
 
 def from_scratch(train: tuple[Array, Array], test: tuple[Array, Array], epochs: int) -> float:
-    """Accuracy of xo_cnn; inputs are pictures [n, 32, 32, 1]."""
+    """Return the accuracy of xo_cnn on pictures [n, 32, 32, 1]."""
     keras.utils.set_random_seed(2)
     recipe = Recipe(epochs=epochs, batch_size=16, learning_rate=0.002)
     return _fitted(xo_cnn.build(_examples(train), JobOptions(), recipe), train, test, recipe)
@@ -59,18 +57,18 @@ def run(options: JobOptions, say: Say) -> Findings:
     counts, draws, tested, epochs = ((10, 20), 1, 20, 5) if options.quick else ((10, 20, 50, 100, 200), 3, 200, 100)
     base = xo_mobilenet.mobilenet()
     small, large = xo_cnn.RECIPE, xo_mobilenet.RECIPE
-    test_small, test_large = (drawings(recipe, tested, seed=999) for recipe in (small, large))
-    test_seen = (xo_mobilenet.features(base, test_large[0]), test_large[1])
+    test_small, test_large = (noughts_crosses.generate(tested, recipe, seed=999) for recipe in (small, large))
+    test_encoded = (xo_mobilenet.features(base, test_large[0]), test_large[1])
     found: dict[int, list[tuple[float, float]]] = {count: [] for count in counts}
     for draw in range(draws):
-        pictures, labels = drawings(small, counts[-1], seed=2 + draw)
-        larger, _ = drawings(large, counts[-1], seed=2 + draw)
-        seen = xo_mobilenet.features(base, larger)
+        pictures, labels = noughts_crosses.generate(counts[-1], small, seed=2 + draw)
+        larger, _ = noughts_crosses.generate(counts[-1], large, seed=2 + draw)
+        encoded = xo_mobilenet.features(base, larger)
         for count in counts:
-            part = slice(2 * count)  # O and X come in turn
+            part = slice(2 * count)  # O and X alternate
             scratch_epochs = epochs if options.quick else max(8, _STEPS // -(-2 * count // 16))
             accuracies = (
-                by_transfer(base, (seen[part], labels[part]), test_seen, epochs),
+                by_transfer((encoded[part], labels[part]), test_encoded, epochs),
                 from_scratch((pictures[part], labels[part]), test_small, scratch_epochs),
             )
             found[count].append(accuracies)
