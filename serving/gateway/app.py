@@ -246,11 +246,11 @@ class Gateway(FastAPI):
         self.metrics.set_models(models)
         self._predictor.forget_gone(models)
         if self._drift is not None:
-            self._drift.forget_all_but({name: state.versions for name, state in models.items()})
+            self._drift.keep_only({name: state.versions for name, state in models.items()})
             if self._link is not None:  # other workers may have counts of a version that this one has not answered for
                 for state in models.values():
                     for version in state.versions.values():
-                        self._drift.watch(version)
+                        self._drift.of(version)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:

@@ -132,7 +132,7 @@ class Predictor:
                 raise
             caller.memory.hold(_WRITTEN_TIMES * outputs.size)
             if self._drift is not None:
-                self._drift.offer(servable, call.signature, call.arrays, outputs, decoded)
+                self._drift.sample(servable, call.signature, call.arrays, outputs, decoded)
             return PredictResult(servable, call, cropped(servable, call, outputs))
 
         result = await self.through_swaps(servable, wanted, attempt)

@@ -1,13 +1,13 @@
-"""OpenTelemetry traces, where ``OTEL_EXPORTER_OTLP_ENDPOINT`` (or ``…_TRACES_ENDPOINT``) says where to; else nothing of
-it is imported.
+"""OpenTelemetry traces, if ``OTEL_EXPORTER_OTLP_ENDPOINT`` or ``OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`` is set.
 
-    POST fashion_cnn:predict        the request, continuing the caller's trace (W3C ``traceparent``)
+    POST fashion_cnn:predict        the request; continues the caller's trace (W3C ``traceparent``)
     ├── decode                      from the body to tensors that fit the signature
     ├── queue                       waiting for a call to the model server
-    └── predict                     that call; ``vitrine.batch.requests`` says how many shared it
+    └── predict                     that call; ``vitrine.batch.requests`` is the number of requests that share it
 
-A call that several requests share is a span in the trace of each; its gRPC metadata names the first one's. The SDK
-reads all else from its own variables: ``OTEL_SERVICE_NAME``, ``OTEL_TRACES_SAMPLER``, ``OTEL_RESOURCE_ATTRIBUTES``, …
+A call that several requests share is a span in each one's trace; its gRPC metadata has the first request's context.
+The SDK reads its other settings from its own variables, such as ``OTEL_SERVICE_NAME`` and ``OTEL_TRACES_SAMPLER``.
+Without an endpoint, OpenTelemetry is not imported.
 """
 
 import importlib.util
@@ -19,23 +19,25 @@ from typing import Any
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SERVICE = "vitrine-gateway"
-_LONGEST_STATE = 512  # bytes of ``tracestate``, as W3C asks for at least; gRPC's servers take no call with far more
+_LONGEST_STATE = (
+    512  # bytes of ``tracestate``: what W3C requires to propagate; gRPC servers reject much larger metadata
+)
 
 log = logging.getLogger("vitrine.traces")
 
 
 def configured() -> "Traces | None":
-    """Traces, where the environment asks for them and the library is there."""
+    """Return traces if the environment configures them and the library is installed."""
     if not any(map(os.environ.get, _ENDPOINTS)) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
     if importlib.util.find_spec("opentelemetry") is None:
-        log.warning("traces are asked for, but the library is not there: pip install vitrine[otel]")
+        log.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is missing: pip install vitrine[otel]")
         return None
     return Traces()
 
 
 class Traces:
-    """Makes the spans of requests and sends them in the background."""
+    """Creates the spans of requests and exports them in the background."""
 
     def __init__(self) -> None:
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -55,7 +57,7 @@ class Traces:
         self._offset = time.time_ns() - time.perf_counter_ns()
 
     def begin(self, headers: Mapping[bytes, bytes], request_id: str, started: float) -> "Trace | None":
-        """The trace of a request; None where the sampler leaves it out. ``started`` is of the performance counter."""
+        """Begin the trace of a request; None if the sampler drops it. ``started`` is of ``perf_counter``."""
         carrier = {
             name.decode("ascii"): headers[name].decode("latin-1")
             for name in (b"traceparent", b"tracestate")
@@ -71,11 +73,11 @@ class Traces:
         return Trace(self, span) if span.is_recording() else None
 
     def nanoseconds(self, counter: float) -> int:
-        """A time of the performance counter as nanoseconds of the calendar."""
+        """Convert a time of ``perf_counter`` to Unix nanoseconds."""
         return int(counter * 1e9) + self._offset
 
     def close(self) -> None:
-        """Sends what has not been sent yet; where nobody answers that takes up to ``OTEL_EXPORTER_OTLP_TIMEOUT``."""
+        """Export the remaining spans; takes up to ``OTEL_EXPORTER_OTLP_TIMEOUT`` if the collector does not answer."""
         self._provider.shutdown()
 
 
@@ -91,16 +93,17 @@ class Trace:
 
     @property
     def id(self) -> str:
+        """The trace id in hexadecimal digits."""
         return f"{self._span.get_span_context().trace_id:032x}"
 
     def stage(self, name: str, started: float, ended: float) -> None:
-        """A part of the request that is over. Times are of the performance counter."""
+        """Add a span for a finished part of the request. Times are of ``perf_counter``."""
         nanoseconds = self._traces.nanoseconds
         span = self._traces.tracer.start_span(name, self._context, start_time=nanoseconds(started))
         span.end(nanoseconds(ended))
 
     def call(self, since: float, started: float, rows: int, requests: int) -> "CallSpan":
-        """The call to the model server, which the request waited for ``since``."""
+        """Begin the span of a call to the model server; the request waited for it from ``since`` on."""
         self.stage("queue", since, started)
         span = self._traces.tracer.start_span(
             "predict",
@@ -112,7 +115,7 @@ class Trace:
         return CallSpan(self._traces, span)
 
     def end(self, model: str, version: str, verb: str, status: int) -> None:
-        """The request was answered."""
+        """End the request's span."""
         self._span.update_name(f"POST {model}:{verb}" if model else "POST")
         self._span.set_attribute("http.response.status_code", status)
         self._span.set_attribute("vitrine.model", model)
@@ -126,7 +129,7 @@ class Trace:
 
 
 class CallSpan:
-    """One call to the model server in one request's trace."""
+    """The span of a call to the model server, and the metadata that carries its context."""
 
     __slots__ = ("_span", "metadata")
 
@@ -137,4 +140,5 @@ class CallSpan:
         self.metadata = list(carrier.items())
 
     def end(self) -> None:
+        """End the span."""
         self._span.end()

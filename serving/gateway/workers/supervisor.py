@@ -63,7 +63,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, workers: int) -> None:
         self._settings = settings
-        self._share = limits.share(settings, workers).model_dump(mode="json")
+        self._share = limits.share(settings, workers).model_dump(mode="json", exclude_unset=True)
         self._numbers = range(1, workers + 1)
         self._workers: dict[int, WorkerProcess] = {}
         self._ever_served: set[int] = set()

@@ -1,4 +1,4 @@
-"""The page that own counters give is the one that prometheus_client's would."""
+"""The project's counters render the same page as prometheus_client's."""
 
 from collections.abc import Iterable
 
@@ -6,19 +6,19 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from serving.gateway.observability import counters as tally
+from serving.gateway.observability import counters
 
 BOUNDS = (0.001, 0.25, 1, 10)
 VALUES = (0.0001, 0.001, 0.0011, 0.25, 0.9, 1, 10, 10.5)
 
 
-def test_the_page_is_the_same_as_by_the_library() -> None:
+def test_the_page_is_the_same_as_with_the_library() -> None:
     disable_created_metrics()
     theirs, ours = CollectorRegistry(), CollectorRegistry()
     counter = Counter("asked", "How often.", ["model", "code"], registry=theirs)
     histogram = Histogram("took_seconds", "How long.", ["model"], buckets=BOUNDS, registry=theirs)
-    own_counter = tally.Counter("asked", "How often.", ["model", "code"])
-    own_histogram = tally.Histogram("took_seconds", "How long.", ["model"], BOUNDS)
+    own_counter = counters.Counter("asked", "How often.", ["model", "code"])
+    own_histogram = counters.Histogram("took_seconds", "How long.", ["model"], BOUNDS)
 
     class Families(Collector):
         def collect(self) -> Iterable[Metric]:

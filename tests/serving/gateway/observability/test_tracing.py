@@ -1,4 +1,4 @@
-"""OpenTelemetry against a real OTLP receiver, and a model server that writes down the metadata of its calls."""
+"""OpenTelemetry against a real OTLP receiver, and a model server that records the metadata of its calls."""
 
 import contextlib
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ ROW = {"instances": [[1, 2]]}
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Keeps what it is sent."""
+    """Keeps the spans that it receives."""
 
     def __init__(self) -> None:
         self.spans: list[Any] = []
@@ -37,15 +37,15 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         return trace_service_pb2.ExportTraceServiceResponse()
 
 
-class Listening(stub.Stub):
+class RecordingServer(stub.Stub):
     """Echoes, and keeps the metadata of each Predict."""
 
     def __init__(self) -> None:
         super().__init__({"echo": {"serving_default": SIGNATURE}})
-        self.metadata_seen: list[dict[str, str]] = []
+        self.received_metadata: list[dict[str, str]] = []
 
     def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
-        self.metadata_seen.append(dict(context.invocation_metadata()))
+        self.received_metadata.append(dict(context.invocation_metadata()))
         return super().predict(request, context)
 
 
@@ -72,7 +72,7 @@ def traced(model_server: stub.Stub, folder: Path, **env: str) -> Iterator[Gatewa
 
 
 def test_a_request_is_a_trace_from_the_caller_to_the_model_server(tmp_path: Path) -> None:
-    collector, model_server = Collector(), Listening()
+    collector, model_server = Collector(), RecordingServer()
     with (
         receiving(collector) as endpoint,
         traced(model_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as one,
@@ -84,45 +84,45 @@ def test_a_request_is_a_trace_from_the_caller_to_the_model_server(tmp_path: Path
         assert one.http.post("/v1/models/echo:predict", json=ROW, headers=unsampled).status_code == 200
         assert one.http.get("/livez").status_code == 200
         one.program.wait_for(f'"trace_id":"{TRACE}"')
-    # The gateway sent what it had before it ended.
+    # The gateway exports its last spans before it ends.
     assert collector.services == {"vitrine-gateway"}
-    ours = {span.name: span for span in collector.spans if span.trace_id.hex() == TRACE}
-    assert set(ours) == {"POST echo:predict", "decode", "queue", "predict"}
-    request = ours["POST echo:predict"]
+    spans = {span.name: span for span in collector.spans if span.trace_id.hex() == TRACE}
+    assert set(spans) == {"POST echo:predict", "decode", "queue", "predict"}
+    request = spans["POST echo:predict"]
     assert request.parent_span_id.hex() == PARENT
-    told = {one.key: one.value for one in request.attributes}
-    assert told["vitrine.request_id"].string_value == "r-1"
-    assert told["http.response.status_code"].int_value == 200
+    attributes = {one.key: one.value for one in request.attributes}
+    assert attributes["vitrine.request_id"].string_value == "r-1"
+    assert attributes["http.response.status_code"].int_value == 200
     for name in ("decode", "queue", "predict"):
-        part = ours[name]
+        part = spans[name]
         assert part.parent_span_id == request.span_id
         assert request.start_time_unix_nano <= part.start_time_unix_nano <= part.end_time_unix_nano
         assert part.end_time_unix_nano <= request.end_time_unix_nano
-    assert ours["decode"].end_time_unix_nano <= ours["predict"].start_time_unix_nano
-    seen = [metadata["traceparent"] for metadata in model_server.metadata_seen if "traceparent" in metadata]
-    assert seen == [f"00-{TRACE}-{ours['predict'].span_id.hex()}-01"]
+    assert spans["decode"].end_time_unix_nano <= spans["predict"].start_time_unix_nano
+    propagated = [metadata["traceparent"] for metadata in model_server.received_metadata if "traceparent" in metadata]
+    assert propagated == [f"00-{TRACE}-{spans['predict'].span_id.hex()}-01"]
     (refused,) = [span for span in collector.spans if span.trace_id.hex() != TRACE]
     assert {one.key: one.value.int_value for one in refused.attributes}["http.response.status_code"] == 400
 
 
-def test_a_long_tracestate_goes_no_further(tmp_path: Path) -> None:
-    """gRPC's servers refuse a call with so much of it, and with it all requests that share the call."""
-    model_server = Listening()
+def test_a_long_tracestate_is_not_propagated(tmp_path: Path) -> None:
+    """gRPC servers reject a call with large metadata, and so all requests that share the call."""
+    model_server = RecordingServer()
     nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     with traced(model_server, tmp_path, **nobody) as one:
         for members, kept in ((2, True), (32, False)):
             state = ",".join(f"k{number}={'v' * 250}" for number in range(members))
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": state}
             assert one.http.post("/v1/models/echo:predict", json=ROW, headers=headers).status_code == 200
-            assert TRACE in model_server.metadata_seen[-1]["traceparent"]
-            assert model_server.metadata_seen[-1].get("tracestate") == (state if kept else None)
+            assert TRACE in model_server.received_metadata[-1]["traceparent"]
+            assert model_server.received_metadata[-1].get("tracestate") == (state if kept else None)
 
 
-def test_nothing_of_it_without_an_endpoint_and_no_harm_without_a_receiver(tmp_path: Path) -> None:
-    model_server = Listening()
+def test_without_an_endpoint_nothing_is_sent_and_a_missing_receiver_does_no_harm(tmp_path: Path) -> None:
+    model_server = RecordingServer()
     with traced(model_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="") as one:
         assert one.http.post("/v1/models/echo:predict", json=ROW).status_code == 200
-    assert "traceparent" not in model_server.metadata_seen[-1]
+    assert "traceparent" not in model_server.received_metadata[-1]
     nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     with traced(model_server, tmp_path, **nobody) as one:
         assert one.http.post("/v1/models/echo:predict", json=ROW).status_code == 200
