@@ -1,25 +1,23 @@
-"""NumPy arrays to and from TensorProto, without TensorFlow.
+"""NumPy arrays to and from TensorProto.
 
-Source: tensorflow/core/framework/tensor.proto. A tensor carries its values either in ``tensor_content`` (raw, little
-endian, row-major) or in a repeated field of its type, where the last value stands for all that are missing, and none
-at all for zeros. Strings in ``tensor_content`` are the length of each as a varint, then the bytes of all of them
-(tensorflow/core/platform/tensor_coding.cc).
+Source: tensorflow/core/framework/tensor.proto. A tensor has its values in ``tensor_content`` (raw, little endian,
+row-major) or in a repeated field of its type. If the repeated field is too short, its last value fills the rest; an
+empty one means zeros.
 """
 
-import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.tfs_api import messages
+from serving.tfs_api import messages, string_content
 
 Array = NDArray[Any]
 
-#: DataType → (NumPy type, name of the repeated field). Quantised types are not served.
+#: NumPy type and name of the repeated field by DataType. Quantised types are not served.
 _FIELDS: dict[int, tuple[Any, str]] = {
     messages.DT_FLOAT: (np.float32, "float_val"),
     messages.DT_DOUBLE: (np.float64, "double_val"),
@@ -38,51 +36,54 @@ _FIELDS: dict[int, tuple[Any, str]] = {
     messages.DT_COMPLEX128: (np.complex128, "dcomplex_val"),
     messages.DT_STRING: (np.object_, "string_val"),
 }
-_AS_BITS = frozenset({messages.DT_HALF, messages.DT_BFLOAT16})  # whose repeated field holds uint16
+#: Types whose repeated field holds bit patterns.
+_BIT_PATTERNS = frozenset({messages.DT_HALF, messages.DT_BFLOAT16})
 #: Types whose repeated field holds real and imaginary part in turn, and the type of those.
-_IN_PAIRS: dict[int, Any] = {messages.DT_COMPLEX64: np.float32, messages.DT_COMPLEX128: np.float64}
-BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
-_MOST_FILLED_IN = 2**24  # values that a short message may leave to be filled in: it can claim any shape
+_PART_TYPES: dict[int, Any] = {messages.DT_COMPLEX64: np.float32, messages.DT_COMPLEX128: np.float64}
 _DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
+_MAX_FILLED = 2**24  # values that a short repeated field may leave out: a small message can claim any shape
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 def numpy_type(data_type: int) -> np.dtype[Any] | None:
-    """The NumPy type of a DataType (object for strings), or None for one that is not served."""
+    """Return the NumPy type of a DataType (object for strings), or None if it is not served."""
     field = _FIELDS.get(data_type)
     return None if field is None else np.dtype(field[0])
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Whether NaN and infinity can be in an array of this type."""
+    """Return whether an array of this type can hold NaN and infinity."""
     return dtype.kind == "f" or dtype == BFLOAT16
 
 
 def type_name(data_type: int) -> str:
-    """The name that TensorFlow prints for a DataType: DT_UINT8 → ``uint8``."""
+    """Return TensorFlow's name of a DataType: ``uint8`` for DT_UINT8."""
     return str(messages.DataType.Name(data_type)).removeprefix("DT_").lower()
 
 
 def data_type(array: Array) -> int:
-    """The DataType of an array.
+    """Return the DataType of an array.
 
     Raises:
-        TypeError: it has none.
+        TypeError: the array's type has none.
     """
     if array.dtype.kind in "OSU":
-        return int(messages.DT_STRING)
+        return messages.DT_STRING
     number = _DATA_TYPES.get(array.dtype.newbyteorder("="))
     if number is None:
         raise TypeError(f"an array of type {array.dtype} cannot be sent as a tensor")
     return number
 
 
-def to_proto(array: Array, *, as_content: bool = True) -> Any:
-    """A TensorProto of the array; values in ``tensor_content``, or in the repeated field when ``as_content`` is false.
+def to_proto(array: Array, *, as_content: bool = True) -> messages.TensorProto:
+    """Return the TensorProto of an array.
 
-    Arrays of type object, ``S`` or ``U`` become DT_STRING (text as UTF-8).
+    Args:
+        array: numbers of any shape, or strings (object, ``S`` or ``U``; text becomes UTF-8).
+        as_content: put the values into ``tensor_content``, not into the repeated field.
 
     Raises:
-        TypeError: no DataType for the array's type.
+        TypeError: the array's type has no DataType.
     """
     proto = messages.TensorProto()
     for size in array.shape:
@@ -91,58 +92,69 @@ def to_proto(array: Array, *, as_content: bool = True) -> Any:
     if number == messages.DT_STRING:
         strings = [v.encode() if isinstance(v, str) else bytes(v) for v in array.ravel().tolist()]
         if as_content:
-            proto.tensor_content = _encode_strings(strings)
+            proto.tensor_content = string_content.encode(strings)
         else:
             proto.string_val.extend(strings)
     elif as_content:
         proto.tensor_content = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-    elif number in _AS_BITS:
+    elif number in _BIT_PATTERNS:
         proto.half_val.extend(array.ravel().view(np.uint16).tolist())
     else:
         values = array.ravel()
-        parts = values.view(_IN_PAIRS[number]) if number in _IN_PAIRS else values
+        parts = values.view(_PART_TYPES[number]) if number in _PART_TYPES else values
         getattr(proto, _FIELDS[number][1]).extend(parts.tolist())
     return proto
 
 
-def to_array(proto: Any) -> Array:
-    """The array of a TensorProto; read-only where it looks into ``tensor_content``; strings as objects (bytes).
+def to_array(proto: messages.TensorProto) -> Array:
+    """Return the array of a TensorProto; strings as objects (bytes).
+
+    The array is read-only if it is a view of ``tensor_content``.
 
     Raises:
         ValueError: the type is not served, a size is negative or unknown, or the values do not fill the shape.
     """
-    if proto.dtype not in _FIELDS:
-        raise ValueError(f"tensors of type {type_name(proto.dtype)} are not served")
-    numpy_type, field = _FIELDS[proto.dtype]
+    data_type = proto.dtype
+    if data_type not in _FIELDS:
+        raise ValueError(f"tensors of type {type_name(data_type)} are not served")
     if proto.tensor_shape.unknown_rank:
         raise ValueError("the tensor has no rank")
     shape = tuple(d.size for d in proto.tensor_shape.dim)
     if any(size < 0 for size in shape):
         raise ValueError(f"the tensor's shape {list(shape)} has a negative size")
-    count = math.prod(shape)
     content = proto.tensor_content
-    if content:
-        if numpy_type is np.object_:
-            return _as_objects(_decode_strings(content, count), count).reshape(shape)
-        itemsize = np.dtype(numpy_type).itemsize
-        if len(content) != count * itemsize:
-            raise ValueError(
-                f"the tensor's content has {len(content)} bytes; shape {list(shape)} needs {count * itemsize}"
-            )
-        return np.frombuffer(content, np.dtype(numpy_type).newbyteorder("<")).reshape(shape)
+    array = _from_content(content, data_type, shape) if content else _from_field(proto, data_type, shape)
+    return array.reshape(shape)
+
+
+def _from_content(content: bytes, data_type: int, shape: tuple[int, ...]) -> Array:
+    count = math.prod(shape)
+    if data_type == messages.DT_STRING:
+        return _objects(string_content.decode(content, count), count)
+    dtype = np.dtype(_FIELDS[data_type][0])
+    if len(content) != count * dtype.itemsize:
+        raise ValueError(
+            f"the tensor's content has {len(content)} bytes; shape {list(shape)} needs {count * dtype.itemsize}"
+        )
+    return np.frombuffer(content, dtype.newbyteorder("<"))
+
+
+def _from_field(proto: messages.TensorProto, data_type: int, shape: tuple[int, ...]) -> Array:
+    numpy_type, field = _FIELDS[data_type]
     values = getattr(proto, field)
-    sent, rest = divmod(len(values), 2 if proto.dtype in _IN_PAIRS else 1)
+    sent, rest = divmod(len(values), 2 if data_type in _PART_TYPES else 1)
     if rest:
         raise ValueError("the tensor's last value has no imaginary part")
+    count = math.prod(shape)
     missing = count - sent
     if missing < 0:
         raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}")
-    if missing > _MOST_FILLED_IN:
+    if missing > _MAX_FILLED:
         raise ValueError(f"the tensor has {sent} values; shape {list(shape)} needs {count}, too many to fill in")
-    if proto.dtype == messages.DT_STRING:
-        array = _as_objects(values, len(values))
+    if data_type == messages.DT_STRING:
+        array = _objects(values, len(values))
     else:
-        stored = np.uint16 if proto.dtype in _AS_BITS else _IN_PAIRS.get(proto.dtype, numpy_type)
+        stored = np.uint16 if data_type in _BIT_PATTERNS else _PART_TYPES.get(data_type, numpy_type)
         try:
             array = np.fromiter(values, stored, len(values)).view(numpy_type)
         except OverflowError as error:
@@ -150,70 +162,8 @@ def to_array(proto: Any) -> Array:
     if missing:
         filler = array[-1:] if len(array) else np.array([b"" if array.dtype == np.object_ else 0], array.dtype)
         array = np.concatenate([array, np.repeat(filler, missing)])
-    return array.reshape(shape)
+    return array
 
 
-def _as_objects(strings: Iterable[bytes], count: int) -> Array:
+def _objects(strings: Iterable[bytes], count: int) -> Array:
     return np.fromiter(strings, np.object_, count)
-
-
-def _encode_strings(strings: Sequence[bytes]) -> bytes:
-    """Strings as ``tensor_content``: the length of each as a varint, then all bytes."""
-    sizes = list(map(len, strings))
-    lengths = bytes(sizes) if max(sizes, default=0) < 0x80 else b"".join(map(varint, sizes))
-    return lengths + b"".join(strings)
-
-
-def _decode_strings(content: bytes, count: int) -> Iterator[bytes]:
-    """The ``count`` strings of a ``tensor_content``.
-
-    Raises:
-        ValueError: the content holds fewer lengths, a length is no varint of 32 bits, or the lengths do not add up to
-            the bytes that follow them.
-    """
-    lengths, start = _lengths(content, count)
-    if sum(lengths) != len(content) - start:
-        raise ValueError(
-            f"the tensor's content has {len(content) - start} bytes of strings; the lengths of its {count} strings "
-            f"add up to {sum(lengths)}"
-        )
-    ends = itertools.accumulate(lengths, initial=start)
-    next(ends)
-    return (content[end - length : end] for length, end in zip(lengths, ends, strict=True))
-
-
-def _lengths(content: bytes, count: int) -> tuple[Sequence[int], int]:
-    """The first ``count`` varints of the content, and where they end."""
-    if count > len(content):
-        raise ValueError(f"the tensor's content has {len(content)} bytes; {count} strings need at least one each")
-    if content[:count].isascii():  # every length is below 128, so each is one byte
-        return content[:count], count
-    lengths: list[int] = []
-    at = 0
-    for number in range(count):
-        length = shift = 0
-        while True:
-            if at == len(content):
-                raise ValueError(f"the tensor's content ends within the length of string {number} of {count}")
-            byte = content[at]
-            at += 1
-            length |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-            if shift > 28:
-                raise ValueError(f"the length of string {number} takes more than five bytes")
-        if length >= 2**32 or (shift and not byte):
-            raise ValueError(f"the length of string {number} is no varint of 32 bits in its shortest form")
-        lengths.append(length)
-    return lengths, at
-
-
-def varint(number: int) -> bytes:
-    """A whole number as a varint (https://protobuf.dev/programming-guides/encoding/)."""
-    written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)

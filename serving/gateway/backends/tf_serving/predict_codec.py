@@ -10,7 +10,8 @@ from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.errors import BadUpstream
 from serving.gateway.models.signature import Signature
 from serving.tfs_api import messages
-from serving.tfs_api.tensors import to_array, varint
+from serving.tfs_api.string_content import varint
+from serving.tfs_api.tensors import to_array
 
 
 class RequestEncoder:
