@@ -1,6 +1,6 @@
-"""The HTTP server: uvicorn with the gateway's protocol and limits.
+"""The HTTP server of the REST interface: uvicorn with the limits of the gateway's HTTP protocol.
 
-It costs .1 s and 9 MB at start, only where ``--rest_api_port`` is given, and reads HTTP in C.
+Import it only if ``--rest_api_port`` is given: it takes 0.1 s and 9 MB.
 """
 
 import asyncio
@@ -19,16 +19,21 @@ from serving.model_server.rest.api import RestApi, RestResponse, error_response
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_KEEP_ALIVE = 75  # seconds that a connection may idle
+_KEEP_ALIVE = 75  # seconds
 
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """Largest sizes and longest times of requests: the gateway's defaults.
+    """Limits of requests; the defaults are the gateway's.
 
     Attributes:
-        max_bytes_held: of all request bodies together.
-        send_seconds: for a client to read another 16 KiB of its answer.
+        max_headers: number of headers.
+        max_header_bytes: size of the request line and all headers.
+        max_body_bytes: size of a request's body.
+        max_bytes_held: size of all request bodies together.
+        head_seconds: time to receive the headers.
+        body_seconds: time to receive the body.
+        send_seconds: time for a client to read another 16 KiB of its answer.
     """
 
     max_headers: int = 100
@@ -41,10 +46,14 @@ class HttpLimits:
 
 
 class HttpServer:
-    """Listens from the moment it is made, answers between :meth:`start` and :meth:`stop`."""
+    """Listens once it is created, and answers between :meth:`start` and :meth:`stop`."""
 
     def __init__(self, api: RestApi, host: str, port: int, limits: HttpLimits) -> None:
-        """A ``host`` of 0.0.0.0 is every address, of IPv6 as well. Raises OSError where the port cannot be had."""
+        """Listen on a port. A ``host`` of 0.0.0.0 means every address, IPv6 too.
+
+        Raises:
+            OSError: the port is not available.
+        """
         self._socket = sockets.listen(host, port)
         config = uvicorn.Config(
             _Application(api, limits),
@@ -72,13 +81,14 @@ class HttpServer:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
+        """Answer requests in the running event loop."""
         self._task = asyncio.create_task(self._server.serve([self._socket]))
 
     def _is_draining(self) -> bool:
         return self._server.should_exit
 
     async def stop(self, seconds: float) -> None:
-        """Let requests under way end, for so long."""
+        """Close the port and wait up to so many seconds for requests that are under way."""
         self._server.should_exit = True
         if self._task:
             _, late = await asyncio.wait([self._task], timeout=seconds)
@@ -89,12 +99,12 @@ class HttpServer:
 class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Signals are the program's."""
+        """Leave signals to the program."""
         yield
 
 
 class _Application:
-    """The ASGI application: reads bodies within the limits, and answers."""
+    """ASGI application that reads bodies within the limits and answers requests."""
 
     def __init__(self, api: RestApi, limits: HttpLimits) -> None:
         self._api = api
@@ -105,19 +115,19 @@ class _Application:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         parts: list[bytes] = []
         try:
-            refused = await self._read(headers, receive, parts)
-            if refused is None:
+            error = await self._read(headers, receive, parts)
+            if error is None:
                 path = scope["raw_path"].decode("latin-1").partition("?")[0]
                 await _send(await self._api.answer(scope["method"], path, headers, b"".join(parts)), send)
             else:
-                await _send(refused, send, receive)
+                await _send(error, send, receive)
         except _Disconnected:
             pass
         finally:
             self._held -= sum(map(len, parts))
 
     async def _read(self, headers: dict[str, str], receive: Receive, parts: list[bytes]) -> RestResponse | None:
-        """Read the body into ``parts``; returns the error_response of one that breaks a limit.
+        """Read the body into ``parts``. Return an error response if it breaks a limit.
 
         Raises:
             _Disconnected: the client closed the connection.
@@ -153,17 +163,14 @@ class _Disconnected(Exception):
     """The client closed the connection before its request was complete."""
 
 
-async def _send(answer: RestResponse, send: Send, unread: Receive | None = None) -> None:
-    """``unread``: what receives the rest of the body.
-
-    The connection then ends after the answer.
-    """
-    headers = [(name.encode(), value.encode()) for name, value in answer.headers.items()]
-    headers.append((b"content-length", str(len(answer.body)).encode()))
+async def _send(response: RestResponse, send: Send, unread: Receive | None = None) -> None:
+    """Send a response. If ``unread`` receives the rest of the body, the connection ends after the response."""
+    headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
+    headers.append((b"content-length", str(len(response.body)).encode()))
     if unread:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body, "more_body": bool(unread)})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": bool(unread)})
     if unread:
         await linger(unread)
         await send({"type": "http.response.body", "body": b""})

@@ -1,7 +1,7 @@
-"""What a method and a path ask for.
+"""Action and model that a request's method and path name.
 
-Source: tensorflow_serving/model_servers/http_rest_api_util.cc. Paths are matched in any case; the name of a method and
-``metadata`` count only in small letters, as there.
+Source: tensorflow_serving/model_servers/http_rest_api_util.cc. As there, paths match in any case, but ``predict``,
+``classify``, ``regress`` and ``metadata`` only in lower case.
 """
 
 import re
@@ -18,11 +18,11 @@ _ACTION = re.compile(rf"(?i)/v1/models/(?P<model>[^/:]++){_VERSION}:(?P<action>c
 _STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]++))?{_VERSION}(?:/(?P<action>metadata))?", re.ASCII)
 
 
-class BadPart(ServingError):
-    """A part of a path that matches cannot be read.
+_MAX_DIGITS = 19  # of a 64-bit number
 
-    TensorFlow Serving answers it with an empty body.
-    """
+
+class BadPart(ServingError):
+    """A part of the path cannot be decoded. TensorFlow Serving answers with an empty body."""
 
     def __init__(self, text: str) -> None:
         super().__init__(Code.INVALID_ARGUMENT, text)
@@ -34,7 +34,7 @@ _BY_NAME: dict[str, Action] = {"predict": "predict", "classify": "classify", "re
 
 @dataclass(frozen=True)
 class RestTarget:
-    """What to do, and with which model; neither version nor label means the newest version."""
+    """Action and model of a request. Without version and label the newest version is meant."""
 
     action: Action
     model: str
@@ -43,23 +43,22 @@ class RestTarget:
 
 
 def is_served(path: str) -> bool:
-    """Whether a path is one of this interface at all."""
+    """Return whether a path belongs to the REST interface."""
     return _SERVED.fullmatch(path) is not None
 
 
 def read(method: str, path: str) -> RestTarget:
-    """What a request asks for.
+    """Return the target of a request.
 
     Raises:
-        INVALID_ARGUMENT: there is no such thing.
+        INVALID_ARGUMENT: the interface has no such method and path.
+        BadPart: the version is too large, or a name is no UTF-8.
     """
     pattern = {"POST": _ACTION, "GET": _STATUS}.get(method)
     match = pattern.fullmatch(path) if pattern else None
     if match is None:
         raise invalid_argument(f"Malformed request: {method} {path}")
-    version = int(match["version"]) if match["version"] else None
-    if version is not None and version >= 2**63:
-        raise BadPart(f"Failed to convert version: {version} to numeric.")
+    version = _version(match["version"]) if match["version"] else None
     label = _decoded(match["label"], "model version label") if match["label"] else None
     if not match["model"]:
         raise invalid_argument("Missing model name in request.")
@@ -69,6 +68,12 @@ def read(method: str, path: str) -> RestTarget:
     if match["action"] not in _BY_NAME:
         raise invalid_argument(f"Malformed request: {method} {path}")
     return RestTarget(_BY_NAME[match["action"]], model, version, label)
+
+
+def _version(digits: str) -> int:
+    if len(digits.lstrip("0")) > _MAX_DIGITS or int(digits) >= 2**63:
+        raise BadPart(f"Failed to convert version: {digits} to numeric.")
+    return int(digits)
 
 
 def _decoded(text: str, what: str) -> str:

@@ -42,7 +42,7 @@ def proto(data_type: int, *sizes: int, **fields: Any) -> Any:
 @pytest.mark.parametrize("as_content", [True, False])
 @pytest.mark.parametrize("kind", NUMBERS)
 @given(data=st.data())
-def test_numbers_there_and_back(kind: Any, as_content: bool, data: st.DataObject) -> None:
+def test_numbers_round_trip(kind: Any, as_content: bool, data: st.DataObject) -> None:
     array = data.draw(arrays.arrays(kind, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)))
     sent = messages.TensorProto.FromString(to_proto(array, as_content=as_content).SerializeToString())
     back = to_array(sent)
@@ -57,14 +57,14 @@ STRINGS = st.binary(max_size=20) | st.integers(120, 20_000).map(bytes)  # length
 
 @pytest.mark.parametrize("as_content", [True, False])
 @given(array=arrays.arrays(np.object_, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0), elements=STRINGS))
-def test_strings_there_and_back(array: Any, as_content: bool) -> None:
+def test_strings_round_trip(array: Any, as_content: bool) -> None:
     sent = to_proto(array, as_content=as_content)
     assert not (sent.string_val if as_content else sent.tensor_content)
     back = to_array(sent)
     assert (back.dtype, back.shape, back.tolist()) == (np.object_, array.shape, array.tolist())
 
 
-def test_text_goes_out_as_utf_8() -> None:
+def test_text_becomes_utf_8() -> None:
     sent = to_proto(np.array(["Ürümqi", "x"]), as_content=False)
     assert (sent.dtype, list(sent.string_val)) == (messages.DT_STRING, ["Ürümqi".encode(), b"x"])
     sent = to_proto(np.array([b"x", b"\x00\x01"], object), as_content=False)
@@ -81,16 +81,16 @@ def test_strings_in_content_as_tensorflow_writes_them() -> None:
 
 
 @given(content=st.binary(max_size=40), size=st.integers(0, 2**40))
-def test_no_content_of_strings_does_more_than_raise_value_error(content: bytes, size: int) -> None:
+def test_any_content_of_strings_gives_an_array_or_a_value_error(content: bytes, size: int) -> None:
     with contextlib.suppress(ValueError):
         assert to_array(proto(messages.DT_STRING, size, tensor_content=content)).shape == (size,)
 
 
-def test_content_is_looked_into_not_copied() -> None:
+def test_content_is_not_copied() -> None:
     assert not to_array(to_proto(np.ones(3))).flags.writeable
 
 
-def test_an_array_that_is_not_contiguous_or_of_the_other_byte_order() -> None:
+def test_an_array_in_another_memory_layout_or_byte_order() -> None:
     array = np.arange(6, dtype=">f4").reshape(2, 3).T
     np.testing.assert_array_equal(to_array(to_proto(array)), array)
 
@@ -109,7 +109,7 @@ def test_an_array_that_is_not_contiguous_or_of_the_other_byte_order() -> None:
         (proto(messages.DT_FLOAT, 0, 5), []),
     ],
 )
-def test_the_last_value_stands_for_those_that_are_missing_and_none_for_zeros(sent: Any, expected: Any) -> None:
+def test_the_last_value_fills_missing_ones_and_an_empty_field_means_zeros(sent: Any, expected: Any) -> None:
     assert to_array(sent).tolist() == expected
 
 
@@ -144,7 +144,7 @@ def test_the_last_value_stands_for_those_that_are_missing_and_none_for_zeros(sen
         (proto(messages.DT_FLOAT, *[1] * 100, float_val=[1]), "dimension"),
     ],
 )
-def test_what_is_no_tensor(sent: Any, message: str) -> None:
+def test_invalid_tensors(sent: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         to_array(sent)
 

@@ -46,16 +46,16 @@ def test_read(body: bytes, document: object) -> None:
         (b"[" * 5000, "Invalid value. at offset: 1025"),
     ],
 )
-def test_no_json(body: bytes, message: str) -> None:
-    with raises_status(Code.INVALID_ARGUMENT) as refused:
+def test_invalid_json(body: bytes, message: str) -> None:
+    with raises_status(Code.INVALID_ARGUMENT) as raised:
         documents.read(body)
-    assert str(refused.value) == f"JSON Parse error: {message}"
+    assert str(raised.value) == f"JSON Parse error: {message}"
 
 
-def test_no_object() -> None:
-    with raises_status(Code.INVALID_ARGUMENT) as refused:
+def test_other_values_than_an_object() -> None:
+    with raises_status(Code.INVALID_ARGUMENT) as raised:
         documents.read(b"[1]")
-    assert str(refused.value) == "JSON Value: [1] Is not object"
+    assert str(raised.value) == "JSON Value: [1] Is not object"
 
 
 @given(st.binary(max_size=40) | st.text('[]{}",:.eE+-0123456789NaInfity\\ud8', max_size=40).map(str.encode))

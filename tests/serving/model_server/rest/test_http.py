@@ -51,7 +51,7 @@ def test_by_column_and_by_signature(rest: Rest) -> None:
     assert rest.ask("POST", PREDICT, both) == {"predictions": [{"y": [3.0, 4.0, 5.0], "z": [10.0, 11.0, 12.0]}]}
 
 
-def test_the_text_is_tensorflow_servings(rest: Rest) -> None:
+def test_numbers_that_are_not_finite_and_the_form_of_errors(rest: Rest) -> None:
     _, _, text = rest.call("POST", PREDICT, b'{"instances": [[1, NaN, -Infinity]]}')
     assert text == b'{"predictions":[[3.0,NaN,-Infinity]]}'
     _, _, text = rest.call("POST", PREDICT, b"")
@@ -106,7 +106,7 @@ def test_refused(rest: Rest, method: str, path: str, body: Any, status: int, mes
     assert message in rest.error(method, path, body, status)
 
 
-def test_what_is_not_of_this_interface(rest: Rest) -> None:
+def test_paths_outside_the_interface_are_not_found(rest: Rest) -> None:
     status, headers, text = rest.call("GET", "/")
     assert (status, headers["content-type"], text) == (404, "text/plain", b"Not Found\n")
 
@@ -125,7 +125,7 @@ def test_compressed_bodies(rest: Rest) -> None:
 
 @pytest.mark.parametrize("item", [b"[],", b"[1,2],", b"{},"])
 @pytest.mark.parametrize("verb", ["predict", "classify"])
-def test_a_document_that_takes_too_much_memory_is_not_read(rest: Rest, item: bytes, verb: str) -> None:
+def test_a_document_that_needs_too_much_memory_is_rejected(rest: Rest, item: bytes, verb: str) -> None:
     body = b'{"instances":[%b1]}' % (item * (20_000_000 // len(item)))
     status, _, text = rest.call("POST", PREDICT.replace(":predict", f":{verb}"), body)
     assert status == 413
@@ -134,7 +134,7 @@ def test_a_document_that_takes_too_much_memory_is_not_read(rest: Rest, item: byt
 
 @pytest.mark.parametrize("offer", ["h2c", "TLS/1.0", "websocket"])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_offer_to_change_the_protocol_is_ignored(server: Server, offer: str, chunked: bool) -> None:
+def test_an_upgrade_header_is_ignored(server: Server, offer: str, chunked: bool) -> None:
     body = json.dumps(ONE).encode()
     framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {len(body)}"
     if chunked:
@@ -165,7 +165,7 @@ def test_a_large_body_and_many_callers(rest: Rest) -> None:
         assert [answer["predictions"][0][0] for answer in answers] == [number + 2 for number in range(80)]
 
 
-def test_a_port_that_is_taken_stops_nothing_else(tmp_path: Path) -> None:
+def test_the_server_runs_without_rest_if_its_port_is_in_use(tmp_path: Path) -> None:
     versions.write(tmp_path / "line" / "1", offset=1)
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))

@@ -1,4 +1,4 @@
-"""What methods and paths ask for; after http_rest_api_handler_test.cc and http_rest_api_util_test.cc."""
+"""Methods and paths, after http_rest_api_handler_test.cc and http_rest_api_util_test.cc."""
 
 import pytest
 
@@ -21,9 +21,9 @@ from tests.serving.model_server.statuses import raises_status
     ],
 )
 def test_read(method: str, path: str, action: str, name: str, version: int | None, label: str | None) -> None:
-    wanted = paths.read(method, path)
-    assert (wanted.action, wanted.model) == (action, name)
-    assert (wanted.version, wanted.label) == (version, label)
+    target = paths.read(method, path)
+    assert (target.action, target.model) == (action, name)
+    assert (target.version, target.label) == (version, label)
 
 
 @pytest.mark.parametrize(
@@ -43,9 +43,9 @@ def test_read(method: str, path: str, action: str, name: str, version: int | Non
     ],
 )
 def test_malformed(method: str, path: str) -> None:
-    with raises_status(Code.INVALID_ARGUMENT) as refused:
+    with raises_status(Code.INVALID_ARGUMENT) as raised:
         paths.read(method, path)
-    assert str(refused.value) == f"Malformed request: {method} {path}"
+    assert str(raised.value) == f"Malformed request: {method} {path}"
 
 
 @pytest.mark.parametrize(
@@ -53,13 +53,14 @@ def test_malformed(method: str, path: str) -> None:
     [
         ("/v1/models", "Missing model name in request."),
         ("/v1/models/m/versions/9223372036854775808", "Failed to convert version: 9223372036854775808 to numeric."),
+        (f"/v1/models/m/versions/{'9' * 5000}", f"Failed to convert version: {'9' * 5000} to numeric."),
         ("/v1/models/%ff", "Failed to decode model name:%ff"),
     ],
 )
-def test_refused(path: str, message: str) -> None:
-    with raises_status(Code.INVALID_ARGUMENT) as refused:
+def test_wrong_parts(path: str, message: str) -> None:
+    with raises_status(Code.INVALID_ARGUMENT) as raised:
         paths.read("GET", path)
-    assert str(refused.value) == message
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(("path", "served"), [("/v1/models", True), ("/V1/x", True), ("/v1", False), ("/", False)])

@@ -105,10 +105,10 @@ ELEMENT = "Failed to process element: "
         ("fi", [{"f": 1}], 'JSON object: {"f": 1} keys must be equal to: f,i'),
     ],
 )
-def test_rows_refused(names: str, instances: list[Any], message: str) -> None:
-    with raises_status(Code.INVALID_ARGUMENT) as refused:
+def test_wrong_rows(names: str, instances: list[Any], message: str) -> None:
+    with raises_status(Code.INVALID_ARGUMENT) as raised:
         tensors.from_rows(instances, signature(names))
-    assert message in str(refused.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_rows_refused(names: str, instances: list[Any], message: str) -> None:
         ("s", {"s": [{"c": 1}]}, Code.INVALID_ARGUMENT, "not formatted correctly for base64 data"),
     ],
 )
-def test_columns_refused(names: str, inputs: Any, code: Code, message: str) -> None:
-    with raises_status(code) as refused:
+def test_wrong_columns(names: str, inputs: Any, code: Code, message: str) -> None:
+    with raises_status(code) as raised:
         tensors.from_columns(inputs, signature(names))
-    assert message in str(refused.value)
+    assert message in str(raised.value)
 
 
 def test_to_rows() -> None:
@@ -161,7 +161,7 @@ def test_an_error_shows_the_start_of_a_long_value() -> None:
         ({"y": np.zeros(1, np.float16)}, "Failed to write JSON value for tensor type: half"),
     ],
 )
-def test_what_cannot_be_written(outputs: dict[str, Any], message: str) -> None:
-    with raises_status(Code.INVALID_ARGUMENT) as refused:
+def test_outputs_that_json_cannot_carry(outputs: dict[str, Any], message: str) -> None:
+    with raises_status(Code.INVALID_ARGUMENT) as raised:
         tensors.to_rows(outputs)
-    assert str(refused.value) == message
+    assert str(raised.value) == message

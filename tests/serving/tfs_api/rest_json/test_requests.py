@@ -31,7 +31,7 @@ def test_by_row(instances: list[Any], names: list[str], expected: dict[str, Any]
         ([{"z": 1}], errors.UnknownInput),
     ],
 )
-def test_rows_refused(instances: list[Any], error: type[Exception]) -> None:
+def test_wrong_rows(instances: list[Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         requests.values_by_row(instances, ["x", "y"])
 
@@ -79,10 +79,10 @@ def test_tensor(value: Any, data_type: int, expected: Any) -> None:
         ([1], messages.DT_COMPLEX64, errors.RestJsonError, None),
     ],
 )
-def test_tensor_refused(value: Any, data_type: int, error: type[errors.RestJsonError], index: int | None) -> None:
-    with pytest.raises(error) as refused:
+def test_wrong_tensors(value: Any, data_type: int, error: type[errors.RestJsonError], index: int | None) -> None:
+    with pytest.raises(error) as raised:
         requests.tensor(value, data_type, "x", exact=True)
-    assert getattr(refused.value, "index", None) == index
+    assert getattr(raised.value, "index", None) == index
 
 
 def test_large_whole_numbers_are_rounded_unless_they_must_be_exact() -> None:
@@ -115,6 +115,6 @@ def test_example() -> None:
         ({"x": {"b64": "?"}}, "not base64"),
     ],
 )
-def test_example_refused(value: Any, message: str) -> None:
+def test_wrong_examples(value: Any, message: str) -> None:
     with pytest.raises(errors.RestJsonError, match=message):
         examples.example(value, finite=True)
