@@ -1,7 +1,7 @@
-"""onnxruntime without its telemetry: import it from here.
+"""Import onnxruntime from here, without its telemetry.
 
-Its builds for Linux and macOS report to Microsoft from version 1.29 on, unless this variable is set before the library
-is loaded (https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md).
+From version 1.29 on, its builds for Linux and macOS report to Microsoft, unless this variable is set before the library
+loads (https://github.com/microsoft/onnxruntime/blob/main/docs/Privacy.md).
 """
 
 import os

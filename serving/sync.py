@@ -1,4 +1,4 @@
-"""``python -m serving.sync``: the former name of ``python -m serving.artifacts.sync``."""
+"""The old name of ``python -m serving.artifacts.sync``."""
 
 import runpy
 

@@ -1,6 +1,6 @@
-"""Histories as people write them: a value on each line, or several on one.
+"""Parse histories that people write: one value on each line, or several on one line.
 
-A comma between digits may separate decimals, thousands or values. It is taken only where it can mean one thing.
+A comma between digits can separate decimals, thousands or values. Ambiguous commas are refused.
 """
 
 import codecs
@@ -8,43 +8,43 @@ import math
 import re
 
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_BETWEEN = re.compile(r"[ \t\r\n;]+|,[ \t\r\n]+")  # no-break spaces stand within a number
+_BETWEEN = re.compile(r"[ \t\r\n;]+|,[ \t\r\n]+")  # no-break spaces are part of a number
 
 
 def of_lines(content: bytes) -> list[float]:
-    """The values of a text with one on each line; empty lines do not count.
+    """Parse a text with one value on each line. Ignores empty lines.
 
     Raises:
-        ValueError: no text, no values, or a line that is not one finite number.
+        ValueError: The text is not UTF-8 or empty, or a line is not one finite number.
     """
     try:
-        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # as PowerShell writes
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # PowerShell writes UTF-16
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"the history is no text in UTF-8: {error}") from None
+        raise ValueError(f"the history is not UTF-8 text: {error}") from None
     values = []
     for number, line in enumerate(re.split(r"\r\n?|\n", text), 1):
         if line.strip():
-            values.append(_value(line.strip(), f"line {number}: ", "a line is one number"))
-    return _some(values)
+            values.append(_value(line.strip(), f"line {number}: ", "one number is expected"))
+    return _not_empty(values)
 
 
 def of_text(text: str) -> list[float]:
-    """The values of one text, separated by commas, semicolons or white space.
+    """Parse one text of values, separated by commas, semicolons or white space.
 
     Raises:
-        ValueError: no values, one that is not a finite number, or commas that may be decimal.
+        ValueError: The text is empty, a value is not a finite number, or commas may be decimal.
     """
     parts = [part for part in _BETWEEN.split(text.strip("\ufeff \t\r\n,;")) if part]
     if len(parts) == 1:
         parts = parts[0].split(",")
-    return _some([_value(part.strip(), "", "numbers with commas between are expected") for part in parts])
+    return _not_empty([_value(part.strip(), "", "numbers separated by commas are expected") for part in parts])
 
 
 def _value(text: str, where: str, expected: str) -> float:
     plain = text.replace("\N{MINUS SIGN}", "-")
     if not _NUMBER.fullmatch(plain):
-        why = ", with a decimal point and no commas in it" if "," in text else ", such as 0.31"
+        why = ", with a decimal point and no comma" if "," in text else ", such as 0.31"
         raise ValueError(f"{where}{text[:40]!r} is not a number; {expected}{why}")
     value = float(plain)
     if not math.isfinite(value):
@@ -52,7 +52,7 @@ def _value(text: str, where: str, expected: str) -> float:
     return value
 
 
-def _some(values: list[float]) -> list[float]:
+def _not_empty(values: list[float]) -> list[float]:
     if not values:
         raise ValueError("the history is empty")
     return values

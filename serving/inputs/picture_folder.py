@@ -1,7 +1,6 @@
-"""Pictures in a folder, without hidden files, thumbnails and trash.
+"""Find the pictures of a folder, without hidden files, thumbnails and trash.
 
-File managers, notebooks, archives and network drives leave such files between pictures. Scoring, and
-training on one's own pictures, share this rule.
+File managers, notebooks, archives and network drives create such files. Scoring and training share this rule.
 """
 
 import os
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp", ".webp", ".bmp", ".dib", ".gif"})
-#: Pictures of formats that are not read. They are found too, so that each has a row that names its format.
+#: Unsupported formats. They are found too, so that each has a row that names its format.
 FOREIGN = frozenset({".heic", ".heif", ".avif", ".tif", ".tiff", ".jxl", ".jp2", ".psd", ".svg"})
 
 _LEFT_OUT = frozenset({
@@ -22,22 +21,17 @@ _LEFT_OUT = frozenset({
 
 @dataclass(frozen=True)
 class PictureFolder:
-    """Paths relative to the folder, sorted.
-
-    ``left_out`` counts the pictures of hidden files, thumbnails and trash.
-    """
+    """Paths relative to the folder, sorted. ``left_out`` counts hidden pictures, thumbnails and trash."""
 
     names: tuple[str, ...]
     left_out: int
 
 
 def find(folder: Path) -> PictureFolder:
-    """The pictures in a folder and the folders below it, by their suffixes.
-
-    Links to folders are not followed.
+    """Find the pictures in a folder and all folders below it, by suffix. Does not follow links to folders.
 
     Raises:
-        OSError: a folder cannot be read.
+        OSError: A folder cannot be read.
     """
     names: list[str] = []
     left_out = 0
@@ -55,7 +49,7 @@ def find(folder: Path) -> PictureFolder:
 
 
 def is_left_out(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, thumbnails, trash or the like."""
+    """Whether a file or folder of this name is hidden, a thumbnail, trash or similar."""
     return name.startswith(".") or name.lower() in _LEFT_OUT
 
 

@@ -1,6 +1,6 @@
-"""Numbers as people have them → rows of a model's input tensor.
+"""Turn numbers into rows of a model's input tensor.
 
-The gateway, the client and bulk scoring share these rules: how many values a row has, and in which order.
+The gateway and bulk scoring share these rules for the number of values in a row and their order.
 """
 
 from collections.abc import Mapping, Sequence

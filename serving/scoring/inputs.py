@@ -1,4 +1,4 @@
-"""What is scored: the pictures of a folder, or the rows of a Parquet file."""
+"""Find and read the rows to score: the pictures of a folder, or the rows of a Parquet file."""
 
 import os
 from collections.abc import Iterator
@@ -14,19 +14,19 @@ from serving.inputs import picture_folder
 
 
 class InputError(ValueError):
-    """There is nothing that the model could score; the message says what is expected."""
+    """The input has nothing that the model can score. The message says what is expected."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows by position. ``columns`` are those that the model reads, of a folder its files' bytes.
+    """The rows of one run.
 
     Attributes:
-        path: a folder or a Parquet file.
-        columns: names in the file, in the model's order.
-        names: of a folder its pictures, relative to it, sorted.
-        rows: how many there are.
-        left_out: how many pictures of a folder are hidden, thumbnails or trash, and no rows.
+        path: A folder or a Parquet file.
+        columns: Columns of the file that the model reads, in the model's order. Empty for a folder.
+        names: Pictures of a folder, relative to it, sorted. Empty for a file.
+        rows: Number of rows.
+        left_out: Number of pictures that are skipped, because they are hidden, thumbnails or trash.
     """
 
     path: Path
@@ -36,40 +36,43 @@ class Source:
     left_out: int = 0
 
     def batches(self, start: int, stop: int, size: int) -> Iterator[tuple[list[Any], list[Any]]]:
-        """Ids and raw inputs of the rows from ``start`` to before ``stop``, in lists of at most ``size``.
+        r"""Yield ids and raw inputs of the rows from ``start`` to before ``stop``, in lists of at most ``size``.
 
-        An id is a file's name or a row's number; bytes of a name that are no UTF-8 appear as ``\\xf6``. A raw input
+        An id is a file's name or a row's number. Bytes of a name that are not UTF-8 appear as ``\xf6``. A raw input
         is bytes, a list, or a dict of values by column.
         """
         if self.names:
-            for at in range(start, stop, size):
-                names = self.names[at : min(at + size, stop)]
-                yield [text(name) for name in names], [_content(self.path / name) for name in names]
+            for first in range(start, stop, size):
+                names = self.names[first : min(first + size, stop)]
+                yield [text(name) for name in names], [_read_file(self.path / name) for name in names]
             return
         file = pq.ParquetFile(self.path)
-        groups, seen = _groups(file.metadata, start, stop)
+        groups, position = _groups(file.metadata, start, stop)
         for batch in file.iter_batches(batch_size=size, row_groups=groups, columns=list(self.columns)):
-            first, last = max(start - seen, 0), min(stop - seen, len(batch))
+            first, last = max(start - position, 0), min(stop - position, len(batch))
             if first < last:
-                yield list(range(seen + first, seen + last)), values(batch.slice(first, last - first), self.columns)
-            seen += len(batch)
+                yield (
+                    list(range(position + first, position + last)),
+                    values(batch.slice(first, last - first), self.columns),
+                )
+            position += len(batch)
 
 
 def find(path: Path, card: ModelCard, column: str | None = None) -> Source:
-    """The rows below a path.
+    """Find the rows of a path.
 
     Args:
-        path: a folder of pictures (and of folders of them), or a Parquet file.
-        card: of the model: what a row must be. ``image``: a column of encoded pictures; ``series`` and ``signal``: of
-            lists of numbers; ``table``: one column for each of the card's.
-        column: the column to read, where it is not the only one of its kind.
+        path: A folder of pictures, searched recursively, or a Parquet file.
+        card: The model's card, which decides the columns. ``image`` reads one column of encoded pictures, ``series``
+            and ``signal`` one column of lists of numbers, ``table`` one column for each of the card's.
+        column: Column to read, if several fit.
 
     Raises:
-        InputError: no such path, no picture in it, a folder that cannot be read, or no such column.
+        InputError: The path does not exist or cannot be read, or it holds no picture or no suitable column.
     """
     if path.is_dir():
         if card.kind != "image":
-            raise InputError(f"{card.model} is no image model, and a folder holds pictures; a Parquet file is expected")
+            raise InputError(f"a folder holds pictures, but {card.model} is no image model; give a Parquet file")
         try:
             found = picture_folder.find(path)
         except OSError as error:
@@ -86,12 +89,12 @@ def find(path: Path, card: ModelCard, column: str | None = None) -> Source:
 
 
 def text(name: str) -> str:
-    """A file's name as text that every format can hold."""
+    """Return a file's name as text that every format can hold."""
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def values(batch: pa.RecordBatch, columns: tuple[str, ...]) -> list[Any]:
-    """The raw inputs in a batch's rows."""
+    """Return the raw inputs of a batch's rows."""
     if len(columns) == 1:
         raw: list[Any] = batch.column(columns[0]).to_pylist()
         return raw
@@ -99,15 +102,15 @@ def values(batch: pa.RecordBatch, columns: tuple[str, ...]) -> list[Any]:
 
 
 def _groups(metadata: pq.FileMetaData, start: int, stop: int) -> tuple[list[int], int]:
-    """The row groups that hold these rows, and the first row of the first of them."""
+    """Find the row groups that hold these rows, and the first row of the first group."""
     groups: list[int] = []
-    first = at = 0
+    first = begin = 0
     for group in range(metadata.num_row_groups):
-        end = at + metadata.row_group(group).num_rows
-        if end > start and at < stop:
-            first = first if groups else at
+        end = begin + metadata.row_group(group).num_rows
+        if end > start and begin < stop:
+            first = first if groups else begin
             groups.append(group)
-        at = end
+        begin = end
     return groups, first
 
 
@@ -116,29 +119,29 @@ def _columns(schema: pa.Schema, card: ModelCard, column: str | None) -> tuple[st
         names = tuple(one.name for one in card.table.columns)
         missing = [name for name in names if name not in schema.names]
         if missing:
-            raise InputError(f"{card.model} reads the columns {', '.join(names)}; {missing[0]} is not in the file")
+            raise InputError(f"the file has no column {missing[0]}; {card.model} reads {', '.join(names)}")
         return names
     fits = _is_bytes if card.kind == "image" else _is_list
     what = "encoded pictures (binary)" if card.kind == "image" else "lists of numbers"
     found = [name for name in schema.names if fits(schema.field(name).type)]
     if column is not None:
         if column not in found:
-            raise InputError(f"{column} is no column of {what}; these are: {', '.join(found) or 'none'}")
+            raise InputError(f"{column} is no column of {what}; such columns are: {', '.join(found) or 'none'}")
         return (column,)
     if len(found) != 1:
-        raise InputError(f"a column of {what} is expected; there are: {', '.join(found) or 'none'}; name it: --column")
+        raise InputError(f"one column of {what} is expected; found: {', '.join(found) or 'none'}. Choose with --column")
     return (found[0],)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
-    # Hugging Face's data sets hold a picture as a struct with its bytes.
+    # Data sets of Hugging Face hold a picture as a struct with its bytes.
     if pa.types.is_struct(kind):
         return bool(kind.get_field_index("bytes") >= 0)
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _is_list(kind: pa.DataType) -> bool:
-    """Of numbers: lists of strings are not, although NumPy would read "0.31"."""
+    """Whether a column holds lists of numbers. Lists of strings do not count, although NumPy would parse "0.31"."""
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
         return False
     inner = kind.value_type
@@ -146,8 +149,8 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(number or pa.types.is_null(inner) or _is_list(inner))
 
 
-def _content(path: Path) -> bytes | None:
-    """A FIFO or a device counts as unreadable, for it might never end."""
+def _read_file(path: Path) -> bytes | None:
+    """Read a regular file, or return None. FIFOs and devices might never end."""
     try:
         return path.read_bytes() if path.is_file() else None
     except OSError:

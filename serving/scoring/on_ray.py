@@ -1,17 +1,16 @@
-"""Scoring on Ray Data: ``vitrine score … --on ray``, on this machine's cores or on the cluster that RAY_ADDRESS names.
+"""Score on Ray Data: ``vitrine score … --on ray``, on this machine's cores or on the cluster in RAY_ADDRESS.
 
-Each worker is an actor that loads the model once and writes the files of one part after another; what it answers is a
-count. So the rows never pass through the one who asked, a run that was killed as a whole goes on from its parts, and
-the output is that of one machine, byte for byte. Ray repeats the part of a worker that was lost. All machines must see
-the version, the input and the output's folder under the same paths (a volume that many may mount), and have this
-package with the extra ``ray``: for KubeRay an image on ``rayproject/ray`` of the same version. Where the cluster asks
-for a token, RAY_AUTH_MODE=token and RAY_AUTH_TOKEN are Ray's own variables for it. Tried on two nodes of one machine,
-of whose workers one was killed; not on machines of their own.
+Each worker is an actor that loads the model once and writes the files of its parts. It returns row counts alone, so
+that rows never pass through the driver, a killed run resumes from its parts, and the output equals that of one machine,
+byte for byte. Ray repeats the part of a lost worker. All machines must see the version, the input and the output folder
+under the same paths (a volume that many can mount), and have this package with the extra ``ray``: for KubeRay an image
+on ``rayproject/ray`` of the same version. If the cluster requires a token, set Ray's variables RAY_AUTH_MODE=token and
+RAY_AUTH_TOKEN. Tested with two nodes on one machine, one worker killed; not with several machines.
 
-Why Ray Data and not Apache Beam's RunInference: beyond one machine Beam hands its work to Dataflow, Flink or Spark,
-each a service of its own to run. Ray is one package with its own cluster: the same lines run on a laptop and, as the
-entry point of KubeRay's RayJob, on Kubernetes; its actors keep the model that they have loaded; and it is alive on
-Python 3.11 to 3.13, beside TensorFlow 2.21 in one environment.
+Ray Data instead of Apache Beam's RunInference: beyond one machine Beam needs Dataflow, Flink or Spark, each a service
+of its own. Ray is one package with its own cluster. The same lines run on a laptop and, as the entry point of KubeRay's
+RayJob, on Kubernetes. Its actors keep the loaded model, and it supports Python 3.11 to 3.13 beside TensorFlow 2.21 in
+one environment.
 """
 
 import logging
@@ -32,26 +31,26 @@ from serving.scoring.parts import Engine, EngineError, ScorePart
 
 
 class _Scorer:
-    """An actor: one loaded model for all the parts that it is given."""
+    """An actor: one loaded model for all of its parts."""
 
     def __init__(self, model: ScoringModel, source: Source) -> None:
         self._model, self._source = model, source
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        places = zip(batch["start"], batch["stop"], batch["path"], strict=True)
+        parts = zip(batch["start"], batch["stop"], batch["path"], strict=True)
         rows, problem = 0, ""
         try:
-            for start, stop, path in places:
+            for start, stop, path in parts:
                 rows += sum(ScorePart(int(start), int(stop), Path(path)).score(self._model, self._source))
         except (ServingError, OSError) as error:
-            problem = str(error)  # as a value: what a worker raises comes back as pages of traces
+            problem = str(error)  # as a value, because an exception arrives as pages of traces
         return {"rows": np.array([rows]), "problem": np.array([problem])}
 
 
 def engine(workers: int | None = None) -> Engine:
-    """An engine of so many workers; without a number one for each core of the machine or the cluster.
+    """Return an engine with so many workers, by default one for each core of the machine or cluster.
 
-    Where it runs it raises EngineError: the cluster cannot be reached, or scoring failed on a worker.
+    The engine raises EngineError if the cluster cannot be reached or scoring fails on a worker.
     """
 
     def run(model: ScoringModel, source: Source, missing: Sequence[ScorePart]) -> Iterator[int]:
@@ -61,8 +60,8 @@ def engine(workers: int | None = None) -> Engine:
         try:
             cores = int(ray.cluster_resources().get("CPU", 1))  # type: ignore[no-untyped-call]
             size = min(workers or cores, len(missing))
-            places = [{"start": part.start, "stop": part.stop, "path": str(part.path)} for part in missing]
-            scored = ray.data.from_items(places, override_num_blocks=len(places)).map_batches(
+            items = [{"start": part.start, "stop": part.stop, "path": str(part.path)} for part in missing]
+            scored = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
                 _Scorer,
                 fn_constructor_args=(model, source),
                 batch_size=1,
@@ -81,7 +80,7 @@ def engine(workers: int | None = None) -> Engine:
 
 
 def _connect(workers: int | None) -> None:
-    """To the cluster that RAY_ADDRESS names, or to one of this process' own. Ray's own logs go to files."""
+    """Connect to the cluster in RAY_ADDRESS, or start a local one. Ray's logs go to files."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -89,17 +88,17 @@ def _connect(workers: int | None) -> None:
     address = os.environ.get("RAY_ADDRESS", "")
     try:
         if address:
-            _knock(address)
+            _check_port(address)
             ray.init(**quiet)
         else:
-            # Bytes of the object store: what travels is paths and counts.
+            # A small object store in bytes, because only paths and counts travel.
             ray.init("local", num_cpus=workers, include_dashboard=False, object_store_memory=100_000_000, **quiet)
     except (OSError, ValueError, RuntimeError) as error:
         raise EngineError(f"there is no Ray cluster {f'at {address}' if address else 'here'}: {error}") from None
 
 
-def _knock(address: str) -> None:
-    """Raises OSError where no one listens at host:port; Ray itself would try for minutes."""
+def _check_port(address: str) -> None:
+    """Raise OSError if nothing listens at host:port. Ray itself would try for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), timeout=5).close()

@@ -1,10 +1,9 @@
-"""Scoring part by part, so that a killed run goes on.
+"""Score in parts, so that a killed run resumes.
 
-Each part is a Parquet file of its own below ``<out>.parts/``, written aside and renamed. When all are there they are
-put together in order, as Parquet or CSV, and the whole takes its name in one step; the parts go. Which run the parts
-belong to stands beside them: other inputs, another version or another size of part begin anew. An engine scores the
-missing parts: :func:`here` this process, :func:`serving.scoring.on_ray.engine` Ray's workers. A run may end on another
-engine than it began on; what it writes is the same.
+Each part is a Parquet file below ``<out>.parts/``, written atomically. When all parts exist, they are joined in order,
+as Parquet or CSV, written atomically too, and removed. ``run.json`` describes the run: other inputs, another version or
+another part size start from the beginning. An engine scores the missing parts: :func:`here` in this process,
+:func:`serving.scoring.on_ray.engine` on Ray. A run may resume with another engine; the output is the same.
 """
 
 import json
@@ -23,48 +22,48 @@ from serving.artifacts.manifest import CARD_FILE, sha256
 from serving.scoring.inputs import Source
 from serving.scoring.model import ScoringModel
 
-ROWS = 10_000  # of a part
+ROWS = 10_000  # rows of a part
 BATCH = 256
-_FORMAT = 2  # of the parts: those of an earlier one are not gone on with
+_FORMAT = 2  # format of the parts; parts of an earlier format are discarded
 
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class ScorePart:
-    """The rows from ``start`` to before ``stop``, and the file of their answers."""
+    """The rows from ``start`` to before ``stop``, and the file of their results."""
 
     start: int
     stop: int
     path: Path
 
     def score(self, model: ScoringModel, source: Source) -> Iterator[int]:
-        """Write the file; yields how many rows each batch had, as it is done."""
+        """Score the rows and write the file. Yields the number of rows after each batch."""
         tables = []
         for ids, raw in source.batches(self.start, self.stop, BATCH):
             tables.append(model.score(ids, raw))
             yield len(ids)
-        publish(pa.concat_tables(tables), self.path)
+        write_part(pa.concat_tables(tables), self.path)
 
 
 class EngineError(RuntimeError):
-    """The engine cannot be reached, or its workers failed for good; the message says why."""
+    """The engine cannot be reached, or its workers failed. The message says why."""
 
 
-#: Writes the parts' files, in any order; yields how many rows more are done.
+#: Writes the files of the parts in any order. Yields the number of further rows that are done.
 Engine = Callable[[ScoringModel, Source, Sequence[ScorePart]], Iterator[int]]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """How many rows there are in the output, and how many of them could not be read."""
+    """Number of rows in the output, and how many of them have an error."""
 
     rows: int
     errors: int
 
 
 def here(model: ScoringModel, source: Source, missing: Sequence[ScorePart]) -> Iterator[int]:
-    """The engine that is this process."""
+    """Score in this process."""
     for part in missing:
         yield from part.score(model, source)
 
@@ -72,22 +71,27 @@ def here(model: ScoringModel, source: Source, missing: Sequence[ScorePart]) -> I
 def score(
     model: ScoringModel, source: Source, out: Path, progress: Progress, *, engine: Engine = here, rows: int = ROWS
 ) -> Scored:
-    """Score all rows and write them to ``out`` in order, as CSV or Parquet by its name.
+    """Score all rows and write the results to ``out`` in order, as CSV or Parquet by its name.
 
     Args:
-        progress: told how many rows are done, those of an earlier run included: at the start and as the engine goes on.
-        engine: scores the parts that an earlier run has left.
-        rows: of a part.
+        model: The model version.
+        source: The rows.
+        out: The output file.
+        progress: Called with the number of finished rows, those of an earlier run included.
+        engine: Scores the missing parts.
+        rows: Rows of a part.
 
     Raises:
-        ServingError: the version cannot be loaded. OSError: the disk is full or fails. EngineError: see there.
+        ServingError: The version cannot be loaded.
+        OSError: The disk is full or fails.
+        EngineError: The engine cannot be reached, or its workers failed.
     """
-    # Absolute: an engine's workers need not stand in the folder that this process stands in.
+    # Absolute, because workers may have another current directory.
     model, source = replace(model, directory=model.directory.absolute()), replace(source, path=source.path.absolute())
-    folder_of_parts = out.absolute().with_name(f"{out.name}.parts")
-    _begin(folder_of_parts, _identity(model, source, rows))
+    parts_folder = out.absolute().with_name(f"{out.name}.parts")
+    _begin(parts_folder, _identity(model, source, rows))
     parts = [
-        ScorePart(start, min(start + rows, source.rows), folder_of_parts / f"{start:012}.parquet")
+        ScorePart(start, min(start + rows, source.rows), parts_folder / f"{start:012}.parquet")
         for start in range(0, source.rows, rows)
     ]
     missing = [part for part in parts if not part.path.is_file()]
@@ -96,19 +100,19 @@ def score(
     for more in engine(model, source, missing):
         done += more
         progress(done)
-    scored = _together([part.path for part in parts], out)
-    shutil.rmtree(folder_of_parts)
+    scored = _join([part.path for part in parts], out)
+    shutil.rmtree(parts_folder)
     return scored
 
 
-def publish(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file in one step, also where another worker writes the same one at the same moment."""
+def write_part(table: pa.Table, path: Path) -> None:
+    """Write a Parquet file atomically. Another worker may write the same file at the same moment."""
     content = pa.BufferOutputStream()
     pq.write_table(table, content)
     write_atomically(path, content.getvalue().to_pybytes())
 
 
-def _together(paths: list[Path], out: Path) -> Scored:
+def _join(paths: list[Path], out: Path) -> Scored:
     draft = out.with_name(f".{out.name}.new")
     rows = errors = 0
     try:
@@ -125,7 +129,7 @@ def _together(paths: list[Path], out: Path) -> Scored:
 
 
 def _is_csv(out: Path) -> bool:
-    """Whether the output's name asks for CSV."""
+    """Whether the output is CSV by its name."""
     return out.suffix.lower() == ".csv"
 
 
@@ -140,12 +144,12 @@ def _writer(draft: Path, schema: pa.Schema, as_csv: bool) -> Iterator[Callable[[
 
 
 def flat(table: pa.Table) -> pa.Table:
-    """A table for CSV: a column for each label's probability, and lists as JSON."""
+    """Flatten a table for CSV: one column for each label's probability, lists as JSON."""
     table = table.flatten()
-    for place, field in enumerate(table.schema):
+    for position, field in enumerate(table.schema):
         if pa.types.is_list(field.type):
-            cells = [None if row is None else json.dumps(row) for row in table.column(place).to_pylist()]
-            table = table.set_column(place, field.name, pa.array(cells, pa.string()))
+            cells = [None if row is None else json.dumps(row) for row in table.column(position).to_pylist()]
+            table = table.set_column(position, field.name, pa.array(cells, pa.string()))
     return table
 
 
@@ -164,7 +168,7 @@ def _identity(model: ScoringModel, source: Source, rows: int) -> dict[str, objec
 
 
 def _begin(parts: Path, identity: dict[str, object]) -> None:
-    """An empty folder for the parts, or that of the same run."""
+    """Prepare the folder of the parts: keep it for the same run, else empty it."""
     path = parts / "run.json"
     text = json.dumps(identity)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:

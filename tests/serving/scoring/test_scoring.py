@@ -75,8 +75,8 @@ def test_series_of_a_parquet_file(tmp_path: Path) -> None:
     assert [row["prediction"] for row in rows[:4]] == [pytest.approx(0.7932, abs=1e-3)] * 4
     assert [row["error"] and row["error"][:20] for row in rows] == [
         *[None] * 4,
-        "a history has at lea",
-        "there are no numbers",
+        "a history must have ",
+        "the list of numbers ",
         *["a value is null, NaN"] * 3,
     ]
 
@@ -206,10 +206,10 @@ def test_what_cannot_be_scored_says_what_is_expected(tmp_path: Path) -> None:
     path = tmp_path / "two.parquet"
     pq.write_table(pa.table({"a": [b"x"], "b": [b"y"], "n": [1], "words": [["0.31", "0.58"]]}), path)
     card = model("fashion_cnn").card
-    with pytest.raises(InputError, match="there are: a, b; name it: --column"):
+    with pytest.raises(InputError, match=r"found: a, b\. Choose with --column"):
         inputs.find(path, card)
     assert inputs.find(path, card, "b").columns == ("b",)
-    with pytest.raises(InputError, match="a column of lists of numbers is expected; there are: none"):
+    with pytest.raises(InputError, match="one column of lists of numbers is expected; found: none"):
         inputs.find(path, model("sine_rnn").card)
     with pytest.raises(InputError, match="n is no column of encoded pictures"):
         inputs.find(path, card, "n")
@@ -289,7 +289,8 @@ def test_ray_that_is_not_there(tmp_path: Path) -> None:
     arguments = [path, "--model", "sine_rnn", "--on", "ray", "--out", tmp_path / "results.parquet"]
     nobody = vitrine(*arguments, env={"RAY_ADDRESS": f"127.0.0.1:{free_port()}"})
     assert nobody.returncode == 1 and "there is no Ray cluster at 127.0.0.1:" in nobody.stderr
-    without = [COMMAND[0], "-c", f"import sys; sys.modules['ray'] = None; {COMMAND[2]}", *COMMAND[3:]]
+    program = "import sys; sys.modules['ray'] = None; from serving.cli.main import app; app()"
+    without = [sys.executable, "-c", program, "score"]
     missing = vitrine(*arguments, command=without)
     assert missing.returncode == 1 and "pip install -e '.[ray]'" in missing.stderr
     assert "Traceback" not in nobody.stderr + missing.stderr
