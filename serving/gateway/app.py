@@ -1,9 +1,9 @@
-"""``create_app(settings)``: the parts put together. Nothing here or below it is a module global."""
+"""The gateway as an ASGI application: ``create_app(settings)`` puts its parts together."""
 
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,20 +15,16 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.artifacts import routing_file as routing
+from serving.artifacts import routing_file
+from serving.artifacts.routing_file import Routing
 from serving.gateway import errors
-from serving.gateway.api import drift, openapi
-from serving.gateway.api import health as operations
-from serving.gateway.api import models as catalogue
-from serving.gateway.api import ui as site
-from serving.gateway.backends.tf_serving.backend import TFServingBackend
-from serving.gateway.backends.tf_serving.grpc_client import Channel, client_ssl_context
+from serving.gateway.api import drift, health, models, openapi, ui
+from serving.gateway.backends.selection import open_model_server
 from serving.gateway.errors import GatewayError
-from serving.gateway.http import compression as compress
-from serving.gateway.http import keys_file as keys
+from serving.gateway.http import compression, keys_file
 from serving.gateway.http.admission import Admission
 from serving.gateway.http.authentication import Authentication
-from serving.gateway.http.keys_file import Key
+from serving.gateway.http.keys_file import Keys
 from serving.gateway.http.memory_budget import MemoryBudget
 from serving.gateway.http.middleware import GatewayMiddleware, error_answer
 from serving.gateway.http.paths import error_form
@@ -36,30 +32,31 @@ from serving.gateway.inference.call import InputLimits
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.kinds import KINDS
 from serving.gateway.kinds.base import Kind
-from serving.gateway.models import readiness
 from serving.gateway.models.discovery import ConfiguredModels, ModelDiscovery
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.routing import ModelState
-from serving.gateway.observability import tracing as traces
-from serving.gateway.observability.drift import Drift, DriftCounts
+from serving.gateway.observability import tracing
+from serving.gateway.observability.drift import Drift
 from serving.gateway.observability.metrics import GatewayMetrics
-from serving.gateway.protocols import open_inference as inference_protocol
+from serving.gateway.protocols import open_inference
 from serving.gateway.protocols.dispatch import HotPaths
 from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.open_inference import OpenInferenceProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
-from serving.gateway.settings import Settings, addresses
-from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
-from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
+from serving.gateway.reports import GatewayReports
+from serving.gateway.settings import Settings
+from serving.gateway.workers.supervisor_link import SupervisorLink
 
-_LOADING_SECONDS = 30.0  # a worker opens its port after this time even if a model is still being loaded
-_GARBAGE_ROUNDS = 50_000, 50, 100  # new objects until a round, rounds until a larger one
+_LOADING_SECONDS = 30.0  # a worker opens its port after this time even if a model is still loading
+_CHECK_SECONDS = 0.05
+_GC_THRESHOLDS = 50_000, 50, 100  # new objects before a collection, collections before one of the next generation
 
 
 class Gateway(FastAPI):
-    """A FastAPI application with the hot paths in front of its middleware."""
+    """A FastAPI application with the inference paths in front of its own middleware."""
 
     def __init__(self, settings: Settings, link: SupervisorLink | None = None, kinds: Sequence[Kind] = KINDS) -> None:
+        """Create the parts. See :func:`create_app`."""
         super().__init__(
             title="Vitrine",
             version="1",
@@ -67,75 +64,66 @@ class Gateway(FastAPI):
             lifespan=self._lifespan,
             generate_unique_id_function=openapi.operation_id,
             openapi_url=None,  # openapi.mount adds it, rendered once
-            docs_url=None,  # site.py has it, without what FastAPI's own fetches from elsewhere
+            docs_url=None,  # ui.mount adds it, without the files that FastAPI's page loads from a CDN
             redoc_url=None,
-            redirect_slashes=False,  # behind an ingress with TLS it would lead to http
+            redirect_slashes=False,  # behind an ingress with TLS the redirect would lead to http
             telemetry={"tracing": False, "metrics": False, "logs": False},
         )
         self.settings = settings
-        self._kinds = kinds
         self.draining = False
+        self._kinds = kinds
         self._link = link
         self._drift = Drift(settings.drift_per_second) if settings.drift_per_second else None
         self.metrics = GatewayMetrics(self._drift)
-        self._traces = traces.configured()
-        self._configured = ConfiguredModels(settings.models_config, settings.model_names)
+        self._traces = tracing.configured()
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        ca = settings.model_server_ca
-        self._model_server = TFServingBackend(
-            Channel(
-                addresses(settings.model_server),
-                client_ssl_context(ca, settings.model_server_cert, settings.model_server_key)
-                if ca is not None
-                else None,
-                max_message_bytes=settings.max_answer_bytes,
-            ),
-            settings.model_server,
-        )
-        self._routing = WatchedFile[routing.Routing](settings.routing, routing.parse, {}, optional=True)
-        self._keys = WatchedFile[keys.Keys](settings.keys, keys.parse, {}) if settings.keys is not None else None
-        self._files: dict[str, WatchedFile[Any]] = {"models_config": self._configured, "routing": self._routing}
+        self._model_server = open_model_server(settings)
+        configured = ConfiguredModels(settings.models_config, settings.model_names)
+        routing = WatchedFile[Routing](settings.routing, routing_file.parse, {}, optional=True)
+        files: dict[str, WatchedFile[Any]] = {"models_config": configured, "routing": routing}
+        self._keys = WatchedFile[Keys](settings.keys, keys_file.parse, {}) if settings.keys is not None else None
         if self._keys is not None:
             self._keys.read()
-            self._files["keys"] = self._keys
-        for name, file in self._files.items():
-            self.metrics.watch_file(name, file.is_refused)
-        self._registry = ModelDiscovery(
-            self._model_server, self._configured, self._routing, settings.poll_seconds, kinds
-        )
+            files["keys"] = self._keys
+        for name, file in files.items():
+            self.metrics.watch_file(name, file.is_rejected)
+        self._discovery = ModelDiscovery(self._model_server, configured, routing, settings.poll_seconds, kinds)
         self._predictor = Predictor(
             self._model_server,
-            self._registry,
+            self._discovery,
             self.metrics,
             self._drift,
             max_rows=settings.max_rows,
             max_waiting=settings.max_queue_rows,
             calls_per_signature=settings.calls_per_signature,
         )
-        for failure in (GatewayError, RequestValidationError, HTTPException):
-            self.add_exception_handler(failure, self._failed)
-        self.include_router(catalogue.router(lambda: self._registry.models, self._model_server))
-        self.include_router(drift.router(lambda: self._registry.models, self._drift, self._drift_of_others))
-        self.include_router(
-            inference_protocol.router(lambda: self._registry.models, lambda: not self._reasons_against(None))
-        )
-        self.include_router(operations.router(self._readiness, self._metrics_page))
+        reports = GatewayReports(self._discovery, self._model_server, files, self.metrics, lambda: self.draining, link)
+        self._add_routes(reports)
+
+    def _add_routes(self, reports: GatewayReports) -> None:
+        """Add everything but the inference paths."""
+        for kind in (GatewayError, RequestValidationError, HTTPException):
+            self.add_exception_handler(kind, self._error_response)
+        self.include_router(models.router(self._models, self._model_server))
+        self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
+        self.include_router(open_inference.router(self._models, reports.is_ready))
+        self.include_router(health.router(reports.readiness, reports.metrics_page))
         openapi.mount(self)
-        site.mount(self)
-        self.add_middleware(GZipMiddleware, minimum_size=compress.WORTH, compresslevel=1)
-        if link is not None:
-            link.answer_with("metrics", self.metrics.report)
-            link.answer_with("readiness", self._readiness_report)
+        ui.mount(self)
+        self.add_middleware(GZipMiddleware, minimum_size=compression.WORTH, compresslevel=1)
+
+    def _models(self) -> Mapping[str, ModelState]:
+        return self._discovery.models
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]
-        """As FastAPI's, without its and Starlette's coroutines around each request."""
+        """Call the middleware without FastAPI's and Starlette's coroutines around each request."""
         if scope["type"] != "http" or self.middleware_stack is None:
             return super().__call__(scope, receive, send)
         scope["app"] = self
         return self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """FastAPI's own layers, behind the edge."""
+        """Put the gateway's middleware, with the inference paths, in front of FastAPI's."""
         settings = self.settings
         limits = InputLimits(settings.max_rows, settings.max_pixels)
         inference = HotPaths(
@@ -153,22 +141,23 @@ class Gateway(FastAPI):
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )
-        edge = GatewayMiddleware(
+        middleware = GatewayMiddleware(
             super().build_middleware_stack(),
             inference,
             self.metrics,
-            lambda: self._registry.models,
-            self._door(),
+            self._models,
+            self._authentication(),
             self._traces,
             deadline_seconds=settings.deadline_seconds,
             retry_after_seconds=settings.retry_after_seconds,
             access_log=settings.access_log,
         )
-        return _with_cors(edge, settings.origins) if settings.origins else edge
+        return _with_cors(middleware, settings.origins) if settings.origins else middleware
 
-    def _door(self) -> Authentication | None:
-        settings, known = self.settings, self._keys
-        if known is None and not settings.rate:
+    def _authentication(self) -> Authentication | None:
+        """Keys and rate limits; None if neither is configured."""
+        settings, keys = self.settings, self._keys
+        if keys is None and not settings.rate:
             return None
         from serving.gateway.http.rate_limits import Rates, StoredCounts
 
@@ -177,7 +166,7 @@ class Gateway(FastAPI):
         else:
             rates = Rates(settings.rate, StoredCounts(settings.rate_storage))
         return Authentication(
-            None if known is None else lambda: known.value, rates, metrics_need_key=settings.metrics_need_key
+            None if keys is None else lambda: keys.value, rates, metrics_need_key=settings.metrics_need_key
         )
 
     def openapi(self) -> dict[str, Any]:
@@ -186,77 +175,11 @@ class Gateway(FastAPI):
             self.openapi_schema = openapi.with_inference(super().openapi(), self._kinds)
         return self.openapi_schema
 
-    def _may_know(self, key: Key | None) -> Callable[[str], bool]:
-        """Whether the holder of the key may learn of a model by its name."""
-        if key is None:
-            return lambda model: self._keys is None
-        return key.reaches
-
-    def _reasons_against(self, key: Key | None) -> list[str]:
-        anonymous = key is None and self._keys is not None
-        return readiness.reasons_against(
-            self._registry.models,
-            None if anonymous else self._configured.problem,
-            self.draining,
-            self._may_know(key),
-        )
-
-    async def _readiness(self, key: Key | None) -> tuple[list[str], list[str]]:
-        """Reasons against readiness, and notes, of all workers."""
-        reasons, notes = self._reasons_against(key), self._notes(key)
-        if self._link is not None:
-            try:
-                reports = await self._link.reports("readiness")
-            except TimeoutError:
-                return [*reasons, "the supervisor of the workers does not answer"], notes
-            own = readiness.model_problems(self._registry.models)
-            reasons += reasons_of_others(reports, self._link.worker, own, self._may_know(key))
-            notes += notes_of_others(reports)
-        return reasons, notes
-
-    def _readiness_report(self) -> ReadinessReport:
-        models = self._registry.models
-        return {"problems": readiness.model_problems(models), "models": len(models)}
-
-    async def _metrics_page(self) -> bytes:
-        if self._link is None:
-            return self.metrics.page()
-        return self.metrics.merged_page(await self._reports(self._link, "metrics"), self._link.worker)
-
-    async def _drift_of_others(self) -> list[list[DriftCounts]]:
-        if self._link is None:
-            return []
-        reports = await self._reports(self._link, "metrics")
-        others = (one["report"] for one in reports["workers"] if one["worker"] != self._link.worker)
-        return [report["drift"] for report in others if report is not None]
-
-    async def _reports(self, link: SupervisorLink, kind: str) -> Reports:
-        try:
-            return await link.reports(kind)
-        except TimeoutError:
-            raise errors.Unavailable("the supervisor of the workers does not answer; try again") from None
-
-    def _notes(self, key: Key | None) -> list[str]:
-        refused = [f"{file.problem}; what was read before stays" for file in self._files.values() if file.problem]
-        if refused and self._keys is not None and (key is None or key.models):
-            refused = ["an edit of a file was refused; ask with a key for every model to see which and why"]
-        return refused + readiness.unreadable_cards(self._registry.models, self._may_know(key))
-
-    def _after_round(self, models: Mapping[str, ModelState]) -> None:
-        self.metrics.set_models(models)
-        self._predictor.forget_gone(models)
-        if self._drift is not None:
-            self._drift.keep_only({name: state.versions for name, state in models.items()})
-            if self._link is not None:  # other workers may have counts of a version that this one has not answered for
-                for state in models.values():
-                    for version in state.versions.values():
-                        self._drift.of(version)
-
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._registry.run(self._after_round)), asyncio.create_task(self._freeze())]
+        tasks = [asyncio.create_task(self._discovery.run(self._after_poll)), asyncio.create_task(self._tune_gc())]
         if self._keys is not None:
-            tasks.append(asyncio.create_task(self._follow_keys(self._keys)))
+            tasks.append(asyncio.create_task(self._follow(self._keys)))
         try:
             if self._link is not None:
                 await self._models_loaded()
@@ -271,38 +194,60 @@ class Gateway(FastAPI):
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)
 
+    def _after_poll(self, models: Mapping[str, ModelState]) -> None:
+        self.metrics.set_models(models)
+        self._predictor.forget_unloaded(models)
+        if self._drift is not None:
+            self._drift.keep_only({name: state.versions for name, state in models.items()})
+            if self._link is not None:  # other workers may have counts of a version that this one never answered for
+                for state in models.values():
+                    for version in state.versions.values():
+                        self._drift.of(version)
+
     async def _models_loaded(self) -> None:
-        """Wait until the models are known and none is being loaded: the port opens afterwards."""
+        """Wait until the models are known and none is loading: the port opens afterwards."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOADING_SECONDS):
-                await self._registry.first_round.wait()
-                while not self.draining and readiness.is_loading(self._registry.models):
-                    await asyncio.sleep(self.settings.poll_seconds)
+                while not self.draining and not self._discovery.loaded.is_set():
+                    await asyncio.sleep(_CHECK_SECONDS)
 
-    async def _follow_keys(self, file: WatchedFile[keys.Keys]) -> None:
+    async def _follow(self, file: WatchedFile[Any]) -> None:
         while True:
             file.read()
             await asyncio.sleep(self.settings.poll_seconds)
 
-    async def _freeze(self) -> None:
-        """Once everything is loaded, takes it out of the garbage collector's rounds: the slowest answers halve. And the
-        rounds become rare: what hundreds of requests under way hold is no garbage, and looking through it again and
-        again took a seventh of the time at 256 of them."""
-        await self._registry.first_round.wait()
+    async def _tune_gc(self) -> None:
+        """Exclude the loaded program from garbage collection, and collect rarely.
+
+        The first halves the slowest latencies. The second saves a seventh of the time at 256 concurrent requests, whose
+        objects are no garbage.
+        """
+        await self._discovery.loaded.wait()
         gc.collect()
         gc.freeze()
-        gc.set_threshold(*_GARBAGE_ROUNDS)
+        gc.set_threshold(*_GC_THRESHOLDS)
 
-    async def _failed(self, request: Request, error: Exception) -> Response:
-        """FastAPI's and Starlette's own errors in the gateway's form."""
+    async def _error_response(self, request: Request, error: Exception) -> Response:
+        """Return errors of FastAPI's routes in the form of the API that was called."""
         answer = error_answer(
-            _as_ours(error),
+            _as_gateway_error(error),
             request.scope["state"].get("request_id", ""),
             self.settings.retry_after_seconds,
             error_form(request.url.path),
         )
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers}
         return Response(answer.body, answer.status, headers, answer.content_type.decode("ascii"))
+
+
+def create_app(settings: Settings, link: SupervisorLink | None = None, kinds: Sequence[Kind] = KINDS) -> Gateway:
+    """Create the gateway. Needs a running event loop: the back end connects to the model server, or loads models.
+
+    Args:
+        settings: all settings.
+        link: the connection to the supervisor if this process is one of several workers.
+        kinds: the kinds of models that are served natively.
+    """
+    return Gateway(settings, link, kinds)
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
@@ -325,7 +270,7 @@ def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     )
 
 
-def _as_ours(error: Exception) -> GatewayError:
+def _as_gateway_error(error: Exception) -> GatewayError:
     match error:
         case GatewayError():
             return error
@@ -334,16 +279,8 @@ def _as_ours(error: Exception) -> GatewayError:
             return errors.BadOption(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
         case HTTPException(status_code=405):
             allowed = (error.headers or {}).get("Allow", "")
-            return errors.MethodNotAllowed(f"this path is asked by {allowed}", allowed)
+            return errors.MethodNotAllowed(f"this path has method {allowed}", allowed)
         case HTTPException(status_code=404):
-            return errors.UnknownPath("there is no such path; /docs lists those that are there")
+            return errors.UnknownPath("there is no such path; /docs lists all paths")
         case _:
             return GatewayError("the gateway failed")
-
-
-def create_app(settings: Settings, link: SupervisorLink | None = None, kinds: Sequence[Kind] = KINDS) -> Gateway:
-    """The gateway as an ASGI application. Needs a running event loop: it opens a channel to the model server.
-
-    With a link it is one of several workers.
-    """
-    return Gateway(settings, link, kinds)

@@ -9,7 +9,7 @@ import re
 import ssl
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
@@ -20,6 +20,8 @@ from serving.gateway.http import keys_file
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/A-Z\s]+|\*")
+
+_OF_EXPORTS = ("model_server_host", "model_server_grpc_port", "model_server_rest_port", "verify_key_file")
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
@@ -49,6 +51,9 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(None, description="private key of tls_cert, PEM file")
 
     # Model server and models
+    exports: Path | None = Field(
+        None, description="folder of all models: run their ONNX exports in this process, without a model server"
+    )
     model_server: str = Field(
         "127.0.0.1:8500",
         description="gRPC address of the model server: host:port, several separated by commas, or unix:/path",
@@ -58,6 +63,16 @@ class Settings(BaseSettings):
     )
     model_server_cert: Path | None = Field(None, description="client certificate for the model server, PEM file")
     model_server_key: Path | None = Field(None, description="private key of model_server_cert, PEM file")
+    model_server_host: str = Field("127.0.0.1", description="with exports: address of the two ports below")
+    model_server_grpc_port: int = Field(
+        0, ge=0, le=65535, description="with exports: port of TensorFlow Serving's gRPC API, without keys; 0 for none"
+    )
+    model_server_rest_port: int = Field(
+        0, ge=0, le=65535, description="with exports: port of TensorFlow Serving's REST API, without keys; 0 for none"
+    )
+    verify_key_file: Path | None = Field(
+        None, description="with exports: public key, PEM file; versions without its signature are not loaded"
+    )
     models_config: Path = Field(
         Path("exports/models.config"), description="file of the model names and labels, reloaded on change"
     )
@@ -151,9 +166,18 @@ class Settings(BaseSettings):
         """The origins in ``cors_origins``."""
         return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
+    @model_validator(mode="before")
+    @classmethod
+    def _locate_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Look for models.config and routing.json in the folder of the models."""
+        if not given.get("exports"):
+            return given
+        exports = Path(given["exports"])
+        return {"models_config": exports / "models.config", "routing": exports / "routing.json", **given}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        addresses(self.model_server)
+        self._check_model_server()
         if self.workers not in (1, "auto") and sys.platform != "linux":
             raise ValueError(f"workers is {self.workers}, but several processes share a port on Linux only: set 1")
         self._check_keys()
@@ -161,6 +185,32 @@ class Settings(BaseSettings):
         self._check_origins()
         self._check_certificates()
         return self
+
+    def _check_model_server(self) -> None:
+        addresses(self.model_server)
+        if self.exports is None:
+            for name in _OF_EXPORTS:
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} needs exports: it is a setting of the models in this process")
+            return
+        if "model_server" in self.model_fields_set:
+            raise ValueError(
+                "exports and model_server exclude each other: exports runs the models in this process, model_server "
+                "calls another one. Remove one of them."
+            )
+        if not self.exports.is_dir():
+            raise ValueError(f"exports: {self.exports} is not a folder")
+        if importlib.util.find_spec("onnxruntime") is None:
+            raise ValueError("exports needs onnxruntime: pip install vitrine[model-server]")
+        if self.workers != 1 and (self.model_server_grpc_port or self.model_server_rest_port):
+            raise ValueError(
+                f"workers is {self.workers}, but only one worker can open TensorFlow Serving's ports: run the model "
+                "server as a process of its own (model_server, or vitrine up --model-server-process), or set workers=1"
+            )
+        if self.verify_key_file is not None:
+            from serving.artifacts.signing import Verifier  # imports cryptography
+
+            Verifier(self.verify_key_file)
 
     def _check_keys(self) -> None:
         if self.keys is None:

@@ -147,6 +147,10 @@ class ModelServer(Protocol):
         """Return the versions of a model that the model server knows; none if it does not know the model."""
         ...
 
+    def notes(self, model: str) -> list[str]:
+        """Say which versions and signatures of a model are not served, and what to do."""
+        ...
+
     async def close(self) -> None:
         """Release connections, threads and models."""
         ...

@@ -58,7 +58,7 @@ def answer(result: PredictResult, identity: str | None, outputs: Mapping[str, bo
         else:
             one["data"] = _data(result.outputs, name)
         listed_outputs.append(one)
-    head: dict[str, Any] = {"model_name": result.servable.model, "model_version": str(result.servable.version)}
+    head: dict[str, Any] = {"model_name": result.version.model, "model_version": str(result.version.version)}
     if identity is not None:
         head["id"] = identity
     json = orjson.dumps(head | {"outputs": listed_outputs}, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,4 +1,4 @@
-"""How far two versions' answers to the same input are apart."""
+"""Comparison of two versions' outputs for the same input."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,24 +7,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Outputs = Mapping[str, NDArray[Any]]
-_STEPS = frozenset({"mean", "lower", "upper"})  # a forecast of a merged call may be longer than asked for
+_STEPS = frozenset({"mean", "lower", "upper"})  # forecasts of a merged call may be longer than requested
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """``agree`` and ``differ`` count rows by their likeliest class, None where there are no classes. ``difference`` is
-    the mean absolute difference of all numbers, relative to the mean absolute value of the live version's; None where
-    nothing can be compared."""
+    """Differences between two versions.
+
+    Attributes:
+        agree: rows with the same most likely class; None without classes.
+        differ: rows with another most likely class; None without classes.
+        difference: mean absolute difference of all numbers, relative to the mean absolute value of the live version's;
+            None if nothing can be compared.
+    """
 
     agree: int | None
     differ: int | None
     difference: float | None
 
 
-def compare(live: Outputs, shadow: Outputs, labels: tuple[Sequence[str], Sequence[str]]) -> Comparison:
-    """Two versions' outputs to the same input. Classes are compared by label where both have some, else by index;
-    numbers where the shapes are the same, forecasts for as many steps as both have."""
+def compare(
+    live: Mapping[str, NDArray[Any]], shadow: Mapping[str, NDArray[Any]], labels: tuple[Sequence[str], Sequence[str]]
+) -> Comparison:
+    """Compare the outputs of two versions.
+
+    Classes are compared by label, or by index without labels. Numbers are compared if the shapes are equal, forecasts
+    for the steps that both have.
+    """
     agree = differ = None
     one, other = live.get("probabilities"), shadow.get("probabilities")
     if one is not None and other is not None and one.ndim == other.ndim == 2 and len(one) == len(other):
@@ -40,7 +49,7 @@ def _name(labels: Sequence[str], index: int) -> str | int:
     return labels[index] if index < len(labels) else index
 
 
-def _difference(live: Outputs, shadow: Outputs) -> float | None:
+def _difference(live: Mapping[str, NDArray[Any]], shadow: Mapping[str, NDArray[Any]]) -> float | None:
     apart = size = 0.0
     for name, one in live.items():
         other = shadow.get(name)

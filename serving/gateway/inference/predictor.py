@@ -1,10 +1,11 @@
-"""The middle of a request's way: route → (decode) → coalesce → predict. No transport in it.
+"""Prediction: route the request to a model version, prepare the call, batch it, and return the outputs.
 
-A version may be unloaded between the choice and the call. Then the model is looked at again, and where that leads to
-another version the request is made anew for that one, so that a swap loses no request. Where it leads to the same
-version again, one replica of the model server has it sooner, or longer, than another, and the next ones are asked.
+A version can be unloaded between routing and the call. The predictor then polls the model again. If routing leads to
+another version, the request is prepared and sent once more for that one, so that a version change loses no request. If
+it leads to the same version, one replica of the model server loads or unloads it later than another: the call goes to
+the next replicas.
 
-Where a model has a shadow, a copy of some of its answered requests goes there (``shadow.py``).
+If the model has a shadow version, a copy of some requests goes there after the response (``shadow.py``).
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.inference.call import ModelCall, cropped, parts
 from serving.gateway.inference.dynamic_batching import DynamicBatcher
 from serving.gateway.inference.row_splitting import in_order, joined, whole
-from serving.gateway.inference.shadow import Copy, Shadows
+from serving.gateway.inference.shadow import ShadowRequest, Shadows
 from serving.gateway.models.discovery import ModelDiscovery
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, Share, VersionChoice, choose
@@ -34,49 +35,56 @@ from serving.gateway.observability.tracing import Trace
 
 _ANY = VersionChoice()
 _SHADOW_SECONDS = 10.0
-_WRITTEN_TIMES = 5  # an answer: the model server's message, its arrays, and their text, of up to three times the size
-_SENT_TIMES = 3  # a call's tensors stand in their arrays, in its message and in its HTTP/2 body
+_RESPONSE_TIMES = 5  # memory of outputs: the model server's message, the arrays, and text of up to three times the size
+_REQUEST_TIMES = 3  # memory of inputs: the arrays, the message, and the HTTP/2 body
+
+T = TypeVar("T")
 
 
 class Caller(Protocol):
-    """What a prediction needs of its request.
-
-    The key, if one is needed, the deadline, its part of the memory budget, the trace, if there is one, and its place
-    among all requests.
-    """
+    """The parts of a request that prediction needs."""
 
     @property
-    def key(self) -> Key | None: ...
+    def key(self) -> Key | None:
+        """The API key; None if keys are not required."""
+        ...
 
     @property
-    def deadline(self) -> float: ...
+    def deadline(self) -> float:
+        """Time of the event loop at which the request ends."""
+        ...
 
     @property
-    def memory(self) -> Reservation: ...
+    def memory(self) -> Reservation:
+        """The request's part of the memory budget."""
+        ...
 
     @property
-    def trace(self) -> Trace | None: ...
+    def trace(self) -> Trace | None:
+        """The request's trace, if it is sampled."""
+        ...
 
-    def draw(self, model: str, share: Share) -> float: ...
-
-
-Answered = TypeVar("Answered")
+    def draw(self, model: str, share: Share) -> float:
+        """Position of the request for a canary's share, from 0 to below 100."""
+        ...
 
 
 @dataclass(slots=True)
 class PredictResult:
-    servable: ModelVersion
+    """A call, the version that answered it, and its outputs."""
+
+    version: ModelVersion
     call: ModelCall
     outputs: Outputs
 
 
 class Predictor:
-    """Sends calls to the model server through one lane for each signature in use."""
+    """Sends calls to the model server through one dynamic batcher for each signature in use."""
 
     def __init__(
         self,
         model_server: ModelServer,
-        registry: ModelDiscovery,
+        discovery: ModelDiscovery,
         metrics: GatewayMetrics,
         drift: Drift | None,
         *,
@@ -84,99 +92,110 @@ class Predictor:
         max_waiting: int,
         calls_per_signature: int,
     ) -> None:
+        """Create a predictor.
+
+        Args:
+            model_server: runs the calls.
+            discovery: the known models.
+            metrics: where calls are counted.
+            drift: where inputs and outputs are compared with the training; None for nowhere.
+            max_rows: most rows of one call; larger requests are split.
+            max_waiting: most rows that wait for one signature.
+            calls_per_signature: calls at the same time.
+        """
         self._model_server = model_server
-        self._registry = registry
+        self._discovery = discovery
         self._metrics = metrics
         self._drift = drift
         self._max_rows = max_rows
         self._max_waiting = max_waiting
         self._calls = calls_per_signature
         self._shadows = Shadows(metrics)
-        self._lanes: dict[tuple[str, int, str], tuple[Signature, DynamicBatcher]] = {}
+        self._batchers: dict[tuple[str, int, str], tuple[Signature, DynamicBatcher]] = {}
 
-    def route(self, caller: Caller, model: str, wanted: VersionChoice, verb: str) -> ModelVersion:
-        """The servable that answers; see :func:`serving.gateway.models.routing.choose`.
+    def route(self, caller: Caller, model: str, choice: VersionChoice, verb: str) -> ModelVersion:
+        """Return the version that answers; see :func:`serving.gateway.models.routing.choose`.
 
         Raises:
-            Forbidden: the caller's key does not reach to that model and verb.
+            Forbidden: the caller's key does not allow this model and verb.
         """
         if caller.key is not None:
             check_scope(caller.key, model, verb)
-        return choose(self._registry.models, model, wanted, caller.draw)
+        return choose(self._discovery.models, model, choice, caller.draw)
 
     async def run(
         self,
-        servable: ModelVersion,
-        wanted: VersionChoice,
+        version: ModelVersion,
+        choice: VersionChoice,
         prepare: Callable[[ModelVersion], Awaitable[ModelCall]],
         caller: Caller,
     ) -> PredictResult:
-        """Prepares the call for the servable and sends it; once more for another one where this one has gone.
+        """Prepare a call for the version and send it; prepare it again if another version has replaced that one.
 
         Raises:
-            GatewayError: what ``prepare`` or the model server said.
+            GatewayError: of ``prepare``, or of the model server.
         """
 
-        async def attempt(servable: ModelVersion) -> PredictResult:
+        async def attempt(version: ModelVersion) -> PredictResult:
             started, before = perf_counter(), caller.memory.held
-            call = await prepare(servable)
+            call = await prepare(version)
             decoded = perf_counter()
-            self._metrics.decoded(servable.model, decoded - started)
+            self._metrics.decoded(version.model, decoded - started)
             if caller.trace is not None:
                 caller.trace.stage("decode", started, decoded)
-            caller.memory.hold(_SENT_TIMES * size_of(call.arrays))
+            caller.memory.hold(_REQUEST_TIMES * size_of(call.arrays))
             try:
-                outputs = await self._ask(servable, call, caller.memory, caller.deadline, caller.trace)
+                outputs = await self._send(version, call, caller.memory, caller.deadline, caller.trace)
             except VersionGone:
                 caller.memory.release(caller.memory.held - before)
                 raise
-            caller.memory.hold(_WRITTEN_TIMES * outputs.size)
+            caller.memory.hold(_RESPONSE_TIMES * outputs.size)
             if self._drift is not None:
-                self._drift.sample(servable, call.signature, call.arrays, outputs, decoded)
-            return PredictResult(servable, call, cropped(servable, call, outputs))
+                self._drift.sample(version, call.signature, call.arrays, outputs, decoded)
+            return PredictResult(version, call, cropped(version, call, outputs))
 
-        result = await self.through_swaps(servable, wanted, attempt)
-        state = self._registry.models.get(servable.model)
-        if state is not None and state.shadow is not None and wanted == _ANY:
-            self._copy(state, state.shadow, result, prepare, caller)
+        result = await self.retry_on_version_change(version, choice, attempt)
+        state = self._discovery.models.get(version.model)
+        if state is not None and state.shadow is not None and choice == _ANY:
+            self._offer_shadow(state, state.shadow, result, prepare, caller)
         return result
 
-    async def _ask(
-        self, servable: ModelVersion, call: ModelCall, memory: Reservation, deadline: float, trace: Trace | None = None
+    async def _send(
+        self, version: ModelVersion, call: ModelCall, memory: Reservation, deadline: float, trace: Trace | None = None
     ) -> Outputs:
-        """The outputs of a call; in parts where it has more rows than one call may have."""
-        lane = self._lane(servable, call.signature)
+        """The outputs of a call, sent in parts if it has more rows than one call may have."""
+        batcher = self._batcher(version, call.signature)
         if call.rows <= self._max_rows:
-            return await lane.submit(call.arrays, call.rows, deadline, trace)
+            return await batcher.submit(call.arrays, call.rows, deadline, trace)
 
-        async def ask(part: ModelCall) -> Outputs:
-            outputs = whole(await lane.submit(part.arrays, part.rows, deadline, trace), part.rows)
-            memory.hold((1 + _WRITTEN_TIMES) * outputs.size)  # refused as soon as the whole could not be written
+        async def send_part(part: ModelCall) -> Outputs:
+            outputs = whole(await batcher.submit(part.arrays, part.rows, deadline, trace), part.rows)
+            memory.hold((1 + _RESPONSE_TIMES) * outputs.size)  # rejects early what could not be written as a whole
             return outputs
 
-        whole_outputs = joined(await in_order(parts(servable, call, self._max_rows), ask, self._calls))
-        memory.release(_WRITTEN_TIMES * whole_outputs.size)
-        return whole_outputs
+        outputs = joined(await in_order(parts(version, call, self._max_rows), send_part, self._calls))
+        memory.release(_RESPONSE_TIMES * outputs.size)
+        return outputs
 
-    async def through_swaps(
-        self, servable: ModelVersion, wanted: VersionChoice, attempt: Callable[[ModelVersion], Awaitable[Answered]]
-    ) -> Answered:
-        """What the attempt gives for the servable, or where that is gone, for the one in its place.
+    async def retry_on_version_change(
+        self, version: ModelVersion, choice: VersionChoice, attempt: Callable[[ModelVersion], Awaitable[T]]
+    ) -> T:
+        """Return the attempt's result for the version, or for the one that replaces it.
 
         Raises:
-            GatewayError: what the attempt raised; :class:`UnknownVersion` where nothing took the version's place.
+            GatewayError: of the attempt; ``UnknownVersion`` if nothing replaces the version.
         """
         for attempts in range(1, MOST_ATTEMPTS + 1):
             try:
-                return await attempt(servable)
+                return await attempt(version)
             except VersionGone as gone:
                 reason = gone.message
             if attempts == 1:
-                await self._registry.refresh(servable.model)
-                servable = choose(self._registry.models, servable.model, wanted)
+                await self._discovery.refresh(version.model)
+                version = choose(self._discovery.models, version.model, choice)
         raise UnknownVersion(reason)
 
-    def _copy(
+    def _offer_shadow(
         self,
         state: ModelState,
         shadow: Share,
@@ -184,61 +203,64 @@ class Predictor:
         prepare: Callable[[ModelVersion], Awaitable[ModelCall]],
         caller: Caller,
     ) -> None:
-        """Offers the shadow the request that was just answered, if it is drawn; by the input as it was sent where the
-        shadow takes it in the same way, else decoded anew."""
-        servable, call = answered.servable, answered.call
+        """Offer the answered request to the shadow, if it is in the shadow's share.
+
+        The shadow gets the same tensors if it takes them in the same way; otherwise the request is prepared again.
+        """
+        version, call = answered.version, answered.call
         other = state.versions[shadow.version]
-        if other is servable or random.random() * 100 >= shadow.percent:
+        if other is version or random.random() * 100 >= shadow.percent:
             return
 
-        async def ask() -> tuple[Outputs, Sequence[str]]:
+        async def send() -> tuple[Outputs, Sequence[str]]:
             signature = other.signatures.get(call.signature.name)
-            if signature is not None and signature.inputs == call.signature.inputs and _same_recipe(servable, other):
-                again = ModelCall(signature, call.arrays, call.rows)
+            if signature is not None and signature.inputs == call.signature.inputs and _same_recipe(version, other):
+                copied = ModelCall(signature, call.arrays, call.rows)
             else:
-                again = await prepare(other)
+                copied = await prepare(other)
             deadline = asyncio.get_running_loop().time() + _SHADOW_SECONDS
-            outputs = await self._ask(other, again, caller.memory, deadline)
-            return cropped(other, again, outputs), _labels(other)
+            outputs = await self._send(other, copied, caller.memory, deadline)
+            return cropped(other, copied, outputs), _labels(other)
 
-        copy = Copy(
-            state.name, shadow.version, answered.outputs, _labels(servable), ask, caller.memory.held, caller.memory
+        self._shadows.offer(
+            ShadowRequest(
+                state.name, shadow.version, answered.outputs, _labels(version), send, caller.memory.held, caller.memory
+            )
         )
-        self._shadows.offer(copy)
 
     async def close(self) -> None:
-        """Ends what nobody waits for."""
+        """Drop the requests to shadows."""
         await self._shadows.close()
 
-    def forget_gone(self, models: Mapping[str, ModelState]) -> None:
-        """Drops the lanes of versions that are no longer there."""
-        for key, (_, lane) in list(self._lanes.items()):
+    def forget_unloaded(self, models: Mapping[str, ModelState]) -> None:
+        """Drop the idle batchers of versions that are not AVAILABLE."""
+        for key, (_, batcher) in list(self._batchers.items()):
             model, version, _ = key
-            if lane.idle and (model not in models or version not in models[model].versions):
-                del self._lanes[key]
+            if batcher.idle and (model not in models or version not in models[model].versions):
+                del self._batchers[key]
 
-    def _lane(self, servable: ModelVersion, signature: Signature) -> DynamicBatcher:
-        key = (servable.model, servable.version, signature.name)
-        known = self._lanes.get(key)
+    def _batcher(self, version: ModelVersion, signature: Signature) -> DynamicBatcher:
+        key = (version.model, version.version, signature.name)
+        known = self._batchers.get(key)
         if known is not None and known[0] is signature:
             return known[1]
-        lane = DynamicBatcher(
-            f"version {servable.version} of model {servable.model}",
+        batcher = DynamicBatcher(
+            f"version {version.version} of model {version.model}",
             signature,
-            partial(self._model_server.predict, servable.model, servable.version, signature),
+            partial(self._model_server.predict, version.model, version.version, signature),
             max_rows=self._max_rows,
             max_waiting=self._max_waiting,
             calls=self._calls,
-            keeps_rows=servable.offers_signature(signature),
-            on_batch=self._metrics.batch_observer(servable.model),
-            on_wait=self._metrics.wait_observer(servable.model),
+            keeps_rows=version.offers_signature(signature),
+            on_batch=self._metrics.batch_observer(version.model),
+            on_wait=self._metrics.wait_observer(version.model),
         )
-        self._lanes[key] = (signature, lane)
-        return lane
+        self._batchers[key] = (signature, batcher)
+        return batcher
 
 
-def _labels(servable: ModelVersion) -> Sequence[str]:
-    return servable.card.labels if servable.card is not None else ()
+def _labels(version: ModelVersion) -> Sequence[str]:
+    return version.card.labels if version.card is not None else ()
 
 
 def _same_recipe(one: ModelVersion, other: ModelVersion) -> bool:

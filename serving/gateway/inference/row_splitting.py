@@ -1,7 +1,7 @@
-"""Requests of more rows than one call may have: sent in parts, answered as one.
+"""Split requests with more rows than one call may have, and join the outputs.
 
-TensorFlow Serving sets no limit to the rows of a request. Here one call to the model server has a limit, so that large
-requests do not delay small ones. A few parts are under way at a time, and other requests' rows travel between them.
+TensorFlow Serving has no limit on the rows of a request. The gateway limits the rows of a call, so that large requests
+do not delay small ones. A few parts run at the same time, and the rows of other requests go between them.
 """
 
 import asyncio
@@ -14,38 +14,36 @@ from serving.gateway.backends.base import Outputs
 from serving.gateway.errors import BadTensor
 
 Part = TypeVar("Part")
-Answered = TypeVar("Answered")
+Result = TypeVar("Result")
 
 
-async def in_order(parts: Iterable[Part], ask: Callable[[Part], Awaitable[Answered]], at_once: int) -> list[Answered]:
-    """The answers to all parts, in the parts' order.
-
-    ``at_once`` parts are under way at a time.
+async def in_order(parts: Iterable[Part], send: Callable[[Part], Awaitable[Result]], concurrency: int) -> list[Result]:
+    """Return the results of all parts in the parts' order. ``concurrency`` parts run at the same time.
 
     Raises:
-        Exception: the first that a part raised. The other parts are then cancelled.
+        Exception: the first that a part raised. The other parts are cancelled.
     """
-    answers: dict[int, Answered] = {}
+    results: dict[int, Result] = {}
     numbered = iter(enumerate(parts))
 
     async def work() -> None:
         for number, part in numbered:
-            answers[number] = await ask(part)
+            results[number] = await send(part)
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(at_once):
+            for _ in range(concurrency):
                 group.create_task(work())
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    return [answers[number] for number in range(len(answers))]
+    return [results[number] for number in range(len(results))]
 
 
 def whole(outputs: Outputs, rows: int) -> Outputs:
-    """The outputs of a part of so many rows.
+    """Return the outputs of a part if they have its number of rows.
 
     Raises:
-        BadTensor: an output has another number of rows, so that parts cannot be put together.
+        BadTensor: an output has another number of rows, so that parts cannot be joined.
     """
     for name, array in outputs.items():
         if not array.ndim or len(array) != rows:
@@ -57,10 +55,10 @@ def whole(outputs: Outputs, rows: int) -> Outputs:
 
 
 def joined(parts: Sequence[Outputs]) -> Outputs:
-    """The outputs of all parts, one below the other.
+    """Concatenate the outputs of all parts.
 
     Raises:
-        BadTensor: the parts' outputs differ in more than their rows.
+        BadTensor: the parts' outputs differ in more than their number of rows.
     """
     arrays = {}
     for name in parts[0]:

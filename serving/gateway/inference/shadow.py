@@ -1,7 +1,7 @@
-"""A version that sees a copy of some requests after they were answered, and how its answers differ.
+"""Shadow traffic: a second version gets copies of answered requests, and its outputs are compared.
 
-Nobody waits for it: copies stand in a short queue, bounded by number and bytes, and where that is full they are dropped
-and counted. One at a time is sent, so a slow shadow gets fewer copies, not more of the model server.
+No client waits for it. Copies wait in a short queue, bounded by number and bytes; a full queue drops and counts them.
+One copy is sent at a time, so a slow shadow gets fewer copies rather than more of the model server.
 """
 
 import asyncio
@@ -16,72 +16,78 @@ from serving.gateway.http.memory_budget import Reservation, Stopped
 from serving.gateway.inference.comparison import compare
 from serving.gateway.observability.metrics import GatewayMetrics
 
-_QUEUE = 64
-_BYTES = 32_000_000  # of reserved memory; a copy that needs more waits alone
+_MAX_REQUESTS = 64
+_MAX_BYTES = 32_000_000  # of reserved memory; a larger copy waits alone
 
 log = logging.getLogger("vitrine.shadow")
 
-#: Asks the shadow; returns its outputs and its labels.
-Ask = Callable[[], Awaitable[tuple[Outputs, Sequence[str]]]]
+#: Sends the request to the shadow; returns its outputs and its labels.
+Send = Callable[[], Awaitable[tuple[Outputs, Sequence[str]]]]
 
 
 @dataclass(frozen=True)
-class Copy:
-    """An answered request, to be sent to the shadow.
+class ShadowRequest:
+    """Copy of an answered request.
 
-    It has the outputs, the labels of their classes, how to ask the shadow the same, and the memory reserved for it, of
-    ``size`` bytes, which is held until the shadow has answered.
+    Attributes:
+        model: the model's name.
+        version: the shadow.
+        outputs: the outputs that were answered.
+        labels: the labels of their classes.
+        send: sends the request to the shadow.
+        size: reserved bytes.
+        memory: the request's reservation, kept until the shadow has answered.
     """
 
     model: str
     version: int
     outputs: Outputs
     labels: Sequence[str]
-    ask: Ask
+    send: Send
     size: int
     memory: Reservation
 
 
 class Shadows:
-    """The queue and who works it off, from the first copy on."""
+    """The queue of all shadows, and the task that sends from it while it is not empty."""
 
     def __init__(self, metrics: GatewayMetrics) -> None:
         self._metrics = metrics
-        self._queue: deque[Copy] = deque()
+        self._queue: deque[ShadowRequest] = deque()
         self._bytes = 0
         self._worker: asyncio.Task[None] | None = None
 
-    def offer(self, copy: Copy) -> None:
-        """Takes a copy if there is room; returns at once."""
-        if len(self._queue) == _QUEUE or (self._queue and self._bytes + copy.size > _BYTES):
-            self._metrics.shadow_dropped(copy.model, copy.version)
+    def offer(self, request: ShadowRequest) -> None:
+        """Queue a request, or drop it if the queue is full."""
+        if len(self._queue) == _MAX_REQUESTS or (self._queue and self._bytes + request.size > _MAX_BYTES):
+            self._metrics.shadow_dropped(request.model, request.version)
             return
-        copy.memory.enter()
-        self._queue.append(copy)
-        self._bytes += copy.size
+        request.memory.enter()
+        self._queue.append(request)
+        self._bytes += request.size
         if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work())
 
     async def close(self) -> None:
-        """Drops what still waits."""
+        """Drop all requests."""
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
 
     async def _work(self) -> None:
         while self._queue:
-            copy = self._queue.popleft()
-            self._bytes -= copy.size
+            request = self._queue.popleft()
+            self._bytes -= request.size
             try:
-                outputs, labels = await copy.ask()
+                outputs, labels = await request.send()
                 self._metrics.shadow_compared(
-                    copy.model, copy.version, compare(copy.outputs, outputs, (copy.labels, labels))
+                    request.model, request.version, compare(request.outputs, outputs, (request.labels, labels))
                 )
-            except (GatewayError, Stopped) as error:  # Stopped: the client left before it had its answer
-                self._metrics.shadow_failed(copy.model, copy.version)
-                log.debug("model %s: version %s as a shadow: %r", copy.model, copy.version, error)
+            except (GatewayError, Stopped) as error:  # Stopped: the client disconnected before the response
+                self._metrics.shadow_failed(request.model, request.version)
+                log.debug("model %s: shadow version %s: %r", request.model, request.version, error)
             except Exception:
-                self._metrics.shadow_failed(copy.model, copy.version)
-                log.exception("model %s: version %s could not be compared", copy.model, copy.version)
+                self._metrics.shadow_failed(request.model, request.version)
+                log.exception("model %s: shadow version %s could not be compared", request.model, request.version)
             finally:
-                copy.memory.leave()
+                request.memory.leave()

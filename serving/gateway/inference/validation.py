@@ -1,31 +1,32 @@
-"""Whether tensors fit a signature. Nothing is sent before this has said yes, on any façade.
+"""Validation of tensors against a signature, on every API before anything reaches the model server.
 
-This is safety, not courtesy: a TensorFlow Serving 2.20 process dies of one wrong-rank picture.
+This is a safety measure: one picture of the wrong rank ends a TensorFlow Serving 2.20 process.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.gateway.backends.base import Arrays
 from serving.gateway.errors import BadTensor, difference, listed
 from serving.gateway.models.signature import Signature, TensorSpec, show
 from serving.tfs_api.tensors import is_float
 
-Arrays = Mapping[str, NDArray[Any]]
-
 
 def check(signature: Signature, arrays: Arrays, max_rows: int, *, strict: bool = True, splits: bool = False) -> int:
-    """The number of rows of tensors that fit the signature (1 where the signature has no rows).
+    """Check tensors against a signature and return their number of rows; 1 if the signature has no rows.
 
     Args:
-        strict: whether NaN, infinity, empty tensors, and inputs of different numbers of rows are refused. Without it
-            the largest number of rows is returned.
-        splits: whether more than ``max_rows`` are accepted where the signature lets them be sent in parts.
+        signature: the expected names, types and shapes.
+        arrays: the tensors.
+        max_rows: the most rows.
+        strict: reject NaN, infinity, empty tensors, and inputs with different numbers of rows. Otherwise the largest
+            number of rows is returned.
+        splits: accept more than ``max_rows`` if the signature allows splitting.
 
     Raises:
-        BadTensor: names, type, rank, a size, the row count or a value do not fit; the message says what is expected.
+        BadTensor: names, type, rank, a size, the number of rows or a value is wrong.
     """
     if arrays.keys() != signature.inputs.keys():
         raise BadTensor(_names(signature, arrays))

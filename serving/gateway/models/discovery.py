@@ -32,6 +32,7 @@ from serving.gateway.kinds import KINDS
 from serving.gateway.kinds.base import Kind
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.model_version import DESCRIBE, ModelVersion, is_description, model_version
+from serving.gateway.models.readiness import is_loading
 from serving.gateway.models.routing import (
     ModelState,
     default_version,
@@ -44,7 +45,6 @@ from serving.gateway.models.signature import Signature
 _STATUS_TIMEOUT = 5.0  # seconds; longer than it takes to notice a lost replica
 _VERSION_TIMEOUT = 10.0
 _LOADING_POLL = 0.1  # seconds between polls while a model without an AVAILABLE version loads one
-_LOADING = frozenset({"START", "LOADING"})
 
 log = logging.getLogger("vitrine.models")
 
@@ -90,7 +90,7 @@ class ModelDiscovery:
         self._reported: dict[object, str] = {}
         self._refreshing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._refreshed: dict[str, float] = defaultdict(float)  # start time of the last poll of each model
-        self.first_round = asyncio.Event()
+        self.loaded = asyncio.Event()
         """Set after the first poll that finds no model loading its first version."""
 
     async def run(self, after_change: Callable[[Mapping[str, ModelState]], None] = lambda models: None) -> None:
@@ -108,20 +108,14 @@ class ModelDiscovery:
                     after_change(self.models)
             except Exception:
                 log.exception("the poll of the models failed and is repeated")
-            await asyncio.sleep(min(self._poll_seconds, _LOADING_POLL) if self._is_loading else self._poll_seconds)
-
-    @property
-    def _is_loading(self) -> bool:
-        return any(
-            not state.versions and any(status.state in _LOADING for status in state.states.values())
-            for state in self.models.values()
-        )
+            interval = min(self._poll_seconds, _LOADING_POLL) if is_loading(self.models) else self._poll_seconds
+            await asyncio.sleep(interval)
 
     async def _poll_models(self) -> bool:
         self._apply_files()
         await asyncio.gather(*(self.refresh(name) for name in self._configured.value))
-        if not self._is_loading:
-            self.first_round.set()
+        if not is_loading(self.models):
+            self.loaded.set()
         return True
 
     async def _poll_files(self) -> bool:

@@ -1,4 +1,4 @@
-"""A file that is read again when it changes; an edit that is not valid is refused and what was read before stays."""
+"""File watcher: reads a file again when it changes. After an invalid edit the last valid content stays in use."""
 
 import logging
 from collections.abc import Callable
@@ -11,32 +11,41 @@ log = logging.getLogger("vitrine.files")
 
 
 class WatchedFile(Generic[T]):
-    """``value`` is replaced as a whole, so that who holds one can tell by ``is`` whether it is still the newest.
+    """The parsed content of a file.
 
-    ``problem`` says why the file as it stands now was refused; None where it was not.
+    Attributes:
+        value: the last valid content. It is replaced, never changed: compare with ``is`` to see whether it is current.
+        problem: why the current file was rejected; None if it is valid.
     """
 
     def __init__(self, path: Path, parse: Callable[[bytes, str], T], empty: T, *, optional: bool = False) -> None:
-        """``parse`` makes the value of the file's bytes and its name and raises ValueError. ``empty`` is the value
-        before there was a file, and, where it is ``optional``, without one."""
+        """Nothing is read yet.
+
+        Args:
+            path: the file.
+            parse: makes the value from the file's bytes and name; raises ValueError.
+            empty: the value before the first read.
+            optional: whether ``empty`` is also the value if there is no file.
+        """
         self.path = path
         self.value = empty
         self.problem: str | None = None
         self._parse = parse
         self._empty = empty
         self._optional = optional
-        self._seen: object = ()  # no file looks like this, not even a missing one
+        self._last_stamp: object = ()  # differs from that of any file, and of a missing one
 
-    def is_refused(self) -> bool:
+    def is_rejected(self) -> bool:
+        """Whether the current file is invalid."""
         return self.problem is not None
 
     def read(self) -> T:
-        """The value as of now: one look at the file's times where nothing changed."""
+        """Return the current value. Without a change this is one ``stat`` call."""
         stamp = self._stamp()
-        if stamp == self._seen:
+        if stamp == self._last_stamp:
             return self.value
-        first = self._seen == ()
-        self._seen = stamp
+        first = self._last_stamp == ()
+        self._last_stamp = stamp
         try:
             if stamp is not None:
                 self.value = self._parse(self.path.read_bytes(), str(self.path))
@@ -49,7 +58,7 @@ class WatchedFile(Generic[T]):
                 log.info("read %s", self.path)
         except (ValueError, OSError) as error:
             self.problem = str(error)
-            log.error("%s; what was read before stays", error)
+            log.error("%s; the last valid content stays in use", error)
         return self.value
 
     def _stamp(self) -> object:
@@ -57,4 +66,4 @@ class WatchedFile(Generic[T]):
             stat = self.path.stat()
         except OSError:
             return None
-        return stat.st_ctime_ns, stat.st_size, stat.st_ino  # not st_mtime_ns, which whoever copies a file may set
+        return stat.st_ctime_ns, stat.st_size, stat.st_ino  # st_mtime_ns may be copied from another file

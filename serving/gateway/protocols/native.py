@@ -75,9 +75,9 @@ class NativeProtocol:
             return call
 
         result = await self._predictor.run(version, target.wanted, prepare, request)
-        card, call = result.servable.card, result.call
+        card, call = result.version.card, result.call
         assert card is not None  # prepare has seen it
-        return result.servable, ModelOutput(card, call.arrays, result.outputs, call.notes)
+        return result.version, ModelOutput(card, call.arrays, result.outputs, call.notes)
 
 
 def respond(version: ModelVersion, body: bytes, content_type: bytes = b"application/json") -> Response:

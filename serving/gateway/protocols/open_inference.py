@@ -75,7 +75,7 @@ class OpenInferenceProtocol:
         content, json_size = await large.aside(
             memory, max(result.outputs.size, cost), encode_inference.answer, result, asked.id, outputs
         )
-        made = respond(result.servable, content, JSON if json_size is None else b"application/octet-stream")
+        made = respond(result.version, content, JSON if json_size is None else b"application/octet-stream")
         if json_size is not None:
             made.headers = [*made.headers, (_HEADER_LENGTH, b"%d" % json_size)]
         return made

@@ -62,7 +62,7 @@ class TensorFlowServingProtocol:
         encode = encode_tensors.columns if "inputs" in keys else encode_tensors.predictions
         cost = encode_tensors.cost(outputs)
         request.memory.hold(cost)
-        return respond(result.servable, await large.aside(request.memory, max(outputs.size, cost), encode, outputs))
+        return respond(result.version, await large.aside(request.memory, max(outputs.size, cost), encode, outputs))
 
     async def examples(
         self, request: Request, target: Target, servable: ModelVersion, keys: dict[str, Any]
@@ -87,7 +87,7 @@ class TensorFlowServingProtocol:
             size = _RESULT_BYTES * sum(map(_values, results))
             return respond(servable, await large.aside(request.memory, size, encode, results))
 
-        return await self._predictor.through_swaps(servable, target.wanted, attempt)
+        return await self._predictor.retry_on_version_change(servable, target.wanted, attempt)
 
     def _call(self, servable: ModelVersion, keys: dict[str, Any]) -> ModelCall:
         signature = servable.signature(tensors.signature_name(keys))

@@ -91,6 +91,8 @@ class ServerCore:
         self._tasks: set[asyncio.Task[None]] = set()
         self._applying = asyncio.Lock()
         self._reloading = asyncio.Lock()
+        self.configured = asyncio.Event()
+        """Set when a configuration has been applied and its base paths have been read."""
 
     async def start(self, models: Models) -> None:
         """Load the models; returns when each has a version that answers.
@@ -161,6 +163,7 @@ class ServerCore:
             self._manager.aspire_nothing_else(models)
             if self._poll_seconds >= 0:
                 await self._poll()
+            self.configured.set()
         if refused:
             raise refused
         return new

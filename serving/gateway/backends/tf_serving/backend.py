@@ -93,6 +93,10 @@ class TFServingBackend:
             for one in response.model_version_status
         }
 
+    def notes(self, model: str) -> list[str]:
+        """Return nothing: TensorFlow Serving runs every signature of a version that it loads."""
+        return []
+
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()

@@ -138,7 +138,7 @@ def test_probes_without_a_key_are_told_no_names(tmp_path: Path) -> None:
         until(lambda: "secret_two: Input" in told("everything"))
         assert "model secret_one: " in told("everything") and "model secret_two: " in told("everything")
         assert "model secret_one: " in told("one") and "secret_two" not in told("one")
-        assert "1 of 2 models cannot answer" in told("one") and "an edit of a file was refused" in told("one")
+        assert "1 of 2 models cannot answer" in told("one") and "an edit of a file was rejected" in told("one")
         for key in (None, "unknown"):
             assert "secret" not in told(key) and "routing.json" not in told(key) and nobody not in told(key)
             assert "2 of 2 models cannot answer" in told(key)

@@ -1,4 +1,4 @@
-"""What waits for a shadow is bounded, and what goes wrong there is told apart from defects."""
+"""Shadow traffic: the queue is bounded, and a cancelled request is no defect."""
 
 import asyncio
 import logging
@@ -9,17 +9,17 @@ import pytest
 
 from serving.gateway.backends.base import Outputs
 from serving.gateway.http.memory_budget import MemoryBudget
-from serving.gateway.inference.shadow import Copy, Shadows
+from serving.gateway.inference.shadow import ShadowRequest, Shadows
 from serving.gateway.observability.metrics import GatewayMetrics
 
 
 @pytest.mark.parametrize(("size", "taken"), [(1000, 64), (10_000_000, 3), (50_000_000, 1)])
-async def test_copies_wait_within_bounds_of_number_and_bytes(size: int, taken: int) -> None:
-    asked = 0
+async def test_the_queue_is_bounded_by_number_and_bytes(size: int, taken: int) -> None:
+    sent = 0
 
-    async def ask() -> tuple[Outputs, Sequence[str]]:
-        nonlocal asked
-        asked += 1
+    async def send() -> tuple[Outputs, Sequence[str]]:
+        nonlocal sent
+        sent += 1
         return Outputs({}, clean=True), ()
 
     metrics = GatewayMetrics()
@@ -27,36 +27,42 @@ async def test_copies_wait_within_bounds_of_number_and_bytes(size: int, taken: i
     for round_ in (1, 2):  # in the second there is room again
         for _ in range(100):
             shadows.offer(
-                Copy(
-                    "m", 2, Outputs({}, clean=True), (), ask, size, MemoryBudget(0, ThreadPoolExecutor(1)).reservation()
+                ShadowRequest(
+                    "m",
+                    2,
+                    Outputs({}, clean=True),
+                    (),
+                    send,
+                    size,
+                    MemoryBudget(0, ThreadPoolExecutor(1)).reservation(),
                 )
             )
         async with asyncio.timeout(10):
-            while asked < round_ * taken:
+            while sent < round_ * taken:
                 await asyncio.sleep(0)
         assert f'outcome="dropped",version="2"}} {round_ * (100 - taken)}.0' in metrics.page().decode()
     await shadows.close()
-    assert asked == 2 * taken
+    assert sent == 2 * taken
 
 
 async def test_a_request_that_was_cancelled_is_no_defect_of_its_copy(caplog: pytest.LogCaptureFixture) -> None:
     budget = MemoryBudget(100, ThreadPoolExecutor(1))
     memory = budget.reservation()
     memory.hold(60)
-    asked = asyncio.Event()
+    sent = asyncio.Event()
 
-    async def ask() -> tuple[Outputs, Sequence[str]]:
-        asked.set()
+    async def send() -> tuple[Outputs, Sequence[str]]:
+        sent.set()
         memory.hold(1)
-        raise AssertionError("the copy was asked although its request was cancelled")
+        raise AssertionError("the copy was answered although its request was cancelled")
 
     metrics = GatewayMetrics()
     shadows = Shadows(metrics)
-    shadows.offer(Copy("m", 2, Outputs({}, clean=True), (), ask, 60, memory))
+    shadows.offer(ShadowRequest("m", 2, Outputs({}, clean=True), (), send, 60, memory))
     memory.stop()
     memory.leave()
     with caplog.at_level(logging.WARNING):
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(sent.wait(), 10)
         await shadows.close()
     assert caplog.messages == []
     assert 'outcome="failed",version="2"} 1.0' in metrics.page().decode()

@@ -185,7 +185,7 @@ def test_a_refused_edit_changes_nothing_and_is_told(pair: Gateway, root: Path) -
     until(lambda: "shade.canary.percent" in "".join(pair.http.get("/readyz").json()["notes"]))
     assert pair.http.get("/readyz").status_code == 200
     assert metric(pair, 'vitrine_file_refused{file="routing"}') == 1
-    assert "what was read before stays" in pair.program.output
+    assert "the last valid content stays in use" in pair.program.output
     assert version(pair) == 3
     (root / "routing.json").write_text(good)
     until(lambda: pair.http.get("/readyz").json()["notes"] == [])

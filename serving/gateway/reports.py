@@ -1,0 +1,105 @@
+"""Readiness, metrics and drift, of this process or of all workers together."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from serving.gateway.backends.base import ModelServer
+from serving.gateway.errors import Unavailable
+from serving.gateway.http.keys_file import Key
+from serving.gateway.models import readiness
+from serving.gateway.models.discovery import ModelDiscovery
+from serving.gateway.models.file_watcher import WatchedFile
+from serving.gateway.observability.drift import DriftCounts
+from serving.gateway.observability.metrics import GatewayMetrics
+from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
+from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
+
+
+class GatewayReports:
+    """Answers operators. With a link to the supervisor it adds what the other workers report."""
+
+    def __init__(
+        self,
+        discovery: ModelDiscovery,
+        model_server: ModelServer,
+        files: Mapping[str, WatchedFile[Any]],
+        metrics: GatewayMetrics,
+        is_draining: Callable[[], bool],
+        link: SupervisorLink | None,
+    ) -> None:
+        """``files`` are ``models_config``, ``routing`` and, if requests need a key, ``keys``."""
+        self._discovery = discovery
+        self._model_server = model_server
+        self._files = files
+        self._metrics = metrics
+        self._is_draining = is_draining
+        self._link = link
+        if link is not None:
+            link.answer_with("metrics", metrics.report)
+            link.answer_with("readiness", self._own_readiness)
+
+    def is_ready(self) -> bool:
+        """Whether this process can answer for every model."""
+        return not self._reasons(None)
+
+    async def readiness(self, key: Key | None) -> tuple[list[str], list[str]]:
+        """Return the reasons against readiness, and the notes, that the holder of the key may see."""
+        reasons, notes = self._reasons(key), self._notes(key)
+        if self._link is not None:
+            try:
+                reports = await self._link.reports("readiness")
+            except TimeoutError:
+                return [*reasons, "the supervisor of the workers does not answer"], notes
+            own = readiness.model_problems(self._discovery.models)
+            reasons += reasons_of_others(reports, self._link.worker, own, self._may_see(key))
+            notes += notes_of_others(reports)
+        return reasons, notes
+
+    async def metrics_page(self) -> bytes:
+        """Return the metrics in Prometheus' text format."""
+        if self._link is None:
+            return self._metrics.page()
+        return self._metrics.merged_page(await self._reports(self._link), self._link.worker)
+
+    async def drift_of_others(self) -> list[list[DriftCounts]]:
+        """Return the drift counts of the other workers."""
+        if self._link is None:
+            return []
+        reports = await self._reports(self._link)
+        others = (one["report"] for one in reports["workers"] if one["worker"] != self._link.worker)
+        return [report["drift"] for report in others if report is not None]
+
+    async def _reports(self, link: SupervisorLink) -> Reports:
+        try:
+            return await link.reports("metrics")
+        except TimeoutError:
+            raise Unavailable("the supervisor of the workers does not answer; try again") from None
+
+    def _own_readiness(self) -> ReadinessReport:
+        models = self._discovery.models
+        return {"problems": readiness.model_problems(models), "models": len(models)}
+
+    def _may_see(self, key: Key | None) -> Callable[[str], bool]:
+        """Whether the holder of the key may see a model's name."""
+        if key is None:
+            return lambda model: "keys" not in self._files
+        return key.reaches
+
+    def _reasons(self, key: Key | None) -> list[str]:
+        anonymous = key is None and "keys" in self._files
+        return readiness.reasons_against(
+            self._discovery.models,
+            None if anonymous else self._files["models_config"].problem,
+            self._is_draining(),
+            self._may_see(key),
+        )
+
+    def _notes(self, key: Key | None) -> list[str]:
+        rejected = [
+            f"{file.problem}; the last valid content stays in use" for file in self._files.values() if file.problem
+        ]
+        if rejected and "keys" in self._files and (key is None or key.models):
+            rejected = ["an edit of a file was rejected; a key for every model shows which and why"]
+        models, may_see = self._discovery.models, self._may_see(key)
+        unsupported = [note for model in models if may_see(model) for note in self._model_server.notes(model)]
+        return rejected + readiness.unreadable_cards(models, may_see) + unsupported
