@@ -47,10 +47,11 @@ def _training(context: typer.Context) -> None:
 
         commands.app([context.info_name or "", *context.args], prog_name=context.find_root().info_name)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in ("serving", "training"):
+        package = (error.name or "serving").partition(".")[0]
+        if package in ("serving", "training"):
             raise
         raise fail(
-            f"vitrine {context.info_name} needs the package {error.name}, which is not installed. "
+            f"vitrine {context.info_name} needs the package {package}, which is not installed. "
             "Install the training extra: pip install -e '.[training]'"
         ) from None
 

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-import yaml
 
 from serving.cli.terminal import fail
 from training.core.catalogue import JOBS, find
@@ -67,6 +66,8 @@ def sweep(
 
 def print_manifests(manifests: list[kubernetes.Manifest]) -> None:
     """Print the manifests as one YAML stream."""
+    import yaml
+
     print(yaml.safe_dump_all(manifests, sort_keys=False), end="")
 
 
