@@ -1,4 +1,4 @@
-"""``GET /v1/models/…/drift``: how far requests and answers have gone from the model's training."""
+"""``GET /v1/models/…/drift``: how far requests and answers differ from the training data."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Annotated
@@ -14,22 +14,22 @@ from serving.gateway.observability.drift import MIN_ROWS, WINDOW, Drift, DriftCo
 
 
 class QuantityDrift(BaseModel):
-    """One quantity. Bins lie between ``edges``; of ``class`` there are none, its bins are the labels."""
+    """One quantity. Bins lie between ``edges``; ``class`` has none, its bins are the labels."""
 
-    psi: Annotated[float | None, Field(description="null of too few rows", examples=[0.03])]
-    rows: Annotated[int, Field(description="that were looked at", examples=[4210])]
+    psi: Annotated[float | None, Field(description="null if there are too few rows", examples=[0.03])]
+    rows: Annotated[int, Field(description="rows that were measured", examples=[4210])]
     edges: list[float] | None
-    expected: Annotated[list[float], Field(description="shares by bin, of the model card")]
-    observed: Annotated[list[float], Field(description="shares by bin, of these rows")]
+    expected: Annotated[list[float], Field(description="shares by bin, from the model card")]
+    observed: Annotated[list[float], Field(description="shares by bin, of the measured rows")]
 
 
 class ModelDrift(BaseModel):
-    """Population stability index by quantity: below .1 as in training, above .25 far from it."""
+    """Population stability index by quantity: below 0.1 as in training, above 0.25 very different."""
 
     model: str
     version: int
-    window_seconds: Annotated[float, Field(description="this window and the one before count")] = WINDOW
-    min_rows: Annotated[int, Field(description="of fewer nothing is said")] = MIN_ROWS
+    window_seconds: Annotated[float, Field(description="the current window and the one before count")] = WINDOW
+    min_rows: Annotated[int, Field(description="no index is given for fewer rows")] = MIN_ROWS
     quantities: dict[str, QuantityDrift]
     notes: Annotated[list[str], Field(description="what cannot be compared, and why")]
 
@@ -60,28 +60,28 @@ def router(
     async def get_version_drift(model: ModelName, version: VersionNumber) -> ModelDrift:
         return await compared(model, VersionChoice(version=version))
 
-    @routes.get("/{model}/labels/{label}/drift", summary="Drift of the version that a label leads to")
+    @routes.get("/{model}/labels/{label}/drift", summary="Drift of a label's version")
     async def get_label_drift(model: ModelName, label: LabelName) -> ModelDrift:
         return await compared(model, VersionChoice(label=label))
 
     return routes
 
 
-def _compared(servable: ModelVersion, drift: Drift | None, others: Sequence[Sequence[DriftCounts]]) -> ModelDrift:
-    if servable.card is None:
-        why = f": {servable.card_problem}" if servable.card_problem else ""
-        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card to compare with{why}")
+def _compared(version: ModelVersion, drift: Drift | None, others: Sequence[Sequence[DriftCounts]]) -> ModelDrift:
+    if version.card is None:
+        why = f": {version.card_problem}" if version.card_problem else ""
+        raise UnknownModel(f"model {version.model} version {version.version} has no model card to compare with{why}")
     notes = []
-    if not servable.card.inputs:
-        notes.append("The model card says nothing of the inputs in training.")
-    if servable.card.labels and servable.card.predicted is None:
-        notes.append("The model card says nothing of the classes that were predicted in training.")
+    if not version.card.inputs:
+        notes.append("The model card has no statistics of the training inputs.")
+    if version.card.labels and version.card.predicted is None:
+        notes.append("The model card has no statistics of the predicted classes.")
     quantities = {}
     if drift is not None:
-        quantities = {name: _quantity(one) for name, one in drift.quantities(servable, others).items()}
+        quantities = {name: _quantity(one) for name, one in drift.quantities(version, others).items()}
     else:
         notes.append("Drift is off: VITRINE_DRIFT_PER_SECOND is 0.")
-    return ModelDrift(model=servable.model, version=servable.version, quantities=quantities, notes=notes)
+    return ModelDrift(model=version.model, version=version.version, quantities=quantities, notes=notes)
 
 
 def _quantity(one: Quantity) -> QuantityDrift:

@@ -1,4 +1,4 @@
-"""``/livez``, ``/readyz``, ``/metrics``: for whoever runs the gateway."""
+"""``/livez``, ``/readyz`` and ``/metrics``: the routes for operators and probes."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -11,19 +11,17 @@ from serving.gateway.http.keys_file import Key
 
 
 class Liveness(BaseModel):
-    """The process answers; nothing more is said."""
+    """The process is alive; models may be missing."""
 
     alive: bool = True
 
 
 class Readiness(BaseModel):
-    """Whether requests can be answered."""
+    """Whether the gateway can answer inference requests."""
 
     ready: bool
-    reasons: Annotated[list[str], Field(description="why not, one sentence each", examples=[[]])]
-    notes: Annotated[
-        list[str], Field(description="edits that were refused and model cards that cannot be read", examples=[[]])
-    ]
+    reasons: Annotated[list[str], Field(description="why it is not ready, one sentence each", examples=[[]])]
+    notes: Annotated[list[str], Field(description="refused file edits and unreadable model cards", examples=[[]])]
 
 
 def router(
@@ -44,9 +42,9 @@ def router(
 
     @routes.get(
         "/readyz",
-        summary="Can requests be answered?",
-        description="200 where every configured model has an AVAILABLE version, as the model server says; else 503. "
-        "Needs no key; where keys are needed, models and files are named only to who shows one.",
+        summary="Can the gateway answer requests?",
+        description="200 if every configured model has an AVAILABLE version, else 503. Needs no key; if the gateway "
+        "has keys, it names models and files only to the holder of one.",
         responses={503: {"model": Readiness, "description": "Not ready; `reasons` says why."}},
     )
     async def readyz(request: Request, response: Response) -> Readiness:

@@ -1,7 +1,7 @@
 """``GET /v1/models…``: the list of models, model cards, status and metadata.
 
-Status and metadata are TensorFlow Serving's. The list has OpenAI's form beside its own. The status of one model has
-TensorFlow Serving's alone: some of its clients refuse keys that they do not know.
+Status and metadata have TensorFlow Serving's form, without more keys: some of its clients refuse unknown ones. The list
+holds the models twice, in the gateway's own form and in OpenAI's.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,8 +27,8 @@ LabelName = Annotated[str, Path(description="a label of models.config", examples
 
 class VersionEntry(BaseModel):
     version: int
-    state: Annotated[str, Field(description="as the model server says it", examples=["AVAILABLE"])]
-    labels: Annotated[list[str], Field(description="labels that lead to it now", examples=[["stable"]])]
+    state: Annotated[str, Field(description="the model server's state", examples=["AVAILABLE"])]
+    labels: Annotated[list[str], Field(description="labels that route to it now", examples=[["stable"]])]
 
 
 class ModelEntry(BaseModel):
@@ -36,13 +36,13 @@ class ModelEntry(BaseModel):
 
     name: Annotated[str, Field(examples=["fashion_cnn"])]
     kind: Annotated[
-        str | None, Field(description="image, series, table or signal; null without a card", examples=["image"])
+        str | None, Field(description="image, series, table or signal; null without a model card", examples=["image"])
     ]
     title: Annotated[str | None, Field(examples=["Fashion-MNIST, small convolutional net"])]
-    default_version: Annotated[int | None, Field(description="answers requests that name none", examples=[1])]
-    verbs: Annotated[list[str], Field(description="what can be asked natively", examples=[["predict", "embed"]])]
+    default_version: Annotated[int | None, Field(description="answers requests that name no version", examples=[1])]
+    verbs: Annotated[list[str], Field(description="native verbs", examples=[["predict", "embed"]])]
     versions: list[VersionEntry]
-    problem: Annotated[str | None, Field(description="why the model server could not be asked", examples=[None])]
+    problem: Annotated[str | None, Field(description="why the model server did not answer", examples=[None])]
 
 
 class OpenAIModel(BaseModel):
@@ -67,26 +67,26 @@ class StatusCode(BaseModel):
     error_message: str = ""
 
 
-class VersionState(BaseModel):
-    version: Annotated[str, Field(description="a number, written as text", examples=["1"])]
+class ModelVersionStatus(BaseModel):
+    version: Annotated[str, Field(description="the number as text", examples=["1"])]
     state: Annotated[str, Field(examples=["AVAILABLE"])]
     status: StatusCode
 
 
 class ModelStatus(BaseModel):
-    """TensorFlow Serving's answer to GET /v1/models/MODEL."""
+    """TensorFlow Serving's response to GET /v1/models/MODEL."""
 
-    model_version_status: list[VersionState]
+    model_version_status: list[ModelVersionStatus]
 
 
 def router(models: Callable[[], Mapping[str, ModelState]], model_server: ModelServer) -> APIRouter:
-    """The routes. ``models`` says what is known now."""
+    """Return the routes; ``models`` returns the current state of the models."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
-    def servable(model: str, wanted: VersionChoice) -> ModelVersion:
+    def version_of(model: str, wanted: VersionChoice) -> ModelVersion:
         return choose(models(), model, wanted)
 
-    @routes.get("", summary="Which models are there?")
+    @routes.get("", summary="All models")
     async def list_models(request: Request) -> ModelList:
         key: Key | None = request.state.key
         states = [state for state in models().values() if key is None or key.reaches(state.name)]
@@ -94,15 +94,15 @@ def router(models: Callable[[], Mapping[str, ModelState]], model_server: ModelSe
 
     @routes.get("/{model}/card", summary="The model card of the version that answers by default")
     async def get_card(model: ModelName) -> ModelCard:
-        return card(servable(model, VersionChoice()))
+        return card(version_of(model, VersionChoice()))
 
     @routes.get("/{model}/versions/{version}/card", summary="The model card of a version")
     async def get_version_card(model: ModelName, version: VersionNumber) -> ModelCard:
-        return card(servable(model, VersionChoice(version=version)))
+        return card(version_of(model, VersionChoice(version=version)))
 
-    @routes.get("/{model}/labels/{label}/card", summary="The model card of the version that a label leads to")
+    @routes.get("/{model}/labels/{label}/card", summary="The model card of a label's version")
     async def get_label_card(model: ModelName, label: LabelName) -> ModelCard:
-        return card(servable(model, VersionChoice(label=label)))
+        return card(version_of(model, VersionChoice(label=label)))
 
     @routes.get("/{model}", summary="States of a model's versions", tags=["TensorFlow Serving"])
     async def get_status(model: ModelName) -> ModelStatus:
@@ -114,34 +114,34 @@ def router(models: Callable[[], Mapping[str, ModelState]], model_server: ModelSe
 
     @routes.get("/{model}/labels/{label}", summary="State of a label's version", tags=["TensorFlow Serving"])
     async def get_label_status(model: ModelName, label: LabelName) -> ModelStatus:
-        return status(known(models(), model), servable(model, VersionChoice(label=label)).version)
+        return status(known(models(), model), version_of(model, VersionChoice(label=label)).version)
 
     @routes.get("/{model}/metadata", summary="Signatures of a model", tags=["TensorFlow Serving"])
     async def get_metadata(model: ModelName) -> dict[str, Any]:
-        return await metadata(model_server, servable(model, VersionChoice()))
+        return await metadata(model_server, version_of(model, VersionChoice()))
 
     @routes.get("/{model}/versions/{version}/metadata", summary="Signatures of a version", tags=["TensorFlow Serving"])
     async def get_version_metadata(model: ModelName, version: VersionNumber) -> dict[str, Any]:
-        return await metadata(model_server, servable(model, VersionChoice(version=version)))
+        return await metadata(model_server, version_of(model, VersionChoice(version=version)))
 
     @routes.get(
         "/{model}/labels/{label}/metadata", summary="Signatures of a label's version", tags=["TensorFlow Serving"]
     )
     async def get_label_metadata(model: ModelName, label: LabelName) -> dict[str, Any]:
-        return await metadata(model_server, servable(model, VersionChoice(label=label)))
+        return await metadata(model_server, version_of(model, VersionChoice(label=label)))
 
     return routes
 
 
 def entry(state: ModelState) -> ModelEntry:
-    """A model as the list shows it."""
-    chosen = _default(state)
-    known_card = chosen.card if chosen is not None else None
-    offers = chosen.offers if chosen is not None else {}
+    """Return a model as the list shows it."""
+    default = _default(state)
+    default_card = default.card if default is not None else None
+    offers = default.offers if default is not None else {}
     return ModelEntry(
         name=state.name,
-        kind=known_card.kind if known_card else None,
-        title=known_card.title if known_card else None,
+        kind=default_card.kind if default_card else None,
+        title=default_card.title if default_card else None,
         default_version=state.default,
         verbs=[verb for verb, offer in offers.items() if isinstance(offer, Signature)],
         versions=[
@@ -157,30 +157,30 @@ def entry(state: ModelState) -> ModelEntry:
 
 
 def openai_entry(state: ModelState) -> OpenAIModel:
-    """A model as OpenAI's API lists it."""
-    chosen = _default(state)
-    known_card = chosen.card if chosen is not None else None
-    return OpenAIModel(id=state.name, created=int(known_card.created.timestamp()) if known_card else 0)
+    """Return a model as OpenAI's API lists it."""
+    default = _default(state)
+    default_card = default.card if default is not None else None
+    return OpenAIModel(id=state.name, created=int(default_card.created.timestamp()) if default_card else 0)
 
 
 def _default(state: ModelState) -> ModelVersion | None:
     return state.versions.get(state.default) if state.default is not None else None
 
 
-def card(servable: ModelVersion) -> ModelCard:
-    """A servable's card.
+def card(version: ModelVersion) -> ModelCard:
+    """Return a version's card.
 
     Raises:
-        UnknownModel: it has none.
+        UnknownModel: it has none, or the card cannot be read.
     """
-    if servable.card is None:
-        why = f": {servable.card_problem}" if servable.card_problem else ""
-        raise UnknownModel(f"model {servable.model} version {servable.version} has no model card{why}")
-    return servable.card
+    if version.card is None:
+        why = f": {version.card_problem}" if version.card_problem else ""
+        raise UnknownModel(f"model {version.model} version {version.version} has no model card{why}")
+    return version.card
 
 
 def known(models: Mapping[str, ModelState], name: str) -> ModelState:
-    """What is known of a model.
+    """Return the state of a model.
 
     Raises:
         UnknownModel: it is not configured.
@@ -192,20 +192,20 @@ def known(models: Mapping[str, ModelState], name: str) -> ModelState:
 
 
 def status(state: ModelState, version: int | None) -> ModelStatus:
-    """TensorFlow Serving's form of the states, of one version or of all.
+    """Return the states of one version, or of all, in TensorFlow Serving's form.
 
     Raises:
-        UnknownVersion: the model server knows no such version. Unavailable: it cannot be asked.
+        UnknownVersion: the model server has no such version. Unavailable: the model server did not answer.
     """
     if state.problem is not None:
-        raise Unavailable(f"model {state.name} cannot be asked: {state.problem}")
+        raise Unavailable(f"the state of model {state.name} is not known: {state.problem}")
     states = {number: one for number, one in state.states.items() if version in (None, number)}
     if not states:
         which = f"version {version}" if version is not None else "any versions"
         raise UnknownVersion(f"Could not find {which} of model {state.name}")
     return ModelStatus(
         model_version_status=[
-            VersionState(
+            ModelVersionStatus(
                 version=str(number),
                 state=one.state,
                 status=StatusCode(error_code=one.error_code, error_message=one.error_message),
@@ -215,12 +215,12 @@ def status(state: ModelState, version: int | None) -> ModelStatus:
     )
 
 
-async def metadata(model_server: ModelServer, servable: ModelVersion) -> dict[str, Any]:
-    """TensorFlow Serving's form of the signatures, asked anew.
+async def metadata(model_server: ModelServer, version: ModelVersion) -> dict[str, Any]:
+    """Request a version's signatures from the model server; return them in TensorFlow Serving's form.
 
     Raises:
-        GatewayError: the model server cannot be asked.
+        GatewayError: the model server did not answer.
     """
-    content = await model_server.metadata(servable.model, servable.version, _TIMEOUT)
-    spec = {"name": servable.model, "signature_name": "", "version": str(servable.version)}
+    content = await model_server.metadata(version.model, version.version, _TIMEOUT)
+    spec = {"name": version.model, "signature_name": "", "version": str(version.version)}
     return {"model_spec": spec, "metadata": {"signature_def": content}}

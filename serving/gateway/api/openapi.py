@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI writes its own routes' part, the hot paths' part is written here by hand."""
+"""The OpenAPI document: FastAPI's own routes, and the inference paths, which are written by hand."""
 
 import functools
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ from serving.gateway.kinds.base import Kind
 from serving.gateway.kinds.schemas import TEXT, object_of, ref
 
 DESCRIPTION = """
-Pictures in, classes or embeddings out; series in, forecasts out; tensors in and out as TensorFlow Serving's REST
-interface has them. Every answer names the version that made it, in its body and in `X-Model-Version`, and the request,
-in `X-Request-Id` (yours is kept if you send one). Errors are one sentence: what was wrong and what is expected.
+Send pictures for classes or embeddings, series for forecasts, or tensors as with TensorFlow Serving's REST API. Every
+answer names the version that made it, in its body and in `X-Model-Version`, and the request, in `X-Request-Id` (yours
+is kept if you send one). An error is one sentence that says what is wrong and what is expected.
 
     curl --data-binary @shoe.jpg -H 'content-type: image/jpeg' localhost:8000/v1/models/fashion_cnn:predict
     curl -F picture=@shoe.jpg -F picture=@bag.jpg localhost:8000/v1/models/fashion_cnn:predict
     curl -d '{"history": [1.0, 0.95, …], "horizon": 12}' localhost:8000/v1/models/sine_rnn:forecast
 """
 
-_PLACES = {
+_VERSION_CHOICES = {
     "": ("", "the version that answers by default: the label `stable`, or the newest available one", []),
     "/versions/{version}": (
         "_version",
@@ -39,7 +39,7 @@ _PLACES = {
     ),
     "/labels/{label}": (
         "_label",
-        "the version that a label leads to",
+        "the version of a label",
         [{"name": "label", "in": "path", "required": True, "schema": {"type": "string"}, "example": "stable"}],
     ),
 }
@@ -47,7 +47,7 @@ _MODEL = {"name": "model", "in": "path", "required": True, "schema": {"type": "s
 
 
 def operation_id(route: APIRoute) -> str:
-    """Clean ids for generated clients: the function's name."""
+    """Return the function's name, a clean operation id for generated clients."""
     return route.name
 
 
@@ -78,15 +78,15 @@ def with_inference(schema: dict[str, Any], kinds: Sequence[Kind]) -> dict[str, A
     schema["components"]["securitySchemes"] = _SECURITY
     schema["security"] = [{}, *({name: []} for name in _SECURITY)]
     examples = {"neighbours": "fashion_metric", "forecast": "sine_rnn"}
-    for place, (suffix, which, parameters) in _PLACES.items():
+    for path, (suffix, which, parameters) in _VERSION_CHOICES.items():
         for verb, operation in openapi_native.operations(kinds).items():
             example = examples.get(verb, "fashion_cnn")
-            schema["paths"][f"/v1/models/{{model}}{place}:{verb}"] = {
+            schema["paths"][f"/v1/models/{{model}}{path}:{verb}"] = {
                 "post": operation
                 | {
                     "tags": ["inference"],
                     "operationId": f"{verb}{suffix}",
-                    "description": f"{operation['description']}\n\nAsks {which}.",
+                    "description": f"{operation['description']}\n\nAnswered by {which}.",
                     "parameters": [_MODEL | {"example": example}, *parameters, *_HEADERS, *operation["parameters"]],
                     "responses": operation["responses"] | _ERRORS,
                 }
@@ -94,8 +94,8 @@ def with_inference(schema: dict[str, Any], kinds: Sequence[Kind]) -> dict[str, A
     components |= openapi_protocols.SCHEMAS
     for path, operation in openapi_protocols.OPERATIONS.items():
         parameters = [_MODEL | {"example": "fashion_cnn"}] if "{model}" in path else []
-        for place, (_, _, more) in _PLACES.items():
-            parameters += more if place and place in path else []
+        for part, (_, _, more) in _VERSION_CHOICES.items():
+            parameters += more if part and part in path else []
         schema["paths"][path] = {"post": operation | {"parameters": [*parameters, *_HEADERS]}}
     return schema
 
@@ -117,33 +117,33 @@ _REQUEST_ID = {
 _TIMEOUT = {
     "name": "X-Request-Timeout",
     "in": "header",
-    "description": "how long you wait: seconds above 0, or with a unit, `1.5s`, `250ms`; it only shortens the deadline",
+    "description": "how long you wait, such as `1.5`, `1.5s` or `250ms`; it only shortens the deadline",
     "schema": {"type": "string", "pattern": "^[0-9]{1,9}([.][0-9]{1,9})?(ms|s)?$"},
 }
 _HEADERS = (_REQUEST_ID, _TIMEOUT)
-#: Where the gateway was started with keys.
+#: For gateways with keys.
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _ERRORS = {
     "400": _error(
-        "The input cannot be used, or no such label", "bad_picture", "the picture is truncated or corrupt: …"
+        "The input is wrong, or there is no such label", "bad_picture", "the picture is truncated or corrupt: …"
     ),
     "401": _error("A key is needed", "unauthorized", "a key is needed: send Authorization: Bearer KEY, or …"),
     "403": _error("The key is for something else", "forbidden", "key 3f9a1c20 is for shade and predict, not for …"),
     "404": _error("No such model, version or verb", "unknown_model", "there is no model 'x'; there is …"),
-    "408": _error("The body came too slowly", "too_late", "the body did not come whole within the deadline of 10 s; …"),
+    "408": _error("The body arrived too slowly", "too_late", "Request body was not received within 10 s. …"),
     "413": _error(
         "The body or the memory it needs is over the limit",
         "too_large",
         "the body has 40000000 bytes; at most 32000000 are accepted",
     ),
     "415": _error(
-        "Another content type", "unsupported_media_type", "content type 'application/pdf' is not read here; send …"
+        "Unsupported content type", "unsupported_media_type", "content type 'application/pdf' is not supported; send …"
     ),
     "429": _error(
-        "More requests than the rate; `Retry-After` says when to try again",
+        "Rate limit reached; `Retry-After` says when to try again",
         "too_many_requests",
         "key 3f9a1c20 may make 10/second requests; wait 1 s",
     ),
@@ -151,14 +151,14 @@ _ERRORS = {
         "The model's answer is invalid or too large", "bad_output", "output prediction of the model holds NaN …"
     ),
     "503": _error(
-        "Down, loading or full, or the caller has its share; `Retry-After` says when to try again",
+        "Down, loading or overloaded; `Retry-After` says when to try again",
         "overloaded",
         "model fashion_cnn has 1024 requests under way, as many as it may; try again",
     ),
     "504": _error("No answer in time", "deadline_exceeded", "no answer within the deadline of 10 s"),
 }
-#: Of what only tells about models and the gateway.
+#: Errors of the routes that are not inference.
 _REFUSALS = {
-    "4XX": _error("Not there, or not for this key", "unknown_model", "there is no model 'x'; there is …"),
-    "5XX": _error("It cannot be said now", "unavailable", "model fashion_cnn cannot be asked: …"),
+    "4XX": _error("Unknown, or not for this key", "unknown_model", "there is no model 'x'; there is …"),
+    "5XX": _error("The model server does not answer", "unavailable", "the state of model fashion_cnn is not known: …"),
 }

@@ -1,5 +1,7 @@
-"""The hot paths of other people's protocols in the OpenAPI document: TensorFlow Serving's examples, the Open Inference
-Protocol, OpenAI's embeddings and KServe's time series."""
+"""The other APIs' inference paths in the OpenAPI document.
+
+TensorFlow Serving's examples, the Open Inference Protocol, OpenAI's embeddings and KServe's time series.
+"""
 
 from typing import Any
 
@@ -14,18 +16,18 @@ def _json(schema: str, example: Any) -> dict[str, Any]:
 def _operation(
     name: str, tag: str, summary: str, request: tuple[str, Any], answer: tuple[str, Any], error: str, **more: Any
 ) -> dict[str, Any]:
-    wrong = {
-        "PlainError": {"error": "one sentence that says what was wrong and what is expected"},
+    example = {
+        "PlainError": {"error": "one sentence that says what is wrong and what is expected"},
         "OpenAIError": {
             "error": {
-                "message": "one sentence that says what was wrong and what is expected",
+                "message": "one sentence that says what is wrong and what is expected",
                 "type": "invalid_request_error",
                 "param": None,
                 "code": "bad_document",
             }
         },
     }[error]
-    refused = {"description": "Refused, or failed", "content": _json(error, wrong)}
+    refused = {"description": "Refused or failed", "content": _json(error, example)}
     return {
         "operationId": name,
         "tags": [tag],
@@ -37,7 +39,7 @@ def _operation(
 
 
 def _examples(verb: str, results: Any) -> dict[str, dict[str, Any]]:
-    summary = f"{'Classes' if verb == 'classify' else 'Values'} of tf.Example messages, by a signature made for that"
+    summary = f"{'Classes' if verb == 'classify' else 'Values'} of tf.Example messages, by a signature for examples"
     request = {"examples": [{"x": 1.5, "word": "shoe"}], "signature_name": "serving_default"}
     return {
         f"/v1/models/{{model}}{place}:{verb}": _operation(
@@ -60,9 +62,9 @@ _INFER = (
     "PlainError",
 )
 _BINARY = (
-    "With the header `Inference-Header-Content-Length` tensors may follow the JSON in binary, as Triton's binary "
-    "tensor data extension has it; `binary_data_output` and `binary_data` ask for answers of that kind. The parameter "
-    "`signature_name` asks for another signature than `serving_default`. Parameters that do not change the answer "
+    "With the header `Inference-Header-Content-Length` binary tensors may follow the JSON, as in Triton's binary "
+    "tensor data extension; `binary_data_output` and `binary_data` request binary outputs. The parameter "
+    "`signature_name` selects another signature than `serving_default`. Parameters that do not change the answer "
     "(`content_type`, `timeout`, `priority`, your own) are ignored; `classification`, shared memory and sequences are "
     "refused."
 )
@@ -134,7 +136,7 @@ SCHEMAS: dict[str, Any] = {
             "model_name": {"type": ["string", "null"], "description": "the model that the path names"},
             "model_version": {
                 "type": ["string", "integer", "null"],
-                "description": "the version that the path names, or any where it names none",
+                "description": "the version that the path names, or any if it names none",
             },
             "parameters": {"type": "object"},
             "outputs": {"type": "array", "items": object_of({"name": TEXT}, {"parameters": {"type": "object"}})},

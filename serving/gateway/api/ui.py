@@ -1,5 +1,7 @@
-"""``/``: a small page on which a person can try the models, its files served from memory; and ``/docs``, with
-Swagger's files from the ``fastapi-offline`` package, so that neither needs anything from elsewhere."""
+"""``/``, a page to try the models, and ``/docs``, Swagger UI. Neither loads anything from another host.
+
+The page's files are served from memory, Swagger's from the package ``fastapi-offline``.
+"""
 
 import importlib.util
 from collections.abc import Awaitable, Callable
@@ -27,7 +29,7 @@ _HEADERS = {
 
 
 def mount(app: FastAPI) -> None:
-    """Adds the routes of the page and of ``/docs``."""
+    """Add the routes of the page and of ``/docs``."""
     for file in sorted(_FOLDER.iterdir()):
         path = _PATHS.get(file.name, f"/page/{file.name}")
         app.add_api_route(path, _sender(file), include_in_schema=False, response_class=Response)
@@ -37,7 +39,7 @@ def mount(app: FastAPI) -> None:
 
 def _swagger_sender(name: str) -> Callable[[], Awaitable[Response]]:
     async def send() -> Response:
-        spec = importlib.util.find_spec("fastapi_offline")  # its files alone are wanted
+        spec = importlib.util.find_spec("fastapi_offline")  # without importing it
         assert spec is not None and spec.submodule_search_locations is not None
         return FileResponse(Path(spec.submodule_search_locations[0]) / "static" / name, headers=_HEADERS)
 

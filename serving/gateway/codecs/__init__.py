@@ -1,1 +1,1 @@
-"""From a request's body to tensors: by content type (``payload.py``), then by what the verb takes."""
+"""Bytes to arrays and arrays to bytes, one format for each module; ``body.py`` chooses by content type."""

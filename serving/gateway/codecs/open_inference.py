@@ -1,8 +1,8 @@
-"""Requests of the Open Inference Protocol v2: a JSON object, and behind it the tensors that stand in binary.
+"""Requests of the Open Inference Protocol v2: a JSON object, followed by binary tensors.
 
 Source: kserve/open-inference-protocol (required_api.md, Inference) and Triton's extension_binary_data.md. KServe's
-client names the model in the body as well. Clients of Triton and MLServer send parameters of their own; those that do
-not change the answer are ignored.
+client names the model in the body too. Parameters of Triton's and MLServer's clients that do not change the answer are
+ignored.
 """
 
 import math
@@ -13,22 +13,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import base64
-from serving.gateway.codecs import body as payload
-from serving.gateway.codecs import open_inference_types as datatypes
-from serving.gateway.codecs import tensor_json as tensors
+from serving.gateway.codecs import base64, open_inference_types, tensor_json
+from serving.gateway.codecs import body as body_codec
+from serving.gateway.codecs.open_inference_types import DATATYPES
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.models.signature import Signature, TensorSpec
 from serving.tfs_api.rest_json.errors import kind
 
 _MAX_RANK = 16
-_BASE64 = "base64"  # MLServer's content type of strings that are bytes; its others do not change what is sent
+_BASE64 = "base64"  # MLServer's content type for bytes; its other content types do not change the data
 _OF_REQUEST = ("signature_name", "binary_data_output")
 _OF_INPUT = ("binary_data_size",)
 _OF_OUTPUT = ("binary_data",)
-#: Parameters that change the answer, so that ignoring them would mislead: Triton's classification, shared memory and
-#: sequences, and those of this module at a place that is not theirs. All others are ignored.
+#: Parameters that change the answer and so must not be ignored: Triton's classification, shared memory and sequences,
+#: and the supported ones in a wrong object.
 _CHANGING = frozenset(
     {
         "classification",
@@ -47,11 +46,17 @@ _CHANGING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class InferenceRequest:
-    """A request whose structure is right.
+    """A request with a valid structure.
 
-    ``version`` is the one that the body names, if it does. ``outputs`` are those asked for, each with whether it is to
-    be binary; all where there are none. ``binary`` is for those that do not say it. ``taken_as_it_is`` are the bytes of
-    ``raw`` that become tensors where they lie, as numbers do; strings are taken apart.
+    Attributes:
+        id: the request's own id.
+        version: the version that the path or the body names.
+        signature_name: the parameter of that name.
+        inputs: the JSON objects of the inputs.
+        outputs: the requested outputs, each with whether it is binary if the request says so; all if empty.
+        binary: whether outputs are binary by default.
+        raw: the bytes after the JSON object.
+        uncopied_bytes: the bytes of ``raw`` that become tensors without a copy; 0 if it holds strings.
     """
 
     id: str | None
@@ -61,34 +66,28 @@ class InferenceRequest:
     outputs: Mapping[str, bool | None]
     binary: bool
     raw: memoryview
-    taken_as_it_is: int
+    uncopied_bytes: int
 
 
 def read(body: bytes, header_length: str, model: str, version: int | None, memory: Reservation) -> InferenceRequest:
     """Read a request from its body.
 
     Args:
-        header_length: the header Inference-Header-Content-Length; empty where it is not sent: the body is JSON alone.
+        body: the request's body.
+        header_length: the header Inference-Header-Content-Length; empty if the body is JSON only.
         model: the model that the path names.
-        version: the version that the path names, if it does.
+        version: the version that the path names, if any.
+        memory: the request's part of the memory budget.
 
     Raises:
-        BadDocument: malformed JSON, or a key missing, unknown or of a wrong kind; or the body names another model or
-            version than the path. BadOption: a parameter or header.
-        TooLarge, Overloaded: see :func:`payload.document`.
+        BadDocument: the JSON is malformed, a key is missing, unknown or of a wrong type, or the body names another
+            model or version than the path. BadOption: a parameter or header is wrong.
+        TooLarge, Overloaded: see :func:`serving.gateway.codecs.body.document`.
     """
-    end = len(body)
-    if header_length:
-        is_number = header_length.isascii() and header_length.isdigit() and len(header_length) < 20
-        end = int(header_length) if is_number else 0
-        if not 0 < end <= len(body):
-            raise BadOption(
-                f"Inference-Header-Content-Length must be the size of the JSON part, 1 to {len(body)} bytes, "
-                f"not {header_length[:40]!r}"
-            )
+    end = _json_size(header_length, len(body)) if header_length else len(body)
     if end < len(body):
-        memory.hold(end + datatypes.cost(len(body) - end))  # the JSON part is copied
-    keys = payload.document(body[:end], memory)
+        memory.hold(end + open_inference_types.cost(len(body) - end))  # the JSON part is copied
+    keys = body_codec.document(body[:end], memory)
     _only(keys, ("id", "model_name", "model_version", "parameters", "inputs", "outputs"), "a request")
     _check_model(keys.get("model_name"), model)
     version = _version(keys.get("model_version"), version)
@@ -102,53 +101,73 @@ def read(body: bytes, header_length: str, model: str, version: int | None, memor
     name = parameters.get("signature_name")
     if name is not None and not isinstance(name, str):
         raise BadOption(f"parameter signature_name is a string, not {kind(name)}")
-    outputs = {}
-    for output in _list(keys, "outputs"):
-        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
-            raise BadDocument("each of the outputs asked for is an object with a name")
-        _only(output, ("name", "parameters"), "an output")
-        wish = _parameters(output, _OF_OUTPUT, f"output {output['name']}")
-        outputs[output["name"]] = _truth(wish, "binary_data")
+    outputs = _outputs(keys)
     binary = _truth(parameters, "binary_data_output") or False
     has_strings = any(isinstance(one.get("datatype"), str) and one["datatype"] == "BYTES" for one in inputs)
-    taken_as_it_is = 0 if has_strings else len(body) - end
-    return InferenceRequest(identity, version, name, inputs, outputs, binary, memoryview(body)[end:], taken_as_it_is)
+    uncopied = 0 if has_strings else len(body) - end
+    return InferenceRequest(identity, version, name, inputs, outputs, binary, memoryview(body)[end:], uncopied)
 
 
 def arrays(request: InferenceRequest, signature: Signature) -> dict[str, NDArray[Any]]:
-    """The inputs by name.
+    """Return the inputs by name.
 
     Raises:
-        BadDocument: a key is missing, unknown or of a wrong kind, or bytes are left over. BadTensor: a tensor does not
-            fit the signature, or its data not its shape.
+        BadDocument: a key is missing, unknown or of a wrong type, or bytes are left over. BadTensor: a tensor does not
+            fit the signature, or its data does not fit its shape.
     """
     made: dict[str, NDArray[Any]] = {}
     left = request.raw
     for tensor in request.inputs:
         spec = _spec(tensor, signature)
         if spec.name in made:
-            raise BadDocument(f"input {spec.name} stands there twice")
+            raise BadDocument(f"input {spec.name} is in the request twice")
         shape = _shape(tensor, spec)
         size = _binary_size(tensor, spec, len(left))
         if size is None:
             made[spec.name] = _from_json(tensor, spec, shape)
             continue
         assert spec.dtype is not None
-        made[spec.name] = datatypes.from_bytes(left[:size], spec.dtype, math.prod(shape), spec.name).reshape(shape)
+        made[spec.name] = open_inference_types.from_bytes(left[:size], spec.dtype, math.prod(shape), spec.name).reshape(
+            shape
+        )
         left = left[size:]
     if left:
-        raise BadDocument(f"{len(left)} bytes follow that belong to no input; each input says its binary_data_size")
+        raise BadDocument(f"{len(left)} bytes belong to no input; check the binary_data_size of each input")
     return made
+
+
+def _json_size(header_length: str, body_size: int) -> int:
+    is_number = header_length.isascii() and header_length.isdigit() and len(header_length) < 20
+    size = int(header_length) if is_number else 0
+    if not 0 < size <= body_size:
+        raise BadOption(
+            f"Inference-Header-Content-Length must be the size of the JSON part, 1 to {body_size} bytes, "
+            f"not {header_length[:40]!r}"
+        )
+    return size
+
+
+def _outputs(keys: Mapping[str, Any]) -> dict[str, bool | None]:
+    outputs = {}
+    for output in _list(keys, "outputs"):
+        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
+            raise BadDocument("each of the outputs is an object with a name")
+        _only(output, ("name", "parameters"), "an output")
+        parameters = _parameters(output, _OF_OUTPUT, f"output {output['name']}")
+        outputs[output["name"]] = _truth(parameters, "binary_data")
+    return outputs
 
 
 def _check_model(given: Any, model: str) -> None:
     if not (given is None or (isinstance(given, str) and given in ("", model))):
         shown = repr(given[:80]) if isinstance(given, str) else kind(given)
-        raise BadDocument(f"the path names model {model!r}, but model_name in the body is {shown}; leave it out there")
+        raise BadDocument(
+            f"the path names model {model!r}, but model_name in the body is {shown}; leave it out of the body"
+        )
 
 
 def _version(given: Any, version: int | None) -> int | None:
-    """The version that the path names, else that of the body: a number or its text."""
+    """Return the version that the path or the body names; in the body it is a number or its text."""
     if given is None or (isinstance(given, str) and not given):
         return version
     number = given if type(given) is int else None
@@ -160,7 +179,7 @@ def _version(given: Any, version: int | None) -> int | None:
         raise BadDocument(f"model_version in the body is {shown}; a version is a whole number below 2**63")
     if version not in (None, number):
         raise BadDocument(
-            f"the path names version {version}, but model_version in the body is {number}; leave it out there"
+            f"the path names version {version}, but model_version in the body is {number}; leave it out of the body"
         )
     return number
 
@@ -170,8 +189,8 @@ def _spec(tensor: Mapping[str, Any], signature: Signature) -> TensorSpec:
     name = tensor.get("name")
     if not isinstance(name, str):
         raise BadDocument("each input has a name, a string")
-    spec = tensors.spec_of(signature, name)
-    expected = datatypes.NAMES.get(spec.data_type)
+    spec = tensor_json.spec_of(signature, name)
+    expected = DATATYPES.get(spec.data_type)
     if expected is None:
         raise BadTensor(f"input {name} has type {spec}, which is not served over HTTP")
     given = tensor.get("datatype")
@@ -187,7 +206,7 @@ def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
         raise BadDocument(f"the shape of input {spec.name} is a list of whole numbers, for {spec}")
     if len(shape) > _MAX_RANK:
         raise BadTensor(f"input {spec.name} must be {spec}, but it has {len(shape)} axes")
-    if 0 in shape:  # else the other sizes could be any, more than an array may have
+    if 0 in shape:  # beside a 0, the other sizes could be larger than NumPy allows
         raise BadTensor(f"input {spec.name} must be {spec}, but it is empty: its shape is {shape}")
     return tuple(shape)
 
@@ -195,7 +214,7 @@ def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
 def _binary_size(tensor: Mapping[str, Any], spec: TensorSpec, left: int) -> int | None:
     parameters = _parameters(tensor, _OF_INPUT, f"input {spec.name}")
     size = parameters.get("binary_data_size")
-    if (size is None) == (tensor.get("data") is None):  # KServe's client writes null for data that follow in binary
+    if (size is None) == (tensor.get("data") is None):  # KServe's client sends null for binary data
         raise BadDocument(f"input {spec.name} has either data or the parameter binary_data_size")
     if size is not None and not (type(size) is int and 0 <= size <= left):
         raise BadDocument(f"the binary_data_size of input {spec.name} is {size!r}, but {left} bytes are left for it")
@@ -203,22 +222,22 @@ def _binary_size(tensor: Mapping[str, Any], spec: TensorSpec, left: int) -> int 
 
 
 def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ...]) -> NDArray[Any]:
-    """The data, which may be nested as the shape is, or one flat list in row-major order."""
+    """Return the data, which is nested like the shape or a flat list in row-major order."""
     data = tensor["data"]
     if not isinstance(data, (list, np.ndarray)):
         raise BadTensor(f"the data of input {spec.name} must be a list, not {kind(data)}")
-    array = tensors.tensor(spec, data)
+    array = tensor_json.tensor(spec, data)
     if spec.is_string and _parameters(tensor, _OF_INPUT, "").get("content_type") == _BASE64:
         array = _from_base64(array, f"input {spec.name}, whose content_type is base64,")
     if array.shape != shape and (array.ndim != 1 or array.size != math.prod(shape)):
-        raise BadTensor(f"input {spec.name} says it has shape {list(shape)}, but its data has {list(array.shape)}")
+        raise BadTensor(f"input {spec.name} has shape {list(shape)}, but its data has {list(array.shape)}")
     return array.reshape(shape)
 
 
 def _from_base64(texts: NDArray[Any], what: str) -> NDArray[Any]:
     made = np.empty(texts.size, object)
-    for place, text in enumerate(texts.flat):
-        made[place] = base64.decode(text.decode("latin-1"), what)
+    for index, text in enumerate(texts.flat):
+        made[index] = base64.decode(text.decode("latin-1"), what)
     return made.reshape(texts.shape)
 
 
@@ -237,10 +256,10 @@ def _parameters(keys: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
         raise BadDocument(f"the parameters of {where} are an object, not {kind(parameters)}")
     for name in _CHANGING.intersection(parameters).difference(known):
         value = parameters[name]
-        if value is not None and (not isinstance(value, (bool, int, str)) or value):  # else it is switched off
+        if value is not None and (not isinstance(value, (bool, int, str)) or value):  # a false value switches it off
             raise BadOption(
-                f"parameter {name} of {where} would change the answer and is not supported there; leave it out. "
-                f"Supported there: {listed(known)}"
+                f"parameter {name} of {where} is not supported and would change the answer. Leave it out; supported "
+                f"parameters: {listed(known)}"
             )
     return parameters
 

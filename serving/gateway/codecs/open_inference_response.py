@@ -1,4 +1,4 @@
-"""Outputs in the Open Inference Protocol's form: JSON, and behind it what was asked for in binary."""
+"""Responses of the Open Inference Protocol: JSON, followed by binary tensors if the request wants them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,52 +8,52 @@ import orjson
 from numpy.typing import NDArray
 
 from serving.gateway.backends.base import Outputs
-from serving.gateway.codecs import open_inference_types as datatypes
-from serving.gateway.codecs import tensor_json_response as encode_tensors
+from serving.gateway.codecs import tensor_json_response
 from serving.gateway.codecs.finite import finite
+from serving.gateway.codecs.open_inference_types import DATATYPES, to_bytes
 from serving.gateway.errors import BadOption, BadTensor, BadUpstream, listed
 from serving.gateway.inference.predictor import PredictResult
 from serving.gateway.models.signature import Signature
 
 
-def wanted(asked: Mapping[str, bool | None], binary: bool, signature: Signature) -> dict[str, bool]:
-    """The outputs to be sent, each with whether it is to be binary.
+def selected(requested: Mapping[str, bool | None], binary: bool, signature: Signature) -> dict[str, bool]:
+    """Return for each output to send whether it is binary.
 
     Raises:
         BadTensor: the signature has no such output.
     """
-    unknown = [name for name in asked if name not in signature.outputs]
+    unknown = [name for name in requested if name not in signature.outputs]
     if unknown:
         raise BadTensor(
             f"signature {signature.name} has no output {listed(unknown)}; it has {listed(signature.outputs)}"
         )
-    if not asked:
+    if not requested:
         return dict.fromkeys(signature.outputs, binary)
-    return {name: binary if own is None else own for name, own in asked.items()}
+    return {name: binary if own is None else own for name, own in requested.items()}
 
 
-def cost(outputs: Outputs, wanted: Mapping[str, bool]) -> int:
-    """Estimated bytes of the Python objects that are made to write the outputs."""
-    as_json = {name: outputs[name] for name, binary in wanted.items() if not binary}
-    return encode_tensors.cost(Outputs(as_json, outputs.clean))
+def cost(outputs: Outputs, selected: Mapping[str, bool]) -> int:
+    """Estimate the memory, in bytes, of the Python objects that writing the outputs takes."""
+    as_json = {name: outputs[name] for name, binary in selected.items() if not binary}
+    return tensor_json_response.cost(Outputs(as_json, outputs.clean))
 
 
 def answer(result: PredictResult, identity: str | None, outputs: Mapping[str, bool]) -> tuple[bytes, int | None]:
-    """The body, and the size of its JSON part where something in binary follows.
+    """Return the body, and the size of its JSON part if binary tensors follow.
 
     Raises:
-        BadOutput: NaN or infinity in what JSON is to carry. BadOption: bytes that are no text in it.
+        BadOutput: an output in JSON holds NaN or infinity. BadOption: it holds bytes that are not UTF-8.
     """
     listed_outputs: list[dict[str, Any]] = []
     blobs: list[bytes] = []
     for name, binary in outputs.items():
         array = result.outputs[name]
         data_type = result.call.signature.outputs[name].data_type
-        if data_type not in datatypes.NAMES:
-            raise BadUpstream(f"output {name} is of a type that this protocol has no name for")
-        one: dict[str, Any] = {"name": name, "datatype": datatypes.NAMES[data_type], "shape": list(array.shape)}
+        if data_type not in DATATYPES:
+            raise BadUpstream(f"output {name} has a type that this protocol lacks")
+        one: dict[str, Any] = {"name": name, "datatype": DATATYPES[data_type], "shape": list(array.shape)}
         if binary:
-            blobs.append(datatypes.to_bytes(array))
+            blobs.append(to_bytes(array))
             one["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
             one["data"] = _data(result.outputs, name)
@@ -66,13 +66,15 @@ def answer(result: PredictResult, identity: str | None, outputs: Mapping[str, bo
 
 
 def _data(outputs: Outputs, name: str) -> NDArray[Any] | list[Any]:
-    """All values in row-major order."""
+    """Return all values in row-major order."""
     array = finite(outputs, name).ravel()
     if array.dtype == object:
         try:
             return [value.decode("utf-8") for value in array]
         except UnicodeDecodeError:
-            raise BadOption(f"output {name} holds bytes that are no text; ask for it with binary_data") from None
+            raise BadOption(
+                f"output {name} holds bytes that are not UTF-8; request it with the parameter binary_data"
+            ) from None
     if array.dtype.itemsize == 2 and array.dtype.kind not in "iu":  # half and bfloat16
         return array.astype(np.float32)
     return np.ascontiguousarray(array)

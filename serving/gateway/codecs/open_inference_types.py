@@ -1,7 +1,8 @@
-"""The Open Inference Protocol's names of tensor types, and its binary form of tensors.
+"""The Open Inference Protocol's tensor types and binary tensors.
 
-Source: kserve/open-inference-protocol (required_api.md, tensor data types) and Triton's extension_binary_data.md: raw
-little-endian values in row-major order; each element of a BYTES tensor after its length as four bytes.
+Binary tensors are raw little-endian values in row-major order. Each element of a BYTES tensor follows its length, which
+has four bytes. Source: kserve/open-inference-protocol (required_api.md, tensor data types) and Triton's
+extension_binary_data.md.
 """
 
 import struct
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 from serving.gateway.errors import BadTensor, TooLarge
 from serving.tfs_api import messages
 
-NAMES: dict[int, str] = {
+#: The protocol's name of each TensorFlow type.
+DATATYPES: dict[int, str] = {
     messages.DT_BOOL: "BOOL",
     messages.DT_UINT8: "UINT8",
     messages.DT_UINT16: "UINT16",
@@ -30,14 +32,14 @@ NAMES: dict[int, str] = {
     messages.DT_STRING: "BYTES",
 }
 _LENGTH = struct.Struct("<I")
-_MOST_STRINGS = 250_000  # they take .15 s, as so many in JSON do
+_MAX_STRINGS = 250_000  # decoding them takes 0.15 s
 
 
 def from_bytes(raw: memoryview, dtype: np.dtype[Any], count: int, name: str) -> NDArray[Any]:
-    """So many values of a type, [count], from their binary form.
+    """Decode ``count`` values of one type, [count].
 
     Raises:
-        BadTensor: another number of bytes than they take; ``name`` is said. TooLarge: hundreds of thousands of strings.
+        BadTensor: the number of bytes does not fit; the message has the ``name``. TooLarge: too many strings.
     """
     if dtype.kind == "O":
         return _strings(raw, count, name)
@@ -52,35 +54,32 @@ def from_bytes(raw: memoryview, dtype: np.dtype[Any], count: int, name: str) -> 
 
 
 def cost(size: int) -> int:
-    """Most bytes of memory that values in ``size`` bytes of binary form take.
-
-    Numbers take as many again; a string takes a place in an array and an object.
-    """
-    return size + min(size // _LENGTH.size, _MOST_STRINGS) * 64
+    """Return the most memory, in bytes, that decoding ``size`` bytes takes: a copy, and 64 bytes for each string."""
+    return size + min(size // _LENGTH.size, _MAX_STRINGS) * 64
 
 
 def to_bytes(array: NDArray[Any]) -> bytes:
-    """The binary form of an array; strings are objects (bytes)."""
+    """Encode an array; the strings of an object array are bytes."""
     if array.dtype == object:
         return b"".join(_LENGTH.pack(len(value)) + value for value in array.flat)
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _strings(raw: memoryview, count: int, name: str) -> NDArray[Any]:
-    if count > _MOST_STRINGS:
-        raise TooLarge(f"input {name} has {count} strings; at most {_MOST_STRINGS} are accepted")
+    if count > _MAX_STRINGS:
+        raise TooLarge(f"input {name} has {count} strings; at most {_MAX_STRINGS} are accepted")
     values: list[bytes] = []
-    place = 0
-    while len(values) < count and place + _LENGTH.size <= len(raw):
-        (size,) = _LENGTH.unpack_from(raw, place)
-        place += _LENGTH.size + size
-        if place > len(raw):
+    position = 0
+    while len(values) < count and position + _LENGTH.size <= len(raw):
+        (size,) = _LENGTH.unpack_from(raw, position)
+        position += _LENGTH.size + size
+        if position > len(raw):
             break
-        values.append(bytes(raw[place - size : place]))
-    if place != len(raw) or len(values) != count:
+        values.append(bytes(raw[position - size : position]))
+    if position != len(raw) or len(values) != count:
         raise BadTensor(
-            f"input {name}: {count} strings, each after its length as four little-endian bytes, do not fill the "
-            f"{len(raw)} bytes of binary_data_size"
+            f"input {name}: {count} strings do not fill the {len(raw)} bytes of binary_data_size; each follows "
+            "its length as four little-endian bytes"
         )
     array = np.empty(count, object)
     array[:] = values

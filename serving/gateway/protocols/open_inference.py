@@ -1,7 +1,7 @@
-"""The Open Inference Protocol v2 (KServe, Triton, …): tensors in and out, for models with and without a card.
+"""The Open Inference Protocol v2 (KServe, Triton, …): tensors in and out.
 
-``infer`` is a hot path; what only tells about the server and its models is on FastAPI. A signature other than
-``serving_default`` is asked for by the request parameter ``signature_name``.
+The request parameter ``signature_name`` selects another signature than ``serving_default``. Health and metadata are
+FastAPI routes.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,10 +12,8 @@ from fastapi import Response as FastAPIResponse
 from pydantic import BaseModel, Field
 
 from serving.gateway.api.models import ModelName, VersionNumber
-from serving.gateway.codecs import large_json as large
-from serving.gateway.codecs import open_inference as inference_protocol
-from serving.gateway.codecs import open_inference_response as encode_inference
-from serving.gateway.codecs import open_inference_types as datatypes
+from serving.gateway.codecs import large_json, open_inference, open_inference_response
+from serving.gateway.codecs.open_inference_types import DATATYPES
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import JSON, Request, Response
 from serving.gateway.inference.call import InputLimits, ModelCall, fitting
@@ -36,18 +34,18 @@ class OpenInferenceProtocol:
         self._predictor = predictor
         self._limits = limits
 
-    async def infer(self, request: Request, target: Target, servable: ModelVersion, body: bytes) -> Response:
-        """The answer to a request that was routed to the servable.
+    async def infer(self, request: Request, target: Target, version: ModelVersion, body: bytes) -> Response:
+        """Answer a request that was routed to the version.
 
         Raises:
             GatewayError: the input does not fit the signature, or the model server failed.
         """
         memory = request.memory
         header_length = request.header(_HEADER_LENGTH)
-        asked = await large.aside(
+        parsed = await large_json.aside(
             memory,
             len(body),
-            inference_protocol.read,
+            open_inference.read,
             body,
             header_length,
             target.model,
@@ -55,30 +53,32 @@ class OpenInferenceProtocol:
             memory,
         )
         wanted = target.wanted
-        if asked.version != wanted.version:  # the body alone names it
-            wanted = VersionChoice(version=asked.version)
-            servable = self._predictor.route(request, target.model, wanted, target.scope)
+        if parsed.version != wanted.version:  # only the body names a version
+            wanted = VersionChoice(version=parsed.version)
+            version = self._predictor.route(request, target.model, wanted, target.scope)
 
-        def call(servable: ModelVersion) -> ModelCall:
-            signature = servable.signature(asked.signature_name or servable.default_signature)
-            encode_inference.wanted(asked.outputs, asked.binary, signature)  # known before anything is sent
-            arrays = inference_protocol.arrays(asked, signature)
-            return fitting(servable, signature, arrays, self._limits, splits=True)
+        def call(version: ModelVersion) -> ModelCall:
+            signature = version.signature(parsed.signature_name or version.default_signature)
+            open_inference_response.selected(
+                parsed.outputs, parsed.binary, signature
+            )  # checked before the model is called
+            arrays = open_inference.arrays(parsed, signature)
+            return fitting(version, signature, arrays, self._limits, splits=True)
 
-        async def prepare(servable: ModelVersion) -> ModelCall:
-            return await large.aside(memory, len(body) - asked.taken_as_it_is, call, servable)
+        async def prepare(version: ModelVersion) -> ModelCall:
+            return await large_json.aside(memory, len(body) - parsed.uncopied_bytes, call, version)
 
-        result = await self._predictor.run(servable, wanted, prepare, request)
-        outputs = encode_inference.wanted(asked.outputs, asked.binary, result.call.signature)
-        cost = encode_inference.cost(result.outputs, outputs)
+        result = await self._predictor.run(version, wanted, prepare, request)
+        outputs = open_inference_response.selected(parsed.outputs, parsed.binary, result.call.signature)
+        cost = open_inference_response.cost(result.outputs, outputs)
         memory.hold(cost)
-        content, json_size = await large.aside(
-            memory, max(result.outputs.size, cost), encode_inference.answer, result, asked.id, outputs
+        content, json_size = await large_json.aside(
+            memory, max(result.outputs.size, cost), open_inference_response.answer, result, parsed.id, outputs
         )
-        made = respond(result.version, content, JSON if json_size is None else b"application/octet-stream")
+        response = respond(result.version, content, JSON if json_size is None else b"application/octet-stream")
         if json_size is not None:
-            made.headers = [*made.headers, (_HEADER_LENGTH, b"%d" % json_size)]
-        return made
+            response.headers = [*response.headers, (_HEADER_LENGTH, b"%d" % json_size)]
+        return response
 
 
 class ServerMetadata(BaseModel):
@@ -103,11 +103,11 @@ class ModelReady(BaseModel):
 class TensorMetadata(BaseModel):
     name: Annotated[str, Field(examples=["image"])]
     datatype: Annotated[str, Field(examples=["UINT8"])]
-    shape: Annotated[list[int], Field(description="-1 is free", examples=[[-1, 28, 28, 1]])]
+    shape: Annotated[list[int], Field(description="-1 for a size that may vary", examples=[[-1, 28, 28, 1]])]
 
 
 class ModelMetadata(BaseModel):
-    """A model's tensors, by the signature that answers where none is named."""
+    """The tensors of a model's default signature."""
 
     name: Annotated[str, Field(examples=["fashion_cnn"])]
     versions: Annotated[list[str], Field(examples=[["1"]])]
@@ -117,12 +117,17 @@ class ModelMetadata(BaseModel):
 
 
 def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], bool]) -> APIRouter:
-    """The routes. ``models`` says what is known now, ``ready`` whether requests can be answered."""
+    """Return the routes.
+
+    Args:
+        models: returns the current state of the models.
+        ready: returns whether the gateway can answer requests.
+    """
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
     def metadata(model: str, wanted: VersionChoice) -> ModelMetadata:
-        servable = choose(models(), model, wanted)
-        signature = servable.signature(servable.default_signature)
+        version = choose(models(), model, wanted)
+        signature = version.signature(version.default_signature)
         return ModelMetadata(
             name=model,
             versions=[str(version) for version in models()[model].versions],
@@ -130,7 +135,7 @@ def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], b
             outputs=[_tensor(spec) for spec in signature.outputs.values()],
         )
 
-    @routes.get("", summary="What is this server?")
+    @routes.get("", summary="Metadata of the server")
     async def server_metadata() -> ServerMetadata:
         return ServerMetadata()
 
@@ -140,7 +145,7 @@ def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], b
 
     @routes.get(
         "/health/ready",
-        summary="Can requests be answered?",
+        summary="Can the gateway answer requests?",
         responses={503: {"model": ServerReady, "description": "Not ready; `/readyz` says why."}},
     )
     async def server_ready(response: FastAPIResponse) -> ServerReady:
@@ -156,12 +161,12 @@ def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], b
     async def model_version_metadata(model: ModelName, version: VersionNumber) -> ModelMetadata:
         return metadata(model, VersionChoice(version=version))
 
-    @routes.get("/models/{model}/ready", summary="Does a model answer?")
+    @routes.get("/models/{model}/ready", summary="Is a model ready?")
     async def model_ready(model: ModelName) -> ModelReady:
         choose(models(), model, VersionChoice())
         return ModelReady(name=model)
 
-    @routes.get("/models/{model}/versions/{version}/ready", summary="Does a version answer?")
+    @routes.get("/models/{model}/versions/{version}/ready", summary="Is a version ready?")
     async def model_version_ready(model: ModelName, version: VersionNumber) -> ModelReady:
         choose(models(), model, VersionChoice(version=version))
         return ModelReady(name=model)
@@ -172,6 +177,6 @@ def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], b
 def _tensor(spec: TensorSpec) -> TensorMetadata:
     return TensorMetadata(
         name=spec.name,
-        datatype=datatypes.NAMES.get(spec.data_type, str(spec).split(" ")[0].upper()),
+        datatype=DATATYPES.get(spec.data_type, str(spec).split(" ")[0].upper()),
         shape=[-1 if size is None else size for size in spec.shape or (None,)] if spec.shape != () else [],
     )

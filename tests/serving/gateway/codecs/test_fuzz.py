@@ -105,8 +105,8 @@ for _name, _number in TYPES.items():
         (f"/v1/models/{_name}:predict", {"instances": [_value, _value]}),
         (f"/v1/models/{_name}:predict", {"inputs": {"x": [_value]}}),
     ]
-    if _number in datatypes.NAMES:
-        _tensor = {"name": "x", "shape": [1], "datatype": datatypes.NAMES[_number], "data": [_value]}
+    if _number in datatypes.DATATYPES:
+        _tensor = {"name": "x", "shape": [1], "datatype": datatypes.DATATYPES[_number], "data": [_value]}
         TYPED.append((f"/v2/models/{_name}/infer", {"inputs": [_tensor]}))
 
 

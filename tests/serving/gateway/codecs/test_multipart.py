@@ -113,14 +113,14 @@ def test_what_is_around_them(http: httpx.Client, name: str) -> None:
 
 TITLE = ['Content-Disposition: form-data; name="title"']
 REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
-    "a text field": (body((TITLE, b"Shoe"), READ["a file"]), ("'title' is no file", "in the URL")),
+    "a text field": (body((TITLE, b"Shoe"), READ["a file"]), ("'title' is not a file", "in the URL")),
     "a JSON field": (
         body(([*TITLE, "Content-Type: application/json"], b"{}"), READ["a file"]),
-        ("'title' of type application/json is no file",),
+        ("'title' of type application/json is not a file",),
     ),
     "nested parts": (
         body(([*TITLE, "Content-Type: multipart/mixed; boundary=C"], b"--C\r\n\r\n--C--")),
-        ("multipart/mixed is no file",),
+        ("multipart/mixed is not a file",),
     ),
     "no base64": (body(([DISPOSITION, "Content-Transfer-Encoding: base64"], DARK)), ("'image' is not base64",)),
     "another encoding": (
@@ -131,7 +131,7 @@ REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
         body((['Content-Disposition: form-data; name="b"; filename=""'], b"")),
         ("holds no file",),
     ),
-    "no header": (body((["what is this"], DARK)), ("malformed", "no header")),
+    "no header": (body((["what is this"], DARK)), ("malformed", "not a header")),
     "no end of the headers": (b"--B\r\nA: b\r\n--B--", ("malformed", "headers")),
     "another boundary inside": (PLAIN.replace(b"--B--", b"--Boundary--"), ("malformed", "'oundary--")),
     "cut in a picture": (PLAIN[:150], ("unfinished",)),

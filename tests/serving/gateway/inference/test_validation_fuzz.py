@@ -38,7 +38,7 @@ def random_signature(source: random.Random) -> Signature:
         return (None, *sizes) if source.random() < 0.7 else tuple(sizes)
 
     names = source.sample("abc", source.randint(1, 3))
-    specs = [TensorSpec(name, source.choice(sorted(datatypes.NAMES)), shape()) for name in names]
+    specs = [TensorSpec(name, source.choice(sorted(datatypes.DATATYPES)), shape()) for name in names]
     return stub.echo("serving_default", *specs)
 
 
@@ -86,7 +86,7 @@ def tensors(draw: st.DrawFn, signature: Signature) -> dict[str, tuple[int, np.nd
             case "size":
                 shape = tuple(size + draw(st.integers(0, 1)) for size in shape)
             case "type":
-                data_type = draw(st.sampled_from(sorted(datatypes.NAMES)))
+                data_type = draw(st.sampled_from(sorted(datatypes.DATATYPES)))
             case "rows":
                 shape = (draw(st.integers(0, MAX_ROWS + 2)), *shape[1:])
             case "empty":
@@ -124,7 +124,7 @@ def ask(http: httpx.Client, model: str, inputs: dict[str, tuple[int, np.ndarray]
     head = []
     blobs = []
     for name, (data_type, array) in inputs.items():
-        one = {"name": name, "shape": list(array.shape), "datatype": datatypes.NAMES[data_type]}
+        one = {"name": name, "shape": list(array.shape), "datatype": datatypes.DATATYPES[data_type]}
         if way == "binary":
             blobs.append(datatypes.to_bytes(array))
             one["parameters"] = {"binary_data_size": len(blobs[-1])}

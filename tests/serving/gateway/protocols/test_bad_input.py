@@ -176,7 +176,7 @@ FORMS: dict[str, tuple[bytes, str, str]] = {
     "no file": (
         form('Content-Disposition: form-data; name="size"\r\n\r\n9'),
         "; boundary=frontier",
-        "'size' is no file",
+        "'size' is not a file",
     ),
     "unfinished": (form(FILE, end=False), "; boundary=frontier", "unfinished"),
     "endless head": (form("a: b\r\n" * 3000 + FILE), "; boundary=frontier", "malformed"),

@@ -40,7 +40,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A model for each type of tensor, which gives back what it gets."""
     models = {
         f"echo_{name.lower()}": {"only": stub.echo("only", TensorSpec("x", data_type, (None, 2)))}
-        for data_type, name in datatypes.NAMES.items()
+        for data_type, name in datatypes.DATATYPES.items()
     }
     names = ",".join(models)
     missing = tmp_path_factory.mktemp("none") / "none"
@@ -53,7 +53,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def example(name: str) -> np.ndarray:
-    data_type = next(number for number, one in datatypes.NAMES.items() if one == name)
+    data_type = next(number for number, one in datatypes.DATATYPES.items() if one == name)
     if name == "BYTES":
         return np.array([[b"\x00\xff", b""], ["ä".encode(), b"plain"]], object)
     dtype = numpy_type(data_type)
@@ -137,7 +137,7 @@ def test_the_protocols_own_client(served: Gateway) -> None:
         client.model_version_infer("line", "1", request=InferenceRequest(inputs=[{**X, "shape": [3]}]))
 
 
-@pytest.mark.parametrize("name", sorted(datatypes.NAMES.values()))
+@pytest.mark.parametrize("name", sorted(datatypes.DATATYPES.values()))
 def test_every_type_there_and_back_in_binary(echo: Gateway, name: str) -> None:
     array = example(name)
     with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
@@ -149,7 +149,7 @@ def test_every_type_there_and_back_in_binary(echo: Gateway, name: str) -> None:
         assert np_to_triton_dtype(back.dtype) == name
 
 
-@pytest.mark.parametrize("name", sorted(set(datatypes.NAMES.values()) - {"BYTES"}))
+@pytest.mark.parametrize("name", sorted(set(datatypes.DATATYPES.values()) - {"BYTES"}))
 def test_every_type_there_and_back_in_json(echo: Gateway, name: str) -> None:
     array = example(name)
     values = array.astype(float if name in ("FP16", "BF16") else array.dtype).tolist()
@@ -177,7 +177,7 @@ def test_text_in_json(echo: Gateway) -> None:
     one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["shoe", "ä"]}
     assert echo.http.post(path, json={"inputs": [one]}).json()["outputs"][0]["data"] == ["shoe", "ä"]
     no_text = {**one, "data": [{"b64": "/w=="}, "a"]}
-    refused(echo.http.post(path, json={"inputs": [no_text]}), 400, "no text", "binary_data")
+    refused(echo.http.post(path, json={"inputs": [no_text]}), 400, "not UTF-8", "binary_data")
 
 
 def test_what_is_not_finite(echo: Gateway) -> None:
@@ -358,7 +358,7 @@ def test_binary_bodies_that_do_not_add_up(http: httpx.Client) -> None:
     assert binary(http, bytes(12)).status_code == 200
     assert binary(http, bytes(12), data=None).status_code == 200  # as KServe's client writes it
     refused(binary(http, bytes(11)), 400, "11 bytes are left")
-    refused(binary(http, bytes(13)), 400, "1 bytes follow")
+    refused(binary(http, bytes(13)), 400, "1 bytes belong to no input")
     refused(binary(http, bytes(8), size=8), 400, "take 12 bytes")
     refused(binary(http, bytes(12), size=-12), 400, "binary_data_size")
     refused(binary(http, bytes(12), size="12"), 400, "binary_data_size")
@@ -387,10 +387,10 @@ def test_strings_that_do_not_add_up(echo: Gateway, raw: bytes) -> None:
 
 def test_strings_are_taken_apart_numbers_are_not() -> None:
     """Millions of strings would hold all other requests for seconds."""
-    for datatype, taken_as_it_is in (("FP32", 12), ("BYTES", 0), ([1], 12)):
+    for datatype, uncopied in (("FP32", 12), ("BYTES", 0), ([1], 12)):
         head = json.dumps({"inputs": [{**X, "datatype": datatype}]}).encode()
         inference = inference_protocol.read(head + bytes(12), str(len(head)), "m", None, reservation())
-        assert inference.taken_as_it_is == taken_as_it_is
+        assert inference.uncopied_bytes == uncopied
     with pytest.raises(TooLarge, match="250001 strings; at most 250000"):
         datatypes.from_bytes(memoryview(bytes(4 * 250_001)), np.dtype(object), 250_001, "x")
 
