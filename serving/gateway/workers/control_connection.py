@@ -44,6 +44,8 @@ class ControlConnection:
                 self._receive(orjson.loads(line))
         except ConnectionError:
             pass
+        except ValueError:  # no message, or one above the size limit
+            log.exception("control connection broken")
         finally:
             self._writer.close()
             for future in self._pending.values():

@@ -23,7 +23,7 @@ from serving.gateway.workers.worker_process import WorkerProcess
 if TYPE_CHECKING:
     from serving.gateway.http.rate_limits import RequestCounts
 
-_HEARTBEAT_SECONDS = 1.0
+_HEARTBEAT_SECONDS = 5.0
 _SILENT_SECONDS = 30.0  # then the worker is killed
 _HEALTHY_SECONDS = 60.0  # after so long a life, the next restart has no back-off
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.5, 30.0
@@ -108,24 +108,39 @@ class Supervisor:
             worker.send_signal(signal.SIGKILL)
 
     async def _keep(self, number: int) -> None:
+        """Run a worker, and restart it until the program stops.
+
+        Raises:
+            WorkersFailed: it ended before it served, and no other worker serves.
+        """
         backoff = 0.0
         while not self._stop.is_set():
-            worker = self._workers[number] = await WorkerProcess.start(number, self._handlers(number))
+            started = time.monotonic()
+            served, how = await self._run_worker(number)
             if self._stop.is_set():
-                worker.send_signal(signal.SIGTERM)
-            code = await worker.run()
-            self._retire(worker)
-            if self._stop.is_set():
-                self._code = self._code or int(code != 0)
                 return
-            how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
-            if not worker.serving and not any(other.serving for other in self._workers.values()):
-                raise WorkersFailed(f"worker {number} ended with {how} before it served; its log lines say why")
-            backoff = next_backoff(backoff, time.monotonic() - worker.started)
-            log.error("worker %d (pid %d) ended with %s; restart in %g s", number, worker.pid, how, backoff)
+            if not served and not any(other.serving for other in self._workers.values()):
+                raise WorkersFailed(f"worker {number} {how} before it served; its log lines say why")
+            backoff = next_backoff(backoff, time.monotonic() - started)
+            log.error("worker %d %s; restart in %g s", number, how, backoff)
             self._restarts += 1
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), backoff)
+
+    async def _run_worker(self, number: int) -> tuple[bool, str]:
+        """Run a worker until it ends; returns whether it served, and how it ended."""
+        try:
+            worker = self._workers[number] = await WorkerProcess.start(number, self._handlers(number))
+        except OSError as error:
+            return False, f"could not be started ({error})"
+        if self._stop.is_set():
+            worker.send_signal(signal.SIGTERM)
+        code = await worker.run()
+        self._retire(worker)
+        if self._stop.is_set():
+            self._code = self._code or int(code != 0)
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
+        return worker.serving, f"(pid {worker.pid}) ended with {how}"
 
     def _handlers(self, number: int) -> dict[str, Handler]:
         async def configuration(_: None) -> dict[str, Any]:

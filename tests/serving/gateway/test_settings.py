@@ -1,4 +1,4 @@
-"""Settings: addresses of the model server, and a program that refuses what it does not know."""
+"""Settings: model server addresses, and a program that rejects unknown settings."""
 
 import subprocess
 import sys
@@ -39,7 +39,7 @@ def test_names() -> None:
     assert Settings().model_names == ()
 
 
-def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRINE_KEYS", "")
     assert Settings().keys is None
 
@@ -66,7 +66,7 @@ def test_help_names_every_setting() -> None:
         ([], {"VITRINE_PORT": "70000"}, "port"),
     ],
 )
-def test_refused_at_the_start(arguments: list[str], env: dict[str, str], word: str) -> None:
+def test_wrong_settings_end_the_program(arguments: list[str], env: dict[str, str], word: str) -> None:
     ended = run(*arguments, **env)
     assert ended.returncode == 2
     assert word in ended.stderr

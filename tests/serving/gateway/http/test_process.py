@@ -1,4 +1,4 @@
-"""The process itself: what is not in it, how soon it answers, how it ends. Figures are printed (pytest -rP)."""
+"""The process: what it does not import, its memory, how it starts and stops. ``pytest -rP`` prints the figures."""
 
 import re
 import signal
@@ -22,7 +22,7 @@ def resident_megabytes(process: int) -> float:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_no_tensorflow_in_the_process_and_little_memory(served: Gateway) -> None:
+def test_the_process_has_no_tensorflow_and_little_memory(served: Gateway) -> None:
     for _ in range(300):
         served.http.post("/v1/models/shade:predict", content=picture())
     process = served.program.process.pid
@@ -36,7 +36,7 @@ def test_no_tensorflow_in_the_process_and_little_memory(served: Gateway) -> None
     assert megabytes < MOST_MEGABYTES
 
 
-def test_training_is_never_imported() -> None:
+def test_training_is_not_imported() -> None:
     program = (
         "import sys, serving.gateway.http.server\n"
         "unwanted = {'training', 'keras', 'onnxruntime', 'tensorflow', 'tensorflow_serving'}\n"
@@ -46,7 +46,7 @@ def test_training_is_never_imported() -> None:
     subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True, timeout=60)
 
 
-def test_it_answers_soon_after_the_start(tmp_path: Path) -> None:
+def test_it_answers_without_a_model_server(tmp_path: Path) -> None:
     port = free_port()
     started = time.perf_counter()
     with programs.gateway(f"127.0.0.1:{port}", tmp_path / "models.config") as gateway:
@@ -58,8 +58,8 @@ def test_it_answers_soon_after_the_start(tmp_path: Path) -> None:
         assert gateway.http.get("/v1/models").json() == {"models": [], "object": "list", "data": []}
 
 
-def test_sigterm_drains_and_ends_well(models_root: Path) -> None:
-    """/readyz says 503 while requests are still answered; then the process ends with code 0."""
+def test_sigterm_drains_and_ends_with_code_0(models_root: Path) -> None:
+    """While draining, /readyz is 503 and requests are answered; then the process ends with code 0."""
     address = f"127.0.0.1:{free_port()}"
     with programs.gateway(address, models_root / "models.config", "--drain-seconds=3") as gateway:
         assert gateway.http.get("/livez").status_code == 200

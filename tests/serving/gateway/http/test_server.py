@@ -1,4 +1,4 @@
-"""The server of a real gateway, as raw bytes."""
+"""A real gateway's HTTP/1.1 server, with raw bytes."""
 
 import contextlib
 import re
@@ -18,7 +18,7 @@ from tests.serving.gateway.http.test_authentication import AUTHORITY, pem
 from tests.serving.gateway.http.test_limits import raw, request, reset
 from tests.serving.gateway.programs import Gateway
 
-#: As the JDK's client sends them by default.
+#: The default headers of the JDK's client.
 H2C = (
     "Connection: Upgrade, HTTP2-Settings\r\nHost: x\r\n"
     "HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nUpgrade: h2c\r\nUser-Agent: Java-http-client/17\r\n"
@@ -26,7 +26,7 @@ H2C = (
 
 
 def statuses(connection: socket.socket, count: int) -> list[int]:
-    """The statuses of so many answers."""
+    """Read ``count`` responses and return their statuses."""
     stream = connection.makefile("rb")
     found = []
     for _ in range(count):
@@ -39,7 +39,7 @@ def statuses(connection: socket.socket, count: int) -> list[int]:
     return found
 
 
-def test_an_offer_to_upgrade_is_ignored(served: Gateway) -> None:
+def test_an_upgrade_header_is_ignored(served: Gateway) -> None:
     tensor = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
     for path, body in {
         "/v1/models/line:predict": {"instances": [[1, 2, 3]]},
@@ -63,44 +63,44 @@ def peak_megabytes(process: int) -> float:
     return int(found[1]) / 1000
 
 
-def send_until_the_end(connection: socket.socket, data: bytes) -> None:
+def send_until_closed(connection: socket.socket, data: bytes) -> None:
     with contextlib.suppress(OSError):
         connection.sendall(data)
 
 
-def test_pipelining_takes_no_memory_and_leaves_others_their_turn(tmp_path: Path) -> None:
-    """6 MB of requests took 400 MB."""
-    nobody = f"127.0.0.1:{free_port()}"
-    with programs.gateway(nobody, tmp_path / "none", "--models=line") as gateway:
+def test_pipelined_requests_take_no_memory_and_do_not_block_others(tmp_path: Path) -> None:
+    """Parsed at once, 6 MB of requests would take 400 MB."""
+    unused = f"127.0.0.1:{free_port()}"
+    with programs.gateway(unused, tmp_path / "none", "--models=line") as gateway:
         assert gateway.http.get("/livez").status_code == 200
         before = peak_megabytes(gateway.program.process.pid)
         count = 200_000
         with raw(gateway, b"") as connection:
             sent = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n" * count
-            sender = threading.Thread(target=send_until_the_end, args=[connection, sent])
+            sender = threading.Thread(target=send_until_closed, args=[connection, sent])
             sender.start()
             stream = connection.makefile("rb")
             assert stream.readline() == b"HTTP/1.1 200 OK\r\n"
             for _ in range(20):
                 assert gateway.http.get("/livez").status_code == 200
-            assert sender.is_alive()  # the gateway reads no further than it answers
+            assert sender.is_alive()  # the gateway reads only what it answers
             connection.shutdown(socket.SHUT_RDWR)
             sender.join()
         assert peak_megabytes(gateway.program.process.pid) - before < 20
 
 
-def test_a_kept_connection_ends_after_the_time_set(tmp_path: Path) -> None:
-    nobody, sent = f"127.0.0.1:{free_port()}", b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
+def test_an_idle_connection_is_closed_after_the_keep_alive_time(tmp_path: Path) -> None:
+    unused, sent = f"127.0.0.1:{free_port()}", b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
     flags = ("--models=line", "--keep-alive-seconds=0.5")
-    with programs.gateway(nobody, tmp_path / "none", *flags) as gateway, raw(gateway, sent) as connection:
+    with programs.gateway(unused, tmp_path / "none", *flags) as gateway, raw(gateway, sent) as connection:
         started = time.monotonic()
         assert b"200 OK" in b"".join(iter(lambda: connection.recv(65536), b""))
         assert 0.4 < time.monotonic() - started < 5
 
 
-def test_draining_ends_connections_with_their_last_answer(tmp_path: Path) -> None:
-    nobody = f"127.0.0.1:{free_port()}"
-    with programs.gateway(nobody, tmp_path / "none", "--models=line", "--drain-seconds=5") as gateway:
+def test_responses_close_the_connection_while_draining(tmp_path: Path) -> None:
+    unused = f"127.0.0.1:{free_port()}"
+    with programs.gateway(unused, tmp_path / "none", "--models=line", "--drain-seconds=5") as gateway:
         assert "connection" not in gateway.http.get("/livez").headers
         gateway.program.process.send_signal(signal.SIGTERM)
         while "the gateway is shutting down" not in gateway.http.get("/readyz").json()["reasons"]:
@@ -117,17 +117,17 @@ ABANDONED = {
     "in a body": request(body=b"a" * 1000)[:-500],
     "in a chunked body": b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
     "in a discarded body": b"POST /v1/models/none:predict HTTP/1.1\r\nhost: x\r\ncontent-length: 99999\r\n\r\na",
-    "asked": request(),
-    "asked for much": GET * 10,
+    "one request": request(),
+    "many requests": GET * 10,
     "pipelined": (request() + GET) * 10,
-    "refused": b"hello\r\n\r\n",
-    "refused behind others": GET + b"hello\r\n\r\n",
+    "rejected": b"hello\r\n\r\n",
+    "rejected after others": GET + b"hello\r\n\r\n",
 }
 
 
 @pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
 def test_abandoned_connections_log_nothing(served: Gateway, tmp_path: Path, tls: bool) -> None:
-    """In every phase of a request, closed or reset, at once or a moment later."""
+    """Close or reset the connection in every phase of a request, at once or a moment later."""
     context, flags = None, ("--models=shade,line", "--head-seconds=2", "--deadline-seconds=2")
     if tls:
         cert, key = pem(tmp_path, "server", AUTHORITY.issue_cert("localhost"))
@@ -150,7 +150,7 @@ def test_abandoned_connections_log_nothing(served: Gateway, tmp_path: Path, tls:
                             one.sendall(sent)
                             time.sleep(delay)
                             end(one)
-        for piece in (b"\x16\x03\x01", GET):  # half of a handshake, or none
+        for piece in (b"\x16\x03\x01", GET):  # half of a TLS handshake, or none
             for end in (socket.socket.close, reset):
                 one = socket.create_connection((url.host, url.port or 80), timeout=20)
                 one.sendall(piece)

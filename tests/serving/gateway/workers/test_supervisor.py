@@ -321,7 +321,9 @@ def test_workers_that_cannot_start_end_the_program() -> None:
     flags = ("--workers=2", f"--port={free_port()}", "--rate=1/second", "--rate-storage=redis://127.0.0.1:none")
     with running("-m", "serving.gateway", *flags, ready="before it served") as program:
         assert program.process.wait(60) == 1
-    assert re.search(r"worker [12] ended with code 3 before it served; its log lines say why", program.output)
+    assert re.search(
+        r"worker [12] \(pid \d+\) ended with code 3 before it served; its log lines say why", program.output
+    )
     assert "restart in" not in program.output
 
 
