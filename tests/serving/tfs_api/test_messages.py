@@ -1,8 +1,6 @@
 """The project's own message classes against the official ones."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
@@ -219,23 +217,3 @@ def test_the_type_stub_is_that_of_the_descriptor_set() -> None:
     assert re.findall(r"[\w.\[\]:]+", stubs.stub().partition("DESCRIPTOR_SET")[2]) == re.findall(
         r"[\w.\[\]:]+", written.partition("DESCRIPTOR_SET")[2]
     )
-
-
-@pytest.mark.parametrize(
-    "program",
-    [
-        "serving.gateway.http.server",
-        "serving.client",
-        "serving.artifacts.sync",
-        "serving.scoring",
-        "serving.model_server.server",
-    ],
-)
-def test_tensorflow_is_not_imported(program: str) -> None:
-    code = (
-        f"import sys, {program}, serving.tfs_api.tensors\n"
-        "roots = {name.partition('.')[0] for name in sys.modules}\n"
-        "print(sorted(roots & {'tensorflow', 'tensorflow_serving', 'keras', 'training'}))"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert ended.stdout.strip() == "[]"
