@@ -1,9 +1,8 @@
 """The model registry: publishes versions atomically and moves their labels.
 
-The versions lie in a local folder (:mod:`serving.artifacts.local_backend`) or an object store
-(:mod:`serving.artifacts.object_store`), by the same rules. Two publishers at once get two numbers. A version never
-changes afterwards; only its signature may come later. ``models.config`` (:mod:`serving.artifacts.models_config`) says
-which versions are loaded and where the labels point.
+The versions lie in a local folder or an object store (:mod:`serving.artifacts.backends`), by the same rules. Two
+publishers at once get two numbers. A version never changes afterwards; only its signature may come later.
+``models.config`` (:mod:`serving.artifacts.models_config`) says which versions are loaded and where the labels point.
 
 Requests that name no version go to ``stable``. ``previous`` is the version that was stable before.
 """
@@ -16,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from serving.artifacts import manifest, model_card, models_config, routing_file, version_files
-from serving.artifacts.backend import RegistryBackend
-from serving.artifacts.local_backend import LocalBackend
+from serving.artifacts.backends.base import RegistryBackend
+from serving.artifacts.backends.local import LocalBackend
 from serving.artifacts.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE, ManifestError
 from serving.artifacts.model_card import ModelCard, ModelCardError
 from serving.artifacts.models_config import ConfigError, ModelConfig, aspired_versions
@@ -307,6 +306,6 @@ class ModelRegistry:
 def _backend_for(root: Path | str) -> RegistryBackend:
     if isinstance(root, Path) or "://" not in root:
         return LocalBackend(Path(root))
-    from serving.artifacts.object_store import ObjectStoreBackend
+    from serving.artifacts.backends.object_store import ObjectStoreBackend
 
     return ObjectStoreBackend(root)

@@ -28,10 +28,10 @@ from typing import Annotated
 import typer
 
 from serving.artifacts import atomic_write, manifest, models_config, routing_file, version_files
-from serving.artifacts.local_backend import versions_in
+from serving.artifacts.backends.local import versions_in
+from serving.artifacts.backends.object_store import ObjectStoreBackend, ObjectStoreError
 from serving.artifacts.manifest import ManifestError
 from serving.artifacts.models_config import ConfigError, ModelConfig, aspired_versions
-from serving.artifacts.object_store import ObjectStoreBackend, ObjectStoreError
 from serving.artifacts.routing_file import RoutingError
 from serving.artifacts.signing import KeyFileError, Verifier
 from serving.artifacts.version_labels import first_step

@@ -5,7 +5,7 @@ from typing import Any, Self, TypeVar
 
 from serving.client.background import Background
 from serving.client.operations import Operations
-from serving.client.requests import Request
+from serving.client.requests import ClientRequest
 from serving.client.transport import Transport
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Client(Operations):
         """Close the connections. Calls that still run in other threads fail."""
         self._background.close(self._transport.close())
 
-    def _send(self, request: Request[T]) -> T:
+    def _send(self, request: ClientRequest[T]) -> T:
         return request.parse(self._background.run(self._transport.send(request)))
 
 
@@ -88,5 +88,5 @@ class AsyncClient(Operations):
         """Close the connections."""
         await self._transport.close()
 
-    async def _send_async(self, request: Request[T]) -> T:
+    async def _send_async(self, request: ClientRequest[T]) -> T:
         return request.parse(await self._transport.send(request))

@@ -1,6 +1,6 @@
 """The gateway's operations, each described once for both clients.
 
-An operation is a method that builds a :class:`Request`. ``Client`` sends the request and returns the result;
+An operation is a method that builds a :class:`ClientRequest`. ``Client`` sends the request and returns the result;
 ``AsyncClient`` returns a coroutine that does the same.
 """
 
@@ -13,7 +13,7 @@ from serving.artifacts import model_card
 from serving.artifacts.model_card import ModelCard
 from serving.client import responses
 from serving.client.encoding import Pictures, Rows, Series, numbers_body, pictures_body
-from serving.client.requests import NPY, Request, model_path
+from serving.client.requests import NPY, ClientRequest, model_path
 from serving.client.responses import Classification, Embeddings, Forecasts, Model, Neighbours, Values
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class operation(Generic[P, T]):
     """Turn a method that builds a request into a blocking method of Client and a coroutine method of AsyncClient."""
 
-    def __init__(self, build: Callable[Concatenate[Any, P], Request[T]]) -> None:
+    def __init__(self, build: Callable[Concatenate[Any, P], ClientRequest[T]]) -> None:
         @functools.wraps(build)
         def blocking(client: "Client", *args: P.args, **options: P.kwargs) -> T:
             return client._send(build(client, *args, **options))
@@ -67,7 +67,7 @@ class Operations:
         label: str | None = None,
         polarity: str | None = None,
         top: int | None = None,
-    ) -> Request[Classification]:
+    ) -> ClientRequest[Classification]:
         """Classify pictures.
 
         Args:
@@ -79,15 +79,17 @@ class Operations:
             top: Number of probabilities to return for each picture. By default all.
         """
         path = model_path(model, ":predict", version, label)
-        return Request("POST", path, responses.classification, pictures_body(pictures, polarity=polarity, top=top))
+        return ClientRequest(
+            "POST", path, responses.classification, pictures_body(pictures, polarity=polarity, top=top)
+        )
 
     @operation
     def predict_table(
         self, model: str, features: Rows, *, version: int | None = None, label: str | None = None
-    ) -> Request[Values]:
+    ) -> ClientRequest[Values]:
         """Predict a value for each table row. A row maps column names to numbers, or follows the model card's order."""
         path = model_path(model, ":predict", version, label)
-        return Request("POST", path, responses.values, numbers_body("features", features))
+        return ClientRequest("POST", path, responses.values, numbers_body("features", features))
 
     @operation
     def predict_signal(
@@ -98,10 +100,12 @@ class Operations:
         version: int | None = None,
         label: str | None = None,
         top: int | None = None,
-    ) -> Request[Classification]:
+    ) -> ClientRequest[Classification]:
         """Classify signals. ``top`` limits the number of probabilities of each."""
         path = model_path(model, ":predict", version, label)
-        return Request("POST", path, responses.classification, numbers_body("signal", signal, params={"top": top}))
+        return ClientRequest(
+            "POST", path, responses.classification, numbers_body("signal", signal, params={"top": top})
+        )
 
     @operation
     def embed(
@@ -112,12 +116,12 @@ class Operations:
         version: int | None = None,
         label: str | None = None,
         polarity: str | None = None,
-    ) -> Request[Embeddings]:
+    ) -> ClientRequest[Embeddings]:
         """Compute the embedding of each picture."""
         path = model_path(model, ":embed", version, label)
         body = pictures_body(pictures, polarity=polarity)
         headers = {**body.get("headers", {}), "Accept": NPY}
-        return Request("POST", path, responses.embeddings, {**body, "headers": headers})
+        return ClientRequest("POST", path, responses.embeddings, {**body, "headers": headers})
 
     @operation
     def neighbours(
@@ -129,26 +133,26 @@ class Operations:
         version: int | None = None,
         label: str | None = None,
         polarity: str | None = None,
-    ) -> Request[Neighbours]:
+    ) -> ClientRequest[Neighbours]:
         """Find the ``k`` reference items that are most similar to each picture."""
         path = model_path(model, ":neighbours", version, label)
-        return Request("POST", path, responses.neighbours, pictures_body(pictures, k=k, polarity=polarity))
+        return ClientRequest("POST", path, responses.neighbours, pictures_body(pictures, k=k, polarity=polarity))
 
     @operation
     def forecast(
         self, model: str, history: Series, *, horizon: int, version: int | None = None, label: str | None = None
-    ) -> Request[Forecasts]:
+    ) -> ClientRequest[Forecasts]:
         """Forecast ``horizon`` steps after each history."""
         path = model_path(model, ":forecast", version, label)
-        return Request("POST", path, responses.forecasts, numbers_body("history", history, horizon=horizon))
+        return ClientRequest("POST", path, responses.forecasts, numbers_body("history", history, horizon=horizon))
 
     @operation
-    def models(self) -> Request[list[Model]]:
+    def models(self) -> ClientRequest[list[Model]]:
         """List the models."""
-        return Request("GET", "/v1/models", responses.models)
+        return ClientRequest("GET", "/v1/models", responses.models)
 
     @operation
-    def card(self, model: str, *, version: int | None = None, label: str | None = None) -> Request[ModelCard]:
+    def card(self, model: str, *, version: int | None = None, label: str | None = None) -> ClientRequest[ModelCard]:
         """Read the model card of a version."""
         path = model_path(model, "/card", version, label)
-        return Request("GET", path, lambda response: model_card.parse(response.content))
+        return ClientRequest("GET", path, lambda response: model_card.parse(response.content))

@@ -16,7 +16,7 @@ NPY = "application/x-npy"
 
 
 @dataclass(frozen=True)
-class Request(Generic[T]):
+class ClientRequest(Generic[T]):
     """One request. ``read`` makes the result from a successful response."""
 
     method: str

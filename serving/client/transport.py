@@ -1,6 +1,6 @@
 """Send a request with retries, one deadline for the whole call, and a size limit for the response.
 
-The header X-Request-Timeout tells the gateway how much time is left, so that it computes nothing in vain.
+The header X-ClientRequest-Timeout tells the gateway how much time is left, so that it computes nothing in vain.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ import httpx
 
 from serving.client import errors, retries
 from serving.client.errors import VitrineError
-from serving.client.requests import Request
+from serving.client.requests import ClientRequest
 
 _LAG = 0.05  # seconds; httpx's time-outs come first because their errors say more
 
@@ -46,7 +46,7 @@ class Transport:
             text = f"no client for the gateway at {url!r}: {error or type(error).__name__}"
             raise VitrineError(text, "bad_option") from error
 
-    async def send(self, request: Request[Any]) -> httpx.Response:
+    async def send(self, request: ClientRequest[Any]) -> httpx.Response:
         """Send a request and return the complete, successful response.
 
         Raises:
@@ -66,7 +66,7 @@ class Transport:
         """Close all connections."""
         await self._http.aclose()
 
-    async def _send_with_retries(self, request: Request[Any], deadline: float) -> httpx.Response:
+    async def _send_with_retries(self, request: ClientRequest[Any], deadline: float) -> httpx.Response:
         tries = 0
         while True:
             prepared = self._prepare(request, max(deadline - time.monotonic(), 0.001))
@@ -89,8 +89,8 @@ class Transport:
                 raise failure or errors.from_response(response)
             await asyncio.sleep(wait)
 
-    def _prepare(self, request: Request[Any], left: float) -> httpx.Request:
-        headers = {"X-Request-Timeout": f"{left:.3f}", "Accept-Encoding": "gzip"}
+    def _prepare(self, request: ClientRequest[Any], left: float) -> httpx.Request:
+        headers = {"X-ClientRequest-Timeout": f"{left:.3f}", "Accept-Encoding": "gzip"}
         content = {**request.content, "headers": {**request.content.get("headers", {}), **headers}}
         try:
             return self._http.build_request(request.method, request.path, timeout=left, **content)

@@ -14,7 +14,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from serving.artifacts.object_store import ObjectStoreBackend
+from serving.artifacts.backends.object_store import ObjectStoreBackend
 from serving.artifacts.signing import Verifier
 from serving.artifacts.sync import Sync
 from tests import s3

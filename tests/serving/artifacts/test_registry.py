@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from serving.artifacts import manifest, models_config
-from serving.artifacts.local_backend import versions_in
+from serving.artifacts.backends.local import versions_in
 from serving.artifacts.manifest import MANIFEST_FILE
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError, ModelConfig

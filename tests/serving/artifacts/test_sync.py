@@ -10,8 +10,8 @@ import fsspec
 import pytest
 
 from serving.artifacts import models_config, rollout
-from serving.artifacts.local_backend import versions_in
-from serving.artifacts.object_store import ObjectStoreBackend
+from serving.artifacts.backends.local import versions_in
+from serving.artifacts.backends.object_store import ObjectStoreBackend
 from serving.artifacts.registry import ModelRegistry
 from serving.artifacts.signing import Signer, Verifier
 from serving.artifacts.sync import Sync

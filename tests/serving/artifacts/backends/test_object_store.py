@@ -10,8 +10,8 @@ import fsspec
 import pytest
 
 from serving.artifacts import rollout
+from serving.artifacts.backends.object_store import ObjectStoreBackend, ObjectStoreError
 from serving.artifacts.manifest import MANIFEST_FILE
-from serving.artifacts.object_store import ObjectStoreBackend, ObjectStoreError
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.artifacts.routing_file import Canary
 from serving.artifacts.sync import Sync

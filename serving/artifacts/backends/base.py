@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class RegistryBackend(Protocol):
-    """Storage of all versions: a folder (``local_backend.py``) or an object store (``object_store.py``).
+    """Storage of all versions: a folder (``local.py``) or an object store (``object_store.py``).
 
     File names are relative to the exports. All methods raise OSError if the disk or the object store fails.
     """

@@ -38,7 +38,10 @@ class ObjectStoreError(OSError):
 
 
 class ObjectStoreBackend:
-    """A :class:`serving.artifacts.backend.RegistryBackend` in an object store. s3fs and gcsfs find the credentials."""
+    """A :class:`serving.artifacts.backends.base.RegistryBackend` in an object store.
+
+    s3fs and gcsfs find the credentials.
+    """
 
     def __init__(self, url: str) -> None:
         """Open an address like ``s3://bucket/exports``.

@@ -31,7 +31,7 @@ def _directories_in(folder: Path) -> dict[int, Path]:
 
 
 class LocalBackend:
-    """A :class:`serving.artifacts.backend.RegistryBackend` in a folder. Safe to use from several processes."""
+    """A :class:`serving.artifacts.backends.base.RegistryBackend` in a folder. Safe to use from several processes."""
 
     def __init__(self, root: Path) -> None:
         self._root = root

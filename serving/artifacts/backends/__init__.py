@@ -1,0 +1,1 @@
+"""Storage behind the model registry: a local folder or an object store."""
