@@ -1,6 +1,6 @@
 """Send a request with retries, one deadline for the whole call, and a size limit for the response.
 
-The header X-ClientRequest-Timeout tells the gateway how much time is left, so that it computes nothing in vain.
+The header X-Request-Timeout tells the gateway how much time is left, so that it computes nothing in vain.
 """
 
 import asyncio
@@ -90,7 +90,7 @@ class Transport:
             await asyncio.sleep(wait)
 
     def _prepare(self, request: ClientRequest[Any], left: float) -> httpx.Request:
-        headers = {"X-ClientRequest-Timeout": f"{left:.3f}", "Accept-Encoding": "gzip"}
+        headers = {"X-Request-Timeout": f"{left:.3f}", "Accept-Encoding": "gzip"}
         content = {**request.content, "headers": {**request.content.get("headers", {}), **headers}}
         try:
             return self._http.build_request(request.method, request.path, timeout=left, **content)
