@@ -20,7 +20,7 @@ from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.http.paths import error_form
 from serving.gateway.models.routing import Share, point
 from serving.gateway.observability.tracing import Trace
-from serving.http_server.protocol import linger
+from serving.http_server.linger import linger
 
 Header = tuple[bytes, bytes]
 

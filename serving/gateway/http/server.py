@@ -21,7 +21,7 @@ from serving.gateway.observability import logging as logs
 from serving.gateway.settings import Settings
 from serving.gateway.workers import listening
 from serving.gateway.workers.supervisor_link import SupervisorLink
-from serving.http_server.protocol import Protocol
+from serving.http_server.protocol import LimitedHttpProtocol
 
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _LARGE_BLOCK = 131_072  # bytes
@@ -118,14 +118,14 @@ def _config(gateway: Gateway) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         http=functools.partial(  # type: ignore[arg-type]
-            Protocol,
+            LimitedHttpProtocol,
             max_headers=settings.max_headers,
             max_header_bytes=settings.max_header_bytes,
             head_seconds=settings.head_seconds,
             send_seconds=settings.send_seconds,
-            on_refused=functools.partial(gateway.metrics.refused, ""),  # no model: the path is unknown
-            on_hang_up=_hang_up,
-            render=_render,
+            on_rejected=functools.partial(gateway.metrics.refused, ""),  # no model: the path is unknown
+            on_disconnect=_hang_up,
+            render_error=_render,
             is_draining=lambda: gateway.draining,
         ),
         ssl_certfile=settings.tls_cert,

@@ -12,7 +12,8 @@ from typing import Any
 
 import uvicorn
 
-from serving.http_server.protocol import Protocol, linger
+from serving.http_server.linger import linger
+from serving.http_server.protocol import LimitedHttpProtocol
 from serving.model_server import sockets
 from serving.model_server.rest.api import RestApi, RestResponse, error_response
 
@@ -58,14 +59,14 @@ class HttpServer:
         config = uvicorn.Config(
             _Application(api, limits),
             http=functools.partial(  # type: ignore[arg-type]
-                Protocol,
+                LimitedHttpProtocol,
                 max_headers=limits.max_headers,
                 max_header_bytes=limits.max_header_bytes,
                 head_seconds=limits.head_seconds,
                 send_seconds=limits.send_seconds,
-                on_refused=lambda _: None,
-                on_hang_up=lambda _: None,
-                render=lambda _, sentence: error_response(400, sentence).body,
+                on_rejected=lambda _: None,
+                on_disconnect=lambda _: None,
+                render_error=lambda _, sentence: error_response(400, sentence).body,
                 is_draining=self._is_draining,
             ),
             ws="none",

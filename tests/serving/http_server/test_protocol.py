@@ -1,4 +1,4 @@
-"""The HTTP protocol of the gateway and the REST interface, on a socket of its own with an application that echoes."""
+"""Upgrade offers to a server whose application echoes requests."""
 
 import asyncio
 import functools
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from serving.http_server.protocol import Protocol
+from serving.http_server.protocol import LimitedHttpProtocol
 
 BODY = b'{"history": [0.31, 0.58], "horizon": 3}'
 LENGTH = f"Content-Length: {len(BODY)}"
@@ -37,8 +37,8 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if not message.get("more_body"):
             break
     headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-    seen = {"method": scope["method"], "path": scope["path"], "query": scope["query_string"].decode(), **headers}
-    content = json.dumps({**seen, "body": body.decode(), "version": scope["http_version"]}).encode()
+    request = {"method": scope["method"], "path": scope["path"], "query": scope["query_string"].decode(), **headers}
+    content = json.dumps({**request, "body": body.decode(), "version": scope["http_version"]}).encode()
     length = (b"content-length", b"%d" % len(content))
     await send({"type": "http.response.start", "status": 200, "headers": [length]})
     await send({"type": "http.response.body", "body": content})
@@ -47,14 +47,14 @@ async def echo(scope: dict[str, Any], receive: Any, send: Any) -> None:
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     protocol = functools.partial(
-        Protocol,
+        LimitedHttpProtocol,
         max_headers=20,
         max_header_bytes=8192,
         head_seconds=10,
         send_seconds=10,
-        on_refused=lambda _: None,
-        on_hang_up=lambda _: None,
-        render=lambda code, sentence: json.dumps({"error": sentence, "code": code}).encode(),
+        on_rejected=lambda _: None,
+        on_disconnect=lambda _: None,
+        render_error=lambda code, message: json.dumps({"error": message, "code": code}).encode(),
     )
     config = uvicorn.Config(echo, http=protocol, ws="none", lifespan="off", log_config=None)  # type: ignore[arg-type]
     server = uvicorn.Server(config)
@@ -71,17 +71,17 @@ def request(*headers: str, body: bytes = b"", method: str = "POST", version: str
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def exchange(port: int, *pieces: bytes, answers: int = 1) -> list[dict[str, Any]]:
-    """Send the pieces one by one and read so many answers; each is the parsed body with its ``status``."""
+def exchange(port: int, *pieces: bytes, responses: int = 1) -> list[dict[str, Any]]:
+    """Send the pieces one by one; return the parsed bodies of that many responses, with their ``status``."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             connection.sendall(piece)
         stream = connection.makefile("rb")
-        return [_answer(stream) for _ in range(answers)]
+        return [_read_response(stream) for _ in range(responses)]
 
 
-def _answer(stream: io.BufferedReader) -> dict[str, Any]:
+def _read_response(stream: io.BufferedReader) -> dict[str, Any]:
     status = int(stream.readline().split()[1])
     headers = http.client.parse_headers(stream)
     return {"status": status, **json.loads(stream.read(int(headers["content-length"])))}
@@ -89,7 +89,7 @@ def _answer(stream: io.BufferedReader) -> dict[str, Any]:
 
 @pytest.mark.parametrize("offer", OFFERS)
 @pytest.mark.parametrize("form", ["length", "chunked", "none", "1.0"])
-def test_an_offer_to_change_the_protocol_is_ignored(port: int, offer: str, form: str) -> None:
+def test_upgrade_offer_is_ignored(port: int, offer: str, form: str) -> None:
     if form == "none":
         sent = request(*OFFERS[offer], method="GET")
     elif form == "chunked":
@@ -106,15 +106,15 @@ def test_an_offer_to_change_the_protocol_is_ignored(port: int, offer: str, form:
 
 def test_requests_after_an_offer_are_answered_in_order(port: int) -> None:
     offers = [request(LENGTH, *OFFERS["curl --http2"], body=BODY), request("Content-Length: 1", body=b"b")]
-    answers = exchange(port, b"".join(offers * 20), answers=40)
+    answers = exchange(port, b"".join(offers * 20), responses=40)
     assert [answer["body"].encode() for answer in answers] == [BODY, b"b"] * 20
 
 
-def test_an_offer_does_not_lift_the_limits_of_a_head(port: int) -> None:
+def test_limits_apply_to_heads_with_an_offer(port: int) -> None:
     many = [f"X-{number}: 1" for number in range(20)]
     assert exchange(port, request(*OFFERS["TLS"], *many))[0]["status"] == 431
     assert exchange(port, request(*OFFERS["TLS"], "X: " + "a" * 9000))[0]["code"] == "head_too_large"
 
 
-def test_connect_is_refused(port: int) -> None:
+def test_connect_is_rejected(port: int) -> None:
     assert exchange(port, b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n")[0]["status"] == 400
