@@ -300,6 +300,27 @@ def test_drift_is_that_of_all_workers(models_root: Path) -> None:
             assert rows in client.get("/metrics").text
 
 
+def test_a_worker_with_its_own_engine_opens_the_port_once_all_models_are_loaded(exports: Path) -> None:
+    port = free_port()
+    flags = (f"--exports={exports}", "--workers=2", f"--port={port}")
+    with (
+        running("-m", "serving.gateway", *flags, ready=READY) as program,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+    ):
+        one = Gateway(client, program, f"http://127.0.0.1:{port}")
+        os.kill(pids(one)[0], signal.SIGKILL)
+        wait_until(lambda: not is_alive(pids(one)[0]))
+        found: set[str] = set()
+        while program.output.count(READY) < 2 or len(found) < 2:
+            answer = httpx.get(f"{one.url}/v2/health/ready")  # of the worker that answers
+            assert answer.status_code == 200
+            found.add(worker_of(answer))
+        body = {"history": [0.31, 0.58], "horizon": 2}
+        with client_of_each(one) as clients:
+            for each in clients.values():
+                assert each.post("/v1/models/sine_rnn:forecast", json=body).status_code == 200
+
+
 def test_a_port_of_another_program_is_refused_once() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
