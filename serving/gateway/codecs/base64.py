@@ -14,10 +14,10 @@ _DATA_URL = re.compile(r"\s*data:[^,]*; *base64 *,", re.IGNORECASE)
 
 
 def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
-    """Return the bytes that base64 text stands for.
+    """Return the bytes of base64 text.
 
     Raises:
-        BadDocument: ``text`` is no string of base64. The message names it as ``what``.
+        BadDocument: it is not a string of base64; the message calls it ``what``.
     """
     try:
         return base64.decode(text, what)
@@ -28,15 +28,15 @@ def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
 def data_url(text: Any) -> bytes:
     """Return the bytes in a data URL such as ``data:image/png;base64,…`` (RFC 2397).
 
-    Its head is in any case, its data percent-encoded or not.
+    The scheme may be in any case, the data percent-encoded or not.
 
     Raises:
-        BadDocument: ``text`` is no data URL, or its data is no base64.
+        BadDocument: it is not a data URL, or its data is not base64.
     """
     head = _DATA_URL.match(text, 0, _LONGEST_HEAD) if isinstance(text, str) else None
     if head is None:
         given = repr(text[:40]) if isinstance(text, str) else kind(text)
-        raise BadDocument(f"a data URL of a picture is expected, such as data:image/png;base64,…, not {given}")
+        raise BadDocument(f"a picture must be a data URL, such as data:image/png;base64,…, not {given}")
     try:
         return base64.decode_pieces(map(_unescaped, base64.pieces(text, head.end())), "the data URL")
     except BadBase64 as error:
@@ -47,7 +47,7 @@ def picture(text: Any) -> bytes:
     """Return the bytes of a picture in base64, or in a data URL.
 
     Raises:
-        BadDocument: ``text`` is neither.
+        BadDocument: it is neither.
     """
     return data_url(text) if isinstance(text, str) and _DATA.match(text, 0, _LONGEST_HEAD) else decode(text)
 

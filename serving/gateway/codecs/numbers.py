@@ -30,10 +30,10 @@ def array(value: Any, dtype: np.dtype[Any], name: str) -> NDArray[Any]:
 
 
 def as_float32(array: NDArray[Any], name: str) -> NDArray[np.float32]:
-    """An array of numbers as float32; what is too large becomes infinity.
+    """Return an array of numbers as float32; a number that is too large becomes infinity.
 
     Raises:
-        BadTensor: it does not hold numbers; ``name`` is said.
+        BadTensor: it does not hold numbers.
     """
     if array.dtype.kind not in "iuf":
         raise BadTensor(f"input {name} must hold numbers, but its type is {array.dtype}")

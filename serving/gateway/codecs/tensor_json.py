@@ -1,7 +1,7 @@
-"""Tensors from TensorFlow Serving's REST form: ``instances`` by row, ``inputs`` by column.
+"""Requests in TensorFlow Serving's REST form: ``instances`` by row, ``inputs`` by column.
 
-Source: tensorflow_serving/util/json_tensor.cc and its api_rest.md. One unnamed tensor may stand without its name; bytes
-are ``{"b64": "…"}``, and text stands for its UTF-8 bytes.
+Source: tensorflow_serving/util/json_tensor.cc and its api_rest.md. The only input needs no name. Bytes are
+``{"b64": "…"}``; text means its UTF-8 bytes.
 """
 
 from typing import Any
@@ -24,10 +24,10 @@ def is_request(keys: dict[str, Any]) -> bool:
 
 
 def signature_name(keys: dict[str, Any]) -> str:
-    """The signature that a request names, or the default one.
+    """Return the signature that a request names, or the default one.
 
     Raises:
-        BadDocument: it is no string, both ``instances`` and ``inputs`` are there, or a key is unknown.
+        BadDocument: the name is not a string, both ``instances`` and ``inputs`` are there, or a key is unknown.
     """
     if not is_request(keys):
         raise BadDocument(f"Missing 'inputs' or 'instances' key; the keys sent are: {listed(keys)}")
@@ -46,8 +46,8 @@ def signature_name(keys: dict[str, Any]) -> str:
 def read(keys: dict[str, Any], signature: Signature) -> Arrays:
     """Return the inputs of a request by name.
 
-    A single value by row becomes [N, 1] where that is declared; other inputs of a request by column than the
-    signature's are ignored.
+    Single values by row become [N, 1] if the input is declared so. By column, inputs that the signature lacks are
+    ignored.
 
     Raises:
         BadDocument: the structure is wrong.
@@ -93,12 +93,12 @@ def tensor(spec: TensorSpec, value: Any) -> NDArray[Any]:
 
     Raises:
         BadTensor: its values are not of the input's type, or ragged.
-        BadDocument: bytes are no base64.
+        BadDocument: bytes are not base64.
     """
     if spec.dtype is not None and not spec.is_string:
         return numbers.array(value, spec.dtype, spec.name)
     if not spec.is_string:
-        raise BadTensor(f"input {spec.name} has type {spec}, which is not served over HTTP")
+        raise BadTensor(f"input {spec.name} has type {spec}, which is not supported over HTTP")
     try:
         return requests.strings(value, spec.name)
     except BadBase64 as error:
@@ -129,16 +129,13 @@ def _columns(inputs: Any, signature: Signature) -> Arrays:
         raise _unnamed(signature, "inputs") from None
     if values.keys() != signature.inputs.keys():
         for name in inputs:
-            spec_of(signature, name)  # a name that is misspelt rather than missing is the better message
+            spec_of(signature, name)  # report a misspelt name rather than a missing one
     columns = {name: tensor(signature.inputs[name], value) for name, value in values.items()}
     return {name: _no_rows(signature.inputs[name], array) for name, array in columns.items()}
 
 
 def _no_rows(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
-    """Return an empty list as no rows of the declared rank.
-
-    JSON cannot write the other sizes.
-    """
+    """Return an empty list as zero rows of the declared rank; JSON cannot express the other sizes."""
     if array.shape != (0,) or spec.shape is None or not spec.batched:
         return array
     return array.reshape(0, *(size or 0 for size in spec.shape[1:]))
@@ -150,6 +147,6 @@ def _with_axis(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
 
 def _unnamed(signature: Signature, where: str) -> BadDocument:
     return BadDocument(
-        f"signature {signature.name} takes several inputs, so each in '{where}' must stand under its name: "
+        f"signature {signature.name} takes several inputs, so '{where}' must name each of them: "
         f"{listed(signature.inputs)}"
     )

@@ -9,12 +9,12 @@ from serving.gateway.backends.base import Classifications, Outputs
 from serving.gateway.errors import BadTensor
 from serving.tfs_api.rest_json import responses
 
-_OBJECT = 100  # bytes of a number or string that becomes a Python object
-_ROW = 400  # bytes of a row of one output of several, which becomes an object by name
+_OBJECT = 100  # bytes of a number or string as a Python object
+_ROW = 400  # bytes of a row of several outputs as a dict
 
 
 def cost(outputs: Outputs) -> int:
-    """Return the estimated bytes of the Python objects that are made to write the outputs."""
+    """Estimate the memory, in bytes, of the Python objects that writing the outputs takes."""
     rows = sum([len(array) for array in outputs.values() if array.ndim]) if len(outputs) > 1 else 0
     values = sum([array.size for array in outputs.values() if array.dtype == object or not outputs.clean])
     return rows * _ROW + values * _OBJECT
@@ -28,10 +28,10 @@ def predictions(outputs: Outputs) -> bytes:
     """
     for name, array in outputs.items():
         if not array.ndim:
-            raise BadTensor(f"Tensor name: {name} has no shape information; ask by 'inputs', not by 'instances'")
+            raise BadTensor(f"Tensor name: {name} has no shape information; send 'inputs', not 'instances'")
     if len({len(array) for array in outputs.values()}) > 1:
         counts = ", ".join(f"{name} {len(array)}" for name, array in outputs.items())
-        raise BadTensor(f"the outputs have different numbers of rows ({counts}); ask by 'inputs', not by 'instances'")
+        raise BadTensor(f"the outputs have different numbers of rows ({counts}); send 'inputs', not 'instances'")
     _check_types(outputs)
     return responses.predictions(outputs, finite=outputs.clean)
 

@@ -1,7 +1,7 @@
-"""``tf.Example`` messages from TensorFlow Serving's REST form of ``:classify`` and ``:regress``.
+"""Requests with ``tf.Example`` messages: TensorFlow Serving's ``:classify`` and ``:regress``.
 
 Source: tensorflow_serving/util/json_tensor.cc (MakeExampleFromJsonObject). A feature is one value or a list of values
-of one kind: whole numbers (true and false count as such), numbers with a fraction, or text and ``{"b64": "…"}``.
+of one type: whole numbers (also true and false), fractions, or text and ``{"b64": "…"}``.
 """
 
 from typing import Any
@@ -13,15 +13,15 @@ from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, kind
 from serving.tfs_api.rest_json.examples import example
 
 _KEYS = frozenset({"signature_name", "context", "examples"})
-_FEATURE_BYTES = 256  # of a feature in protobuf's memory, without its values
-_TIMES = 8  # as much memory as in the encoded form: the values, and the message when it is sent
+_FEATURE_BYTES = 256  # a feature in protobuf's memory, without its values
+_TIMES = 8  # memory over encoded size: the values, and the message when it is sent
 
 
 def signature_name(keys: dict[str, Any]) -> str:
-    """The signature that a request names, or the default one.
+    """Return the signature that a request names, or the default one.
 
     Raises:
-        BadDocument: it is no string, there are no examples, or a key is unknown.
+        BadDocument: the name is not a string, the examples are missing, or a key is unknown.
     """
     unknown = keys.keys() - _KEYS
     if unknown or "examples" not in keys:
@@ -36,19 +36,17 @@ def signature_name(keys: dict[str, Any]) -> str:
 
 
 def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Examples]:
-    """The examples of a request, in parts of at most ``max_rows``.
-
-    They stay reserved in ``memory``.
+    """Return the examples of a request in parts of at most ``max_rows``; memory for them stays reserved.
 
     Raises:
         Overloaded, TooLarge: the memory budget does not allow it.
-        BadDocument: the structure is wrong. BadTensor: a feature's values are, or there are no examples.
+        BadDocument: the structure is wrong. BadTensor: a feature's values are wrong, or the list is empty.
     """
     examples = keys["examples"]
     if not isinstance(examples, list):
         raise BadDocument(f"'examples' must be a list, not {kind(examples)}")
     if not examples:
-        raise BadTensor("'examples' is empty; at least one example is expected")
+        raise BadTensor("'examples' is empty; send at least one example")
     context = b""
     if "context" in keys:
         _hold_features(memory, [keys["context"]])

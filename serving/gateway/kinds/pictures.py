@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.backends.base import Arrays
-from serving.gateway.codecs import base64, large_json
+from serving.gateway.codecs import base64
 from serving.gateway.codecs.body import ArrayBody, EncodedPictures, JsonDocument, Payload
+from serving.gateway.codecs.offload import offload
 from serving.gateway.errors import BadDocument, BadOption, BadPicture, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.kinds.base import ModelInput, ReadContext
@@ -57,7 +58,7 @@ async def read_pictures(payload: Payload, polarity: Polarity, context: ReadConte
     if isinstance(payload, EncodedPictures):
         encoded = payload.encoded
     else:
-        encoded = await large_json.aside(memory, context.body_bytes, _from_document, payload)
+        encoded = await offload(memory, context.body_bytes, _from_document, payload)
     if not 0 < len(encoded) <= context.max_rows:
         raise BadTensor(f"a request has 1 to {context.max_rows} pictures, not {len(encoded)}")
     if len(encoded) == 1 and is_small(encoded[0]):

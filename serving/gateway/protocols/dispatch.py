@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import replace
 
 from serving.gateway.codecs import body as body_codec
-from serving.gateway.codecs import large_json, tensor_json
+from serving.gateway.codecs import tensor_json
+from serving.gateway.codecs.offload import offload
 from serving.gateway.errors import BadDocument, MethodNotAllowed
 from serving.gateway.http.admission import Admission
 from serving.gateway.http.memory_budget import MemoryBudget
@@ -60,7 +61,7 @@ class HotPaths:
             keys = None
             if not target.model:
                 body = await request.body(self._max_body_bytes)
-                keys = await large_json.aside(memory, len(body), body_codec.document, body, memory)
+                keys = await offload(memory, len(body), body_codec.document, body, memory)
                 target = replace(target, model=_model(keys))
                 request.model = target.model
             version = self._predictor.route(request, target.model, target.wanted, target.scope)
@@ -90,14 +91,14 @@ class HotPaths:
         if target.verb == "infer":
             return await self._open_inference.infer(request, target, version, body)
         if target.verb in ("classify", "regress"):
-            examples = await large_json.aside(memory, len(body), body_codec.examples, body, memory)
+            examples = await offload(memory, len(body), body_codec.examples, body, memory)
             return await self._tensorflow_serving.examples(request, target, version, examples)
         no_card = version.card is None and version.card_problem is None
         plain = target.verb == "predict" and no_card  # a model without a card takes tensors only
         if plain:
             request.form = Form.PLAIN
         media = request.header(b"content-type")
-        content = await large_json.aside(memory, len(body), body_codec.read, body, media, self._max_rows, memory, plain)
+        content = await offload(memory, len(body), body_codec.read, body, media, self._max_rows, memory, plain)
         if isinstance(content, body_codec.JsonDocument) and (
             plain or (target.verb == "predict" and tensor_json.is_request(content.keys))
         ):

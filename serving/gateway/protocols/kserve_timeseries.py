@@ -22,8 +22,8 @@ from pydantic import (
 )
 
 from serving.artifacts.model_card import SeriesRecipe
-from serving.gateway.codecs import large_json
 from serving.gateway.codecs.body import JsonDocument
+from serving.gateway.codecs.offload import offload
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
@@ -90,11 +90,11 @@ class KServeTimeSeriesProtocol:
             GatewayError: the model does not forecast, the input does not fit, or the model server failed.
         """
         memory = request.memory
-        parsed = await large_json.aside(memory, memory.held, _parse, keys)
+        parsed = await offload(memory, memory.held, _parse, keys)
         version.offer("forecast")
         assert version.card is not None  # it offers a native verb
         recipe = series_recipe(version.card)
-        starts = await large_json.aside(memory, memory.held, _forecast_starts, parsed, recipe)
+        starts = await offload(memory, memory.held, _forecast_starts, parsed, recipe)
         quantiles = _quantiles(parsed.options.quantiles or [], recipe)
         histories = [series.series for series in parsed.inputs]
         document = JsonDocument({"history": histories, "horizon": parsed.options.horizon})

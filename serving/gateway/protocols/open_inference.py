@@ -12,7 +12,8 @@ from fastapi import Response as FastAPIResponse
 from pydantic import BaseModel, Field
 
 from serving.gateway.api.models import ModelName, VersionNumber
-from serving.gateway.codecs import large_json, open_inference, open_inference_response
+from serving.gateway.codecs import open_inference, open_inference_response
+from serving.gateway.codecs.offload import offload
 from serving.gateway.codecs.open_inference_types import DATATYPES
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import JSON, Request, Response
@@ -42,7 +43,7 @@ class OpenInferenceProtocol:
         """
         memory = request.memory
         header_length = request.header(_HEADER_LENGTH)
-        parsed = await large_json.aside(
+        parsed = await offload(
             memory,
             len(body),
             open_inference.read,
@@ -66,13 +67,13 @@ class OpenInferenceProtocol:
             return fitting(version, signature, arrays, self._limits, splits=True)
 
         async def prepare(version: ModelVersion) -> ModelCall:
-            return await large_json.aside(memory, len(body) - parsed.uncopied_bytes, call, version)
+            return await offload(memory, len(body) - parsed.uncopied_bytes, call, version)
 
         result = await self._predictor.run(version, wanted, prepare, request)
         outputs = open_inference_response.selected(parsed.outputs, parsed.binary, result.call.signature)
         cost = open_inference_response.cost(result.outputs, outputs)
         memory.hold(cost)
-        content, json_size = await large_json.aside(
+        content, json_size = await offload(
             memory, max(result.outputs.size, cost), open_inference_response.answer, result, parsed.id, outputs
         )
         response = respond(result.version, content, JSON if json_size is None else b"application/octet-stream")

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import base64, large_json
+from serving.gateway.codecs import base64
 from serving.gateway.codecs.body import EncodedPictures
 from serving.gateway.codecs.finite import finite
+from serving.gateway.codecs.offload import offload
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
@@ -47,7 +48,7 @@ class OpenAIProtocol:
         if not isinstance(form, str) or form not in _FORMATS:
             shown = repr(form) if isinstance(form, str) else kind(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
-        pictures = EncodedPictures(await large_json.aside(request.memory, request.size, _pictures, keys["input"]))
+        pictures = EncodedPictures(await offload(request.memory, request.size, _pictures, keys["input"]))
         version, output = await self._native.run(request, target, version, "embed", pictures)
         vectors = np.ascontiguousarray(finite(output.outputs, "embedding"), "<f4")
         width = vectors.shape[1]

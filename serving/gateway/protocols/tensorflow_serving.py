@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.gateway.backends.base import Classifications, Examples, ModelServer
-from serving.gateway.codecs import large_json, tensor_json, tensor_json_response, tf_examples
+from serving.gateway.codecs import tensor_json, tensor_json_response, tf_examples
+from serving.gateway.codecs.offload import offload
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.inference.call import InputLimits, ModelCall, fitting
@@ -47,7 +48,7 @@ class TensorFlowServingProtocol:
         """
 
         async def prepare(version: ModelVersion) -> ModelCall:
-            return await large_json.aside(request.memory, request.memory.held, self._call, version, keys)
+            return await offload(request.memory, request.memory.held, self._call, version, keys)
 
         result = await self._predictor.run(version, target.wanted, prepare, request)
         outputs = result.outputs
@@ -56,13 +57,13 @@ class TensorFlowServingProtocol:
         encode = tensor_json_response.columns if "inputs" in keys else tensor_json_response.predictions
         cost = tensor_json_response.cost(outputs)
         request.memory.hold(cost)
-        return respond(result.version, await large_json.aside(request.memory, max(outputs.size, cost), encode, outputs))
+        return respond(result.version, await offload(request.memory, max(outputs.size, cost), encode, outputs))
 
     async def examples(self, request: Request, target: Target, version: ModelVersion, keys: dict[str, Any]) -> Response:
         """Answer ``:classify`` or ``:regress``. Raises as :meth:`predict`."""
         name = tf_examples.signature_name(keys)
         memory = request.memory
-        inputs = await large_json.aside(memory, memory.held, tf_examples.read, keys, self._limits.rows, memory)
+        inputs = await offload(memory, memory.held, tf_examples.read, keys, self._limits.rows, memory)
         classify = target.verb == "classify"
 
         async def attempt(version: ModelVersion) -> Response:
@@ -77,7 +78,7 @@ class TensorFlowServingProtocol:
             results = await in_order(inputs, call, self._calls_at_once)
             encode: Any = tensor_json_response.classifications if classify else tensor_json_response.regressions
             size = _RESULT_BYTES * sum(map(_values, results))
-            return respond(version, await large_json.aside(request.memory, size, encode, results))
+            return respond(version, await offload(request.memory, size, encode, results))
 
         return await self._predictor.retry_on_version_change(version, target.wanted, attempt)
 

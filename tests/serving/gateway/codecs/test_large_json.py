@@ -15,9 +15,9 @@ import orjson
 import pytest
 
 from serving.gateway.codecs import body as payload
-from serving.gateway.codecs import large_json as large
-from serving.gateway.codecs import numbers
+from serving.gateway.codecs import large_json, numbers
 from serving.gateway.codecs import tf_examples as examples
+from serving.gateway.codecs.offload import LARGE, offload
 from serving.gateway.errors import BadTensor, TooLarge
 from serving.gateway.http.memory_budget import MemoryBudget, Reservation
 
@@ -55,7 +55,7 @@ def test_long_arrays_never_become_lists(name: str, indent: int | None) -> None:
     array = ARRAYS[name]
     rows = [{"x": array.tolist(), "y": [1, 2]}, {"x": array.tolist(), "name": "a [ b"}]
     document = {"instances": rows, "inputs": array.tolist(), "id": "ü", "parameters": {"a": [True, None]}}
-    read, finite = large.loads(json.dumps(document, indent=indent).encode(), reservation())
+    read, finite = large_json.loads(json.dumps(document, indent=indent).encode(), reservation())
     assert finite
     assert plain(read) == document
     assert isinstance(read["inputs"], np.ndarray)
@@ -94,20 +94,20 @@ BROKEN = {
 @pytest.mark.parametrize("name", OTHERS)
 def test_what_is_no_regular_array_is_read_as_ever(name: str) -> None:
     body = OTHERS[name].encode()
-    assert plain(large.loads(body, reservation())[0]) == orjson.loads(body)
+    assert plain(large_json.loads(body, reservation())[0]) == orjson.loads(body)
 
 
 def test_more_axes_than_a_tensor_may_have_are_left_to_orjson() -> None:
     """Each axis takes a look at all brackets: 64 kB that are nothing else would hold a thread for two seconds."""
     array = np.ones((1,) * 8 + (20_000,), int)
-    value, _ = large.loads(json.dumps({"a": array.tolist()}).encode(), reservation())
+    value, _ = large_json.loads(json.dumps({"a": array.tolist()}).encode(), reservation())
     assert value == {"a": array.tolist()}
 
 
 def test_numbers_that_are_not_finite_are_read_in_arrays_too() -> None:
     array = RANDOM.normal(size=(500, 100))
     array[0, 0], array[250, 3], array[-1, -1] = np.nan, np.inf, -np.inf
-    read, finite = large.loads(json.dumps({"inputs": array.tolist(), "id": "NaN"}).encode(), reservation())
+    read, finite = large_json.loads(json.dumps({"inputs": array.tolist(), "id": "NaN"}).encode(), reservation())
     assert not finite
     assert isinstance(read["inputs"], np.ndarray)
     np.testing.assert_array_equal(read["inputs"], array)
@@ -118,7 +118,7 @@ def test_numbers_that_are_not_finite_are_read_in_arrays_too() -> None:
 def test_words_that_are_no_numbers_are_none(wrong: bytes) -> None:
     body = b'{"a":[%b%b]}' % (b"1," * 5000, wrong)
     try:
-        value, finite = large.loads(body, reservation())
+        value, finite = large_json.loads(body, reservation())
     except orjson.JSONDecodeError:
         return
     assert (value, finite) == (None, False)
@@ -129,16 +129,16 @@ def test_words_outside_of_arrays_are_read_in_bodies_of_a_megabyte() -> None:
         body = b'{"a":[[NaN],{}%b]}' % (b",1" * count)
         body += b" " * (2_000_000 if error else 0)
         if error is None:
-            value, finite = large.loads(body, reservation())
+            value, finite = large_json.loads(body, reservation())
             assert (len(value["a"]), finite) == (count + 2, False)
         else:
             with pytest.raises(error, match="at most 1000000 bytes are accepted then"):
-                large.loads(body, reservation())
+                large_json.loads(body, reservation())
 
 
 def test_rows_of_which_some_are_arrays_and_some_are_lists() -> None:
     rows = [{"x": [0] * 600}, {"x": [0.123456789] * 600}]
-    read, _ = large.loads(json.dumps({"instances": rows}).encode(), reservation())
+    read, _ = large_json.loads(json.dumps({"instances": rows}).encode(), reservation())
     columns = [row["x"] for row in read["instances"]]
     assert [type(column) for column in columns] == [list, np.ndarray]
     np.testing.assert_allclose(numbers.array(columns, np.dtype(np.float32), "x"), [row["x"] for row in rows])
@@ -149,17 +149,17 @@ def test_rows_of_which_some_are_arrays_and_some_are_lists() -> None:
 def test_a_body_is_not_read_beyond_the_budget() -> None:
     body = b'{"a":[%b1]}' % (b"1," * 500_000)
     memory = reservation(10_000_000)
-    large.loads(body, memory)
+    large_json.loads(body, memory)
     assert memory.held < 500_001 * 10
     with pytest.raises(TooLarge, match="bytes of memory when it is decoded"):
-        large.loads(body, reservation(1_000_000))
+        large_json.loads(body, reservation(1_000_000))
 
 
 def test_gaps_between_strings_are_looked_through_once() -> None:
     """To the end of the body from each of 8,000 gaps took 8 s."""
     body = b"{%b}" % b",".join([b'"a":' + b" " * 4200 + b"1"] * 7500)
     began = time.thread_time()
-    assert large.loads(body, reservation()) == ({"a": 1}, True)
+    assert large_json.loads(body, reservation()) == ({"a": 1}, True)
     assert time.thread_time() - began < 3
 
 
@@ -169,7 +169,7 @@ def test_what_is_no_json_is_none(name: str) -> None:
     with pytest.raises(orjson.JSONDecodeError) as expected:
         orjson.loads(body)
     with pytest.raises(orjson.JSONDecodeError) as told:
-        large.loads(body, reservation())
+        large_json.loads(body, reservation())
     assert str(told.value) == str(expected.value)
 
 
@@ -177,7 +177,7 @@ def test_hundreds_of_thousands_of_lists_or_strings_are_refused() -> None:
     """A million of them would hold everybody else up for most of a second."""
     for one in (b"[]", b"{}", b"[[1],[2,3]]", b'"a"'):
         with pytest.raises(TooLarge, match="values outside of regular arrays of numbers; at most 500000"):
-            large.loads(b'{"a":[%b]}' % b",".join([one] * 250_001), reservation())
+            large_json.loads(b'{"a":[%b]}' % b",".join([one] * 250_001), reservation())
 
 
 async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
@@ -193,7 +193,7 @@ async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
 
     turns = 0
     with ThreadPoolExecutor(1) as threads:
-        reading = asyncio.create_task(large.aside(MemoryBudget(10**9, threads).reservation(), len(body), watched, body))
+        reading = asyncio.create_task(offload(MemoryBudget(10**9, threads).reservation(), len(body), watched, body))
         while not ended.is_set():
             await asyncio.sleep(0.001)
             turns += began.is_set() and not ended.is_set()
@@ -285,7 +285,7 @@ def test_a_large_body_is_answered_as_a_small_one(http: httpx.Client, name: str) 
     path, document, telling = FORMS[name]
     headers = {"content-type": "application/json"}
     small, big = json.dumps(document).encode(), filled(document)
-    assert len(small) < large.LARGE < len(big) <= 1_000_000
+    assert len(small) < LARGE < len(big) <= 1_000_000
     answers = [http.post(path, content=body, headers=headers) for body in (small, big)]
     assert answers[0].status_code == answers[1].status_code
     assert telling(answers[0].json()) == telling(answers[1].json())
@@ -296,7 +296,7 @@ def test_pixels_of_a_medium_body_are_an_array_and_rows_of_numbers_are_lists() ->
     pixels = RANDOM.integers(0, 256, (1, 28, 28, 1)).tolist()
     for rows, expected in ((pixels, np.ndarray), (RANDOM.normal(size=(4, 256)).tolist(), list)):
         body = json.dumps({"instances": rows}).encode()
-        assert len(body) < large.LARGE
+        assert len(body) < LARGE
         read = payload.document(body, reservation())["instances"]
         assert isinstance(read, expected)
         assert plain(read) == rows
