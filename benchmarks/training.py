@@ -1,15 +1,14 @@
-"""How fast each job trains, beside a plain ``model.fit`` on the same arrays in memory, in one run.
+"""Training speed of each job, compared with a plain ``model.fit`` on the same arrays in memory.
 
-    python -m benchmarks.training [--seconds 25] [JOB …]     13 minutes for all on two cores
+    python -m benchmarks.training [--seconds 25] [JOB …]     13 minutes for all on two CPU cores
 
-Ours is ``training.core.fit.fit``: seeds, checkpoints, callbacks and progress included. Both sides get a model built
-alike,
-warm up and then take turns, each first in every other round, so that whatever else the machine does meets both. A turn
-is what lies between two checkpoints of the job, or as much of it as time allows; what ours does once in each turn is
-measured by turns of one batch, and counted once for the job's own. The ratio is the median of the rounds'; below 0.9
-the job's pipeline would be what holds it up. Jobs whose data cannot be had run on their stand-in.
+Ours is ``training.core.fit.fit``, with seeds, checkpoints, callbacks and progress. Both sides build the same model,
+warm up and alternate, so that other load on the machine affects both. A turn covers the epochs between two checkpoints
+of the job, or as many examples as time allows. Turns of one batch measure the fixed cost of a turn, which counts once
+per checkpoint. The ratio is the median of the rounds; below 0.9 the pipeline would slow the job down. Jobs whose data
+is unavailable run on their stand-in.
 
-Standard output is one Markdown table; how far it is goes to standard error.
+Standard output is one Markdown table, standard error shows the progress.
 """
 
 import argparse
@@ -37,26 +36,35 @@ from training.core.job import Job, JobOptions
 from training.core.pipeline import with_start
 
 _ROUNDS = 3  # at least
-_TURNS = 2 * _ROUNDS  # into which a job's time is cut where a turn is long
-_LEAST = 10  # batches of a turn
+_TURNS = 2 * _ROUNDS  # turns that share a job's time
+_LEAST = 10  # batches of a turn, at least
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of each turn of ``seen`` examples, where the job's own has ``whole``; ``once`` is ours alone."""
+    """Seconds of each turn.
+
+    Attributes:
+        job: the job.
+        measured: examples of a turn.
+        total: examples between two checkpoints of the job.
+        fixed: seconds of ours per turn, for any number of examples.
+        ours: seconds of our turns.
+        plain: seconds of the turns of ``model.fit``.
+    """
 
     job: Job
-    seen: int
-    whole: int
-    once: float
+    measured: int
+    total: int
+    fixed: float
     ours: tuple[float, ...]
     plain: tuple[float, ...]
 
     def rates(self) -> list[tuple[float, float]]:
-        """Examples a second of ours and of the plain fit by round, as if turns were the job's own."""
-        more = self.whole / self.seen
+        """Return examples per second of ours and of the plain fit by round, scaled to the job's checkpoints."""
+        factor = self.total / self.measured
         return [
-            (self.whole / ((ours - self.once) * more + self.once), self.seen / plain)
+            (self.total / ((ours - self.fixed) * factor + self.fixed), self.measured / plain)
             for ours, plain in zip(self.ours, self.plain, strict=True)
         ]
 
@@ -66,13 +74,13 @@ class Speed:
 
     def cells(self) -> tuple[str, ...]:
         ours, plain = (f"{statistics.median(rates):,.0f}" for rates in zip(*self.rates(), strict=True))
-        share = f"{self.seen:,} of {self.whole:,}"
+        share = f"{self.measured:,} of {self.total:,}"
         batch, rounds = str(self.job.recipe.batch_size), str(len(self.ours))
         return (f"`{self.job.name}`", batch, share, rounds, ours, plain, f"{self.ratio:.2f}")
 
 
-def loaded(job: Job) -> tuple[Examples, JobOptions]:
-    """Its examples by its own loader; the stand-in where the data cannot be had. Both sides go without validation."""
+def load(job: Job) -> tuple[Examples, JobOptions]:
+    """Load the job's examples, or its stand-in if the data is unavailable, without the validation part."""
     options = with_start(job, JobOptions(), ModelRegistry(Path("exports")))
     try:
         examples = job.load(options, job.recipe)
@@ -85,14 +93,14 @@ def loaded(job: Job) -> tuple[Examples, JobOptions]:
 
 
 def measure(job: Job, seconds: float) -> Speed:
-    """Both sides in turn for about so many seconds, but for ``_ROUNDS`` rounds at least.
+    """Measure both sides for about that many seconds, and for ``_ROUNDS`` rounds at least.
 
     Raises:
-        JobError: the job is not fitted, or its data cannot be had.
+        JobError: the job has no epochs, or its data is unavailable.
     """
     if not job.recipe.epochs:
-        raise JobError("it has nothing to fit")
-    examples, options = loaded(job)
+        raise JobError("the job has no epochs")
+    examples, options = load(job)
     everything, stretch, batch = len(examples.train[0]), job.recipe.save_every, job.recipe.batch_size
 
     def built() -> keras.Model:
@@ -102,7 +110,7 @@ def measure(job: Job, seconds: float) -> Speed:
     models = {"ours": built(), "plain": built()}
 
     def turn(side: str, count: int, epochs: int) -> float:
-        """Seconds for so many examples, so many times."""
+        """Return the seconds for that many examples and epochs."""
         part = replace(examples, train=tuple(values[:count] for values in examples.train))
         with tempfile.TemporaryDirectory() as folder:
             begun = time.perf_counter()
@@ -128,15 +136,15 @@ def measure(job: Job, seconds: float) -> Speed:
     count = min(max(affordable, least), everything)
     epochs = min(max(affordable // count, 1), stretch)
     small = rounds(0, min(batch, everything), 1)
-    once = statistics.median(ours - plain for ours, plain in zip(small["ours"], small["plain"], strict=True))
+    fixed = statistics.median(ours - plain for ours, plain in zip(small["ours"], small["plain"], strict=True))
     took = rounds(seconds, count, epochs)
-    return Speed(job, count * epochs, everything * stretch, max(once, 0), tuple(took["ours"]), tuple(took["plain"]))
+    return Speed(job, count * epochs, everything * stretch, max(fixed, 0), tuple(took["ours"]), tuple(took["plain"]))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("jobs", nargs="*", metavar="JOB", help="all without")
-    parser.add_argument("--seconds", type=float, default=25.0, help="of each job, for both sides together")
+    parser.add_argument("jobs", nargs="*", metavar="JOB", help="the jobs; all by default")
+    parser.add_argument("--seconds", type=float, default=25.0, help="seconds per job, for both sides together")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.jobs if name not in JOBS]:
         parser.error(f"there is no job {', '.join(unknown)}; there are: {', '.join(JOBS)}")
@@ -153,7 +161,7 @@ def main() -> None:
     for name in arguments.jobs or JOBS:
         begun = time.perf_counter()
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # Keras' loaders say there what they download
+            with contextlib.redirect_stdout(sys.stderr):  # Keras' loaders print their downloads
                 speed = measure(find(name), arguments.seconds)
         except (JobError, RegistryError) as error:
             print(f"{name}: not measured, {error}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A run that was interrupted ends where an uninterrupted one does; another recipe is refused."""
+"""Checkpoints: a resumed run gives the weights of an uninterrupted one, and another recipe is refused."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,7 +27,7 @@ def examples() -> Examples:
 
 
 def model() -> keras.Model:
-    """With dropout and Adam, so that random states and moments matter."""
+    """Dropout and Adam make random states and moments matter."""
     fit.seed_everything(RECIPE)
     net = keras.Sequential(
         [keras.Input((4,)), layers.Dense(8, activation="relu"), layers.Dropout(0.5), layers.Dense(2, "softmax")]
@@ -45,7 +45,7 @@ def quiet(epoch: int, percent: int, figures: Mapping[str, float]) -> None:
 
 
 @pytest.mark.parametrize("save_every", [1, 2])
-def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(tmp_path: Path, save_every: int) -> None:
+def test_an_interrupted_run_gives_the_same_weights(tmp_path: Path, save_every: int) -> None:
     recipe = Recipe(epochs=5, batch_size=8, learning_rate=0.01, save_every=save_every)
     whole = model()
     expected = fit.fit(whole, examples(), recipe, Checkpoint(tmp_path / "whole", {}), quiet)
@@ -71,14 +71,14 @@ def test_an_unfinished_run_of_another_recipe_is_refused(tmp_path: Path) -> None:
         Checkpoint(tmp_path, {"epochs": 1, "batch_size": 16}).read()
 
 
-def test_a_finished_fit_is_not_done_again(tmp_path: Path) -> None:
+def test_a_finished_fit_is_not_repeated(tmp_path: Path) -> None:
     first = fit.fit(model(), examples(), RECIPE, Checkpoint(tmp_path, {}), quiet)
     second = fit.fit(model(), examples(), RECIPE, Checkpoint(tmp_path, {}), quiet)
     assert second.resumed_at == RECIPE.epochs
     assert second.history == first.history
 
 
-def test_two_processes_do_not_share_a_run(tmp_path: Path) -> None:
+def test_a_checkpoint_is_locked_against_another_process(tmp_path: Path) -> None:
     with (
         Checkpoint(tmp_path / "run", {}).locked(),
         pytest.raises(JobError, match="another process is training"),

@@ -1,4 +1,4 @@
-"""The gate's verdict, by a table of cases."""
+"""The verdict of the gate, as a table of cases."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,21 +66,21 @@ def test_verdict(
     assert verdict.compared_with == (3 if incumbent else None)
 
 
-def test_a_quick_run_does_not_follow_a_full_one() -> None:
+def test_a_quick_run_does_not_replace_a_full_one() -> None:
     verdict = judge({"accuracy": 0.95}, DATA, HIGH, live(accuracy=0.9), quick=True)
     assert not verdict.accepted and "a quick run may not replace live version 3" in verdict.reasons[0]
     assert judge({"accuracy": 0.95}, DATA, HIGH, None, quick=True).accepted
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_every_job_s_policy(name: str) -> None:
-    """The policy is data: its bound, margin and direction decide, whatever the job."""
+def test_every_job_s_policy_decides(name: str) -> None:
+    """Bound, margin and direction of the policy decide."""
     policy = find(name).policy
     lower_is_better = policy.metric.endswith(("loss", "mae", "mse", "roundings"))
     assert policy.higher_is_better is not lower_is_better
     assert min(policy.largest_loss, policy.smallest_gain) == 0
     sign = 1 if policy.higher_is_better else -1
-    margin = policy.smallest_gain - policy.largest_loss  # what a candidate must gain; a negative one may be lost
+    margin = policy.smallest_gain - policy.largest_loss  # required gain; negative: allowed loss
     start = policy.bound if policy.bound is not None else 0.5
     before = start + sign * (abs(margin) + 1)
 
@@ -99,6 +99,6 @@ def test_every_job_s_policy(name: str) -> None:
 
 
 @pytest.mark.parametrize("card", sorted(Path("exports").glob("*/*/assets.extra/card.json")), ids=lambda p: p.parts[-4])
-def test_shipped_cards_hold_the_figure_that_their_gate_asks_for(card: Path) -> None:
+def test_shipped_cards_have_their_gate_s_metric(card: Path) -> None:
     shipped = parse(card.read_bytes())
     assert find(str(shipped.training.recipe["job"])).policy.metric in shipped.metrics

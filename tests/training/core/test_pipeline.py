@@ -1,4 +1,4 @@
-"""Whole jobs, from data to a published version, as a user starts them."""
+"""Complete jobs, from data to a published version, started as a user starts them."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ from tests.programs import REPOSITORY, Program
 
 
 def train(exports: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``python -m training …`` to its end."""
+    """Run ``python -m training …``."""
     command = [sys.executable, "-m", "training", *arguments]
     folders = ["--exports", str(exports), "--runs", str(exports.parent / "runs")]
     return subprocess.run([*command, *folders], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
@@ -27,7 +27,7 @@ def train(exports: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """sine_rnn, trained by its quick recipe and published as version 1."""
+    """Version 1 of sine_rnn, trained with its quick recipe."""
     exports = tmp_path_factory.mktemp("sine") / "exports"
     done = train(exports, "sine_rnn", "--quick")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -35,7 +35,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return exports / "sine_rnn" / "1"
 
 
-def test_a_version_is_whole(published: Path) -> None:
+def test_a_version_is_complete(published: Path) -> None:
     extra = {path.name for path in (published / "assets.extra").iterdir()}
     assert extra >= {"card.json", "model.onnx", "tf_serving_warmup_requests", "history.png", "forecast.png"}
     assert manifest.check(published) is None
@@ -54,7 +54,7 @@ def test_the_model_describes_itself(published: Path) -> None:
     assert json.loads(answer[0]) == json.loads((published / "assets.extra/card.json").read_bytes())
 
 
-def test_twenty_calls_give_one_answer_and_both_engines_agree(published: Path) -> None:
+def test_twenty_calls_give_the_same_answer_and_both_engines_agree(published: Path) -> None:
     loaded = tf.saved_model.load(str(published))
     history = np.sin(np.array([[0.31, 0.62], [1.0, 1.31]], np.float32))
     feed = {"history": tf.constant(history), "horizon": tf.constant([3, 6])}
@@ -62,12 +62,12 @@ def test_twenty_calls_give_one_answer_and_both_engines_agree(published: Path) ->
     assert all(np.array_equal(answers[0], answer) for answer in answers)
     assert answers[0].shape == (2, 6)
     session = onnxruntime.InferenceSession(published / "assets.extra/model.onnx", providers=["CPUExecutionProvider"])
-    twin = session.run(["mean"], {"history": history, "horizon": np.array([3, 6], np.int32)})[0]
-    np.testing.assert_allclose(twin, answers[0], atol=1e-5)
+    mean = session.run(["mean"], {"history": history, "horizon": np.array([3, 6], np.int32)})[0]
+    np.testing.assert_allclose(mean, answers[0], atol=1e-5)
 
 
 def test_a_worse_version_is_refused_and_force_is_recorded(published: Path, tmp_path: Path) -> None:
-    """The live version's card is made to claim what nobody can reach."""
+    """The live version's card claims an unreachable metric."""
     exports = tmp_path / "exports"
     shutil.copytree(published.parents[1], exports)
     path = exports / "sine_rnn" / "1" / "assets.extra" / "card.json"
@@ -88,7 +88,7 @@ def test_a_worse_version_is_refused_and_force_is_recorded(published: Path, tmp_p
     assert ModelRegistry(exports).labels("sine_rnn") == {"stable": 2, "previous": 1}
 
 
-def test_a_killed_run_goes_on(tmp_path: Path) -> None:
+def test_a_killed_run_resumes(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     state = tmp_path / "runs" / "sine_rnn" / "run.json"
     command = ["-m", "training", "sine_rnn", "--exports", str(exports), "--runs", str(tmp_path / "runs")]
@@ -107,8 +107,8 @@ def test_a_killed_run_goes_on(tmp_path: Path) -> None:
     assert card.read(exports / "sine_rnn" / "1").training.resumed_at
 
 
-def test_an_evicted_run_ends_in_good_order_and_goes_on(tmp_path: Path) -> None:
-    """SIGTERM as the kubelet sends it, once a checkpoint is there."""
+def test_a_run_exits_cleanly_on_sigterm_and_resumes(tmp_path: Path) -> None:
+    """SIGTERM arrives after the first checkpoint, as from the kubelet."""
     exports = tmp_path / "exports"
     state = tmp_path / "runs" / "sine_rnn" / "run.json"
     command = ["-m", "training", "sine_rnn", "--exports", str(exports), "--runs", str(tmp_path / "runs")]
@@ -123,8 +123,8 @@ def test_an_evicted_run_ends_in_good_order_and_goes_on(tmp_path: Path) -> None:
     assert ModelRegistry(exports).versions("sine_rnn") == [1]
 
 
-def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path: Path) -> None:
-    """As on a full disk, writing fails in the middle of the SavedModel: no file may grow beyond 40 kB."""
+def test_a_full_disk_is_an_error_and_leaves_no_files(tmp_path: Path) -> None:
+    """Writing fails in the middle of the SavedModel, because files may not exceed 40 kB."""
     program = (
         "import resource, runpy, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))\n"
@@ -140,7 +140,7 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_is_left(tmp_path: Path) -
     assert not list((tmp_path / "exports").iterdir())
 
 
-def test_a_job_starts_from_the_version_that_is_named_or_live(tmp_path: Path) -> None:
+def test_a_job_starts_from_the_live_or_chosen_version(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     done = train(exports, "mnist_transfer", "--quick", "--stand-in")
     assert done.returncode == 1
@@ -171,7 +171,7 @@ def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:
     assert (directory / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 1_100_000
 
 
-def test_unknown_jobs_and_missing_data_are_said(tmp_path: Path) -> None:
+def test_unknown_jobs_and_missing_data_are_errors(tmp_path: Path) -> None:
     done = train(tmp_path / "exports", "fashion")
     assert done.returncode == 1
     assert "there is no job fashion; there are: " in done.stderr and "fashion_cnn" in done.stderr

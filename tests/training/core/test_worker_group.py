@@ -1,4 +1,4 @@
-"""Two worker processes fit what one fits, stay equal, and go on after one of them was killed."""
+"""Worker groups: two processes fit as one does, stay equal, and resume after one of them was killed."""
 
 import json
 import sys
@@ -16,34 +16,34 @@ from training.core import fit
 from training.core.errors import JobError
 from training.core.worker_group import WorkerGroup
 
-TOGETHER = 240
+TIMEOUT = 240
 
 
-def together(*arguments: str) -> list[Program]:
-    """Two processes of ``python -m …`` that know each other."""
+def start_group(*arguments: str) -> list[Program]:
+    """Start two workers of one group, both with ``python -m …``."""
     workers = [f"127.0.0.1:{free_port()}" for _ in range(2)]
     tasks = [{"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}} for index in range(2)]
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
     return [Program([sys.executable, "-m", *arguments], {"TF_CONFIG": json.dumps(task), **quiet}) for task in tasks]
 
 
-def ends(programs: list[Program]) -> list[int]:
-    codes = [program.process.wait(TOGETHER) for program in programs]
+def exit_codes(programs: list[Program]) -> list[int]:
+    codes = [program.process.wait(TIMEOUT) for program in programs]
     for program in programs:
         program.stop()
     return codes
 
 
 def fitted(net: str, runs: Path) -> list[dict[str, Any]]:
-    """What each worker has printed."""
-    programs = together("tests.training.core.worker", net, str(runs))
-    assert ends(programs) == [0, 0], [program.output for program in programs]
+    """Fit with two workers and return the result of each."""
+    programs = start_group("tests.training.core.worker", net, str(runs))
+    assert exit_codes(programs) == [0, 0], [program.output for program in programs]
     lines = [line for program in programs for line in program.output.splitlines() if line.startswith("result ")]
     return [json.loads(line.removeprefix("result ")) for line in lines]
 
 
-def test_two_workers_fit_what_one_fits(tmp_path: Path) -> None:
-    """One is Keras' own ``fit`` on the same batches."""
+def test_two_workers_fit_as_one_does(tmp_path: Path) -> None:
+    """The reference is Keras' ``fit`` on the same batches."""
     ours, theirs = fitted("plain", tmp_path / "run")
     assert ours == theirs
     examples, recipe = worker.examples(), worker.RECIPE
@@ -66,12 +66,12 @@ def test_two_workers_fit_what_one_fits(tmp_path: Path) -> None:
         np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
-def test_a_killed_worker_ends_all_and_the_next_go_on_to_the_same_end(tmp_path: Path) -> None:
-    """With dropout and batch normalisation, each worker drawing its own."""
+def test_a_group_resumes_after_a_killed_worker_and_gives_the_same_weights(tmp_path: Path) -> None:
+    """The net has dropout and batch normalisation."""
     whole = fitted("random", tmp_path / "whole")
     assert whole[0] == whole[1]
-    programs = together("tests.training.core.worker", "random", str(tmp_path / "broken"), "3")
-    assert ends(programs) == [75, -9], [program.output for program in programs]
+    programs = start_group("tests.training.core.worker", "random", str(tmp_path / "broken"), "3")
+    assert exit_codes(programs) == [75, -9], [program.output for program in programs]
     assert "worker 0 of 2 has lost another worker" in programs[0].output
     again = fitted("random", tmp_path / "broken")
     assert [result["resumed_at"] for result in again] == [2, 2]
@@ -79,20 +79,20 @@ def test_a_killed_worker_ends_all_and_the_next_go_on_to_the_same_end(tmp_path: P
     assert again[0]["history"] == whole[0]["history"]
 
 
-def test_an_evicted_worker_is_followed_and_worker_0_publishes(tmp_path: Path) -> None:
-    """As ``vitrine train`` does it: the second worker's pod is told to end once a checkpoint is there."""
+def test_a_group_resumes_after_an_eviction_and_worker_0_publishes(tmp_path: Path) -> None:
+    """The second worker gets SIGTERM after the first checkpoint."""
     exports, runs = tmp_path / "exports", tmp_path / "runs"
-    params = tmp_path / "params.json"  # those of --quick, with three checkpoints
+    params = tmp_path / "params.json"  # as --quick, with three checkpoints
     params.write_text('{"epochs": 15, "save_every": 5, "learning_rate": 0.05}', encoding="utf-8")
     command = ("training", "sine_rnn", "--exports", str(exports), "--runs", str(runs), "--params", str(params))
-    programs = together(*command)
-    programs[1].wait_until((runs / "sine_rnn" / "run.json").exists, TOGETHER)
+    programs = start_group(*command)
+    programs[1].wait_until((runs / "sine_rnn" / "run.json").exists, TIMEOUT)
     programs[1].process.terminate()
-    assert ends(programs) == [75, 143], [program.output for program in programs]
+    assert exit_codes(programs) == [75, 143], [program.output for program in programs]
     assert not ModelRegistry(exports).models()
 
-    programs = together(*command)
-    assert ends(programs) == [0, 0], [program.output for program in programs]
+    programs = start_group(*command)
+    assert exit_codes(programs) == [0, 0], [program.output for program in programs]
     assert "resumed after epoch" in programs[0].output
     assert "published as version 1, live" in programs[0].output
     assert "worker 0 prints the result" in programs[1].output
@@ -104,8 +104,8 @@ def test_an_evicted_worker_is_followed_and_worker_0_publishes(tmp_path: Path) ->
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
 @pytest.mark.parametrize("count", [8, 41, 43])
-def test_parts_are_the_whole(size: int, count: int) -> None:
-    """Every example once an epoch, whoever fits it; all in the order that one alone has."""
+def test_parts_add_up_to_the_batches(size: int, count: int) -> None:
+    """Every example occurs once an epoch, in the order of a single worker."""
     x, y = np.arange(count, dtype=np.float32)[:, None], np.arange(count)
     groups = [WorkerGroup(size, index) for index in range(size)]
     parts = [list(group.part((x, y), batch_size=8, seed=2)) for group in groups]
@@ -132,7 +132,7 @@ def test_a_batch_smaller_than_the_group_is_refused() -> None:
         '{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}',
     ],
 )
-def test_tf_config_that_says_something_else_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_tf_config_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(JobError, match=r"TF_CONFIG is .* is expected"):
         WorkerGroup.from_environment()

@@ -1,7 +1,6 @@
-"""One of several processes that fit a model together, as TF_CONFIG says: ``python -m tests.training.core.worker NET
-RUNS``.
+"""A worker of a group: ``python -m tests.training.core.worker NET RUNS [EPOCH]``, with TF_CONFIG.
 
-Prints what came out as JSON. With an epoch as third argument, worker 1 is killed in that epoch.
+Prints its result as JSON. With an epoch, worker 1 kills itself in that epoch.
 """
 
 import hashlib
@@ -28,7 +27,7 @@ RECIPE = Recipe(epochs=5, batch_size=8, learning_rate=0.01, save_every=2)
 
 
 def examples() -> Examples:
-    """41 of them: of the last batch's one example the second of two workers has no part."""
+    """41 examples: the last batch has one, so one of two workers gets none."""
     rng = np.random.default_rng(0)
     x = rng.normal(0, 1, (41, 4)).astype(np.float32)
     y = (x.sum(axis=1) > 0).astype(np.int64)
@@ -37,7 +36,7 @@ def examples() -> Examples:
 
 
 def build(net: str) -> keras.Model:
-    """``plain``: a batch's parts add up to the batch; ``random``: dropout and batch normalisation."""
+    """``random`` has dropout and batch normalisation, ``plain`` has not."""
     fit.seed_everything(RECIPE)
     inner = [layers.Dropout(0.5), layers.BatchNormalization()] if net == "random" else []
     hidden = layers.Dense(8, activation="relu", kernel_regularizer="l2")

@@ -1,4 +1,4 @@
-"""Boston Housing as Keras splits it, and as the course scales it."""
+"""Boston Housing: Keras' split and the course's scaling."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_z_scores_come_from_the_training_part(data: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 half a file", b"no archive"])
-def test_a_file_that_cannot_be_read_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+def test_an_unreadable_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     (tmp_path / "boston_housing.npz").write_bytes(content)
     monkeypatch.setenv("VITRINE_DATA", str(tmp_path))
     with pytest.raises(JobError, match="Boston Housing in VITRINE_DATA cannot be read"):

@@ -1,4 +1,4 @@
-"""CIFAR-10: the JPEG copy, and what stands in for the set."""
+"""CIFAR-10: the JPEG copy and the stand-in data."""
 
 import io
 import zipfile
@@ -20,7 +20,7 @@ def jpeg(grey: int, side: int = 32) -> bytes:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """Two pictures a class to train on and one to test on: grey 10·class + number."""
+    """Two training pictures and one test picture per class, of grey 10·class + number."""
     path = tmp_path / "copy.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for part, count in (("train", 2), ("test", 1)):
@@ -30,15 +30,15 @@ def copy(tmp_path: Path) -> Path:
     return path
 
 
-def test_classes_come_in_turn(copy: Path) -> None:
-    """So that the first few pictures are of every class."""
+def test_classes_alternate(copy: Path) -> None:
+    """The first pictures are of every class."""
     (x, y), (x_test, y_test) = cifar10.from_jpegs(copy)
     assert x.shape == (20, 32, 32, 3) and x.dtype == np.uint8 and x_test.shape == (10, 32, 32, 3)
     assert y.tolist() == [*range(10), *range(10)] and y_test.tolist() == [*range(10)]
     assert x[:, 16, 16, 0].tolist() == [10 * (i % 10) + i // 10 for i in range(20)]
 
 
-def test_what_cannot_be_used_is_named(copy: Path, tmp_path: Path) -> None:
+def test_unusable_files_are_named(copy: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(copy, "a") as archive:
         archive.writestr("train/frog/0009.jpg", b"croak")
     with pytest.raises(JobError, match=r"copy\.zip .*train/frog/0009\.jpg: the bytes are not a picture"):
@@ -53,7 +53,7 @@ def test_what_cannot_be_used_is_named(copy: Path, tmp_path: Path) -> None:
         cifar10.from_jpegs(small)
 
 
-def test_the_stand_in_says_that_it_is_one() -> None:
+def test_stand_in_data_is_marked() -> None:
     examples = cifar10.load(stand_in=True, at_most=30)
     assert examples.train[0].shape == (30, 32, 32, 3) and set(examples.test[1]) == set(range(10))
     assert examples.data.stand_in and examples.data.source == "generated"

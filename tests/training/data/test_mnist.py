@@ -15,7 +15,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_arrays_come_as_a_model_takes_them(folder: Path) -> None:
+def test_arrays_have_the_model_s_shapes(folder: Path) -> None:
     x, y = np.arange(3 * 28 * 28).reshape(3, 28, 28).astype(np.uint8), np.array([5, 0, 4], np.uint8)
     np.savez(folder / "mnist.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
     examples = mnist.load(at_most=2)

@@ -1,4 +1,4 @@
-"""Generated noughts and crosses, and those of two folders."""
+"""Noughts and crosses: generated ones, and pictures from two folders."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def drawings() -> tuple[Pixels, NDArray[np.int64]]:
 
 
 def neighbours_say(known: Pixels, labels: NDArray[np.int64], asked: Pixels) -> NDArray[np.int64]:
-    """The majority of the five nearest known drawings, by pixels: a plain classifier with nothing to train."""
+    """Classify by the majority of the five nearest known drawings, by pixels."""
     flat, others = (x.reshape(len(x), -1).astype(np.float32) for x in (asked, known))
     distance = (flat**2).sum(axis=1)[:, None] - 2 * flat @ others.T + (others**2).sum(axis=1)
     return (labels[np.argsort(distance, axis=1)[:, :5]].mean(axis=1) > 0.5).astype(np.int64)
@@ -37,24 +37,24 @@ class TestGenerate:
         colour = RECIPE.model_copy(update={"channels": 3, "height": 20})
         assert noughts_crosses.generate(1, colour, seed=1)[0].shape == (2, 20, 16, 3)
 
-    def test_the_seed_decides(self) -> None:
+    def test_the_seed_determines_the_data(self) -> None:
         one, again, other = (noughts_crosses.generate(5, RECIPE, seed)[0] for seed in (1, 1, 2))
         assert (one == again).all()
         assert (one != other).any()
 
-    def test_every_drawing_is_there_and_stands_off_its_ground(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+    def test_every_drawing_contrasts_with_its_ground(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         x, _ = drawings
         assert (x.max(axis=(1, 2, 3)) > 240).all()
         assert np.mean(x.min(axis=(1, 2, 3)) < 20) > 0.99
 
-    def test_no_two_are_alike(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+    def test_no_two_drawings_are_equal(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         assert len(np.unique(drawings[0], axis=0)) == 600
 
-    def test_kinds_can_be_told_apart(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+    def test_classes_can_be_distinguished(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         x, y = noughts_crosses.generate(100, RECIPE, seed=2)
         assert np.mean(neighbours_say(*drawings, x) == y) > 0.85
 
-    def test_real_drawings_are_told_by_the_generated_ones(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
+    def test_generated_drawings_classify_real_ones(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         folder = Path(os.environ.get("VITRINE_DATA", "")) / "xo" / "train"
         if "VITRINE_DATA" not in os.environ or not folder.is_dir():
             pytest.skip("set VITRINE_DATA to a folder that holds xo/train to measure on real drawings")
@@ -63,7 +63,7 @@ class TestGenerate:
         assert np.mean(neighbours_say(*drawings, x) == y) > 0.95
 
 
-def test_draw_gives_pictures_of_both_kinds_in_many_sizes() -> None:
+def test_draw_gives_pictures_of_both_classes_in_many_sizes() -> None:
     rng = np.random.default_rng(1)
     drawn = [noughts_crosses.draw(rng) for _ in range(60)]
     assert {label for _, label in drawn} == {0, 1}
@@ -90,28 +90,28 @@ class TestFromFolders:
         assert y.tolist() == [0, 0, 1]
         assert x.max() > 240
 
-    def test_what_file_managers_leave_behind_is_passed_over(self, folders: Path) -> None:
+    def test_files_of_file_managers_are_ignored(self, folders: Path) -> None:
         (folders / "x" / ".DS_Store").write_bytes(b"\0")
         (folders / "O" / "Thumbs.db").write_bytes(b"\0")
         (folders / "O" / "@eaDir").mkdir()
         (folders / "notes.txt").write_text("other things beside the two folders do not matter")
         assert len(noughts_crosses.from_folders(folders, RECIPE)[1]) == 3
 
-    def test_no_folder(self, tmp_path: Path) -> None:
+    def test_a_missing_folder_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"is not a folder; one with two folders of pictures, o and x"):
             noughts_crosses.from_folders(tmp_path / "none", RECIPE)
 
-    def test_one_kind_only(self, folders: Path) -> None:
+    def test_a_missing_class_is_an_error(self, folders: Path) -> None:
         shutil.rmtree(folders / "x")
         with pytest.raises(ValueError, match=r"the folder x is missing; pictures of both classes are needed"):
             noughts_crosses.from_folders(folders, RECIPE)
 
-    def test_no_pictures(self, folders: Path) -> None:
+    def test_an_empty_class_is_an_error(self, folders: Path) -> None:
         (folders / "x" / "1.bmp").unlink()
         with pytest.raises(ValueError, match=r"the folder x is empty; pictures of both classes are needed"):
             noughts_crosses.from_folders(folders, RECIPE)
 
-    def test_files_that_cannot_be_used_are_all_named(self, folders: Path) -> None:
+    def test_all_unusable_files_are_named(self, folders: Path) -> None:
         (folders / "x" / "notes.txt").write_text("an X")
         whole = (folders / "x" / "1.bmp").read_bytes()
         (folders / "x" / "cut.bmp").write_bytes(whole[: len(whole) // 2])
@@ -122,7 +122,7 @@ class TestFromFolders:
             assert name in str(refused.value)
 
 
-def test_a_job_names_what_it_cannot_use(folders: Path) -> None:
+def test_a_job_names_unusable_folders(folders: Path) -> None:
     (folders / "x" / "notes.txt").write_text("an X")
     with pytest.raises(JobError, match=r"1 files that cannot be used:\n  x/notes\.txt: the bytes are not a picture"):
         noughts_crosses.load(JobOptions(data_dir=folders), RECIPE, count_per_class=1)

@@ -1,4 +1,4 @@
-"""Prices from a user's CSV: what is read, and what is said of one that cannot be."""
+"""Prices from a CSV file: columns, and errors of invalid files."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path: Path, change: object, said
         stocks.load(path)
 
 
-def test_columns_and_files_are_named(tmp_path: Path) -> None:
+def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.csv", *good())
     with pytest.raises(JobError, match="no column 'Last'; it has: Date, Open, Close"):
         stocks.load(path, "Last")

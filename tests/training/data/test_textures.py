@@ -14,8 +14,8 @@ def test_shapes_kinds_and_seeds() -> None:
     assert (x.std(axis=(1, 2, 3)) > 10).all()
 
 
-def test_two_views_are_of_one_texture_but_not_alike() -> None:
-    """The strongest frequencies agree within a pair of stripes, and no two pairs have the same."""
+def test_two_views_show_different_parts_of_one_texture() -> None:
+    """The strongest frequencies of stripes agree within a pair and differ between pairs."""
     views = textures.pairs(24, 64, seed=1)
     assert views.shape == (24, 2, 64, 64, 1) and views.dtype == np.uint8
     assert (views[:, 0] != views[:, 1]).any(axis=(1, 2, 3)).all()

@@ -1,4 +1,4 @@
-"""The manifests that `vitrine k8s job` prints, held to what those of k8s/ are held to."""
+"""Manifests of `vitrine k8s`: valid, and with the rules of k8s/."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ def test_manifests_are_valid_and_keep_the_rules(arguments: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("arguments", [(), ("--schedule", "0 3 * * *")], ids=" ".join)
-def test_workers_of_a_job_know_and_reach_each_other(arguments: tuple[str, ...]) -> None:
+def test_workers_of_a_job_can_reach_each_other(arguments: tuple[str, ...]) -> None:
     done = vitrine("fashion_cnn", "--workers", "3", *arguments)
     assert done.returncode == 0, done.stderr
     manifests = tuple(yaml.safe_load_all(done.stdout))
@@ -61,7 +61,7 @@ def test_workers_of_a_job_know_and_reach_each_other(arguments: tuple[str, ...]) 
     port = template["spec"]["containers"][0]["ports"][0]["containerPort"]
     assert policy["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": port}]
 
-    # What the kubelet makes of the environment of pod 2, told of as training takes it.
+    # The environment of pod 2 as the kubelet expands it and training reads it.
     told = {"job-name": "train-fashion-cnn", "job-completion-index": "2"}
     known: dict[str, str] = {}
     for variable in template["spec"]["containers"][0]["env"]:
@@ -80,7 +80,7 @@ def test_workers_of_a_job_know_and_reach_each_other(arguments: tuple[str, ...]) 
 
 
 @pytest.mark.parametrize("arguments", [(), ("--workers", "2")], ids=" ".join)
-def test_beside_an_object_store_a_job_publishes_there_and_signs(arguments: tuple[str, ...]) -> None:
+def test_with_an_object_store_a_job_publishes_there_and_signs(arguments: tuple[str, ...]) -> None:
     """The production overlay has no claim for exports."""
     secrets = ("--store-secret", "exports-store", "--signing-secret", "signing")
     done = vitrine("fashion_cnn", *secrets, *arguments)
@@ -100,14 +100,14 @@ def test_beside_an_object_store_a_job_publishes_there_and_signs(arguments: tuple
     assert {volume["name"] for volume in pod["volumes"]} == {"training", "tmp", "signing"}
 
 
-def test_exit_codes_are_those_of_training() -> None:
+def test_failure_policies_use_the_exit_codes_of_training() -> None:
     work = kubernetes.job("sine_rnn", [], kubernetes.Trainer("trainer:1"), workers=2)[-1]
     rules = work["spec"]["podFailurePolicy"]["rules"]
     codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in rules if "onExitCodes" in rule}
     assert codes == {"Ignore": [WorkerLost.EXIT_CODE], "FailJob": [2]}
 
 
-def test_a_sweep_is_shared_by_pods_and_its_address_is_a_secret() -> None:
+def test_a_sweep_runs_in_several_pods_with_its_address_in_a_secret() -> None:
     done = vitrine("fashion_cnn", "--workers", "4", "--storage-secret", "sweeps", "--trials", "9", what="sweep")
     assert done.returncode == 0, done.stderr
     manifests = tuple(yaml.safe_load_all(done.stdout))
@@ -124,7 +124,7 @@ def test_a_sweep_is_shared_by_pods_and_its_address_is_a_secret() -> None:
     assert storage["valueFrom"] == {"secretKeyRef": {"name": "sweeps", "key": "url"}}
 
 
-def test_every_job_has_a_name_that_kubernetes_takes() -> None:
+def test_every_job_has_a_valid_kubernetes_name() -> None:
     for name in JOBS:
         assert name.replace("_", "-").replace("-", "").isalnum() and name == name.lower()
 
@@ -140,7 +140,7 @@ def test_every_job_has_a_name_that_kubernetes_takes() -> None:
         (("fashion_cnn", "--image", "trainer:latest"), "a fixed tag is expected"),
     ],
 )
-def test_bad_input(arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_arguments_are_errors(arguments: tuple[str, ...], said: str) -> None:
     done = vitrine(*arguments)
     assert done.returncode in (1, 2) and done.stdout == ""
     assert said in done.stderr

@@ -1,4 +1,4 @@
-"""Sweeps: what a trial is measured on, where the fine stage looks, several processes at one study, interruptions."""
+"""Sweeps: held-out data, ranges of the fine stage, several processes, interruptions."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ def examples(count: int = 100) -> Examples:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """With a Boston Housing of noise, so that a trial takes a second."""
+    """A Boston Housing of noise, so that a trial takes a second."""
     rng = np.random.default_rng(0)
     x = rng.normal(0, 1, (506, 13))
     np.savez(tmp_path / "boston_housing.npz", x=x, y=x[:, 0] + 20)
@@ -49,11 +49,11 @@ def trials(url: str, name: str) -> list[optuna.trial.FrozenTrial]:
     try:
         return optuna.load_study(study_name=name, storage=kept).get_trials(states=sweep.DONE)
     finally:
-        kept.engine.dispose()  # its connections
+        kept.engine.dispose()  # close its connections
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_what_a_job_lets_be_swept_is_in_its_recipe(name: str) -> None:
+def test_ranges_are_fields_of_the_recipe(name: str) -> None:
     job = find(name)
     for field, within in job.search.items():
         assert hasattr(job.recipe, field) and 0 < within.low < within.high
@@ -66,7 +66,7 @@ def test_a_fifth_of_the_training_part_is_held_out_and_the_test_part_is_not_touch
     assert (x[:, 0] == y).all() and (held[:, 0] == truth).all()
 
 
-def test_a_job_s_own_validation_part_is_taken_unless_it_is_the_test_part() -> None:
+def test_a_job_s_validation_part_is_held_out_unless_it_is_the_test_part() -> None:
     with_its_own = replace(examples(), validation=(np.zeros((7, 1)), np.zeros(7)))
     assert len(sweep.split(with_its_own, seed=2)[1][0]) == 7
     watched = examples()
@@ -90,7 +90,7 @@ def test_the_fine_stage_looks_around_the_best(within: Range, best: float, low: f
     assert (found.low, found.high) == pytest.approx((low, high))
 
 
-def test_suggestions_keep_to_their_scale() -> None:
+def test_suggestions_are_in_their_range() -> None:
     study = optuna.create_study()
     for _ in range(20):
         trial = study.ask()
@@ -110,23 +110,23 @@ def test_suggestions_keep_to_their_scale() -> None:
         ({"examples": True}, "examples is True; a whole number is expected"),
     ],
 )
-def test_parameters_that_do_not_fit_are_refused(params: dict[str, float], reason: str) -> None:
+def test_invalid_parameters_are_refused(params: dict[str, float], reason: str) -> None:
     with pytest.raises(JobError, match=reason):
         find("fashion_cnn").recipe_for(JobOptions(params=params))
 
 
-def test_parameters_go_over_the_recipe() -> None:
+def test_parameters_replace_fields_of_the_recipe() -> None:
     recipe = find("fashion_cnn").recipe_for(JobOptions(params={"learning_rate": 0.01, "examples": 500}))
     assert (recipe.learning_rate, recipe.examples, recipe.batch_size) == (0.01, 500, 16)
 
 
-def test_a_storage_that_is_none_is_named(tmp_path: Path) -> None:
+def test_an_unusable_storage_is_an_error(tmp_path: Path) -> None:
     for url in ("nowhere", "postgresql://vitrine@127.0.0.1:1/none"):
         with pytest.raises(JobError, match=r"--storage cannot be used: .* is expected"):
             sweep.storage(url)
 
 
-def test_a_killed_sweep_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
+def test_a_killed_sweep_resumes(tmp_path: Path, env: dict[str, str]) -> None:
     database, out = tmp_path / "sweep.db", tmp_path / "best.json"
     url = f"sqlite:///{database}"
     command = [*VITRINE, "sweep", "boston_decay", *FEW, "--storage", url, "--out", str(out)]
@@ -135,7 +135,7 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
         with contextlib.closing(sqlite3.connect(database)) as connection:
             try:
                 return bool(connection.execute("select 1 from trials where state in ('COMPLETE', 'PRUNED')").fetchone())
-            except sqlite3.OperationalError:  # the program has not come to it yet
+            except sqlite3.OperationalError:  # the tables do not exist yet
                 return False
 
     program = Program(command, env)
@@ -155,7 +155,7 @@ def test_a_killed_sweep_goes_on(tmp_path: Path, env: dict[str, str]) -> None:
     assert find("boston_decay").recipe_for(JobOptions(params=read_params(out))).learning_rate == best["learning_rate"]
 
 
-def test_train_refuses_a_file_of_other_parameters(tmp_path: Path) -> None:
+def test_train_refuses_an_invalid_file_of_parameters(tmp_path: Path) -> None:
     path = tmp_path / "best.json"
     for text, reason in (
         ('{"learning_rat": 0.1}', "there is no parameter learning_rat; there are: epochs, batch_size, learning_rate"),
@@ -178,6 +178,6 @@ def test_two_processes_share_a_study_in_postgresql(tmp_path: Path, env: dict[str
             assert program.process.wait(240) == 0, program.output
             program.stop()
         coarse, fine = trials(url, "boston_decay/quick-coarse"), trials(url, "boston_decay/quick-fine")
-        assert 6 <= len(coarse) <= 7 and 1 <= len(fine) <= 2  # each may be in a trial when the last one is finished
+        assert 6 <= len(coarse) <= 7 and 1 <= len(fine) <= 2  # a process may still run a trial
         assert len({trial.user_attrs["worker"] for trial in coarse}) == 2
         assert all(out.is_file() for out in outs)

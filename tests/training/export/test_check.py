@@ -1,4 +1,4 @@
-"""What may not be published: graphs that are random, change state, or are not the model that was trained."""
+"""The export check refuses graphs that are random, stateful or differ from the trained model."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_augmentation_is_refused(tmp_path: Path) -> None:
         check(tmp_path / "v", {"serving_default": ({"x": x}, {"y": np.zeros((2, 1), np.float32)})})
 
 
-def test_another_model_is_refused(tmp_path: Path) -> None:
+def test_a_different_model_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "v", lambda x: {"y": 2 * x}, (None,))
     x = np.ones(3, np.float32)
     with pytest.raises(CheckError, match="differs from the Keras model by 1 in serving_default/y"):
@@ -39,25 +39,25 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     assert report.saved_model == {"serving_default/y": 0.0}
 
 
-def test_half_a_version_cannot_be_loaded(tmp_path: Path) -> None:
+def test_an_incomplete_version_is_refused(tmp_path: Path) -> None:
     save(tmp_path / "v", lambda x: {"y": x}, (None,))
     (tmp_path / "v" / "saved_model.pb").write_bytes(b"half")
     with pytest.raises(CheckError, match="cannot be loaded"):
         check(tmp_path / "v", {"serving_default": ({"x": np.ones(1, np.float32)}, {"y": np.ones(1, np.float32)})})
 
 
-def test_an_encoder_s_rows_pass_one_by_one_in_both_forms(tmp_path: Path) -> None:
+def test_an_encoder_s_rows_pass_one_by_one_in_both_engines(tmp_path: Path) -> None:
     encoder = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(3, 3), layers.GlobalAveragePooling2D()])
     recipe = ImageRecipe(height=8, width=8, channels=1, colour="rgb")
     pictures = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), np.uint8)
-    servable = encoder_model(encoder, recipe, pictures, lambda x: x / 255)
-    truth = servable.endpoints["embed"].call()
+    exported = encoder_model(encoder, recipe, pictures, lambda x: x / 255)
+    truth = exported.endpoints["embed"].call()
     np.testing.assert_allclose(truth["embedding"], encoder(pictures / 255), atol=1e-5)
     archive = keras.export.ExportArchive()
-    for name, endpoint in servable.endpoints.items():
+    for name, endpoint in exported.endpoints.items():
         archive.add_endpoint(name, endpoint.function, input_signature=list(endpoint.inputs.values()))
     archive.write_out(str(tmp_path / "v"), verbose=False)
-    assert onnx_export.write(servable.endpoints, tmp_path / "v" / "assets.extra" / "model.onnx") is None
+    assert onnx_export.write(exported.endpoints, tmp_path / "v" / "assets.extra" / "model.onnx") is None
     report = check(tmp_path / "v", {"embed": ({"image": pictures}, truth)})
     assert report.onnx.keys() == report.saved_model.keys() == {"embed/embedding"}
 

@@ -1,4 +1,4 @@
-"""Neighbours inside the graph, held against a search by hand, in TensorFlow and in the ONNX twin."""
+"""Neighbours in TensorFlow and in the ONNX export, compared with a search with NumPy."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ LABELS = RNG.integers(0, 10, 300)
 
 
 @pytest.fixture(scope="module")
-def servable() -> ExportedModel:
+def exported() -> ExportedModel:
     keras.utils.set_random_seed(1)
     x = inputs = keras.Input((4, 4, 1))
     x = keras.layers.Dense(3, kernel_initializer=keras.initializers.RandomNormal(stddev=1e-3))(
@@ -34,16 +34,16 @@ def servable() -> ExportedModel:
     return with_neighbours(plain, REFERENCES, LABELS, "items made up, in order")
 
 
-def test_it_is_the_search_by_hand(servable: ExportedModel, tmp_path: Path) -> None:
+def test_neighbours_equal_a_search_with_numpy(exported: ExportedModel, tmp_path: Path) -> None:
     k = np.array([7, 1, 2, 3, 4, 5], np.int32)
-    embedding = servable.endpoints["embed"].function(tf.constant(PICTURES))["embedding"].numpy()
+    embedding = exported.endpoints["embed"].function(tf.constant(PICTURES))["embedding"].numpy()
     by_hand = np.linalg.norm(embedding[:, None].astype(np.float64) - REFERENCES, axis=2)
     nearest = by_hand.argsort(axis=1)[:, :7]
-    answer = {n: v.numpy() for n, v in servable.endpoints["neighbours"].function(PICTURES, tf.constant(k)).items()}
-    assert onnx_export.write(servable.endpoints, tmp_path / "model.onnx") is None
+    answer = {n: v.numpy() for n, v in exported.endpoints["neighbours"].function(PICTURES, tf.constant(k)).items()}
+    assert onnx_export.write(exported.endpoints, tmp_path / "model.onnx") is None
     names = ["indices", "distance", "labels"]
-    twin = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(names, {"image": PICTURES, "k": k})
-    for found in (answer, dict(zip(names, twin, strict=True))):
+    from_onnx = onnxruntime.InferenceSession(tmp_path / "model.onnx").run(names, {"image": PICTURES, "k": k})
+    for found in (answer, dict(zip(names, from_onnx, strict=True))):
         assert {name: str(array.dtype) for name, array in found.items()} == {
             "indices": "int32",
             "distance": "float32",
@@ -55,12 +55,12 @@ def test_it_is_the_search_by_hand(servable: ExportedModel, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("k", "columns"), [(0, 1), (-5, 1), (1000, MOST_NEIGHBOURS)])
-def test_what_cannot_be_asked_for_is_brought_into_range(servable: ExportedModel, k: int, columns: int) -> None:
-    answer = servable.endpoints["neighbours"].function(PICTURES[:1], tf.constant([k]))
+def test_k_is_clipped_to_its_range(exported: ExportedModel, k: int, columns: int) -> None:
+    answer = exported.endpoints["neighbours"].function(PICTURES[:1], tf.constant([k]))
     assert {tuple(output.shape) for output in answer.values()} == {(1, columns)}
 
 
 @pytest.mark.parametrize("count", [MOST_NEIGHBOURS - 1, 10_001])
-def test_too_many_and_too_few_references_are_refused(servable: ExportedModel, count: int) -> None:
+def test_too_many_and_too_few_references_are_refused(exported: ExportedModel, count: int) -> None:
     with pytest.raises(ValueError, match=f"{count} references are given; 100 to 10000"):
-        with_neighbours(servable, np.zeros((count, 3), np.float32), np.zeros(count), "zeros")
+        with_neighbours(exported, np.zeros((count, 3), np.float32), np.zeros(count), "zeros")

@@ -1,4 +1,4 @@
-"""A classifier of 1-D signals, the whole way to a version."""
+"""A classifier of 1-D signals, from data to a version."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from training.core.pipeline import Publication, run
 from training.data import waveforms
 
 
-def test_conv1d_b_is_published_whole(tmp_path: Path) -> None:
+def test_conv1d_b_is_published_completely(tmp_path: Path) -> None:
     outcome = run(
         find("conv1d_b"), JobOptions(quick=True), Publication(ModelRegistry(tmp_path / "exports")), tmp_path / "runs"
     )
@@ -29,8 +29,8 @@ def test_conv1d_b_is_published_whole(tmp_path: Path) -> None:
     assert card.signatures["serving_default"].inputs["signal"].shape == (None, 1024, 1)
     extra = tmp_path / "exports" / "conv1d_b" / "1" / "assets.extra"
     assert {"history.png", "confusion.png", "tf_serving_warmup_requests"} <= {path.name for path in extra.iterdir()}
-    twin = onnxruntime.InferenceSession(extra / "model.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(extra / "model.onnx", providers=["CPUExecutionProvider"])
     x, y = waveforms.generate(200, seed=3)
-    probabilities = twin.run(["probabilities"], {"signal": x})[0]
+    probabilities = session.run(["probabilities"], {"signal": x})[0]
     assert probabilities.shape == (200, 3)
     assert np.mean(probabilities.argmax(axis=1) == y) > 0.6

@@ -1,4 +1,4 @@
-"""A model of table rows: raw units outside, and the whole way to a version."""
+"""A model of table rows: raw units, and from data to a version."""
 
 from pathlib import Path
 
@@ -15,18 +15,18 @@ from training.core.pipeline import Publication, run
 from training.export.table import table_model
 
 
-def test_scaling_is_inside() -> None:
+def test_scaling_is_inside_the_graph() -> None:
     recipe = TableRecipe(
         columns=(Column(name="a", description="one"), Column(name="b", description="two")),
         target=Column(name="c", description="their weighted sum"),
     )
     net = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, kernel_initializer="ones")])
     rows = np.array([[3, 50], [5, 90]], np.float32)
-    servable = table_model(net, recipe, rows, center=np.array([1, 10]), scale=np.array([2, 20]))
-    assert servable.endpoints["serving_default"].call()["prediction"].tolist() == [1 + 2, 2 + 4]
+    exported = table_model(net, recipe, rows, center=np.array([1, 10]), scale=np.array([2, 20]))
+    assert exported.endpoints["serving_default"].call()["prediction"].tolist() == [1 + 2, 2 + 4]
 
 
-def test_compound_interest_is_published_whole(tmp_path: Path) -> None:
+def test_compound_interest_is_published_completely(tmp_path: Path) -> None:
     outcome = run(
         find("compound_interest"), JobOptions(), Publication(ModelRegistry(tmp_path / "exports")), tmp_path / "runs"
     )
@@ -43,8 +43,8 @@ def test_compound_interest_is_published_whole(tmp_path: Path) -> None:
         "prediction.png",
         "tf_serving_warmup_requests",
     }
-    twin = onnxruntime.InferenceSession(extra / "model.onnx", providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(extra / "model.onnx", providers=["CPUExecutionProvider"])
     rows = np.array([[1000, 0.01, 12], [1000, 0.01, 0], [1000, 0.01, 361], [1000, 0.01, -1]], np.float32)
-    year, nothing, beyond, before = twin.run(["prediction"], {"features": rows})[0]
+    year, nothing, beyond, before = session.run(["prediction"], {"features": rows})[0]
     assert year == pytest.approx(1000 * 1.01**12, rel=12 * 2**-23) and nothing == 1000
-    assert np.isnan(beyond) and np.isnan(before)  # no answer is better than a wrong one
+    assert np.isnan(beyond) and np.isnan(before)  # out of range

@@ -1,4 +1,4 @@
-"""Weights read back out of a published version."""
+"""Weights restored from a published version."""
 
 import shutil
 from pathlib import Path
@@ -26,8 +26,8 @@ def net(job: object = fashion_cnn) -> keras.Model:
     return job.build(examples, JobOptions(), Recipe(epochs=1, batch_size=1, learning_rate=0.1))  # type: ignore[attr-defined]
 
 
-def test_the_model_answers_as_the_version_does() -> None:
-    """Also where Keras has numbered layers before: the second net's are conv2d_1, batch_normalization_2 …"""
+def test_a_restored_model_answers_as_the_version_does() -> None:
+    """Also for a second net in a process, whose layers are conv2d_1, batch_normalization_2 …"""
     pictures = np.random.default_rng(1).integers(0, 256, (5, 28, 28, 1), np.uint8)
     served = tf.saved_model.load(str(SHIPPED)).signatures["serving_default"]
     truth = served(image=tf.constant(pictures))["probabilities"].numpy()
@@ -37,7 +37,7 @@ def test_the_model_answers_as_the_version_does() -> None:
         np.testing.assert_allclose(model.predict(pictures.astype(np.float32), verbose=0), truth, atol=1e-5)
 
 
-def test_another_net_is_refused_and_left_as_it_was() -> None:
+def test_another_net_is_refused_and_unchanged() -> None:
     model = net(fashion_embedding)
     before = [weight.numpy() for weight in model.weights]
     with pytest.raises(JobError, match=r"version 1 do not fit: .*_0/beta: \(64,\) was found, none is expected"):

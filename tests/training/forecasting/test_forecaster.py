@@ -1,4 +1,4 @@
-"""A forecaster whose answers can be told beforehand, measured as the jobs measure theirs."""
+"""Forecasters with known answers, measured as in the jobs."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ RECIPE = SeriesRecipe(window=3, max_horizon=4, step="day", unit="USD", level=0.9
 
 
 def test_a_recursive_forecast_feeds_its_own_values_back() -> None:
-    """One that adds 2 to the last value is off by 1, 2, 3, 4 on a series that rises by 1; its interval knows."""
+    """A step of +2 on a series that rises by 1 is off by 1, 2, 3, 4; the interval covers it."""
     forecaster = recursive(RECIPE, lambda window: window[:, -1] + 2)
     near, far = (backtest.roll(np.arange(40.0), 10, window=3, horizon=horizon, season=5) for horizon in (1, 4))
     mean = forecaster.ahead(tf.constant(far.history.astype(np.float32)), tf.constant(4)).numpy()
@@ -26,9 +26,8 @@ def test_a_recursive_forecast_feeds_its_own_values_back() -> None:
     assert evaluation.answer.tolist() == (near.truth[:, 0] + 1).tolist()
 
 
-def test_an_interval_grows_with_the_width_that_the_window_gives() -> None:
-    """Noise in proportion to the level: one width for all would cover the quiet half too often, the loud one too
-    rarely."""
+def test_an_interval_is_proportional_to_the_window_s_width() -> None:
+    """With noise proportional to the level, a constant width covers one half too often, the other too rarely."""
     rng = np.random.default_rng(0)
     level = np.repeat([1.0, 10.0], 2000)
     history = np.repeat(level[:, None], 3, axis=1)

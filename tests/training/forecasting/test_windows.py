@@ -11,7 +11,7 @@ from training.forecasting.windows import chronological, windows
 RECIPE = SeriesRecipe(window=3, max_horizon=4, step="day", unit="USD", level=0.9)
 
 
-def test_windows_end_right_before_their_target() -> None:
+def test_windows_end_before_their_target() -> None:
     x, y = windows(np.arange(6.0), 3)
     assert x.tolist() == [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
     assert y.tolist() == [3, 4, 5]
@@ -19,7 +19,7 @@ def test_windows_end_right_before_their_target() -> None:
         windows(np.arange(3.0), 3)
 
 
-def test_the_split_is_by_time_and_fits_on_the_past_alone() -> None:
+def test_the_split_is_chronological() -> None:
     parts = chronological(np.arange(100.0), window=3, validation=0.2, test=0.1)
     assert parts.validation_origins(2, season=5).truth[[0, -1]].tolist() == [[70, 71], [88, 89]]
     assert parts.test_origins(2, season=5).truth[[0, -1]].tolist() == [[90, 91], [98, 99]]
@@ -28,7 +28,7 @@ def test_the_split_is_by_time_and_fits_on_the_past_alone() -> None:
     assert parts.test.tolist() == list(range(87, 100))
 
 
-def test_the_interval_covers_what_it_says_on_exchangeable_errors() -> None:
+def test_the_interval_covers_its_level_on_exchangeable_errors() -> None:
     rng = np.random.default_rng(0)
     spread = conformal_spread(rng.normal(0, 1, (2000, 4)) * [1, 2, 3, 4], 0.9)
     fresh = rng.normal(0, 1, (20_000, 4)) * [1, 2, 3, 4]
@@ -36,7 +36,7 @@ def test_the_interval_covers_what_it_says_on_exchangeable_errors() -> None:
     assert (np.diff(spread[1]) >= 0).all() and (np.diff(spread[0]) <= 0).all()
 
 
-def test_few_errors_give_their_whole_range() -> None:
+def test_few_errors_give_their_full_range() -> None:
     spread = conformal_spread(np.array([[-1.0], [2.0], [0.5]]), 0.9)
     assert spread.tolist() == [[-1.0], [2.0]]
 
@@ -48,7 +48,7 @@ def figures(ours: float, naive: float, seasonal: float, drift: float, coverage: 
     return {"test_mae": ours, "horizon_mae": ours, "coverage": coverage} | near | far
 
 
-def test_a_forecast_that_loses_to_a_naive_one_says_so() -> None:
+def test_a_forecast_worse_than_a_naive_one_gets_a_warning() -> None:
     assert not notes(figures(1, naive=2, seasonal=3, drift=4, coverage=0.9), RECIPE, 5)
     covered, near, far = notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.5), RECIPE, 5)
     assert "covers 50% of the test part" in covered

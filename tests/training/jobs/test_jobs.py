@@ -1,4 +1,4 @@
-"""Exact facts of the courses' models: parameters, shapes and formulas. COURSES.md's rows, as far as there are jobs."""
+"""Exact facts of the courses' models: parameters, shapes and formulas."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ def shapes(model: object) -> list[tuple[int, ...]]:
     return [tuple(layer.output.shape[1:]) for layer in model.layers]  # type: ignore[attr-defined]
 
 
-def test_fashion_cnn_is_the_printed_summary() -> None:
+def test_fashion_cnn_matches_the_printed_summary() -> None:
     model = fashion_cnn.build(some(1, 28, 28, 1), JobOptions(), RECIPE)
     assert model.count_params() == 25_674
     found = shapes(model)
@@ -60,7 +60,7 @@ def test_fashion_cnn_is_the_printed_summary() -> None:
         assert printed in found
 
 
-def test_mnist_transfer_is_the_trained_net_with_a_new_end() -> None:
+def test_mnist_transfer_is_the_trained_net_with_a_new_last_layer() -> None:
     start = REPOSITORY / "exports" / "fashion_cnn" / "1"
     model = mnist_transfer.build(some(1, 28, 28, 1), JobOptions(start=start), RECIPE)
     assert model.count_params() == 25_674
@@ -77,11 +77,11 @@ def test_mnist_transfer_is_the_trained_net_with_a_new_end() -> None:
 @pytest.mark.parametrize(
     ("accuracy", "found"), [(0.9849, "0.98–1.00"), (0.9651, "none"), (0.944, "0.94–0.96"), (0.895, "0.87–0.90")]
 )
-def test_mnist_transfer_says_which_answer_it_is(accuracy: float, found: str) -> None:
+def test_mnist_transfer_notes_the_offered_range(accuracy: float, found: str) -> None:
     assert mnist_transfer.answer(accuracy).endswith(f"is in {found}.")
 
 
-def test_fashion_embedding_is_the_printed_summary() -> None:
+def test_fashion_embedding_matches_the_printed_summary() -> None:
     model = fashion_embedding.build(some(1, 28, 28, 1), JobOptions(), RECIPE)
     assert model.count_params() == 72_842
     assert shapes(model)[1:6] == [(13, 13, 32), (6, 6, 64), (2, 2, 64), (256,), (64,)]
@@ -94,14 +94,14 @@ def test_inception_and_resnet_have_the_printed_parameters() -> None:
         assert model.get_layer("embedding").output.shape == (None, last)
 
 
-def test_conv2d_1024_is_the_printed_summary() -> None:
+def test_conv2d_1024_matches_the_printed_summary() -> None:
     encoder = conv2d_1024.build(some(1, 2, 128, 128, 1), JobOptions(), RECIPE).get_layer("encoder")
     assert encoder.count_params() == 92_736
     assert [layer.count_params() for layer in encoder.layers] == [320, 6208, 12352, 73856, 0]
     assert conv2d_1024.shapes(encoder) == [(512, 512, 32), (512, 256, 64), (256, 256, 64), (85, 85, 128), (128,)]
 
 
-def test_info_nce_is_its_formula() -> None:
+def test_info_nce_equals_its_formula() -> None:
     views = np.random.default_rng(1).standard_normal((5, 2, 7)).astype(np.float32)
     views /= np.linalg.norm(views, axis=-1, keepdims=True)
     likelihood = np.exp(views[:, 0] @ views[:, 1].T / conv2d_1024.TEMPERATURE)
@@ -110,7 +110,7 @@ def test_info_nce_is_its_formula() -> None:
     np.testing.assert_allclose(found.numpy(), by_hand, rtol=1e-4)
 
 
-def test_cifar10_residual_has_what_the_document_names() -> None:
+def test_cifar10_residual_has_the_document_s_improvements() -> None:
     model = cifar10_residual.build(some(1, 32, 32, 3), JobOptions(), RECIPE)
     assert model.count_params() == 762_602
     network = model.get_layer("network")
@@ -120,14 +120,14 @@ def test_cifar10_residual_has_what_the_document_names() -> None:
     assert len(decays) == 9 and all(decay.l1 > 0 and decay.l2 > 0 for decay in decays)
 
 
-def test_fashion_augmented_s_network_is_free_of_augmentation() -> None:
+def test_fashion_augmented_serves_no_augmentation() -> None:
     model = fashion_augmented.build(some(1, 28, 28, 1), JobOptions(), RECIPE)
     assert model.count_params() == 464_810
     assert {type(layer).__name__ for layer in model.layers} >= {"RandomFlip", "RandomTranslation", "RandomErasing"}
     assert not any(type(layer).__name__.startswith("Random") for layer in model.get_layer("network").layers)
 
 
-def test_cifar100_nets_are_the_printed_summaries() -> None:
+def test_cifar100_nets_match_the_printed_summaries() -> None:
     shallow = cifar100_shallow.build(some(1, 32, 32, 3), JobOptions(), RECIPE)
     assert shallow.count_params() == 106_212
     assert shapes(shallow)[1:] == [(16, 16, 32), (16, 8, 64), (8, 8, 64), (2, 2, 128), (128,), (100,)]
@@ -144,7 +144,7 @@ def test_boston_nets_have_369_parameters() -> None:
 
 
 def test_boston_decay_has_the_printed_learning_rates() -> None:
-    """Those of all 50 epochs, and the one behind them, as Keras' callback sets them."""
+    """The rates of all 50 epochs and the next one, as Keras' callback sets them."""
     job = find("boston_decay")
     model = job.build(some(1, 13), JobOptions(), job.recipe)
     (scheduler,) = job.callbacks()
@@ -161,7 +161,7 @@ def test_boston_decay_has_the_printed_learning_rates() -> None:
     assert not find("boston_default").callbacks()
 
 
-def test_conv1d_nets_are_the_printed_summaries() -> None:
+def test_conv1d_nets_match_the_printed_summaries() -> None:
     a = conv1d_a.build(some(1, 1024, 1), JobOptions(), RECIPE)
     assert a.count_params() == 6_075
     assert shapes(a) == [(1024, 16), (256, 16), (256, 32), (64, 32), (64, 8), (512,), (3,)]
@@ -170,7 +170,7 @@ def test_conv1d_nets_are_the_printed_summaries() -> None:
     assert shapes(b) == [(256, 16), (64, 32), (64, 8), (512,), (3,)]
 
 
-def test_another_net_than_the_course_s_is_not_trained() -> None:
+def test_a_net_that_differs_from_the_course_s_is_refused() -> None:
     model = conv1d_a.build(some(1, 1024, 1), JobOptions(), RECIPE)
     with pytest.raises(JobError, match=r"layer conv2 gives \(256, 32\); the course's gives \(64, 32\)"):
         require_outputs(model, {"conv2": (64, 32)})
@@ -178,8 +178,8 @@ def test_another_net_than_the_course_s_is_not_trained() -> None:
         require_parameters(model, 6_076)
 
 
-def test_compound_interest_has_one_answer_in_three_ways() -> None:
-    """For 1 to 360 months, to the roundings of float32."""
+def test_compound_interest_is_equal_in_three_ways() -> None:
+    """For 1 to 360 months, up to the rounding of float32."""
     examples = compound_interest.load(JobOptions(), RECIPE)
     assert set(examples.test[0][:, 2]) == set(range(1, 361))
     model = compound_interest.build(examples, JobOptions(), RECIPE)
@@ -192,7 +192,7 @@ def test_compound_interest_has_one_answer_in_three_ways() -> None:
     assert compound_interest.evaluate(model, examples).metrics["roundings"] > 2
 
 
-def test_cifar100_s_stand_in_says_that_it_is_one() -> None:
+def test_cifar100_s_stand_in_is_marked() -> None:
     examples = cifar100.load(stand_in=True, at_most=50)
     assert examples.train[0].shape == (50, 32, 32, 3) and examples.train[0].dtype == np.uint8
     assert len(set(examples.labels)) == 100 and list(examples.labels) == sorted(examples.labels)
@@ -212,7 +212,7 @@ def test_stock_rnn_has_24_and_5_parameters() -> None:
     assert [layer.count_params() for layer in model.layers] == [24, 5]
 
 
-def test_stock_forecaster_expects_nothing_behind_the_first_day() -> None:
+def test_stock_forecaster_expects_no_return_after_the_first_day() -> None:
     model = stock_forecaster.build(some(1, 40, 1), JobOptions(), RECIPE)
     model.layers[-1].set_weights([np.zeros((8, 2)), np.array([1.0, np.log(0.5)])])
     forecaster = stock_forecaster.forecaster(model, replace(some(1, 40, 1), extra={"scale": 0.01}))
@@ -229,7 +229,7 @@ def test_stock_forecaster_s_loss_is_laplace_s_likelihood() -> None:
     np.testing.assert_allclose(found, -np.log(density) - np.log(2), rtol=1e-6)
 
 
-def test_sine_forecaster_does_not_care_for_level_and_scale() -> None:
+def test_sine_forecaster_is_invariant_to_level_and_scale() -> None:
     model = sine_forecaster.build(some(1, 64, 1), JobOptions(), RECIPE)
     forecaster = sine_forecaster.forecaster(model)
     history = np.random.default_rng(0).normal(0, 1, (2, 64)).astype(np.float32)
@@ -240,14 +240,14 @@ def test_sine_forecaster_does_not_care_for_level_and_scale() -> None:
     np.testing.assert_allclose(flat, 3, atol=1e-4)
 
 
-def test_the_course_s_cell_is_exact_on_its_own_sine_alone() -> None:
+def test_the_course_s_cell_is_exact_only_on_its_own_sine() -> None:
     sine = np.sin(np.arange(100) * np.pi / 10)[None]
     np.testing.assert_allclose(sine_forecaster.by_course(sine[:, :64], 36), sine[:, 64:], atol=1e-12)
     other = np.sin(np.arange(100) * np.pi / 8)[None]
     assert np.abs(sine_forecaster.by_course(other[:, :64], 36) - other[:, 64:]).max() > 1
 
 
-def test_fashion_metric_goes_on_from_fashion_embedding_s_net() -> None:
+def test_fashion_metric_starts_from_the_net_of_fashion_embedding() -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (8, 28, 28, 1)).astype(np.float32)
     part = (pictures, np.arange(8) % 2)
     model = fashion_metric.build(Examples(train=part, test=part, data=DATA), JobOptions(), RECIPE)
@@ -255,7 +255,7 @@ def test_fashion_metric_goes_on_from_fashion_embedding_s_net() -> None:
     np.testing.assert_allclose(np.linalg.norm(model(pictures).numpy(), axis=1), 1, rtol=1e-5)
 
 
-def test_both_heads_of_xo_mobilenet() -> None:
+def test_both_heads_of_xo_mobilenet_have_the_printed_parameters() -> None:
     assert xo_mobilenet.build(some(1, 1280), JobOptions(), RECIPE).count_params() == 12_832
     single = xo_mobilenet.build(some(1, 1280), JobOptions(head="sigmoid"), RECIPE)
     assert single.count_params() == 12_821
@@ -264,22 +264,22 @@ def test_both_heads_of_xo_mobilenet() -> None:
         xo_mobilenet.build(some(1, 1280), JobOptions(head="relu"), RECIPE)
 
 
-def test_the_base_of_xo_mobilenet_is_the_course_s_and_frozen(data: Path) -> None:
+def test_the_base_of_xo_mobilenet_is_frozen(data: Path) -> None:
     base = xo_mobilenet.mobilenet()
     assert base.count_params() == 2_257_984 and not base.trainable_weights
 
 
-def test_xo_cnn_is_small() -> None:
+def test_xo_cnn_has_51698_parameters() -> None:
     assert xo_cnn.build(some(1, 32, 32, 1), JobOptions(), RECIPE).count_params() == 51_698
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_every_job_is_what_its_name_says(name: str) -> None:
+def test_every_job_has_its_catalogue_name(name: str) -> None:
     job = find(name)
     assert job.name == name
     assert job.title and job.recipe.epochs >= job.quick.epochs
 
 
-def test_another_seed_changes_both_seeds() -> None:
+def test_the_seed_option_changes_both_seeds() -> None:
     recipe = find("fashion_cnn").recipe_for(JobOptions(seed=7))
     assert (recipe.seed, recipe.numpy_seed) == (7, 7)

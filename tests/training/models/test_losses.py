@@ -1,4 +1,4 @@
-"""The vectorised losses equal the course's loops on the same drawn pairs."""
+"""The vectorised losses equal the course's loops on the same pairs."""
 
 import random
 
@@ -9,7 +9,7 @@ from training.models import losses
 
 
 def contrastive_by_loop(y: np.ndarray, e: np.ndarray, rng: random.Random) -> float:
-    """The course's definition, example by example (002_6c90a8e4e790d781, exercise 4)."""
+    """The course's loop (002_6c90a8e4e790d781, exercise 4)."""
     e = (e - np.min(e)) / (np.max(e) - np.min(e))
     total = 0.0
     for i in range(len(y)):
@@ -47,7 +47,7 @@ def test_losses_equal_the_loops(seed: int) -> None:
     )
 
 
-def test_the_training_loss_equals_its_loop() -> None:
+def test_the_training_loss_equals_a_loop() -> None:
     rng = np.random.default_rng(3)
     labels, x = rng.integers(0, 4, 20), rng.normal(0, 1, (20, 5))
     x = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)

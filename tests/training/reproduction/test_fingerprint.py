@@ -1,4 +1,4 @@
-"""What makes a result out of date: code that it runs and data files that it reads, not words about them."""
+"""Fingerprints: code and data files count, comments and docstrings do not."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def load(): return toy.load() * {factor}  # {words}
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of two modules, and a folder of data with one file that they mention and one that they do not."""
+    """A project of two modules, and a data folder with one file that they name and one that they do not."""
     monkeypatch.setattr(fingerprint, "ROOT", tmp_path)
     monkeypatch.setenv("VITRINE_DATA", str(tmp_path / "data"))
     for name in ("training/jobs", "training/data", "data"):
@@ -37,22 +37,22 @@ def test_comments_and_docstrings_do_not_count(tree: Path) -> None:
     ("path", "text"),
     [("training/jobs/toy.py", CODE.format(words="little", factor=2)), ("training/data/toy.py", 'NAME = "toy.npz"\n')],
 )
-def test_code_counts_also_where_it_is_imported(tree: Path, path: str, text: str) -> None:
+def test_imported_code_counts(tree: Path, path: str, text: str) -> None:
     before = fingerprint.code(MODULE)
     (tree / path).write_text(text)
     assert fingerprint.code(MODULE) != before
 
 
-def test_the_files_that_the_code_mentions_are_looked_at(tree: Path) -> None:
+def test_files_that_the_code_names_count(tree: Path) -> None:
     assert fingerprint.files(MODULE) == {"toy.npz": 5}
 
 
-def test_without_a_data_folder_there_are_none(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_data_folder_no_files_count(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VITRINE_DATA")
     assert fingerprint.files(MODULE) == {}
 
 
-def test_a_real_job_depends_on_its_data_and_layers_and_not_on_the_machinery() -> None:
+def test_a_job_depends_on_its_data_and_layers_not_on_the_machinery() -> None:
     found = set(fingerprint._closure("training.jobs.fashion_resnet"))
     assert {"training.models.layers", "training.data.fashion_mnist", "training.jobs.fashion_inception"} <= found
     assert not found & {

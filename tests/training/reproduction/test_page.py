@@ -1,4 +1,4 @@
-"""The page: every system is on it, with what is known of it and what is not."""
+"""The page shows every system with its figures and states."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_every_job_and_study_is_in_one_row() -> None:
     assert set(named) >= {*JOBS, *STUDIES} and len(named) == len(set(named))
 
 
-def test_what_became_of_each_is_said() -> None:
+def test_every_state_is_shown() -> None:
     states = {entry.name: entry.state for row in rows(RESULTS) for entry in row.entries}
     assert states["fashion_cnn"] == "full run"
     assert states["cifar100_deep"] == "stand-in data"
@@ -55,13 +55,13 @@ def test_a_figure_on_stand_in_data_is_not_compared() -> None:
     assert figures["cifar100_deep"][0].difference is None
 
 
-def test_facts_count_as_asserted_where_all_runs_came_to_their_end() -> None:
+def test_facts_are_asserted_if_all_runs_completed() -> None:
     asserted = {row.system.title: row.asserted for row in rows(RESULTS)}
     assert asserted["Fashion-MNIST, separable convolutions"]
     assert not asserted["Next value of a sine"]
 
 
-def test_both_pages_have_the_figures_the_difference_and_what_went_wrong(tmp_path: Path) -> None:
+def test_both_pages_show_figures_differences_and_failures(tmp_path: Path) -> None:
     readme, html = (path.read_text(encoding="utf-8") for path in page.write(tmp_path, RESULTS))
     for system in SYSTEMS:
         assert system.title in readme and system.title in html
@@ -85,7 +85,7 @@ def test_both_pages_have_the_figures_the_difference_and_what_went_wrong(tmp_path
         (-0.000067, True, "−6.7e−05"),
     ],
 )
-def test_numbers_as_people_read_them(value: float | None, signed: bool, text: str) -> None:
+def test_numbers_are_formatted_for_people(value: float | None, signed: bool, text: str) -> None:
     assert number(value, signed=signed) == text
 
 
@@ -93,7 +93,7 @@ def test_numbers_as_people_read_them(value: float | None, signed: bool, text: st
     ("change", "code", "files", "quick", "current"),
     [
         ({}, "abc", {"fashion-mnist": 5}, False, True),
-        ({}, "abc", {}, False, True),  # on a machine that downloads its data
+        ({}, "abc", {}, False, True),  # as on a machine that downloads its data
         ({}, "abc", {"fashion-mnist": 6}, False, False),
         ({}, "other", {}, False, False),
         ({"quick": True}, "abc", {}, False, False),
@@ -102,13 +102,13 @@ def test_numbers_as_people_read_them(value: float | None, signed: bool, text: st
         ({"status": "failed"}, "abc", {}, False, False),
     ],
 )
-def test_what_is_up_to_date(
+def test_a_result_is_current_for_the_same_code_and_files(
     change: dict[str, object], code: str, files: dict[str, int], quick: bool, current: bool
 ) -> None:
     assert FULL.model_copy(update=change).is_current(code, files, quick=quick) is current
 
 
-def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_results_survive_a_round_trip(tmp_path: Path) -> None:
     RESULTS.write(tmp_path)
     assert Results.read(tmp_path) == RESULTS
     (tmp_path / RESULTS_FILE).write_text("{", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""``vitrine reproduce``, as a user starts it: one failure does not stop it, and what is up to date is not run again."""
+"""``vitrine reproduce``: one failure does not stop it, and results that are up to date are kept."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def folders(tmp_path: Path, exports: Path) -> runner.Folders:
     return runner.Folders(docs=tmp_path / "docs", exports=exports, work=tmp_path / "work")
 
 
-def test_one_failure_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_one_failure_is_reported_and_the_rest_runs(tmp_path: Path) -> None:
     broken = tmp_path / "data" / "boston_housing.npz"
     broken.parent.mkdir()
     broken.write_bytes(b"no archive")
@@ -46,7 +46,7 @@ def test_one_failure_is_reported_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert "losses: up to date" in again.stdout and "boston_default: failed" in again.stdout
 
 
-def test_a_result_on_stand_in_data_is_kept_only_while_its_code_is_the_same(tmp_path: Path) -> None:
+def test_a_result_on_stand_in_data_is_kept_while_its_code_is_unchanged(tmp_path: Path) -> None:
     arguments = ["--docs", str(tmp_path / "docs"), "--work", str(tmp_path / "work"), "--exports", str(tmp_path / "ex")]
     nowhere = {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
     env = {**os.environ, **nowhere, "VITRINE_DATA": "", "KERAS_HOME": str(tmp_path / "keras")}
@@ -87,11 +87,11 @@ REFUSED = ["gate: test_accuracy is 0.06; at least 0.1 is required", "The gate re
         (runner.Ended(3, FIT, ["\n"]), "ended with exit code 3 and no message"),
     ],
 )
-def test_the_reason_of_a_failure_is_a_sentence_not_what_the_terminal_showed(ended: runner.Ended, reason: str) -> None:
+def test_a_failure_has_a_reason_without_terminal_output(ended: runner.Ended, reason: str) -> None:
     assert ended.reason == reason
 
 
-def test_versions_trained_by_hand_are_on_the_page(tmp_path: Path, exports: Path) -> None:
+def test_versions_that_a_user_trained_are_added(tmp_path: Path, exports: Path) -> None:
     results = Results()
     runner.add_published(results, folders(tmp_path, exports))
     assert set(results.results) == set(SHIPPED)
@@ -101,7 +101,7 @@ def test_versions_trained_by_hand_are_on_the_page(tmp_path: Path, exports: Path)
     assert (tmp_path / "docs" / "plots" / "fashion_cnn-history.png").is_file()
 
 
-def test_a_card_that_cannot_be_read_is_passed_over(tmp_path: Path, exports: Path) -> None:
+def test_an_unreadable_card_is_ignored(tmp_path: Path, exports: Path) -> None:
     (exports / "sine_rnn" / "1" / CARD_FILE).write_text("{", encoding="utf-8")
     results = Results()
     runner.add_published(results, folders(tmp_path, exports))

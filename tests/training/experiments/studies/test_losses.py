@@ -1,4 +1,4 @@
-"""The figures that the course prints, to their last digit."""
+"""The course's printed figures, to their last digit."""
 
 import numpy as np
 import pytest

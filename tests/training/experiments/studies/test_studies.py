@@ -1,4 +1,4 @@
-"""Every study from its options to its folder, by its quick recipe."""
+"""Every study, with its quick recipe."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ ON_REAL_DATA = {"batch_size", "learning_rate_decay", "transfer"}
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_it_ends_in_a_table_and_a_plot(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+def test_a_study_writes_a_table_and_a_plot(name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     if name in ON_REAL_DATA:
         request.getfixturevalue("data")
     study, said = find_study(name), []
@@ -43,7 +43,7 @@ def test_it_ends_in_a_table_and_a_plot(name: str, tmp_path: Path, request: pytes
         assert set(findings.figures) <= set(study.printed)
 
 
-def test_a_study_without_a_stand_in_says_so(tmp_path: Path) -> None:
+def test_a_study_without_a_stand_in_refuses_the_option(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="losses takes no --stand-in"):
         perform(find_study("losses"), JobOptions(stand_in=True), tmp_path, print)
 
@@ -53,7 +53,7 @@ def test_batch_sizes_have_the_courses_epochs_and_rates() -> None:
     assert [batch_size.schedule(epoch, 0.02) for epoch in (0, 5, 6)] == [0.02, 0.02, 0.0181]
 
 
-def test_the_command_prints_the_table_and_names_what_there_is(tmp_path: Path) -> None:
+def test_the_command_prints_the_table_and_the_names(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["study", "losses", "--folder", str(tmp_path)])
     assert done.exit_code == 0 and "0.4487" in done.stdout
     assert (tmp_path / "losses" / PLOT_FILE).is_file()
