@@ -255,6 +255,49 @@ def test_a_hung_worker_does_not_hang_the_metrics() -> None:
         wait_until(lambda: serving(one) == 2)
 
 
+def test_a_hung_worker_is_killed_and_restarted() -> None:
+    """With shorter times than the program's own."""
+    port = free_port()
+    program = (
+        "from serving.gateway.settings import Settings; from serving.gateway.workers import supervisor;"
+        "supervisor._HEARTBEAT_SECONDS, supervisor._SILENT_SECONDS = 0.2, 1;"
+        f"supervisor.run(Settings(port={port}, models='echo', log_format='text'), 2)"
+    )
+    with running("-c", program, ready=READY) as one, httpx.Client() as client:
+        gateway = Gateway(client, one, f"http://127.0.0.1:{port}")
+        hung, other = pids(gateway)
+        os.kill(hung, signal.SIGSTOP)
+        one.wait_for(f"worker 1 (pid {hung}) ended with signal SIGKILL")
+        one.wait_until(lambda: one.output.count(READY) == 2)
+        assert pids(gateway)[1] == other and is_alive(other)
+
+
+def test_a_worker_that_does_not_stop_is_killed() -> None:
+    with workers(EchoServer(), "--grace-seconds=0.1") as one:
+        os.kill(pids(one)[0], signal.SIGSTOP)
+        started = time.monotonic()
+        assert one.program.stop() == 1
+        assert time.monotonic() - started < 10
+        assert not any(map(is_alive, pids(one)))
+        assert f"worker 1 (pid {pids(one)[0]}) did not stop in time and is killed" in one.program.output
+
+
+def test_a_hung_supervisor_hangs_neither_requests_nor_metrics() -> None:
+    with workers(EchoServer()) as one:
+        one.program.process.send_signal(signal.SIGSTOP)
+        try:
+            assert one.http.post(PATH, json=ROW, timeout=5).status_code == 200
+            answer = one.http.get("/metrics", timeout=5)
+            assert answer.status_code == 503
+            assert "the supervisor of the workers does not answer" in answer.json()["error"]
+            reasons = one.http.get("/readyz", timeout=5).json()["reasons"]
+            assert reasons == ["the supervisor of the workers does not answer"]
+        finally:
+            one.program.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: one.http.get("/readyz").status_code == 200)
+        assert predicted(samples(one)) == 1
+
+
 def test_a_worker_has_its_share_of_the_limits() -> None:
     """Two requests in flight for the gateway are one for each worker."""
     server = EchoServer()
