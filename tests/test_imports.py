@@ -4,7 +4,7 @@ import pytest
 
 from tests.source_tree import below, imports, modules
 
-SHARED = ("serving.artifacts", "serving.preprocessing", "serving.inputs", "serving.tfs_api")
+SHARED = ("serving.artifacts", "serving.counters", "serving.preprocessing", "serving.inputs", "serving.tfs_api")
 ONNX = "serving.onnx_runtime"
 
 #: The project's packages that a package may import, besides itself. The most specific entry of a module holds.
@@ -14,6 +14,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "training.__main__": ("serving.cli", "training"),
     "serving.artifacts": SHARED,
     "serving.sync": ("serving.artifacts",),
+    "serving.counters": (),
     "serving.onnx_runtime": (),
     "serving.preprocessing": ("serving.artifacts",),
     "serving.inputs": ("serving.artifacts", "serving.preprocessing"),

@@ -1,129 +1,67 @@
-"""What Prometheus is told, under TensorFlow Serving's own names and labels.
+"""Prometheus metrics under TensorFlow Serving's own names and labels.
 
-Source: tensorflow_serving/util/prometheus_exporter.cc: ``/`` becomes ``:`` in names, there are no HELP lines, a metric
-that nobody has moved has its TYPE line alone. Written by hand, since Prometheus' Python client takes no name with a
-colon at its start. Latencies are microseconds. A name is there once for good: clients that make up names of models
-make up labels (the real server has no bound; here there is one).
+Source: tensorflow_serving/util/prometheus_exporter.cc: ``/`` becomes ``:`` in names, there are no HELP lines, and a
+metric without values has its TYPE line only. The text is written here because prometheus_client rejects names with a
+leading colon. Latencies are in microseconds. Clients that invent model names also invent label values: the real server
+has no limit on those, this one has.
 """
 
 import asyncio
-import bisect
 import contextlib
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
+from serving.counters import Counter, Histogram
 from serving.model_server.errors import ServingError
-from serving.tfs_api import messages
 
-#: Where the metrics are, unless the file of ``--monitoring_config_file`` says otherwise.
+#: Path of the metrics, unless the file of ``--monitoring_config_file`` sets another.
 DEFAULT_PATH = "/monitoring/prometheus/metrics"
-_MOST_LABELS = 1000  # values of one metric's labels; more are not counted
+_MAX_SERIES = 1000
 
 
-def path(config: messages.MonitoringConfig) -> str | None:
-    """Where a MonitoringConfig wants the metrics; None: nowhere."""
+def path(config: Any) -> str | None:
+    """Return the path of the metrics by a MonitoringConfig; None if they are off."""
     prometheus = config.prometheus_config
     return (prometheus.path or DEFAULT_PATH) if prometheus.enable else None
 
 
 def exponential(scale: float, growth: float, count: int) -> list[float]:
-    """Upper bounds of buckets; a last one without bound follows them."""
+    """Return the upper bounds of buckets."""
     return [scale * growth**power for power in range(count)]
 
 
-class Counter:
-    """A sum for each choice of label values."""
-
-    def __init__(self, name: str, *labels: str) -> None:
-        self.name = name
-        self._labels = labels
-        self._sums: dict[tuple[str, ...], float] = {}
-
-    def add(self, *values: str, by: float = 1) -> None:
-        if values in self._sums or len(self._sums) < _MOST_LABELS:
-            self._sums[values] = self._sums.get(values, 0) + by
-
-    @property
-    def first(self) -> int:
-        """The sum of the first choice of label values."""
-        return round(self._sums[min(self._sums)]) if self._sums else 0
-
-    def lines(self) -> list[str]:
-        shown = sorted(self._sums.items())
-        return [f"# TYPE {self.name} counter"] + [
-            f"{self.name}{{{_pairs(self._labels, values)}}} {round(value)}" for values, value in shown
-        ]
-
-
-class Histogram:
-    """Counts by size for each choice of label values; a value that equals a bound lies above it, as in TensorFlow."""
-
-    def __init__(self, name: str, bounds: Sequence[float], *labels: str) -> None:
-        self.name = name
-        self._labels = labels
-        self._bounds = bounds
-        self._counts: dict[tuple[str, ...], list[int]] = {}
-        self._sums: dict[tuple[str, ...], float] = {}
-
-    def observe(self, value: float, *values: str) -> None:
-        counts = self._counts.get(values)
-        if counts is None:
-            if len(self._counts) >= _MOST_LABELS:
-                return
-            counts = self._counts[values] = [0] * (len(self._bounds) + 1)
-            self._sums[values] = 0.0
-        counts[bisect.bisect_right(self._bounds, value)] += 1
-        self._sums[values] += value
-
-    def lines(self) -> list[str]:
-        lines = [f"# TYPE {self.name} histogram"]
-        limits = [*(f"{bound:g}" for bound in self._bounds), "+Inf"]
-        for values, counts in sorted(self._counts.items()):
-            pairs = _pairs(self._labels, values)
-            before = f"{pairs}," if pairs else ""
-            totals = list(itertools.accumulate(counts))
-            lines += [
-                f'{self.name}_bucket{{{before}le="{limit}"}} {total}'
-                for limit, total in zip(limits, totals, strict=True)
-            ]
-            lines += [
-                f"{self.name}_sum{{{pairs}}} {self._sums[values]:g}",
-                f"{self.name}_count{{{pairs}}} {totals[-1]}",
-            ]
-        return lines
-
-
 class ServerMetrics:
-    """All that this server counts. Filled from the event loop and from threads: one addition that is lost now and then
-    is the price of having no lock."""
+    """All metrics of the server. Threads may lose an addition now and then, which is the price of no lock."""
 
     def __init__(self) -> None:
         serving, batching = ":tensorflow:serving:", ":tensorflow:serving:batching_session:"
         latency, sizes = exponential(10, 1.8, 33), exponential(1, 2, 14)
-        self.request_count = Counter(f"{serving}request_count", "model_name", "status")
-        self.request_latency = Histogram(f"{serving}request_latency", latency, "model_name", "API", "entrypoint")
-        self.runtime_latency = Histogram(f"{serving}runtime_latency", latency, "model_name", "API", "runtime")
-        self.example_counts = Histogram(f"{serving}request_example_counts", exponential(1, 2, 15), "model")
-        self.example_count_total = Counter(f"{serving}request_example_count_total", "model")
-        self.request_log_count = Counter(f"{serving}request_log_count")
-        self.warmup_latency = Histogram(f"{serving}model_warmup_latency", latency, "model_path", "status")
-        self.warmup_records = Counter(f"{serving}model_warmup_records_read", "model_path")
-        self.queuing_latency = Histogram(f"{batching}queuing_latency", exponential(100, 1.2, 52), "thread_pool_name")
-        self.wrapped_run_count = Counter(f"{batching}wrapped_run_count")
-        self.padding_size = Histogram(f"{batching}padding_size", sizes, "execution_batch_size")
-        self.input_batch_size = Histogram(f"{batching}input_batch_size", sizes)
-        self.processed_batch_size = Histogram(f"{batching}processed_batch_size", sizes)
-        self.load_attempt_count = Counter(":tensorflow:cc:saved_model:load_attempt_count", "model_path", "status")
-        self.hanging_load_count = Counter(":vitrine:serving:hanging_load_count", "model_path")  # ours: over 60 s
-        self.load_latency = Counter(":tensorflow:cc:saved_model:load_latency", "model_path")
+        self.request_count = _counter(f"{serving}request_count", "model_name", "status")
+        self.request_latency = _histogram(f"{serving}request_latency", latency, "model_name", "API", "entrypoint")
+        self.runtime_latency = _histogram(f"{serving}runtime_latency", latency, "model_name", "API", "runtime")
+        self.example_counts = _histogram(f"{serving}request_example_counts", exponential(1, 2, 15), "model")
+        self.example_count_total = _counter(f"{serving}request_example_count_total", "model")
+        self.request_log_count = _counter(f"{serving}request_log_count")
+        self.warmup_latency = _histogram(f"{serving}model_warmup_latency", latency, "model_path", "status")
+        self.warmup_records = _counter(f"{serving}model_warmup_records_read", "model_path")
+        self.queuing_latency = _histogram(f"{batching}queuing_latency", exponential(100, 1.2, 52), "thread_pool_name")
+        self.wrapped_run_count = _counter(f"{batching}wrapped_run_count")
+        self.padding_size = _histogram(f"{batching}padding_size", sizes, "execution_batch_size")
+        self.input_batch_size = _histogram(f"{batching}input_batch_size", sizes)
+        self.processed_batch_size = _histogram(f"{batching}processed_batch_size", sizes)
+        self.load_attempt_count = _counter(":tensorflow:cc:saved_model:load_attempt_count", "model_path", "status")
+        self.hanging_load_count = _counter(":vitrine:serving:hanging_load_count", "model_path")  # not TensorFlow's
+        self.load_latency = _counter(":tensorflow:cc:saved_model:load_latency", "model_path")
 
     @contextlib.contextmanager
     def request(self, model: str, api: str, entrypoint: str) -> Iterator[None]:
-        """Counts what happens within as one request, and how long it took if nothing was raised.
+        """Count the block as one request, and its latency if it succeeds.
 
         Args:
-            api: ``Predict`` etc. over gRPC, in small letters over REST, and empty for what is no inference.
+            model: Name of the model.
+            api: ``Predict`` etc. over gRPC, lower case over REST, and empty for requests other than inference.
             entrypoint: ``GRPC`` or ``REST``.
         """
         started = time.perf_counter()
@@ -131,7 +69,7 @@ class ServerMetrics:
         try:
             yield
             status = "OK"
-            self.request_latency.observe((time.perf_counter() - started) * 1e6, model, api, entrypoint)
+            self.request_latency.of((model, api, entrypoint)).observe((time.perf_counter() - started) * 1e6)
         except asyncio.CancelledError:
             status = "CANCELLED"
             raise
@@ -139,28 +77,68 @@ class ServerMetrics:
             status = error.code.name
             raise
         finally:
-            self.request_count.add(model, status)
+            self.request_count.add((model, status))
 
     def count_examples(self, model: str, examples: int) -> None:
-        """tf.Examples of one request."""
-        self.example_counts.observe(examples, model)
-        self.example_count_total.add(model, by=examples)
+        """Count the tf.Examples of one request."""
+        self.example_counts.of((model,)).observe(examples)
+        self.example_count_total.add((model,), by=examples)
 
     def values(self, names: Iterable[str]) -> dict[str, int]:
-        """What ``ReloadConfigRequest.metric_names`` asks for: by TensorFlow's own name (``/tensorflow/serving/…``) a
-        counter's first sum, and 0 for any other metric (model_service_impl.cc, GetMetrics)."""
+        """Return the first sum of each counter in ``ReloadConfigRequest.metric_names``, and 0 for any other metric.
+
+        Names are TensorFlow's: ``/tensorflow/serving/…`` (model_service_impl.cc, GetMetrics).
+        """
         counters = {metric.name: metric for metric in vars(self).values() if isinstance(metric, Counter)}
-        asked = {name: counters.get(name.replace("/", ":")) for name in names}
-        return {name: counter.first if counter else 0 for name, counter in asked.items()}
+        return {name: _first_sum(counters.get(name.replace("/", ":"))) for name in names}
 
     def text(self) -> str:
-        """The page that Prometheus reads."""
+        """Return the page that Prometheus reads."""
         metrics = sorted(vars(self).values(), key=lambda metric: str(metric.name))
-        return "\n".join(line for metric in metrics for line in metric.lines()) + "\n"
+        return "\n".join(line for metric in metrics for line in lines(metric)) + "\n"
 
 
-def _pairs(labels: Sequence[str], values: Sequence[str]) -> str:
-    return ",".join(f'{label}="{_escaped(value)}"' for label, value in zip(labels, values, strict=True))
+def lines(metric: Counter | Histogram) -> list[str]:
+    """Return the lines of one metric."""
+    return _counter_lines(metric) if isinstance(metric, Counter) else _histogram_lines(metric)
+
+
+def _counter(name: str, *labels: str) -> Counter:
+    return Counter(name, "", labels, max_series=_MAX_SERIES)
+
+
+def _histogram(name: str, bounds: Sequence[float], *labels: str) -> Histogram:
+    return Histogram(name, "", labels, bounds, includes_bound=False, max_series=_MAX_SERIES)
+
+
+def _first_sum(counter: Counter | None) -> int:
+    return round(counter.sums[min(counter.sums)]) if counter and counter.sums else 0
+
+
+def _counter_lines(counter: Counter) -> list[str]:
+    return [f"# TYPE {counter.name} counter"] + [
+        f"{counter.name}{{{_pairs(counter.labels, values)}}} {round(total)}"
+        for values, total in sorted(counter.sums.items())
+    ]
+
+
+def _histogram_lines(histogram: Histogram) -> list[str]:
+    name = histogram.name
+    rendered = [f"# TYPE {name} histogram"]
+    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "+Inf"]
+    for values, series in sorted(histogram.series.items(), key=lambda item: item[0]):
+        pairs = _pairs(histogram.labels, values)
+        before = f"{pairs}," if pairs else ""
+        totals = list(itertools.accumulate(series.counts))
+        rendered += [
+            f'{name}_bucket{{{before}le="{bound}"}} {total}' for bound, total in zip(bounds, totals, strict=True)
+        ]
+        rendered += [f"{name}_sum{{{pairs}}} {series.total:g}", f"{name}_count{{{pairs}}} {totals[-1]}"]
+    return rendered
+
+
+def _pairs(labels: Sequence[str], values: Sequence[str | int]) -> str:
+    return ",".join(f'{label}="{_escaped(str(value))}"' for label, value in zip(labels, values, strict=True))
 
 
 def _escaped(value: str) -> str:

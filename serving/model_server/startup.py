@@ -92,7 +92,7 @@ def _core(settings: Flags, batching: BatchingParameters | None, metrics: ServerM
         threads=max(settings.num_load_threads, 1),
         initial_threads=flags.cpus(),
         retries=Retries(settings.max_num_load_retries, settings.load_retry_interval_micros / 1e6),
-        on_hang=lambda path: metrics.hanging_load_count.add(str(path)),
+        on_hang=lambda path: metrics.hanging_load_count.add((str(path),)),
     )
     return ServerCore(
         manager,

@@ -12,10 +12,11 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from serving import counters
 from serving.gateway.inference.comparison import Comparison
 from serving.gateway.models.routing import ModelState
-from serving.gateway.observability import counters
 from serving.gateway.observability.drift import DRIFT_METRICS, Drift
+from serving.gateway.observability.families import family
 from serving.gateway.workers.metric_snapshot import Family, merge
 from serving.gateway.workers.supervisor_link import Reports
 
@@ -26,7 +27,7 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class GatewayMetrics(Collector):
-    """All metrics; ``page`` renders them. Those of the hot path use ``counters.py``."""
+    """All metrics; ``page`` renders them. Those of the hot path use ``serving/counters.py``."""
 
     def __init__(self, drift: Drift | None = None) -> None:
         self._drift = drift
@@ -140,7 +141,7 @@ class GatewayMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield the hot path's metrics and drift; called by prometheus_client."""
-        for counted in (
+        for metric in (
             self._requests,
             self._refused,
             self._seconds,
@@ -149,7 +150,7 @@ class GatewayMetrics(Collector):
             self._upstream,
             self._rows,
         ):
-            yield counted.family()
+            yield family(metric)
         if self._drift is not None:
             yield from self._drift.families()
 

@@ -79,7 +79,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         task = _Task(servable, call, loop.create_future(), loop.time())
         for _ in call.inputs:
-            self._metrics.input_batch_size.observe(rows)
+            self._metrics.input_batch_size.of(()).observe(rows)
         queue = self._queue(servable, parameters, call)
         task.parts_left = queue.waiting.schedule(task, rows, task.since)
         if not queue.is_listed:
@@ -137,7 +137,7 @@ class Batcher:
         first = batch.parts[0].task
         for part in batch.parts:
             part.task.has_begun = True
-            self._metrics.queuing_latency.observe((now - part.task.since) * 1e6, self._pool_name)
+            self._metrics.queuing_latency.of((self._pool_name,)).observe((now - part.task.since) * 1e6)
         if all(part.task.done.done() for part in batch.parts):  # every caller has gone
             return
         run = functools.partial(self._run, queue.parameters, batch)
@@ -163,9 +163,9 @@ class Batcher:
     def _run(self, parameters: BatchingParameters, batch: Batch[_Task]) -> list[list[Array]]:
         """The outputs of each part."""
         rows = parameters.padded(batch.rows)
-        self._metrics.wrapped_run_count.add()
-        self._metrics.padding_size.observe(rows - batch.rows, str(rows))
-        self._metrics.processed_batch_size.observe(rows)
+        self._metrics.wrapped_run_count.add(())
+        self._metrics.padding_size.of((str(rows),)).observe(rows - batch.rows)
+        self._metrics.processed_batch_size.of(()).observe(rows)
         calls = [batch_merging.cut(part.task.call, part.start, part.stop) for part in batch.parts]
         return batch_merging.run(batch.parts[0].task.servable, parameters, calls)
 

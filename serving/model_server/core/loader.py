@@ -79,8 +79,8 @@ class Loader:
             loaded = self._checked(directory)
             status = "success"
         finally:
-            self.metrics.load_attempt_count.add(str(directory), status)
-        self.metrics.load_latency.add(str(directory), by=(time.perf_counter() - started) * 1e6)
+            self.metrics.load_attempt_count.add((str(directory), status))
+        self.metrics.load_latency.add((str(directory),), by=(time.perf_counter() - started) * 1e6)
         return loaded
 
     def _checked(self, directory: Path) -> tuple[Servable, str]:
@@ -151,6 +151,6 @@ class Loader:
             status = "success"
         finally:
             micros = (time.perf_counter() - started) * 1e6
-            self.metrics.warmup_latency.observe(micros, str(directory), status)
-        self.metrics.warmup_records.add(str(directory), by=replayed)
+            self.metrics.warmup_latency.of((str(directory), status)).observe(micros)
+        self.metrics.warmup_records.add((str(directory),), by=replayed)
         return replayed

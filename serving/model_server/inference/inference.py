@@ -197,7 +197,7 @@ class Inference:
 
         def count() -> None:
             micros = (time.perf_counter() - started) * 1e6
-            self.metrics.runtime_latency.observe(micros, handle.model, api, _RUNTIME)
+            self.metrics.runtime_latency.of((handle.model, api, _RUNTIME)).observe(micros)
 
         if self._batcher and servable.batching:
             running = [self._batcher.run(servable, servable.batching, call) for call in calls]

@@ -6,7 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from serving.gateway.observability import counters
+from serving import counters
+from serving.gateway.observability.families import family
 
 BOUNDS = (0.001, 0.25, 1, 10)
 VALUES = (0.0001, 0.001, 0.0011, 0.25, 0.9, 1, 10, 10.5)
@@ -22,7 +23,7 @@ def test_the_page_is_the_same_as_with_the_library() -> None:
 
     class Families(Collector):
         def collect(self) -> Iterable[Metric]:
-            return [own_counter.family(), own_histogram.family()]
+            return [family(own_counter), family(own_histogram)]
 
     ours.register(Families())
     assert generate_latest(ours) == generate_latest(theirs)
