@@ -10,7 +10,10 @@ from serving.cli.terminal import fail
 
 
 def bench(context: typer.Context) -> None:
-    """Benchmark the gateway beside other servers: python -m benchmarks.gateway, with its options."""
+    """Benchmark the gateway beside other servers.
+
+    Runs python -m benchmarks.gateway with its options.
+    """
     if not Path("benchmarks/gateway").is_dir():
         raise fail("benchmarks/gateway is not in this folder: run vitrine bench in the repository's root")
     done = subprocess.run([sys.executable, "-m", "benchmarks.gateway", *context.args], check=False)

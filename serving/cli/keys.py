@@ -32,7 +32,10 @@ def create(
     ] = None,
     file: File = Path(".vitrine/keys.json"),
 ) -> None:
-    """Create a key and print it. The file keeps only its hash, so it is printed this once."""
+    """Create a key and print it.
+
+    The file keeps only its hash, so it is printed this once.
+    """
     unknown = [one for one in verb or () if one not in SCOPES]
     if unknown:
         raise fail(f"--verb is {unknown[0]!r}; one of {', '.join(SCOPES)} is expected")

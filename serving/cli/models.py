@@ -40,7 +40,10 @@ def _labels(registry: ModelRegistry, model: str, number: int) -> str:
 
 
 def _describe(registry: ModelRegistry, model: str, number: int, notes: list[str]) -> tuple[str, str, str]:
-    """Return the version's date, main metric and data set; append its notes to ``notes``."""
+    """Return the version's date, main metric and data set.
+
+    Append its notes to ``notes``.
+    """
     try:
         card: ModelCard = registry.card(model, number)
     except ModelCardError as error:

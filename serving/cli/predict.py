@@ -1,4 +1,4 @@
-"""Commands that call the gateway: ``vitrine predict``, ``embed`` and ``forecast``."""
+"""Commands that call the gateway: ``predict``, ``embed`` and ``forecast``."""
 
 import contextlib
 import os
@@ -45,7 +45,7 @@ def embed(
     polarity: Polarity = "auto",
     url: Url = "http://127.0.0.1:8000",
 ) -> None:
-    """Print the embeddings of pictures, one line each: the path and the values, separated by tabs."""
+    """Print the embeddings of pictures: one line each, values separated by tabs."""
     with _client(url) as client:
         answer = client.embed(model, [_read(path) for path in pictures], polarity=_chosen(polarity))
     for path, vector in zip(pictures, answer.vectors.tolist(), strict=True):
@@ -79,7 +79,9 @@ def forecast(
 
 @contextlib.contextmanager
 def _client(url: str) -> Iterator[Client]:
-    """A client of the gateway with the key in VITRINE_KEY; its errors end the command.
+    """A client of the gateway with the key in VITRINE_KEY.
+
+    Its errors end the command.
 
     A first request without retries fails at once if the gateway is down.
     """

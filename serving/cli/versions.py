@@ -1,4 +1,4 @@
-"""Commands that change which version answers: ``vitrine promote``, ``sign``, ``rollback`` and ``canary``."""
+"""Commands that change which version answers: promote, sign, rollback, canary."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,7 +41,10 @@ def sign(
     key: Annotated[Path, typer.Option(envvar="VITRINE_SIGNING_KEY", help="Ed25519 private key (PEM).")],
     exports: Exports = "exports",
 ) -> None:
-    """Sign a version's manifest. Model server and sync verify it if they have the public key."""
+    """Sign a version's manifest.
+
+    Model server and sync verify it if they have the public key.
+    """
     try:
         ModelRegistry(exports).sign(model, version, load_signer(key))
     except (RegistryError, OSError) as error:

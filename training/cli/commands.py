@@ -1,4 +1,7 @@
-"""The training commands, all of which are registered here; :mod:`serving.cli.main` imports this module lazily."""
+"""Registration of the training commands.
+
+:mod:`serving.cli.main` imports this module lazily.
+"""
 
 import typer
 

@@ -55,7 +55,9 @@ def sweep(
     store_secret: Store = None,
     namespace: Namespace = "vitrine",
 ) -> None:
-    """Print the manifests of a sweep by several pods; further options go to `vitrine sweep`.
+    """Print the manifests of a sweep by several pods.
+
+    Further options go to `vitrine sweep`.
 
     vitrine k8s sweep fashion_cnn --workers 4 --storage-secret sweeps --trials 40 | kubectl apply -f -
     """

@@ -1,4 +1,7 @@
-"""``python -m training.cli.main``: the same as ``vitrine``, kept for existing manifests and scripts."""
+"""The module ``training.cli.main``, an alias of :mod:`serving.cli.main`.
+
+Existing manifests and scripts use it.
+"""
 
 from serving.cli.main import app as app
 

@@ -24,7 +24,7 @@ def reproduce(
     exports: Annotated[Path | None, typer.Option(help="Folder of the versions; exports without it.")] = None,
     work: Annotated[Path, typer.Option(help="Folder of unfinished runs, studies and logs.")] = Path(".vitrine"),
 ) -> None:
-    """Run every job and study that is out of date, and compare the figures with the courses'.
+    """Run every outdated job and study, and compare the figures with the courses'.
 
     With --quick, page and versions go to a folder of their own under --work.
     """

@@ -37,7 +37,10 @@ def sweep(
     ] = None,
     exports: Exports = "exports",
 ) -> None:
-    """Search a job's hyper-parameters: coarsely on a subset, then finely. An interrupted sweep resumes."""
+    """Search a job's hyper-parameters: coarsely on a subset, then finely.
+
+    An interrupted sweep resumes.
+    """
     quiet_tensorflow()
     exit_on_sigterm()
     from training.core.catalogue import find

@@ -24,7 +24,10 @@ def quiet_tensorflow() -> None:
 
 
 def exit_on_sigterm() -> None:
-    """Exit with 143 on SIGTERM. As process 1 of a container, Python ignores the signal otherwise."""
+    """Exit with 143 on SIGTERM.
+
+    As process 1 of a container, Python ignores the signal otherwise.
+    """
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 

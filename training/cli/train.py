@@ -57,7 +57,7 @@ def train(
     exports: Exports = "exports",
     runs: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = Path(".vitrine/runs"),
 ) -> None:
-    """Train a model, compare it with the live version, and publish it as a new version."""
+    """Train a model, compare it with the live version, and publish a new version."""
     if list_jobs or name is None:
         print_names("job", JOBS)
         return

@@ -1,1 +1,1 @@
-"""What a training job is, and the pipeline that runs one: load, fit, evaluate, gate, export, publish."""
+"""Training jobs and the pipeline: load, fit, evaluate, gate, export, publish."""

@@ -19,7 +19,10 @@ from training.export.exported_model import ExportedModel
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted and evaluated model, with all that it came from. ``metrics`` are those of fit and evaluation."""
+    """A fitted and evaluated model, with all that it came from.
+
+    ``metrics`` are those of fit and evaluation.
+    """
 
     job: Job
     options: JobOptions

@@ -1,4 +1,7 @@
-"""Every job and study by name. Their modules are imported on demand, so that a list needs no TensorFlow."""
+"""Every job and study by name.
+
+Their modules are imported on demand, so that a list needs no TensorFlow.
+"""
 
 import importlib
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""The checkpoint of an unfinished run: its identity, its progress and the weights."""
+"""Checkpoints of unfinished runs: identity, progress and weights."""
 
 import contextlib
 import fcntl
@@ -17,12 +17,15 @@ from training.core.recipe import Recipe
 
 
 def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes two runs the same run: job, recipe, options and training data."""
+    """Return what identifies a run: job, recipe, options and training data."""
     return {"job": job, **asdict(recipe), **options, "data": data_sha256}
 
 
 class Checkpoint:
-    """The folder of one unfinished run. The pipeline removes it after the run is published."""
+    """The folder of one unfinished run.
+
+    The pipeline removes it after the run is published.
+    """
 
     def __init__(self, directory: Path, identity: Mapping[str, Any]) -> None:
         self.directory = directory
@@ -75,7 +78,7 @@ class Checkpoint:
         return self.directory / f"{epoch}.weights.h5"
 
     def save(self, model: keras.Model, epoch: int, history: Mapping[str, list[float]], seconds: float) -> None:
-        """Save the weights and optimiser, then replace the state file, then remove older weights."""
+        """Save weights and optimiser, then the state file; remove older weights."""
         self.directory.mkdir(parents=True, exist_ok=True)
         model.save_weights(self.weights(epoch))
         state = {"identity": self._identity, "epoch": epoch, "history": history, "seconds": seconds}

@@ -1,4 +1,4 @@
-"""Values that jobs exchange with the pipeline: the examples to fit and the evaluation."""
+"""Values that jobs exchange with the pipeline: examples and evaluation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,6 @@
-"""Fit a model so that a killed run resumes after its last checkpoint and ends as an uninterrupted run does.
+"""Fit a model with checkpoints.
+
+A killed run resumes after its last checkpoint and ends with the weights of an uninterrupted run.
 
 Every stretch of ``save_every`` epochs starts from its own seeds. Its shuffling, dropout and augmentation therefore do
 not depend on earlier epochs of the same process. The same holds for a worker group: all workers read the checkpoint,
@@ -48,7 +50,7 @@ def fit(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     worker_group: WorkerGroup | None = None,
 ) -> Fitted:
-    """Fit the model on ``examples.train`` by the recipe, from its checkpoint if it has one.
+    """Fit the model on ``examples.train``, from its checkpoint if it has one.
 
     Args:
         model: a compiled model.
@@ -112,7 +114,9 @@ def seed_everything(recipe: Recipe, epoch: int = 0) -> None:
 
 
 def _seed_layers(model: keras.Model, seed: int, worker: int) -> None:
-    """Seed dropout and augmentation; Keras does not save the states of their generators.
+    """Seed dropout and augmentation.
+
+    Keras does not save the states of their generators.
 
     A state is a seed and a counter. Each worker's counter starts in a range of its own.
     """

@@ -1,4 +1,4 @@
-"""The publish gate: decides whether a candidate may replace the live version. A pure function over metrics."""
+"""The publish gate: a pure function that judges a candidate by its metrics."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -126,7 +126,7 @@ def run(
 
 
 def with_start(job: Job, options: JobOptions, registry: ModelRegistry) -> JobOptions:
-    """Return the options with the version that the job starts from, if it starts from one.
+    """Add the version that the job starts from to the options, if any.
 
     Raises:
         JobError: the version does not exist.
@@ -172,7 +172,7 @@ def _identity(
 
 @contextlib.contextmanager
 def _exclusive(unfinished: Checkpoint, worker_group: WorkerGroup | None) -> Iterator[None]:
-    """Lock the checkpoint on worker 0, and turn the loss of another worker into WorkerLost."""
+    """Lock the checkpoint on worker 0, and detect the loss of other workers."""
     with contextlib.ExitStack() as stack:
         if worker_group is None or worker_group.leads:
             stack.enter_context(unfinished.locked())
@@ -182,7 +182,10 @@ def _exclusive(unfinished: Checkpoint, worker_group: WorkerGroup | None) -> Iter
 
 
 def _publish(trained: Trained, name: str, publication: Publication, say: Say) -> Outcome:
-    """Judge the trained model; export, check, publish and promote it if accepted or forced."""
+    """Judge the trained model.
+
+    Export, check, publish and promote it if accepted or forced.
+    """
     job, examples, registry = trained.job, trained.examples, publication.registry
     live = registry.live(name)
     incumbent = gate.LiveVersion(live, registry.card(name, live)) if live is not None else None

@@ -9,7 +9,9 @@ from training.core.errors import JobError
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyper-parameters of a fit. The default seeds are the courses': NumPy 1, TensorFlow and Python 2.
+    """Hyper-parameters of a fit.
+
+    The default seeds are the courses': NumPy 1, TensorFlow and Python 2.
 
     Attributes:
         epochs: number of epochs.

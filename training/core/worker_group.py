@@ -1,4 +1,4 @@
-"""Data-parallel fit: several processes share every batch and apply the same mean gradient.
+"""Data-parallel fit: several processes share every batch and apply one gradient.
 
 ``TF_CONFIG`` names the workers, as for TensorFlow's own strategies and Kubeflow's TFJob::
 
@@ -59,7 +59,9 @@ class WorkerGroup:
 
     @classmethod
     def from_environment(cls) -> "WorkerGroup | None":
-        """Join the workers that ``TF_CONFIG`` names; None for a single worker. Call it before any tensor exists.
+        """Join the workers that ``TF_CONFIG`` names; None for a single worker.
+
+        Call it before any tensor exists.
 
         Raises:
             JobError: TF_CONFIG is invalid.
@@ -110,7 +112,9 @@ class WorkerGroup:
         self._sum(tf.zeros(1), _BARRIER, _LONG_TIMEOUT)
 
     def finish(self) -> None:
-        """Wait until worker 0 has published. Worker 0 does not depend on the others any more.
+        """Wait until worker 0 has published.
+
+        Worker 0 does not depend on the others any more.
 
         Raises:
             WorkerLost: worker 0 has stopped before it published.
@@ -123,7 +127,9 @@ class WorkerGroup:
                 raise
 
     def part(self, train: tuple[Array, Array], batch_size: int, seed: int) -> tf.data.Dataset:
-        """Return this worker's part of every batch as (inputs, targets, weights [n]), reshuffled each epoch.
+        """Return this worker's part of every batch, reshuffled each epoch.
+
+        An element is (inputs, targets, weights [n]).
 
         If the last batch has fewer examples than workers, some workers get an example of weight 0.
 
@@ -150,7 +156,7 @@ class WorkerGroup:
         return sum(end - first for first, end in map(self._share, batches))
 
     def join(self, model: keras.Model) -> None:
-        """Make ``model.fit`` take :meth:`part` and apply the mean gradient of all workers.
+        """Make ``model.fit`` apply the mean gradient of all workers to :meth:`part`.
 
         The step is Keras' own, with the mean over workers between gradient and optimiser.
         """
@@ -196,7 +202,10 @@ class WorkerGroup:
             value.assign(new)
 
     def averages(self, examples: int) -> keras.callbacks.Callback:
-        """Return a callback that averages an epoch's metrics over all workers, weighted by their ``examples``."""
+        """Return a callback that averages an epoch's metrics over all workers.
+
+        ``examples`` is this worker's number of examples, the weight of its metrics.
+        """
 
         def on_epoch_end(epoch: int, logs: dict[str, float]) -> None:
             names = sorted(name for name in logs if not name.startswith("val_"))  # every worker validates on all of it

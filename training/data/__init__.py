@@ -1,1 +1,4 @@
-"""Data sets, one module each, with a synthetic stand-in where the real data may be unavailable."""
+"""Data sets, one module each.
+
+A synthetic stand-in replaces real data that may be unavailable.
+"""

@@ -1,4 +1,7 @@
-"""Boston Housing: median house values of 506 census tracts around Boston in 1970 (Harrison and Rubinfeld 1978)."""
+"""Boston Housing: median house values of 506 census tracts in 1970.
+
+Source: Harrison and Rubinfeld 1978.
+"""
 
 import zipfile
 
@@ -37,7 +40,9 @@ CRITICISM = (
 
 
 def load() -> Examples:
-    """Load z-scored rows float32 [n, 13] and values float32 [n] in 1,000 USD, in Keras' split of 404 and 102.
+    """Load z-scored rows and house values, in Keras' split of 404 and 102.
+
+    Rows are float32 [n, 13], values float32 [n] in 1,000 USD.
 
     ``extra["center"]`` and ``extra["scale"]`` are the mean and deviation of the training part, ``extra["rows"]`` the
     raw test rows. The test part is also the validation part, as in the course.

@@ -1,4 +1,4 @@
-"""CIFAR-10: 50,000 + 10,000 colour photos of ten classes, 32×32 (Krizhevsky 2009)."""
+"""CIFAR-10: 60,000 colour photos of ten classes, 32×32 (Krizhevsky 2009)."""
 
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -72,7 +72,9 @@ def _downloaded() -> tuple[tuple[Array, Array], tuple[Array, Array]]:
 
 
 def from_jpegs(path: Path) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Read both parts of a ZIP file of ``{train,test}/<class>/<number>.jpg``, alternating the classes.
+    """Read both parts of a ZIP file of JPEG files, alternating the classes.
+
+    The names are ``{train,test}/<class>/<number>.jpg``.
 
     Raises:
         JobError: the file is invalid, a class is missing, or a picture cannot be decoded.

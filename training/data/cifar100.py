@@ -1,4 +1,4 @@
-"""CIFAR-100: 50,000 + 10,000 colour photos of 100 classes, 32×32 (Krizhevsky 2009)."""
+"""CIFAR-100: 60,000 colour photos of 100 classes, 32×32 (Krizhevsky 2009)."""
 
 import numpy as np
 
@@ -22,7 +22,9 @@ LABELS = tuple(_NAMES.split())
 
 
 def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
-    """Load pictures uint8 [n, 32, 32, 3] and class numbers int64 [n], in the original order.
+    """Load the data set in its original order.
+
+    Pictures are uint8 [n, 32, 32, 3], class numbers int64 [n].
 
     Args:
         stand_in: use synthetic stripes, one colour and direction per class.
@@ -56,7 +58,10 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
 
 
 def stripes(count: int, seed: int, classes: int) -> tuple[Array, Array]:
-    """Generate stripes of ten directions in up to ten colours: pictures uint8 [count, 32, 32, 3] and class numbers."""
+    """Generate stripes of ten directions in up to ten colours.
+
+    Pictures uint8 [count, 32, 32, 3] and class numbers.
+    """
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, count)
     y, x = np.mgrid[0:32, 0:32].astype(np.float32)

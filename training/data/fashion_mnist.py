@@ -1,4 +1,7 @@
-"""Fashion-MNIST: 60,000 + 10,000 grey pictures of garments, 28×28, light on dark (Zalando Research, MIT)."""
+"""Fashion-MNIST: 70,000 grey pictures of garments, 28×28, light on dark.
+
+Source: Zalando Research, MIT licence.
+"""
 
 import gzip
 
@@ -28,7 +31,9 @@ _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-la
 
 
 def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
-    """Load pictures uint8 [n, 28, 28, 1] and class numbers int64 [n], in the original order.
+    """Load the data set in its original order.
+
+    Pictures are uint8 [n, 28, 28, 1], class numbers int64 [n].
 
     Args:
         stand_in: use synthetic silhouettes.
@@ -86,7 +91,10 @@ def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
 
 
 def silhouettes(count: int, seed: int) -> tuple[Array, Array]:
-    """Generate ten simple shapes with jitter and noise: pictures uint8 [count, 28, 28] and class numbers [count]."""
+    """Generate ten simple shapes with jitter and noise.
+
+    Pictures uint8 [count, 28, 28] and class numbers [count].
+    """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:28, 0:28].astype(np.float32) - 13.5
     labels = rng.integers(0, 10, count).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Rendering of generated drawings: strokes to ink on a plane, and ink to a picture of a medium.
+"""Rendering of generated drawings: strokes to ink, ink to a picture.
 
 Ink is float32 0…1 [height, width]. Each function of :data:`MEDIA` turns it into a picture of mode L or RGB: a screen, a
 scan, a photo, a blackboard and others.
@@ -24,7 +24,10 @@ def size(rng: np.random.Generator) -> tuple[int, int]:
 
 
 def inked(rng: np.random.Generator, strokes: list[Points], height: int, width: int) -> Grey:
-    """Render strokes as ink, float32 0…1 [height, width], with a round or broad nib and varying pressure."""
+    """Render strokes as ink, float32 0…1 [height, width].
+
+    The nib is round or broad, the pressure varies.
+    """
     short = min(height, width)
     fine = 4 if short < 64 else 2
     room = rng.uniform(0.3, 0.98) * short  # longer side of the drawing
@@ -75,7 +78,10 @@ def _as_jpeg(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
 
 
 def _on_screen(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Canvas of a drawing program or web page: flat colours, dark on light or light on dark, sometimes aliased."""
+    """Canvas of a drawing program or web page.
+
+    Flat colours, dark on light or light on dark, sometimes aliased.
+    """
     if chance(rng, 0.15):
         ink = (ink > 0.5).astype(np.float32)
     dark, light = _colour(rng, 0, 50, 25), _colour(rng, 215, 255, 10)
@@ -85,7 +91,10 @@ def _on_screen(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 
 def _pen_on_paper(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Scan: a pen of any colour on light paper, sometimes lined or squared, slightly blurred."""
+    """Scan of a pen of any colour on light paper.
+
+    The paper is sometimes lined or squared, the picture slightly blurred.
+    """
     paper, pen = _colour(rng, 215, 255, 5), _colour(rng, 0, 140, 45)
     pixels: Grey = np.broadcast_to(paper, (*ink.shape, 3))
     if chance(rng, 0.2):
@@ -98,7 +107,10 @@ def _pen_on_paper(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 
 def _photographed(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Photo by a phone: uneven light, soft shadow, sometimes lined paper, blur, noise, JPEG artefacts."""
+    """Photo by a phone.
+
+    Uneven light, soft shadow, sometimes lined paper, blur, noise, JPEG artefacts.
+    """
     height, width = ink.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = x / width - 0.5, y / height - 0.5

@@ -1,4 +1,7 @@
-"""MNIST: 60,000 + 10,000 handwritten digits, grey 28×28, light on dark (LeCun, Cortes, Burges)."""
+"""MNIST: 70,000 handwritten digits, grey 28×28, light on dark.
+
+Source: LeCun, Cortes, Burges.
+"""
 
 import zipfile
 
@@ -18,7 +21,9 @@ _FILE = "mnist.npz"
 
 
 def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
-    """Load pictures uint8 [n, 28, 28, 1] and class numbers int64 [n], in the original order.
+    """Load the data set in its original order.
+
+    Pictures are uint8 [n, 28, 28, 1], class numbers int64 [n].
 
     Args:
         stand_in: use synthetic silhouettes.

@@ -1,4 +1,4 @@
-"""Noughts and crosses: generated drawings, and the user's own pictures from two folders.
+"""Noughts and crosses: generated drawings, or pictures from two folders.
 
 The course (004, "transfer_MobileNet") asks for a small set of drawn X and O, one folder each, and later to enlarge it.
 :func:`generate` imitates hands, pens and cameras; :func:`from_folders` reads pictures. Both prepare them with
@@ -25,7 +25,9 @@ CLASSES = ("O", "X")
 
 
 def generate(count_per_class: int, recipe: images.ImageRecipe, seed: int) -> tuple[images.Pixels, NDArray[np.int64]]:
-    """Generate drawings, alternating O and X: x uint8 [2·count, height, width, channels], y int64 [2·count].
+    """Generate drawings, alternating O and X.
+
+    x uint8 [2·count, height, width, channels], y int64 [2·count].
 
     The same count, recipe and seed give the same drawings. A drawing takes about 5 ms on one CPU core.
     """
@@ -39,7 +41,9 @@ def generate(count_per_class: int, recipe: images.ImageRecipe, seed: int) -> tup
 
 
 def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pixels, NDArray[np.int64]]:
-    """Read pictures from the folders ``o`` and ``x`` (in any case), O first. Shapes are those of :func:`generate`.
+    """Read pictures from the folders ``o`` and ``x`` (in any case), O first.
+
+    Shapes are those of :func:`generate`.
 
     Raises:
         ValueError: a folder is missing or empty, or holds files that are not readable pictures; the message lists all.
@@ -67,7 +71,9 @@ def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pi
 
 
 def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Image, int]:
-    """Draw one picture of mode L or RGB, 24 to 340 pixels a side, and return it with its label.
+    """Draw one picture and return it with its label.
+
+    Pictures are of mode L or RGB, 24 to 340 pixels a side.
 
     The shape of the strokes, the pen and the medium vary. Without a label, O and X are equally likely.
     """
@@ -81,7 +87,9 @@ def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Imag
 
 
 def load(options: JobOptions, recipe: images.ImageRecipe, count_per_class: int) -> Examples:
-    """Generate drawings, or read the user's own from ``--data-dir`` and hold out every fifth for the test.
+    """Generate drawings, or read the user's own from ``--data-dir``.
+
+    Every fifth picture of the user's is held out for the test.
 
     The test part of the generated set comes from another seed. ``extra["others"]`` holds real drawings by other people,
     if VITRINE_DATA has ``xo/test``; they are never trained on.

@@ -1,4 +1,7 @@
-"""Sources of real data (the folder VITRINE_DATA, or a download), and statistics of the data for the model card."""
+"""Sources of real data, and statistics of the data for the model card.
+
+Real data comes from the folder VITRINE_DATA or from a download.
+"""
 
 import hashlib
 import os
@@ -16,7 +19,9 @@ T = TypeVar("T")
 
 
 def local(name: str) -> Path | None:
-    """Return the file or folder of that name in VITRINE_DATA; None if it does not exist.
+    """Return the file or folder of that name in VITRINE_DATA.
+
+    None if it does not exist.
 
     Raises:
         JobError: VITRINE_DATA is not a folder.
@@ -33,7 +38,7 @@ def local(name: str) -> Path | None:
 
 
 def download(what: str, load: Callable[[], T], local_name: str | None = None, stand_in: str | None = "--stand-in") -> T:
-    """Call a loader that downloads, and turn a failure into a message that says how to get the data.
+    """Call a loader that downloads, and explain a failure.
 
     Args:
         what: name of the data set.
@@ -54,7 +59,10 @@ def download(what: str, load: Callable[[], T], local_name: str | None = None, st
 
 
 def digest(*arrays: Array) -> str:
-    """Return the SHA-256 over the arrays in order; it identifies the training data of a version."""
+    """Return the SHA-256 over the arrays in order.
+
+    It identifies the training data of a version.
+    """
     total = hashlib.sha256()
     for array in arrays:
         total.update(np.ascontiguousarray(array).data)
@@ -71,7 +79,10 @@ def distribution(values: Any) -> Distribution:
 
 
 def picture_statistics(pictures: Array) -> dict[str, Distribution]:
-    """Return brightness and contrast of pictures [n, height, width, c]: mean and deviation within each."""
+    """Return brightness and contrast of pictures [n, height, width, c].
+
+    Mean and deviation within each.
+    """
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     return {"brightness": distribution(flat.mean(axis=1)), "contrast": distribution(flat.std(axis=1))}
 
@@ -82,5 +93,8 @@ def column_statistics(names: Iterable[str], rows: Array) -> dict[str, Distributi
 
 
 def signal_statistics(signals: Array) -> dict[str, Distribution]:
-    """Return level and strength of signals [n, length, channels]: mean and deviation within each."""
+    """Return level and strength of signals [n, length, channels].
+
+    Mean and deviation within each.
+    """
     return {"level": distribution(signals.mean(axis=(1, 2))), "strength": distribution(signals.std(axis=(1, 2)))}

@@ -1,4 +1,7 @@
-"""Daily prices: the user's CSV file, or Google's from 2004-08-19 to 2008-10-14, a sample data set of matplotlib."""
+"""Daily prices from the user's CSV file, or Google's of 2004 to 2008.
+
+Google's prices, 2004-08-19 to 2008-10-14, are a sample data set of matplotlib.
+"""
 
 import csv
 import datetime

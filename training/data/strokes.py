@@ -34,7 +34,7 @@ def _unsteady(rng: np.random.Generator, stroke: Points, much: float) -> Points:
 
 
 def x(rng: np.random.Generator) -> list[Points]:
-    """Draw two crossing strokes, sometimes two arcs back to back, or one stroke with a loop."""
+    """Draw an X: two strokes, sometimes two arcs or one stroke with a loop."""
     kind = rng.choice(["crossing", "arcs", "loop"], p=[0.84, 0.06, 0.10])
     much = rng.uniform(0.0, 0.05)
     if kind == "arcs":
@@ -72,7 +72,10 @@ def x(rng: np.random.Generator) -> list[Points]:
 
 
 def o(rng: np.random.Generator) -> list[Points]:
-    """Draw a loop that is closed, slightly open, overlapping or ends inside; sometimes as two halves."""
+    """Draw a loop that is closed, slightly open, overlapping or ends inside.
+
+    Sometimes as two halves.
+    """
     much = rng.uniform(0.0, 0.06)
     start = rng.normal(-np.pi / 2, 0.9) if chance(rng, 0.8) else rng.uniform(0, 2 * np.pi)
     if chance(rng, 0.08):
@@ -107,7 +110,7 @@ def o(rng: np.random.Generator) -> list[Points]:
 
 
 def distort(rng: np.random.Generator, strokes: list[Points]) -> list[Points]:
-    """Stretch, slant and rotate a drawing, as paper and camera do, and scale it to -1…1."""
+    """Stretch, slant and rotate a drawing, and scale it to -1…1."""
     stretch = np.exp(rng.normal(0, 0.22))
     slant = rng.normal(0, 0.25)
     turn = np.deg2rad(np.clip(rng.normal(0, 14), -40, 40))

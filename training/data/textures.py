@@ -1,4 +1,4 @@
-"""Generated textures: large pictures of one surface each, for an encoder of 1024×1024 pictures.
+"""Generated textures for an encoder of 1024×1024 pictures.
 
 Each of the eight kinds (:data:`KINDS`) has a random angle, pitch, contrast and grain.
 """
@@ -14,7 +14,9 @@ Pixels = NDArray[np.uint8]
 
 
 def generate(count: int, side: int, seed: int) -> tuple[Pixels, NDArray[np.int64]]:
-    """Generate textures uint8 [count, side, side, 1] of alternating kinds, and the kinds' numbers int64 [count].
+    """Generate textures of alternating kinds, and the kinds' numbers.
+
+    Textures are uint8 [count, side, side, 1], kinds int64 [count].
 
     The same count, side and seed give the same textures. With a side of 1024 a texture takes about 60 ms.
     """
@@ -24,7 +26,10 @@ def generate(count: int, side: int, seed: int) -> tuple[Pixels, NDArray[np.int64
 
 
 def pairs(count: int, side: int, seed: int) -> Pixels:
-    """Generate two views of each texture, uint8 [count, 2, side, side, 1]: different parts in different light."""
+    """Generate two views of each texture, uint8 [count, 2, side, side, 1].
+
+    Different parts in different light.
+    """
     rng = np.random.default_rng(seed)
     views = np.empty((count, 2, side, side, 1), np.uint8)
     for index in range(count):

@@ -1,4 +1,4 @@
-"""Synthetic signals of three classes: noisy sines, squares and sawtooths, for the course's 1-D nets without data."""
+"""Noisy sines, squares and sawtooths, for the course's 1-D nets without data."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Sums of sines with noise: many short series with random amplitudes, periods and phases."""
+"""Sums of sines with noise, random in amplitude, period and phase."""
 
 from dataclasses import dataclass
 

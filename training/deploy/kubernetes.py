@@ -84,7 +84,9 @@ def job(
 
 
 def sweep(name: str, arguments: list[str], trainer: Trainer, *, secret: str, workers: int = 1) -> list[Manifest]:
-    """Return the manifests of a sweep by several pods that share the study in PostgreSQL.
+    """Return the manifests of a sweep by several pods.
+
+    The pods share the Optuna study in PostgreSQL.
 
     Args:
         name: name of the job, as in ``vitrine sweep NAME``.
@@ -123,7 +125,7 @@ def _spec(label: str, pod: Manifest, longest: int) -> Manifest:
 
 
 def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
-    """Turn the Job into a worker group of several pods; return their Service and NetworkPolicy."""
+    """Share the Job among several pods; return their Service and NetworkPolicy."""
     name, labels = metadata["name"], metadata["labels"]
     spec |= {
         "completionMode": "Indexed",

@@ -32,14 +32,14 @@ def classification(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def fit_and_test(model: keras.Model, examples: Examples) -> Evaluation:
-    """Measure :func:`classification`, and loss and accuracy on the training part without dropout."""
+    """Measure :func:`classification`, and the training part without dropout."""
     evaluation = classification(model, examples)
     loss, accuracy = model.evaluate(*examples.train, batch_size=256, verbose=0)
     return replace(evaluation, metrics={**evaluation.metrics, "train_loss": loss, "train_accuracy": accuracy})
 
 
 def recall(embeddings: Array, labels: Array, ranks: tuple[int, ...] = (1, 10)) -> dict[str, float]:
-    """Measure ``recall_at_K``: the share of items with their own class among the K nearest others.
+    """Measure ``recall_at_K``: is one of the K nearest others of the same class?
 
     Source: Song et al. 2016.
 

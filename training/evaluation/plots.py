@@ -1,4 +1,4 @@
-"""Plots of a training run, stored with the version: history, and confusion matrix, forecast or prediction."""
+"""Plots of a training run, stored with the version."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ _SHOWN = 120  # last values of a series
 
 
 def history(values: Mapping[str, Sequence[float]], path: Path) -> None:
-    """Plot each metric by epoch in a panel of its own, with dashed lines for validation."""
+    """Plot each metric by epoch in its own panel; validation is dashed."""
     metrics = [name for name in values if not name.startswith("val_") and len(values[name])]
     if not metrics:
         return
@@ -38,7 +38,9 @@ def history(values: Mapping[str, Sequence[float]], path: Path) -> None:
 
 
 def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) -> None:
-    """Plot the confusion matrix: rows are the truth, columns the answer, cells in per cent of the row.
+    """Plot the confusion matrix.
+
+    Rows are the truth, columns the answer, cells in per cent of the row.
 
     Above 20 classes the cells show colours without numbers.
     """
@@ -93,7 +95,10 @@ def dress(axis: Axes, across: str, up: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Save as PNG with a palette: a third of the size, since git stores some of the plots."""
+    """Save as PNG with a palette.
+
+    A third of the size, since git stores some of the plots.
+    """
     figure.tight_layout()
     figure.savefig(path, dpi=90)
     plt.close(figure)

@@ -1,4 +1,6 @@
-"""Search a job's hyper-parameters in two stages, as the courses advise (003_f995c3228e7eacd7, exercise 5, c).
+"""Search a job's hyper-parameters in two stages.
+
+The courses advise it (003_f995c3228e7eacd7, exercise 5, c).
 
 The coarse stage searches wide ranges on a subset of the training part, the fine stage narrow ranges around the best on
 all of it. Each stage is an Optuna study in a storage that several processes may share; starting the same sweep again
@@ -41,7 +43,10 @@ Part = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a sweep: the share of the training part, and the number of finished trials of all processes."""
+    """One stage of a sweep.
+
+    ``share`` is that of the training part, ``trials`` the number of finished trials of all processes.
+    """
 
     name: str
     share: float
@@ -140,7 +145,10 @@ def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, re
 
 
 def measured_by(job: Job) -> tuple[str, str]:
-    """Return the deciding metric and its direction: accuracy if the job's gate uses one, else the loss."""
+    """Return the deciding metric and its direction.
+
+    Accuracy if the job's gate uses one, else the loss.
+    """
     return ("val_accuracy", "maximize") if "accuracy" in job.policy.metric else ("val_loss", "minimize")
 
 
@@ -168,7 +176,10 @@ def suggest(trial: optuna.Trial, name: str, within: Range) -> float | int:
 
 
 def narrowed(within: Range, best: float) -> Range:
-    """Return a quarter of the range around the best value, on the range's own scale and within its ends."""
+    """Return a quarter of the range around the best value.
+
+    The quarter is taken on the range's own scale, within its ends.
+    """
     to, back = (float, float) if within.scale == "linear" else (math.log2, lambda value: 2.0**value)
     low, high, middle = to(within.low), to(within.high), to(best)
     reach = (high - low) / 8
@@ -191,7 +202,7 @@ def _shared_ranges(study: optuna.Study, ranges: Mapping[str, Range]) -> dict[str
 
 @dataclass
 class _Trial:
-    """Fits the job with a trial's values, and returns the metric on the held-out part after the last epoch."""
+    """Fits the job with a trial's values; returns the metric on the held-out part."""
 
     job: Job
     options: JobOptions

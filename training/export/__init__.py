@@ -1,1 +1,1 @@
-"""From a fitted model to a version directory: signatures, SavedModel, ONNX export, warm-up requests and the check."""
+"""From a fitted model to a version directory, and its check."""

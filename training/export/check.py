@@ -1,4 +1,4 @@
-"""Load an exported version in a clean process on the CPU and compare it with the Keras model.
+"""Compare an exported version with the Keras model, in a clean CPU process.
 
 :func:`check` runs ``python -m training.export.check DIRECTORY EXPECTED``, which prints a JSON report. EXPECTED is a
 file with the inputs and the Keras model's outputs of each signature.
@@ -43,7 +43,10 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """Largest difference by ``signature/output``: absolute, or relative to the largest value if that is above 1."""
+    """Largest difference by ``signature/output``.
+
+    Absolute, or relative to the largest value if that is above 1.
+    """
 
     saved_model: dict[str, float]
     onnx: dict[str, float]
@@ -79,7 +82,7 @@ def check(directory: Path, answers: Answers) -> Report:
 
 
 def impure(operations: Iterable[str]) -> list[str]:
-    """Return the operations that are random or write to a variable, sorted and without duplicates."""
+    """Return the operations that are random or write to a variable, sorted."""
     return sorted({name for name in operations if name.startswith(_IMPURE)})
 
 
@@ -113,7 +116,10 @@ def _main(directory: str, expected: str) -> dict[str, Any]:
 
 
 def _call(name: str, signature: Any, inputs: Mapping[str, Array], problems: list[str]) -> dict[str, Array]:
-    """Return the signature's outputs; note operations or answers that are not those of pure inference."""
+    """Return the signature's outputs.
+
+    Note operations or answers that are not those of pure inference.
+    """
     import tensorflow as tf
 
     graph = signature.graph.as_graph_def()
@@ -161,7 +167,10 @@ def _too_large(kind: str, differences: Mapping[str, float]) -> list[str]:
 
 
 def _difference(one: Array | None, other: Array) -> float:
-    """Return the largest absolute difference, relative to the largest value if above 1; inf for different shapes."""
+    """Return the largest absolute difference; inf for different shapes.
+
+    It is relative to the largest value if that is above 1.
+    """
     if one is None or one.shape != other.shape:
         return float("inf")
     if not one.size:

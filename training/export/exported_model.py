@@ -38,14 +38,20 @@ class Endpoint:
     convertible: bool = True
 
     def call(self, rows: Any = slice(None)) -> dict[str, Array]:
-        """Return what the Keras model answers to the samples: the reference for the exported version."""
+        """Return what the Keras model answers to the samples.
+
+        The reference for the exported version.
+        """
         feed = {name: tf.constant(values[rows]) for name, values in self.samples.items()}
         return {name: output.numpy() for name, output in self.function(**feed).items()}
 
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """The signatures of a version, the Keras models whose variables it holds, and the card's section for its kind."""
+    """The signatures of a version, with the models and recipe behind them.
+
+    ``models`` hold the version's variables; one recipe describes the kind on the card.
+    """
 
     kind: Kind
     endpoints: Mapping[str, Endpoint]

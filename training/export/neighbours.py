@@ -1,4 +1,4 @@
-"""The signature ``neighbours``: exact nearest neighbours among reference embeddings stored in the version."""
+"""The signature ``neighbours``: exact search among embeddings in the version."""
 
 from dataclasses import replace
 

@@ -1,4 +1,6 @@
-"""The ONNX export: one graph for all tensor signatures, so that a version can be served without TensorFlow.
+"""The ONNX export, which serves a version without TensorFlow.
+
+One graph holds all tensor signatures.
 
 Inputs and outputs keep the signatures' names. The model's metadata ``signatures`` lists those of each signature as
 JSON. A caller feeds zeros, one row each, to graph inputs that its signature does not use.
@@ -21,7 +23,10 @@ SIGNATURES_KEY = "signatures"
 
 
 def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
-    """Write the export of the convertible endpoints; return the reason if tf2onnx cannot convert them, else None."""
+    """Write the export of the convertible endpoints.
+
+    Returns the reason if tf2onnx cannot convert them, else None.
+    """
     os.environ.setdefault("TF2ONNX_LOG_LEVEL", "40")
     import onnx
     import tf2onnx
@@ -55,7 +60,7 @@ def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Hide what TensorFlow's graph optimiser prints on standard error regardless of log levels."""
+    """Hide what TensorFlow's graph optimiser prints regardless of log levels."""
     sys.stderr.flush()
     stderr = os.dup(2)
     devnull = os.open(os.devnull, os.O_WRONLY)

@@ -10,7 +10,9 @@ from training.forecasting.forecaster import Forecaster
 
 
 def series_model(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> ExportedModel:
-    """Export a forecaster: ``serving_default`` for the next value, ``forecast`` up to the largest horizon of a batch.
+    """Export a forecaster.
+
+    ``serving_default`` for the next value, ``forecast`` up to the largest horizon of a batch.
 
     Args:
         network: the Keras model that the forecaster's functions call.

@@ -28,7 +28,10 @@ _DESCRIBE = {
 
 
 class _FirstLine(tf.lookup.TextFileInitializer):  # type: ignore[misc]
-    """Reads a file into a table. The table's name is not, as TensorFlow's default is, the path on this machine."""
+    """Reads a file into a table.
+
+    The table's name is not, as TensorFlow's default is, the path on this machine.
+    """
 
     @property
     def _shared_name(self) -> str:
@@ -36,7 +39,9 @@ class _FirstLine(tf.lookup.TextFileInitializer):  # type: ignore[misc]
 
 
 def write(directory: Path, exported: ExportedModel, card: ModelCard) -> ModelCard:
-    """Write SavedModel, ONNX export, card and warm-up requests, and check them in a clean process.
+    """Write a version's files and check them in a clean process.
+
+    The files are SavedModel, ONNX export, card and warm-up requests.
 
     Args:
         directory: staging directory.

@@ -1,4 +1,4 @@
-"""Warm-up requests, which the model server replays before a version becomes available.
+"""Warm-up requests, which the model server replays when it loads a version.
 
 A TFRecord of PredictionLog with one record for each signature and allowed batch size
 (tensorflow_serving/servables/tensorflow/saved_model_warmup.cc).

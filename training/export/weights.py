@@ -48,7 +48,7 @@ def _shape(variable: tf.Variable | keras.Variable | None) -> str:
 
 
 def _renumber(paths: Iterable[str]) -> list[str]:
-    """``dense_4/kernel``, ``dense_7/kernel`` → ``dense_0/kernel``, ``dense_1/kernel``."""
+    """Renumber ``dense_4/kernel``, ``dense_7/kernel`` as ``dense_0``, ``dense_1``."""
     parts = []
     for path in paths:
         layer, _, rest = path.partition("/")

@@ -1,1 +1,1 @@
-"""Forecasting: windows, backtests, conformal intervals and the forecaster that is exported."""
+"""Forecasting: windows, backtests, conformal intervals and forecasters."""

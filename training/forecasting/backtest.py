@@ -78,7 +78,9 @@ def joined(parts: Sequence[Origins]) -> Origins:
 
 
 def against_naive(origins: Origins, mean: Array) -> dict[str, float]:
-    """Return the mean absolute errors of the forecasts [n, horizon] and the naive ones, and the skill against each.
+    """Return the errors of a forecast and of the naive ones, and the skills.
+
+    Errors are mean absolute errors of ``mean``, [n, horizon].
 
     The skill is 1 - ours / theirs: above 0 if ours is better, at most 1. ``skill`` is the skill against ``naive``.
     """
@@ -93,7 +95,9 @@ def against_naive(origins: Origins, mean: Array) -> dict[str, float]:
 
 
 def interval_score(truth: Array, lower: Array, upper: Array, level: float) -> float:
-    """Return the interval score: mean width plus 2 / (1 - level) times the distance of values outside.
+    """Return the interval score.
+
+    Mean width plus 2 / (1 - level) times the distance of values outside.
 
     Lower is better. Source: Gneiting and Raftery 2007.
     """

@@ -6,7 +6,9 @@ from training.core.array import Array
 
 
 def conformal_spread(errors: Array, level: float) -> Array:
-    """Return the bounds to add to the mean, by step, for an interval that covers ``level``: float32 [2, horizon].
+    """Return the bounds of a conformal interval by step, float32 [2, horizon].
+
+    Added to the mean, they cover ``level``.
 
     Split-conformal prediction with signed residuals (Romano et al. 2019): the bounds of a step are two quantiles of
     truth - forecast, at ranks widened by (n + 1) / n for finite samples. Bounds never narrow with the horizon.

@@ -51,7 +51,9 @@ class Forecaster:
         return mean + width * factors[0, :steps], mean + width * factors[1, :steps]
 
     def calibrate(self, origins: Origins) -> Array:
-        """Return split-conformal bounds by step, float32 [2, max_horizon], from held-out origins.
+        """Return split-conformal bounds by step, float32 [2, max_horizon].
+
+        The origins must be held out from the fit.
 
         Errors are divided by ``width`` (locally weighted conformal prediction, Lei et al. 2018, 5.2).
         """
@@ -88,7 +90,7 @@ class Forecaster:
 
 
 def recursive(recipe: SeriesRecipe, step: Callable[[tf.Tensor], tf.Tensor]) -> Forecaster:
-    """Return a forecaster that feeds its forecasts of the next value back into the window."""
+    """Return a forecaster that feeds its own forecasts back into the window."""
 
     def ahead(history: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         def advance(i: tf.Tensor, window: tf.Tensor, made: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

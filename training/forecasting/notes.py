@@ -6,7 +6,9 @@ from serving.artifacts.model_card import SeriesRecipe
 
 
 def notes(metrics: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tuple[str, ...]:
-    """Return a warning for each naive forecast that is not beaten, and for an interval that covers too little.
+    """Return the warnings about a forecaster.
+
+    One for naive forecasts that are not beaten, one for an interval that covers too little.
 
     Args:
         metrics: those of :meth:`training.forecasting.forecaster.Forecaster.measure`.

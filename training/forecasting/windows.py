@@ -9,7 +9,9 @@ from training.forecasting.backtest import Origins, roll
 
 
 def windows(series: Array, length: int) -> tuple[Array, Array]:
-    """Return all windows of a series and the value after each: [n] → [n - length, length] and [n - length].
+    """Return all windows of a series and the value after each.
+
+    [n] → [n - length, length] and [n - length].
 
     Raises:
         ValueError: the series is not longer than a window.
@@ -62,7 +64,7 @@ class Split:
 
 
 def chronological(series: Array, window: int, validation: float = 0.15, test: float = 0.15) -> Split:
-    """Split by time: the test part is the end of the series, the validation part precedes it."""
+    """Split by time into training, validation and test part, in this order."""
     first_test = round(len(series) * (1 - test))
     first_validation = round(len(series) * (1 - test - validation))
     return Split(series, window, first_validation, first_test)

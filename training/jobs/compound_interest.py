@@ -50,7 +50,7 @@ def unfolded(principal: float, rate: float, months: int) -> float:
 
 
 class CompoundCell(keras.layers.Layer):  # type: ignore[misc]
-    """One month of interest: the state is the value [n, 1], the input the rate [n, 1]."""
+    """One month of interest: state is the value [n, 1], input the rate [n, 1]."""
 
     state_size = output_size = 1
 
@@ -67,7 +67,10 @@ class CompoundCell(keras.layers.Layer):  # type: ignore[misc]
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
-    """Return no training part, and every month of several principals and rates as the test part."""
+    """Return the values of several principals and rates as the test part.
+
+    The training part is empty.
+    """
     rows = np.array([(p, i, m) for p in _PRINCIPALS for i in _RATES for m in range(1, MONTHS + 1)], np.float32)
     values = np.array([recursion(p, i, int(m)) for p, i, m in rows.astype(np.float64)])
     return Examples(
@@ -99,7 +102,10 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    """Measure the largest difference between the three ways, relative to the value, also in roundings per month."""
+    """Measure the largest difference between the three ways.
+
+    It is relative to the value, and also given in roundings per month.
+    """
     rows, recursive = examples.test
     formula = np.array([unfolded(p, i, int(m)) for p, i, m in rows.astype(np.float64)])
     recurrent = ops.convert_to_numpy(model(rows))[:, 0].astype(np.float64)

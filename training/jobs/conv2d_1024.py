@@ -90,7 +90,10 @@ def shapes(encoder: keras.Model) -> list[tuple[int, ...]]:
 
 
 def info_nce(_: keras.KerasTensor, projections: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the InfoNCE loss [n] of two views each [n, 2, d]: which second view belongs to the first?"""
+    """Return the InfoNCE loss [n] of two views each [n, 2, d].
+
+    Which second view belongs to the first?
+    """
     one, other = (ops.normalize(projections[:, view]) for view in (0, 1))
     alike = ops.matmul(one, ops.transpose(other)) / TEMPERATURE
     return keras.losses.sparse_categorical_crossentropy(ops.arange(ops.shape(alike)[0]), alike, from_logits=True)
@@ -102,7 +105,10 @@ def scaled(pictures: Any) -> Any:
 
 
 def same_kind(vectors: Array, kinds: Array) -> float:
-    """Return how often the nearest other vector by angle is of the same kind: vectors [n, d], kinds [n] → 0…1."""
+    """Return how often the nearest other vector by angle is of the same kind.
+
+    Vectors [n, d], kinds [n] → 0…1.
+    """
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -np.inf)

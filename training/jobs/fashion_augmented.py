@@ -1,4 +1,6 @@
-"""Fashion-MNIST by a residual net on augmented pictures: an improvement of `fashion_cnn`.
+"""Fashion-MNIST by a residual net on augmented pictures.
+
+An improvement of `fashion_cnn`.
 
     vitrine train fashion_augmented          12 minutes on two CPU cores
     vitrine train fashion_augmented --quick  20 seconds, one epoch on 5,000 pictures
@@ -51,7 +53,10 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def network() -> keras.Model:
-    """Return the net: pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 128]}."""
+    """Return the net without augmentation.
+
+    Pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 128]}.
+    """
     decay = keras.regularizers.L2(2e-4)
     x = inputs = keras.Input((28, 28, 1))
     x = normalised_convolution(x, 32, decay)

@@ -58,7 +58,10 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def encoder(model: keras.Model) -> keras.Model:
-    """Return the encoder: pictures float32 [n, 28, 28, 1] of 0…255 → embeddings float32 [n, 64]."""
+    """Return the encoder.
+
+    Pictures float32 [n, 28, 28, 1] of 0…255 → embeddings float32 [n, 64].
+    """
     return keras.Model(model.inputs, model.get_layer("embedding").output)
 
 
@@ -67,7 +70,10 @@ def watch(model: keras.Model, examples: Examples) -> Mapping[str, float]:
 
 
 def course_losses(encoder: keras.Model, examples: Examples) -> dict[str, float]:
-    """Measure both losses over the first 50 training pictures, with pairs drawn after ``random.seed(1)``."""
+    """Measure both losses over the first 50 training pictures.
+
+    Pairs are drawn after ``random.seed(1)``, as in the course.
+    """
     pictures, labels = examples.train[0][:50], examples.train[1][:50]
     embeddings = encoder.predict(pictures, verbose=0)
     rng = random.Random(1)

@@ -1,4 +1,4 @@
-"""Fashion-MNIST encoder fine-tuned by the triplet loss, with search for similar items.
+"""Fashion-MNIST encoder by the triplet loss, with search for similar items.
 
     vitrine train fashion_metric          2 minutes on two CPU cores
     vitrine train fashion_metric --quick  20 seconds
@@ -39,7 +39,10 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
 
 
 def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
-    """Return the encoder, pre-trained as a classifier: pictures of 0…255 → embeddings of length 1, [n, 64]."""
+    """Return the encoder, pre-trained as a classifier.
+
+    Pictures of 0…255 → embeddings of length 1, [n, 64].
+    """
     job = fashion_embedding.JOB
     first = job.quick if options.quick else job.recipe
     classifier = fashion_embedding.build(examples, options, first)
@@ -71,7 +74,10 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
 
 
 def _with_prototypes(model: keras.Model, examples: Examples) -> keras.Model:
-    """Return a net of the embedding and the softmax of the negative squared distances to the classes' prototypes."""
+    """Return a net of the embedding and the probabilities.
+
+    Probabilities are the softmax of the negative squared distances to the classes' prototypes.
+    """
     embeddings, labels = _embed(model, examples.train[0]), examples.train[1]
     prototypes = np.stack([embeddings[labels == label].mean(axis=0) for label in range(len(examples.labels))])
     head = layers.Dense(len(prototypes), activation="softmax")

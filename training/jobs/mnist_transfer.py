@@ -53,7 +53,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def answer(accuracy: float) -> str:
-    """Return which of the offered ranges holds the accuracy, rounded to two decimals as the question requires."""
+    """Return the offered range that holds the accuracy, rounded to two decimals."""
     found = [f"{low:.2f}–{high:.2f}" for low, high in OFFERED if low <= round(accuracy, 2) <= high]
     return f"Of the ranges that the question offers, the test accuracy is in {found[0] if found else 'none'}."
 

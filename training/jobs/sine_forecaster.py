@@ -1,4 +1,6 @@
-"""The next values of noisy sums of sines by a temporal convolution: an improvement of `sine_rnn`.
+"""The next values of noisy sums of sines by a temporal convolution.
+
+An improvement of `sine_rnn`.
 
     vitrine train sine_forecaster          2 minutes on two CPU cores
     vitrine train sine_forecaster --quick  20 seconds
@@ -62,7 +64,10 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
 
 
 def _normalised(values: Array) -> tuple[Array, Array]:
-    """Return the first window of each series and the values after it, normalised by the window's statistics."""
+    """Return the first window of each series and the values after it.
+
+    Both are normalised by the window's mean and deviation.
+    """
     history, future = values[:, : SERIES.window], values[:, SERIES.window : SERIES.window + SERIES.max_horizon]
     center, scale = history.mean(axis=1, keepdims=True), history.std(axis=1, keepdims=True)
     x = ((history - center) / scale)[..., None]
@@ -102,7 +107,10 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def by_course(history: Array, steps: int) -> Array:
-    """Forecast by the recurrence of `sine_rnn`, x(t + 1) = 2·cos(π/10)·x(t) - x(t - 1): [n, window] → [n, steps]."""
+    """Forecast by the recurrence of `sine_rnn`: [n, window] → [n, steps].
+
+    x(t + 1) = 2·cos(π/10)·x(t) - x(t - 1).
+    """
     values = [history[:, -2], history[:, -1]]
     for _ in range(steps):
         values.append(2 * np.cos(np.pi / 10) * values[-1] - values[-2])

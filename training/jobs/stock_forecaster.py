@@ -1,4 +1,6 @@
-"""The next days' prices by a gated recurrent net over returns: an improvement of `stock_rnn`.
+"""The next days' prices by a gated recurrent net over returns.
+
+An improvement of `stock_rnn`.
 
     vitrine train stock_forecaster                                            1 minute on two CPU cores, GOOG 2004-2008
     vitrine train stock_forecaster --csv prices.csv --column Close --as mine
@@ -74,7 +76,10 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def laplace(truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
-    """Return the negative log-likelihood of returns [n, 1] under Laplace distributions [n, 2]: mean and log scale."""
+    """Return the negative log-likelihood of returns [n, 1].
+
+    The answer holds Laplace distributions [n, 2]: mean and log scale.
+    """
     mean, log_scale = answer[:, :1], answer[:, 1:]
     return ops.abs(truth - mean) * ops.exp(-log_scale) + log_scale
 
@@ -92,7 +97,10 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
 
 
 def forecaster(model: keras.Model, examples: Examples) -> Forecaster:
-    """Return a forecaster of prices [n, 41]: the expected return of the next day, and none on later days."""
+    """Return a forecaster of prices [n, 41].
+
+    The expected return of the next day, and none on later days.
+    """
     scale = examples.extra["scale"]
 
     def read(prices: tf.Tensor) -> tf.Tensor:

@@ -73,7 +73,10 @@ def mobilenet() -> keras.Model:
 
 
 def features(base: keras.Model, pictures: Array) -> Array:
-    """Encode pictures uint8 [n, 96, 96, 3], light on dark, as float32 [n, 1280]; inverted to dark on white."""
+    """Encode pictures uint8 [n, 96, 96, 3], light on dark, as float32 [n, 1280].
+
+    Inverted to dark on white.
+    """
     batches = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
     return np.concatenate([base.predict_on_batch(1 - batch.astype(np.float32) / 127.5) for batch in batches])
 

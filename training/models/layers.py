@@ -10,7 +10,9 @@ from keras import KerasTensor, Regularizer, layers
 def inception_module(
     x: KerasTensor, one: int, three_in: int, three: int, five_in: int, five: int, pool: int
 ) -> KerasTensor:
-    """Apply four parallel branches, [n, h, w, c] → [n, h, w, one + three + five + pool].
+    """Apply four parallel branches and concatenate them.
+
+    [n, h, w, c] → [n, h, w, one + three + five + pool].
 
     The branches are a 1×1 convolution, 1×1 then 3×3, 1×1 then 5×5, and 3×3 max pooling then 1×1, with zero padding and
     ReLU throughout (Szegedy et al. 2014).
@@ -29,7 +31,9 @@ def inception_module(
 
 
 def residual_block(x: KerasTensor, filters: int) -> KerasTensor:
-    """Add two 3×3 convolutions to their input, [n, h, w, c] → [n, h, w, filters] (He et al. 2015).
+    """Add two 3×3 convolutions to their input (He et al. 2015).
+
+    [n, h, w, c] → [n, h, w, filters].
 
     If c is not ``filters``, a 1×1 convolution with ReLU projects the input first.
     """
@@ -40,7 +44,9 @@ def residual_block(x: KerasTensor, filters: int) -> KerasTensor:
 
 
 def normalised_convolution(x: KerasTensor, filters: int, decay: Regularizer | None = None) -> KerasTensor:
-    """Apply a 3×3 convolution, batch normalisation and ReLU, [n, h, w, c] → [n, h, w, filters].
+    """Apply a 3×3 convolution, batch normalisation and ReLU.
+
+    [n, h, w, c] → [n, h, w, filters].
 
     The momentum is .9: with Keras' default the running statistics lag behind in short runs.
     """
@@ -49,7 +55,9 @@ def normalised_convolution(x: KerasTensor, filters: int, decay: Regularizer | No
 
 
 def normalised_residual_block(x: KerasTensor, decay: Regularizer | None = None, dropout: float = 0.0) -> KerasTensor:
-    """Add two normalised convolutions to their input, without a change of shape (He et al. 2016).
+    """Add two normalised convolutions to their input (He et al. 2016).
+
+    The shape does not change.
 
     ``dropout`` is the share of whole feature maps dropped between the two. Neighbouring pixels are so similar that
     dropping single ones hides nothing (Tompson et al. 2015).

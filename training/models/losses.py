@@ -20,7 +20,10 @@ TRAINING_MARGIN = 0.2
 
 
 def draw_pairs(count: int, rng: random.Random) -> Array:
-    """Draw the index of another example for each example, int64 [count], in the course's order."""
+    """Draw the index of another example for each example, int64 [count].
+
+    The order of the draws is the course's.
+    """
     partners = np.empty(count, np.int64)
     for i in range(count):
         partners[i] = i
@@ -30,7 +33,10 @@ def draw_pairs(count: int, rng: random.Random) -> Array:
 
 
 def draw_triplets(labels: Array, rng: random.Random) -> tuple[Array, Array]:
-    """Draw an index of the same class (possibly its own) and of another class for each example, int64 [n] each."""
+    """Draw a positive and a negative for each example, int64 [n] each.
+
+    A positive has the same class (it may be the example itself), a negative another.
+    """
     positives, negatives = np.empty(len(labels), np.int64), np.empty(len(labels), np.int64)
     for i, label in enumerate(labels):
         same, other = np.flatnonzero(labels == label), np.flatnonzero(labels != label)
@@ -40,7 +46,9 @@ def draw_triplets(labels: Array, rng: random.Random) -> tuple[Array, Array]:
 
 
 def contrastive(labels: Array, embeddings: Array, partners: Array) -> float:
-    """Return the mean of d²/2 over pairs of one class and of max(0, margin - d²)/2 over other pairs.
+    """Return the contrastive loss.
+
+    The mean of d²/2 over pairs of one class and of max(0, margin - d²)/2 over other pairs.
 
     Args:
         labels: class numbers, [n].
@@ -54,7 +62,9 @@ def contrastive(labels: Array, embeddings: Array, partners: Array) -> float:
 
 
 def triplet(embeddings: Array, positives: Array, negatives: Array) -> float:
-    """Return the mean of max(0, margin + d²(anchor, positive) - d²(anchor, negative)).
+    """Return the triplet loss.
+
+    The mean of max(0, margin + d²(anchor, positive) - d²(anchor, negative)).
 
     Args:
         embeddings: anchors, [n, d].
@@ -68,7 +78,9 @@ def triplet(embeddings: Array, positives: Array, negatives: Array) -> float:
 
 
 def batch_all_triplet(labels: Any, embeddings: Any) -> Any:
-    """Return the triplet loss by anchor, [n], over all triplets of a batch that violate the margin.
+    """Return the triplet loss of a batch by anchor, [n].
+
+    It covers all triplets that violate the margin.
 
     Source: "batch all" of Hermans, Beyer and Leibe 2017; "batch hard" collapsed to one point here. Distances are
     squared, as in the course.

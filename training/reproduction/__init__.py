@@ -1,1 +1,1 @@
-"""``vitrine reproduce``: run every job and study, and compare the figures with the courses' on one page."""
+"""``vitrine reproduce``: run every job and study, and compare the figures."""

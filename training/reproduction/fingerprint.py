@@ -1,4 +1,4 @@
-"""Fingerprint of a result: the code of its module with all imports from this project, and the data files.
+"""Fingerprint of a result: code, imports and data files.
 
 Comments, docstrings and the machinery around a job (gate, export, checkpoints) do not count: a figure that is written
 to a docstring after a run does not make the run out of date.
@@ -27,7 +27,10 @@ _MACHINERY = (
 
 
 def code(module: str) -> str:
-    """Return the SHA-256 over the syntax of the module and its imports, and the versions of TensorFlow and Keras."""
+    """Return the fingerprint of a module's code.
+
+    SHA-256 over the syntax of the module and its imports, and the versions of TensorFlow and Keras.
+    """
     total = hashlib.sha256()
     for name, tree in sorted(_closure(module).items()):
         total.update(name.encode() + ast.dump(_without_docstrings(tree)).encode())
@@ -37,7 +40,10 @@ def code(module: str) -> str:
 
 
 def files(module: str) -> dict[str, int]:
-    """Return the sizes in bytes of the files and folders in VITRINE_DATA that the code names."""
+    """Return the sizes in bytes of the data that the code names.
+
+    That is files and folders in VITRINE_DATA.
+    """
     folder = os.environ.get("VITRINE_DATA")
     if not folder:
         return {}

@@ -1,4 +1,4 @@
-"""The page as one HTML file: the table, then the results and plots of each system."""
+"""The page as one HTML file: the table, then results and plots of each system."""
 
 from collections.abc import Iterator
 from html import escape
@@ -70,7 +70,7 @@ def _facts(row: Row) -> str:
 
 
 def _lines(entry: RowEntry) -> Iterator[str]:
-    """Yield the cells of each figure: run, figure, printed, ours, difference, time, data."""
+    """Yield the table's cells of each figure."""
     result, figures = entry.result, entry.figures
     over = f'rowspan="{max(1, len(figures))}"'
     run = f"<td {over}><code>{escape(entry.name)}</code><br>{_mark(entry)}</td>"

@@ -20,7 +20,10 @@ RESULTS_FILE = "results.json"
 
 
 class SystemResult(BaseModel):
-    """Result of one job or study. ``printed`` holds the course's values of ``figures``, under the same names."""
+    """Result of one job or study.
+
+    ``printed`` holds the course's values of ``figures``, under the same names.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,7 +49,10 @@ class SystemResult(BaseModel):
     files: Mapping[str, int] = {}
 
     def is_current(self, code: str, files: Mapping[str, int], *, quick: bool) -> bool:
-        """Return whether this is a completed run of the same code on the same files, full unless ``quick``."""
+        """Return whether the same code on the same files has already completed.
+
+        A quick result is current only for ``quick``.
+        """
         same_files = all(self.files.get(name, size) == size for name, size in files.items())
         return self.status == "done" and self.code == code and same_files and (quick or not self.quick)
 

@@ -1,4 +1,4 @@
-"""Rows of the page as values: the jobs and studies of each system, with printed figures and ours."""
+"""Rows of the page: jobs and studies of each system, with printed figures and ours."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -67,12 +67,12 @@ class Row:
 
     @property
     def asserted(self) -> bool:
-        """Whether all its jobs and studies have completed, which implies that the exact facts hold."""
+        """Whether all its runs have completed, so that the exact facts hold."""
         return bool(self.entries) and all(entry.result and entry.result.status == "done" for entry in self.entries)
 
 
 def rows(results: Results) -> list[Row]:
-    """Return a row for every system of the courses, then one for the project's own jobs and studies."""
+    """Return a row for each system of the courses, then one for the project's own."""
     titles = {**JOBS, **STUDIES}
     return [
         Row(system, tuple(_entry(name, titles.get(name, "not implemented"), results) for name in system.names))
@@ -82,7 +82,10 @@ def rows(results: Results) -> list[Row]:
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """Format a value for people: four decimals, three digits for small values, and 0 below 1e-12."""
+    """Format a value for people.
+
+    Four decimals, three digits for small values, and 0 below 1e-12.
+    """
     if value is None:
         return "–"
     if abs(value) < 1e-12:

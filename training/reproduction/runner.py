@@ -1,4 +1,4 @@
-"""Run jobs and studies one after the other, each in a process of its own, as a user would start it.
+"""Run jobs and studies one after the other, each in a process of its own.
 
 A job passes the gate and publishes a version as usual. If one fails, the runner reports it and continues. An
 interrupted reproduction resumes with what is out of date; the interrupted job resumes from its checkpoint.
@@ -42,7 +42,7 @@ class Folders:
 
 @dataclass(frozen=True)
 class Ended:
-    """An ended command: its exit code, and the lines of standard output and standard error."""
+    """An ended command: exit code, standard output and standard error."""
 
     code: int
     output: Sequence[str]
@@ -116,7 +116,10 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
 
 
 def add_published(results: Results, folders: Folders) -> None:
-    """Add the results of live versions that a user has trained, where no full result exists."""
+    """Add the results of live versions that a user has trained.
+
+    Existing full results stay.
+    """
     store = ModelRegistry(folders.exports)
     for name in JOBS:
         known, live = results.results.get(name), store.live(name)
@@ -131,7 +134,10 @@ def add_published(results: Results, folders: Folders) -> None:
 
 
 def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool, say: Say) -> SystemResult:
-    """Run a job; ``current`` is the result of the same code on stand-in data, in case real data is available now."""
+    """Run a job.
+
+    ``current`` is the result of the same code on stand-in data; real data may be available now.
+    """
     store = ModelRegistry(folders.exports)
     known = store.versions(name)
     command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
@@ -169,7 +175,10 @@ def _on_stand_in(command: Sequence[str], folders: Folders, name: str, say: Say) 
 
 
 def _failed(kind: Literal["job", "study"], title: str, ended: Ended, no_data: str | None) -> SystemResult:
-    """Return a failed result; ``no_data`` is the error without data, if the command then ran on stand-in data."""
+    """Return a failed result.
+
+    ``no_data`` is the error without data, if the command then ran on stand-in data.
+    """
     reason = f"{no_data} On stand-in data: {ended.reason}" if no_data else ended.reason
     return SystemResult(kind=kind, status="failed", reason=reason, title=title, finished=_now())
 
@@ -192,7 +201,10 @@ def _kept(result: SystemResult, name: str, plots: Sequence[Path], folders: Folde
 
 
 def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) -> Ended:
-    """Run ``vitrine …``; report its output and write it to a log, standard error last."""
+    """Run ``vitrine …``.
+
+    Report its output and write it to a log, standard error last.
+    """
     logs = folders.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     output: list[str] = []

@@ -1,4 +1,4 @@
-"""The systems of the courses: their exact facts, and the jobs and studies that implement them.
+"""The systems of the courses: exact facts, and the jobs and studies.
 
 A job asserts its exact facts before it trains, a study when it runs, and tests/training asserts them too. They
 therefore hold in every completed run.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class System:
-    """One row of the page: the jobs and studies of a system, and the exact facts that they assert."""
+    """One row of the page: jobs and studies, and the exact facts that they assert."""
 
     title: str
     course: str

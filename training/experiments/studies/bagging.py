@@ -23,7 +23,10 @@ from training.experiments.study import Findings, Say, Study
 
 
 def net() -> keras.Model:
-    """Return a net of 9,930 parameters: pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10]."""
+    """Return a net of 9,930 parameters.
+
+    Pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10].
+    """
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -40,7 +43,10 @@ def net() -> keras.Model:
 
 
 def fitted(x: Array, y: Array, test: Array, seed: int, epochs: int) -> Array:
-    """Fit a net on x and y from that seed; return its probabilities [n, 10] for the test pictures."""
+    """Fit a net on x and y from that seed.
+
+    Return its probabilities [n, 10] for the test pictures.
+    """
     keras.utils.set_random_seed(seed)
     model = net()
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)

@@ -38,7 +38,10 @@ SCHEDULES: dict[str, tuple[float, Callable[[int, float], float]]] = {
 
 
 def errors(examples: Examples, name: str, seed: int, epochs: int) -> tuple[float, float, float]:
-    """Fit with one schedule; return the MSE on the training and test part, and the last learning rate."""
+    """Fit with one schedule.
+
+    Return the MSE on the training and test part, and the last learning rate.
+    """
     rate, schedule = SCHEDULES[name]
     keras.utils.set_random_seed(seed)
     np.random.seed(seed - 1)

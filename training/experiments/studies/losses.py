@@ -35,7 +35,9 @@ _TINY = 1e-5  # added inside logarithms, as in the course
 
 
 def logistic_regression(x: Array, y: Array, c: float = 1.0) -> tuple[float, float]:
-    """Return slope and intercept that minimise slope² / 2 + c · Σ log loss, as scikit-learn does by default.
+    """Fit a logistic regression; return slope and intercept.
+
+    Minimises slope² / 2 + c · Σ log loss, as scikit-learn does by default.
 
     Args:
         x: float64 [n].
@@ -54,7 +56,10 @@ def logistic_regression(x: Array, y: Array, c: float = 1.0) -> tuple[float, floa
 
 
 def losses(y: Array, y_hat: Array) -> dict[str, Array]:
-    """Return each loss per point, float64 [n]; the hinge loss uses labels −1 and +1 and the score 2(ŷ − ½)."""
+    """Return each loss per point, float64 [n].
+
+    The hinge loss uses labels −1 and +1 and the score 2(ŷ − ½).
+    """
     return {
         "squared": (y - y_hat) ** 2,
         "cross-entropy": -(y * np.log(y_hat + _TINY) + (1 - y) * np.log(1 - y_hat + _TINY)),
@@ -64,7 +69,10 @@ def losses(y: Array, y_hat: Array) -> dict[str, Array]:
 
 
 def uniform_guess(classes: int) -> tuple[float, float]:
-    """Return cross-entropy and squared error (summed over the classes) of a guess of 1 / classes each."""
+    """Return the losses of a guess of 1 / classes for each class.
+
+    They are the cross-entropy, and the squared error summed over the classes.
+    """
     truth, guess = np.eye(classes)[-1], np.full(classes, 1 / classes)
     return float(-np.sum(truth * np.log(guess + _TINY))), float(np.sum((truth - guess) ** 2))
 

@@ -1,4 +1,6 @@
-"""Dropout, L1, L2 and batch normalisation, one at a time (a theme of all course documents).
+"""Dropout, L1, L2 and batch normalisation, one at a time.
+
+A theme of all course documents.
 
     vitrine study regularisation            4 minutes on two CPU cores
     vitrine study regularisation --quick    15 seconds
@@ -29,7 +31,10 @@ REMEDIES: dict[str, frozenset[str]] = {
 
 
 def net(remedies: frozenset[str]) -> keras.Model:
-    """Return a net with these remedies: pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10]."""
+    """Return a net with these remedies.
+
+    Pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10].
+    """
     decay = regularizers.L1(1e-4) if "l1" in remedies else regularizers.L2(1e-3) if "l2" in remedies else None
     x = inputs = keras.Input((28, 28, 1))
     x = layers.Rescaling(1 / 255)(x)
