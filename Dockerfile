@@ -1,17 +1,17 @@
 # syntax=docker/dockerfile:1
 # The programs of Vitrine, one target each:
 #   docker build --target gateway|embedded-server|sync|trainer|trainer-gpu|model-server|model-server-gpu .
-# gateway, sync, trainer and embedded-server build for amd64 and arm64. TensorFlow Serving's own image, which
-# model-server stands on, exists for amd64 only: on Arm run embedded-server in its place, with the same arguments.
+# gateway, sync, trainer and embedded-server build for amd64 and arm64. model-server is based on TensorFlow Serving's
+# image, which exists for amd64 only: on Arm run embedded-server instead, with the same arguments.
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
 ARG DISTROLESS=gcr.io/distroless/python3-debian12:nonroot
 ARG TENSORFLOW_SERVING=docker.io/tensorflow/serving:2.21.0
 ARG TENSORFLOW_SERVING_GPU=docker.io/tensorflow/serving:2.21.0-gpu
 
-# ---- packages, by lock file, in a folder of their own that any Python 3.11 reads
+# ---- packages from the lock files, in a folder for any Python 3.11
 FROM ${PYTHON} AS build
 COPY requirements /requirements
-# Less what only the packages' own developers run.
+# Without tests and scripts of the packages.
 RUN printf '#!/bin/sh -e\npip install --quiet --root-user-action=ignore --require-hashes --requirement "/requirements/$1.lock" --target /opt/vitrine\nrm -rf /opt/vitrine/bin; find /opt/vitrine -type d -name tests -prune -exec rm -rf {} +\n' > /usr/local/bin/install-packages \
  && chmod +x /usr/local/bin/install-packages
 
@@ -26,19 +26,19 @@ RUN --mount=type=cache,target=/root/.cache/pip install-packages trainer
 FROM build AS packages-trainer-gpu
 RUN --mount=type=cache,target=/root/.cache/pip install-packages trainer-gpu
 
-# ---- what the small programs stand on: Python without a shell or a package manager, and a user without rights
+# ---- base of the small programs: Python without a shell or a package manager, unprivileged user
 FROM ${DISTROLESS} AS python
 ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /opt/vitrine
 USER 10001:10001
 
-# ---- HTTP in front of the model server; no TensorFlow inside
+# ---- the gateway: HTTP in front of the model server, without TensorFlow
 FROM python AS gateway
 LABEL org.opencontainers.image.title="Vitrine gateway" \
-      org.opencontainers.image.description="HTTP gateway to TensorFlow Serving: pictures, series and tables in, answers out"
+      org.opencontainers.image.description="HTTP gateway to TensorFlow Serving for pictures, series, tables and signals"
 COPY --from=packages-gateway /opt/vitrine .
 COPY serving serving
-# One process per processor of the container, as far as its memory limit allows: docs/workers.md.
+# One process for each processor of the container, within its memory limit: docs/workers.md.
 ENV VITRINE_WORKERS=auto
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=40s \
@@ -46,7 +46,7 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=40s \
 ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.gateway"]
 CMD ["--host=0.0.0.0", "--models-config=/models/models.config", "--model-server=model-server:8500"]
 
-# ---- the embedded model server: where TensorFlow Serving has no image
+# ---- the embedded model server, for platforms without TensorFlow Serving's image
 FROM python AS embedded-server
 LABEL org.opencontainers.image.title="Vitrine embedded model server" \
       org.opencontainers.image.description="TensorFlow Serving's contract on onnxruntime"
@@ -60,10 +60,10 @@ CMD ["--port=8500", "--rest_api_port=8501", "--model_config_file=/models/models.
      "--model_config_file_poll_wait_seconds=1", "--allow_version_labels_for_unavailable_models", \
      "--grpc_max_threads=200", "--enable_serialization_as_tensor_content=true"]
 
-# ---- the sidecar that brings versions from an object store to the pod's volume
+# ---- the sidecar that copies versions from an object store to the pod's volume
 FROM python AS sync
 LABEL org.opencontainers.image.title="Vitrine exports sync" \
-      org.opencontainers.image.description="Brings whole model versions from s3:// or gs:// to a folder"
+      org.opencontainers.image.description="Copies model versions from s3:// or gs:// to a folder"
 COPY --from=packages-sync /opt/vitrine .
 COPY serving serving
 ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.artifacts.sync"]
@@ -74,7 +74,7 @@ LABEL org.opencontainers.image.title="Vitrine trainer" \
       org.opencontainers.image.description="Training jobs that end in a published model version"
 COPY serving /opt/vitrine/serving
 COPY training /opt/vitrine/training
-# Data sets, checkpoints and caches go where a volume is mounted: the root file system is read-only.
+# Data sets, checkpoints and caches go to a mounted volume, because the root file system is read-only.
 ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     KERAS_HOME=/var/lib/vitrine/keras MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=1
 USER 10001:10001
@@ -90,12 +90,12 @@ LABEL org.opencontainers.image.title="Vitrine trainer, CUDA"
 COPY --from=packages-trainer-gpu /opt/vitrine /opt/vitrine
 ENV TF_FORCE_GPU_ALLOW_GROWTH=true
 
-# ---- TensorFlow Serving itself. The server is process 1: under the image's own shell script SIGTERM never reaches it.
+# ---- TensorFlow Serving. The server is process 1, because the image's shell script does not forward SIGTERM.
 FROM ${TENSORFLOW_SERVING} AS model-server
 LABEL org.opencontainers.image.title="Vitrine model server" \
       org.opencontainers.image.description="TensorFlow Serving 2.21.0, configured for small models"
-# Without oneDNN a call of one small picture takes half the time, and one of a wrong rank gets an error instead of
-# killing the process.
+# Without oneDNN a call with one small picture takes half the time, and a picture of a wrong rank causes an error instead
+# of killing the process.
 ENV TF_ENABLE_ONEDNN_OPTS=0
 COPY k8s/base/model-server/*.config /etc/vitrine/
 USER 10001:10001
