@@ -10,7 +10,7 @@ from serving.cli.terminal import fail
 
 
 def bench(context: typer.Context) -> None:
-    """Benchmark the gateway beside other servers.
+    """Benchmark the gateway and other servers.
 
     Runs python -m benchmarks.gateway with its options.
     """

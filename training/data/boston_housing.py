@@ -33,9 +33,9 @@ RECIPE = TableRecipe(
 )
 
 CRITICISM = (
-    "Boston Housing is kept for the course's sake only. Its column B is a formula on the share of Black residents, as "
-    "if their segregation set prices (scikit-learn removed the set for this in 2022), prices above 50,000 USD of 1970 "
-    "are cut off, and 506 rows are few. Do not use it to value a house.",
+    "Boston Housing is included only because the course uses it. Its column B is a formula on the share of Black "
+    "residents, as if their segregation set prices (scikit-learn removed the set for this in 2022). Prices above "
+    "50,000 USD of 1970 are cut off, and 506 rows are few. Do not use the model to value a house.",
 )
 
 

@@ -96,5 +96,5 @@ SYSTEMS = (
 def others(names: list[str]) -> System:
     """Return the system of all jobs and studies beyond the courses' own."""
     named = {name for system in SYSTEMS for name in system.names}
-    beside = tuple(name for name in names if name not in named)
-    return System("Beside the courses’ versions", "“tente melhorar”", beside)
+    further = tuple(name for name in names if name not in named)
+    return System("Beyond the courses’ versions", "“tente melhorar”", further)

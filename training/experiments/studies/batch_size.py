@@ -47,7 +47,7 @@ def schedule(epoch: int, rate: float) -> float:
 
 def test_mse(examples: Examples, batch_size: int, seed: int) -> float:
     keras.utils.set_random_seed(seed)
-    np.random.seed(seed - 1)  # the course's 1 beside TensorFlow's 2
+    np.random.seed(seed - 1)  # the course's seed 1 for NumPy, 2 for TensorFlow
     recipe = Recipe(epochs=epochs_for(batch_size), batch_size=batch_size, learning_rate=0.02)
     model = boston_default.build(examples, JobOptions(), recipe)
     model.fit(
