@@ -1,4 +1,4 @@
-"""Model server and gateway together on one machine, from the first line to Ctrl-C."""
+"""``vitrine up``: the gateway and its models on one machine, from the first line to Ctrl-C."""
 
 import contextlib
 import errno
@@ -24,103 +24,128 @@ from serving.artifacts.registry import MOUNT_POINT, ModelRegistry
 from serving.cli.options import Exports
 from serving.cli.terminal import console, fail
 
-#: Where the model server listens: it knows no keys, so nobody but the gateway is to reach it.
+#: Address of the model server's ports: they have no keys.
 LOCAL = "127.0.0.1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
-
 
 #: Models of the page's showcase: `vitrine up` trains those that have no version yet.
 SHOWN = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", "xo_mobilenet")
 
+_GRPC_PORT = 8500  # of a model server as a process of its own
+_READY_SECONDS = 120.0
+#: Variables that would contradict the flags that the gateway gets.
+_OVERRIDDEN = ("VITRINE_EXPORTS", "VITRINE_MODEL_SERVER")
+
 
 class UpError(Exception):
-    """The programs cannot be started or did not stay up; the message says why."""
+    """A program cannot be started, or has ended; the message says why."""
 
 
 @dataclass(frozen=True)
-class Addresses:
-    """Where the programs listen; ``tls`` is whether the gateway has a certificate."""
+class Setup:
+    """What to start, and where it listens.
 
+    Attributes:
+        exports: folder of all models.
+        logs: folder for the programs' output.
+        host: address of the gateway.
+        port: port of the gateway.
+        grpc_port: port of TensorFlow Serving's gRPC API; None for the default.
+        tls: whether the gateway has a certificate.
+        model_server_process: whether the models run in a process of their own.
+        engine: of that process: auto or tensorflow.
+        gateway_flags: more flags of the gateway.
+    """
+
+    exports: Path
+    logs: Path
     host: str = "127.0.0.1"
     port: int = 8000
-    grpc_port: int = 8500
+    grpc_port: int | None = None
     tls: bool = False
+    model_server_process: bool = False
+    engine: str = "auto"
+    gateway_flags: Sequence[str] = ()
 
     @property
     def url(self) -> str:
+        """URL of the gateway."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
+    @property
+    def model_server_port(self) -> int | None:
+        """Port of TensorFlow Serving's gRPC API; None for no port."""
+        return self.grpc_port or (_GRPC_PORT if self.model_server_process else None)
 
-def run(
-    exports: Path,
-    addresses: Addresses,
-    logs: Path,
-    say: Callable[[str], None],
-    engine: str = "auto",
-    door: Sequence[str] = (),
-) -> None:
-    """Start both, say where to look, and return once both have ended after Ctrl-C or SIGTERM.
+    def gateway(self) -> list[str]:
+        """Flags of the gateway."""
+        flags = [f"--host={self.host}", f"--port={self.port}", *self.gateway_flags]
+        if self.model_server_process:
+            flags += [
+                f"--model-server={LOCAL}:{self.model_server_port}",
+                f"--models-config={self.exports / 'models.config'}",
+                f"--routing={self.exports / 'routing.json'}",
+            ]
+        else:
+            flags.append(f"--exports={self.exports}")
+            if self.grpc_port:
+                flags.append(f"--model-server-grpc-port={self.grpc_port}")
+        return flags
 
-    Args:
-        exports: the folder of all models.
-        addresses: where the programs listen.
-        logs: folder for what they print.
-        say: told each line for the user.
-        engine: of the model server, auto or tensorflow.
-        door: flags of the gateway that say who may come in.
+    def model_server(self) -> list[str]:
+        """Flags of the model server."""
+        return [
+            f"--port={self.model_server_port}",
+            f"--host={LOCAL}",
+            f"--model_config_file={self.exports / 'models.config'}",
+            f"--mount={MOUNT_POINT}={self.exports.resolve()}",
+            "--model_config_file_poll_wait_seconds=1",
+            "--allow_version_labels_for_unavailable_models",
+            "--enable_serialization_as_tensor_content",
+            "--grpc_max_threads=200",
+            "--max_num_load_retries=1",
+            "--load_retry_interval_micros=1000000",
+            f"--engine={self.engine}",
+        ]
+
+
+def run(setup: Setup, say: Callable[[str], None]) -> None:
+    """Start the programs, print where to look, and return after Ctrl-C or SIGTERM, when all have ended.
+
+    ``say`` prints a line for the user.
 
     Raises:
-        UpError: a port is taken or no such address is here, or a program ended by itself.
+        UpError: a port is in use, an address does not exist here, or a program has ended by itself.
     """
-    for host, port, flag in ((addresses.host, addresses.port, "--port"), (LOCAL, addresses.grpc_port, "--grpc-port")):
-        error = _refusal(host, port)
-        if error and error.errno == errno.EADDRINUSE:
-            raise UpError(f"port {port} is taken by another program: choose another with {flag}")
-        if error:
-            raise UpError(f"{host}:{port} cannot be listened on ({error}): see --host and {flag}")
-    server = [
-        f"--port={addresses.grpc_port}",
-        f"--host={LOCAL}",
-        f"--model_config_file={exports / 'models.config'}",
-        f"--mount={MOUNT_POINT}={exports.resolve()}",
-        "--model_config_file_poll_wait_seconds=1",
-        "--allow_version_labels_for_unavailable_models",
-        "--enable_serialization_as_tensor_content",
-        "--grpc_max_threads=200",
-        "--max_num_load_retries=1",
-        "--load_retry_interval_micros=1000000",
-        f"--engine={engine}",
-    ]
-    gateway = [
-        f"--host={addresses.host}",
-        f"--port={addresses.port}",
-        f"--model-server={LOCAL}:{addresses.grpc_port}",
-        f"--models-config={exports / 'models.config'}",
-        f"--routing={exports / 'routing.json'}",
-        *door,
-    ]
-    logs.mkdir(parents=True, exist_ok=True)
-    with (
-        _stop_on_signal(),
-        contextlib.suppress(KeyboardInterrupt),
-        _program("serving.model_server", server, logs / f"model_server-{addresses.grpc_port}.log") as model_server,
-    ):
-        _wait(lambda: _taken(LOCAL, addresses.grpc_port), [model_server], "the model server does not listen")
-        with _program("serving.gateway", gateway, logs / f"gateway-{addresses.port}.log") as front:
-            programs = [model_server, front]
-            _wait(lambda: _is_ready(addresses.url), programs, f"{addresses.url}/readyz does not say that it is ready")
-            for line in greeting(addresses.url, logs, keyed=any(flag.startswith("--keys") for flag in door)):
-                say(line)
-            while True:
-                for program in programs:
-                    program.check()
-                time.sleep(0.5)
+    _check_port(setup.host, setup.port, "--port")
+    grpc_port = setup.model_server_port
+    if grpc_port is not None:
+        _check_port(LOCAL, grpc_port, "--grpc-port")
+    setup.logs.mkdir(parents=True, exist_ok=True)
+    programs = []
+    with _stop_on_signal(), contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+        if setup.model_server_process:
+            assert grpc_port is not None
+            log = setup.logs / f"model_server-{grpc_port}.log"
+            programs.append(stack.enter_context(_program("serving.model_server", setup.model_server(), log)))
+            _wait(lambda: _bind_error(LOCAL, grpc_port) is not None, programs, "the model server does not listen")
+        log = setup.logs / f"gateway-{setup.port}.log"
+        programs.append(stack.enter_context(_program("serving.gateway", setup.gateway(), log)))
+        _wait(lambda: _is_ready(setup.url), programs, f"{setup.url}/readyz is not ready")
+        for line in greeting(
+            setup.url, setup.logs, keyed=any(flag.startswith("--keys") for flag in setup.gateway_flags)
+        ):
+            say(line)
+        while True:
+            for program in programs:
+                program.check()
+            time.sleep(0.5)
     say("stopped")
 
 
 def greeting(url: str, logs: Path, *, keyed: bool = False) -> list[str]:
-    """Where to look, and three lines to try; they bring the key of VITRINE_KEY where one is needed."""
+    """Return the URL and three commands to try. With ``keyed`` they send the key of VITRINE_KEY."""
     key = """ -H "Authorization: Bearer $VITRINE_KEY\"""" if keyed else ""
     boot, cross = (shlex.quote(_shown(EXAMPLES / name)) for name in ("ankle_boot.png", "cross.jpg"))
     return [
@@ -135,16 +160,20 @@ def greeting(url: str, logs: Path, *, keyed: bool = False) -> list[str]:
 
 
 def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+    directory = Path.cwd()
+    return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
 
 
-def _taken(host: str, port: int) -> bool:
-    return _refusal(host, port) is not None
+def _check_port(host: str, port: int, flag: str) -> None:
+    error = _bind_error(host, port)
+    if error and error.errno == errno.EADDRINUSE:
+        raise UpError(f"port {port} is taken by another program: choose another with {flag}")
+    if error:
+        raise UpError(f"cannot listen on {host}:{port} ({error}): see --host and {flag}")
 
 
-def _refusal(host: str, port: int) -> OSError | None:
-    """Why nothing of ours could listen there, None where it could."""
+def _bind_error(host: str, port: int) -> OSError | None:
+    """Return why the port cannot be bound; None if it can."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -155,8 +184,8 @@ def _refusal(host: str, port: int) -> OSError | None:
     return None
 
 
-class _Running:
-    """A program that was started, and where it prints to."""
+class _Program:
+    """A running program and the file of its output."""
 
     def __init__(self, module: str, process: subprocess.Popen[bytes], log: Path) -> None:
         self._module = module
@@ -164,21 +193,22 @@ class _Running:
         self._log = log
 
     def check(self) -> None:
-        """Raises UpError with its last lines if the program has ended."""
+        """Raise UpError with the last lines of output if the program has ended."""
         if self._process.poll() is not None:
             last = "".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[-12:])
             raise UpError(f"{self._module} has ended with code {self._process.returncode}; its last lines:\n{last}")
 
 
 @contextmanager
-def _program(module: str, arguments: list[str], log: Path) -> Iterator[_Running]:
-    """One program in a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
+def _program(module: str, arguments: list[str], log: Path) -> Iterator[_Program]:
+    """Run a program in its own session: Ctrl-C reaches this process alone, which ends the programs in order."""
+    env = {name: value for name, value in os.environ.items() if name not in _OVERRIDDEN}
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], stdout=output, stderr=output, start_new_session=True
+            [sys.executable, "-m", module, *arguments], stdout=output, stderr=output, start_new_session=True, env=env
         )
     try:
-        yield _Running(module, process, log)
+        yield _Program(module, process, log)
     finally:
         process.terminate()
         try:
@@ -190,7 +220,7 @@ def _program(module: str, arguments: list[str], log: Path) -> Iterator[_Running]
 
 @contextmanager
 def _stop_on_signal() -> Iterator[None]:
-    """SIGTERM and Ctrl-C both end us, also where a shell in the background had Ctrl-C ignored."""
+    """Stop on SIGTERM and Ctrl-C, even if a background shell ignores Ctrl-C."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -204,40 +234,56 @@ def _stop_on_signal() -> Iterator[None]:
 
 
 def _is_ready(url: str) -> bool:
-    """Asked without a proxy, which would not know this machine, and whomever the certificate is made out to."""
-    trusting = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusting)
+    """Whether the gateway is ready. Uses no proxy, and accepts any certificate: it may be made out to another name."""
+    any_certificate = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), any_certificate)
     try:
         with opener.open(f"{url}/readyz", timeout=2):
             return True
-    except OSError:  # not there yet, or 503
+    except OSError:  # not listening yet, or 503
         return False
 
 
-def _wait(done: Callable[[], bool], programs: list[_Running], complaint: str, patience: float = 120) -> None:
-    until = time.monotonic() + patience
+def _wait(done: Callable[[], bool], programs: Sequence[_Program], complaint: str) -> None:
+    until = time.monotonic() + _READY_SECONDS
     while not done():
         for program in programs:
             program.check()
         if time.monotonic() > until:
-            raise UpError(f"{complaint} after {patience:.0f} s; the logs say more")
+            raise UpError(f"{complaint} after {_READY_SECONDS:.0f} s; the logs say more")
         time.sleep(0.05)
 
 
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Of the gateway.")] = 8000,
-    grpc_port: Annotated[int, typer.Option(help="Of the model server.")] = 8500,
-    engine: Annotated[str, typer.Option(help="auto (ONNX where there is a twin) or tensorflow.")] = "auto",
-    keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="Of callers: vitrine keys.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8000,
+    workers: Annotated[str, typer.Option(help="Gateway processes on the port: a number, or auto.")] = "1",
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Port of TensorFlow Serving's gRPC API for other clients; 8500 with --model-server-process.",
+            show_default=False,
+        ),
+    ] = None,
+    model_server_process: Annotated[
+        bool, typer.Option("--model-server-process", help="Run the models in a process of their own.")
+    ] = False,
+    engine: Annotated[str, typer.Option(help="auto; or tensorflow, with --model-server-process.")] = "auto",
+    keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="File of API keys: vitrine keys.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
-    train_missing: Annotated[bool, typer.Option(help="First train what the page shows and has no version yet.")] = True,
+    train_missing: Annotated[bool, typer.Option(help="Train the page's models that have no version yet.")] = True,
     exports: Exports = "exports",
-    logs: Annotated[Path, typer.Option(help="Where both programs' logs go.")] = Path(".vitrine/logs"),
+    logs: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path(".vitrine/logs"),
 ) -> None:
-    """Train what is missing, start model server and gateway, and say where to look."""
+    """Train missing models, start the gateway with its models, and print where to look."""
     if "://" in exports:
-        raise fail(f"programs read a folder; python -m serving.artifacts.sync {exports} FOLDER brings them to one")
+        raise fail(
+            f"{exports} is no folder; python -m serving.artifacts.sync {exports} FOLDER copies the models to one"
+        )
+    if engine != "auto" and not model_server_process:
+        raise fail(f"--engine {engine} needs --model-server-process: the gateway runs ONNX exports only")
+    if grpc_port and workers != "1" and not model_server_process:
+        raise fail(f"--grpc-port with --workers {workers} needs --model-server-process: only one process can have it")
     if train_missing:
         missing = [name for name in SHOWN if not ModelRegistry(exports).versions(name)]
         for name in missing:
@@ -245,9 +291,22 @@ def up(
             subprocess.run([sys.executable, "-m", "training", name, "--exports", exports], check=False)
     if not ModelRegistry(exports).models():
         raise fail(f"there is no model in {exports}, and none could be trained")
-    door = [*([f"--keys={keys}"] if keys else ()), *(["--insecure"] if insecure else ())]
-    addresses = Addresses(host, port, grpc_port, tls=bool(os.environ.get("VITRINE_TLS_CERT")))
+    setup = Setup(
+        Path(exports),
+        logs,
+        host,
+        port,
+        grpc_port,
+        bool(os.environ.get("VITRINE_TLS_CERT")),
+        model_server_process,
+        engine,
+        [
+            *([f"--workers={workers}"] if workers != "1" else ()),
+            *([f"--keys={keys}"] if keys else ()),
+            *(["--insecure"] if insecure else ()),
+        ],
+    )
     try:
-        run(Path(exports), addresses, logs, lambda line: print(line, flush=True), engine, door)
+        run(setup, lambda line: print(line, flush=True))
     except UpError as error:
         raise fail(error) from None

@@ -29,6 +29,7 @@ from serving.gateway.http.memory_budget import MemoryBudget
 from serving.gateway.http.middleware import GatewayMiddleware, error_answer
 from serving.gateway.http.paths import error_form
 from serving.gateway.inference.call import InputLimits
+from serving.gateway.inference.dynamic_batching import BatchLimits
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.kinds import KINDS
 from serving.gateway.kinds.base import Kind
@@ -93,9 +94,7 @@ class Gateway(FastAPI):
             self._discovery,
             self.metrics,
             self._drift,
-            max_rows=settings.max_rows,
-            max_waiting=settings.max_queue_rows,
-            calls_per_signature=settings.calls_per_signature,
+            BatchLimits(settings.max_rows, settings.max_queue_rows, settings.calls_per_signature),
         )
         reports = GatewayReports(self._discovery, self._model_server, files, self.metrics, lambda: self.draining, link)
         self._add_routes(reports)

@@ -1,6 +1,8 @@
 """``vitrine up`` as a newcomer uses it: the three lines it prints, a new version under load, a rollback, Ctrl-C."""
 
+import base64
 import json
+import os
 import re
 import shutil
 import signal
@@ -11,23 +13,28 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 import trustme
 
 from serving.artifacts.registry import ModelRegistry
+from serving.tfs_api import messages
 from tests.programs import REPOSITORY, Program, free_port
+
+PORT = free_port()
 
 
 @pytest.fixture
-def up(exports: Path, tmp_path: Path) -> Iterator[tuple[Program, str]]:
-    """The command over a copy of the shipped models in a folder with a space, on ports of its own."""
+def up(exports: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Program, str]]:
+    """The command over a copy of the shipped models in a folder with a space; a test may add flags."""
     folder = tmp_path / "with a space" / "exports"
     shutil.copytree(exports, folder)
-    port, grpc_port = free_port(), free_port()
-    command = ["-m", "training.cli.main", "up", "--no-train-missing", f"--port={port}", f"--grpc-port={grpc_port}"]
-    command += [f"--exports={folder}", f"--logs={tmp_path / 'logs'}"]
-    program = Program([sys.executable, *command], env={"http_proxy": "http://127.0.0.1:9"})  # which is not asked
+    port = free_port()
+    command = ["-m", "training.cli.main", "up", "--no-train-missing", f"--port={port}"]
+    command += [f"--exports={folder}", f"--logs={tmp_path / 'logs'}", *getattr(request, "param", [])]
+    env = {"http_proxy": "http://127.0.0.1:9", "VITRINE_MODEL_SERVER": "nowhere:1"}  # neither is used
+    program = Program([sys.executable, *command], env=env)
     try:
         program.wait_for("sine_rnn:forecast", 30)
         yield program, f"http://127.0.0.1:{port}"
@@ -68,9 +75,10 @@ def test_vitrine_predict_embed_and_forecast(up: tuple[Program, str], tmp_path: P
     assert refused.returncode == 1 and "PNG, JPEG" in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_a_new_version_takes_over_and_gives_back_without_a_lost_request(
-    up: tuple[Program, str], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "up", [[], ["--model-server-process", f"--grpc-port={free_port()}"]], ids=["embedded", "process"], indirect=True
+)
+def test_a_version_change_and_a_rollback_lose_no_request(up: tuple[Program, str], tmp_path: Path) -> None:
     _, url = up
     store = ModelRegistry(tmp_path / "with a space" / "exports")
     picture = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
@@ -131,7 +139,7 @@ def test_by_ipv6_and_tls_with_a_log_of_requests(exports: Path, tmp_path: Path) -
     authority.issue_cert("::1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "cert.pem")
     port = free_port()
     command = ["-m", "training.cli.main", "up", "--no-train-missing", "--host=::1", f"--port={port}"]
-    command += [f"--grpc-port={free_port()}", f"--exports={exports}", f"--logs={tmp_path / 'logs'}"]
+    command += [f"--exports={exports}", f"--logs={tmp_path / 'logs'}"]
     pem = str(tmp_path / "cert.pem")
     env = {"VITRINE_TLS_CERT": pem, "VITRINE_TLS_KEY": pem, "VITRINE_ACCESS_LOG": "1"}
     program = Program([sys.executable, *command], env=env)
@@ -142,6 +150,53 @@ def test_by_ipv6_and_tls_with_a_log_of_requests(exports: Path, tmp_path: Path) -
     finally:
         assert program.stop(signal.SIGINT) == 0
     assert "GET /readyz 200" in (tmp_path / "logs" / f"gateway-{port}.log").read_text()
+
+
+def test_one_process_without_tensorflow_and_without_other_ports(up: tuple[Program, str], tmp_path: Path) -> None:
+    program, url = up
+    (gateway,) = children(program.process.pid)
+    maps = Path(f"/proc/{gateway}/maps").read_text()
+    assert "onnxruntime" in maps and "tensorflow" not in maps and "grpc" not in maps
+    assert [log.name for log in (tmp_path / "logs").iterdir()] == [f"gateway-{url.rpartition(':')[2]}.log"]
+    notes = httpx.get(f"{url}/readyz").json()["notes"]
+    assert any("fashion_cnn version 1 does not serve signature serving_bytes" in note for note in notes), notes
+    assert all("--model-server-process" in note for note in notes)
+    picture = base64.b64encode((REPOSITORY / "examples/ankle_boot.png").read_bytes()).decode()
+    document = {"instances": [{"b64": picture}], "signature_name": "serving_bytes"}
+    refused = httpx.post(f"{url}/v1/models/fashion_cnn:predict", json=document)
+    assert refused.status_code == 501 and "--model-server-process" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("up", [[f"--grpc-port={PORT}"]], indirect=True)
+def test_the_grpc_port_of_tensorflow_serving_opens_on_request(up: tuple[Program, str]) -> None:
+    program, _ = up
+    assert len(children(program.process.pid)) == 1
+    with grpc.insecure_channel(f"127.0.0.1:{PORT}") as channel:
+        grpc.channel_ready_future(channel).result(20)
+        call = channel.unary_unary("/tensorflow.serving.ModelService/GetModelStatus")
+        request = messages.GetModelStatusRequest()
+        request.model_spec.name = "fashion_cnn"
+        status = messages.GetModelStatusResponse.FromString(call(request.SerializeToString(), timeout=20))
+    assert [one.version for one in status.model_version_status] == [1]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--engine=tensorflow"], "--engine tensorflow needs --model-server-process"),
+        (["--workers=2", "--grpc-port=1"], "--grpc-port with --workers 2 needs --model-server-process"),
+    ],
+)
+def test_flags_that_need_a_process_of_the_model_server(flags: list[str], words: str) -> None:
+    command = [sys.executable, "-m", "serving.cli.main", "up", *flags]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=REPOSITORY, env={**os.environ, "COLUMNS": "200"}
+    )
+    assert ended.returncode == 1 and words in ended.stderr
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:

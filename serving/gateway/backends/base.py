@@ -68,7 +68,7 @@ def size_of(arrays: Arrays) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
+class ExampleBatch:
     """Serialized ``tf.Example`` messages. ``context`` is one whose features every example gets; empty for none."""
 
     serialized: Sequence[bytes]
@@ -124,13 +124,13 @@ class ModelServer(Protocol):
         ...
 
     async def classify(
-        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+        self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> Classifications:
         """Classify examples by the signature of that name."""
         ...
 
     async def regress(
-        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+        self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> NDArray[np.float32]:
         """Return one number for each example, shape [N], by the signature of that name."""
         ...

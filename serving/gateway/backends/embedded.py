@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from serving.artifacts.registry import MOUNT_POINT
 from serving.gateway.backends import signature_defs
-from serving.gateway.backends.base import Arrays, Classifications, Examples, Metadata, Outputs, VersionStatus
+from serving.gateway.backends.base import Arrays, Classifications, ExampleBatch, Metadata, Outputs, VersionStatus
 from serving.gateway.backends.failures import failure
 from serving.gateway.errors import GatewayError
 from serving.gateway.models.signature import Signature
@@ -116,9 +116,9 @@ class EmbeddedBackend:
         return Outputs.checked((name, _with_bytes(array)) for name, array in outputs.arrays.items())
 
     async def classify(
-        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+        self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> Classifications:
-        """Run a signature that takes serialized tf.Examples. No ONNX export can parse them."""
+        """Run a signature that takes serialized tf.ExampleBatch. No ONNX export can parse them."""
         try:
             outputs = await self._inference.classify(model, _merged(examples), signature=signature, version=version)
         except ServingError as error:
@@ -129,9 +129,9 @@ class EmbeddedBackend:
         return Classifications(labels, scores)
 
     async def regress(
-        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+        self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> NDArray[np.float32]:
-        """Run a signature that takes serialized tf.Examples. No ONNX export can parse them."""
+        """Run a signature that takes serialized tf.ExampleBatch. No ONNX export can parse them."""
         try:
             outputs = await self._inference.regress(model, _merged(examples), signature=signature, version=version)
         except ServingError as error:
@@ -220,7 +220,7 @@ def _with_bytes(array: NDArray[Any]) -> NDArray[Any]:
     return encoded.reshape(array.shape)
 
 
-def _merged(examples: Examples) -> Sequence[bytes]:
+def _merged(examples: ExampleBatch) -> Sequence[bytes]:
     """The context before each example: protobuf merges messages that follow each other."""
     return [examples.context + one for one in examples.serialized] if examples.context else examples.serialized
 

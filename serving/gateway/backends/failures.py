@@ -29,21 +29,25 @@ def failure(code: Code, details: str, unreachable: str) -> GatewayError:
     """
     details = " ".join(details.split())[:_LONGEST_DETAILS]
     match code:
-        case Code.UNAVAILABLE if _QUEUE_FULL not in details:
-            return Unavailable(unreachable)
         case Code.DEADLINE_EXCEEDED:
             return DeadlineExceeded(LATE)
         case Code.NOT_FOUND:
             return VersionGone(f"the model server no longer has the version: {details}")
-        case Code.RESOURCE_EXHAUSTED if _REQUEST_TOO_LARGE in details:
-            return TooLarge(f"the model server refused the request: {details}; send fewer rows at once")
-        case Code.RESOURCE_EXHAUSTED if _RESPONSE_TOO_LARGE in details:
-            return BadUpstream(f"the model server failed: {details}; request fewer rows at once")
         case Code.UNAVAILABLE | Code.RESOURCE_EXHAUSTED:
-            return Overloaded("the model server is at its limit of calls; try again", "model_server")
+            return _unavailable(code, details, unreachable)
         case Code.INVALID_ARGUMENT | Code.FAILED_PRECONDITION | Code.OUT_OF_RANGE:
             return BadTensor(f"the model refused the input: {details}")
         case Code.UNIMPLEMENTED:
             return Unimplemented(f"the model server does not support this: {details or 'the method is unknown'}")
         case _:
             return BadUpstream(f"the model server failed ({code.name}): {details}")
+
+
+def _unavailable(code: Code, details: str, unreachable: str) -> GatewayError:
+    if code is Code.UNAVAILABLE and _QUEUE_FULL not in details:
+        return Unavailable(unreachable)
+    if _REQUEST_TOO_LARGE in details:
+        return TooLarge(f"the model server refused the request: {details}; send fewer rows at once")
+    if _RESPONSE_TOO_LARGE in details:
+        return BadUpstream(f"the model server failed: {details}; request fewer rows at once")
+    return Overloaded("the model server is at its limit of calls; try again", "model_server")

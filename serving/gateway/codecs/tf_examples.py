@@ -6,7 +6,7 @@ of one type: whole numbers (also true and false), fractions, or text and ``{"b64
 
 from typing import Any
 
-from serving.gateway.backends.base import Examples
+from serving.gateway.backends.base import ExampleBatch
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, kind
@@ -35,7 +35,7 @@ def signature_name(keys: dict[str, Any]) -> str:
     return name or "serving_default"
 
 
-def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Examples]:
+def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[ExampleBatch]:
     """Return the examples of a request in parts of at most ``max_rows``; memory for them stays reserved.
 
     Raises:
@@ -58,7 +58,7 @@ def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Examp
         _hold_features(memory, part)
         encoded = [_encoded(example, f"example {number}") for number, example in enumerate(part, first)]
         memory.hold(_TIMES * sum(map(len, encoded)))
-        parts.append(Examples(encoded, context))
+        parts.append(ExampleBatch(encoded, context))
     return parts
 
 

@@ -1,0 +1,1 @@
+"""Inference: validation, dynamic batching, prediction, shadow traffic."""

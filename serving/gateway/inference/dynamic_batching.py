@@ -31,6 +31,21 @@ _SHARES = 4  # with more rows than that under way, a call takes one of so many s
 Predict = Callable[[Sequence[Arrays], float, Metadata | None], Awaitable[Outputs]]
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """Limits for one signature.
+
+    Attributes:
+        rows: most rows of one call, unless a single request has more.
+        waiting: most rows in the queue.
+        calls: calls that run at the same time.
+    """
+
+    rows: int
+    waiting: int
+    calls: int
+
+
 class RowsDiffer(BadUpstream):
     """An output has another number of rows than the inputs."""
 
@@ -94,10 +109,8 @@ class DynamicBatcher:
         name: str,
         signature: Signature,
         predict: Predict,
+        limits: BatchLimits,
         *,
-        max_rows: int,
-        max_waiting: int,
-        calls: int,
         keeps_rows: bool = False,
         on_batch: Callable[[int, float], None] = lambda rows, seconds: None,
         on_wait: Callable[[float], None] = lambda seconds: None,
@@ -108,9 +121,7 @@ class DynamicBatcher:
             name: the model version, for messages.
             signature: what the requests fit.
             predict: runs a call.
-            max_rows: most rows of one call, unless a single request has more.
-            max_waiting: most rows in the queue.
-            calls: calls that run at the same time.
+            limits: sizes of the calls and the queue.
             keeps_rows: whether the model card says that each input row gives one output row. Without that, a response
                 with another number of rows is legitimate, and requests are merged only if outputs cannot depend on
                 their neighbours.
@@ -121,10 +132,8 @@ class DynamicBatcher:
         self._keeps_rows = keeps_rows
         self._merges = signature.batched if keeps_rows else signature.mergeable
         self._predict = predict
-        self._max_rows = max_rows
-        self._max_waiting = max_waiting
-        self._calls = calls
-        self._free = calls
+        self._limits = limits
+        self._free = limits.calls
         self._rows_waiting = 0
         self._rows_running = 0
         self._call_seconds = 0.0
@@ -184,15 +193,15 @@ class DynamicBatcher:
 
     @property
     def _rows_per_call(self) -> int:
-        return rows_per_call(self._rows_waiting + self._rows_running, self._max_rows)
+        return rows_per_call(self._rows_waiting + self._rows_running, self._limits.rows)
 
     def _check_queue(self, rows: int, deadline: float) -> None:
-        if self._rows_waiting + rows > self._max_waiting and self._rows_waiting:
+        if self._rows_waiting + rows > self._limits.waiting and self._rows_waiting:
             raise Overloaded(
-                f"{self._name} has {self._rows_waiting} rows waiting, and {self._max_waiting} are allowed; try again",
+                f"{self._name} has {self._rows_waiting} rows waiting; {self._limits.waiting} are allowed. Try again",
                 "queue",
             )
-        needed = expected_seconds(self._call_seconds, self._rows_waiting, self._rows_per_call, self._calls)
+        needed = expected_seconds(self._call_seconds, self._rows_waiting, self._rows_per_call, self._limits.calls)
         left = deadline - self._loop.time()
         if needed > left:
             raise Overloaded(

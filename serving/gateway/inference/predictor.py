@@ -22,7 +22,7 @@ from serving.gateway.http.authentication import check_scope
 from serving.gateway.http.keys_file import Key
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.inference.call import ModelCall, cropped, parts
-from serving.gateway.inference.dynamic_batching import DynamicBatcher
+from serving.gateway.inference.dynamic_batching import BatchLimits, DynamicBatcher
 from serving.gateway.inference.row_splitting import in_order, joined, whole
 from serving.gateway.inference.shadow import ShadowRequest, Shadows
 from serving.gateway.models.discovery import ModelDiscovery
@@ -87,10 +87,7 @@ class Predictor:
         discovery: ModelDiscovery,
         metrics: GatewayMetrics,
         drift: Drift | None,
-        *,
-        max_rows: int,
-        max_waiting: int,
-        calls_per_signature: int,
+        limits: BatchLimits,
     ) -> None:
         """Create a predictor.
 
@@ -99,17 +96,13 @@ class Predictor:
             discovery: the known models.
             metrics: where calls are counted.
             drift: where inputs and outputs are compared with the training; None for nowhere.
-            max_rows: most rows of one call; larger requests are split.
-            max_waiting: most rows that wait for one signature.
-            calls_per_signature: calls at the same time.
+            limits: of the calls for one signature; a request with more rows is split.
         """
         self._model_server = model_server
         self._discovery = discovery
         self._metrics = metrics
         self._drift = drift
-        self._max_rows = max_rows
-        self._max_waiting = max_waiting
-        self._calls = calls_per_signature
+        self._limits = limits
         self._shadows = Shadows(metrics)
         self._batchers: dict[tuple[str, int, str], tuple[Signature, DynamicBatcher]] = {}
 
@@ -165,7 +158,7 @@ class Predictor:
     ) -> Outputs:
         """The outputs of a call, sent in parts if it has more rows than one call may have."""
         batcher = self._batcher(version, call.signature)
-        if call.rows <= self._max_rows:
+        if call.rows <= self._limits.rows:
             return await batcher.submit(call.arrays, call.rows, deadline, trace)
 
         async def send_part(part: ModelCall) -> Outputs:
@@ -173,7 +166,7 @@ class Predictor:
             memory.hold((1 + _RESPONSE_TIMES) * outputs.size)  # rejects early what could not be written as a whole
             return outputs
 
-        outputs = joined(await in_order(parts(version, call, self._max_rows), send_part, self._calls))
+        outputs = joined(await in_order(parts(version, call, self._limits.rows), send_part, self._limits.calls))
         memory.release(_RESPONSE_TIMES * outputs.size)
         return outputs
 
@@ -248,9 +241,7 @@ class Predictor:
             f"version {version.version} of model {version.model}",
             signature,
             partial(self._model_server.predict, version.model, version.version, signature),
-            max_rows=self._max_rows,
-            max_waiting=self._max_waiting,
-            calls=self._calls,
+            self._limits,
             keeps_rows=version.offers_signature(signature),
             on_batch=self._metrics.batch_observer(version.model),
             on_wait=self._metrics.wait_observer(version.model),

@@ -1,4 +1,4 @@
-"""Readiness and its notes, as pure functions of the state of the models."""
+"""Readiness and its notes: pure functions of the state of the models."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,8 +11,17 @@ def reasons_against(
     draining: bool,
     may_know: Callable[[str], bool] = lambda model: True,
 ) -> list[str]:
-    """Why it is not ready; empty where it is: every configured model has an AVAILABLE version, as the model server
-    itself says. Models that the caller may not know of are counted."""
+    """Return the reasons against readiness.
+
+    The gateway is ready if every configured model has an AVAILABLE version. Models that the caller may not see are
+    counted, not named.
+
+    Args:
+        models: the current state.
+        names_problem: why models.config was rejected.
+        draining: whether the gateway shuts down.
+        may_know: whether the caller may see a model's name.
+    """
     reasons = ["the gateway is shutting down"] if draining else []
     if not models:
         reasons.append(names_problem or "no models are configured")
@@ -20,7 +29,7 @@ def reasons_against(
 
 
 def model_problems(models: Mapping[str, ModelState]) -> dict[str, str]:
-    """Say of each model that cannot answer why not."""
+    """Return a sentence for each model that cannot answer."""
     problems = {}
     for name, state in models.items():
         if state.problem is not None:
@@ -32,16 +41,16 @@ def model_problems(models: Mapping[str, ModelState]) -> dict[str, str]:
 
 
 def for_caller(problems: Mapping[str, str], count: int, may_know: Callable[[str], bool]) -> list[str]:
-    """Return the sentences about models that the caller may know of, and how many of ``count`` models others are."""
+    """Return the sentences about models that the caller may see, and count the others of ``count`` models."""
     reasons = [sentence for name, sentence in problems.items() if may_know(name)]
     unnamed = len(problems) - len(reasons)
     if unnamed:
-        reasons.append(f"{unnamed} of {count} models cannot answer; ask with a key for them to see which and why")
+        reasons.append(f"{unnamed} of {count} models cannot answer; a key for them shows which and why")
     return reasons
 
 
 def is_loading(models: Mapping[str, ModelState]) -> bool:
-    """Whether a model that cannot answer yet has a version that is being loaded."""
+    """Whether a model loads a version and has no AVAILABLE one yet."""
     return any(
         state.problem is None
         and not state.versions
@@ -53,16 +62,16 @@ def is_loading(models: Mapping[str, ModelState]) -> bool:
 def unreadable_cards(
     models: Mapping[str, ModelState], may_know: Callable[[str], bool] = lambda model: True
 ) -> list[str]:
-    """A sentence for each version that publishes a model card which cannot be read.
+    """Return a sentence for each version whose model card cannot be read.
 
-    Such a version answers by its signatures alone, so this is no reason against readiness. Models that the caller may
-    not know of are counted.
+    Such a version answers by its signatures, so this is no reason against readiness. Models that the caller may not see
+    are counted, not named.
     """
     found = [
-        (name, f"model {name} version {version} answers by its signatures alone: {servable.card_problem}")
+        (name, f"model {name} version {version.version} answers by its signatures alone: {version.card_problem}")
         for name, state in models.items()
-        for version, servable in state.versions.items()
-        if servable.card_problem is not None
+        for version in state.versions.values()
+        if version.card_problem is not None
     ]
     notes = [note for name, note in found if may_know(name)]
     unnamed = len({name for name, _ in found if not may_know(name)})

@@ -28,11 +28,12 @@ class TensorSpec:
 
     @functools.cached_property
     def is_string(self) -> bool:
+        """Whether the values are strings of bytes."""
         return bool(self.data_type == messages.DT_STRING)
 
     @functools.cached_property
     def batched(self) -> bool:
-        """Whether the first size is free, so that rows of several callers can travel together."""
+        """Whether the first size is free: the tensor has rows."""
         return self.shape is not None and self.shape[:1] == (None,)
 
     def __str__(self) -> str:
@@ -55,13 +56,15 @@ class Signature:
 
     @functools.cached_property
     def mergeable(self) -> bool:
-        """Whether requests can be merged and their answers split without knowing more of the model: it has rows, and
-        no row can make its neighbours' answers larger."""
+        """Whether requests can be merged without a model card.
+
+        That needs rows in every tensor, and outputs whose size cannot depend on other rows.
+        """
         return self.batched and all(None not in (spec.shape or ())[1:] for spec in self.outputs.values())
 
 
 def show(shape: tuple[int | None, ...] | None) -> str:
-    """A shape for a sentence: ``[N, 28, 28, 1]``; free sizes other than the first as ``?``."""
+    """A shape for a message: ``[N, 28, 28, 1]``; free sizes other than the first are ``?``."""
     if shape is None:
         return "of any rank"
     sizes = [("N" if place == 0 else "?") if size is None else str(size) for place, size in enumerate(shape)]

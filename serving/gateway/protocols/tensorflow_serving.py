@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.backends.base import Classifications, Examples, ModelServer
+from serving.gateway.backends.base import Classifications, ExampleBatch, ModelServer
 from serving.gateway.codecs import tensor_json, tensor_json_response, tf_examples
 from serving.gateway.codecs.offload import offload
 from serving.gateway.http.paths import Target
@@ -70,7 +70,7 @@ class TensorFlowServingProtocol:
             version.for_examples(name, target.verb)
             run = self._model_server.classify if classify else self._model_server.regress
 
-            async def call(part: Examples) -> Classifications | NDArray[np.float32]:
+            async def call(part: ExampleBatch) -> Classifications | NDArray[np.float32]:
                 result = await run(version.model, version.version, name, part, request.deadline)
                 request.memory.hold(_RESULT_BYTES * _values(result))
                 return result

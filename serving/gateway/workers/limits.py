@@ -38,7 +38,6 @@ def automatic(processors: float, memory: int | None, memory_budget: int, max_bod
 
 def share(settings: Settings, workers: int) -> Settings:
     """The settings of one of several workers: limits on the whole gateway are divided, and rounded up."""
-
     parts = {name: math.ceil(getattr(settings, name) / workers) for name in DIVIDED}
     drift = settings.drift_per_second / workers
     return settings.model_copy(update={"workers": workers, "drift_per_second": drift, **parts})

@@ -1,0 +1,1 @@
+"""Back end for TensorFlow Serving's gRPC API."""

@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from serving.gateway.backends import signature_defs
-from serving.gateway.backends.base import Arrays, Classifications, Examples, Metadata, Outputs, VersionStatus
+from serving.gateway.backends.base import Arrays, Classifications, ExampleBatch, Metadata, Outputs, VersionStatus
 from serving.gateway.backends.failures import LATE, failure
 from serving.gateway.backends.tf_serving import predict_codec
 from serving.gateway.backends.tf_serving.examples_codec import classifications, encode_examples, regressions
@@ -52,7 +52,7 @@ class TFServingBackend:
         return predict_codec.decode_response(response, signature)
 
     async def classify(
-        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+        self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> Classifications:
         """Call Classify."""
         request = encode_examples(model, version, signature, examples)
@@ -60,7 +60,7 @@ class TFServingBackend:
         return classifications(_parse(messages.ClassificationResponse, response).result)
 
     async def regress(
-        self, model: str, version: int, signature: str, examples: Examples, deadline: float
+        self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> NDArray[np.float32]:
         """Call Regress."""
         request = encode_examples(model, version, signature, examples)

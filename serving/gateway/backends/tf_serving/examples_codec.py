@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.backends.base import Classifications, Examples
+from serving.gateway.backends.base import Classifications, ExampleBatch
 from serving.gateway.errors import BadUpstream
 from serving.tfs_api import messages
 
 
-def encode_examples(model: str, version: int, signature: str, examples: Examples) -> bytes:
+def encode_examples(model: str, version: int, signature: str, examples: ExampleBatch) -> bytes:
     """A ClassificationRequest, which is a RegressionRequest too: both have the same fields."""
     request = messages.ClassificationRequest()
     request.model_spec.name = model

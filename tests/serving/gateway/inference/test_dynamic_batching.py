@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.errors import BadTensor, Overloaded, Unavailable
 from serving.gateway.inference.dynamic_batching import (
+    BatchLimits,
     DynamicBatcher,
     Predict,
     QueuedRequest,
@@ -67,9 +68,7 @@ def lane(
         "version 1 of model m",
         signature,
         predict,
-        max_rows=max_rows,
-        max_waiting=max_waiting,
-        calls=calls,
+        BatchLimits(max_rows, max_waiting, calls),
         keeps_rows=True,
     )
 
@@ -157,7 +156,7 @@ async def test_an_answer_that_cannot_be_split_is_asked_for_one_by_one() -> None:
         {"x": TensorSpec("x", messages.DT_FLOAT, (None, 1))},
         {"y": TensorSpec("y", messages.DT_FLOAT, (None, 1))},
     )
-    one = DynamicBatcher("version 1 of model m", fixed, total, max_rows=8, max_waiting=100, calls=1)
+    one = DynamicBatcher("version 1 of model m", fixed, total, BatchLimits(8, 100, 1))
     rows = [np.array([[1], [2]], np.float32), np.array([[3]], np.float32)]
     answers = await asyncio.gather(*(one.submit({"x": array}, len(array), FAR) for array in rows))
     assert [answer["y"].tolist() for answer in answers] == [[[3]], [[3]]]
