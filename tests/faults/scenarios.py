@@ -1,10 +1,10 @@
-"""What befalls the cluster, one phase after the other, under load all the while."""
+"""The faults, one phase after the other, under a steady load."""
 
 from tests.faults.cluster import SERVERS, Cluster
 
 
 def run(cluster: Cluster, rate: float, requests: int) -> None:
-    """Every phase, each with at least so many requests; figures are added to the cluster's."""
+    """Run every phase with at least this many requests. The cluster keeps the figures."""
     cluster.load(rate)
     cluster.wait_for_answers(10)
     with cluster.phase("nothing happens"):
@@ -19,12 +19,12 @@ def run(cluster: Cluster, rate: float, requests: int) -> None:
         cluster.wait_for_answers(requests)
         cluster.reconnect("server-2")
         cluster.wait_for_work("server-2")
-    with cluster.phase("a version is promoted that one has not"):
+    with cluster.phase("a promoted version is missing on one server"):
         cluster.publish(2)
         cluster.wait_for_answers(2 * requests)
         cluster.publish(2, late=True)
         cluster.wait_for_version(2, requests)
-    with cluster.phase("all are rolled to a new version"):
+    with cluster.phase("rolling update of all to a new version"):
         cluster.publish(3)
         cluster.publish(3, late=True)
         for name in SERVERS:
