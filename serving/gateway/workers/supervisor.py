@@ -1,7 +1,7 @@
 """The supervisor: starts the workers, restarts those that die, stops all of them.
 
-It accepts no connections itself. A worker that dies while others serve is restarted after a back-off. A worker that
-dies before it serves while no other serves ends the program: the fault is then in the settings or the environment.
+It accepts no connections itself. A worker that dies is restarted after a back-off. If it dies before it serves, and no
+other worker is alive, the program ends: the fault is then in the settings or the environment.
 """
 
 import asyncio
@@ -111,7 +111,7 @@ class Supervisor:
         """Run a worker, and restart it until the program stops.
 
         Raises:
-            WorkersFailed: it ended before it served, and no other worker serves.
+            WorkersFailed: it ended before it served, and no other worker is alive.
         """
         backoff = 0.0
         while not self._stop.is_set():
@@ -119,7 +119,7 @@ class Supervisor:
             served, how = await self._run_worker(number)
             if self._stop.is_set():
                 return
-            if not served and not any(other.serving for other in self._workers.values()):
+            if not served and not self._workers:
                 raise WorkersFailed(f"worker {number} {how} before it served; its log lines say why")
             backoff = next_backoff(backoff, time.monotonic() - started)
             log.error("worker %d %s; restart in %g s", number, how, backoff)
@@ -138,7 +138,7 @@ class Supervisor:
         code = await worker.run()
         self._retire(worker)
         if self._stop.is_set():
-            self._code = self._code or int(code != 0)
+            self._code = self._code or int(code != 0 and worker.serving)
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"code {code}"
         return worker.serving, f"(pid {worker.pid}) ended with {how}"
 
