@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven through chromedriver by the W3C WebDriver protocol."""
+"""Headless Chromium, driven through chromedriver by the W3C WebDriver protocol."""
 
 import contextlib
 import shutil
@@ -11,30 +11,30 @@ import pytest
 
 from tests.programs import Program, free_port
 
-_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's own name of a reference
+_ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's key of an element reference
 _SECONDS = 30.0
 
 
 class Browser:
-    """One window."""
+    """One browser window."""
 
     def __init__(self, session: httpx.Client) -> None:
         self._session = session
 
-    def _ask(self, method: str, path: str, **document: Any) -> Any:
+    def _send(self, method: str, path: str, **document: Any) -> Any:
         answer = self._session.request(method, path, json=document if method == "POST" else None)
         assert answer.status_code == 200, answer.text
         return answer.json()["value"]
 
     def open(self, url: str) -> None:
-        self._ask("POST", "/url", url=url)
+        self._send("POST", "/url", url=url)
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What the body of a function gives in the page."""
-        return self._ask("POST", "/execute/sync", script=script, args=list(arguments))
+        """Run a function body in the page; return its result."""
+        return self._send("POST", "/execute/sync", script=script, args=list(arguments))
 
     def texts(self, selector: str) -> list[str]:
-        """What a person reads in each element that is there and can be seen."""
+        """Return the text of each visible element."""
         script = (
             "return [...document.querySelectorAll(arguments[0])].filter((one) => one.checkVisibility())"
             ".map((one) => one.innerText.trim()).filter(Boolean)"
@@ -42,7 +42,7 @@ class Browser:
         return list(self.run(script, selector))
 
     def wait_for(self, text: str, selector: str = "body") -> None:
-        """Until such elements show the text; fails with what they show if that takes too long."""
+        """Wait until visible elements contain the text; fail with their text after a timeout."""
         self._wait(
             lambda: text in "\n".join(self.texts(selector)),
             lambda: f"{selector} does not show {text!r}, but {self.texts(selector)}",
@@ -53,27 +53,27 @@ class Browser:
         until = time.monotonic() + _SECONDS
         while not done():
             assert time.monotonic() < until, complaint()
-            time.sleep(0.05)  # between two looks
+            time.sleep(0.05)  # polling interval
 
     def _find(self, selector: str) -> str:
-        """The first such element, as soon as it can be seen: the page shows its parts when it knows their models."""
+        """Return the first such element as soon as it is visible."""
         script = "return document.querySelector(arguments[0])?.checkVisibility()"
         self._wait(lambda: bool(self.run(script, selector)), lambda: f"there is no {selector} to be seen")
-        reference = self._ask("POST", "/element", using="css selector", value=selector)[_ELEMENT]
+        reference = self._send("POST", "/element", using="css selector", value=selector)[_ELEMENT]
         return f"/element/{reference}"
 
     def click(self, selector: str) -> None:
-        self._ask("POST", f"{self._find(selector)}/click")
+        self._send("POST", f"{self._find(selector)}/click")
 
     def type(self, selector: str, text: str) -> None:
-        """In place of what is written there; for a file's field, its path."""
+        """Replace the text of a field, or set the path of a file field."""
         found = self._find(selector)
         if self.run("return document.querySelector(arguments[0]).type", selector) != "file":
-            self._ask("POST", f"{found}/clear")
-        self._ask("POST", f"{found}/value", text=text)
+            self._send("POST", f"{found}/clear")
+        self._send("POST", f"{found}/value", text=text)
 
     def drag(self, selector: str, *strokes: tuple[tuple[int, int], tuple[int, int]]) -> None:
-        """With the mouse pressed from one place to another, in pixels from the element's centre."""
+        """Drag the mouse along each path, in pixels from the element's centre."""
         origin = {_ELEMENT: self._find(selector).removeprefix("/element/")}
         actions: list[dict[str, Any]] = []
         for begin, end in strokes:
@@ -81,12 +81,12 @@ class Browser:
                 actions.append({"type": "pointerMove", "duration": 0, "origin": origin, "x": x, "y": y})
                 actions.append({"type": then, "button": 0})
         mouse = {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"}, "actions": actions}
-        self._ask("POST", "/actions", actions=[mouse])
+        self._send("POST", "/actions", actions=[mouse])
 
 
 @contextlib.contextmanager
 def browser(width: int = 1200, height: int = 2200) -> Iterator[Browser]:
-    """A new window. The test is skipped where there is no chromedriver (Debian: chromium-driver)."""
+    """Open a window; skip the test without chromedriver (Debian: chromium-driver)."""
     driver = shutil.which("chromedriver")
     if driver is None:
         pytest.skip("there is no chromedriver")

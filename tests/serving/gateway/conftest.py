@@ -1,4 +1,4 @@
-"""One gateway in front of one model server, for all tests that change neither."""
+"""A gateway and a model server for all tests that change neither."""
 
 import asyncio
 import io
@@ -18,13 +18,13 @@ from tests.serving.gateway.programs import Gateway
 
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on the gateway's own loop."""
+    """Run tests on uvloop, as the gateway does."""
     return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(scope="session")
 def models_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models of models.py. Not to be changed."""
+    """The models of served_models.py. Tests must not change them."""
     return models.write(tmp_path_factory.mktemp("models"))
 
 
@@ -48,7 +48,7 @@ def http(served: Gateway) -> httpx.Client:
 def picture(
     value: int | np.ndarray = 200, side: int = 4, mode: str = "L", form: str = "PNG", **options: object
 ) -> bytes:
-    """An encoded picture of this mean brightness, lighter above and darker below; or of these pixels."""
+    """An encoded picture of these pixels, or of this mean brightness with lighter top and darker bottom rows."""
     if isinstance(value, int):
         pixels = np.full((side, side), value, np.uint8)
         contrast, rows = min(value, 255 - value, 8), (side + 3) // 4

@@ -1,4 +1,4 @@
-"""Small whole versions with model cards, made without TensorFlow, whose answers can be told by mental arithmetic.
+"""Small whole versions with model cards, made without TensorFlow, whose answers are easy to compute.
 
 shade/V   image 4×4×1: class by mean brightness (dark, middle, light), embedding [mean, V], neighbours among four
 trend/V   series, window 4: goes on from the last value by V a step
@@ -46,7 +46,7 @@ _TYPES = {"uint8": messages.DT_UINT8, "float32": messages.DT_FLOAT, "int32": mes
 
 
 def write(root: Path) -> Path:
-    """The models, version 1 of each, and a models.config that labels them ``stable``."""
+    """Write version 1 of each model, and a models.config that labels them ``stable``."""
     shade(root, 1)
     trend(root, 1)
     price(root, 1)
@@ -58,7 +58,7 @@ def write(root: Path) -> Path:
 
 
 def configure(root: Path, labels: Mapping[str, Mapping[str, int]]) -> None:
-    """models.config for these models, every version of them loaded; replaced as a whole."""
+    """Write a models.config that loads every version of these models."""
     entries = {name: ModelConfig(name, f"/models/{name}", latest=None, labels=given) for name, given in labels.items()}
     draft = root / "models.config.new"
     draft.write_text(models_config.render(entries))
@@ -163,7 +163,7 @@ def trend(root: Path, version: int) -> None:
 
 
 def price(root: Path, version: int, *, turned: bool = False) -> None:
-    """``turned``: its columns are in the other order."""
+    """Write a price model; ``turned`` swaps its columns."""
     signatures = {
         "serving_default": CardSignature(
             inputs={"features": Tensor(dtype="float32", shape=(None, 2))},
@@ -232,7 +232,7 @@ def _card(model: str, kind: str, signatures: Mapping[str, CardSignature], **more
 
 
 class _appearing:
-    """A draft folder that becomes the version folder at once when it is whole."""
+    """A draft folder that is renamed to the version folder when it is complete."""
 
     def __init__(self, final: Path) -> None:
         self._final = final
@@ -267,13 +267,13 @@ def _saved_model(signatures: Mapping[str, CardSignature]) -> bytes:
     meta = message.meta_graphs.add()
     meta.meta_info_def.tags.append("serve")
     described = {"describe": ({"query": (messages.DT_STRING, (None,))}, {"card": (messages.DT_STRING, (None,))})}
-    told = {
+    converted = {
         name: tuple(
             {key: (_TYPES[one.dtype], one.shape) for key, one in side.items()} for side in (made.inputs, made.outputs)
         )
         for name, made in signatures.items()
     }
-    for name, (inputs, outputs) in (told | described).items():
+    for name, (inputs, outputs) in (converted | described).items():
         definition = meta.signature_def[name]
         definition.method_name = "tensorflow/serving/predict"
         for infos, tensors in ((definition.inputs, inputs), (definition.outputs, outputs)):

@@ -26,7 +26,7 @@ def echo(name: str, *inputs: TensorSpec) -> Signature:
 
 
 class Stub:
-    """What was asked of it: ``calls`` counts Predict, ``violations`` are sentences."""
+    """Counts Predict in ``calls`` and collects wrong inputs as messages in ``violations``."""
 
     def __init__(self, models: Models, max_rows: int = 128) -> None:
         self.models = models
@@ -89,14 +89,14 @@ class Stub:
                 yield f"{name} has shape {array.shape} in place of {spec}"
             elif spec.shape[:1] == (None,):
                 rows.add(array.shape[0])
-        # No model here has a card, so that inputs of no rows, or of different numbers of rows, are passed on.
+        # Without a card the gateway forwards inputs of no rows, or of different numbers of rows.
         if rows and max(rows) > self._max_rows:
             yield f"rows {rows}"
 
 
 @contextlib.contextmanager
 def serving(stub: Stub) -> Iterator[str]:
-    """The stub behind a gRPC port; yields its address."""
+    """Serve the stub by gRPC; yield its address."""
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
     services = {
         "tensorflow.serving.PredictionService": {

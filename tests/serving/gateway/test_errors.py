@@ -1,4 +1,4 @@
-"""Messages of errors repeat little of a request."""
+"""Error messages repeat at most a part of a request."""
 
 from serving.gateway.errors import BadDocument, listed
 

@@ -1,4 +1,4 @@
-"""What whoever runs the gateway looks at: states, lists, cards, metrics, documents, the page."""
+"""Health, lists of models, model cards, metrics, the OpenAPI document and the page."""
 
 import json
 import re
@@ -48,12 +48,12 @@ def test_alive_and_ready(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/page/swagger-ui.css", "/livez", "/readyz", "/v1/models", "/metrics"])
-def test_head_is_get_without_its_body(http: httpx.Client, path: str) -> None:
-    """As some probes ask."""
+def test_head_is_get_without_a_body(http: httpx.Client, path: str) -> None:
+    """Some probes send HEAD."""
     head, get = http.head(path), http.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == get.headers["content-type"]
-    assert http.get("/livez").json() == {"alive": True}  # by the same connection
+    assert http.get("/livez").json() == {"alive": True}  # on the same connection
 
 
 def test_the_list(http: httpx.Client) -> None:
@@ -73,8 +73,8 @@ def test_the_list(http: httpx.Client) -> None:
 
 
 def test_cards(http: httpx.Client) -> None:
-    for place in ("", "/versions/1", "/labels/stable"):
-        card = ModelCard.model_validate(http.get(f"/v1/models/shade{place}/card").json())
+    for suffix in ("", "/versions/1", "/labels/stable"):
+        card = ModelCard.model_validate(http.get(f"/v1/models/shade{suffix}/card").json())
         assert card.labels == ("dark", "middle", "light")
     for path, word in (("nobody", "nobody"), ("shade/versions/2", "version 2"), ("line", "no model card")):
         answer = http.get(f"/v1/models/{path}/card")
@@ -123,22 +123,22 @@ def test_the_openapi_document(http: httpx.Client) -> None:
     assert http.get("/docs").status_code == 200
 
 
-def test_the_page_needs_nothing_from_elsewhere(http: httpx.Client) -> None:
+def test_the_page_loads_nothing_from_other_hosts(http: httpx.Client) -> None:
     page = http.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'self'" in page.headers["content-security-policy"]
     assert "<title>Vitrine" in page.text
-    left, seen = re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text), {"/": page.text}
-    left += [f"/page/{kind.name}.js" for kind in KINDS]
-    while left:
-        path = left.pop()
+    queue, fetched = re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text), {"/": page.text}
+    queue += [f"/page/{kind.name}.js" for kind in KINDS]
+    while queue:
+        path = queue.pop()
         answer = http.get(path)
         assert answer.status_code == 200
-        seen[path] = answer.text
+        fetched[path] = answer.text
         imported = {f"/page/{name}" for name in re.findall(r'from "\./([^"]+)"', answer.text)}
-        left += imported - seen.keys() - set(left)
-    assert {"/page/page.css", "/page/page.js", "/page/elements.js", "/page/chart.js"} <= seen.keys()
-    assert not any(re.search(r"https?://(?!www\.w3\.org)", text) for text in seen.values())
+        queue += imported - fetched.keys() - set(queue)
+    assert {"/page/page.css", "/page/page.js", "/page/elements.js", "/page/chart.js"} <= fetched.keys()
+    assert not any(re.search(r"https?://(?!www\.w3\.org)", text) for text in fetched.values())
 
 
 def test_the_log_is_json_and_quiet(served: Gateway) -> None:

@@ -1,5 +1,4 @@
-"""The OpenAPI document against the gateway itself: whatever may be sent by it, and a good deal that may not, gets an
-answer below 500, and one that the document knows."""
+"""Requests generated from the OpenAPI document get a status below 500 that the document describes."""
 
 import contextlib
 from typing import Any
@@ -20,13 +19,13 @@ from serving.gateway.api import openapi
 from tests.serving.gateway.programs import Gateway
 
 AS_DESCRIBED = [status_code_conformance, content_type_conformance, response_schema_conformance]
-#: What may be said where a name stands, so that most of what is sent comes as far as a model.
+#: Names for path parameters, so that most requests reach a model.
 NAMES = {"model": ("shade", "trend", "price", "pulse", "line", "nobody"), "label": ("stable", "x"), "version": (1, 7)}
 
 
 def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) -> set[int]:
-    """What an operation answers to a few requests that are as described, or that are not."""
-    seen: list[int] = []
+    """The statuses of a few valid or invalid requests to an operation."""
+    found: list[int] = []
 
     @given(operation.as_strategy(generation_mode=mode))
     @settings(
@@ -39,29 +38,29 @@ def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) 
     def holds(case: Case) -> None:
         for name, choices in NAMES.items():
             if name in case.path_parameters:
-                case.path_parameters[name] = choices[(first + len(seen)) % len(choices)]
+                case.path_parameters[name] = choices[(first + len(found)) % len(choices)]
         answer = case.call(base_url=served.url)
-        seen.append(answer.status_code)
+        found.append(answer.status_code)
         assert answer.status_code < 500, f"{case.as_curl_command()}: {answer.text}"
         case.validate_response(answer, checks=AS_DESCRIBED)
 
-    with contextlib.suppress(Unsatisfiable):  # where nothing is taken, nothing can be wrong
+    with contextlib.suppress(Unsatisfiable):  # an operation without parameters has no invalid request
         holds()
-    return set(seen)
+    return set(found)
 
 
-def test_nothing_that_is_sent_makes_it_fail(served: Gateway) -> None:
+def test_no_request_gives_a_server_error(served: Gateway) -> None:
     schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) > 40
     good = [statuses(served, one, GenerationMode.POSITIVE, number) for number, one in enumerate(operations)]
     bad = [statuses(served, one, GenerationMode.NEGATIVE, number) for number, one in enumerate(operations)]
     assert all(good)
-    assert sum(200 in seen for seen in good) > len(operations) / 3
-    assert sum(400 in seen or 404 in seen for seen in bad) > len(operations) / 3
+    assert sum(200 in found for found in good) > len(operations) / 3
+    assert sum(400 in found or 404 in found for found in bad) > len(operations) / 3
 
 
-def test_docs_need_nothing_from_elsewhere(http: httpx.Client) -> None:
+def test_docs_load_nothing_from_other_hosts(http: httpx.Client) -> None:
     page = http.get("/docs")
     assert page.status_code == 200
     assert "//cdn" not in page.text

@@ -1,4 +1,4 @@
-"""The page in a real browser: a person chooses, draws, types and reads."""
+"""The page in a real browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def page(window: Browser, served: Gateway) -> Browser:
     return window
 
 
-def test_docs_show_every_call_under_the_pages_policy(window: Browser, served: Gateway) -> None:
+def test_docs_work_under_the_content_security_policy(window: Browser, served: Gateway) -> None:
     policies = [served.http.get(path).headers["content-security-policy"] for path in ("/", "/docs")]
     assert policies[0] == policies[1] and "unsafe" not in policies[0]
     window.open(f"{served.url}/docs")
@@ -47,7 +47,7 @@ def test_docs_show_every_call_under_the_pages_policy(window: Browser, served: Ga
 
 @pytest.fixture
 def guarded(window: Browser, models_root: Path, tmp_path: Path) -> Iterator[tuple[Gateway, str, str]]:
-    """A gateway with keys; one for everything, and one for the tables alone."""
+    """A gateway with two keys: one for all models, one for the table model."""
     file = tmp_path / "keys.json"
     shown, small = keys.create(file, "everything")[1], keys.create(file, "tables", frozenset({"price"}))[1]
     with (
@@ -58,7 +58,9 @@ def guarded(window: Browser, models_root: Path, tmp_path: Path) -> Iterator[tupl
         yield gateway, shown, small
 
 
-def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], window: Browser, tmp_path: Path) -> None:
+def test_a_gateway_with_keys_shows_the_key_form(
+    guarded: tuple[Gateway, str, str], window: Browser, tmp_path: Path
+) -> None:
     gateway, shown, small = guarded
 
     def enter(key: str) -> None:
@@ -71,11 +73,11 @@ def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], win
     assert window.texts("main section") == []
     enter("vt_00000000_wrong")
     window.wait_for("the key is not known here", "#problem")
-    enter("ключ")  # which no header can carry
+    enter("ключ")  # cannot be sent in a header
     window.wait_for("ISO-8859-1", "#problem")
     assert window.texts("#key-form button") == ["Use key"]
     enter(f" {small} ")
-    window.wait_for("rooms", "#columns")  # which comes last
+    window.wait_for("rooms", "#columns")  # loaded last
     assert window.texts("#key-form") == [] and window.texts("#problem") == []
     assert window.texts("#models td:first-child") == ["price"]
     window.type("[name=rooms]", "3")
@@ -92,7 +94,7 @@ def test_a_gateway_with_keys_asks_for_one(guarded: tuple[Gateway, str, str], win
     window.run("sessionStorage.setItem('key', 'revoked')")
     window.drag("#canvas", ((-80, -80), (80, 80)))
     window.wait_for("the key is not known here", "#classes .error")
-    assert window.texts("#key-form button") == ["Use key"]  # a key that ends while the page is open is asked for anew
+    assert window.texts("#key-form button") == ["Use key"]  # the form appears again when a key is revoked
 
 
 def test_a_picture_has_classes_and_similar_items(page: Browser, tmp_path: Path) -> None:
@@ -108,14 +110,14 @@ def test_a_picture_has_classes_and_similar_items(page: Browser, tmp_path: Path) 
     assert "shade, version 1; among 4 items: brightnesses 200, 100, 0, 90" in page.texts("#classes p")
 
 
-def test_a_drawing_is_looked_at_when_the_pen_is_lifted(page: Browser) -> None:
+def test_a_drawing_is_classified_when_the_pen_is_lifted(page: Browser) -> None:
     page.drag("#canvas", ((-80, -80), (80, 80)), ((80, -80), (-80, 80)))
     page.wait_for("shade, version 1", "#classes")
     page.click("#clear")
     assert page.texts("#classes") == []
 
 
-def test_a_series_goes_on_with_its_band(page: Browser) -> None:
+def test_a_series_is_forecast_with_its_band(page: Browser) -> None:
     page.wait_for("nominal coverage of the band 90 %", "#forecasts")
     assert page.texts("#example-note") == ["The example is a random walk at the level of the training data."]
     page.type("#history", "1 2; 3,\n4")
@@ -123,7 +125,7 @@ def test_a_series_goes_on_with_its_band(page: Browser) -> None:
     page.type("#horizon", "3")
     page.click("#forecast")
     script = "return document.querySelectorAll('#forecasts .mean')[0].getAttribute('points').split(' ').length"
-    until(lambda: page.run(script) == 1 + 3)  # the example's forecast stands there until this one comes
+    until(lambda: page.run(script) == 1 + 3)  # the forecast of the example is shown until this one arrives
     assert "trend, version 1; one step is day, unit USD" in "".join(page.texts("#forecasts"))
     assert page.run("return document.querySelectorAll('#forecasts .band').length") == 1
     page.type("#history", "1 two 3")
@@ -137,7 +139,7 @@ def test_a_series_goes_on_with_its_band(page: Browser) -> None:
     page.wait_for("at least 4 values", "#forecasts .error")
 
 
-def test_a_history_is_read_as_the_command_reads_it(page: Browser) -> None:
+def test_the_page_reads_numbers_as_the_command_does(page: Browser) -> None:
     script = (
         "const texts = arguments[0]; return import('/page/numbers.js').then(({ numbers }) => texts.map((text) => {"
         " try { return numbers(text); } catch { return null; } }))"
@@ -158,7 +160,7 @@ def test_a_table_has_a_field_for_each_column(page: Browser) -> None:
     assert page.run("return document.querySelector('[name=rooms]').validity.rangeOverflow")
 
 
-def test_a_signal_is_an_example_or_pasted(page: Browser) -> None:
+def test_an_example_or_a_pasted_signal_is_classified(page: Browser) -> None:
     page.wait_for("pulse, version 1", "#signal-classes")
     assert "test accuracy 0.9877, test loss 1.2e-7" in page.texts("#signal-card")[0]
     page.click("#square")

@@ -1,4 +1,4 @@
-"""Base64 in JSON: read in pieces where it is long."""
+"""Base64 in JSON, and long text in pieces."""
 
 import base64 as standard
 import os
@@ -19,18 +19,18 @@ HEAD = "data:image/png;base64,"
     [
         TEXT,
         TEXT.rstrip("="),
-        "\n".join(TEXT[place : place + 76] for place in range(0, len(TEXT), 76)),
+        "\n".join(TEXT[start : start + 76] for start in range(0, len(TEXT), 76)),
         " " * 300_000 + TEXT + " " * 300_000,
         TEXT[:-1] + " " * 300_000 + TEXT[-1],
     ],
     ids=["plain", "without padding", "in lines", "blanks around", "blanks in the last four letters"],
 )
-def test_long_text_is_read_as_short_text_is(text: str) -> None:
+def test_long_text_is_decoded_in_pieces(text: str) -> None:
     assert base64.decode(text) == DATA
     assert base64.data_url(HEAD + text) == DATA
 
 
-def test_escapes_may_stand_at_the_edges_of_pieces() -> None:
+def test_percent_escapes_at_the_end_of_a_piece() -> None:
     for start in range(3):
         assert base64.data_url(HEAD + quote(TEXT[4 * start :])) == DATA[3 * start :]
         assert base64.data_url(HEAD + "%0a" * (100_000 + start) + TEXT) == DATA
@@ -40,11 +40,11 @@ def test_escapes_may_stand_at_the_edges_of_pieces() -> None:
     "text",
     ["AA==" * 100_000, TEXT + "AAAA", "=" * 300_000, TEXT[:300_000] + "!" + TEXT[300_000:], TEXT[:500_000] + "ä"],
 )
-def test_what_is_wrong_within_long_text(text: str) -> None:
+def test_errors_in_long_text(text: str) -> None:
     for read in (base64.decode, base64.data_url):
         with pytest.raises(BadDocument, match="is not base64 of the standard alphabet"):
             read(HEAD + text if read is base64.data_url else text)
 
 
-def test_blanks_alone_are_no_bytes() -> None:
+def test_white_space_is_empty() -> None:
     assert base64.decode(" " * 600_000) == b""

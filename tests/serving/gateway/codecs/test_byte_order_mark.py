@@ -1,4 +1,4 @@
-"""A UTF-8 byte order mark before a JSON body is skipped by every façade, as by TensorFlow Serving's parser."""
+"""Every API skips a UTF-8 byte order mark before JSON, as TensorFlow Serving's parser does."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ BINARY = FAÇADES["Open Inference Protocol, binary"]()
 
 
 def stable(answer: httpx.Response) -> Any:
-    """What does not change from one request to the next."""
+    """The parts of a response that do not change between requests."""
     body = answer.json()
     return answer.status_code, {key: body[key] for key in body if key not in ("request_id", "id", "created_at")} | {
         "outputs": json.loads(json.dumps(body.get("outputs")).replace(str(body.get("id")), ""))
@@ -23,7 +23,7 @@ def stable(answer: httpx.Response) -> Any:
 
 @pytest.mark.parametrize("headers", [JSON, {}, {"content-type": "text/plain"}])
 @pytest.mark.parametrize("façade", BODIES)
-def test_skipped(http: httpx.Client, façade: str, headers: dict[str, str]) -> None:
+def test_the_mark_is_skipped(http: httpx.Client, façade: str, headers: dict[str, str]) -> None:
     good = BODIES[façade]
     plain = http.request(**good)
     marked = http.request(**good | {"headers": headers, "content": BOM + good["content"].encode()})
@@ -31,7 +31,7 @@ def test_skipped(http: httpx.Client, façade: str, headers: dict[str, str]) -> N
     assert http.request(**good | {"headers": JSON, "content": BOM + BOM + b"{}"}).status_code == 400
 
 
-def test_skipped_in_the_json_part_of_a_binary_body(http: httpx.Client) -> None:
+def test_the_mark_is_skipped_in_binary_bodies(http: httpx.Client) -> None:
     size = int(BINARY["headers"]["inference-header-content-length"])
     headers = BINARY["headers"] | {"inference-header-content-length": str(size + 3)}
     assert stable(http.request(**BINARY | {"headers": headers, "content": BOM + BINARY["content"]})) == stable(
@@ -40,7 +40,7 @@ def test_skipped_in_the_json_part_of_a_binary_body(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/models/line:predict", "/v1/models/line:classify"])
-def test_skipped_before_large_bodies_and_before_numbers_that_are_not_finite(http: httpx.Client, path: str) -> None:
+def test_the_mark_is_skipped_in_large_bodies_and_before_nan(http: httpx.Client, path: str) -> None:
     for rows in ([[1.0, 2.0, 3.0]] * 100, [[1.0, float("nan"), 3.0]]):
         body = json.dumps({"instances": rows} if "predict" in path else {"examples": [{"x": row} for row in rows]})
         padded = BOM + body.encode() + b" " * 300_000

@@ -24,7 +24,7 @@ from tests.serving.gateway import served_models as models
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
 
-#: As they stand in the body: no JSON, no UTF-8, no number that any type holds, or another kind than is expected.
+#: Text for a value: not JSON, not UTF-8, a number that no type holds, or another type than expected.
 NASTY = [
     *(b"null", b"true", b"false", b"{}", b"[]", b'""', b'"a"', b"0", b"-1", b"1.5", b"-0.0", b"[[]]", b"[1,[2]]"),
     *(b"128", b"256", b"65536", b"2147483648", b"4294967296", b"9223372036854775808", b"18446744073709551615"),
@@ -46,7 +46,7 @@ HISTORY = [1.0, 2.0, 3.0, 4.0]
 URL = "data:image/png;base64," + base64.b64encode(picture()).decode()
 B64 = URL.partition(",")[2]
 TYPES = {type_name(number): number for number in messages.DataType.values() if numpy_type(number) is not None}
-#: Requests that are answered, by path.
+#: Valid requests by path.
 GOOD: list[tuple[str, Any]] = [
     ("/v1/models/shade:predict", {"b64": B64}),
     ("/v1/models/shade:embed", {"b64": [B64, B64]}),
@@ -94,7 +94,7 @@ GOOD: list[tuple[str, Any]] = [
         },
     ),
 ]
-#: The same for a model server of our own, whose models have every type.
+#: Valid requests to the stub, whose models have every type.
 TYPED: list[tuple[str, Any]] = [
     ("/v1/models/examples:classify", {"examples": [{"x": 1.0, "y": ["a"]}], "context": {"z": 1}, "signature_name": ""}),
     ("/v1/models/examples:regress", {"examples": [{"x": [1, 2]}], "signature_name": "regress"}),
@@ -123,51 +123,59 @@ def typed() -> stub.Models:
     return {**echoes, "examples": examples}
 
 
-Place = tuple[Any, ...]
+Position = tuple[Any, ...]
 
 
-def places(value: Any, place: Place = ()) -> Iterator[Place]:
-    """Every value in a document, the document itself first."""
-    yield place
+def positions(value: Any, position: Position = ()) -> Iterator[Position]:
+    """The position of every value in a document, the document itself first."""
+    yield position
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in inner:
-        yield from places(item, (*place, key))
+        yield from positions(item, (*position, key))
 
 
-def written(value: Any, changes: Mapping[Place, bytes], more: bytes = b"", place: Place = ()) -> bytes:
-    """The document as JSON with other values at some places, and ``more`` in its first object or list."""
-    if place in changes:
-        return changes[place]
+def written(value: Any, changes: Mapping[Position, bytes], more: bytes = b"", position: Position = ()) -> bytes:
+    """The document as JSON with other values at some positions, and ``more`` in its first object or list."""
+    if position in changes:
+        return changes[position]
     if isinstance(value, dict):
-        parts = [b'"%b":%b' % (key.encode(), written(item, changes, b"", (*place, key))) for key, item in value.items()]
+        parts = [
+            b'"%b":%b' % (key.encode(), written(item, changes, b"", (*position, key))) for key, item in value.items()
+        ]
         return b"{%b}" % b",".join([*parts, more] if more else parts)
     if isinstance(value, list):
-        parts = [written(item, changes, b"", (*place, number)) for number, item in enumerate(value)]
+        parts = [written(item, changes, b"", (*position, number)) for number, item in enumerate(value)]
         return b"[%b]" % b",".join([*parts, more] if more else parts)
     return json.dumps(value).encode()
 
 
 def single(documents: list[tuple[str, Any]]) -> list[tuple[str, bytes]]:
-    """Bodies with each nasty value at each place, one at a time."""
+    """Bodies with each invalid value at each position, one at a time."""
     return [
-        (path, written(document, {place: nasty}))
+        (path, written(document, {position: nasty}))
         for path, document in documents
-        for place in places(document)
+        for position in positions(document)
         for nasty in NASTY
     ]
 
 
-def several(documents: list[tuple[str, Any]], chance: random.Random, count: int) -> Iterator[tuple[str, bytes]]:
-    """Bodies with a few other values, a member too many, and bytes that do not belong there."""
+def several(documents: list[tuple[str, Any]], generator: random.Random, count: int) -> Iterator[tuple[str, bytes]]:
+    """Bodies with a few invalid values, an extra member and stray bytes."""
     for _ in range(count):
-        path, document = chance.choice(documents)
-        changed = chance.sample(list(places(document)), 2)
-        more = b'"%b":%b' % (chance.choice(NAMES), chance.choice(NASTY)) if chance.random() < 0.5 else b""
-        body = written(document, {place: chance.choice(NASTY) for place in changed if chance.random() < 0.5}, more)
-        if chance.random() < 0.3:
-            place = chance.randint(0, len(body))
-            body = body[:place] + chance.choice((b"\xff", b"\x00", b"\xef\xbb\xbf", b",", b"")) + body[place + 1 :]
-        yield path, body + b" " * chance.choice((0,) * 20 + (300_000,))  # large bodies are read in another way
+        path, document = generator.choice(documents)
+        changed = generator.sample(list(positions(document)), 2)
+        more = b'"%b":%b' % (generator.choice(NAMES), generator.choice(NASTY)) if generator.random() < 0.5 else b""
+        body = written(
+            document, {position: generator.choice(NASTY) for position in changed if generator.random() < 0.5}, more
+        )
+        if generator.random() < 0.3:
+            position = generator.randint(0, len(body))
+            body = (
+                body[:position]
+                + generator.choice((b"\xff", b"\x00", b"\xef\xbb\xbf", b",", b""))
+                + body[position + 1 :]
+            )
+        yield path, body + b" " * generator.choice((0,) * 20 + (300_000,))  # large bodies take another code path
 
 
 def faults(gateway: Gateway, bodies: Iterable[tuple[str, bytes]]) -> Iterator[str]:
@@ -190,9 +198,9 @@ def every_type(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def bodies(documents: list[tuple[str, Any]], seed: int, count: int) -> list[tuple[str, bytes]]:
-    chance = random.Random(seed)
+    generator = random.Random(seed)
     singles = single(documents)
-    return chance.sample(singles, min(count, len(singles))) + list(several(documents, chance, count))
+    return generator.sample(singles, min(count, len(singles))) + list(several(documents, generator, count))
 
 
 def test_models_with_a_card(served: Gateway) -> None:

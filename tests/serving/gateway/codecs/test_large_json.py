@@ -1,4 +1,4 @@
-"""Large JSON bodies: read as small ones are, with others answered meanwhile."""
+"""Large JSON bodies are read like small ones, without blocking other requests."""
 
 import asyncio
 import json
@@ -36,12 +36,12 @@ TYPES = {"pixels": np.int16, "rank 8": np.int8, "largest": np.int64}
 
 
 def reservation(most: int = 10**9) -> Reservation:
-    """A request's part of a budget of so many bytes."""
+    """A request's part of a memory budget of this many bytes."""
     return MemoryBudget(most, ThreadPoolExecutor(1)).reservation()
 
 
 def plain(value: Any) -> Any:
-    """With lists in place of arrays."""
+    """The value with lists instead of arrays."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, dict):
@@ -51,7 +51,7 @@ def plain(value: Any) -> Any:
 
 @pytest.mark.parametrize("indent", [None, 1])
 @pytest.mark.parametrize("name", ARRAYS)
-def test_long_arrays_never_become_lists(name: str, indent: int | None) -> None:
+def test_long_arrays_become_numpy_arrays(name: str, indent: int | None) -> None:
     array = ARRAYS[name]
     rows = [{"x": array.tolist(), "y": [1, 2]}, {"x": array.tolist(), "name": "a [ b"}]
     document = {"instances": rows, "inputs": array.tolist(), "id": "ü", "parameters": {"a": [True, None]}}
@@ -92,19 +92,19 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_is_no_regular_array_is_read_as_ever(name: str) -> None:
+def test_irregular_lists_stay_lists(name: str) -> None:
     body = OTHERS[name].encode()
     assert plain(large_json.loads(body, reservation())[0]) == orjson.loads(body)
 
 
-def test_more_axes_than_a_tensor_may_have_are_left_to_orjson() -> None:
-    """Each axis takes a look at all brackets: 64 kB that are nothing else would hold a thread for two seconds."""
+def test_lists_that_are_too_deep_stay_lists() -> None:
+    """Each axis takes a pass over all brackets: 64 kB of brackets would block a thread for two seconds."""
     array = np.ones((1,) * 8 + (20_000,), int)
     value, _ = large_json.loads(json.dumps({"a": array.tolist()}).encode(), reservation())
     assert value == {"a": array.tolist()}
 
 
-def test_numbers_that_are_not_finite_are_read_in_arrays_too() -> None:
+def test_arrays_with_nan_and_infinity() -> None:
     array = RANDOM.normal(size=(500, 100))
     array[0, 0], array[250, 3], array[-1, -1] = np.nan, np.inf, -np.inf
     read, finite = large_json.loads(json.dumps({"inputs": array.tolist(), "id": "NaN"}).encode(), reservation())
@@ -115,7 +115,7 @@ def test_numbers_that_are_not_finite_are_read_in_arrays_too() -> None:
 
 
 @pytest.mark.parametrize("wrong", [b"NaNNaN", b"1NaN", b"NaN1", b"-NaN", b"+Infinity", b"NaN null", b"Infinit", b"nan"])
-def test_words_that_are_no_numbers_are_none(wrong: bytes) -> None:
+def test_misspelt_words_are_refused(wrong: bytes) -> None:
     body = b'{"a":[%b%b]}' % (b"1," * 5000, wrong)
     try:
         value, finite = large_json.loads(body, reservation())
@@ -124,7 +124,7 @@ def test_words_that_are_no_numbers_are_none(wrong: bytes) -> None:
     assert (value, finite) == (None, False)
 
 
-def test_words_outside_of_arrays_are_read_in_bodies_of_a_megabyte() -> None:
+def test_nan_outside_of_arrays_is_limited_to_a_megabyte() -> None:
     for count, error in ((100_000, None), (400_000, TooLarge)):
         body = b'{"a":[[NaN],{}%b]}' % (b",1" * count)
         body += b" " * (2_000_000 if error else 0)
@@ -136,7 +136,7 @@ def test_words_outside_of_arrays_are_read_in_bodies_of_a_megabyte() -> None:
                 large_json.loads(body, reservation())
 
 
-def test_rows_of_which_some_are_arrays_and_some_are_lists() -> None:
+def test_rows_of_arrays_and_lists() -> None:
     rows = [{"x": [0] * 600}, {"x": [0.123456789] * 600}]
     read, _ = large_json.loads(json.dumps({"instances": rows}).encode(), reservation())
     columns = [row["x"] for row in read["instances"]]
@@ -146,7 +146,7 @@ def test_rows_of_which_some_are_arrays_and_some_are_lists() -> None:
         numbers.array([columns[0][1:], columns[1]], np.dtype(np.float32), "x")
 
 
-def test_a_body_is_not_read_beyond_the_budget() -> None:
+def test_reading_respects_the_memory_budget() -> None:
     body = b'{"a":[%b1]}' % (b"1," * 500_000)
     memory = reservation(10_000_000)
     large_json.loads(body, memory)
@@ -155,8 +155,8 @@ def test_a_body_is_not_read_beyond_the_budget() -> None:
         large_json.loads(body, reservation(1_000_000))
 
 
-def test_gaps_between_strings_are_looked_through_once() -> None:
-    """To the end of the body from each of 8,000 gaps took 8 s."""
+def test_gaps_between_strings_are_searched_once() -> None:
+    """Searching to the end of the body from each of 8,000 gaps took 8 s."""
     body = b"{%b}" % b",".join([b'"a":' + b" " * 4200 + b"1"] * 7500)
     began = time.thread_time()
     assert large_json.loads(body, reservation()) == ({"a": 1}, True)
@@ -164,24 +164,24 @@ def test_gaps_between_strings_are_looked_through_once() -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_no_json_is_none(name: str) -> None:
+def test_invalid_json_gives_the_usual_error(name: str) -> None:
     body = BROKEN[name].encode()
     with pytest.raises(orjson.JSONDecodeError) as expected:
         orjson.loads(body)
-    with pytest.raises(orjson.JSONDecodeError) as told:
+    with pytest.raises(orjson.JSONDecodeError) as error:
         large_json.loads(body, reservation())
-    assert str(told.value) == str(expected.value)
+    assert str(error.value) == str(expected.value)
 
 
-def test_hundreds_of_thousands_of_lists_or_strings_are_refused() -> None:
-    """A million of them would hold everybody else up for most of a second."""
+def test_too_many_lists_or_strings_are_refused() -> None:
+    """A million of them would block other requests for most of a second."""
     for one in (b"[]", b"{}", b"[[1],[2,3]]", b'"a"'):
         with pytest.raises(TooLarge, match="values outside of regular arrays of numbers; at most 500000"):
             large_json.loads(b'{"a":[%b]}' % b",".join([one] * 250_001), reservation())
 
 
 async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
-    """How often the event loop comes to its turn while a thread reads the body."""
+    """How often the event loop runs while a thread reads the body."""
     began, ended = threading.Event(), threading.Event()
 
     def watched(body: bytes) -> Any:
@@ -202,10 +202,10 @@ async def turns_during(read: Callable[[bytes], Any], body: bytes) -> int:
 
 
 @pytest.mark.parametrize("shape", [(60, 100, 400, 1), (20, 200_000)])
-async def test_others_come_to_their_turn_while_a_large_body_is_read(shape: tuple[int, ...]) -> None:
+async def test_the_event_loop_runs_while_a_large_body_is_read(shape: tuple[int, ...]) -> None:
     body = json.dumps({"instances": RANDOM.integers(0, 256, shape).tolist()}).encode()
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(0.0005)  # a busy machine gives fewer turns; orjson, which holds the lock to its end, about 2
+    sys.setswitchinterval(0.0005)  # orjson, which never releases the lock, gives about 2 turns
     try:
         assert await turns_during(lambda body: payload.document(body, reservation()), body) > 15
     finally:
@@ -213,7 +213,7 @@ async def test_others_come_to_their_turn_while_a_large_body_is_read(shape: tuple
 
 
 def filled(document: Any) -> bytes:
-    """The same with blanks at every place where some may be."""
+    """The document with white space wherever JSON allows it."""
     text = json.dumps(document, indent=1)
     return text.replace("\n", "\n" + " " * (900_000 // text.count("\n"))).encode()
 
@@ -281,7 +281,7 @@ FORMS: dict[str, tuple[str, dict[str, Any], Callable[[Any], Any]]] = {
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_a_large_body_is_answered_as_a_small_one(http: httpx.Client, name: str) -> None:
+def test_large_and_small_bodies_get_the_same_answer(http: httpx.Client, name: str) -> None:
     path, document, telling = FORMS[name]
     headers = {"content-type": "application/json"}
     small, big = json.dumps(document).encode(), filled(document)
@@ -291,8 +291,8 @@ def test_a_large_body_is_answered_as_a_small_one(http: httpx.Client, name: str) 
     assert telling(answers[0].json()) == telling(answers[1].json())
 
 
-def test_pixels_of_a_medium_body_are_an_array_and_rows_of_numbers_are_lists() -> None:
-    """Lists of one number take ten times as much memory as an array, and twice the time."""
+def test_pixels_of_a_medium_body_become_an_array() -> None:
+    """Lists of one number take ten times the memory of an array, and twice the time."""
     pixels = RANDOM.integers(0, 256, (1, 28, 28, 1)).tolist()
     for rows, expected in ((pixels, np.ndarray), (RANDOM.normal(size=(4, 256)).tolist(), list)):
         body = json.dumps({"instances": rows}).encode()
@@ -302,7 +302,7 @@ def test_pixels_of_a_medium_body_are_an_array_and_rows_of_numbers_are_lists() ->
         assert plain(read) == rows
 
 
-def test_a_context_counts_with_each_call_that_it_is_repeated_in() -> None:
+def test_a_context_counts_once_for_each_call() -> None:
     keys = {"context": {f"f{number}": 1 for number in range(10_000)}, "examples": [{}] * 20_000}
     with pytest.raises(TooLarge, match="bytes of memory when it is decoded"):
         examples.read(keys, 128, reservation(50_000_000))

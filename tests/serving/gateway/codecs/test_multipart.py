@@ -1,5 +1,4 @@
-"""Pictures in multipart bodies, base64 and data URLs as clients of many kinds write them; each is read, or refused in a
-sentence that names the cause."""
+"""Pictures in multipart bodies, base64 and data URLs, as many clients write them."""
 
 import base64
 import binascii
@@ -106,7 +105,7 @@ AROUND: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", AROUND)
-def test_what_is_around_them(http: httpx.Client, name: str) -> None:
+def test_preamble_epilogue_and_line_ends(http: httpx.Client, name: str) -> None:
     content, parameters = AROUND[name]
     assert labels(post(http, content, parameters)) == ["dark"]
 
@@ -142,7 +141,7 @@ REFUSED: dict[str, tuple[bytes, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_with_the_cause(http: httpx.Client, name: str) -> None:
+def test_the_message_names_the_cause(http: httpx.Client, name: str) -> None:
     content, words = REFUSED[name]
     answer = post(http, content)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_document"), answer.text
@@ -172,7 +171,7 @@ TYPES = (
 
 
 @pytest.mark.parametrize("content_type", TYPES)
-def test_the_bytes_say_of_what_format_a_body_is(http: httpx.Client, content_type: str) -> None:
+def test_the_bytes_decide_the_picture_format(http: httpx.Client, content_type: str) -> None:
     answer = http.post(PREDICT, content=DARK, headers={"content-type": content_type})
     assert labels(answer) == ["dark"]
     wrong = http.post(PREDICT, content=b"GIF8 or not", headers={"content-type": content_type})
@@ -180,8 +179,8 @@ def test_the_bytes_say_of_what_format_a_body_is(http: httpx.Client, content_type
 
 
 @pytest.mark.parametrize("content_type", ["", "application/json", "image/png", "application/x-www-form-urlencoded"])
-def test_multipart_by_another_type(http: httpx.Client, content_type: str) -> None:
-    """What a browser sends whose page has overwritten the header."""
+def test_multipart_with_another_content_type(http: httpx.Client, content_type: str) -> None:
+    """A browser sends this if the page overwrites the header."""
     answer = http.post(PREDICT, content=PLAIN, headers={"content-type": content_type} if content_type else {})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_document")
     assert f"is multipart, but its content type is '{content_type}'" in answer.json()["error"]
@@ -221,13 +220,13 @@ def test_data_urls(http: httpx.Client, url: str) -> None:
 @pytest.mark.parametrize(
     "url", ["data:image/svg+xml,%3Csvg/%3E", "data:image/png,abc", "data:image/png;base64", "data:"]
 )
-def test_data_urls_that_are_refused(http: httpx.Client, url: str) -> None:
+def test_invalid_data_urls(http: httpx.Client, url: str) -> None:
     answer = http.post(PREDICT, json={"b64": url})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_document")
     assert "data:image/png;base64,…" in answer.json()["error"]
 
 
-def test_a_boundary_is_found_wherever_it_stands() -> None:
-    """Large bodies are looked through in pieces of a megabyte."""
+def test_a_boundary_across_two_pieces_is_found() -> None:
+    """Large bodies are searched in pieces of a megabyte."""
     for size in range(2**20 - 100, 2**20 + 5):
         assert multipart.files(body(([DISPOSITION], bytes(size))), "boundary=B", 1, reservation()) == [bytes(size)]

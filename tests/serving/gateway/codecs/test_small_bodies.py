@@ -1,4 +1,4 @@
-"""Bodies of less than 256 KiB, which the gateway reads on its event loop, that hold as much as fits."""
+"""Bodies below 256 KiB, which the gateway reads in its event loop, with as many values as fit."""
 
 import os
 import sys
@@ -78,9 +78,9 @@ def processor_seconds(gateway: Gateway) -> float:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_small_body_takes_little_time_and_memory_and_no_long_answer(gateway: Gateway, name: str) -> None:
+def test_a_small_body_takes_little_time_and_memory(gateway: Gateway, name: str) -> None:
     path, body = BODIES[name]
-    Path(f"/proc/{gateway.program.process.pid}/clear_refs").write_text("5")  # the peak is now the present size
+    Path(f"/proc/{gateway.program.process.pid}/clear_refs").write_text("5")  # resets the peak to the current size
     before, began = megabytes(gateway, "VmRSS"), processor_seconds(gateway)
     answer = gateway.http.post(path, content=body, headers={"content-type": "application/json"})
     assert answer.status_code in (400, 404, 413), answer.text[:300]

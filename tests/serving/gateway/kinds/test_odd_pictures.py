@@ -1,4 +1,4 @@
-"""Odd picture files by every way in: raw body, multipart, Base64, and a data URL."""
+"""Unusual picture files as a raw body, multipart, base64 and a data URL."""
 
 import base64
 
@@ -33,7 +33,7 @@ REFUSED = {
 }
 
 
-def ask(http: httpx.Client, data: bytes, content_type: str) -> list[httpx.Response]:
+def post_everywhere(http: httpx.Client, data: bytes, content_type: str) -> list[httpx.Response]:
     text = base64.b64encode(data).decode()
     return [
         http.post(PREDICT, content=data, headers={"content-type": content_type}),
@@ -44,13 +44,13 @@ def ask(http: httpx.Client, data: bytes, content_type: str) -> list[httpx.Respon
 
 
 @pytest.mark.parametrize("name", READ)
-def test_odd_files_are_read_by_every_way_in(http: httpx.Client, name: str) -> None:
-    for answer in ask(http, *READ[name]):
+def test_unusual_files_are_read_by_every_api(http: httpx.Client, name: str) -> None:
+    for answer in post_everywhere(http, *READ[name]):
         assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_usable_picture_is_refused_by_every_way_in(http: httpx.Client, name: str) -> None:
+def test_unusable_files_are_refused_by_every_api(http: httpx.Client, name: str) -> None:
     data, content_type, words = REFUSED[name]
-    for answer in ask(http, data, content_type):
+    for answer in post_everywhere(http, data, content_type):
         assert answer.status_code == 400 and words in answer.text, answer.text

@@ -1,4 +1,4 @@
-"""Native :predict for table rows and signals: every form of body, units and labels in the answer, what is refused."""
+"""Native :predict for table rows and signals: every form of body, units and labels, errors."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ def test_refused(http: httpx.Client, name: str) -> None:
 
 
 @pytest.mark.parametrize("path", [PRICE, PULSE])
-def test_other_bodies_and_verbs(http: httpx.Client, path: str) -> None:
+def test_other_bodies_and_verbs_are_refused(http: httpx.Client, path: str) -> None:
     answer = http.post(path, content=picture(), headers={"content-type": "image/png"})
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
     answer = http.post(path, content=npy(np.full(4 if path == PULSE else 2, np.nan)), headers=NPY)
@@ -94,7 +94,7 @@ def test_other_bodies_and_verbs(http: httpx.Client, path: str) -> None:
     assert http.post(path, json={}, params={"polarity": "auto"}).json()["code"] == "bad_option"
 
 
-def test_a_columns_range_holds_on_every_façade(http: httpx.Client) -> None:
+def test_every_api_checks_a_columns_range(http: httpx.Client) -> None:
     for path, document in (
         ("/v1/models/price:predict", {"instances": [[10, 1]]}),
         (

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with a request: a 4xx with a sentence that says what is expected, and nothing breaks."""
+"""Invalid requests get a 4xx with a message that says what is expected, and the gateway keeps running."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ def refused(answer: httpx.Response, status: int, code: str, *words: str) -> None
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 60,000 × 60,000 pixels."""
+    """A PNG of a few bytes whose header has 60,000 × 60,000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -52,7 +52,7 @@ def animated(form: str) -> bytes:
 
 
 def npy_head(shape: tuple[int, ...]) -> bytes:
-    """The head of a .npy body of uint8, which NumPy itself would not write of such a shape."""
+    """The header of an npy body of uint8 with a shape that NumPy cannot write."""
     head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY\x02\x00" + struct.pack("<I", len(head)) + head
 
@@ -221,16 +221,20 @@ def test_bad_series(http: httpx.Client, name: str) -> None:
     refused(http.post(FORECAST, json=document), 400, code, *words)
 
 
-def test_a_horizon_that_would_not_be_kept_to(http: httpx.Client) -> None:
-    asked = {"history": HISTORY, "horizon": 3}
-    refused(http.post(FORECAST, json=asked, params={"horizon": 2}), 400, "bad_option", "query and in the body")
+def test_a_horizon_given_twice_or_to_predict(http: httpx.Client) -> None:
+    document = {"history": HISTORY, "horizon": 3}
+    refused(http.post(FORECAST, json=document, params={"horizon": 2}), 400, "bad_option", "query and in the body")
     refused(
-        http.post(FORECAST.replace("forecast", "predict"), json=asked), 400, "bad_option", ":forecast", "horizon of 3"
+        http.post(FORECAST.replace("forecast", "predict"), json=document),
+        400,
+        "bad_option",
+        ":forecast",
+        "horizon of 3",
     )
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_series_that_are_not_finite(http: httpx.Client, value: float) -> None:
+def test_series_with_nan_or_infinity(http: httpx.Client, value: float) -> None:
     answer = http.post(FORECAST, content=npy(np.array([value, 1, 2, 3])), headers=NPY, params={"horizon": 1})
     refused(answer, 400, "bad_tensor", "NaN or infinity")
 
@@ -248,7 +252,7 @@ def test_series_of_wrong_rank_and_type(http: httpx.Client, array: np.ndarray, wo
     refused(http.post(FORECAST, content=npy(array), headers=NPY, params={"horizon": 1}), 400, "bad_tensor", word)
 
 
-def test_a_picture_is_no_series_and_the_reverse(http: httpx.Client) -> None:
+def test_a_picture_for_a_series_model_and_the_reverse(http: httpx.Client) -> None:
     answer = http.post(FORECAST, content=picture(), headers={"content-type": "image/png"})
     refused(answer, 415, "unsupported_media_type", "numbers", "history")
     refused(http.post(PREDICT, json={"history": HISTORY}), 400, "bad_document", "b64", "history")
@@ -294,13 +298,13 @@ def test_bad_parameters(http: httpx.Client, path: str, params: Any, words: tuple
         ("/v3/models", "unknown_path", ("/docs",)),
     ],
 )
-def test_what_is_not_there(http: httpx.Client, path: str, code: str, words: tuple[str, ...]) -> None:
+def test_unknown_models_versions_and_paths(http: httpx.Client, path: str, code: str, words: tuple[str, ...]) -> None:
     refused(http.post(path, content=picture()), 404, code, *words)
 
 
 @pytest.mark.parametrize("verb", ["predict", "embed", "classify"])
 def test_an_unknown_label(http: httpx.Client, verb: str) -> None:
-    """TensorFlow Serving's status and words, for whatever is asked."""
+    """TensorFlow Serving's status and words, for every verb."""
     answer = http.post(f"/v1/models/shade/labels/canary:{verb}", content=picture())
     assert answer.status_code == 400
     assert answer.json()["error"] == "Unrecognized servable version label: canary; model shade has stable"
@@ -309,7 +313,7 @@ def test_an_unknown_label(http: httpx.Client, verb: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/models/", "/v1/models/shade/", "/livez/"])
-def test_a_slash_too_many_leads_nowhere_else(http: httpx.Client, path: str) -> None:
+def test_an_extra_slash_is_not_redirected(http: httpx.Client, path: str) -> None:
     refused(http.get(path), 404, "unknown_path", "/docs")
 
 
@@ -321,26 +325,26 @@ def test_wrong_methods(http: httpx.Client, path: str, method: str) -> None:
     assert answer.headers["allow"] == "POST"
 
 
-def test_wrong_methods_elsewhere(http: httpx.Client) -> None:
+def test_wrong_methods_of_other_routes(http: httpx.Client) -> None:
     answer = http.post("/v1/models")
     refused(answer, 405, "method_not_allowed", "GET")
     assert http.head(PREDICT).status_code == 405
     assert (http.head(PREDICT).content, http.head("/nowhere").content) == (b"", b"")
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_sent(served: Gateway) -> None:
+def test_a_declared_size_over_the_limit_is_refused_at_once(served: Gateway) -> None:
     head = b"POST /v1/models/shade:predict HTTP/1.1\r\nhost: x\r\ncontent-length: 50000000\r\n\r\n"
     assert b"413" in first_line(served, [head])
 
 
-def test_a_body_that_grows_over_the_limit_is_read_no_further(served: Gateway) -> None:
+def test_reading_stops_when_a_body_grows_over_the_limit(served: Gateway) -> None:
     head = b"POST /v1/models/shade:predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
     chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
     assert b"413" in first_line(served, [head, *[chunk] * 40])
 
 
 def first_line(served: Gateway, pieces: list[bytes]) -> bytes:
-    """What is answered to these bytes, after which the server has closed the connection."""
+    """The response to these bytes, read until the server closes the connection."""
     url = httpx.URL(served.url)
     with socket.create_connection((url.host, url.port or 80), timeout=10) as connection:
         for piece in pieces:
@@ -353,10 +357,10 @@ def first_line(served: Gateway, pieces: list[bytes]) -> bytes:
     return answered.split(b"\r\n")[0]
 
 
-def test_large_bodies_are_refused_with_a_sentence(http: httpx.Client) -> None:
+def test_large_bodies_are_refused_with_a_message(http: httpx.Client) -> None:
     refused(http.post(PREDICT, content=bytes(1_000_001)), 413, "too_large", "1000001", "1000000")
 
 
-def test_nothing_of_this_has_hurt(http: httpx.Client) -> None:
+def test_the_gateway_still_answers(http: httpx.Client) -> None:
     assert http.get("/readyz").json()["ready"]
     assert http.post(PREDICT, content=picture()).status_code == 200

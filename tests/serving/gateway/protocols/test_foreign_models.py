@@ -1,4 +1,4 @@
-"""SavedModels without a card, written and run by TensorFlow, behind every façade that speaks in tensors."""
+"""SavedModels without a model card, written and run by TensorFlow, behind every API that takes tensors."""
 
 import base64
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ CASES: dict[str, tuple[str, str, np.ndarray, str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_façade_gives_what_the_model_gives(others: Gateway, name: str) -> None:
+def test_every_api_returns_the_outputs_of_the_model(others: Gateway, name: str) -> None:
     model, key, array, output, expected = CASES[name]
     texts = array.dtype == object
     plain = [text.decode() for text in array] if texts else array.tolist()
@@ -61,40 +61,40 @@ def test_every_façade_gives_what_the_model_gives(others: Gateway, name: str) ->
 
 
 def test_classify_and_regress(others: Gateway) -> None:
-    def ask(verb: str, **document: Any) -> httpx.Response:
+    def post(verb: str, **document: Any) -> httpx.Response:
         return others.http.post(f"/v1/models/examples:{verb}", json=document)
 
     two = [{"x": 2.0}, {"x": [20.0]}]
-    answer = ask("classify", signature_name="classify_x_to_y", examples=two)
+    answer = post("classify", signature_name="classify_x_to_y", examples=two)
     assert (answer.json(), answer.headers["x-model-version"]) == ({"results": [[["", 3.0]], [["", 12.0]]]}, "123")
-    assert ask("classify", signature_name="both", examples=two[:1]).json() == {"results": [[["3.000000", 4.0]]]}
+    assert post("classify", signature_name="both", examples=two[:1]).json() == {"results": [[["3.000000", 4.0]]]}
     context = {"x": 4.0, "word": {"b64": "YQ=="}}
-    answer = ask("regress", signature_name="regress_x_to_y", examples=[*two, {}], context=context)
+    answer = post("regress", signature_name="regress_x_to_y", examples=[*two, {}], context=context)
     assert answer.json() == {"results": [3.0, 12.0, 4.0]}
-    refused = ask("regress", signature_name="regress_x_to_y", examples=[{"z": 1.0}])
+    refused = post("regress", signature_name="regress_x_to_y", examples=[{"z": 1.0}])
     assert (refused.status_code, "the model refused the input" in refused.json()["error"]) == (400, True)
-    refused = ask("regress", signature_name="classify_x_to_y", examples=two)
+    refused = post("regress", signature_name="classify_x_to_y", examples=two)
     assert (refused.status_code, "regress_x_to_y" in refused.json()["error"]) == (400, True)
 
 
-def test_a_wrong_rank_goes_no_further(others: Gateway) -> None:
-    """It is what kills TensorFlow Serving."""
+def test_a_wrong_rank_does_not_reach_the_model(others: Gateway) -> None:
+    """A wrong rank crashes TensorFlow Serving."""
     refused = others.http.post("/v1/models/conv:predict", json={"inputs": IMAGE[0].tolist()})
     assert (refused.status_code, "3 axes, not 4" in refused.json()["error"]) == (400, True)
 
 
-def test_a_picture_bomb_goes_no_further_where_nobody_says_that_strings_are_pictures(others: Gateway) -> None:
-    def ask(*encoded: bytes) -> httpx.Response:
+def test_a_picture_bomb_as_a_string_does_not_reach_the_model(others: Gateway) -> None:
+    def post(*encoded: bytes) -> httpx.Response:
         rows = [{"b64": base64.b64encode(one).decode()} for one in encoded]
         return others.http.post("/v1/models/pictures:predict", json={"instances": rows})
 
     for form in ("PNG", "JPEG", "GIF"):
-        assert ask(picture(side=20, form=form), picture(side=3)).json() == {"predictions": [400, 9]}
+        assert post(picture(side=20, form=form), picture(side=3)).json() == {"predictions": [400, 9]}
     for encoded, words in (
         ([picture(), bomb()], "3600000016 pixels together; at most 25000000"),
         ([picture(0, side=4000)] * 2, "32000000 pixels together"),
         ([picture()[:20]], "cannot be read"),
     ):
-        refused = ask(*encoded)
+        refused = post(*encoded)
         assert (refused.status_code, words in refused.json()["error"]) == (400, True), refused.text
-    assert "INVALID_ARGUMENT" not in ask(b"BMW").text and "the model refused" in ask(b"BMW").json()["error"]
+    assert "INVALID_ARGUMENT" not in post(b"BMW").text and "the model refused" in post(b"BMW").json()["error"]

@@ -1,4 +1,4 @@
-"""KServe's form of forecasts: the answer in full, dates, quantiles, and what is refused."""
+"""KServe's time series API: complete responses, dates, quantiles and errors."""
 
 import datetime
 from typing import Any
@@ -16,7 +16,7 @@ def request(*series: dict[str, Any], horizon: Any = 2, **options: Any) -> dict[s
     return {"model": "trend", "inputs": list(series) or [SERIES], "options": {"horizon": horizon, **options}}
 
 
-def test_a_forecast_in_full(http: httpx.Client) -> None:
+def test_a_complete_forecast(http: httpx.Client) -> None:
     given = {**SERIES, "start_timestamp": "2026-01-30T00:00:00"}
     answer = http.post(PATH, json={**request(given, quantiles=[0.05, 0.95]), "metadata": {"mine": 1}})
     assert answer.status_code == 200, answer.text
@@ -51,7 +51,7 @@ def test_a_forecast_in_full(http: httpx.Client) -> None:
     assert answer.headers["x-model-version"] == "1"
 
 
-def test_many_series_of_many_lengths(http: httpx.Client) -> None:
+def test_series_of_different_lengths(http: httpx.Client) -> None:
     longer = {**SERIES, "name": "b", "series": [0] * 50 + [10, 20], "frequency": "D"}
     content = http.post(PATH, json=request(SERIES, longer)).json()["outputs"][0]["content"]
     assert [(one["name"], one["mean_forecast"]) for one in content] == [("a", [5, 6]), ("b", [21, 22])]
@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[Any, int, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+def test_errors_have_the_form_of_the_api(http: httpx.Client, name: str) -> None:
     document, status, code, word = REFUSED[name]
     answer = http.post(PATH, json=document)
     assert answer.status_code == status, answer.text
@@ -106,5 +106,5 @@ def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
         ("2026-01-01", "week", 2, "2026-01-15"),
     ],
 )
-def test_calendars(start: str, frequency: str, steps: int, end: str) -> None:
+def test_months_and_weeks(start: str, frequency: str, steps: int, end: str) -> None:
     assert later(datetime.datetime.fromisoformat(start), frequency, steps).date().isoformat() == end

@@ -1,4 +1,4 @@
-"""The native façade over real sockets: every form of body, every verb, and what the answers hold."""
+"""The native API over real sockets: every form of body, every verb, complete responses."""
 
 import base64
 import io
@@ -21,7 +21,7 @@ def labels(answer: httpx.Response) -> list[str]:
     return [one["label"] for one in answer.json()["predictions"]]
 
 
-def test_a_prediction_in_full(http: httpx.Client) -> None:
+def test_a_complete_prediction(http: httpx.Client) -> None:
     answer = http.post(PREDICT, content=LIGHT, params={"polarity": "light_on_dark"})
     assert answer.headers["x-model-version"] == "1"
     body = answer.json()
@@ -39,13 +39,13 @@ def test_a_prediction_in_full(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])
-def test_every_format_as_raw_body(http: httpx.Client, form: str) -> None:
+def test_every_picture_format_as_a_raw_body(http: httpx.Client, form: str) -> None:
     body = picture(240, side=64, form=form)
     sent = {"content-type": f"image/{form.lower()}"}
-    assert labels(http.post(PREDICT, content=body, headers=sent)) == ["dark"]  # light ground is turned over
+    assert labels(http.post(PREDICT, content=body, headers=sent)) == ["dark"]  # a light background is inverted
 
 
-def test_a_cut_picture_is_answered_with_a_note(http: httpx.Client) -> None:
+def test_a_truncated_picture_adds_a_note(http: httpx.Client) -> None:
     cut = picture(240, side=64, form="JPEG")[:-2]
     note = "the picture's file lacks its last bytes; all of its pixels are there"
     for verb in ("predict", "embed", "neighbours"):
@@ -57,7 +57,7 @@ def test_a_cut_picture_is_answered_with_a_note(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("content_type", ["", "application/octet-stream", "application/x-www-form-urlencoded"])
-def test_an_unsaid_content_type_is_told_from_the_bytes(http: httpx.Client, content_type: str) -> None:
+def test_without_a_content_type_the_bytes_decide(http: httpx.Client, content_type: str) -> None:
     headers = {"content-type": content_type} if content_type else {}
     assert labels(http.post(PREDICT, content=DARK, headers=headers)) == ["dark"]
     document = b' {"b64": "' + base64.b64encode(DARK) + b'"}'
@@ -87,22 +87,22 @@ def test_pictures_as_arrays(http: httpx.Client) -> None:
     assert labels(http.post(PREDICT, content=npy(np.asfortranarray(many)), headers=headers)) == ["light", "dark"]
 
 
-def test_polarity_is_the_callers_to_say(http: httpx.Client) -> None:
+def test_the_caller_may_set_the_polarity(http: httpx.Client) -> None:
     assert labels(http.post(PREDICT, content=LIGHT, params={"polarity": "light_on_dark"})) == ["light"]
     assert labels(http.post(PREDICT, content=LIGHT, params={"polarity": "dark_on_light"})) == ["dark"]
     assert labels(http.post(PREDICT, content=LIGHT, params={"polarity": "auto"})) == ["dark"]
 
 
-def test_top_names_the_most_probable_first(http: httpx.Client) -> None:
+def test_top_returns_the_most_probable_classes_first(http: httpx.Client) -> None:
     (one,) = http.post(PREDICT, content=picture(100), params={"top": 2}).json()["predictions"]
     assert list(one["probabilities"]) == ["middle", "dark"]
     (one,) = http.post(PREDICT, content=picture(100), params={"top": 99}).json()["predictions"]
     assert len(one["probabilities"]) == 3
 
 
-@pytest.mark.parametrize("place", ["", "/versions/1", "/labels/stable"])
-def test_versions_and_labels(http: httpx.Client, place: str) -> None:
-    answer = http.post(f"/v1/models/shade{place}:embed", content=DARK)
+@pytest.mark.parametrize("suffix", ["", "/versions/1", "/labels/stable"])
+def test_versions_and_labels(http: httpx.Client, suffix: str) -> None:
+    answer = http.post(f"/v1/models/shade{suffix}:embed", content=DARK)
     assert answer.json()["embeddings"] == [[5.0, 1.0]]
     assert answer.json()["dimensions"] == 2
 
@@ -137,10 +137,13 @@ def test_the_nearest_items_come_first(http: httpx.Client) -> None:
 def test_neighbours_of_many_pictures(http: httpx.Client) -> None:
     files = [("a", ("a", DARK)), ("b", ("b", LIGHT))]
     both = http.post("/v1/models/shade:neighbours?polarity=light_on_dark", files=files).json()["neighbours"]
-    assert [[one["index"] for one in each] for each in both] == [[2, 3, 1, 0], [0, 1, 3, 2]]  # 10, but there are 4
+    assert [[one["index"] for one in each] for each in both] == [
+        [2, 3, 1, 0],
+        [0, 1, 3, 2],
+    ]  # the default of 10, limited to the 4 items
 
 
-def test_merged_questions_get_as_many_neighbours_as_they_asked_for(http: httpx.Client) -> None:
+def test_merged_requests_get_their_own_number_of_neighbours(http: httpx.Client) -> None:
     def count(k: int) -> int:
         return len(http.post("/v1/models/shade:neighbours", content=DARK, params={"k": k}).json()["neighbours"][0])
 
@@ -149,7 +152,7 @@ def test_merged_questions_get_as_many_neighbours_as_they_asked_for(http: httpx.C
         assert list(callers.map(count, wanted)) == wanted
 
 
-def test_a_forecast_in_full(http: httpx.Client) -> None:
+def test_a_complete_forecast(http: httpx.Client) -> None:
     answer = http.post("/v1/models/trend:forecast", json={"history": [1, 2, 3, 4.5], "horizon": 3})
     body = answer.json()
     assert body.pop("request_id") == answer.headers["x-request-id"]
@@ -191,12 +194,12 @@ def test_the_next_value_of_a_series(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(("sent", "kept"), [("abc-123", True), ("a b", False), ("x" * 129, False), ("<script>", False)])
-def test_a_sane_request_id_is_kept(http: httpx.Client, sent: str, kept: bool) -> None:
+def test_a_valid_request_id_is_kept(http: httpx.Client, sent: str, kept: bool) -> None:
     answer = http.post(PREDICT, content=DARK, headers={"x-request-id": sent})
     assert (answer.headers["x-request-id"] == sent) is kept
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
-def test_request_ids_are_made_where_none_is_sent(http: httpx.Client) -> None:
+def test_a_request_without_an_id_gets_one(http: httpx.Client) -> None:
     ids = {http.post(PREDICT, content=DARK).headers["x-request-id"] for _ in range(5)}
     assert len(ids) == 5

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 over real sockets: Triton's own client, the plain JSON, and what must be refused."""
+"""The Open Inference Protocol v2 over real sockets: Triton's client, plain JSON and errors."""
 
 import json
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ def client(served: Gateway) -> Iterator[triton.InferenceServerClient]:
 
 @pytest.fixture(scope="module")
 def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    """A model for each type of tensor, which gives back what it gets."""
+    """A model for each tensor type that returns its input."""
     models = {
         f"echo_{name.lower()}": {"only": stub.echo("only", TensorSpec("x", data_type, (None, 2)))}
         for data_type, name in datatypes.DATATYPES.items()
@@ -70,7 +70,7 @@ def tensor(name: str, datatype: str, array: np.ndarray, binary: bool = True) -> 
     return triton.InferInput(name, list(array.shape), datatype).set_data_from_numpy(array, binary_data=binary)
 
 
-def test_triton_sees_the_server(client: triton.InferenceServerClient) -> None:
+def test_tritons_client_reads_metadata_and_health(client: triton.InferenceServerClient) -> None:
     assert client.is_server_live()
     assert client.is_server_ready()
     assert client.is_model_ready("line")
@@ -91,7 +91,9 @@ def test_triton_sees_the_server(client: triton.InferenceServerClient) -> None:
 @pytest.mark.parametrize("binary_in", [True, False])
 @pytest.mark.parametrize("binary_out", [True, False])
 @pytest.mark.parametrize("version", ["", "1"])
-def test_triton_infers(client: triton.InferenceServerClient, binary_in: bool, binary_out: bool, version: str) -> None:
+def test_tritons_client_infers(
+    client: triton.InferenceServerClient, binary_in: bool, binary_out: bool, version: str
+) -> None:
     x = np.array([[1, 2, 3], [4, 5, 6.5]], np.float32)
     wanted = [triton.InferRequestedOutput("y", binary_data=binary_out)]
     answer = client.infer("line", [tensor("x", "FP32", x, binary_in)], version, outputs=wanted, request_id="mine")
@@ -100,7 +102,7 @@ def test_triton_infers(client: triton.InferenceServerClient, binary_in: bool, bi
     assert (head["model_name"], head["model_version"], head["id"]) == ("line", "1", "mine")
 
 
-def test_triton_asks_for_another_signature(client: triton.InferenceServerClient) -> None:
+def test_tritons_client_selects_a_signature(client: triton.InferenceServerClient) -> None:
     inputs = [tensor("x", "FP32", np.ones((1, 3), np.float32)), tensor("shift", "INT32", np.array([[2]], np.int32))]
     answer = client.infer("line", inputs, parameters={"signature_name": "both"})
     assert answer.as_numpy("z").tolist() == [[3, 3, 3]]
@@ -118,7 +120,7 @@ async def test_tritons_asynchronous_client(served: Gateway) -> None:
 
 
 def test_the_protocols_own_client(served: Gateway) -> None:
-    """The one that its working group generates from the protocol's OpenAPI document."""
+    """The client that the working group generates from the protocol's OpenAPI document."""
     client = OpenInferenceClient(base_url=served.url, httpx_client=served.http)
     client.check_server_liveness()
     client.check_server_readiness()
@@ -138,7 +140,7 @@ def test_the_protocols_own_client(served: Gateway) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(datatypes.DATATYPES.values()))
-def test_every_type_there_and_back_in_binary(echo: Gateway, name: str) -> None:
+def test_every_type_round_trips_in_binary(echo: Gateway, name: str) -> None:
     array = example(name)
     with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
         model = f"echo_{name.lower()}"
@@ -150,7 +152,7 @@ def test_every_type_there_and_back_in_binary(echo: Gateway, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(datatypes.DATATYPES.values()) - {"BYTES"}))
-def test_every_type_there_and_back_in_json(echo: Gateway, name: str) -> None:
+def test_every_type_round_trips_in_json(echo: Gateway, name: str) -> None:
     array = example(name)
     values = array.astype(float if name in ("FP16", "BF16") else array.dtype).tolist()
     for data in (values, [*values[0], *values[1]]):  # nested, and flat
@@ -163,8 +165,8 @@ def test_every_type_there_and_back_in_json(echo: Gateway, name: str) -> None:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_more_rows_than_a_call_may_have(echo: Gateway, binary: bool) -> None:
-    """The model server behind it writes down each call of more than 128 rows as wrong."""
+def test_requests_over_the_row_limit_are_split(echo: Gateway, binary: bool) -> None:
+    """The stub reports each call of more than 128 rows as a violation."""
     array = np.arange(2000, dtype=np.float32).reshape(1000, 2)
     with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
         wanted = [triton.InferRequestedOutput("echo_x", binary_data=binary)]
@@ -180,8 +182,8 @@ def test_text_in_json(echo: Gateway) -> None:
     refused(echo.http.post(path, json={"inputs": [no_text]}), 400, "not UTF-8", "binary_data")
 
 
-def test_what_is_not_finite(echo: Gateway) -> None:
-    """A model without a card may take NaN; JSON cannot carry it either way, binary can."""
+def test_nan_and_infinity(echo: Gateway) -> None:
+    """A model without a card accepts NaN in binary; JSON cannot express it."""
     array = np.array([[np.nan, np.inf]], np.float32)
     with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
         sent = [tensor("x", "FP32", array)]
@@ -191,7 +193,7 @@ def test_what_is_not_finite(echo: Gateway) -> None:
         assert failure.value.status() == "502"
 
 
-def test_the_plain_json(http: httpx.Client) -> None:
+def test_a_request_and_response_in_json(http: httpx.Client) -> None:
     answer = http.post(INFER, json={"inputs": [X], "id": "mine"})
     assert answer.json() == {
         "model_name": "line",
@@ -204,7 +206,7 @@ def test_the_plain_json(http: httpx.Client) -> None:
     assert http.post("/v2/models/line/versions/1/infer", json={"inputs": [X]}).status_code == 200
 
 
-def test_the_binary_answer_says_where_it_begins(http: httpx.Client) -> None:
+def test_a_header_gives_the_size_of_the_json_part(http: httpx.Client) -> None:
     answer = http.post(INFER, json={"inputs": [X], "parameters": {"binary_data_output": True}})
     assert answer.headers["content-type"] == "application/octet-stream"
     end = int(answer.headers["inference-header-content-length"])
@@ -276,20 +278,20 @@ REFUSED: dict[str, tuple[Any, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+def test_errors_have_the_form_of_the_api(http: httpx.Client, name: str) -> None:
     request, words = REFUSED[name]
     refused(http.post(INFER, json=request), 400, *words)
 
 
 @pytest.mark.parametrize("model", [{}, {"model_name": "line"}, {"model_name": None}, {"model_name": ""}])
 @pytest.mark.parametrize("version", [{}, *({"model_version": one} for one in ("1", 1, None, ""))])
-def test_the_body_may_name_the_model_too(http: httpx.Client, model: dict[str, Any], version: dict[str, Any]) -> None:
+def test_the_body_may_also_name_the_model(http: httpx.Client, model: dict[str, Any], version: dict[str, Any]) -> None:
     for path in (INFER, "/v2/models/line/versions/1/infer"):
         answer = http.post(path, json={"inputs": [X], **model, **version})
         assert (answer.status_code, answer.json()["model_version"]) == (200, "1"), answer.text
 
 
-def test_the_body_names_a_version_where_the_path_does_not(http: httpx.Client) -> None:
+def test_the_body_may_name_the_version(http: httpx.Client) -> None:
     refused(http.post(INFER, json={"inputs": [X], "model_version": "9"}), 404, "no version 9")
     other = http.post("/v2/models/line/versions/1/infer", json={"inputs": [X], "model_version": "2"})
     refused(other, 400, "version 1", "is 2")
@@ -314,8 +316,8 @@ OFF = {
 
 
 @pytest.mark.parametrize("parameters", [IGNORED, OFF, dict.fromkeys([*OFF, "shared_memory_offset"])])
-def test_parameters_that_change_nothing_are_ignored(http: httpx.Client, parameters: dict[str, Any]) -> None:
-    """Triton's, MLServer's and a caller's own, of the request, of its input and of its output."""
+def test_parameters_without_effect_are_ignored(http: httpx.Client, parameters: dict[str, Any]) -> None:
+    """Parameters of Triton, MLServer and the caller, in the request, its input and its output."""
     request = {
         "parameters": parameters,
         "inputs": [{**X, "parameters": parameters}],
@@ -326,7 +328,7 @@ def test_parameters_that_change_nothing_are_ignored(http: httpx.Client, paramete
     assert answer.json()["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}]
 
 
-def test_triton_sends_timeout_priority_and_its_own_parameters(client: triton.InferenceServerClient) -> None:
+def test_tritons_timeout_priority_and_parameters(client: triton.InferenceServerClient) -> None:
     inputs = [tensor("x", "FP32", np.ones((1, 3), np.float32))]
     more = {"headers": {"X-Trace": "a"}, "timeout": 5_000_000, "priority": 2, "parameters": {"tenant": "a"}}
     assert client.infer("line", inputs, **more).as_numpy("y").tolist() == [[1, 1, 1]]
@@ -337,7 +339,7 @@ def test_triton_sends_timeout_priority_and_its_own_parameters(client: triton.Inf
 
 
 def test_mlservers_base64(echo: Gateway) -> None:
-    """The one content type that says how the data are written."""
+    """The only content type that changes how data is read."""
     path = "/v2/models/echo_bytes/infer"
     parameters = {"content_type": "base64"}
     one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "data": ["c2hvZQ==", "w6Q="], "parameters": parameters}
@@ -354,9 +356,9 @@ def binary(http: httpx.Client, raw: bytes, size: Any = 12, header: str | None = 
     return http.post(INFER, content=head + raw, headers={"inference-header-content-length": length})
 
 
-def test_binary_bodies_that_do_not_add_up(http: httpx.Client) -> None:
+def test_binary_bodies_with_wrong_sizes(http: httpx.Client) -> None:
     assert binary(http, bytes(12)).status_code == 200
-    assert binary(http, bytes(12), data=None).status_code == 200  # as KServe's client writes it
+    assert binary(http, bytes(12), data=None).status_code == 200  # as KServe's client does
     refused(binary(http, bytes(11)), 400, "11 bytes are left")
     refused(binary(http, bytes(13)), 400, "1 bytes belong to no input")
     refused(binary(http, bytes(8), size=8), 400, "take 12 bytes")
@@ -374,7 +376,7 @@ def test_binary_bodies_that_do_not_add_up(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"\x05\x00\x00\x00ab", b"\x01\x00", b"\x01\x00\x00\x00a" * 3, b""])
-def test_strings_that_do_not_add_up(echo: Gateway, raw: bytes) -> None:
+def test_strings_with_wrong_sizes(echo: Gateway, raw: bytes) -> None:
     one = {"name": "x", "shape": [1, 2], "datatype": "BYTES", "parameters": {"binary_data_size": len(raw)}}
     head = json.dumps({"inputs": [one]}).encode()
     answer = echo.http.post(
@@ -385,8 +387,8 @@ def test_strings_that_do_not_add_up(echo: Gateway, raw: bytes) -> None:
     refused(answer, 400, "2 strings")
 
 
-def test_strings_are_taken_apart_numbers_are_not() -> None:
-    """Millions of strings would hold all other requests for seconds."""
+def test_only_strings_are_copied() -> None:
+    """Millions of strings would block other requests for seconds."""
     for datatype, uncopied in (("FP32", 12), ("BYTES", 0), ([1], 12)):
         head = json.dumps({"inputs": [{**X, "datatype": datatype}]}).encode()
         inference = inference_protocol.read(head + bytes(12), str(len(head)), "m", None, reservation())
@@ -406,11 +408,11 @@ def test_strings_are_taken_apart_numbers_are_not() -> None:
         ("/v2/nothing", "/docs"),
     ],
 )
-def test_what_is_not_there(http: httpx.Client, path: str, word: str) -> None:
+def test_unknown_models_versions_and_paths(http: httpx.Client, path: str, word: str) -> None:
     refused(http.post(path, json={"inputs": [X]}), 404, word)
 
 
-def test_wrong_methods_and_what_tells_of_models(http: httpx.Client) -> None:
+def test_wrong_methods_and_metadata(http: httpx.Client) -> None:
     refused(http.get(INFER), 405, "POST")
     refused(http.post("/v2"), 405, "GET")
     refused(http.get("/v2/models/nobody"), 404, "nobody")
@@ -421,13 +423,13 @@ def test_wrong_methods_and_what_tells_of_models(http: httpx.Client) -> None:
     assert http.get("/v2/models/line/ready").json() == {"name": "line", "ready": True}
 
 
-def test_bfloat16_is_cut_as_everywhere() -> None:
+def test_bfloat16_is_truncated() -> None:
     array = np.array([1.0, 3.140625], ml_dtypes.bfloat16)
     assert datatypes.to_bytes(array) == b"\x80\x3f\x49\x40"
     assert datatypes.from_bytes(memoryview(b"\x80\x3f\x49\x40"), array.dtype, 2, "x").tolist() == array.tolist()
 
 
-def test_an_unready_gateway(tmp_path: Path) -> None:
+def test_a_gateway_that_is_not_ready(tmp_path: Path) -> None:
     free = f"127.0.0.1:{free_port()}"
     with programs.gateway(free, tmp_path / "none", "--models=line") as one:
         answer = one.http.get("/v2/health/ready")

@@ -1,4 +1,4 @@
-"""OpenAI's form of embeddings: the answer byte by byte, and its errors."""
+"""OpenAI's embeddings API: complete responses and errors."""
 
 import base64
 from datetime import datetime
@@ -17,7 +17,7 @@ def url(value: int) -> str:
     return "data:image/png;base64," + base64.b64encode(picture(value)).decode()
 
 
-def test_one_and_many(http: httpx.Client) -> None:
+def test_one_and_several_pictures(http: httpx.Client) -> None:
     one = {"object": "embedding", "index": 0, "embedding": [5.0, 1.0]}
     answer = http.post(PATH, json={"model": "shade", "input": url(5)})
     assert answer.json() == {
@@ -43,13 +43,13 @@ def test_null_means_absent(http: httpx.Client, keys: tuple[str, ...]) -> None:
     assert answer.json()["data"][0]["embedding"] == [5, 1]
 
 
-def test_dimensions_may_be_those_of_the_model(http: httpx.Client) -> None:
+def test_dimensions_must_match_the_model(http: httpx.Client) -> None:
     answer = http.post(PATH, json={"model": "shade", "input": url(5), "dimensions": 2})
     assert answer.status_code == 200, answer.text
     assert answer.json()["data"][0]["embedding"] == [5, 1]
 
 
-def test_models_are_listed_in_its_form_too(http: httpx.Client) -> None:
+def test_the_list_of_models_has_openais_form(http: httpx.Client) -> None:
     document = http.get("/v1/models").json()
     assert document["object"] == "list"
     assert [one["id"] for one in document["data"]] == [one["name"] for one in document["models"]]
@@ -59,7 +59,7 @@ def test_models_are_listed_in_its_form_too(http: httpx.Client) -> None:
     assert models["line"]["created"] == 0, "it has no card"
 
 
-def test_data_urls_are_read_natively_too(http: httpx.Client) -> None:
+def test_native_requests_accept_data_urls(http: httpx.Client) -> None:
     for given in (url(5), [url(5)]):
         assert http.post("/v1/models/shade:embed", json={"b64": given}).json()["embeddings"] == [[5, 1]]
 
@@ -88,7 +88,7 @@ REFUSED: dict[str, tuple[Any, int, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+def test_errors_have_the_form_of_the_api(http: httpx.Client, name: str) -> None:
     document, status, code, word = REFUSED[name]
     answer = http.post(PATH, json=document)
     assert answer.status_code == status, answer.text

@@ -1,4 +1,4 @@
-"""The same requests to the gateway and to the model server's own REST interface, and the same answers from both."""
+"""The gateway and the model server's REST API answer the same requests alike."""
 
 import json
 import random
@@ -27,7 +27,7 @@ NAMES = ("half_plus_two", "old", "examples", "text", "conv", "shapes", "tf2", "t
 
 
 class Both:
-    """The gateway and the model server's REST interface behind it."""
+    """The gateway, and the REST API of the model server behind it."""
 
     def __init__(self, gateway: Gateway, rest: httpx.Client, address: str, config: Path) -> None:
         self.gateway = gateway
@@ -35,7 +35,7 @@ class Both:
         self.config = config
         self._rest = rest
 
-    def ask(self, path: str, body: Any) -> tuple[httpx.Response, httpx.Response]:
+    def post(self, path: str, body: Any) -> tuple[httpx.Response, httpx.Response]:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         path = f"/v1/models/{path}"
         return self.gateway.http.post(path, content=content), self._rest.post(path, content=content)
@@ -126,9 +126,9 @@ ANSWERED: dict[str, tuple[str, Any, Any]] = {
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_answered_alike(both: Both, name: str) -> None:
+def test_both_give_the_same_answer(both: Both, name: str) -> None:
     path, body, expected = ANSWERED[name]
-    ours, theirs = both.ask(path, body)
+    ours, theirs = both.post(path, body)
     assert (ours.status_code, theirs.status_code) == (200, 200), (ours.text[:300], theirs.text[:300])
     assert ours.json() == theirs.json()
     (answer,) = ours.json().values()
@@ -182,9 +182,9 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_alike(both: Both, name: str) -> None:
+def test_both_refuse_with_the_same_status(both: Both, name: str) -> None:
     path, body, words = REFUSED[name]
-    ours, theirs = both.ask(path, body)
+    ours, theirs = both.post(path, body)
     assert (ours.status_code, theirs.status_code) == (400, 400), (ours.text[:300], theirs.text[:300])
     assert ours.json()["error"].startswith(words)
     assert theirs.json()["error"].startswith(words)
@@ -207,7 +207,7 @@ def test_without_a_card_the_content_type_does_not_matter(both: Both) -> None:
     assert (refused.status_code, "no model card" in refused.json()["error"]) == (404, True)
 
 
-#: docs/tensorflow-serving.md says why: status here, status there.
+#: Status of the gateway and of TensorFlow Serving; docs/tensorflow-serving.md explains the differences.
 DIFFERENT: dict[str, tuple[str, Any, int, int]] = {
     "a list by column for [N, 1]": ("examples:predict", columns([1.0, 2.0]), 400, 200),
     "no rows of a declared size": ("conv:predict", columns([]), 200, 400),
@@ -223,7 +223,7 @@ DIFFERENT: dict[str, tuple[str, Any, int, int]] = {
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_documented_differences(both: Both, name: str) -> None:
     path, body, here, there = DIFFERENT[name]
-    ours, theirs = both.ask(path, body)
+    ours, theirs = both.post(path, body)
     assert (ours.status_code, theirs.status_code) == (here, there), (ours.text[:300], theirs.text[:300])
 
 
@@ -236,14 +236,14 @@ BROKEN = [
 ]
 
 
-def test_no_broken_request_is_the_servers_fault(both: Both) -> None:
+def test_no_broken_request_gives_a_server_error(both: Both) -> None:
     for path, body in random.Random(13).sample(test_fuzz.single(BROKEN), 500):
-        for answer in both.ask(path, body):
+        for answer in both.post(path, body):
             assert answer.status_code < 500, (path, body, answer.text)
 
 
 class Replaced(stub.Stub):
-    """Version 1 is unloaded after some calls, and version 2 loaded; each answers with its number."""
+    """A model whose version 1 is replaced by version 2 after some calls; each returns its number."""
 
     def __init__(self, models: stub.Models, after: int) -> None:
         super().__init__(models)
@@ -271,7 +271,7 @@ class Replaced(stub.Stub):
         return response
 
 
-def test_all_rows_are_answered_by_one_version(tmp_path: Path) -> None:
+def test_one_version_answers_all_rows(tmp_path: Path) -> None:
     x, y = (TensorSpec(name, messages.DT_FLOAT, (None,)) for name in "xy")
     replaced = Replaced({"m": {"serving_default": Signature("serving_default", {"x": x}, {"y": y})}}, after=5)
     with (
@@ -285,11 +285,11 @@ def test_all_rows_are_answered_by_one_version(tmp_path: Path) -> None:
         assert max(replaced.rows) == 128
 
 
-def test_the_memory_of_an_answer_in_parts_is_bounded(both: Both) -> None:
+def test_the_memory_of_a_split_request_is_limited(both: Both) -> None:
     with programs.gateway(both.address, both.config, "--max-bytes-in-flight=20000000") as gateway:
         programs.wait_until_ready(gateway, "shapes")
         for width, status in ((10.0, 200), (1000.0, 413)):
-            asked = rows(*[width] * 1000, signature="widest")
-            answer = gateway.http.post("/v1/models/shapes:predict", json=asked)
+            document = rows(*[width] * 1000, signature="widest")
+            answer = gateway.http.post("/v1/models/shapes:predict", json=document)
             assert answer.status_code == status, answer.text[:300]
         assert "bytes of memory" in answer.json()["error"]

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST form: answers as its documents show them, and what must never reach a model."""
+"""TensorFlow Serving's REST API: responses as in its documentation, and requests that must not reach a model."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ from tests.serving.gateway.conftest import picture
 LINE = "/v1/models/line:predict"
 
 
-def ask(http: httpx.Client, path: str, **document: Any) -> Any:
+def post(http: httpx.Client, path: str, **document: Any) -> Any:
     answer = http.post(path, json=document)
     assert answer.status_code == 200, answer.text
     assert answer.headers["x-model-version"] == "1"
@@ -26,50 +26,50 @@ def ask(http: httpx.Client, path: str, **document: Any) -> Any:
 
 
 def test_by_row(http: httpx.Client) -> None:
-    assert ask(http, LINE, instances=[[1, 2, 3], [4, 5, 6]]) == {"predictions": [[1, 2, 3], [4, 5, 6]]}
-    assert ask(http, LINE, instances=[{"x": [1, 2, 3.5]}]) == {"predictions": [[1, 2, 3.5]]}
+    assert post(http, LINE, instances=[[1, 2, 3], [4, 5, 6]]) == {"predictions": [[1, 2, 3], [4, 5, 6]]}
+    assert post(http, LINE, instances=[{"x": [1, 2, 3.5]}]) == {"predictions": [[1, 2, 3.5]]}
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain;charset=UTF-8", "application/x-www-form-urlencoded"])
-def test_clients_that_do_not_say_json(http: httpx.Client, content_type: str) -> None:
-    """As a browser's fetch, curl -d and Python's requests send a string."""
+def test_json_without_its_content_type(http: httpx.Client, content_type: str) -> None:
+    """The content types by which a browser's fetch, curl -d and Python's requests send a string."""
     answer = http.post(LINE, content=b'{"instances": [[1, 2, 3]]}', headers={"content-type": content_type})
     assert answer.json() == {"predictions": [[1, 2, 3]]}
 
 
 def test_by_column(http: httpx.Client) -> None:
-    assert ask(http, LINE, inputs=[[1, 2, 3]]) == {"outputs": [[1, 2, 3]]}
-    assert ask(http, LINE, inputs={"x": [[1, 2, 3]]}) == {"outputs": [[1, 2, 3]]}
+    assert post(http, LINE, inputs=[[1, 2, 3]]) == {"outputs": [[1, 2, 3]]}
+    assert post(http, LINE, inputs={"x": [[1, 2, 3]]}) == {"outputs": [[1, 2, 3]]}
 
 
 def test_several_inputs_and_outputs(http: httpx.Client) -> None:
-    row = ask(http, LINE, instances=[{"x": [1, 2, 3], "shift": [1]}], signature_name="both")
+    row = post(http, LINE, instances=[{"x": [1, 2, 3], "shift": [1]}], signature_name="both")
     assert row == {"predictions": [{"y": [1, 2, 3], "z": [2, 3, 4]}]}
-    column = ask(http, LINE, inputs={"x": [[1, 2, 3]], "shift": [[1]]}, signature_name="both")
+    column = post(http, LINE, inputs={"x": [[1, 2, 3]], "shift": [[1]]}, signature_name="both")
     assert column == {"outputs": {"y": [[1, 2, 3]], "z": [[2, 3, 4]]}}
 
 
-def test_floats_are_written_as_floats(http: httpx.Client) -> None:
+def test_floats_keep_a_point_or_exponent(http: httpx.Client) -> None:
     answer = http.post(LINE, json={"instances": [[1, 2, 0.1]]})
     assert answer.text == '{"predictions":[[1.0,2.0,0.1]]}'
 
 
 def test_strings(http: httpx.Client) -> None:
-    answer = ask(http, "/v1/models/shade:predict", instances=["card"], signature_name="describe")
+    answer = post(http, "/v1/models/shade:predict", instances=["card"], signature_name="describe")
     assert '"model":"shade"' in answer["predictions"][0]
     in_lines = base64.encodebytes(b"card" * 30).decode()
     assert in_lines.count("\n") > 2
-    for b64 in ("Y2FyZA==", "Y2FyZA", " Y2Fy\r\n ZA= =", in_lines):  # as TensorFlow Serving takes it
-        assert ask(http, "/v1/models/shade:predict", inputs=[{"b64": b64}], signature_name="describe")["outputs"]
+    for b64 in ("Y2FyZA==", "Y2FyZA", " Y2Fy\r\n ZA= =", in_lines):  # as TensorFlow Serving accepts it
+        assert post(http, "/v1/models/shade:predict", inputs=[{"b64": b64}], signature_name="describe")["outputs"]
 
 
-def test_models_with_a_card_answer_in_this_form_too(http: httpx.Client) -> None:
+def test_models_with_a_card(http: httpx.Client) -> None:
     pixels = np.full((1, 4, 4, 1), 250).tolist()
     native = http.post("/v1/models/shade:predict", content=picture(250), params={"polarity": "light_on_dark"}).json()
     expected = list(native["predictions"][0]["probabilities"].values())
-    for place in ("", "/versions/1", "/labels/stable"):
-        assert ask(http, f"/v1/models/shade{place}:predict", instances=pixels) == {"predictions": [expected]}
-    assert ask(http, "/v1/models/shade:predict", instances=pixels, signature_name="embed") == {
+    for suffix in ("", "/versions/1", "/labels/stable"):
+        assert post(http, f"/v1/models/shade{suffix}:predict", instances=pixels) == {"predictions": [expected]}
+    assert post(http, "/v1/models/shade:predict", instances=pixels, signature_name="embed") == {
         "predictions": [[250, 1]]
     }
 
@@ -119,7 +119,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
+def test_errors_have_the_form_of_the_api(http: httpx.Client, name: str) -> None:
     document, word = REFUSED[name]
     answer = http.post(LINE, json=document)
     assert answer.status_code == 400, answer.text
@@ -130,8 +130,8 @@ def test_refused_in_its_own_form(http: httpx.Client, name: str) -> None:
 
 def test_status(http: httpx.Client) -> None:
     status = {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
-    for place in ("", "/versions/1", "/labels/stable"):
-        assert http.get(f"/v1/models/line{place}").json() == {"model_version_status": [status]}
+    for suffix in ("", "/versions/1", "/labels/stable"):
+        assert http.get(f"/v1/models/line{suffix}").json() == {"model_version_status": [status]}
     answer = http.get("/v1/models/line/versions/7")
     assert answer.status_code == 404
     assert answer.json()["error"] == "Could not find version 7 of model line"
@@ -139,15 +139,15 @@ def test_status(http: httpx.Client) -> None:
 
 
 def test_metadata(http: httpx.Client) -> None:
-    for place in ("", "/versions/1", "/labels/stable"):
-        body = http.get(f"/v1/models/line{place}/metadata").json()
+    for suffix in ("", "/versions/1", "/labels/stable"):
+        body = http.get(f"/v1/models/line{suffix}/metadata").json()
         assert body["model_spec"] == {"name": "line", "signature_name": "", "version": "1"}
         inputs = body["metadata"]["signature_def"]["signature_def"]["serving_default"]["inputs"]
         assert inputs["x"]["dtype"] == "DT_FLOAT"
         assert [dim["size"] for dim in inputs["x"]["tensor_shape"]["dim"]] == ["-1", "3"]
 
 
-def test_numbers_that_are_not_finite_stand_there_as_words(http: httpx.Client) -> None:
+def test_nan_and_infinity_are_written_as_words(http: httpx.Client) -> None:
     answer = http.post("/v1/models/broken:predict", json={"instances": [[1, 2, 3]]})
     assert answer.text == '{"predictions":[[NaN,NaN,NaN]]}'
     answer = http.post(LINE, content=b'{"instances": [[NaN, -Infinity, 0.1]]}')
@@ -165,7 +165,7 @@ def test_numbers_that_are_not_finite_stand_there_as_words(http: httpx.Client) ->
         ("/v1/models/line:classify", b'{"examples": [{"x": NaN}], "context": {"\\ud800": 1}}'),
     ],
 )
-def test_half_a_character_is_no_json_beside_such_numbers_either(http: httpx.Client, path: str, body: bytes) -> None:
+def test_a_lone_surrogate_beside_nan_is_refused(http: httpx.Client, path: str, body: bytes) -> None:
     answer = http.post(path, content=body)
     assert (answer.status_code, "not valid JSON" in answer.json()["error"]) == (400, True)
 
@@ -177,7 +177,7 @@ def test_paths_in_any_case(http: httpx.Client) -> None:
     assert http.get("/v1/models/LINE").status_code == 404
 
 
-def test_a_signature_made_for_something_else_does_not_classify(http: httpx.Client) -> None:
+def test_a_signature_without_examples_does_not_classify(http: httpx.Client) -> None:
     for verb in ("classify", "regress"):
         answer = http.post(f"/v1/models/line:{verb}", json={"examples": [{"x": 1.0}]})
         assert (answer.status_code, list(answer.json())) == (400, ["error"])
@@ -188,7 +188,7 @@ def test_a_signature_made_for_something_else_does_not_classify(http: httpx.Clien
         assert (large.status_code, "mixes" in large.json()["error"]) == (400, True), large.text
 
 
-def test_a_forecast_is_as_wide_as_was_asked_for_and_no_wider_than_the_card_says(http: httpx.Client) -> None:
+def test_a_forecast_has_its_horizon_and_the_cards_limit(http: httpx.Client) -> None:
     inputs = {"history": [[1, 2, 3, 4]] * 2, "horizon": [2, 3]}
     answer = http.post("/v1/models/trend:predict", json={"inputs": inputs, "signature_name": "forecast"})
     outputs = answer.json()["outputs"]
@@ -200,16 +200,16 @@ def test_a_forecast_is_as_wide_as_was_asked_for_and_no_wider_than_the_card_says(
         assert "1 to 50" in answer.json()["error"]
 
 
-def test_forecasts_that_travelled_together_are_each_as_wide_as_was_asked_for(http: httpx.Client) -> None:
-    """Merged, a call is as wide as its longest horizon; each row's answer is cropped to its own caller's."""
+def test_merged_forecasts_keep_their_own_horizons(http: httpx.Client) -> None:
+    """A merged call has the longest horizon; each caller gets its own."""
 
     def by_columns(horizon: int) -> list[Any]:
         inputs = {"history": [[1, 2, 3, horizon]], "horizon": [horizon]}
-        return list(ask(http, "/v1/models/trend:predict", inputs=inputs, signature_name="forecast")["outputs"]["mean"])
+        return list(post(http, "/v1/models/trend:predict", inputs=inputs, signature_name="forecast")["outputs"]["mean"])
 
     def by_rows(horizon: int) -> list[Any]:
         row = {"history": [1, 2, 3, horizon], "horizon": horizon}
-        answer = ask(http, "/v1/models/trend:predict", instances=[row], signature_name="forecast")
+        answer = post(http, "/v1/models/trend:predict", instances=[row], signature_name="forecast")
         return [answer["predictions"][0]["mean"]]
 
     def by_open_inference(horizon: int) -> list[Any]:
@@ -218,18 +218,18 @@ def test_forecasts_that_travelled_together_are_each_as_wide_as_was_asked_for(htt
             {"name": "horizon", "shape": [1], "datatype": "INT32", "data": [horizon]},
         ]
         request = {"inputs": inputs, "parameters": {"signature_name": "forecast"}, "outputs": [{"name": "mean"}]}
-        (output,) = ask(http, "/v2/models/trend/infer", **request)["outputs"]
+        (output,) = post(http, "/v2/models/trend/infer", **request)["outputs"]
         return [output["data"]] if output["shape"] == [1, horizon] else [output["shape"]]
 
-    ways = (by_columns, by_rows, by_open_inference)
-    wanted = [(way, horizon) for horizon in range(1, 41) for way in ways]
+    paths = (by_columns, by_rows, by_open_inference)
+    expected = [(path, horizon) for horizon in range(1, 41) for path in paths]
     with ThreadPoolExecutor(16) as callers:
-        answers = list(callers.map(lambda one: one[0](one[1]), wanted))
-    for (way, horizon), answer in zip(wanted, answers, strict=True):
-        assert answer == [[horizon + step for step in range(1, horizon + 1)]], (way, horizon)
+        answers = list(callers.map(lambda one: one[0](one[1]), expected))
+    for (path, horizon), answer in zip(expected, answers, strict=True):
+        assert answer == [[horizon + step for step in range(1, horizon + 1)]], (path, horizon)
 
 
-def test_what_the_model_server_does_not_do(tmp_path: Path) -> None:
+def test_calls_that_the_model_server_lacks(tmp_path: Path) -> None:
     inputs = {"inputs": TensorSpec("inputs", messages.DT_STRING, (None,))}
     signature = Signature("serving_default", inputs, {"classes": TensorSpec("classes", messages.DT_STRING, (None, 1))})
     with (
@@ -242,8 +242,8 @@ def test_what_the_model_server_does_not_do(tmp_path: Path) -> None:
         assert "the model server does not support this" in refused.json()["error"]
 
 
-def test_numbers_that_are_neither_row_nor_real(tmp_path: Path) -> None:
-    """One float without axes is as short as in a list; complex numbers, which no JSON has, are no defect of ours."""
+def test_scalars_and_complex_numbers(tmp_path: Path) -> None:
+    """A scalar is written like a number in a list; complex numbers are the request's fault."""
     one, turned = TensorSpec("x", messages.DT_FLOAT, ()), TensorSpec("x", messages.DT_COMPLEX64, (None,))
     models = {"one": {"serving_default": stub.echo("serving_default", one)}}
     models["turned"] = {"serving_default": stub.echo("serving_default", turned)}
