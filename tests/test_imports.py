@@ -45,7 +45,6 @@ def rule_for(module: str, rules: dict[str, tuple[str, ...]]) -> tuple[str, ...] 
 MODULES = modules("serving", "training")
 
 
-@pytest.mark.xfail(strict=False, reason="modules are being moved")
 @pytest.mark.parametrize("package", ALLOWED)
 def test_a_package_imports_only_what_it_may(package: str) -> None:
     wrong = [
@@ -74,7 +73,6 @@ def test_the_command_imports_slow_packages_inside_functions(package: str) -> Non
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.xfail(strict=False, reason="modules are being moved")
 @pytest.mark.parametrize("package", FORBIDDEN)
 def test_a_package_never_imports(package: str) -> None:
     wrong = [

@@ -3,15 +3,12 @@
 import ast
 from collections import defaultdict
 
-import pytest
-
 from tests.source_tree import modules
 
 #: Names that several modules define, each with the reason.
 EXCEPTIONS: dict[str, str] = {}
 
 
-@pytest.mark.xfail(strict=False, reason="classes are being renamed")
 def test_no_class_name_is_defined_twice() -> None:
     found = defaultdict(list)
     for name, tree in modules("serving", "training").items():
