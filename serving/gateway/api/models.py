@@ -26,6 +26,8 @@ LabelName = Annotated[str, Path(description="a label of models.config", examples
 
 
 class VersionEntry(BaseModel):
+    """One version of a model in the list."""
+
     version: int
     state: Annotated[str, Field(description="the model server's state", examples=["AVAILABLE"])]
     labels: Annotated[list[str], Field(description="labels that route to it now", examples=[["stable"]])]
@@ -57,17 +59,23 @@ class OpenAIModel(BaseModel):
 
 
 class ModelList(BaseModel):
+    """All models that the key may use."""
+
     models: list[ModelEntry]
     object: Literal["list"] = "list"
     data: Annotated[list[OpenAIModel], Field(description="the same models in OpenAI's form")]
 
 
 class StatusCode(BaseModel):
+    """Why a version is in its state."""
+
     error_code: Annotated[str, Field(examples=["OK"])] = "OK"
     error_message: str = ""
 
 
 class ModelVersionStatus(BaseModel):
+    """The state of one version."""
+
     version: Annotated[str, Field(description="the number as text", examples=["1"])]
     state: Annotated[str, Field(examples=["AVAILABLE"])]
     status: StatusCode

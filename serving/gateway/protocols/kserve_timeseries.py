@@ -58,6 +58,8 @@ def _keep_array(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 
 class TimeSeriesInput(_TimeSeriesPart):
+    """One series of a request."""
+
     type: Literal["univariate_time_series", "multivariate_time_series"]
     name: str
     series: Annotated[list[Any], WrapValidator(_keep_array), Field(description="numbers, the newest last")]
@@ -66,11 +68,15 @@ class TimeSeriesInput(_TimeSeriesPart):
 
 
 class ForecastOptions(_TimeSeriesPart):
+    """What is requested of the forecast."""
+
     horizon: int
     quantiles: Annotated[list[float] | None, Field(fail_fast=True)] = None
 
 
 class ForecastRequest(_TimeSeriesPart):
+    """A request for forecasts."""
+
     model: str
     inputs: Annotated[list[TimeSeriesInput], Field(min_length=1, fail_fast=True)]
     options: ForecastOptions

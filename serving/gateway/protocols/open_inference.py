@@ -83,25 +83,35 @@ class OpenInferenceProtocol:
 
 
 class ServerMetadata(BaseModel):
+    """What the server is."""
+
     name: str = "vitrine"
     version: str = "1"
     extensions: list[str] = [BINARY]
 
 
 class ServerLive(BaseModel):
+    """The process is alive."""
+
     live: bool = True
 
 
 class ServerReady(BaseModel):
+    """Whether the gateway can answer requests."""
+
     ready: bool
 
 
 class ModelReady(BaseModel):
+    """A model or version that can answer requests."""
+
     name: Annotated[str, Field(examples=["fashion_cnn"])]
     ready: bool = True
 
 
 class TensorMetadata(BaseModel):
+    """One input or output."""
+
     name: Annotated[str, Field(examples=["image"])]
     datatype: Annotated[str, Field(examples=["UINT8"])]
     shape: Annotated[list[int], Field(description="-1 for a size that may vary", examples=[[-1, 28, 28, 1]])]
