@@ -48,8 +48,8 @@ def router(
     """
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
-    async def compared(model: str, wanted: VersionChoice) -> ModelDrift:
-        version = choose(models(), model, wanted)
+    async def compared(model: str, choice: VersionChoice) -> ModelDrift:
+        version = choose(models(), model, choice)
         return _compared(version, drift, await other_workers() if drift is not None else [])
 
     @routes.get("/{model}/drift", summary="Drift of the version that answers by default")

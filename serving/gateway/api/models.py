@@ -91,8 +91,8 @@ def router(models: Callable[[], Mapping[str, ModelState]], model_server: ModelSe
     """Return the routes; ``models`` returns the current state of the models."""
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
-    def version_of(model: str, wanted: VersionChoice) -> ModelVersion:
-        return choose(models(), model, wanted)
+    def version_of(model: str, choice: VersionChoice) -> ModelVersion:
+        return choose(models(), model, choice)
 
     @routes.get("", summary="All models")
     async def list_models(request: Request) -> ModelList:

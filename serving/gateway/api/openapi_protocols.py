@@ -42,7 +42,7 @@ def _examples(verb: str, results: Any) -> dict[str, dict[str, Any]]:
     summary = f"{'Classes' if verb == 'classify' else 'Values'} of tf.Example messages, by a signature for examples"
     request = {"examples": [{"x": 1.5, "word": "shoe"}], "signature_name": "serving_default"}
     return {
-        f"/v1/models/{{model}}{place}:{verb}": _operation(
+        f"/v1/models/{{model}}{path}:{verb}": _operation(
             f"{verb}{suffix}",
             "TensorFlow Serving",
             summary,
@@ -50,7 +50,7 @@ def _examples(verb: str, results: Any) -> dict[str, dict[str, Any]]:
             ("Results", {"results": results}),
             "PlainError",
         )
-        for place, suffix in (("", ""), ("/versions/{version}", "_version"), ("/labels/{label}", "_label"))
+        for path, suffix in (("", ""), ("/versions/{version}", "_version"), ("/labels/{label}", "_label"))
     }
 
 

@@ -1,6 +1,6 @@
-"""The protocol behind which each kind of model stands.
+"""The protocol that each kind of model implements.
 
-A :class:`Kind` has one :class:`Operation` for each native verb. ``docs/adding-a-kind.md`` is a guide to a new one.
+A :class:`Kind` has one :class:`Operation` for each native verb. ``docs/adding-a-kind.md`` explains how to add a kind.
 """
 
 from abc import ABC, abstractmethod

@@ -214,7 +214,7 @@ def _newest(history: Any, window: int) -> Any:
 
 
 def _whole_number(text: str) -> int | str:
-    """Return a number as it stands in a query; another text stays one, so that the message can show it."""
+    """Return a number from a query; other text stays text, so that the message can show it."""
     return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10 else text
 
 

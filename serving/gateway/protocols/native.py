@@ -76,7 +76,7 @@ class NativeProtocol:
 
         result = await self._predictor.run(version, target.wanted, prepare, request)
         card, call = result.version.card, result.call
-        assert card is not None  # prepare has seen it
+        assert card is not None  # prepare checks it
         return result.version, ModelOutput(card, call.arrays, result.outputs, call.notes)
 
 

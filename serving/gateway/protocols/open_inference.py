@@ -53,10 +53,10 @@ class OpenInferenceProtocol:
             target.wanted.version,
             memory,
         )
-        wanted = target.wanted
-        if parsed.version != wanted.version:  # only the body names a version
-            wanted = VersionChoice(version=parsed.version)
-            version = self._predictor.route(request, target.model, wanted, target.scope)
+        choice = target.wanted
+        if parsed.version != choice.version:  # only the body names a version
+            choice = VersionChoice(version=parsed.version)
+            version = self._predictor.route(request, target.model, choice, target.scope)
 
         def call(version: ModelVersion) -> ModelCall:
             signature = version.signature(parsed.signature_name or version.default_signature)
@@ -69,7 +69,7 @@ class OpenInferenceProtocol:
         async def prepare(version: ModelVersion) -> ModelCall:
             return await offload(memory, len(body) - parsed.uncopied_bytes, call, version)
 
-        result = await self._predictor.run(version, wanted, prepare, request)
+        result = await self._predictor.run(version, choice, prepare, request)
         outputs = open_inference_response.selected(parsed.outputs, parsed.binary, result.call.signature)
         cost = open_inference_response.cost(result.outputs, outputs)
         memory.hold(cost)
@@ -136,8 +136,8 @@ def router(models: Callable[[], Mapping[str, ModelState]], ready: Callable[[], b
     """
     routes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
-    def metadata(model: str, wanted: VersionChoice) -> ModelMetadata:
-        version = choose(models(), model, wanted)
+    def metadata(model: str, choice: VersionChoice) -> ModelMetadata:
+        version = choose(models(), model, choice)
         signature = version.signature(version.default_signature)
         return ModelMetadata(
             name=model,
