@@ -9,9 +9,10 @@ from serving.model_server import flags
 from serving.model_server.batching import parameters as batching_parameters
 from serving.model_server.batching.parameters import BatchingParameters
 from serving.model_server.batching.scheduler import Batcher
+from serving.model_server.core.config_checks import Models
 from serving.model_server.core.loader import Loader
 from serving.model_server.core.manager import Manager, Retries
-from serving.model_server.core.server_core import Models, ServerCore, read_config
+from serving.model_server.core.server_core import ServerCore, read_config
 from serving.model_server.core.source import FileSystemSource
 from serving.model_server.errors import invalid_argument
 from serving.model_server.flags import Flags

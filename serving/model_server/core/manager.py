@@ -93,8 +93,8 @@ class Manager:
 
         Args:
             load: Makes a servable of a version directory; blocks.
-            threads: LoadThreads at the same time after :meth:`settled` has returned.
-            initial_threads: LoadThreads at the same time before.
+            threads: Loads at the same time after :meth:`settled` has returned.
+            initial_threads: Loads at the same time before.
             retries: Retries of a failed load.
             hang_seconds: See :class:`~serving.model_server.core.load_threads.LoadThreads`.
             on_hang: See there.
@@ -148,10 +148,6 @@ class Manager:
         """Return whether this version is available."""
         found = self._models.get(model, {}).get(version)
         return found is not None and found.state is VersionState.AVAILABLE
-
-    def is_served(self, model: str) -> bool:
-        """Return whether any version of the model is available."""
-        return model in self._latest
 
     async def changed(self) -> None:
         """Wait until a version changes its state."""

@@ -1,20 +1,22 @@
-"""The configured models: their source, their labels, and which version a request means.
+"""The configured models: their source, their labels, and the version that answers a request.
 
 Source: tensorflow_serving/model_servers/server_core.cc.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from serving.artifacts import models_config
-from serving.artifacts.models_config import ConfigError, ConfigSyntaxError, EmptyConfigError, ModelConfig
+from serving.artifacts.models_config import ConfigError, ConfigSyntaxError, EmptyConfigError
+from serving.model_server.core import config_checks
+from serving.model_server.core.config_checks import Labels, Models
 from serving.model_server.core.manager import ManagedVersion, Manager, ServableHandle
-from serving.model_server.core.source import Aspired, FileSystemSource
+from serving.model_server.core.source import FileSystemSource
+from serving.model_server.core.version_polls import VersionPolls
 from serving.model_server.errors import (
     ServingError,
     failed_precondition,
@@ -26,18 +28,14 @@ from serving.model_server.errors import (
 
 logger = logging.getLogger(__name__)
 
-_MOST_POLLS = 32  # of base paths at the same time
-
-Models = Mapping[str, ModelConfig]
-Labels = dict[str, dict[str, int]]
+_POLL_THREADS = 32
 
 
 def read_config(path: Path) -> Models | None:
-    """The models of a configuration file; None where it is empty.
+    """Read the models of a configuration file; None if it is empty.
 
     Raises:
-        NOT_FOUND: there is no such file.
-        INVALID_ARGUMENT: it cannot be read.
+        ServingError: NOT_FOUND if the file is missing, INVALID_ARGUMENT if it is invalid.
     """
     if not path.is_file():
         raise not_found(f"{path}; No such file or directory")
@@ -52,17 +50,8 @@ def read_config(path: Path) -> Models | None:
         raise invalid_argument(str(error)) from None
 
 
-@dataclass
-class _Poll:
-    """A search for versions under a model's base path, in a thread."""
-
-    model: ModelConfig
-    found: asyncio.Future[dict[str, Aspired]]
-    slow: bool = False
-
-
 class ServerCore:
-    """See the module. To be used from one event loop."""
+    """Follows the configuration and the base paths. Use it from one event loop."""
 
     def __init__(
         self,
@@ -73,44 +62,46 @@ class ServerCore:
         slow_poll_seconds: float = 10.0,
         allow_labels_for_unavailable_models: bool = False,
     ) -> None:
-        """Make the core.
+        """Create a core without models.
 
         Args:
-            file_system_poll_seconds: between polls of the base paths; 0 polls once for each configuration, less never.
-            slow_poll_seconds: after which other models no longer wait for a poll.
+            manager: Loads and unloads versions.
+            source: Finds versions.
+            file_system_poll_seconds: Time between polls of the base paths; 0 polls once for each configuration, a
+                negative number never.
+            slow_poll_seconds: Time after which other models no longer wait for a poll.
+            allow_labels_for_unavailable_models: Let new labels point at versions that are not loaded.
         """
         self._manager = manager
-        self._source = source
         self._poll_seconds = file_system_poll_seconds
-        self._slow_poll_seconds = slow_poll_seconds
-        self._allow_early_labels = allow_labels_for_unavailable_models
+        self._allow_new_labels = allow_labels_for_unavailable_models
         self._models: Models = {}
         self._labels: Labels | None = None
-        self._poll_threads = ThreadPoolExecutor(_MOST_POLLS, thread_name_prefix="poll")
-        self._polls: dict[str, _Poll] = {}
+        self._threads = ThreadPoolExecutor(_POLL_THREADS, thread_name_prefix="poll")
+        self._polls = VersionPolls(source, self._threads, manager.aspire, slow_poll_seconds)
         self._tasks: set[asyncio.Task[None]] = set()
         self._applying = asyncio.Lock()
         self._reloading = asyncio.Lock()
         self.configured = asyncio.Event()
-        """Set when a configuration has been applied and its base paths have been read."""
+        """Set after the first configuration is applied and its base paths are read."""
 
     async def start(self, models: Models) -> None:
-        """Load the models; returns when each has a version that answers.
+        """Load the models, and return when each has an available version.
 
         Raises:
-            ServingError: the configuration is refused, or a model has no version that can be loaded.
+            ServingError: The configuration is invalid, or a model has no version that can be loaded.
         """
         self._tasks.add(asyncio.create_task(self._every(self._poll_seconds, self._poll)))
         await self._reload(models, "servable(s)")
 
     def watch_config(self, path: Path, seconds: float) -> None:
-        """Read the configuration again and again, and follow it."""
+        """Read the configuration file periodically, and follow it; never for 0 seconds."""
 
         async def follow() -> None:
-            models = await asyncio.get_running_loop().run_in_executor(self._poll_threads, read_config, path)
+            models = await asyncio.get_running_loop().run_in_executor(self._threads, read_config, path)
             if models is not None:
-                await self._apply(models)
-                _check_request_logging(models)
+                await self._apply(models, load_before_labels=True)
+                config_checks.check_request_logging(models)
             elif self._models:
                 raise failed_precondition(
                     "Cannot transition to requested config. "
@@ -120,53 +111,18 @@ class ServerCore:
         self._tasks.add(asyncio.create_task(self._every(seconds, follow)))
 
     async def reload(self, models: Models) -> None:
-        """Take these models in place of those before; returns when each new one has a version that answers.
+        """Replace the models, and return when each new one has an available version.
 
-        As in TensorFlow Serving a reload goes on after its caller has given up, and the next one waits for it: a new
-        model whose base path does not exist is waited for until it does.
+        As in TensorFlow Serving, a reload goes on after its caller has given up, and the next reload waits for it. A
+        new model whose base path does not exist keeps the reload waiting until it does.
 
         Raises:
-            ServingError: the configuration is refused, and the one before stays; or a new model cannot be loaded.
+            ServingError: The configuration is rejected and the current one stays, or a new model cannot be loaded.
         """
         task = asyncio.create_task(self._reload(models, "model(s)"))
         self._tasks.add(task)
         task.add_done_callback(self._reloaded)
         await asyncio.shield(task)
-
-    def _reloaded(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            text = error.describe() if isinstance(error, ServingError) else repr(error)
-            logger.error("ReloadConfig failed: %s", text)
-
-    async def _reload(self, models: Models, what: str) -> None:
-        async with self._reloading:
-            failed = await self._manager.settled(await self._apply(models))
-            if failed:
-                listed = "".join(f"{{{version.id}{_reason(version)}}}, " for version in failed)
-                raise unknown(f"{len(failed)} {what} did not become available: {{{listed}}}")
-            _check_request_logging(models)
-
-    async def _apply(self, models: Models) -> list[str]:
-        """Take these models; returns the names of the new ones, which are loading.
-
-        Raises:
-            ServingError: the configuration is refused. A label on a version of a new model is refused too, but the
-                rest of the configuration applies: the version can load only then.
-        """
-        async with self._applying:
-            self._check(models)
-            labels, refused = self._checked_labels(models)
-            _check_platforms(models)
-            new = [name for name in models if name not in self._models]
-            self._models, self._labels = models, labels
-            self._manager.aspire_nothing_else(models)
-            if self._poll_seconds >= 0:
-                await self._poll()
-            self.configured.set()
-        if refused:
-            raise refused
-        return new
 
     def handle(self, model: str, version: int | None = None, label: str | None = None) -> ServableHandle:
         """Return the version with this number or label, or the newest version that is available.
@@ -209,131 +165,68 @@ class ServerCore:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._poll_threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await self._manager.close()
 
-    async def _poll(self) -> None:
-        """Search each model's base path in a thread.
+    def _reloaded(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            text = error.describe() if isinstance(error, ServingError) else repr(error)
+            logger.error("ReloadConfig failed: %s", text)
 
-        One that hangs, on a dead mount, delays no other model.
+    async def _reload(self, models: Models, kind: str) -> None:
+        async with self._reloading:
+            failed = await self._manager.settled(await self._apply(models))
+            if failed:
+                listed = "".join(f"{{{version.id}{_reason(version)}}}, " for version in failed)
+                raise unknown(f"{len(failed)} {kind} did not become available: {{{listed}}}")
+            config_checks.check_request_logging(models)
+
+    async def _apply(self, models: Models, *, load_before_labels: bool = False) -> list[str]:
+        """Start to follow a configuration, and return the names of new models, which are loading.
+
+        Args:
+            models: The configuration.
+            load_before_labels: Load a new model without its labels; the next call assigns them. Otherwise the whole
+                configuration is rejected.
+
+        Raises:
+            ServingError: The configuration is rejected. The current one stays.
         """
-        loop = asyncio.get_running_loop()
-        for name, model in self._models.items():
-            poll = self._polls.get(name)
-            if poll is None or poll.model != model:
-                found = loop.run_in_executor(self._poll_threads, self._source.poll, [model])
-                self._polls[name] = _Poll(model, found)
-        prompt = [poll for poll in self._polls.values() if not poll.slow]
-        if prompt:
-            await asyncio.wait([poll.found for poll in prompt], timeout=self._slow_poll_seconds)
-        self._aspire_found()
-        for poll in prompt:
-            if not (poll.slow or poll.found.done()):
-                self._mark_slow(poll)
+        async with self._applying:
+            config_checks.check_models(models, self._models)
+            labels, early = config_checks.check_labels(
+                models, self._labels, self._manager.is_available, allow_new=self._allow_new_labels
+            )
+            config_checks.check_platforms(models)
+            if early and not load_before_labels:
+                raise early[0]
+            new = [name for name in models if name not in self._models]
+            self._models, self._labels = models, labels
+            self._manager.aspire_nothing_else(models)
+            if self._poll_seconds >= 0:
+                await self._poll()
+            self.configured.set()
+        for error in early:
+            logger.warning("%s. The label is assigned after the version has loaded.", error)
+        return new
 
-    def _aspire_found(self) -> None:
-        """Take the versions that complete polls have found."""
-        complete = {name: poll for name, poll in self._polls.items() if poll.found.done()}
-        errors = []
-        for name, poll in complete.items():
-            del self._polls[name]
-            if error := poll.found.exception():
-                errors.append(error)
-            elif self._models.get(name) == poll.model:  # else the configuration has changed meanwhile
-                for found, versions in poll.found.result().items():
-                    self._manager.aspire(found, versions)
-        if errors:
-            raise errors[0]
-
-    def _mark_slow(self, poll: _Poll) -> None:
-        logger.warning(
-            "Looking for versions of model %s under %s has taken %g s. Its versions stay as they are.",
-            poll.model.name,
-            poll.model.base_path,
-            self._slow_poll_seconds,
-        )
-        poll.slow = True
-        poll.found.add_done_callback(self._slow_poll_ended)
-
-    def _slow_poll_ended(self, found: asyncio.Future[dict[str, Aspired]]) -> None:
-        """Take what was found at once: there may be no other poll."""
-        if not found.cancelled():
-            self._aspire_found()
+    async def _poll(self) -> None:
+        await self._polls.poll(self._models)
 
     async def _every(self, seconds: float, step: Callable[[], Any]) -> None:
-        """Take the step again and again; a mistake is told once, until another takes its place. Never for 0."""
-        told = ""
+        """Repeat a step, and log each error once until another one occurs; never for 0 seconds."""
+        logged = ""
         while seconds > 0:
             await asyncio.sleep(seconds)
             try:
                 await step()
-                told = ""
+                logged = ""
             except Exception as error:
                 text = error.describe() if isinstance(error, ServingError) else repr(error)
-                if text != told:
+                if text != logged:
                     logger.error("%s", text, exc_info=None if isinstance(error, ServingError) else error)
-                told = text
-
-    def _check(self, models: Models) -> None:
-        for name, model in models.items():
-            if not Path(model.base_path).is_absolute():
-                raise invalid_argument(
-                    f"Expected model {name} to have an absolute path or URI; got base_path()={model.base_path}"
-                )
-            if not model.platform:
-                raise invalid_argument(
-                    "Illegal setting neither ModelServerConfig::model_type (deprecated) "
-                    "nor ModelServerConfig::model_platform."
-                )
-            before = self._models.get(name)
-            if before and before.platform != model.platform:
-                raise invalid_argument(
-                    f"Illegal to change a model's platform. For model {name} platform was {before.platform} "
-                    f"and new platform requested is {model.platform}"
-                )
-
-    def _checked_labels(self, models: Models) -> tuple[Labels, ServingError | None]:
-        """The labels of a configuration, and why one of them is left out for now.
-
-        Only a label that does not move may point at a version that is not available, if the flag allows it. A label
-        that comes with a new model waits for its version to load, except in the first configuration.
-
-        Raises:
-            FAILED_PRECONDITION: any other label points at a version that is not available.
-        """
-        taken: Labels = {}
-        refused = None
-        for name, model in models.items():
-            taken[name] = {}
-            for label, version in model.labels.items():
-                before = (self._labels or {}).get(name, {}).get(label)
-                if not self._manager.is_available(name, version):
-                    problem = failed_precondition(
-                        f"Request to assign label to version {version} of model {name}, "
-                        "which is not currently available for inference"
-                    )
-                    stays = before in (None, version)
-                    if not (self._allow_early_labels and stays):
-                        if stays:
-                            logger.error("--allow_version_labels_for_unavailable_models would allow it")
-                        raise problem
-                    if before is None and self._labels is not None and not self._manager.is_served(name):
-                        refused = problem
-                        continue
-                taken[name][label] = version
-        return taken, refused
-
-
-def _check_platforms(models: Models) -> None:
-    for name, model in models.items():
-        if model.platform != "tensorflow":
-            raise invalid_argument(f"Model {name} requests unsupported platform {model.platform}")
-
-
-def _check_request_logging(models: Models) -> None:
-    """Refuse a ``logging_config``, like TensorFlow Serving after the models are loaded."""
-    if any(model.logs_requests for model in models.values()):
-        raise invalid_argument("No request-logger-creator provided.")
+                logged = text
 
 
 def _reason(version: ManagedVersion) -> str:
