@@ -11,7 +11,6 @@ from types import FrameType
 from typing import Any
 
 import orjson
-import prometheus_client
 import uvicorn
 import uvloop
 
@@ -98,10 +97,9 @@ def run(settings: Settings) -> None:
 
 
 def set_up_process(settings: Settings, worker: int | None = None) -> None:
-    """Configure what is global to a process: memory allocator, logging, Prometheus' library."""
+    """Configure what is global to a process: memory allocator and logging."""
     _return_freed_memory()
     logs.set_up(settings.log_level, settings.log_format, worker)
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # they would double the page
 
 
 async def serve(settings: Settings, link: SupervisorLink | None = None) -> None:

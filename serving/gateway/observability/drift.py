@@ -12,6 +12,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.backends.base import Arrays, Outputs
@@ -102,7 +103,7 @@ class VersionDrift:
         self._rotate_at = now + WINDOW
 
 
-class Drift:
+class Drift(Collector):
     """The drift of all versions that have a model card. Times are of ``perf_counter``, in seconds."""
 
     def __init__(self, per_second: float) -> None:
@@ -150,6 +151,10 @@ class Drift:
             return {}
         drift.advance(perf_counter())
         return _with_others(version.model, version.version, drift, others)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the metrics of this process; called by prometheus_client."""
+        return self.families()
 
     def families(self, others: Sequence[Sequence[DriftCounts]] = ()) -> Iterator[GaugeMetricFamily]:
         """Yield the metrics, with the counts of other workers added."""

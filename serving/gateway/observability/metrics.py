@@ -6,13 +6,13 @@ Label values are bounded: a model's name appears only if it is configured, a ver
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
-from serving import counters
+from serving.counters import Counter, Histogram
 from serving.gateway.inference.comparison import Comparison
 from serving.gateway.models.routing import ModelState
 from serving.gateway.observability.drift import DRIFT_METRICS, Drift
@@ -26,87 +26,99 @@ _DIFFERENCES = (1e-6, 1e-4, 1e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class GatewayMetrics(Collector):
-    """All metrics; ``page`` renders them. Those of the hot path use ``serving/counters.py``."""
+class _Counted(Collector):
+    """A counter or histogram of ``serving/counters.py`` in prometheus_client's registry."""
+
+    def __init__(self, metric: Counter | Histogram) -> None:
+        self._metric = metric
+
+    def collect(self) -> Iterable[Metric]:
+        yield family(self._metric)
+
+
+class GatewayMetrics:
+    """All metrics; ``page`` renders them in the order of their creation."""
 
     def __init__(self, drift: Drift | None = None) -> None:
         self._drift = drift
-        self._requests = counters.Counter(
+        self._registry = CollectorRegistry()
+        self._requests = self._counter(
             "vitrine_requests",
             "Requests answered, by model, version (empty: none answered), verb and HTTP status.",
             ["model", "version", "verb", "code"],
         )
-        self._refused = counters.Counter(
+        self._refused = self._counter(
             "vitrine_refused",
             "Requests answered by an error or cut off, by the error's code; of those turned away, by which bound.",
             ["model", "reason"],
         )
-        self._seconds = counters.Histogram(
+        self._seconds = self._histogram(
             "vitrine_request_seconds", "From the request's head to its answer.", ["model", "verb"], _SECONDS
         )
-        self._decode = counters.Histogram(
+        self._decode = self._histogram(
             "vitrine_decode_seconds", "From the body to tensors that fit the signature.", ["model"], _SHORT
         )
-        self._queue = counters.Histogram(
+        self._queue = self._histogram(
             "vitrine_queue_seconds",
             "From tensors to the call to the model server that takes them along.",
             ["model"],
             _SHORT,
         )
-        self._upstream = counters.Histogram(
+        self._upstream = self._histogram(
             "vitrine_upstream_seconds", "Time of each call to the model server.", ["model"], _SECONDS
         )
-        self._rows = counters.Histogram(
-            "vitrine_batch_rows", "Rows in each call to the model server.", ["model"], _ROWS
-        )
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self._rows = self._histogram("vitrine_batch_rows", "Rows in each call to the model server.", ["model"], _ROWS)
+        if drift is not None:
+            self._registry.register(drift)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
-        self._in_flight = Gauge("vitrine_in_flight", "Requests under way.", registry=self._registry)
-        self._ready = Gauge(
-            "vitrine_model_ready", "1 where the model has an AVAILABLE version.", ["model"], registry=self._registry
-        )
-        self._info = Gauge(
-            "vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"], registry=self._registry
-        )
-        self._card_unreadable = Gauge(
+        self._in_flight = self._gauge("vitrine_in_flight", "Requests under way.")
+        self._ready = self._gauge("vitrine_model_ready", "1 where the model has an AVAILABLE version.", ["model"])
+        self._info = self._gauge("vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"])
+        self._card_unreadable = self._gauge(
             "vitrine_model_card_unreadable",
             "1 for each AVAILABLE version that publishes a model card which cannot be read.",
             ["model", "version"],
-            registry=self._registry,
         )
-        self._canary = Gauge(
+        self._canary = self._gauge(
             "vitrine_canary_share",
             "Percent of the requests that name no version which the canary answers.",
             ["model", "version"],
-            registry=self._registry,
         )
-        self._shadow = Counter(
+        self._shadow = self._counter(
             "vitrine_shadow_requests",
             "Copies for a shadow version, by outcome: compared, failed, dropped.",
             ["model", "version", "outcome"],
-            registry=self._registry,
         )
-        self._shadow_rows = Counter(
+        self._shadow_rows = self._counter(
             "vitrine_shadow_rows",
             "Rows whose likeliest class in the shadow version's answer was the live one's, or another.",
             ["model", "version", "agreement"],
-            registry=self._registry,
         )
-        self._shadow_difference = Histogram(
+        self._shadow_difference = self._histogram(
             "vitrine_shadow_difference",
             "Mean absolute difference of the shadow version's answer, relative to the live one's mean absolute value.",
             ["model", "version"],
-            buckets=_DIFFERENCES,
-            registry=self._registry,
+            _DIFFERENCES,
         )
-        self._refused_file = Gauge(
+        self._rejected_file = self._gauge(
             "vitrine_file_refused",
             "1 where the file as it stands is not valid and what was read before stays.",
             ["file"],
-            registry=self._registry,
         )
+
+    def _counter(self, name: str, documentation: str, labels: Sequence[str]) -> Counter:
+        counter = Counter(name, documentation, labels)
+        self._registry.register(_Counted(counter))
+        return counter
+
+    def _histogram(self, name: str, documentation: str, labels: Sequence[str], bounds: Sequence[float]) -> Histogram:
+        histogram = Histogram(name, documentation, labels, bounds)
+        self._registry.register(_Counted(histogram))
+        return histogram
+
+    def _gauge(self, name: str, documentation: str, labels: Sequence[str] = ()) -> Gauge:
+        return Gauge(name, documentation, labels, registry=self._registry)
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
         """Set the function that returns the number of requests in flight."""
@@ -139,21 +151,6 @@ class GatewayMetrics(Collector):
 
         return observe
 
-    def collect(self) -> Iterable[Metric]:
-        """Yield the hot path's metrics and drift; called by prometheus_client."""
-        for metric in (
-            self._requests,
-            self._refused,
-            self._seconds,
-            self._decode,
-            self._queue,
-            self._upstream,
-            self._rows,
-        ):
-            yield family(metric)
-        if self._drift is not None:
-            yield from self._drift.families()
-
     def set_models(self, models: Mapping[str, ModelState]) -> None:
         """Replace the metrics of models and versions."""
         self._ready.clear()
@@ -162,33 +159,33 @@ class GatewayMetrics(Collector):
         self._canary.clear()
         for name, state in models.items():
             self._ready.labels(name).set(state.problem is None and bool(state.versions))
-            for version, servable in state.versions.items():
-                self._info.labels(name, version).set(1)
-                if servable.card_problem is not None:
-                    self._card_unreadable.labels(name, version).set(1)
+            for number, version in state.versions.items():
+                self._info.labels(name, number).set(1)
+                if version.card_problem is not None:
+                    self._card_unreadable.labels(name, number).set(1)
             if state.canary is not None:
                 self._canary.labels(name, state.canary.version).set(state.canary.percent)
 
     def shadow_compared(self, model: str, version: int, comparison: Comparison) -> None:
         """Count a copy that the shadow version answered, and how far the two answers agree."""
-        self._shadow.labels(model, version, "compared").inc()
+        self._shadow.add((model, version, "compared"))
         if comparison.agree is not None and comparison.differ is not None:
-            self._shadow_rows.labels(model, version, "same").inc(comparison.agree)
-            self._shadow_rows.labels(model, version, "other").inc(comparison.differ)
+            self._shadow_rows.add((model, version, "same"), comparison.agree)
+            self._shadow_rows.add((model, version, "other"), comparison.differ)
         if comparison.difference is not None:
-            self._shadow_difference.labels(model, version).observe(comparison.difference)
+            self._shadow_difference.of((model, version)).observe(comparison.difference)
 
     def shadow_failed(self, model: str, version: int) -> None:
         """Count a copy that the shadow version did not answer."""
-        self._shadow.labels(model, version, "failed").inc()
+        self._shadow.add((model, version, "failed"))
 
     def shadow_dropped(self, model: str, version: int) -> None:
         """Count a copy that did not fit into the queue."""
-        self._shadow.labels(model, version, "dropped").inc()
+        self._shadow.add((model, version, "dropped"))
 
-    def watch_file(self, name: str, refused: Callable[[], bool]) -> None:
+    def watch_file(self, name: str, is_rejected: Callable[[], bool]) -> None:
         """Set the function that returns whether a file is invalid."""
-        self._refused_file.labels(name).set_function(refused)
+        self._rejected_file.labels(name).set_function(is_rejected)
 
     def page(self) -> bytes:
         """Render the metrics of this process in Prometheus' text format."""
@@ -212,7 +209,7 @@ class GatewayMetrics(Collector):
         """Render the metrics of all workers; ``worker`` is this one's number."""
         known = {one["worker"]: one["report"] for one in reports["workers"] if one["report"] is not None}
         families = merge([*(report["families"] for report in known.values()), reports["supervisor"]])
-        metrics = [_metric(family) for family in families]
+        metrics = [_metric(one) for one in families]
         if self._drift is not None:
             others = [report["drift"] for number, report in known.items() if number != worker]
             metrics += self._drift.families(others)
@@ -230,8 +227,8 @@ class _Metrics(CollectorRegistry):
         yield from self._metrics
 
 
-def _metric(family: Family) -> Metric:
-    metric = Metric(family["name"], family["help"], family["type"])
-    for name, labels, value in family["samples"]:
+def _metric(merged: Family) -> Metric:
+    metric = Metric(merged["name"], merged["help"], merged["type"])
+    for name, labels, value in merged["samples"]:
         metric.add_sample(name, labels, value)
     return metric
