@@ -26,7 +26,7 @@ from serving.gateway.http.admission import Admission
 from serving.gateway.http.authentication import Authentication
 from serving.gateway.http.keys_file import Keys
 from serving.gateway.http.memory_budget import MemoryBudget
-from serving.gateway.http.middleware import GatewayMiddleware, error_answer
+from serving.gateway.http.middleware import GatewayMiddleware, error_response
 from serving.gateway.http.paths import error_form
 from serving.gateway.inference.call import InputLimits
 from serving.gateway.inference.dynamic_batching import BatchLimits
@@ -109,7 +109,7 @@ class Gateway(FastAPI):
         self.include_router(health.router(reports.readiness, reports.metrics_page))
         openapi.mount(self)
         ui.mount(self)
-        self.add_middleware(GZipMiddleware, minimum_size=compression.WORTH, compresslevel=1)
+        self.add_middleware(GZipMiddleware, minimum_size=compression.MIN_COMPRESSED_BYTES, compresslevel=1)
 
     def _models(self) -> Mapping[str, ModelState]:
         return self._discovery.models
@@ -147,9 +147,7 @@ class Gateway(FastAPI):
             self._models,
             self._authentication(),
             self._traces,
-            deadline_seconds=settings.deadline_seconds,
-            retry_after_seconds=settings.retry_after_seconds,
-            access_log=settings.access_log,
+            settings,
         )
         return _with_cors(middleware, settings.origins) if settings.origins else middleware
 
@@ -228,7 +226,7 @@ class Gateway(FastAPI):
 
     async def _error_response(self, request: Request, error: Exception) -> Response:
         """Return errors of FastAPI's routes in the form of the API that was called."""
-        answer = error_answer(
+        answer = error_response(
             _as_gateway_error(error),
             request.scope["state"].get("request_id", ""),
             self.settings.retry_after_seconds,

@@ -153,7 +153,7 @@ _ERRORS = {
     "503": _error(
         "Down, loading or overloaded; `Retry-After` says when to try again",
         "overloaded",
-        "model fashion_cnn has 1024 requests under way, as many as it may; try again",
+        "model fashion_cnn has 1024 requests in flight, its limit; try again",
     ),
     "504": _error("No answer in time", "deadline_exceeded", "no answer within the deadline of 10 s"),
 }

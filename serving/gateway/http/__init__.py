@@ -1,0 +1,1 @@
+"""HTTP around the inference requests: middleware, authentication, rate limits, admission, bodies and responses."""

@@ -1,8 +1,8 @@
-"""Compressed bodies and answers: gzip, deflate and br.
+"""Content encodings of request bodies (gzip, deflate, br) and responses (br, gzip).
 
-A body is decompressed piece by piece, and each piece is reserved in the memory budget before it is kept: a small body
-which would become a huge one costs no more than the limit. Answers are compressed only where the caller accepts it and
-they are large enough.
+Request bodies are decompressed piece by piece, and each piece is reserved in the memory budget before it is kept, so
+that a small body that expands to a huge one costs no more than the limit. Responses are compressed if the client
+accepts it and they are large enough.
 """
 
 import functools
@@ -14,29 +14,31 @@ import brotli
 from serving.gateway.errors import BadDocument, TooLarge, UnsupportedMedia
 from serving.gateway.http.memory_budget import Reservation
 
-#: Answers below so many bytes go as they are.
-WORTH = 4096
+#: Smaller responses are not compressed.
+MIN_COMPRESSED_BYTES = 4096
 _PIECE = 65_536
-_BROTLI_WINDOW = 17_000_000  # bytes: a stream may ask for a window of 16 MiB
-#: The best first. Levels are low: time counts more than the last percent.
-_WAYS: dict[str, Callable[[bytes], bytes]] = {
+_BROTLI_WINDOW = 17_000_000  # bytes; a stream may use a window of 16 MiB
+#: In order of preference. The levels are low, because time matters more than the last percent.
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "br": lambda body: brotli.compress(body, quality=3),
     "gzip": lambda body: zlib.compress(body, 1, 31),
 }
 _COMPRESSED_TYPES = ("application/json", "text/")
 
 
-def decompressed(body: bytes, encoding: str, max_bytes: int, memory: Reservation) -> bytes:
-    """A body without its Content-Encoding. The result stays reserved in ``memory``.
+def decompress(body: bytes, encoding: str, max_bytes: int, memory: Reservation) -> bytes:
+    """Decompress a request body. The result stays reserved in ``memory``.
 
     Raises:
-        UnsupportedMedia: the encoding is another. TooLarge: it becomes more than ``max_bytes``.
-        BadDocument: it is not what the encoding says, or not whole. Overloaded: the memory budget is used up.
+        UnsupportedMedia: unknown encoding.
+        TooLarge: more than ``max_bytes`` after decompression.
+        BadDocument: the body does not have this encoding, or is truncated.
+        Overloaded: the memory budget is used up.
     """
     encoding = encoding.strip().lower()
     decoder = _DECODERS.get(encoding.removeprefix("x-") if encoding == "x-gzip" else encoding)
     if decoder is None:
-        raise UnsupportedMedia(f"content encoding {encoding!r} is not read here; gzip, deflate and br are")
+        raise UnsupportedMedia(f"content encoding {encoding!r} is not supported; use gzip, deflate or br")
     pieces: list[bytes] = []
     size = 0
     window = _BROTLI_WINDOW if encoding == "br" else 0
@@ -45,61 +47,61 @@ def decompressed(body: bytes, encoding: str, max_bytes: int, memory: Reservation
         for piece in decoder(body):
             size += len(piece)
             if size > max_bytes:
-                raise TooLarge(f"the body has more than {max_bytes} bytes when it is decompressed")
+                raise TooLarge(f"the body has more than {max_bytes} bytes after decompression")
             memory.hold(len(piece))
             pieces.append(piece)
     except (zlib.error, brotli.error) as error:
-        raise BadDocument(f"the body is not {encoding}, as its Content-Encoding says: {error}") from None
-    except _NotWhole:
-        raise BadDocument(f"the body is {encoding} that is cut off or goes on after its end") from None
+        raise BadDocument(f"the body is not valid {encoding}, its Content-Encoding: {error}") from None
+    except _WrongLength:
+        raise BadDocument(f"the {encoding} body is truncated or continues after its end") from None
     memory.release(window)
     return memory.joined(pieces)
 
 
-class _NotWhole(Exception):
-    """The data ends before the stream does, or goes on after it."""
+class _WrongLength(Exception):
+    """The data ends before the stream, or continues after it."""
 
 
-def _inflated(body: bytes, window: int) -> Iterator[bytes]:
+def _inflate(body: bytes, window: int) -> Iterator[bytes]:
     stream = zlib.decompressobj(window)
     for start in range(0, len(body), _PIECE):
         if stream.eof:
-            raise _NotWhole
+            raise _WrongLength
         data = body[start : start + _PIECE]
         while data:
             yield stream.decompress(data, _PIECE)
             data = stream.unconsumed_tail
-    while not stream.eof and (piece := stream.decompress(b"", _PIECE)):  # what the last piece still holds
+    while not stream.eof and (piece := stream.decompress(b"", _PIECE)):  # rest of the last piece
         yield piece
     if not stream.eof or stream.unused_data:
-        raise _NotWhole
+        raise _WrongLength
 
 
-def _unbrotlied(body: bytes) -> Iterator[bytes]:
+def _decompress_brotli(body: bytes) -> Iterator[bytes]:
     stream = brotli.Decompressor()
     for start in range(0, len(body), _PIECE):
         yield stream.process(body[start : start + _PIECE], output_buffer_limit=_PIECE)
         while not stream.can_accept_more_data():
             yield stream.process(b"", output_buffer_limit=_PIECE)
     if not stream.is_finished():
-        raise _NotWhole
+        raise _WrongLength
 
 
 _DECODERS: dict[str, Callable[[bytes], Iterator[bytes]]] = {
-    "gzip": lambda body: _inflated(body, 31),
-    "deflate": lambda body: _inflated(body, 15),
-    "br": _unbrotlied,
+    "gzip": lambda body: _inflate(body, 31),
+    "deflate": lambda body: _inflate(body, 15),
+    "br": _decompress_brotli,
 }
 
 
-def way(accepted: str, content_type: str) -> str | None:
-    """How an answer of that type is compressed for who sent that Accept-Encoding; None for not at all."""
+def choose_encoding(accepted: str, content_type: str) -> str | None:
+    """Choose the encoding of a response by the Accept-Encoding header; None for no compression."""
     return _preferred(accepted) if accepted and content_type.startswith(_COMPRESSED_TYPES) else None
 
 
-def compressed(body: bytes, way: str) -> bytes:
-    """The body by a way that :func:`way` said."""
-    return _WAYS[way](body)
+def compress(body: bytes, encoding: str) -> bytes:
+    """Compress a response body with an encoding that :func:`choose_encoding` returned."""
+    return _ENCODERS[encoding](body)
 
 
 @functools.lru_cache(maxsize=256)
@@ -113,5 +115,5 @@ def _preferred(accepted: str) -> str | None:
         except ValueError:
             continue
     anything = weights.get("*", 0.0)
-    best = max(_WAYS, key=lambda name: weights.get(name, anything))  # of equals the first
+    best = max(_ENCODERS, key=lambda name: weights.get(name, anything))  # the first of equals
     return best if weights.get(best, anything) > 0 else None

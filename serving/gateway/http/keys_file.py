@@ -1,8 +1,8 @@
-"""Keys that callers show: ``keys.json`` holds their hashes, never the keys.
+"""API keys: ``keys.json`` contains their hashes, never the keys.
 
-A key is ``vt_<id>_<secret>``. The secret is 256 random bits, so a plain SHA-256 of the whole key keeps it: there is
-nothing to guess that a slow hash would make slower. The id finds the entry, the hashes are then compared in constant
-time. The file is replaced as a whole; the gateway reads it again when it changes.
+A key is ``vt_<id>_<secret>``. The secret has 256 random bits, so a plain SHA-256 of the whole key is enough: a slow
+hash helps only against guessing. The id finds the entry, and the hashes are compared in constant time. The file is
+replaced as a whole; the gateway reads it again when it changes.
 """
 
 import contextlib
@@ -21,20 +21,23 @@ from serving.artifacts.atomic_write import write_atomically
 
 
 class KeysError(ValueError):
-    """The file is no valid keys.json, or what was asked of it cannot be done; the message says why."""
+    """The file is not a valid keys.json, or an edit is not possible."""
 
 
 def check_rate(text: str) -> str:
-    """The rate as it is. Raises ValueError where the ``limits`` library cannot read it, or reads several: the first
-    alone would be kept; or where it lets nothing through."""
-    import limits  # a tenth of a second, which only those with rates are to pay
+    """Validate a rate.
+
+    Raises:
+        ValueError: not exactly one rate of the ``limits`` library, or a rate of 0.
+    """
+    import limits  # takes a tenth of a second, only for gateways with rates
 
     try:
         (rate,) = limits.parse_many(text)
         if not rate.amount:
             raise ValueError
     except ValueError:
-        raise ValueError(f"{text!r} is no rate; one is written like 10/second or 1000 per 5 minutes") from None
+        raise ValueError(f"{text!r} is not a rate; write it like 10/second or 1000 per 5 minutes") from None
     return text
 
 
@@ -43,8 +46,13 @@ Rate = Annotated[str, AfterValidator(check_rate)]
 
 
 class Key(BaseModel):
-    """What is known of a key. ``models`` and ``verbs`` that are empty allow all of them; ``rate`` goes before the
-    gateway's own."""
+    """One entry of the file.
+
+    Attributes:
+        models: models that the key may use; empty for all.
+        verbs: verbs that it may use; empty for all.
+        rate: replaces the gateway's own rate.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -58,11 +66,11 @@ class Key(BaseModel):
     expires: AwareDatetime | None = None
 
     def reaches(self, model: str) -> bool:
-        """Whether it is for that model."""
+        """Whether the key may use a model."""
         return not self.models or model in self.models
 
     def allows(self, model: str, verb: str) -> bool:
-        """Whether it may ask the model for that."""
+        """Whether the key may use a verb of a model."""
         return self.reaches(model) and (not self.verbs or verb in self.verbs)
 
 
@@ -71,27 +79,30 @@ _FILE = TypeAdapter(tuple[Key, ...])
 
 
 def parse(text: str | bytes, origin: str = "keys.json") -> dict[str, Key]:
-    """Keys by id.
+    """Parse a keys file.
+
+    Returns:
+        Keys by id.
 
     Raises:
-        KeysError: not a JSON list of keys, or an id twice; no hash is in the message.
+        KeysError: not a JSON list of keys, or an id occurs twice. The message contains no hash.
     """
     try:
         keys = _FILE.validate_json(text)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the whole"
+        where = ".".join(map(str, first["loc"])) or "the whole file"
         raise KeysError(f"{origin}: {where}: {first['msg']}") from None
     by_id = {key.id: key for key in keys}
     if len(by_id) < len(keys):
-        raise KeysError(f"{origin}: an id stands there twice")
+        raise KeysError(f"{origin}: an id occurs twice")
     return by_id
 
 
-def find(keys: Keys, shown: str, now: datetime) -> Key | None:
-    """The entry of a key as a caller shows it; None where there is none, or it has expired."""
-    key = keys.get(shown[3:11])
-    digest = hashlib.sha256(shown.encode("utf-8", "surrogateescape")).hexdigest()
+def find(keys: Keys, presented: str, now: datetime) -> Key | None:
+    """Return the entry of a key that a caller sent; None if it is unknown or has expired."""
+    key = keys.get(presented[3:11])
+    digest = hashlib.sha256(presented.encode("utf-8", "surrogateescape")).hexdigest()
     if not hmac.compare_digest(digest, key.sha256 if key else "") or key is None:
         return None
     return key if key.expires is None or now < key.expires else None
@@ -105,17 +116,20 @@ def create(
     rate: str | None = None,
     expires: datetime | None = None,
 ) -> tuple[Key, str]:
-    """Adds a key; returns its entry and the key itself, which is kept nowhere.
+    """Add a key to a file.
+
+    Returns:
+        The entry, and the key itself, which is stored nowhere.
 
     Raises:
-        KeysError: the file is not valid, cannot be written, or the rate cannot be read.
+        KeysError: the file is invalid or cannot be written, or the rate is invalid.
     """
-    number = secrets.token_hex(4)
-    shown = f"vt_{number}_{secrets.token_urlsafe(32)}"
+    key_id = secrets.token_hex(4)
+    secret_key = f"vt_{key_id}_{secrets.token_urlsafe(32)}"
     try:
         key = Key(
-            id=number,
-            sha256=hashlib.sha256(shown.encode()).hexdigest(),
+            id=key_id,
+            sha256=hashlib.sha256(secret_key.encode()).hexdigest(),
             name=name,
             models=models,
             verbs=verbs,
@@ -127,24 +141,24 @@ def create(
         first = error.errors(include_input=False)[0]
         raise KeysError(f"{first['loc'][0]}: {first['msg']}") from None
     with _edit(path) as keys:
-        keys[number] = key
-    return key, shown
+        keys[key_id] = key
+    return key, secret_key
 
 
-def revoke(path: Path, number: str) -> Key:
-    """Takes a key away by its id; returns what it was.
+def revoke(path: Path, key_id: str) -> Key:
+    """Remove a key from a file and return its entry.
 
     Raises:
-        KeysError: there is no such key, or the file is not valid.
+        KeysError: the id is unknown, or the file is invalid.
     """
     with _edit(path) as keys:
-        if number not in keys:
-            raise KeysError(f"there is no key {number} in {path}; there are: {', '.join(keys) or 'none'}")
-        return keys.pop(number)
+        if key_id not in keys:
+            raise KeysError(f"{path} has no key {key_id}; it has: {', '.join(keys) or 'none'}")
+        return keys.pop(key_id)
 
 
 def read(path: Path) -> dict[str, Key]:
-    """Keys by id; none where there is no file.
+    """Read a keys file. A missing file has no keys.
 
     Raises:
         KeysError: see :func:`parse`.

@@ -1,9 +1,9 @@
-"""The memory budget: how many bytes all requests together may hold.
+"""The memory budget: bytes that all requests together may hold.
 
-It counts bodies, and what bodies become. A request reserves before it allocates. One that does not fit now gets 503,
-one that never fits 413. A refused request gives back everything at once, so that of several large requests the last one
-always fits. One caller's requests together hold at most its share; a caller's only request may be as large as the
-budget.
+It counts request bodies and the decoded forms of them. A request reserves bytes before it allocates them. A request
+that does not fit now gets 503, one that never fits gets 413. A rejected request releases all of its bytes at once, so
+that the last of several large requests always fits. The requests of one caller together hold at most its share; a
+caller's only request may be as large as the budget.
 """
 
 import asyncio
@@ -18,17 +18,20 @@ Made = TypeVar("Made")
 
 
 class Stopped(Exception):
-    """The request has ended while a thread still works on it.
-
-    Its result is discarded.
-    """
+    """The request has ended while a thread still works on it. The thread's result is discarded."""
 
 
 class MemoryBudget:
     """Bytes held by all requests, and the threads that do their long work."""
 
     def __init__(self, max_bytes: int, threads: Executor, max_share: float = 1) -> None:
-        """``max_share`` is the largest part that several requests of one caller may hold."""
+        """Create a budget.
+
+        Args:
+            max_bytes: limit of all requests.
+            threads: runs :meth:`Reservation.run`.
+            max_share: largest part that several requests of one caller may hold.
+        """
         self._max_bytes = max_bytes
         self._max_of_caller = int(max_bytes * max_share)
         self._of_caller: dict[str, int] = {}
@@ -37,7 +40,7 @@ class MemoryBudget:
         self.held = 0
 
     def reservation(self, caller: str = "") -> "Reservation":
-        """A new request's part of the budget, empty."""
+        """Create the empty reservation of a new request."""
         return Reservation(self, caller)
 
     def _take(self, holder: "Reservation", size: int) -> None:
@@ -56,7 +59,7 @@ class MemoryBudget:
             )
         if over_share:
             raise Overloaded(f"the other requests of {holder.caller} hold its share of memory; try again", "share")
-        raise Overloaded("the requests under way hold all memory that is available; try again", "body_bytes")
+        raise Overloaded("the requests in flight hold all available memory; try again", "body_bytes")
 
     def _give_back(self, holder: "Reservation", size: int | None = None) -> None:
         size = holder.held if size is None else min(size, holder.held)
@@ -75,8 +78,8 @@ class MemoryBudget:
 class Reservation:
     """One request's part of the budget.
 
-    The request holds it, and so does each job in a thread: the bytes are given back when the last of them has ended,
-    not when the client has its answer. Methods may be called from any thread.
+    The request holds it, and so does each job in a thread. The bytes are released when the last of them has ended, not
+    when the client has its response. Methods are thread-safe.
     """
 
     __slots__ = ("_budget", "_stopped", "_users", "caller", "held")
@@ -92,7 +95,8 @@ class Reservation:
         """Reserve this many bytes.
 
         Raises:
-            Overloaded: they do not fit beside what other requests hold. TooLarge: they would not fit alone.
+            Overloaded: they do not fit beside the bytes of other requests.
+            TooLarge: they would not fit alone.
             Stopped: see :meth:`check`.
         """
         if self._stopped:
@@ -100,12 +104,12 @@ class Reservation:
         self._budget._take(self, size)
 
     def release(self, size: int) -> None:
-        """Give back this many bytes before the request ends."""
+        """Release this many bytes before the request ends."""
         with self._budget._lock:
             self._budget._give_back(self, size)
 
     def joined(self, pieces: list[bytes]) -> bytes:
-        """The pieces, each reserved already, as one. The list is emptied."""
+        """Join reserved pieces, and clear the list."""
         if len(pieces) == 1:
             return pieces.pop()
         size = sum(map(len, pieces))
@@ -116,25 +120,25 @@ class Reservation:
         return whole
 
     def check(self) -> None:
-        """Called between the pieces of long work in a thread.
+        """Check between the pieces of long work in a thread that the result is still needed.
 
         Raises:
-            Stopped: the request was cancelled, or its deadline is over.
+            Stopped: the request was cancelled, or its deadline has passed.
         """
         if self._stopped:
             raise Stopped
 
     def stop(self) -> None:
-        """Make the request's threads end at their next piece."""
+        """Make the request's threads stop at their next check."""
         self._stopped = True
 
     def enter(self) -> None:
-        """Add a holder; it calls :meth:`leave` once."""
+        """Add a holder, which calls :meth:`leave` once."""
         with self._budget._lock:
             self._users += 1
 
     def leave(self) -> None:
-        """Remove a holder; the last one gives everything back."""
+        """Remove a holder; the last one releases all bytes."""
         with self._budget._lock:
             self._users -= 1
             if not self._users:
@@ -144,12 +148,11 @@ class Reservation:
     async def run(self, function: Callable[..., Made], *arguments: Any) -> Made:
         """Call a function in a thread.
 
-        If the caller is cancelled first, the function is never started; if it has started, the bytes stay held until it
-        ends.
+        A cancelled call that has not started never starts. If it has started, the bytes stay reserved until it ends.
         """
-        return await self._submitted(function, *arguments)  # in a variable here, it would be in a cycle with its error
+        return await self._submit(function, *arguments)  # a local variable would form a cycle with its exception
 
-    def _submitted(self, function: Callable[..., Made], *arguments: Any) -> asyncio.Future[Made]:
+    def _submit(self, function: Callable[..., Made], *arguments: Any) -> asyncio.Future[Made]:
         self.enter()
         try:
             future: Future[Made] = self._budget._threads.submit(function, *arguments)

@@ -1,8 +1,7 @@
-"""The outermost layer: a request's id, its deadline, its place in the metrics and the log; and the one place where
-errors become HTTP.
+"""The gateway's ASGI middleware: request ids, deadlines, authentication, metrics, access log, and errors as HTTP.
 
-The hot paths (``POST /v1/models/…:verb``, ``/v2/models/…/infer`` and their like) are answered from here by plain
-functions; everything else goes on to FastAPI, whose middleware would take a tenth of a hot request's time.
+It answers the hot paths (``POST /v1/models/…:verb``, ``/v2/models/…/infer`` and the like) itself. All other paths go
+to FastAPI, whose own middleware would take a tenth of a hot request's time.
 """
 
 import asyncio
@@ -20,10 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.gateway import errors
 from serving.gateway.errors import GatewayError
 from serving.gateway.http.authentication import Authentication
-from serving.gateway.http.paths import Form, Target, is_hot, normal, target
+from serving.gateway.http.paths import Form, Target, is_hot, normalize, parse_target
 from serving.gateway.http.request import Disconnected, Header, Request, Response
 from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.observability.tracing import Traces
+from serving.gateway.settings import Settings
 
 log = logging.getLogger("vitrine.requests")
 
@@ -32,8 +32,8 @@ STATUS: dict[type[GatewayError], int] = {
     errors.Unauthorized: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
-    errors.UnknownSignature: 400,  # it stands in the body, not in the path
-    errors.UnknownLabel: 400,  # as in TensorFlow Serving, whose paths these are
+    errors.UnknownSignature: 400,  # the signature is in the body, not in the path
+    errors.UnknownLabel: 400,  # as in TensorFlow Serving
     errors.MethodNotAllowed: 405,
     errors.TooLate: 408,
     errors.TooLarge: 413,
@@ -46,18 +46,18 @@ STATUS: dict[type[GatewayError], int] = {
     GatewayError: 500,
 }
 
-_CLIENT_GONE = 499  # as nginx has it; nobody sees it but the traces
+_CLIENT_CLOSED_REQUEST = 499  # nginx's status, only for traces
 
-Hot = Callable[[Target, Request], Awaitable[Response]]
+HotHandler = Callable[[Target, Request], Awaitable[Response]]
 
 
 def status_of(error: GatewayError) -> int:
-    """The HTTP status of an error: that of the nearest class with one."""
+    """Return the HTTP status of an error: that of its nearest class with one."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
 
 
-def error_answer(error: GatewayError, request_id: str, retry_after: int, form: Form) -> Response:
-    """An error as HTTP, in the form of the façade that was asked."""
+def error_response(error: GatewayError, request_id: str, retry_after: int, form: Form) -> Response:
+    """Convert an error to HTTP, in the form of the API that was called."""
     status = status_of(error)
     headers: list[Header] = []
     if status in (429, 503):
@@ -66,10 +66,10 @@ def error_answer(error: GatewayError, request_id: str, retry_after: int, form: F
         headers.append((b"www-authenticate", b'Bearer realm="vitrine"'))
     if isinstance(error, errors.MethodNotAllowed):
         headers.append((b"allow", error.allowed.encode("ascii")))
-    return Response(status, orjson.dumps(_document(error, status, request_id, form)), headers=headers)
+    return Response(status, orjson.dumps(_error_document(error, status, request_id, form)), headers=headers)
 
 
-def _document(error: GatewayError, status: int, request_id: str, form: Form) -> dict[str, Any]:
+def _error_document(error: GatewayError, status: int, request_id: str, form: Form) -> dict[str, Any]:
     match form:
         case Form.NATIVE:
             return {"error": error.message, "code": error.code, "request_id": request_id}
@@ -81,95 +81,99 @@ def _document(error: GatewayError, status: int, request_id: str, form: Form) -> 
 
 
 class GatewayMiddleware:
-    """ASGI: hot paths to ``hot``, everything else to ``app``. ``models`` says which names the metrics may carry."""
+    """ASGI middleware: hot paths to ``hot``, all others to ``app``."""
 
     def __init__(
         self,
         app: ASGIApp,
-        hot: Hot,
+        hot: HotHandler,
         metrics: GatewayMetrics,
         models: Callable[[], Container[str]],
-        door: Authentication | None,
+        authentication: Authentication | None,
         traces: Traces | None,
-        *,
-        deadline_seconds: float,
-        retry_after_seconds: int,
-        access_log: float,
+        settings: Settings,
     ) -> None:
+        """Wrap an application.
+
+        Args:
+            app: FastAPI's middleware stack.
+            hot: answers the hot paths.
+            metrics: counts requests.
+            models: names that may become label values of metrics.
+            authentication: None if neither keys nor rate limits are configured.
+            traces: None if tracing is not configured.
+            settings: deadlines, Retry-After and the access log.
+        """
         self._app = app
         self._hot = hot
         self._metrics = metrics
         self._models = models
-        self._door = door
+        self._authentication = authentication
         self._traces = traces
-        self._deadline_seconds = deadline_seconds
-        self._retry_after = retry_after_seconds
-        self._access_log = access_log
+        self._deadline_seconds = settings.deadline_seconds
+        self._retry_after = settings.retry_after_seconds
+        self._access_log = settings.access_log
         self._in_flight = 0
         self._ids = itertools.count(1)
         self._id_prefix = secrets.token_hex(6)
-        self._reports = _Reports()
+        self._error_log = _ErrorLog()
         metrics.watch_in_flight(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        loop = asyncio.get_running_loop()
         new_id = f"{self._id_prefix}-{next(self._ids):x}"
+        loop = asyncio.get_running_loop()
         request = Request(scope, receive, new_id, loop.time(), self._deadline_seconds)
         if not is_hot(request.path):
-            await self._cold(request, scope, receive, send, started)
+            await self._handle_by_app(request, scope, receive, send, started)
             return
         self._in_flight += 1
         version = verb = ""
-        scope["vitrine"] = request  # for the protocol, which sees a client hang up
+        scope["vitrine"] = request  # the HTTP protocol reports a disconnected client to it
         request.task = asyncio.current_task()
         if self._traces is not None:
             request.trace = self._traces.begin(request.headers, request.id, started)
         try:
-            if self._door is not None:
-                await self._door.enter(request)
-            named = target(request.path)
-            request.model, verb = named.model, named.verb
-            wanted = request.headers.get(b"x-request-timeout")
-            if wanted is not None:
-                request.shorten(wanted)
-            expiry = loop.call_at(request.deadline, request.expire)  # asyncio.timeout would take five times as long
+            if self._authentication is not None:
+                await self._authentication.authenticate(request)
+            target = parse_target(request.path)
+            request.model, verb = target.model, target.verb
+            timeout = request.headers.get(b"x-request-timeout")
+            if timeout is not None:
+                request.shorten_deadline(timeout)
+            timer = loop.call_at(request.deadline, request.expire)  # a fifth of the cost of asyncio.timeout
             try:
-                answer = await self._hot(named, request)
+                response = await self._hot(target, request)
             finally:
-                expiry.cancel()
-            version = answer.version
-        except GatewayError as error:
-            answer = self._error(request, error)
-        except Disconnected:
-            self._gone(request, verb)
-            return
-        except asyncio.CancelledError:
-            if request.stopped == "gone":
-                self._gone(request, verb)
+                timer.cancel()
+            version = response.version
+        except (Exception, asyncio.CancelledError) as error:
+            failed = self._failed_response(request, error)
+            if failed is None:
+                self._record_disconnect(request, verb)
                 return
-            if request.stopped != "late" or request.task is None:
-                raise
-            request.task.uncancel()
-            answer = self._late(request)
-        except Exception:
-            answer = self._defect(request)
+            response = failed
         finally:
             self._in_flight -= 1
-            del scope["vitrine"]  # what points in a circle would wait for the garbage collector
+            del scope["vitrine"]  # a reference cycle would stay until the next garbage collection
             request.task = None
-        await request.answer(answer, send)
-        self._done(request, self._known(request.model), version, verb, answer.status, perf_counter() - started)
+        await request.respond(response, send)
+        self._record(request, self._model_label(request.model), version, verb, response.status, started)
 
-    async def _cold(self, request: Request, scope: Scope, receive: Receive, send: Send, started: float) -> None:
-        """FastAPI's part. Its answers get the request's id; what it could not foresee becomes a plain 500. HEAD, which
-        it does not know by itself, is asked as GET: the server, whose own scope says HEAD, leaves the body out."""
+    async def _handle_by_app(
+        self, request: Request, scope: Scope, receive: Receive, send: Send, started: float
+    ) -> None:
+        """Pass a request to FastAPI, and add the request id to the response.
+
+        FastAPI does not answer HEAD by itself, so it sees GET; the server removes the body by its own scope.
+        """
         scope.setdefault("state", {})["request_id"] = request.id
         method = "GET" if request.method == "HEAD" else request.method
-        scope = {**scope, "path": normal(request.path), "method": method}
+        scope = {**scope, "path": normalize(request.path), "method": method}
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -180,51 +184,68 @@ class GatewayMiddleware:
             await send(message)
 
         try:
-            if self._door is not None:
-                await self._door.enter(request)
+            if self._authentication is not None:
+                await self._authentication.authenticate(request)
             scope["state"]["key"] = request.key
             await self._app(scope, receive, send_with_id)
         except GatewayError as error:
-            answer = self._error(request, error)
-            status = answer.status
-            await request.answer(answer, send)
+            response = self._error_response(request, error)
+            status = response.status
+            await request.respond(response, send)
         except Exception:
-            answer = self._defect(request)
+            response = self._unexpected_error(request)
             if not status:
-                status = answer.status
-                await request.answer(answer, send)
-        self._done(request, "", "", "other", status, perf_counter() - started)
+                status = response.status
+                await request.respond(response, send)
+        self._record(request, "", "", "other", status, started)
 
-    def _gone(self, request: Request, verb: str) -> None:
-        """The client hung up, so there is no answer."""
-        model = self._known(request.model)
-        self._metrics.refused(model, "client_gone")
-        if request.trace is not None:
-            request.trace.end(model, "", verb, _CLIENT_GONE)
+    def _failed_response(self, request: Request, error: BaseException) -> Response | None:
+        """Return the response to a failed request; None if the client has disconnected.
 
-    def _late(self, request: Request) -> Response:
+        Raises:
+            asyncio.CancelledError: the server cancels the request.
+        """
+        if isinstance(error, GatewayError):
+            return self._error_response(request, error)
+        if isinstance(error, Disconnected):
+            return None
+        if not isinstance(error, asyncio.CancelledError):
+            return self._unexpected_error(request)
+        if request.stopped == "disconnected":
+            return None
+        if request.stopped != "expired" or request.task is None:
+            raise error
+        request.task.uncancel()
         limit = f"within the deadline of {request.timeout:g} s"
         if request.body_read:
-            return self._error(request, errors.DeadlineExceeded(f"no answer {limit}"))
-        return self._error(request, errors.TooLate(f"the body did not come whole {limit}; send it again"))
+            return self._error_response(request, errors.DeadlineExceeded(f"no answer {limit}"))
+        message = f"the request body was not received {limit}; send it again"
+        return self._error_response(request, errors.TooLate(message))
 
-    def _known(self, model: str) -> str:
-        """The model as a label: whatever a client makes up is none."""
+    def _record_disconnect(self, request: Request, verb: str) -> None:
+        model = self._model_label(request.model)
+        self._metrics.refused(model, "client_gone")
+        if request.trace is not None:
+            request.trace.end(model, "", verb, _CLIENT_CLOSED_REQUEST)
+
+    def _model_label(self, model: str) -> str:
+        """Return the model as a label value; empty for names that clients make up."""
         return model if model in self._models() else ""
 
-    def _error(self, request: Request, error: GatewayError) -> Response:
-        self._metrics.refused(self._known(request.model), error.reason)
-        answer = error_answer(error, request.id, self._retry_after, request.form)
-        if answer.status >= 500:
-            self._reports.add(answer.status, error.message, request)
-        return answer
+    def _error_response(self, request: Request, error: GatewayError) -> Response:
+        self._metrics.refused(self._model_label(request.model), error.reason)
+        response = error_response(error, request.id, self._retry_after, request.form)
+        if response.status >= 500:
+            self._error_log.add(response.status, error.message, request)
+        return response
 
-    def _defect(self, request: Request) -> Response:
+    def _unexpected_error(self, request: Request) -> Response:
         log.exception("unexpected error", extra={"request_id": request.id, "path": request.path})
-        error = GatewayError("the gateway failed; its log says why under this request id")
-        return error_answer(error, request.id, self._retry_after, request.form)
+        error = GatewayError("the gateway failed; its log has the reason under this request id")
+        return error_response(error, request.id, self._retry_after, request.form)
 
-    def _done(self, request: Request, model: str, version: str, verb: str, status: int, seconds: float) -> None:
+    def _record(self, request: Request, model: str, version: str, verb: str, status: int, started: float) -> None:
+        seconds = perf_counter() - started
         self._metrics.observe(model, version, verb, status, seconds)
         trace = request.trace
         if trace is not None:
@@ -237,18 +258,19 @@ class GatewayMiddleware:
             log.info("%s %s %d", request.method, request.path, status, extra=extra)
 
 
-class _Reports:
-    """Logs failed requests, but at most one line a second for each status, so that trouble does not become a flood."""
+class _ErrorLog:
+    """Logs failed requests, at most one line a second for each status."""
 
     def __init__(self) -> None:
         self._next: dict[int, float] = {}
-        self._silent: dict[int, int] = {}
+        self._suppressed: dict[int, int] = {}
 
     def add(self, status: int, message: str, request: Request) -> None:
+        """Log a failed request, or only count it."""
         now = asyncio.get_running_loop().time()
         if now < self._next.get(status, 0):
-            self._silent[status] = self._silent.get(status, 0) + 1
+            self._suppressed[status] = self._suppressed.get(status, 0) + 1
             return
         self._next[status] = now + 1
         extra = {"request_id": request.id, "path": request.path, "status": status}
-        log.warning(message, extra=extra | {"and_before": self._silent.pop(status, 0)})
+        log.warning(message, extra=extra | {"and_before": self._suppressed.pop(status, 0)})

@@ -1,6 +1,6 @@
-"""What a path names: a model, which of its versions, and what is asked of it.
+"""Paths of inference requests: model, version and verb.
 
-Paths under ``/v1/models`` are TensorFlow Serving's and, as there, may be written in any case but for the names in them.
+Paths under ``/v1/models`` are TensorFlow Serving's. As there, their fixed parts are not case-sensitive.
 """
 
 import functools
@@ -13,23 +13,29 @@ from serving.gateway.models.routing import VersionChoice
 
 
 class Form(Enum):
-    """Whose form an error has on a path, until the body says otherwise."""
+    """The form of an error response on a path, unless the body decides."""
 
     NATIVE = "native"
-    PLAIN = "plain"  # TensorFlow Serving's and the Open Inference Protocol's: the sentence alone
-    OPENAI = "openai"  # OpenAI's, which KServe's time series have too
+    PLAIN = "plain"  # TensorFlow Serving and the Open Inference Protocol: the message alone
+    OPENAI = "openai"  # OpenAI and KServe's time series
 
 
-#: What a model is asked at ``/v1/models/…:verb``.
+#: Verbs of ``/v1/models/…:verb``.
 VERBS = ("predict", "embed", "neighbours", "forecast", "classify", "regress")
-#: Verbs of TensorFlow Serving alone: they take and give nothing but its own form.
+#: Verbs with TensorFlow Serving's form only.
 _TENSORFLOW_VERBS = frozenset({"classify", "regress"})
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a hot path names. ``model`` is empty where the body names it. ``verb`` is one of :data:`VERBS`, ``infer``
-    (Open Inference Protocol), ``embeddings`` (OpenAI) or ``timeseries`` (KServe)."""
+    """The target of an inference request.
+
+    Attributes:
+        model: empty if the body names the model.
+        wanted: version, label or neither.
+        verb: one of :data:`VERBS`, ``infer`` (Open Inference Protocol), ``embeddings`` (OpenAI) or ``timeseries``
+            (KServe).
+    """
 
     model: str
     wanted: VersionChoice
@@ -37,11 +43,11 @@ class Target:
 
     @property
     def scope(self) -> str:
-        """The native verb that a key must be for: tensors may be anything, so they are ``predict``."""
+        """The native verb that a key needs. Requests with tensors need ``predict``."""
         return _SCOPES.get(self.verb, self.verb)
 
 
-_REMEMBERED = 128  # paths; one that nobody but an attacker writes may be as long as a request's head
+_CACHED_PATHS = 128  # few, because an attacker's path may be as long as a request's head
 _SCOPES = {
     "classify": "predict",
     "regress": "predict",
@@ -50,14 +56,14 @@ _SCOPES = {
     "timeseries": "forecast",
 }
 
-#: The verbs that a key can be for.
+#: Verbs that a key can be restricted to.
 SCOPES = tuple(verb for verb in VERBS if verb not in _SCOPES)
 
 _IN_BODY = {
     "/v1/embeddings": Target("", VersionChoice(), "embeddings"),
     "/v1/timeseries/forecast": Target("", VersionChoice(), "timeseries"),
 }
-# Possessive: a path of 30 kB that does not match would take milliseconds of backtracking.
+# Possessive quantifiers: a path of 30 kB that does not match would take milliseconds of backtracking.
 _VERSION_OR_LABEL = r"(?:/versions/([^/:]++)|/labels/([^/:]++))?"
 _V1 = re.compile(rf"(?i:/v1/models)/([^/:]++)(?i:{_VERSION_OR_LABEL}):([^/:]++)")
 _V1_OTHER = re.compile(rf"(?i:/v1/models)(?:/([^/:]++)(?i:{_VERSION_OR_LABEL})(?:/((?i:metadata|card|drift)))?)?")
@@ -65,55 +71,55 @@ _V2 = re.compile(r"/v2/models/([^/]++)(?:/versions/([^/]++))?/infer")
 
 
 def is_hot(path: str) -> bool:
-    """Whether a path is one of those that are answered by plain functions, well formed or not."""
+    """Whether the middleware answers a path itself, valid or not."""
     if path.startswith("/v2/"):
         return path.endswith("/infer")
     return path in _IN_BODY or (":" in path and path[:11].lower() == "/v1/models/")
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
-def target(path: str) -> Target:
-    """What a hot path names.
+@functools.lru_cache(maxsize=_CACHED_PATHS)
+def parse_target(path: str) -> Target:
+    """Parse a hot path.
 
     Raises:
-        UnknownPath, UnknownVerb: no such path or verb. UnknownVersion: the version is no number.
+        UnknownPath: the path has no known form.
+        UnknownVerb: the verb does not exist.
+        UnknownVersion: the version is not a number.
     """
     if path in _IN_BODY:
         return _IN_BODY[path]
     if path.startswith("/v2/"):
         match = _V2.fullmatch(path)
         if match is None:
-            raise UnknownPath(
-                "there is no such path; a model is asked at /v2/models/MODEL/infer or /v2/models/MODEL/versions/N/infer"
-            )
+            raise UnknownPath("unknown path; use /v2/models/MODEL/infer or /v2/models/MODEL/versions/N/infer")
         model, version = match.groups()
         return Target(model, VersionChoice(_number(version), None), "infer")
     match = _V1.fullmatch(path)
     if match is None:
         raise UnknownPath(
-            "there is no such path; a model is asked at "
-            "/v1/models/MODEL:predict, /v1/models/MODEL/versions/N:predict or /v1/models/MODEL/labels/LABEL:predict"
+            "unknown path; use /v1/models/MODEL:predict, /v1/models/MODEL/versions/N:predict or "
+            "/v1/models/MODEL/labels/LABEL:predict"
         )
     model, version, label, verb = match.groups()
     if verb.lower() not in VERBS:
-        raise UnknownVerb(f"there is no verb :{verb}; there is {listed([f':{one}' for one in VERBS])}")
+        raise UnknownVerb(f"unknown verb :{verb}; use {listed([f':{one}' for one in VERBS])}")
     return Target(model, VersionChoice(_number(version), label), verb.lower())
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
-def normal(path: str) -> str:
-    """A path under ``/v1/models`` with its fixed parts in lower case; any other path as it is."""
+@functools.lru_cache(maxsize=_CACHED_PATHS)
+def normalize(path: str) -> str:
+    """Convert the fixed parts of a path under ``/v1/models`` to lower case."""
     match = _V1_OTHER.fullmatch(path)
     if match is None:
         return path
-    model, version, label, what = match.groups()
-    parts = ("", model), ("versions/", version), ("labels/", label), ("", what and what.lower())
+    model, version, label, document = match.groups()
+    parts = ("", model), ("versions/", version), ("labels/", label), ("", document and document.lower())
     return "/".join(["/v1/models", *(f"{before}{part}" for before, part in parts if part)])
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=_CACHED_PATHS)
 def error_form(path: str) -> Form:
-    """Whose form an error has on this path."""
+    """Return the form of errors on this path."""
     if path == "/v2" or path.startswith("/v2/"):
         return Form.PLAIN
     if path in _IN_BODY:

@@ -1,7 +1,7 @@
-"""How many requests a key may make in a time: the ``limits`` library counts, in memory, or in Redis for several
-gateways. Requests without a valid key count against the default rate of their address.
+"""Rate limits by key, counted by the ``limits`` library: in memory, or in Redis for several gateways.
 
-Where Redis cannot be asked, requests are let in and the log says so: that the counter is away is no reason to be away.
+Requests without a valid key count against the default rate of their address. While Redis does not answer, the gateway
+accepts all requests and logs an error: a failed counter must not stop the service.
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from limits.storage import storage_from_string
 from serving.gateway.errors import TooMany
 from serving.gateway.http.keys_file import Key
 
-_PATIENCE = 0.25  # seconds for Redis to answer
-_PAUSE = 1.0  # seconds without asking after it did not
+_STORAGE_TIMEOUT = 0.25  # seconds
+_PAUSE = 1.0  # seconds without counting after a time-out
 _FAILURE_COUNTERS = 4096
-_QUIET = 10.0  # seconds between two lines of the log about it
+_LOG_INTERVAL = 10.0  # seconds between two log lines about it
 
 log = logging.getLogger("vitrine.rates")
 
@@ -48,7 +48,7 @@ class StoredCounts:
     def __init__(self, storage: str) -> None:
         options: dict[str, float | str] = {}
         if not storage.startswith("memory"):
-            options = {"implementation": "redispy", "socket_timeout": _PATIENCE}
+            options = {"implementation": "redispy", "socket_timeout": _STORAGE_TIMEOUT}
         counts = storage_from_string(f"async+{storage}", wrap_exceptions=True, **options)
         self._limiter = SlidingWindowCounterRateLimiter(counts)
         self._item = functools.lru_cache(maxsize=1024)(limits.parse)
@@ -56,38 +56,43 @@ class StoredCounts:
     async def hit(self, rate: str, counter: str) -> float | None:
         """Count a request; see :class:`RequestCounts`."""
         item = self._item(rate)
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_STORAGE_TIMEOUT):
             if await self._limiter.hit(item, counter):
                 return None
             return (await self._limiter.get_window_stats(item, counter)).reset_time
 
 
 class Rates:
-    """Counts requests by key, or by the caller's address where there are no keys."""
+    """Limits requests by key, or by the caller's address if no key is required."""
 
     def __init__(self, rate: str, counts: RequestCounts) -> None:
-        """``rate`` as in ``10/second``, empty for none but the keys' own."""
+        """Configure the limits.
+
+        Args:
+            rate: default rate, like ``10/second``; empty if only keys have rates.
+            counts: storage of the counts.
+        """
         self._counts = counts
         self._rate = rate
         self._pause_until = 0.0
-        self._quiet_until = 0.0
+        self._next_log = 0.0
 
     async def count(self, key: Key | None, caller: str) -> None:
         """Count one more request.
 
         Raises:
-            TooMany: it is one too many; says when the next may come.
+            TooMany: the rate is exceeded.
         """
         await self._count(key.rate if key is not None and key.rate is not None else self._rate, caller, caller)
 
     async def count_failure(self, caller: str) -> None:
         """Count one more request without a valid key.
 
-        The counters are few, whatever the number of addresses: those that share one are refused together, but only
-        without a valid key.
+        The number of counters is fixed, whatever the number of addresses. Addresses with the same counter are limited
+        together, but only without a valid key.
 
         Raises:
-            TooMany: it is one too many; says when the next may come.
+            TooMany: the rate is exceeded.
         """
         bucket = zlib.crc32(caller.encode()) % _FAILURE_COUNTERS
         await self._count(self._rate, f"failures {bucket}", f"without a valid key, {caller}")
@@ -108,6 +113,9 @@ class Rates:
     def _report(self, error: Exception) -> None:
         now = time.monotonic()
         self._pause_until = now + _PAUSE
-        if now >= self._quiet_until:
-            self._quiet_until = now + _QUIET
-            log.error("rates cannot be counted, requests are let in: %s", error or "the storage does not answer")
+        if now >= self._next_log:
+            self._next_log = now + _LOG_INTERVAL
+            log.error(
+                "rates cannot be counted, so all requests are accepted: %s",
+                error or "the storage does not answer",
+            )

@@ -1,4 +1,4 @@
-"""The little of HTTP that the hot paths need: a request's parts, its body within limits, and an answer."""
+"""HTTP of the hot paths: a request's parts, its body within limits, and the response."""
 
 import asyncio
 import functools
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from starlette.types import Receive, Scope, Send
 
 from serving.gateway.errors import BadOption, TooLarge, listed
-from serving.gateway.http import compression as compress
+from serving.gateway.http import compression
 from serving.gateway.http.keys_file import Key
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.http.paths import error_form
@@ -25,20 +25,28 @@ from serving.http_server.linger import linger
 Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
-#: Unread bodies up to this size are left to the server, which throws them away; with larger ones the connection ends.
-_SMALL_REST = 65_536
-_LONGEST_QUERY = 2048
+#: The server discards the rest of an unread body up to this size. Larger bodies close the connection.
+_MAX_DISCARDED_BYTES = 65_536
+_MAX_QUERY_BYTES = 2048
 _TIMEOUT = re.compile(rb"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|)")
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
+_VALID_ID = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class Disconnected(Exception):
-    """The client hung up before it had sent its request; there is nobody to answer."""
+    """The client disconnected before it had sent the whole request."""
 
 
 @dataclass(slots=True)
 class Response:
-    """A status, a body and what else the head says. ``version`` is for the metrics: the one that answered."""
+    """A response.
+
+    Attributes:
+        status: HTTP status.
+        body: content before compression.
+        content_type: media type.
+        headers: additional headers.
+        version: model version, for the metrics.
+    """
 
     status: int
     body: bytes
@@ -48,8 +56,19 @@ class Response:
 
 
 class Request:
-    """One request. ``deadline`` is a time of the event loop, ``timeout`` seconds from the request's head; ``key`` is
-    what the caller showed, where keys are needed."""
+    """One request.
+
+    Attributes:
+        deadline: time of the event loop.
+        timeout: seconds from the request's head to the deadline.
+        key: the caller's key, if keys are required.
+        memory: set before the body is read.
+        task: runs the request; cancelled by :meth:`disconnect` and :meth:`expire`.
+        stopped: why the task was cancelled.
+        size: bytes of the body, after it is read.
+        model: named by the path or the body.
+        form: form of error responses. The body may change it: ``:predict`` has two forms.
+    """
 
     __slots__ = (
         "_cookie",
@@ -81,74 +100,73 @@ class Request:
         self.timeout = timeout
         self.deadline = now + timeout
         self.key: Key | None = None
-        self.memory: Reservation  # set where the body is to be read
+        self.memory: Reservation
         self.trace: Trace | None = None
         self.task: asyncio.Task[Any] | None = None
-        self.stopped: Literal["", "gone", "late"] = ""
+        self.stopped: Literal["", "disconnected", "expired"] = ""
         self._cookie: tuple[str, str] | None = None
         self.body_read = False
-        self.size = 0  # of the body, once it is read
-        self.model = ""  # that it names, in its path or its body
-        #: Of errors. The path tells, but that ``:predict`` is asked in TensorFlow Serving's form the body does.
+        self.size = 0
+        self.model = ""
         self.form = error_form(self.path)
         given = self.headers.get(b"x-request-id")
-        self.id = given.decode("ascii") if given is not None and _SANE_ID.fullmatch(given) else new_id
+        self.id = given.decode("ascii") if given is not None and _VALID_ID.fullmatch(given) else new_id
 
     def header(self, name: bytes) -> str:
-        """A header's value, empty where there is none."""
+        """Return a header's value; empty if it is missing."""
         return self.headers.get(name, b"").decode("latin-1")
 
     @property
     def address(self) -> str:
-        """The address that the request came from.
-
-        Of IPv6 the network, since one host has all of a /64.
-        """
+        """The client's address; for IPv6 its network, because one host may use all of a /64."""
         client = self._scope.get("client")
         host: str = client[0] if client else ""
         return _network(host) if ":" in host else host
 
     @property
     def caller(self) -> str:
-        """The key, or the address if no keys are needed: limits apply to it."""
+        """The key, or the address if no key is required. Limits apply to callers."""
         return f"key {self.key.id}" if self.key is not None else f"address {self.address}"
 
-    def hang_up(self) -> None:
-        """The client has gone: whoever works on the request stops."""
-        self._stop("gone")
+    def disconnect(self) -> None:
+        """Cancel the request, because the client has disconnected."""
+        self._stop("disconnected")
 
     def expire(self) -> None:
-        """The deadline is over: whoever works on the request stops."""
-        self._stop("late")
+        """Cancel the request, because its deadline has passed."""
+        self._stop("expired")
 
-    def _stop(self, why: Literal["gone", "late"]) -> None:
+    def _stop(self, reason: Literal["disconnected", "expired"]) -> None:
         if self.task is not None:
-            self.stopped = why
+            self.stopped = reason
             self.task.cancel()
 
-    def shorten(self, wanted: bytes) -> None:
-        """Brings the deadline forward to what X-Request-Timeout says; never back.
+    def shorten_deadline(self, timeout: bytes) -> None:
+        """Apply an X-Request-Timeout header. It never extends the deadline.
 
         Raises:
-            BadOption: it cannot be read.
+            BadOption: the header is invalid.
         """
-        match = _TIMEOUT.fullmatch(wanted)
+        match = _TIMEOUT.fullmatch(timeout)
         seconds = float(match[1]) / (1000 if match[2] == b"ms" else 1) if match else 0
         if not seconds:
             raise BadOption(
-                f"X-Request-Timeout is seconds above 0, like 1.5, 1.5s or 250ms, not {wanted.decode('latin-1')[:40]!r}"
+                f"X-Request-Timeout is seconds above 0, like 1.5, 1.5s or 250ms, not {timeout.decode('latin-1')[:40]!r}"
             )
         if seconds < self.timeout:
             self.deadline += seconds - self.timeout
             self.timeout = seconds
 
     def draw(self, model: str, share: Share) -> float:
-        """Where the request stands among all, see :func:`serving.gateway.models.routing.point`; by chance where the
-        caller is not to be known again, or cannot be."""
-        caller = self._known_by(share.sticky) if share.sticky is not None else b""
+        """Return the request's position, see :func:`serving.gateway.models.routing.point`.
+
+        The position is random if the share is not sticky or the caller cannot be identified.
+        """
+        caller = self._sticky_value(share.sticky) if share.sticky is not None else b""
         return point(model, share, caller) if caller else random.random() * 100
 
-    def _known_by(self, sticky: str) -> bytes:
+    def _sticky_value(self, sticky: str) -> bytes:
+        """Return what identifies a caller: the key, a header or a cookie (a new one if the caller has none)."""
         kind, _, name = sticky.partition(":")
         if kind == "key":
             return self.key.id.encode("ascii") if self.key is not None else b""
@@ -163,24 +181,25 @@ class Request:
         return self._cookie[1].encode("ascii")
 
     def options(self, allowed: frozenset[str]) -> dict[str, str]:
-        """The query's parameters.
+        """Return the query's parameters.
 
         Raises:
-            BadOption: one is not allowed, or stands there twice; or they are longer than any that are.
+            BadOption: a parameter is unknown or repeated, or the query is too long.
         """
         query: bytes = self._scope["query_string"]
-        if len(query) > _LONGEST_QUERY:
-            raise BadOption(f"the query has {len(query)} bytes; at most {_LONGEST_QUERY} are accepted")
+        if len(query) > _MAX_QUERY_BYTES:
+            raise BadOption(f"the query has {len(query)} bytes; at most {_MAX_QUERY_BYTES} are accepted")
         return _options(query, allowed) if query else {}
 
     async def body(self, max_bytes: int) -> bytes:
-        """The whole body, decompressed. Its bytes stay reserved in ``memory``.
+        """Read and decompress the body. Its bytes stay reserved in ``memory``.
 
         Raises:
-            TooLarge: it is over the limit, as sent or decompressed; no more of it is read then.
-            UnsupportedMedia, BadDocument: it is compressed in another way, or not as it says.
+            TooLarge: the body exceeds the limit, as sent or decompressed. The rest is not read.
+            UnsupportedMedia: unknown Content-Encoding.
+            BadDocument: the body does not have its Content-Encoding.
             Overloaded: the memory budget is used up.
-            Disconnected: the client went away.
+            Disconnected: the client has disconnected.
         """
         declared = self.headers.get(b"content-length")
         if declared is not None and int(declared) > max_bytes:
@@ -201,35 +220,36 @@ class Request:
         encoding = self.header(b"content-encoding")
         if not encoding or encoding.lower() == "identity":
             return body
-        plain = await self.memory.run(compress.decompressed, body, encoding, max_bytes, self.memory)
+        plain = await self.memory.run(compression.decompress, body, encoding, max_bytes, self.memory)
         self.memory.release(len(body))
         self.size = len(plain)
         return plain
 
     @property
     def _must_close(self) -> bool:
-        """Whether so much of the body is still to come that the connection had better end with the answer."""
+        """Whether too much of the body is unread to keep the connection."""
         if self.body_read:
             return False
         declared = self.headers.get(b"content-length", b"")
         if declared.isdigit():
-            return int(declared) > _SMALL_REST
+            return int(declared) > _MAX_DISCARDED_BYTES
         return b"transfer-encoding" in self.headers
 
-    async def answer(self, answer: Response, send: Send) -> None:
-        """Sends the answer, compressed where it is large and the client accepts that. Where the body was not read to
-        its end, the connection ends, but not before the client has had time to read why: closing at once would throw
-        the answer away with the unread bytes."""
-        content = answer.body
+    async def respond(self, response: Response, send: Send) -> None:
+        """Send a response, compressed if it is large and the client accepts it.
+
+        If too much of the body is unread, the connection closes after a moment, see :func:`linger`.
+        """
+        content = response.body
         vary: Sequence[Header] = ()
-        if len(content) >= compress.WORTH:
-            content, vary = await self._compressed(answer)
+        if len(content) >= compression.MIN_COMPRESSED_BYTES:
+            content, vary = await self._compress(response)
         headers: list[Header] = [
-            (b"content-type", answer.content_type),
+            (b"content-type", response.content_type),
             (b"content-length", b"%d" % len(content)),
             *vary,
             (b"x-request-id", self.id.encode("ascii")),
-            *answer.headers,
+            *response.headers,
         ]
         if self._cookie is not None:
             secure = "; Secure" if self._scope["scheme"] == "https" else ""
@@ -238,21 +258,21 @@ class Request:
         close = self._must_close
         if close:
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
         body = b"" if self.method == "HEAD" else content
         await send({"type": "http.response.body", "body": body, "more_body": close})
         if close:
             await linger(self._receive)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _compressed(self, answer: Response) -> tuple[bytes, Sequence[Header]]:
-        """A large answer's body, and the headers about how it is sent."""
-        chosen = compress.way(self.header(b"accept-encoding"), answer.content_type.decode("ascii"))
+    async def _compress(self, response: Response) -> tuple[bytes, Sequence[Header]]:
+        """Return the content of a large response and the headers for its encoding."""
+        encoding = compression.choose_encoding(self.header(b"accept-encoding"), response.content_type.decode("ascii"))
         vary = (b"vary", b"accept-encoding")
-        if chosen is None:
-            return answer.body, [vary]
-        body = await asyncio.to_thread(compress.compressed, answer.body, chosen)
-        return body, [vary, (b"content-encoding", chosen.encode("ascii"))]
+        if encoding is None:
+            return response.body, [vary]
+        body = await asyncio.to_thread(compression.compress, response.body, encoding)
+        return body, [vary, (b"content-encoding", encoding.encode("ascii"))]
 
 
 @functools.lru_cache(maxsize=1024)
@@ -268,8 +288,8 @@ def _options(query: bytes, allowed: frozenset[str]) -> dict[str, str]:
     options = dict(pairs)
     unknown = options.keys() - allowed
     if unknown or len(options) < len(pairs):
-        taken = (
-            f"parameters here are {listed(sorted(allowed))}, each at most once" if allowed else "no parameter is taken"
+        accepted = (
+            f"parameters are {listed(sorted(allowed))}, each at most once" if allowed else "no parameter is accepted"
         )
-        raise BadOption(f"{taken}; sent: {listed([name for name, _ in pairs])}")
+        raise BadOption(f"{accepted}; sent: {listed([name for name, _ in pairs])}")
     return options

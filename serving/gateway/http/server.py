@@ -160,7 +160,7 @@ def _accept_last(listener: socket.socket) -> list[socket.socket]:
 def _hang_up(scope: dict[str, Any]) -> None:
     request = scope.get("vitrine")
     if isinstance(request, Request):
-        request.hang_up()
+        request.disconnect()
 
 
 def _render(code: str, sentence: str) -> bytes:

@@ -72,7 +72,7 @@ def test_a_gateway_with_keys_shows_the_key_form(
     assert window.texts("#key-form button") == ["Use key"] and window.texts("#models td") == []
     assert window.texts("main section") == []
     enter("vt_00000000_wrong")
-    window.wait_for("the key is not known here", "#problem")
+    window.wait_for("the key is unknown", "#problem")
     enter("ключ")  # cannot be sent in a header
     window.wait_for("ISO-8859-1", "#problem")
     assert window.texts("#key-form button") == ["Use key"]
@@ -93,7 +93,7 @@ def test_a_gateway_with_keys_shows_the_key_form(
     window.wait_for("shade, version 1", "#classes")
     window.run("sessionStorage.setItem('key', 'revoked')")
     window.drag("#canvas", ((-80, -80), (80, 80)))
-    window.wait_for("the key is not known here", "#classes .error")
+    window.wait_for("the key is unknown", "#classes .error")
     assert window.texts("#key-form button") == ["Use key"]  # the form appears again when a key is revoked
 
 

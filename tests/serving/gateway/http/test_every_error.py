@@ -266,7 +266,7 @@ def test_what_is_no_request(http: httpx.Client, façade: str) -> None:
         refused(sent(content=content, headers=JSON if façade == NATIVE[1] else good["headers"]), 400, before, kind)
     refused(sent(content=bytes(1_000_001)), 413, before, "too_large", "1000000 are accepted")
     refused(typed(content_encoding="zstd"), 415, before, "unsupported_media_type", "'zstd'")
-    refused(typed(content_encoding="gzip"), 400, before, "bad_document", "not gzip")
+    refused(typed(content_encoding="gzip"), 400, before, "bad_document", "not valid gzip")
     refused(typed(x_request_timeout="soon"), 400, before, "bad_option", "'soon'")
     for method in ("GET", "PUT", "DELETE", "PATCH"):
         answer = sent(method=method)
@@ -310,7 +310,7 @@ def guarded(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 KEYS: dict[str, tuple[int, str, str]] = {
     "none": (401, "unauthorized", "Authorization: Bearer KEY"),
-    "unknown": (401, "unauthorized", "not known"),
+    "unknown": (401, "unauthorized", "is unknown"),
     "another model": (403, "forbidden", "is for price"),
     "another verb": (403, "forbidden", "neighbours"),
     "used up": (429, "too_many_requests", "1/day"),

@@ -49,11 +49,11 @@ def test_a_key_ends(path: Path) -> None:
         ('[{"id": "00000000"}]', "0.sha256: Field required"),
         (
             f"[{ENTRY}]".replace('"a"', '"a", "rate": "often"'),
-            "'often' is no rate; one is written like 10/second",
+            "'often' is not a rate; write it like 10/second",
         ),
         (
             f"[{ENTRY}, {ENTRY}]",
-            "an id stands there twice",
+            "an id occurs twice",
         ),
     ],
 )
@@ -85,10 +85,10 @@ def test_from_the_terminal(path: Path) -> None:
     assert "till [/b]" in vitrine("list").stdout
     assert "is revoked" in vitrine("revoke", key.id).stdout
     for wrong, words in (
-        (("revoke", key.id), "there is no key"),
-        (("create", "shop", "--rate", "often"), "'often' is no rate"),
-        (("create", "shop", "--rate", "0/second"), "'0/second' is no rate"),
-        (("create", "shop", "--rate", "10/second;50/minute"), "'10/second;50/minute' is no rate"),
+        (("revoke", key.id), "has no key"),
+        (("create", "shop", "--rate", "often"), "'often' is not a rate"),
+        (("create", "shop", "--rate", "0/second"), "'0/second' is not a rate"),
+        (("create", "shop", "--rate", "10/second;50/minute"), "'10/second;50/minute' is not a rate"),
         (("create", "shop", "--verb", "predcit"), "'predcit'; one of"),
         (("create", "shop", "--days", "1e9"), "--days"),
     ):

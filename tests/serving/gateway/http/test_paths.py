@@ -11,9 +11,9 @@ def test_long_paths_are_not_hoarded() -> None:
     try:
         for number in range(600):
             model = f"/v1/models/{number:06}{'m' * 30_000}"
-            paths.target(f"{model}:predict")
+            paths.parse_target(f"{model}:predict")
             paths.error_form(f"{model}:predict")
-            paths.normal(model)
+            paths.normalize(model)
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -226,7 +226,7 @@ def test_one_address_has_at_most_its_share(root: Path) -> None:
     with stopped(root) as gateway, asked(gateway, 1), httpx.Client(transport=own_address()) as same:
         full = same.post(gateway.url + EMBED, content=picture())
         assert full.status_code == 503
-        assert "address 127.0.0.2 has 1 requests under way for model shade" in full.json()["error"]
+        assert "address 127.0.0.2 has 1 requests in flight for model shade" in full.json()["error"]
         other = gateway.http.post(EMBED, content=picture(), headers={"X-Request-Timeout": "300ms"})
         assert other.status_code == 504  # it has a place, but the model server hangs
         page = gateway.http.get("/metrics").text
