@@ -40,7 +40,7 @@ from serving.gateway.observability import tracing
 from serving.gateway.observability.drift import Drift
 from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.protocols import open_inference
-from serving.gateway.protocols.dispatch import HotPaths
+from serving.gateway.protocols.dispatch import InferenceDispatcher
 from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.open_inference import OpenInferenceProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
@@ -125,7 +125,7 @@ class Gateway(FastAPI):
         """Put the gateway's middleware, with the inference paths, in front of FastAPI's."""
         settings = self.settings
         limits = InputLimits(settings.max_rows, settings.max_pixels)
-        inference = HotPaths(
+        inference = InferenceDispatcher(
             self._predictor,
             Admission(settings.max_in_flight, settings.max_share),
             MemoryBudget(settings.max_bytes_in_flight, self._threads, settings.max_share),

@@ -5,7 +5,7 @@ from typing import Any
 
 from serving.gateway.errors import BadDocument
 from serving.tfs_api.rest_json import base64
-from serving.tfs_api.rest_json.errors import BadBase64, kind
+from serving.tfs_api.rest_json.errors import BadBase64, json_type
 
 _LONGEST_HEAD = 1024  # characters of a data URL before its data
 _ESCAPED = {"%2B": "+", "%2F": "/", "%3D": "=", "%0D": "", "%0A": "", "%20": ""}
@@ -35,7 +35,7 @@ def data_url(text: Any) -> bytes:
     """
     head = _DATA_URL.match(text, 0, _LONGEST_HEAD) if isinstance(text, str) else None
     if head is None:
-        given = repr(text[:40]) if isinstance(text, str) else kind(text)
+        given = repr(text[:40]) if isinstance(text, str) else json_type(text)
         raise BadDocument(f"a picture must be a data URL, such as data:image/png;base64,…, not {given}")
     try:
         return base64.decode_pieces(map(_unescaped, base64.pieces(text, head.end())), "the data URL")

@@ -19,7 +19,7 @@ from serving.gateway.codecs.open_inference_types import DATATYPES
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.models.signature import Signature, TensorSpec
-from serving.tfs_api.rest_json.errors import kind
+from serving.tfs_api.rest_json.errors import json_type
 
 _MAX_RANK = 16
 _BASE64 = "base64"  # MLServer's content type for bytes; its other content types do not change the data
@@ -96,11 +96,11 @@ def read(body: bytes, header_length: str, model: str, version: int | None, memor
         raise BadDocument("a request has a list of inputs, each an object with name, shape, datatype and data")
     identity = keys.get("id")
     if identity is not None and not isinstance(identity, str):
-        raise BadDocument(f"the id of a request is a string, not {kind(identity)}")
+        raise BadDocument(f"the id of a request is a string, not {json_type(identity)}")
     parameters = _parameters(keys, _OF_REQUEST, "a request")
     name = parameters.get("signature_name")
     if name is not None and not isinstance(name, str):
-        raise BadOption(f"parameter signature_name is a string, not {kind(name)}")
+        raise BadOption(f"parameter signature_name is a string, not {json_type(name)}")
     outputs = _outputs(keys)
     binary = _truth(parameters, "binary_data_output") or False
     has_strings = any(isinstance(one.get("datatype"), str) and one["datatype"] == "BYTES" for one in inputs)
@@ -160,7 +160,7 @@ def _outputs(keys: Mapping[str, Any]) -> dict[str, bool | None]:
 
 def _check_model(given: Any, model: str) -> None:
     if not (given is None or (isinstance(given, str) and given in ("", model))):
-        shown = repr(given[:80]) if isinstance(given, str) else kind(given)
+        shown = repr(given[:80]) if isinstance(given, str) else json_type(given)
         raise BadDocument(
             f"the path names model {model!r}, but model_name in the body is {shown}; leave it out of the body"
         )
@@ -174,7 +174,7 @@ def _version(given: Any, version: int | None) -> int | None:
     if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 20:
         number = int(given)
     if number is None or not 0 <= number < 2**63:
-        shown = repr(given)[:80] if isinstance(given, (str, int, float)) else kind(given)
+        shown = repr(given)[:80] if isinstance(given, (str, int, float)) else json_type(given)
         shown += f", and the path names version {version}" if version is not None else ""
         raise BadDocument(f"model_version in the body is {shown}; a version is a whole number below 2**63")
     if version not in (None, number):
@@ -195,7 +195,7 @@ def _spec(tensor: Mapping[str, Any], signature: Signature) -> TensorSpec:
         raise BadTensor(f"input {name} has type {spec}, which is not served over HTTP")
     given = tensor.get("datatype")
     if not isinstance(given, str) or given != expected:
-        shown = repr(given) if isinstance(given, str) else kind(given)
+        shown = repr(given) if isinstance(given, str) else json_type(given)
         raise BadTensor(f"input {name} must be {spec}, so its datatype is {expected}, not {shown}")
     return spec
 
@@ -225,7 +225,7 @@ def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ..
     """Return the data, which is nested like the shape or a flat list in row-major order."""
     data = tensor["data"]
     if not isinstance(data, (list, np.ndarray)):
-        raise BadTensor(f"the data of input {spec.name} must be a list, not {kind(data)}")
+        raise BadTensor(f"the data of input {spec.name} must be a list, not {json_type(data)}")
     array = tensor_json.tensor(spec, data)
     if spec.is_string and _parameters(tensor, _OF_INPUT, "").get("content_type") == _BASE64:
         array = _from_base64(array, f"input {spec.name}, whose content_type is base64,")
@@ -244,7 +244,7 @@ def _from_base64(texts: NDArray[Any], what: str) -> NDArray[Any]:
 def _list(keys: Mapping[str, Any], name: str) -> list[Any]:
     value = keys.get(name)
     if value is not None and not isinstance(value, list):
-        raise BadDocument(f"{name} is a list, not {kind(value)}")
+        raise BadDocument(f"{name} is a list, not {json_type(value)}")
     return value or []
 
 
@@ -253,7 +253,7 @@ def _parameters(keys: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        raise BadDocument(f"the parameters of {where} are an object, not {kind(parameters)}")
+        raise BadDocument(f"the parameters of {where} are an object, not {json_type(parameters)}")
     for name in _CHANGING.intersection(parameters).difference(known):
         value = parameters[name]
         if value is not None and (not isinstance(value, (bool, int, str)) or value):  # a false value switches it off
@@ -267,7 +267,7 @@ def _parameters(keys: Mapping[str, Any], known: tuple[str, ...], where: str) -> 
 def _truth(parameters: Mapping[str, Any], name: str) -> bool | None:
     value = parameters.get(name)
     if value is not None and not isinstance(value, bool):
-        raise BadOption(f"parameter {name} is true or false, not {kind(value)}")
+        raise BadOption(f"parameter {name} is true or false, not {json_type(value)}")
     return value
 
 

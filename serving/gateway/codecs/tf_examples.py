@@ -9,7 +9,7 @@ from typing import Any
 from serving.gateway.backends.base import ExampleBatch
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
-from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, kind
+from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, json_type
 from serving.tfs_api.rest_json.examples import example
 
 _KEYS = frozenset({"signature_name", "context", "examples"})
@@ -44,7 +44,7 @@ def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Examp
     """
     examples = keys["examples"]
     if not isinstance(examples, list):
-        raise BadDocument(f"'examples' must be a list, not {kind(examples)}")
+        raise BadDocument(f"'examples' must be a list, not {json_type(examples)}")
     if not examples:
         raise BadTensor("'examples' is empty; send at least one example")
     context = b""
@@ -68,7 +68,7 @@ def _hold_features(memory: Reservation, examples: list[Any]) -> None:
 
 def _encoded(value: Any, which: str) -> bytes:
     if not isinstance(value, dict):
-        raise BadDocument(f"{which} must be an object of features by name, not {kind(value)}")
+        raise BadDocument(f"{which} must be an object of features by name, not {json_type(value)}")
     try:
         return example(value, finite=True)
     except BadBase64 as error:

@@ -27,7 +27,7 @@ from serving.gateway.kinds.base import (
 from serving.gateway.kinds.expected import Expected, ExpectedTensor, tensor
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
 from serving.inputs.rows import series_rows
-from serving.tfs_api.rest_json.errors import kind as json_type
+from serving.tfs_api.rest_json.errors import json_type
 
 _NUMBERS = array_of(NUMBER)
 _REQUEST = object_of(

@@ -26,7 +26,7 @@ from serving.gateway.kinds.expected import Expected, tensor
 from serving.gateway.kinds.schemas import NUMBER, TEXT, array_of, object_of
 from serving.gateway.models.signature import Signature
 from serving.inputs.rows import RowError, in_column_order, table_rows
-from serving.tfs_api.rest_json.errors import kind as json_type
+from serving.tfs_api.rest_json.errors import json_type
 
 _NULLABLE = {"type": ["string", "null"]}
 

@@ -18,10 +18,10 @@ from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.open_inference import OpenInferenceProtocol
 from serving.gateway.protocols.openai import OpenAIProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
-from serving.tfs_api.rest_json.errors import kind
+from serving.tfs_api.rest_json.errors import json_type
 
 
-class HotPaths:
+class InferenceDispatcher:
     """Answers inference requests within the limits of admission."""
 
     def __init__(
@@ -110,6 +110,6 @@ class HotPaths:
 def _model(keys: dict[str, object]) -> str:
     model = keys.get("model")
     if not isinstance(model, str):
-        given = "it is missing" if "model" not in keys else f"not {kind(model)}"
+        given = "it is missing" if "model" not in keys else f"not {json_type(model)}"
         raise BadDocument(f"model must be the name of a model, a string; {given}")
     return model

@@ -18,7 +18,7 @@ from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.protocols.native import NativeProtocol, dump, respond
-from serving.tfs_api.rest_json.errors import kind
+from serving.tfs_api.rest_json.errors import json_type
 
 _KEYS = frozenset({"model", "input", "encoding_format", "dimensions", "user"})
 _FORMATS = ("float", "base64")
@@ -46,7 +46,7 @@ class OpenAIProtocol:
             )
         form = keys.get("encoding_format", "float")
         if not isinstance(form, str) or form not in _FORMATS:
-            shown = repr(form) if isinstance(form, str) else kind(form)
+            shown = repr(form) if isinstance(form, str) else json_type(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
         pictures = EncodedPictures(await offload(request.memory, request.size, _pictures, keys["input"]))
         version, output = await self._native.run(request, target, version, "embed", pictures)

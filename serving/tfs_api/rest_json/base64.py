@@ -8,7 +8,7 @@ import binascii
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from serving.tfs_api.rest_json.errors import BadBase64, kind
+from serving.tfs_api.rest_json.errors import BadBase64, json_type
 
 _BLANKS = b" \t\n\v\f\r"
 _PIECE = 262_144  # characters: about a millisecond, so that a thread lets others run in between
@@ -31,7 +31,7 @@ def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
         BadBase64: ``text`` is no string of base64. The message names it as ``what``.
     """
     if not isinstance(text, str):
-        raise BadBase64(f"{what} must be a string of base64, not {kind(text)}")
+        raise BadBase64(f"{what} must be a string of base64, not {json_type(text)}")
     try:
         if len(text) <= _PIECE:
             return binascii.a2b_base64(text, strict_mode=True)

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 
-def kind(value: Any) -> str:
-    """Return what a JSON value is, for a sentence."""
+def json_type(value: Any) -> str:
+    """Return the name of a JSON value's type, for messages."""
     names = {
         dict: "an object",
         list: "a list",
@@ -49,7 +49,7 @@ class WrongKind(RestJsonError):
     """
 
     def __init__(self, name: str, expected: str, value: Any, index: int) -> None:
-        given = f"the number {value}" if type(value) in (int, float) else kind(value)
+        given = f"the number {value}" if type(value) in (int, float) else json_type(value)
         super().__init__(f"input {name} must hold {expected}, but {given} is in it")
         self.expected = expected
         self.value = value

@@ -11,7 +11,7 @@ import numpy as np
 
 from serving.tfs_api import messages
 from serving.tfs_api.rest_json import base64
-from serving.tfs_api.rest_json.errors import BadExample, kind
+from serving.tfs_api.rest_json.errors import BadExample, json_type
 
 _LARGEST = float(np.finfo(np.float32).max)
 _KINDS = {"int64_list": "whole numbers", "float_list": "numbers with a fraction", "bytes_list": "text"}
@@ -25,7 +25,7 @@ def example(value: Any, *, finite: bool = False) -> bytes:
         BadBase64: bytes are no base64.
     """
     if not isinstance(value, dict):
-        raise BadExample(f"an example must be an object of features by name, not {kind(value)}")
+        raise BadExample(f"an example must be an object of features by name, not {json_type(value)}")
     message = messages.Example()
     message.features.SetInParent()
     for name, content in value.items():
@@ -60,4 +60,4 @@ def _field(value: Any, name: str) -> str:
         return "float_list"
     if isinstance(value, str) or base64.is_bytes(value):
         return "bytes_list"
-    raise BadExample(f'{name} must hold numbers, text or {{"b64": "…"}}, but {kind(value)} is in it')
+    raise BadExample(f'{name} must hold numbers, text or {{"b64": "…"}}, but {json_type(value)} is in it')

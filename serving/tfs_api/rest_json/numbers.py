@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.tfs_api.rest_json.errors import NotExact, NumberTooLarge, Ragged, RestJsonError, WrongKind, kind
+from serving.tfs_api.rest_json.errors import NotExact, NumberTooLarge, Ragged, RestJsonError, WrongKind, json_type
 from serving.tfs_api.tensors import BFLOAT16, is_float
 
 #: The most axes of a tensor in JSON.
@@ -82,7 +82,7 @@ def flatten(value: Any, shape: tuple[int, ...], name: str) -> list[Any]:
         for item in level:
             if not isinstance(item, list) or len(item) != size:
                 length = len(item) if isinstance(item, list) else None
-                found = kind(item) if length is None else f"a list of {length}"
+                found = json_type(item) if length is None else f"a list of {length}"
                 message = f"input {name} is ragged: at depth {depth} a list of {size} is expected, not {found}"
                 raise Ragged(message, depth, size, length)
         level = [inner for item in level for inner in item]
