@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from serving.gateway.settings import Settings
@@ -10,8 +11,8 @@ from serving.gateway.settings import Settings
 WORKER_BYTES = 160_000_000
 #: Settings that several workers divide.
 DIVIDED = ("max_in_flight", "max_queue_rows", "max_bytes_in_flight", "decode_threads")
-_CGROUPS = Path("/sys/fs/cgroup")
-_PERIOD, _UNLIMITED = 100_000, "max"  # Linux, Documentation/admin-guide/cgroup-v2.rst
+_NO_LIMIT = 1 << 60  # version 1 of control groups writes a number near 2 ** 63
+_PERIOD = 100_000  # microseconds; Linux, Documentation/admin-guide/cgroup-v2.rst
 
 
 def worker_count(settings: Settings) -> int:
@@ -44,27 +45,47 @@ def share(settings: Settings, workers: int) -> Settings:
 
 
 def processors() -> float:
-    """Processors that this process may use: its affinity and its control group's quota."""
-    return min([len(os.sched_getaffinity(0)), *(quota for group in _groups() if (quota := _quota(group)))])
+    """Processors that this process may use: its affinity and its control groups' quotas."""
+    return min([len(os.sched_getaffinity(0)), *quotas(_own_groups())])
 
 
 def memory_limit() -> int | None:
-    """Memory limit of this process' control group in bytes; None if unlimited."""
-    found = [_read(group / "memory.max") or _read(group / "memory.limit_in_bytes") for group in _groups()]
-    limits = [int(text) for text in found if text and text != _UNLIMITED]
-    return min(limits) if limits and min(limits) < 1 << 60 else None  # version 1 writes a huge number
+    """Memory limit of this process' control groups in bytes; None if unlimited."""
+    return min(memory_limits(_own_groups()), default=None)
 
 
-def _groups() -> list[Path]:
-    """Folders of this process' control groups, each with those above it; inside a container its own is the top."""
+def quotas(groups: Sequence[Path]) -> list[float]:
+    """Processor quotas of control groups of either version; those without a quota are omitted."""
+    return [quota for group in groups if (quota := _quota(group)) is not None]
+
+
+def memory_limits(groups: Sequence[Path]) -> list[int]:
+    """Memory limits of control groups of either version, in bytes; those without a limit are omitted."""
+    texts = [_read(group / "memory.max") or _read(group / "memory.limit_in_bytes") for group in groups]
+    limits = [int(text) for text in texts if text and text.isdecimal()]
+    return [limit for limit in limits if limit < _NO_LIMIT]
+
+
+def control_groups(text: str, mounts: Path) -> list[Path]:
+    """Return the control groups that bound a process, each with those above it.
+
+    Args:
+        text: of ``/proc/PID/cgroup``.
+        mounts: folder where the hierarchies are mounted. Inside a container a process' own group may be mounted as the
+            top of the hierarchy.
+    """
     folders = []
-    for line in (_read(Path("/proc/self/cgroup")) or "").splitlines():
+    for line in text.splitlines():
         _, controllers, path = line.split(":", 2)
-        top = _CGROUPS / controllers if controllers else _CGROUPS
-        if controllers in ("", "memory", "cpu,cpuacct"):
+        if {"", "memory", "cpu"} & {*controllers.split(",")}:  # version 2 has no names here
+            top = mounts / controllers if controllers else mounts
             own = top / path.lstrip("/")
             folders += [own, *(above for above in own.parents if above.is_relative_to(top))]
     return list(dict.fromkeys(folders))
+
+
+def _own_groups() -> list[Path]:
+    return control_groups(_read(Path("/proc/self/cgroup")) or "", Path("/sys/fs/cgroup"))
 
 
 def _quota(group: Path) -> float | None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +31,30 @@ def test_automatic_is_the_least_of_processors_memory_and_budget(
     processors: float, memory: int | None, budget: int, expected: int
 ) -> None:
     assert limits.automatic(processors, memory, budget, 32 * MB) == expected
+
+
+VERSION_1 = "4:memory:/docker/abc\n2:cpu,cpuacct:/docker/abc\n1:name=systemd:/\n"
+
+
+def test_quotas_and_memory_limits_of_both_versions_of_control_groups(tmp_path: Path) -> None:
+    for path, text in {
+        "two/kubepods/pod/cpu.max": "max 100000",
+        "two/kubepods/pod/memory.max": "max",
+        "two/kubepods/cpu.max": "250000 100000",
+        "two/kubepods/memory.max": "671088640",
+        "one/memory/docker/abc/memory.limit_in_bytes": "536870912",
+        "one/memory/memory.limit_in_bytes": "9223372036854771712",
+        "one/cpu,cpuacct/cpu.cfs_quota_us": "150000",  # as a container sees it: its own group is the top
+        "one/cpu,cpuacct/cpu.cfs_period_us": "100000",
+        "one/cpu,cpuacct/docker/cpu.cfs_quota_us": "-1",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"{text}\n")
+    two = limits.control_groups("0::/kubepods/pod\n", tmp_path / "two")
+    assert (limits.quotas(two), limits.memory_limits(two)) == ([2.5], [671088640])
+    one = limits.control_groups(VERSION_1, tmp_path / "one")
+    assert (limits.quotas(one), limits.memory_limits(one)) == ([1.5], [536870912])
+    assert limits.control_groups("", tmp_path) == []
 
 
 def test_affinity_bounds_the_processors() -> None:
