@@ -17,7 +17,8 @@ async function load() {
   const usable = models.filter((model) => model.default_version !== null && model.kind !== null && model.verbs.length > 0);
   const cards = await Promise.all(usable.map((model) => request(`/v1/models/${encodeURIComponent(model.name)}/card`)));
   const withCards = usable.map((model, index) => ({ ...model, card: cards[index] }));
-  for (const kind of new Set([...shownKinds(), ...usable.map((model) => model.kind)])) {
+  const kinds = new Set([...shownKinds(), ...usable.map((model) => model.kind)]);
+  for (const kind of [...kinds].sort()) {
     await showKind(kind, withCards.filter((model) => model.kind === kind));
   }
 }
