@@ -5,13 +5,13 @@ descriptor pool holds them, so TensorFlow's own classes of the same full names c
 messages with those as serialized bytes. ``messages.pyi`` lists every class with its fields.
 """
 
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 
-DESCRIPTOR_SET = resources.files(__package__).joinpath("messages.binpb").read_bytes()
+DESCRIPTOR_SET = Path(__file__).with_name("messages.binpb").read_bytes()
 
 
 def _load() -> dict[str, Any]:
