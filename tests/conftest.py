@@ -29,7 +29,7 @@ def exports(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of real data sets that VITRINE_DATA names; the few tests that measure on it are skipped without."""
+    """The folder of real data sets in VITRINE_DATA. Without it, the tests that need it are skipped."""
     folder = os.environ.get("VITRINE_DATA")
     if not folder or not Path(folder).is_dir():
         pytest.skip("VITRINE_DATA names no folder of real data sets")

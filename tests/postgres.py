@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: Debian's binaries, a cluster of its own in a temporary folder, a free port."""
+"""A real PostgreSQL for tests: Debian's binaries, a temporary cluster, a free port."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from tests.programs import free_port
 
 
 def binaries() -> Path:
-    """Where initdb and pg_ctl lie; .ci/packages names the Debian package that brings them."""
+    """Find the folder of initdb and pg_ctl. .ci/packages names their Debian package."""
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
@@ -25,7 +25,7 @@ def binaries() -> Path:
 
 @contextlib.contextmanager
 def running() -> Iterator[str]:
-    """A server of its own, and its address as postgresql://…; PostgreSQL refuses to run as root, so nobody runs it."""
+    """Run a server and yield its postgresql:// address. PostgreSQL refuses root, so the user "nobody" runs it."""
     folder, root = Path(tempfile.mkdtemp(prefix="postgres-")), os.geteuid() == 0
     user = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid} if root else {}
     if root:

@@ -1,4 +1,4 @@
-"""Real programs for tests: started, waited for by an event, ended by their own process id."""
+"""Real programs for tests: start them, wait for an event, end them by their process id."""
 
 import contextlib
 import itertools
@@ -22,7 +22,7 @@ _next_port = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
 
 
 def free_port() -> int:
-    """A port on which nothing listens, another one with each call."""
+    """Return a free port, another one with each call."""
     for port in itertools.islice(_next_port, len(_PORTS)):
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("", port))
@@ -31,7 +31,7 @@ def free_port() -> int:
 
 
 class Program:
-    """A running program and what it has printed (standard output and error together)."""
+    """A running program and its output (standard output and error together)."""
 
     def __init__(self, arguments: Sequence[str], env: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -64,7 +64,7 @@ class Program:
             return "".join(self._lines)
 
     def wait_for(self, text: str, timeout: float = 60) -> None:
-        """Until the program has printed the text; fails with all that it printed if it ends or takes too long."""
+        """Wait until the program prints the text. Fails with its output if it ends or takes too long."""
         with self._news:
             self._news.wait_for(lambda: self._ended or any(text in line for line in self._lines), timeout)
             seen = any(text in line for line in self._lines)
@@ -72,7 +72,7 @@ class Program:
             raise AssertionError(f"the program did not print {text!r}; it printed:\n{self.output}")
 
     def wait_until(self, what: Callable[[], bool], timeout: float = 60) -> None:
-        """Until something outside the program is so; fails if the program ends first or takes too long."""
+        """Wait for a condition outside the program. Fails if the program ends or takes too long."""
         until = time.monotonic() + timeout
         while not what():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -80,7 +80,7 @@ class Program:
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
-        """Signal, wait, return the exit code; killed where it does not end in time."""
+        """Send a signal and return the exit code. Kills the program if it does not end in time."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
@@ -97,7 +97,7 @@ class Program:
 
 @contextlib.contextmanager
 def running(*arguments: str, ready: str, env: dict[str, str] | None = None, timeout: float = 300) -> Iterator[Program]:
-    """``python -m …`` from its first line on to its end."""
+    """Run ``python …`` and wait until it prints ``ready``; end it afterwards."""
     program = Program([sys.executable, *arguments], env)
     try:
         program.wait_for(ready, timeout)
@@ -108,14 +108,14 @@ def running(*arguments: str, ready: str, env: dict[str, str] | None = None, time
 
 @contextlib.contextmanager
 def model_server(exports: Path, *flags: str, port: int | None = None) -> Iterator[str]:
-    """The embedded model server over a folder of exports; yields its gRPC address."""
+    """Run the embedded model server on a folder of exports; yields its gRPC address."""
     with model_server_program(exports, *flags, port=port) as (address, _):
         yield address
 
 
 @contextlib.contextmanager
 def model_server_program(exports: Path, *flags: str, port: int | None = None) -> Iterator[tuple[str, Program]]:
-    """As :func:`model_server`, and the program itself."""
+    """Do the same as :func:`model_server` and yield the program too."""
     port = port or free_port()
     with running(
         "-m",

@@ -1,4 +1,4 @@
-"""A real S3-speaking server in a process of its own (moto's), and a wire to it that can be held up."""
+"""A real S3 server (moto) in its own process, and a TCP relay that can stop."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "
 
 @contextlib.contextmanager
 def server() -> Iterator[int]:
-    """The server's port; this process' own environment leads to it as long."""
+    """Run the server and yield its port. The environment of this process points to it meanwhile."""
     port = free_port()
     program = Program([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
     before = {name: os.environ.get(name) for name in environment(port)}
@@ -38,19 +38,19 @@ def server() -> Iterator[int]:
 
 
 def environment(port: int) -> dict[str, str]:
-    """What leads a program to the server."""
+    """Return the environment that points a program to the server."""
     return {**CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
 
 
 def exports() -> str:
-    """The address of exports in a new bucket."""
+    """Return an address for exports in a new bucket."""
     bucket = f"bucket-{uuid.uuid4().hex}"
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
     return f"s3://{bucket}/some/exports"
 
 
 class Wire:
-    """A TCP relay to a port. Once ``up`` or ``down`` bytes have gone that way it holds still: ``held`` is set."""
+    """A TCP relay to a port. It stops after ``up`` or ``down`` bytes and sets ``held``."""
 
     def __init__(self, port: int, *, up: float = float("inf"), down: float = float("inf")) -> None:
         self.up_left, self.down_left = up, down
@@ -104,7 +104,7 @@ def wire(port: int, **limits: float) -> Iterator[Wire]:
 
 
 def stage(directory: Path, size: int = 1000, fill: str = "x") -> None:
-    """Files of a version that no model server could load; the largest of that size."""
+    """Write the files of a version that no model server can load; the largest has this size."""
     (directory / "variables").mkdir()
     (directory / "saved_model.pb").write_text(fill)
     (directory / "variables" / "variables.data").write_bytes(fill.encode() * size)

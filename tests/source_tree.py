@@ -1,4 +1,4 @@
-"""The project's modules as syntax trees, and what they import."""
+"""The project's modules as syntax trees, and their imports."""
 
 import ast
 import functools
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 
 @functools.cache
 def modules(*folders: str) -> dict[str, ast.Module]:
-    """Syntax tree by module name of everything below these folders; a package has its own name."""
+    """Parse all modules below these folders. Returns the syntax trees by module name."""
     found = {}
     for folder in folders:
         for path in sorted((ROOT / folder).rglob("*.py")):
@@ -22,7 +22,7 @@ def modules(*folders: str) -> dict[str, ast.Module]:
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module, or name of a module; ``lazy`` if a function does it."""
+    """An imported module, or a name in one. ``lazy`` if a function imports it."""
 
     target: str
     lazy: bool
@@ -30,7 +30,7 @@ class Import:
 
 
 def imports(tree: ast.AST, lazy: bool = False, typing_only: bool = False) -> Iterator[Import]:
-    """Everything that a module imports. ``from a import b`` gives ``a.b``, which may be a module or a name in ``a``."""
+    """Yield all imports of a module. ``from a import b`` gives ``a.b``, a module or a name in ``a``."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, lazy, typing_only) for alias in node.names)
@@ -45,5 +45,5 @@ def imports(tree: ast.AST, lazy: bool = False, typing_only: bool = False) -> Ite
 
 
 def below(target: str, packages: tuple[str, ...]) -> bool:
-    """Whether a module is one of these packages or lies in one."""
+    """Whether a module is one of these packages or in one."""
     return any(target == package or target.startswith(f"{package}.") for package in packages)

@@ -1,4 +1,4 @@
-"""compose.yaml against the Compose specification, and against the files and Dockerfile that it names."""
+"""compose.yaml against the Compose specification, its files and the Dockerfile."""
 
 import re
 import shutil
@@ -18,8 +18,8 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 
 @pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is needed")
 @pytest.mark.parametrize("profile", ["cpu", "gpu", "embedded", "train"])
-def test_keeps_to_the_specification(profile: str, tmp_path: Path) -> None:
-    """Debian's docker-compose carries an older edition: without `name` and `depends_on.required`, which came later."""
+def test_compose_matches_the_specification(profile: str, tmp_path: Path) -> None:
+    """Debian's docker-compose has an older specification, without `name` and `depends_on.required`."""
     compose = deepcopy(COMPOSE)
     del compose["name"]
     started = {name for name, service in SERVICES.items() if profile in service.get("profiles", [profile])}

@@ -1,4 +1,4 @@
-"""What the repository ships: five real models by their full recipes, whole, small, and free of the maker's paths."""
+"""The shipped models: five real ones with their full recipes, complete, small, without local paths."""
 
 import re
 
@@ -13,7 +13,7 @@ EXPORTS = REPOSITORY / "exports"
 
 
 @pytest.mark.parametrize("model", SHIPPED)
-def test_version_1_is_real_and_whole(model: str) -> None:
+def test_version_1_is_real_and_complete(model: str) -> None:
     version = EXPORTS / model / "1"
     assert manifest.check(version) is None
     made = card.read(version)
@@ -24,7 +24,7 @@ def test_version_1_is_real_and_whole(model: str) -> None:
     assert (version / "assets" / "card.json").read_bytes() == (version / manifest.CARD_FILE).read_bytes()
 
 
-def test_together_they_are_small() -> None:
+def test_the_shipped_versions_are_small() -> None:
     files = [file for model in SHIPPED for file in (EXPORTS / model / "1").rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 6_000_000
 
@@ -36,7 +36,7 @@ def test_no_path_of_the_training_machine_is_inside(model: str) -> None:
             assert not re.search(rb"/(home|root|work|tmp|Users|mnt|usr)/", file.read_bytes()), file
 
 
-def test_the_config_names_them() -> None:
+def test_models_config_names_the_shipped_models() -> None:
     models = models_config.read(EXPORTS / "models.config")
     assert set(models) >= set(SHIPPED)
     assert all(models[name].base_path == f"/models/{name}" and "stable" in models[name].labels for name in SHIPPED)

@@ -1,4 +1,4 @@
-"""Imports run one way: from training and the servers to the packages that they share."""
+"""Imports run one way: from training and the servers to the shared packages."""
 
 import pytest
 

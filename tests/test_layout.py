@@ -1,4 +1,4 @@
-"""Few modules in a folder, names that say something, and no circle of imports."""
+"""Small folders, meaningful names, and no circular imports."""
 
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
@@ -22,7 +22,7 @@ def test_no_module_has_a_vague_name() -> None:
 
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    """At the top of the modules: an import in a function is no part of a circle."""
+    """Only imports at the top of a module count."""
     trees = modules("serving", "training")
     graph = {}
     for name, tree in trees.items():

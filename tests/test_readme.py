@@ -1,4 +1,4 @@
-"""What the README promises is there: commands, jobs and every setting of the gateway."""
+"""README names every command, job and setting of the gateway."""
 
 from pathlib import Path
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gateway.load import Question, Target, post_once
-from serving.artifacts.registry import MOUNT_POINT
+from serving.artifacts.models_config import MOUNT_POINT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _TICK = os.sysconf("SC_CLK_TCK")

@@ -13,6 +13,10 @@ from google.protobuf import text_format
 
 from serving.tfs_api import messages
 
+CONFIG_FILE = "models.config"
+#: Path of the exports in models.config: the container's mount. The embedded server's --mount maps it.
+MOUNT_POINT = "/models"
+
 
 class ConfigError(ValueError):
     """The file is not a valid models.config. The message says where."""

@@ -9,30 +9,26 @@ Requests that name no version go to ``stable``. ``previous`` is the version that
 
 import contextlib
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.artifacts import manifest, model_card, models_config, routing_file, version_files
+from serving.artifacts import manifest, model_card, routing_file, version_files
 from serving.artifacts.backends.base import RegistryBackend
 from serving.artifacts.backends.local import LocalBackend
 from serving.artifacts.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE, ManifestError
 from serving.artifacts.model_card import ModelCard, ModelCardError
-from serving.artifacts.models_config import ConfigError, ModelConfig, aspired_versions
+from serving.artifacts.models_config import CONFIG_FILE, ConfigError, ModelConfig
 from serving.artifacts.routing_file import RoutingEntry
-from serving.artifacts.version_labels import first_step, with_labels
+from serving.artifacts.version_labels import ConfigFile
 
 if TYPE_CHECKING:
     from serving.artifacts.signing import Signer
 
 STABLE = "stable"
 PREVIOUS = "previous"
-#: Path of the exports in models.config: the container's mount. The embedded server's --mount maps it.
-MOUNT_POINT = "/models"
 
 _SETTLE = 2.5  # seconds; model servers read models.config once a second
-_CONFIG = "models.config"
 _ROUTING = "routing.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
@@ -69,7 +65,7 @@ class ModelRegistry:
         self.root = root
         self._backend = _backend_for(root)
         self._signer = signer
-        self._settle = settle
+        self._config = ConfigFile(self._backend, f"{root}/{CONFIG_FILE}", settle)
 
     def models(self) -> list[str]:
         """List the models that have a version, by name."""
@@ -120,7 +116,7 @@ class ModelRegistry:
         Raises:
             ConfigError: The file is invalid.
         """
-        return self._parsed(self._backend.read(_CONFIG))
+        return self._config.read()
 
     def live(self, model: str) -> int | None:
         """Return the version of requests that name none: ``stable``, or the newest. None without a version."""
@@ -159,7 +155,7 @@ class ModelRegistry:
         number = self._backend.add(model, staged, seal)
         if model in configured:
             try:
-                self._edit_labels(model, lambda labels: labels)
+                self._config.edit_labels(model, lambda labels: labels)
             except (OSError, ConfigError):
                 self._backend.withdraw(model, number, staged)  # models.config cannot list it
                 raise
@@ -198,13 +194,13 @@ class ModelRegistry:
             moved = {PREVIOUS: before} if label == STABLE and before not in (None, version) else {}
             return {**labels, **moved, label: version}  # type: ignore[dict-item]
 
-        self._edit_labels(model, point)
+        self._config.edit_labels(model, point)
         return before
 
     def unlabel(self, model: str, label: str) -> None:
         """Remove a label, if the model has it."""
         if label in self.labels(model):
-            self._edit_labels(model, lambda labels: {name: at for name, at in labels.items() if name != label})
+            self._config.edit_labels(model, lambda labels: {name: at for name, at in labels.items() if name != label})
 
     def rollback(self, model: str) -> tuple[int, int]:
         """Point ``stable`` back at ``previous``, or the version below it, and return the versions (from, to).
@@ -250,38 +246,6 @@ class ModelRegistry:
             return routing_file.render(entries).encode()
 
         self._backend.change(_ROUTING, edit)
-
-    def _edit_labels(self, model: str, change: Callable[[Mapping[str, int]], Mapping[str, int]]) -> None:
-        """Change a model's labels in models.config. Drops labels of versions that no longer exist.
-
-        If the change loads a version, this waits until model servers have read it, because a label may move to the
-        version only afterwards. A version that takes longer to load does not matter: model servers retry a refused
-        configuration each time they read the file.
-        """
-        loads = holds = False
-
-        def edit(content: bytes | None) -> bytes:
-            nonlocal loads, holds
-            models = self._parsed(content)
-            versions = self.versions(model)
-            entry = models.get(model) or ModelConfig(model, f"{MOUNT_POINT}/{model}")
-            labels = {name: number for name, number in change(entry.labels).items() if number in versions}
-            after = first = with_labels(entry, versions, labels)
-            if model in models:
-                loads = not set(aspired_versions(after, versions)) <= set(aspired_versions(entry, versions))
-                first = first_step(entry, after, versions)
-            holds = first != after
-            models[model] = first
-            return models_config.render(models).encode()
-
-        self._backend.change(_CONFIG, edit)
-        if loads:
-            time.sleep(self._settle)
-        if holds:
-            self._backend.change(_CONFIG, edit)
-
-    def _parsed(self, content: bytes | None) -> dict[str, ModelConfig]:
-        return models_config.parse_bytes(content, f"{self.root}/{_CONFIG}") if content is not None else {}
 
     def _routes(self, content: bytes | None) -> dict[str, RoutingEntry]:
         return routing_file.parse(content, f"{self.root}/{_ROUTING}") if content is not None else {}

@@ -31,14 +31,14 @@ from serving.artifacts import atomic_write, manifest, models_config, routing_fil
 from serving.artifacts.backends.local import versions_in
 from serving.artifacts.backends.object_store import ObjectStoreBackend, ObjectStoreError
 from serving.artifacts.manifest import ManifestError
-from serving.artifacts.models_config import ConfigError, ModelConfig, aspired_versions
+from serving.artifacts.models_config import CONFIG_FILE, ConfigError, ModelConfig, aspired_versions
 from serving.artifacts.routing_file import RoutingError
 from serving.artifacts.signing import KeyFileError, Verifier
 from serving.artifacts.version_labels import first_step
 
 logger = logging.getLogger("serving.artifacts.sync")
 
-_CONFIG, _ROUTING = "models.config", "routing.json"
+_ROUTING = "routing.json"
 _INCOMING = ".incoming-"
 _REMOVED = ".going-"
 
@@ -74,15 +74,15 @@ class Sync:
             ConfigError: The source's models.config is invalid. The target's file stays.
             RoutingError: The source's routing.json is invalid. The target's file stays.
         """
-        config, routes = self.source.read(_CONFIG), self.source.read(_ROUTING)
+        config, routes = self.source.read(CONFIG_FILE), self.source.read(_ROUTING)
         if config is None:
-            self._log_once(_CONFIG, f"{self.source.url} has no {_CONFIG} yet")
+            self._log_once(CONFIG_FILE, f"{self.source.url} has no {CONFIG_FILE} yet")
             return False
-        models = models_config.parse_bytes(config, f"{self.source.url}/{_CONFIG}")
+        models = models_config.parse_bytes(config, f"{self.source.url}/{CONFIG_FILE}")
         available = self.source.complete_versions()
         missing = {name: self._fetch_model(entry, available.get(name, [])) for name, entry in models.items()}
         incomplete = {name for name, versions in missing.items() if versions & named_versions(models[name])}
-        before = models_config.read(self.target / _CONFIG)
+        before = models_config.read(self.target / CONFIG_FILE)
         kept = {name: before[name] for name in incomplete if name in before}
         updated = {
             name: first_step(before[name], entry, versions_in(self.target / name)) if name in before else entry
@@ -90,7 +90,7 @@ class Sync:
             if name not in incomplete
         }
         entries = updated | kept
-        self._write(_CONFIG, models_config.render(entries))
+        self._write(CONFIG_FILE, models_config.render(entries))
         self._write_routing(routes, incomplete)
         self._remove_unused(entries, models)
         return not any(missing.values()) and all(available.get(name) for name in models)
@@ -99,7 +99,7 @@ class Sync:
         """Download the versions that a model's entry requires. Returns those that are still missing."""
         folder = self.target / entry.name
         if not versions:
-            self._log_once(entry.name, f"{self.source.url} has no version of {entry.name}, which {_CONFIG} names")
+            self._log_once(entry.name, f"{self.source.url} has no version of {entry.name}, which {CONFIG_FILE} names")
         required = required_versions(entry, versions)
         for version in sorted(required - set(versions_in(folder))):
             what = f"{entry.name} version {version}"

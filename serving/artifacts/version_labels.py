@@ -1,9 +1,12 @@
-"""Decide what a model's entry in ``models.config`` becomes when its labels move. Pure functions."""
+"""Move labels in ``models.config``, in steps that model servers accept."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from serving.artifacts.models_config import ModelConfig, aspired_versions
+from serving.artifacts import models_config
+from serving.artifacts.backends.base import RegistryBackend
+from serving.artifacts.models_config import CONFIG_FILE, MOUNT_POINT, ModelConfig, aspired_versions
 
 
 def with_labels(model: ModelConfig, versions: list[int], labels: Mapping[str, int]) -> ModelConfig:
@@ -31,3 +34,62 @@ def first_step(before: ModelConfig, after: ModelConfig, versions: list[int]) -> 
         return after
     loaded = {*aspired_versions(after, versions), *(set(kept.values()) & set(versions))}
     return replace(after, specific=tuple(sorted(loaded)), labels={**after.labels, **kept})
+
+
+class ConfigFile:
+    """The ``models.config`` of a registry."""
+
+    def __init__(self, backend: RegistryBackend, origin: str, settle: float) -> None:
+        """Use the file of a back end.
+
+        Args:
+            backend: The registry's back end.
+            origin: Name of the file in error messages.
+            settle: Seconds until model servers have read a change of the file.
+        """
+        self._backend = backend
+        self._origin = origin
+        self._settle = settle
+
+    def read(self) -> dict[str, ModelConfig]:
+        """Read the models by name.
+
+        Raises:
+            ConfigError: The file is invalid.
+        """
+        return self._parse(self._backend.read(CONFIG_FILE))
+
+    def edit_labels(self, model: str, change: Callable[[Mapping[str, int]], Mapping[str, int]]) -> None:
+        """Change a model's labels. Drops labels of versions that no longer exist.
+
+        If the change loads a version, this waits until model servers have read it, because a label may move to the
+        version only afterwards. A version that takes longer to load does not matter: model servers retry a refused
+        configuration each time they read the file.
+
+        Raises:
+            ConfigError: The file is invalid.
+        """
+        loads = pending = False
+
+        def edit(content: bytes | None) -> bytes:
+            nonlocal loads, pending
+            models = self._parse(content)
+            versions = self._backend.versions(model)
+            entry = models.get(model) or ModelConfig(model, f"{MOUNT_POINT}/{model}")
+            labels = {name: number for name, number in change(entry.labels).items() if number in versions}
+            after = first = with_labels(entry, versions, labels)
+            if model in models:
+                loads = not set(aspired_versions(after, versions)) <= set(aspired_versions(entry, versions))
+                first = first_step(entry, after, versions)
+            pending = first != after
+            models[model] = first
+            return models_config.render(models).encode()
+
+        self._backend.change(CONFIG_FILE, edit)
+        if loads:
+            time.sleep(self._settle)
+        if pending:
+            self._backend.change(CONFIG_FILE, edit)
+
+    def _parse(self, content: bytes | None) -> dict[str, ModelConfig]:
+        return models_config.parse_bytes(content, self._origin) if content is not None else {}

@@ -20,7 +20,8 @@ from typing import Annotated
 
 import typer
 
-from serving.artifacts.registry import MOUNT_POINT, ModelRegistry
+from serving.artifacts.models_config import MOUNT_POINT
+from serving.artifacts.registry import ModelRegistry
 from serving.cli.options import Exports
 from serving.cli.terminal import console, fail
 

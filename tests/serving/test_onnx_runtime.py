@@ -11,8 +11,8 @@ from tests.serving.model_server import versions
 RUN = "from serving.onnx_runtime import onnxruntime; onnxruntime.InferenceSession('{}')"
 
 
-def test_nothing_is_kept_about_this_machine(tmp_path: Path) -> None:
-    """With telemetry a session leaves a device's id below the home folder, and says so where it cannot."""
+def test_no_device_id_is_stored(tmp_path: Path) -> None:
+    """With telemetry a session stores a device id below the home folder, or reports that it cannot."""
     model = versions.write(tmp_path / "line" / "1") / "assets.extra" / "model.onnx"
     home = tmp_path / "home"
     home.mkdir()

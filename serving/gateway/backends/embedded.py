@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.artifacts.registry import MOUNT_POINT
+from serving.artifacts.models_config import MOUNT_POINT
 from serving.gateway.backends import signature_defs
 from serving.gateway.backends.base import Arrays, Classifications, ExampleBatch, Metadata, Outputs, VersionStatus
 from serving.gateway.backends.failures import failure

@@ -1,4 +1,4 @@
-"""models.config: read as TensorFlow Serving reads it, and written so that one state has one text."""
+"""models.config: parsed like TensorFlow Serving does, and written with one text for each state."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_entries(policy: str, expected: ModelConfig) -> None:
     assert one(policy) == expected
 
 
-def test_the_old_way_to_say_the_platform() -> None:
+def test_the_deprecated_model_type() -> None:
     assert parse('model_config_list { config { name: "m" model_type: TENSORFLOW } }')["m"].platform == "tensorflow"
     assert parse('model_config_list { config { name: "m" } }')["m"].platform == ""
 
@@ -63,7 +63,7 @@ def test_no_models(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_refused(text: str, kind: type[ConfigError], message: str) -> None:
+def test_invalid_files_are_rejected(text: str, kind: type[ConfigError], message: str) -> None:
     with pytest.raises(kind, match=message):
         parse(text)
 
@@ -84,7 +84,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         read(tmp_path)
 
 
-def test_what_is_written_is_read_back_and_the_order_does_not_matter() -> None:
+def test_round_trip_in_any_order() -> None:
     models = {
         "b": ModelConfig("b", "/models/b", latest=2, labels={"stable": 1, "previous": 2}),
         "a": ModelConfig("a", "/models/a", latest=None),

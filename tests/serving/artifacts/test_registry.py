@@ -1,4 +1,4 @@
-"""exports/: whole versions or none, numbers that never collide, labels that move."""
+"""The registry: complete versions or none, unique numbers, labels that move."""
 
 import os
 import resource
@@ -26,14 +26,14 @@ def publish(registry: ModelRegistry, model: str = "m", text: str = "weights") ->
         return registry.publish(model, directory)
 
 
-def test_versions_count_up_and_leave_no_staging_behind(tmp_path: Path) -> None:
+def test_versions_count_up_and_staging_is_removed(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
     assert [publish(registry), publish(registry)] == [1, 2]
     assert sorted(entry.name for entry in (tmp_path / "m").iterdir()) == ["1", "2"]
     assert manifest.check(tmp_path / "m" / "2") is None
 
 
-def test_a_failure_while_staging_leaves_nothing(tmp_path: Path) -> None:
+def test_a_failure_while_staging_leaves_no_files(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
     with pytest.raises(RuntimeError), registry.staging("m") as directory:
         (directory / "saved_model.pb").write_text("half", encoding="utf-8")
@@ -82,7 +82,7 @@ def test_promote_and_rollback_move_labels(tmp_path: Path) -> None:
     assert registry.rollback("m") == (2, 3)
 
 
-def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
+def test_labelled_versions_stay_loaded(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path, settle=0)
     for _ in range(4):
         publish(registry)
@@ -93,8 +93,8 @@ def test_what_a_label_names_stays_loaded(tmp_path: Path) -> None:
     assert registry.labels("m") == {"stable": 1, "previous": 4}
 
 
-def test_a_label_moves_to_a_version_only_once_that_is_loaded() -> None:
-    """TensorFlow Serving would refuse the whole configuration, again and again."""
+def test_a_label_moves_only_to_a_loaded_version() -> None:
+    """TensorFlow Serving would refuse the whole configuration for ever."""
     before = ModelConfig("m", "/models/m", specific=(3, 4), labels={"stable": 4, "canary": 3})
     after = with_labels(before, [1, 3, 4], {"stable": 1, "previous": 4, "canary": 3})
     first = first_step(before, after, [1, 3, 4])
@@ -107,8 +107,8 @@ def test_a_label_moves_to_a_version_only_once_that_is_loaded() -> None:
     assert first_step(latest, after, [1, 2]) == after
 
 
-def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_path: Path) -> None:
-    """``latest`` would drop version 1 as soon as 3 appears, which nobody has promoted."""
+def test_the_live_version_stays_loaded_while_newer_ones_are_published(tmp_path: Path) -> None:
+    """``latest`` would unload version 1 when 3 appears, although nobody promoted 3."""
     registry = ModelRegistry(tmp_path, settle=0)
     publish(registry)
     registry.promote("m", 1)
@@ -120,21 +120,21 @@ def test_a_version_that_answers_stays_loaded_while_newer_ones_are_published(tmp_
     assert registry.labels("m") == {"stable": 1}
 
 
-def test_publishing_does_not_name_a_model_that_nobody_promoted(tmp_path: Path) -> None:
+def test_publishing_does_not_configure_an_unpromoted_model(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
     publish(registry)
     assert models_config.read(registry.root / "models.config") == {}
 
 
 @pytest.mark.parametrize("label", ["", "7", "a b", "a/b", '"', ":predict"])
-def test_what_no_address_can_name_is_no_label(tmp_path: Path, label: str) -> None:
+def test_invalid_labels_are_rejected(tmp_path: Path, label: str) -> None:
     registry = ModelRegistry(tmp_path)
     publish(registry)
     with pytest.raises(RegistryError, match="is no label"):
         registry.promote("m", 1, label)
 
 
-def test_refusals_say_what_there_is(tmp_path: Path) -> None:
+def test_errors_list_what_exists(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
     publish(registry)
     with pytest.raises(RegistryError, match="m has no version 7; there are: 1"):
@@ -157,7 +157,7 @@ def test_a_damaged_version_is_not_promoted(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A real small file system: a tmpfs of 64 kB, where the machine lets us mount one."""
+    """A small real file system: a tmpfs of 64 kB, if the machine permits a mount."""
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], capture_output=True)
@@ -167,7 +167,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(small)], check=True)
 
 
-def test_a_full_disk_leaves_nothing_visible(small: Path) -> None:
+def test_a_full_disk_leaves_no_version(small: Path) -> None:
     registry = ModelRegistry(small)
     with pytest.raises(OSError, match="No space left"), registry.staging("m") as directory:
         (directory / "saved_model.pb").write_bytes(bytes(200_000))
@@ -175,7 +175,7 @@ def test_a_full_disk_leaves_nothing_visible(small: Path) -> None:
 
 
 @pytest.mark.parametrize("pages", [0, 1])
-def test_a_disk_that_fills_up_while_publishing_leaves_nothing_visible(small: Path, pages: int) -> None:
+def test_a_disk_that_fills_up_while_publishing_leaves_no_version(small: Path, pages: int) -> None:
     """With no page left the manifest cannot be written; with one it can, but models.config cannot."""
     registry = ModelRegistry(small)
     publish(registry)
@@ -191,7 +191,7 @@ def test_a_disk_that_fills_up_while_publishing_leaves_nothing_visible(small: Pat
     assert (registry.root / "models.config").read_bytes() == named
 
 
-def test_nothing_is_published_beside_a_models_config_that_is_not_valid(tmp_path: Path) -> None:
+def test_an_invalid_models_config_prevents_publishing(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
     publish(registry)
     (tmp_path / "models.config").write_text("model_config_list {")
@@ -201,7 +201,7 @@ def test_nothing_is_published_beside_a_models_config_that_is_not_valid(tmp_path:
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
 
 
-def test_a_version_with_a_link_that_leads_out_of_it_is_none(tmp_path: Path) -> None:
+def test_links_that_lead_out_of_a_version_are_rejected(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "weights").write_text("w", encoding="utf-8")
@@ -242,7 +242,7 @@ def broken(registry: ModelRegistry, name: str) -> Path:
         (lambda d: shutil.rmtree(d) or d.mkdir(), "its folder is empty"),
     ],
 )
-def test_what_cannot_be_served_is_not_promoted(
+def test_unservable_versions_are_not_promoted(
     tmp_path: Path, name: str, manifest_is_there: bool, damage: Callable[[Path], object], words: str
 ) -> None:
     registry = ModelRegistry(tmp_path)
@@ -256,7 +256,7 @@ def test_what_cannot_be_served_is_not_promoted(
     assert registry.labels("m") == {}
 
 
-def test_a_version_with_leading_zeros_is_read_where_it_lies(tmp_path: Path) -> None:
+def test_a_version_with_leading_zeros_is_found(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
     directory = broken(registry, "001")
     assert (registry.versions("m"), registry.directory("m", 1)) == ([1], directory)
@@ -267,7 +267,7 @@ def test_a_version_with_leading_zeros_is_read_where_it_lies(tmp_path: Path) -> N
     assert publish(registry) == 2
 
 
-def test_a_card_that_is_no_file_is_not_opened(tmp_path: Path) -> None:
+def test_a_card_that_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
     publish(registry)
     os.mkfifo(tmp_path / "m" / "1" / "assets.extra" / "card.json")
@@ -290,8 +290,8 @@ def test_a_damaged_live_version_is_rolled_back(tmp_path: Path) -> None:
         registry.rollback("m")
 
 
-def test_foreign_and_unreadable_entries_are_passed_over(tmp_path: Path) -> None:
-    """As a user without rights; root could read everything."""
+def test_foreign_and_unreadable_entries_are_ignored(tmp_path: Path) -> None:
+    """Runs as an unprivileged user, because root can read everything."""
     registry = ModelRegistry(tmp_path)
     publish(registry)
     publish(registry)
@@ -319,7 +319,7 @@ def test_foreign_and_unreadable_entries_are_passed_over(tmp_path: Path) -> None:
     assert ran.stdout == "['m'] [1, 2] [('previous', 1), ('stable', 2)] 3\n", ran.stderr
 
 
-def test_the_next_publisher_removes_what_dead_ones_left(tmp_path: Path) -> None:
+def test_the_next_publisher_removes_staging_of_dead_ones(tmp_path: Path) -> None:
     program = (
         "import sys; from serving.artifacts.registry import ModelRegistry\n"
         "with ModelRegistry(sys.argv[1]).staging('m') as d:\n"

@@ -1,4 +1,4 @@
-"""Canary, shadow, promotion and the way back: what each step writes."""
+"""Canary, shadow, promotion and rollback: the files that each step writes."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def test_a_canary_grows_and_becomes_live(registry: ModelRegistry) -> None:
     assert registry.labels("m") == {"stable": 3, "previous": 2}
 
 
-def test_a_bad_canary_is_taken_back_and_then_the_live_version(registry: ModelRegistry) -> None:
+def test_rollback_ends_the_canary_first_and_then_the_live_version(registry: ModelRegistry) -> None:
     rollout.promote(registry, "m", 3)
     rollout.canary(registry, "m", 4, 10)
     assert rollout.rollback(registry, "m") == rollout.Moved(3, before=3, ended=4)
@@ -62,19 +62,19 @@ def test_a_shadow_beside_a_canary(registry: ModelRegistry) -> None:
         rollout.off(registry, "m", rollout.SHADOW)
 
 
-def test_a_shadow_that_is_promoted_is_none_any_longer(registry: ModelRegistry) -> None:
+def test_a_promoted_shadow_ends(registry: ModelRegistry) -> None:
     rollout.shadow(registry, "m", 4, 100)
     assert rollout.promote(registry, "m", 4) == rollout.Moved(4, before=2, ended=4)
     assert (registry.routing(), registry.labels("m")) == ({}, {"stable": 4, "previous": 2})
 
 
-def test_promotion_goes_before_a_version_that_was_made_live_by_hand(registry: ModelRegistry) -> None:
+def test_promotion_overrides_a_live_version_set_by_hand(registry: ModelRegistry) -> None:
     (registry.root / "routing.json").write_text('{"m": {"live": 1, "fallback": [2]}}')
     rollout.promote(registry, "m", 3)
     assert registry.routing() == {"m": RoutingEntry(fallback=(2,))}
 
 
-def test_what_is_refused_changes_nothing(registry: ModelRegistry) -> None:
+def test_rejected_steps_change_nothing(registry: ModelRegistry) -> None:
     for version, percent, sticky, error in (
         (9, 10, None, RegistryError),
         (2, 10, None, RegistryError),  # live already
@@ -97,8 +97,8 @@ def test_what_is_refused_changes_nothing(registry: ModelRegistry) -> None:
     assert registry.labels("m") == {"stable": 2}
 
 
-def test_what_an_interrupted_command_leaves_is_ended_by_the_next(registry: ModelRegistry) -> None:
-    """Each command writes a label, then a share, or the other way round when it ends one."""
+def test_the_next_command_completes_an_interrupted_one(registry: ModelRegistry) -> None:
+    """Each command writes a label, then a percentage; ending one does the reverse."""
     registry.promote("m", 3, "canary")  # a canary without its share
     assert registry.live("m") == 2
     rollout.off(registry, "m", rollout.CANARY)
@@ -113,7 +113,7 @@ def test_what_an_interrupted_command_leaves_is_ended_by_the_next(registry: Model
     assert (registry.routing(), registry.labels("m")) == ({}, {"stable": 2, "previous": 4})
 
 
-def test_commands_that_name_a_damaged_version_refuse_it_in_a_sentence(registry: ModelRegistry, tmp_path: Path) -> None:
+def test_commands_reject_a_damaged_version_with_one_sentence(registry: ModelRegistry, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "m" / "3" / "assets.extra" / "card.json")
     os.mkfifo(tmp_path / "m" / "4" / "variables")
     (tmp_path / "m" / "2" / "assets").symlink_to("assets")

@@ -1,4 +1,4 @@
-"""routing.json: what it may say, and what is refused with the place where it is wrong."""
+"""routing.json: valid content, and errors that name the wrong key."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ FULL = RoutingEntry(
 )
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "routing.json"
     assert read(path) == {}
     path.write_text(render({"m": FULL, "n": RoutingEntry()}))
@@ -38,6 +38,6 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ('{"m": {"fallback": "stable"}}', "m.fallback"),
     ],
 )
-def test_what_is_refused(text: str, words: str) -> None:
+def test_invalid_files_are_rejected(text: str, words: str) -> None:
     with pytest.raises(RoutingError, match=words):
         parse(text)

@@ -1,4 +1,4 @@
-"""Which directories hold no SavedModel that a model server can load."""
+"""Directories without a loadable SavedModel."""
 
 import shutil
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def version(tmp_path: Path) -> Path:
     return directory
 
 
-def test_a_whole_one(version: Path) -> None:
+def test_a_complete_saved_model(version: Path) -> None:
     assert saved_model.problem(version) is None
     shutil.rmtree(version / "variables")
     assert saved_model.problem(version) is None
@@ -54,19 +54,19 @@ def test_a_whole_one(version: Path) -> None:
         ),
     ],
 )
-def test_others(version: Path, change: Callable[[Path], None], problem: str) -> None:
+def test_problems(version: Path, change: Callable[[Path], None], problem: str) -> None:
     change(version)
     assert (saved_model.problem(version) or "").startswith(problem)
 
 
-def test_other_forms_and_an_empty_folder(tmp_path: Path) -> None:
+def test_other_formats_and_an_empty_folder(tmp_path: Path) -> None:
     assert saved_model.problem(tmp_path) == "its folder is empty"
     (tmp_path / "model.tflite").write_bytes(b"x")
     assert saved_model.problem(tmp_path) is None
 
 
 @pytest.mark.parametrize("model", ["fashion_cnn", "sine_rnn"])
-def test_shipped_versions_are_whole_without_their_manifest(tmp_path: Path, model: str) -> None:
+def test_shipped_versions_are_complete_without_their_manifest(tmp_path: Path, model: str) -> None:
     copy = shutil.copytree(Path("exports") / model / "1", tmp_path / "1")
     (copy / manifest.MANIFEST_FILE).unlink()
     assert saved_model.problem(copy) is None

@@ -1,4 +1,4 @@
-"""Signatures over a version's manifest: by a key pair as OpenSSL makes it, checked before anything is served."""
+"""Signatures over a version's manifest, with an OpenSSL key pair."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ def key_pair(folder: Path, name: str = "key", kind: type[Ed25519PrivateKey] = Ed
 
 @pytest.fixture
 def signed(tmp_path: Path) -> tuple[Path, Verifier]:
-    """A signed version, and what its signature is checked by."""
+    """A signed version and its verifier."""
     private, public = key_pair(tmp_path)
     registry = ModelRegistry(tmp_path / "exports", Signer(private))
     with registry.staging("m") as directory:
@@ -37,7 +37,7 @@ def signed(tmp_path: Path) -> tuple[Path, Verifier]:
     return registry.directory("m", 1), Verifier(public)
 
 
-def test_what_was_signed_passes(signed: tuple[Path, Verifier]) -> None:
+def test_a_signed_version_is_valid(signed: tuple[Path, Verifier]) -> None:
     directory, verifier = signed
     assert verifier.check(directory) is None
 
@@ -55,13 +55,13 @@ def test_what_was_signed_passes(signed: tuple[Path, Verifier]) -> None:
         (lambda d: (d / "assets").symlink_to("/usr"), "assets is a symbolic link that leads out of the version"),
     ],
 )
-def test_what_was_changed_does_not(signed: tuple[Path, Verifier], change: object, problem: str) -> None:
+def test_a_changed_version_is_invalid(signed: tuple[Path, Verifier], change: object, problem: str) -> None:
     directory, verifier = signed
     change(directory)  # type: ignore[operator]
     assert problem in (verifier.check(directory) or "")
 
 
-def test_a_signature_is_of_one_version_of_one_model(signed: tuple[Path, Verifier]) -> None:
+def test_a_signature_covers_model_and_version(signed: tuple[Path, Verifier]) -> None:
     directory, verifier = signed
     for other, what in ((directory.with_name("2"), "2 of m"), (directory.parents[1] / "n" / "1", "1 of n")):
         shutil.copytree(directory, other)
@@ -72,7 +72,7 @@ def test_a_signature_is_of_one_version_of_one_model(signed: tuple[Path, Verifier
     assert verifier.check(padded) is None
 
 
-def test_the_number_that_is_signed_is_the_one_it_gets(tmp_path: Path) -> None:
+def test_the_signed_number_is_the_published_one(tmp_path: Path) -> None:
     private, public = key_pair(tmp_path)
     registry = ModelRegistry(tmp_path / "exports", Signer(private))
     with registry.staging("m") as directory:
@@ -82,12 +82,12 @@ def test_the_number_that_is_signed_is_the_one_it_gets(tmp_path: Path) -> None:
     assert Verifier(public).check(registry.directory("m", 2)) is None
 
 
-def test_another_key_does_not(signed: tuple[Path, Verifier], tmp_path: Path) -> None:
+def test_a_signature_of_another_key_is_invalid(signed: tuple[Path, Verifier], tmp_path: Path) -> None:
     _, other = key_pair(tmp_path, "other")
     assert Verifier(other).check(signed[0]) == "its signature is not that of the key for version 1 of m"
 
 
-def test_files_that_hold_no_such_key_are_refused(tmp_path: Path) -> None:
+def test_files_without_the_expected_key_are_rejected(tmp_path: Path) -> None:
     private, public = key_pair(tmp_path, "curve", ec.EllipticCurvePrivateKey)  # type: ignore[arg-type]
     for make, path in ((Signer, private), (Verifier, public)):
         with pytest.raises(KeyFileError, match="no Ed25519 key"):
@@ -97,7 +97,7 @@ def test_files_that_hold_no_such_key_are_refused(tmp_path: Path) -> None:
             make(tmp_path / "nothing.pem")
 
 
-def test_openssl_checks_it_as_well(tmp_path: Path, signed: tuple[Path, Verifier]) -> None:
+def test_openssl_verifies_the_signature(tmp_path: Path, signed: tuple[Path, Verifier]) -> None:
     directory, _ = signed
     content = tmp_path / "signed"
     content.write_bytes(b"m/1\n" + (directory / MANIFEST_FILE).read_bytes())

@@ -1,4 +1,4 @@
-"""The sidecar: versions come whole from a real S3-speaking server, and what a model server reads is never wrong."""
+"""The sync sidecar against a real S3 server: complete versions and consistent files for a model server."""
 
 import shutil
 import signal
@@ -43,7 +43,7 @@ def syncing(url: str, target: Path, *flags: str, port: int) -> Program:
     return Program(command, {**s3.environment(port), "AWS_MAX_ATTEMPTS": "1"})
 
 
-def test_what_is_configured_comes_and_what_is_not_goes_a_look_later(url: str, tmp_path: Path) -> None:
+def test_configured_versions_are_copied_and_others_removed_a_round_later(url: str, tmp_path: Path) -> None:
     registry, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
     assert not sync.once() and here(tmp_path) == {}
     for _ in range(3):
@@ -79,7 +79,7 @@ def test_foreign_entries_of_the_target_stay(url: str, tmp_path: Path) -> None:
     assert sync.once() and here(tmp_path) == {"m": [2, 3], "lost+found": []}
 
 
-def test_models_config_names_only_what_is_there(url: str, tmp_path: Path) -> None:
+def test_models_config_names_only_copied_versions(url: str, tmp_path: Path) -> None:
     registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
     for model in ("m", "n"):
         publish(registry, model)
@@ -98,7 +98,7 @@ def test_models_config_names_only_what_is_there(url: str, tmp_path: Path) -> Non
     assert sync.once() and here(tmp_path)["m"] == [1, 2]
 
 
-def test_what_came_stays_while_another_version_cannot_be_brought(url: str, tmp_path: Path) -> None:
+def test_copied_versions_stay_while_another_cannot_be_downloaded(url: str, tmp_path: Path) -> None:
     registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
     for _ in range(2):
         publish(registry)
@@ -109,7 +109,7 @@ def test_what_came_stays_while_another_version_cannot_be_brought(url: str, tmp_p
         assert not sync.once() and here(tmp_path) == {"m": [1]}
 
 
-def test_a_download_that_is_killed_goes_on_where_it_was(s3_port: int, url: str, tmp_path: Path) -> None:
+def test_a_killed_download_resumes(s3_port: int, url: str, tmp_path: Path) -> None:
     registry = ModelRegistry(url)
     publish(registry, size=SIZE)
     registry.promote("m", 1)
@@ -141,7 +141,7 @@ def test_an_unreachable_store_changes_nothing_and_sigterm_ends_it(s3_port: int, 
     assert "Traceback" not in program.output
 
 
-def test_only_what_is_signed_is_let_in(url: str, tmp_path: Path) -> None:
+def test_only_signed_versions_are_copied(url: str, tmp_path: Path) -> None:
     private, public = key_pair(tmp_path)
     target = tmp_path / "target"
     registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), target, Verifier(public))
@@ -155,7 +155,7 @@ def test_only_what_is_signed_is_let_in(url: str, tmp_path: Path) -> None:
     assert sync.once() and here(target) == {"m": [1, 2]}
 
 
-def test_an_older_signed_version_under_a_newer_number_is_not_let_in(url: str, tmp_path: Path) -> None:
+def test_an_older_signed_version_under_a_newer_number_is_rejected(url: str, tmp_path: Path) -> None:
     private, public = key_pair(tmp_path)
     target = tmp_path / "target"
     target.mkdir()
@@ -167,7 +167,7 @@ def test_an_older_signed_version_under_a_newer_number_is_not_let_in(url: str, tm
     assert not sync.once() and here(target)["m"] == [1]
 
 
-def test_whether_all_is_there_counts_versions_that_no_label_names(url: str, s3_port: int, tmp_path: Path) -> None:
+def test_completeness_counts_versions_without_a_label(url: str, s3_port: int, tmp_path: Path) -> None:
     registry, sync = ModelRegistry(url), Sync(ObjectStoreBackend(url), tmp_path)
     fsspec.filesystem("s3").pipe_file(
         f"{url}/models.config",
@@ -185,8 +185,8 @@ def test_whether_all_is_there_counts_versions_that_no_label_names(url: str, s3_p
     assert sync.once() and here(tmp_path) == {"m": [1]}
 
 
-def test_from_a_publisher_to_an_answer(s3_port: int, url: str, tmp_path: Path) -> None:
-    """Publish to s3://, sync, load, answer; then the next version, while all of it runs."""
+def test_from_publishing_to_a_prediction(s3_port: int, url: str, tmp_path: Path) -> None:
+    """Publish to s3://, sync, load, predict; then publish the next version while everything runs."""
     registry = ModelRegistry(url)
 
     def release() -> None:

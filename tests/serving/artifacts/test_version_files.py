@@ -1,4 +1,4 @@
-"""Which directories are versions, and which entries of them are never opened."""
+"""Version directories, and entries that are never opened."""
 
 import os
 import socket
@@ -53,7 +53,7 @@ def test_special_files_and_loops(tmp_path: Path, make: Callable[[Path], None], w
         manifest.write(tmp_path / "1")
 
 
-def test_links_may_lead_out_where_that_is_not_forbidden(tmp_path: Path) -> None:
+def test_links_may_lead_out_unless_forbidden(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "variables").symlink_to(tmp_path / "shared")

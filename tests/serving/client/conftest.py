@@ -1,4 +1,4 @@
-"""The gateway's own fixtures: a gateway in front of a model server with the models of ``tests/serving/gateway``."""
+"""The gateway's fixtures: a gateway and a model server with the models of ``tests/serving/gateway``."""
 
 from tests.serving.gateway.conftest import models_root, served
 

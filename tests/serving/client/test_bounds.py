@@ -1,4 +1,4 @@
-"""What a server can cost the Python client: servers that drip, never end, or answer nonsense, on real sockets."""
+"""The client against slow, endless and malformed servers on real sockets."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ TIME = 1.0
 
 @contextlib.contextmanager
 def serving(script: Script) -> Iterator[str]:
-    """A server whose every connection is played by the script; yields its address."""
+    """A server that runs the script on every connection; yields its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     accepted: list[socket.socket] = []
 
@@ -51,7 +51,7 @@ def serving(script: Script) -> Iterator[str]:
 
 
 def request(connection: socket.socket) -> None:
-    """Reads a request without a body."""
+    """Read a request without a body."""
     head = b""
     while b"\r\n\r\n" not in head:
         head += connection.recv(65536)
@@ -111,7 +111,7 @@ SLOW: dict[str, Script] = {
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("what", SLOW)
-def test_the_time_is_for_the_whole_call(what: str, how: str) -> None:
+def test_the_timeout_covers_the_whole_call(what: str, how: str) -> None:
     with serving(SLOW[what]) as url:
         started = time.monotonic()
         error = ask(url, how, timeout=TIME)
@@ -120,7 +120,7 @@ def test_the_time_is_for_the_whole_call(what: str, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["sync", "async"])
-def test_the_time_is_for_sending_too(how: str) -> None:
+def test_the_timeout_covers_sending(how: str) -> None:
     async def send(url: str) -> None:
         async with AsyncClient(url, timeout=TIME) as client:
             await client.predict("m", bytes(30_000_000))
@@ -141,7 +141,7 @@ def test_the_time_is_for_sending_too(how: str) -> None:
     assert caught.value.code == "timeout"
 
 
-def test_the_time_is_for_connecting_too() -> None:
+def test_the_timeout_covers_connecting() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -180,7 +180,7 @@ LARGE: dict[str, Callable[[], Script]] = {
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("what", LARGE)
-def test_an_answer_over_the_limit_is_not_held(what: str, how: str) -> None:
+def test_a_response_above_the_limit_is_not_buffered(what: str, how: str) -> None:
     with serving(LARGE[what]()) as url:
         tracemalloc.start()
         try:
@@ -212,7 +212,7 @@ def test_an_answer_over_the_limit_is_not_held(what: str, how: str) -> None:
         (b"HTTP/1.1 400 Bad\r\nContent-Length: 20000\r\n\r\n" + b"[" * 20_000, "answered 400"),
     ],
 )
-def test_every_answer_that_is_none_is_an_error(answer: bytes, word: str, how: str) -> None:
+def test_malformed_responses_are_errors(answer: bytes, word: str, how: str) -> None:
     with serving(answering(answer)) as url:
         error = ask(url, how, timeout=10)
     assert word in error.message and error.code == "error"
@@ -220,7 +220,7 @@ def test_every_answer_that_is_none_is_an_error(answer: bytes, word: str, how: st
 
 @pytest.mark.parametrize("how", ["sync", "async"])
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.7\r\n", b"", b"HTTP/1.1 200 OK\r\nx: " + b"y" * 1_000_000])
-def test_servers_that_speak_no_http(answer: bytes, how: str) -> None:
+def test_servers_without_http(answer: bytes, how: str) -> None:
     def script(connection: socket.socket) -> None:
         request(connection)
         connection.sendall(answer)
@@ -230,7 +230,7 @@ def test_servers_that_speak_no_http(answer: bytes, how: str) -> None:
     assert error.code in ("unreachable", "timeout") and error.status is None
 
 
-def test_a_compressed_answer_is_read() -> None:
+def test_a_compressed_response_is_read() -> None:
     with serving(answering(body(gzip.compress(b'{"models": []}'), b"Content-Encoding: gzip"))) as url:
         with Client(url) as client:
             assert [client.models() for _ in range(3)] == [[]] * 3
@@ -239,14 +239,14 @@ def test_a_compressed_answer_is_read() -> None:
         assert ask(url, "sync", max_answer_bytes=13).code == "answer_too_large"
 
 
-def test_without_retries_the_first_failure_counts() -> None:
+def test_without_retries_the_first_failure_is_raised() -> None:
     with serving(SLOW["refusals"]) as url:
         started = time.monotonic()
         assert ask(url, "sync", retry=False).status == 503
         assert time.monotonic() - started < 5
 
 
-def test_a_closed_client_answers_nobody() -> None:
+def test_a_closed_client_raises() -> None:
     entered = threading.Event()
 
     def hang(connection: socket.socket) -> None:
@@ -273,14 +273,14 @@ def test_a_closed_client_answers_nobody() -> None:
     assert [error.code for error in caught] == ["closed", "closed"]
 
 
-async def test_a_closed_asynchronous_client_answers_nobody() -> None:
+async def test_a_closed_asynchronous_client_raises() -> None:
     client = AsyncClient()
     await client.close()
     with pytest.raises(VitrineError, match="closed"):
         await client.models()
 
 
-def test_threads_share_a_client_and_it_leaves_none_behind() -> None:
+def test_threads_share_a_client_and_none_remains() -> None:
     before = threading.active_count()
     with serving(answering(body(b'{"models": []}'))) as url:
         client = Client(url)
@@ -304,7 +304,7 @@ def test_threads_share_a_client_and_it_leaves_none_behind() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_client_that_was_used_before_a_fork_says_so() -> None:
+def test_a_client_from_before_a_fork_raises() -> None:
     with serving(answering(body(b'{"models": []}'))) as url, Client(url) as client:
         assert client.models() == []
         child = os.fork()

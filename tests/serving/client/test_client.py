@@ -1,4 +1,4 @@
-"""The Python client against a real gateway, and against a server of a few lines that refuses and hangs up at will."""
+"""The client against a real gateway, and a small server that rejects requests and drops connections."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from serving import client as package
 from serving.artifacts.model_card import ModelCard
 from serving.client import AsyncClient, Client, VitrineError, retries
 from serving.client.encoding import encode_picture
-from serving.preprocessing import image as images
+from serving.preprocessing import image
 from tests.programs import free_port
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
@@ -56,7 +56,7 @@ def test_pictures_in_every_form(client: Client, tmp_path: Path, form: str) -> No
         assert prediction.probability == prediction.probabilities["light"] > 0.7
 
 
-def test_everything_else_that_can_be_asked(client: Client) -> None:
+def test_all_other_operations(client: Client) -> None:
     assert client.predict_table("price", {"rooms": np.int64(3), "age": np.float32(10)}).values == [103]
     table = client.predict_table("price", np.array([[3, 10], [4, 10]], np.float32))
     assert (table.values, table.unit) == ([103, 104], "1000 USD")
@@ -89,7 +89,7 @@ async def test_the_asynchronous_client_has_the_same_methods(served: Gateway) -> 
             await client.predict("nobody", picture())
 
 
-def test_both_clients_take_the_same(client: Client) -> None:
+def test_both_clients_have_the_same_signatures(client: Client) -> None:
     def methods(one: type) -> dict[str, Any]:
         return {name: getattr(one, name) for name in dir(one) if not name.startswith("_")}
 
@@ -104,7 +104,7 @@ def test_both_clients_take_the_same(client: Client) -> None:
     assert all(hasattr(package, name) for name in package.__all__)
 
 
-def test_errors_are_the_gateways_own(client: Client) -> None:
+def test_errors_of_the_gateway(client: Client) -> None:
     with pytest.raises(VitrineError) as caught:
         client.predict("shade", b"no picture")
     error = caught.value
@@ -115,7 +115,7 @@ def test_errors_are_the_gateways_own(client: Client) -> None:
     assert (caught.value.status, caught.value.code) == (404, "unknown_version")
 
 
-def test_nobody_there() -> None:
+def test_an_unreachable_gateway() -> None:
     with Client(f"http://127.0.0.1:{free_port()}", timeout=0.3) as client, pytest.raises(VitrineError) as caught:
         client.models()
     assert (caught.value.code, caught.value.status) == ("unreachable", None)
@@ -123,7 +123,7 @@ def test_nobody_there() -> None:
 
 @contextlib.contextmanager
 def moody(*moods: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[str, list[str]]]:
-    """A server that answers the first requests by these; yields its address and the X-Request-Timeout of each."""
+    """A server with one handler for each request; yields its address and the X-Request-Timeout of each."""
     seen: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -170,21 +170,21 @@ def hang_up(request: BaseHTTPRequestHandler) -> None:
     request.connection.shutdown(socket.SHUT_RDWR)
 
 
-def test_what_may_pass_is_tried_again_until_it_passes() -> None:
+def test_retries_until_success() -> None:
     with moody(refuse(503), hang_up, refuse(429, Retry_After="0"), answer_none) as (url, seen), Client(url) as client:
         assert client.models() == []
     assert len(seen) == 4
     assert 0 < float(seen[3]) < float(seen[0]) <= 30
 
 
-async def test_the_asynchronous_client_tries_again_too() -> None:
+async def test_the_asynchronous_client_retries() -> None:
     with moody(hang_up, refuse(503), answer_none) as (url, seen):
         async with AsyncClient(url) as client:
             assert await client.models() == []
     assert len(seen) == 3
 
 
-def test_what_does_not_pass_in_time_is_the_last_error() -> None:
+def test_the_last_error_is_raised_if_no_retry_fits() -> None:
     with (
         moody(refuse(503, Retry_After="3600", X_Request_Id="r-1")) as (url, seen),
         Client(url) as client,
@@ -196,13 +196,13 @@ def test_what_does_not_pass_in_time_is_the_last_error() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 500, 502, 504])
-def test_what_would_not_pass_is_not_tried_again(status: int) -> None:
+def test_other_statuses_are_not_retried(status: int) -> None:
     with moody(refuse(status)) as (url, seen), Client(url) as client, pytest.raises(VitrineError):
         client.models()
     assert len(seen) == 1
 
 
-def test_answers_that_are_none_of_the_gateways() -> None:
+def test_responses_of_other_servers() -> None:
     def greet(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Length", "5")
@@ -226,7 +226,7 @@ def test_answers_that_are_none_of_the_gateways() -> None:
         assert (len(seen), caught.value.status, caught.value.code) == (1, status, "error")
 
 
-def test_pauses_grow_keep_to_retry_after_and_end_with_the_time() -> None:
+def test_back_off_grows_respects_retry_after_and_the_deadline() -> None:
     for tries, longest in ((1, 0.1), (2, 0.2), (3, 0.4), (20, 5.0)):
         wait = retries.pause(tries, None, 60)
         assert wait is not None and longest / 2 <= wait <= longest
@@ -236,7 +236,7 @@ def test_pauses_grow_keep_to_retry_after_and_end_with_the_time() -> None:
     assert retries.pause(1, "Wed, 21 Oct 2015 07:28:00 GMT", 60) is not None
 
 
-def test_a_key_is_shown(served: Gateway) -> None:
+def test_the_key_is_sent(served: Gateway) -> None:
     seen: list[str | None] = []
 
     def look(request: BaseHTTPRequestHandler) -> None:
@@ -248,19 +248,19 @@ def test_a_key_is_shown(served: Gateway) -> None:
     assert seen == ["Bearer vt_secret"]
 
 
-def test_png_loses_nothing() -> None:
+def test_png_is_lossless() -> None:
     pixels = np.random.default_rng(1).integers(0, 255, (5, 7, 3)).astype(np.uint8)
     assert (np.asarray(Image.open(io.BytesIO(encode_picture(pixels)))) == pixels).all()
 
 
 @pytest.mark.parametrize("mode", ["RGB", "CMYK"])
-def test_pillows_pictures_are_seen_as_their_files_are(mode: str) -> None:
-    """Also a photo that lies on its side and says so."""
+def test_pillow_images_are_read_like_their_files(mode: str) -> None:
+    """Also a rotated photo with an EXIF orientation."""
     exif = Image.Exif()
     exif[0x0112] = 6
     file = io.BytesIO()
     Image.linear_gradient("L").resize((8, 16)).convert(mode).save(file, "JPEG", exif=exif.tobytes())
-    seen, expected = (np.asarray(images.read(data)) for data in (encode_picture(Image.open(file)), file.getvalue()))
+    seen, expected = (np.asarray(image.read(data)) for data in (encode_picture(Image.open(file)), file.getvalue()))
     assert (seen == expected).all()
     assert expected.shape == (8, 16, 3)
     assert expected[:, 0].mean() > 200 > 50 > expected[:, -1].mean()

@@ -1,4 +1,4 @@
-"""What cannot be sent is a VitrineError, before anything is."""
+"""Invalid arguments raise VitrineError before anything is sent."""
 
 import io
 import math
@@ -30,7 +30,7 @@ def made(request: pytest.FixtureRequest) -> Any:
         "http://host:port", "http://a\nb", "http://\ud800", 3, None,
     ],
 )  # fmt: skip
-def test_addresses(made: Any, url: Any) -> None:
+def test_invalid_addresses(made: Any, url: Any) -> None:
     with pytest.raises(VitrineError) as caught:
         made(url)
     assert caught.value.code == "bad_option"
@@ -46,7 +46,7 @@ def test_addresses(made: Any, url: Any) -> None:
         "http://127.0.0.1:1",
     ],
 )
-async def test_hosts_that_are_none(url: str) -> None:
+async def test_unknown_hosts(url: str) -> None:
     async with AsyncClient(url, timeout=0.5) as client:
         with pytest.raises(VitrineError) as caught:
             await client.models()
@@ -54,20 +54,20 @@ async def test_hosts_that_are_none(url: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, None, "3"])
-def test_times(made: Any, timeout: Any) -> None:
+def test_invalid_timeouts(made: Any, timeout: Any) -> None:
     with pytest.raises(VitrineError, match="timeout is") as caught:
         made(NOBODY, timeout=timeout)
     assert caught.value.code == "bad_option"
 
 
 @pytest.mark.parametrize("key", ["vt_1\n", "vt_1\r\nX-Other: 1", "vt 1", "vt_ü", "vt_\0", "\ud800", b"vt_1"])
-def test_keys(made: Any, key: Any) -> None:
+def test_invalid_keys(made: Any, key: Any) -> None:
     with pytest.raises(VitrineError, match="printable") as caught:
         made(NOBODY, key)
     assert "vt_1" not in caught.value.message
 
 
-def test_options_that_httpx_does_not_know(made: Any) -> None:
+def test_options_unknown_to_httpx(made: Any) -> None:
     with pytest.raises(TypeError, match="colour"):
         made(NOBODY, colour="red")
     with pytest.raises(VitrineError):
@@ -80,7 +80,7 @@ def refused(work: Callable[[Client], Any]) -> VitrineError:
     return caught.value
 
 
-def test_files(tmp_path: Path) -> None:
+def test_unreadable_files(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "none.png", tmp_path, tmp_path / "fifo", "", "a\0b", "/dev/zero"):
         error = refused(lambda client, path=path: client.predict("m", path))  # type: ignore[misc]
@@ -101,12 +101,12 @@ def test_files(tmp_path: Path) -> None:
         Image.new("I", (4, 4), 70_000), Image.new("L", (0, 4)),
     ],
 )  # fmt: skip
-def test_pictures(wrong: Any) -> None:
+def test_invalid_pictures(wrong: Any) -> None:
     error = refused(lambda client: client.predict("m", wrong))
     assert error.code in ("bad_picture", "invalid_input") and error.status is None
 
 
-def test_a_lazy_picture_that_is_cut_off() -> None:
+def test_a_truncated_lazy_picture() -> None:
     noise = np.random.default_rng(1).integers(0, 255, (50, 50, 3)).astype(np.uint8)
     file = io.BytesIO()
     Image.fromarray(noise).save(file, "PNG")
@@ -144,7 +144,7 @@ def test_modes(mode: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow's own
-def test_damaged_exif_is_no_obstacle() -> None:
+def test_damaged_exif_is_ignored() -> None:
     file = io.BytesIO()
     Image.new("L", (4, 8), 200).save(file, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff broken")
     assert Image.open(io.BytesIO(encode_picture(Image.open(file)))).size == (4, 8)
@@ -157,7 +157,7 @@ def test_damaged_exif_is_no_obstacle() -> None:
         [object()], [[1, 2], {3: object()}], 3 + 1j, [b"1"],
     ],
 )  # fmt: skip
-def test_numbers(numbers: Any) -> None:
+def test_invalid_numbers(numbers: Any) -> None:
     for work in (
         lambda client: client.forecast("m", numbers, horizon=1),
         lambda client: client.predict_signal("m", numbers),
@@ -177,5 +177,5 @@ def test_numbers(numbers: Any) -> None:
         lambda client: client.predict("m", b"", polarity="\ud800"),
     ],
 )
-def test_options(work: Callable[[Client], Any]) -> None:
+def test_invalid_options(work: Callable[[Client], Any]) -> None:
     assert refused(work).code == "bad_option"

@@ -1,4 +1,4 @@
-"""Histories as people write them, and commas that may mean several things."""
+"""Histories that people write, and ambiguous commas."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ from PIL import Image
 
 from serving.artifacts import model_card as card
 from serving.onnx_runtime import onnxruntime
-from serving.preprocessing import image as images
+from serving.preprocessing import image
 from tests.programs import REPOSITORY
 
 VERSION = REPOSITORY / "exports" / "fashion_cnn" / "1"
@@ -72,7 +72,7 @@ def test_pictures_keep_the_accuracy(
 
     def accuracy(variant: Variant) -> float:
         rng = np.random.default_rng(1)
-        x = np.stack([images.decode(variant(picture, rng), recipe) for picture in pictures])
+        x = np.stack([image.decode(variant(picture, rng), recipe) for picture in pictures])
         return float((session.run(["probabilities"], {"image": x})[0].argmax(axis=1) == labels).mean())
 
     share = accuracy(VARIANTS[name]) / accuracy(VARIANTS["as they are"])

@@ -60,17 +60,17 @@ class TestCrop:
         drawing[:, 78:] = 255
         assert (drawing_segmentation.crop(drawing) == expected).all()
 
-    def test_what_is_only_along_the_border_is_kept_when_there_is_nothing_else(self) -> None:
+    def test_marks_along_the_border_are_kept_if_nothing_else_is_there(self) -> None:
         drawing = np.zeros((80, 80), np.float32)
         drawing[:6] = 255
         assert drawing_segmentation.crop(drawing).shape == (6, 80)
 
-    def test_nothing_is_left_as_it_is(self) -> None:
+    def test_an_empty_drawing_stays_unchanged(self) -> None:
         assert drawing_segmentation.crop(np.zeros((30, 20), np.float32)).shape == (30, 20)
 
 
 def flooded(mask: NDArray[np.bool_]) -> list[set[tuple[int, int]]]:
-    """The connected parts, the slow and plain way."""
+    """The connected components by a slow flood fill."""
     left = {(int(y), int(x)) for y, x in np.argwhere(mask)}
     parts = []
     while left:
@@ -86,7 +86,7 @@ def flooded(mask: NDArray[np.bool_]) -> list[set[tuple[int, int]]]:
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.data())
-def test_connected_parts_are_those_of_a_flood(height: int, width: int, data: st.DataObject) -> None:
+def test_components_equal_those_of_a_flood_fill(height: int, width: int, data: st.DataObject) -> None:
     cells = data.draw(st.lists(st.booleans(), min_size=height * width, max_size=height * width))
     mask = np.array(cells).reshape(height, width)
     numbers = label_components(mask)
@@ -103,7 +103,7 @@ def test_blank_paper_gives_zeros(background: int, noise: int) -> None:
     assert not drawing_segmentation.separate(np.repeat(picture, 3, axis=2)).any()
 
 
-def test_a_faint_line_is_something() -> None:
+def test_a_faint_line_is_a_drawing() -> None:
     picture = np.full((120, 100, 3), 250, np.float32)
     picture[30:90, 48:52] -= 25
     assert drawing_segmentation.separate(picture).max() > 200

@@ -1,4 +1,4 @@
-"""Pictures as people have them, brought to a model's input, or refused with a sentence."""
+"""Pictures become a model's input, or an error in one sentence."""
 
 import io
 import struct
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageDraw
 
-from serving.preprocessing import image as images
+from serving.preprocessing import image
 from serving.preprocessing.image import ImageRecipe, PictureError, Pixels, Polarity, decode, read
 
 GREY = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True)
@@ -28,7 +28,7 @@ def encoded(picture: Image.Image, format: str = "PNG", **options: object) -> byt
 
 
 def arrow(mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> Image.Image:
-    """Blue with a white block at the top left, so that turns and mirrors show."""
+    """Blue with a white block at the top left, to detect rotations and mirroring."""
     picture = Image.new("RGB", size, (0, 0, 90))
     ImageDraw.Draw(picture).rectangle((0, 0, size[0] // 3, size[1] // 3), fill=(255, 255, 255))
     return picture.convert(mode)
@@ -49,7 +49,7 @@ def alike(one: Pixels, other: Pixels) -> bool:
 
 
 def png(width: int, height: int, depth: int, kind: int, rows: bytes) -> bytes:
-    """A PNG written by hand, for what Pillow does not write."""
+    """A PNG written by hand, because Pillow cannot write it."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -83,7 +83,7 @@ class TestDecoding:
             assert upright.size == (60, 40)
             assert upright.getpixel((5, 5))[0] > 200 and upright.getpixel((55, 35))[0] < 60, format  # type: ignore[index]
 
-    def test_transparency_is_laid_onto_white(self) -> None:
+    def test_transparency_becomes_white(self) -> None:
         clear = Image.new("RGBA", (10, 10), (0, 0, 0, 0))
         half = Image.new("LA", (10, 10), (0, 128))
         palette = Image.new("P", (10, 10), 0)
@@ -127,7 +127,7 @@ class TestDecoding:
         picture.paste(small, (100, 100))
         assert decode(encoded(picture), INK).max() == 255
 
-    def test_white_on_nothing_is_laid_onto_black(self) -> None:
+    def test_white_on_transparency_gets_a_black_background(self) -> None:
         layer = Image.new("RGBA", (60, 60), (0, 0, 0, 0))
         layer.paste((255, 255, 255, 255), (25, 10, 35, 50))
         assert read(encoded(layer)).getpixel((0, 0)) == (0, 0, 0)
@@ -136,7 +136,7 @@ class TestDecoding:
         assert read(encoded(layer)).getpixel((0, 0)) == (255, 255, 255)
 
     @pytest.mark.parametrize("alpha", [20, 60, 120, 127, 128, 200, 255])
-    def test_white_under_partial_alpha_is_seen(self, alpha: int) -> None:
+    def test_white_under_partial_alpha_is_visible(self, alpha: int) -> None:
         layer = Image.new("RGBA", (120, 90), (255, 255, 255, 0))
         drawn = Image.merge("L", [cross("black", "white").convert("L").point(lambda level: alpha if level < 99 else 0)])
         layer.putalpha(drawn)
@@ -154,7 +154,7 @@ class TestDecoding:
     @pytest.mark.parametrize("mode", ["P", "LA", "RGB", "RGBA", "CMYK", "I;16"])
     @pytest.mark.parametrize("recipe", [GREY, INK])
     def test_tiles_leave_no_trace(self, mode: str, recipe: ImageRecipe) -> None:
-        """A large picture is converted and reduced tile by tile, with the result of doing so at once."""
+        """Tile by tile conversion and reduction of a large picture equals that of the whole."""
         whole = cross("navy", "ivory").resize((1900, 1300))
         form = "JPEG" if mode == "CMYK" else "PNG"
         if mode == "I;16":
@@ -184,12 +184,12 @@ class TestDecoding:
         data = encoded(arrow(), format, save_all=True, append_images=[arrow().rotate(90)])
         with pytest.raises(PictureError, match="animated"):
             read(data)
-        assert images.pixels(data) == 60 * 40  # which bounds a string that a model decodes itself
+        assert image.pixels(data) == 60 * 40  # which bounds a string that a model decodes itself
 
     @pytest.mark.parametrize(
         "data", [b"", b"hello", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8"]
     )
-    def test_what_is_no_picture(self, data: bytes) -> None:
+    def test_bytes_that_are_no_picture(self, data: bytes) -> None:
         with pytest.raises(PictureError, match=r"is expected|cannot be read|is not supported"):
             decode(data, GREY)
 
@@ -200,7 +200,7 @@ class TestDecoding:
         with pytest.raises(PictureError, match=r"truncated|cannot be read"):
             decode(data[: len(data) // 2], RGB)
 
-    def test_a_pixel_bomb_is_told_from_its_header(self) -> None:
+    def test_the_header_reveals_a_pixel_bomb(self) -> None:
         with pytest.raises(PictureError, match="100000×100000 pixels; at most 25000000"):
             decode(png(100_000, 100_000, 8, 2, b""), RGB)
         with pytest.raises(PictureError, match="60×40 pixels; at most 2000"):
@@ -270,7 +270,7 @@ class TestSizes:
     @pytest.mark.parametrize("recipe", [PLAIN, RGB, INK])
     @pytest.mark.parametrize(("height", "width"), [(32, 96), (96, 32)])
     @pytest.mark.parametrize("size", [(400, 400), (600, 200), (200, 600)])
-    def test_a_disc_stays_one_where_the_input_is_no_square(
+    def test_a_disc_stays_round_in_an_input_that_is_no_square(
         self, recipe: ImageRecipe, height: int, width: int, size: tuple[int, int]
     ) -> None:
         picture = Image.new("RGB", size, "black")
@@ -290,7 +290,7 @@ class TestSizes:
 
 
 class TestPlainGreyPng:
-    """PNGs of 8-bit grey and nothing else have a reader of their own."""
+    """Plain PNGs of 8-bit grey have their own reader."""
 
     @pytest.mark.parametrize("size", [(28, 28), (1, 1), (3, 500), (700, 300)])
     @pytest.mark.parametrize("level", [0, 1, 9])
@@ -300,7 +300,7 @@ class TestPlainGreyPng:
         for pixels in (noise, ramp):
             assert (np.asarray(read(encoded(Image.fromarray(pixels), compress_level=level))) == pixels).all()
 
-    def test_what_is_broken_is_refused_as_by_the_general_reader(self) -> None:
+    def test_damaged_files_give_the_error_of_the_general_reader(self) -> None:
         whole = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 7), np.uint8)))
         colour = encoded(Image.fromarray(np.zeros((9, 7, 3), np.uint8)))
         for stop in range(len(colour) // 2):
@@ -317,7 +317,7 @@ class TestPlainGreyPng:
 
 class TestPolarity:
     @pytest.mark.parametrize("recipe", [GREY, INK])
-    def test_either_way_round_gives_light_on_dark(self, recipe: ImageRecipe) -> None:
+    def test_both_polarities_give_light_on_dark(self, recipe: ImageRecipe) -> None:
         dark_on_light = decode(encoded(cross("black", "white")), recipe)
         light_on_dark = decode(encoded(cross("white", "black")), recipe)
         assert alike(dark_on_light, light_on_dark)
@@ -325,7 +325,7 @@ class TestPolarity:
         assert dark_on_light[:, :2].max() < 60 or recipe is GREY
 
     @pytest.mark.parametrize("recipe", [GREY, INK])
-    def test_the_caller_overrides_what_the_border_says(self, recipe: ImageRecipe) -> None:
+    def test_the_caller_overrides_the_border(self, recipe: ImageRecipe) -> None:
         picture = Image.new("L", (56, 56), 255)  # a white frame around black with a white stroke: which is the ground?
         draw = ImageDraw.Draw(picture)
         draw.rectangle((4, 4, 51, 51), fill=0)
@@ -339,7 +339,7 @@ class TestPolarity:
 
     @pytest.mark.parametrize(("height", "width"), [(28, 28), (5, 9), (2, 3), (1, 6)])
     @pytest.mark.parametrize("more", [-1, 0, 1])
-    def test_a_picture_of_the_models_size_is_untouched_where_most_of_its_border_is_dark(
+    def test_a_picture_of_the_models_size_with_a_dark_border_passes_unchanged(
         self, height: int, width: int, more: int
     ) -> None:
         grey = np.full((height, width), 50, np.uint8)
@@ -354,7 +354,7 @@ class TestPolarity:
         recipe = ImageRecipe(height=height, width=width, channels=1, colour="grey")
         assert (decode(encoded(Image.fromarray(grey)), recipe)[..., 0] == grey).all() == untouched
 
-    def test_an_untouched_picture_is_turned_when_the_caller_says_so(self) -> None:
+    def test_the_caller_can_invert_a_picture_of_the_models_size(self) -> None:
         grey = np.zeros((28, 28), np.uint8)
         grey[10:18, 10:18] = 200
         data = encoded(Image.fromarray(grey))
@@ -363,7 +363,7 @@ class TestPolarity:
 
 
 def photographed(picture: Image.Image) -> Image.Image:
-    """Lit from one side, as paper under a lamp, with noise."""
+    """Paper lit from one side by a lamp, with noise."""
     pixels = np.asarray(picture, np.float32)
     light = (
         np.linspace(1.0, 0.55, pixels.shape[1])[None, :, None] * np.linspace(1.0, 0.85, pixels.shape[0])[:, None, None]
@@ -393,7 +393,7 @@ def with_specks(picture: Image.Image) -> Image.Image:
 
 
 class TestInk:
-    """A drawing comes out the same whatever it was drawn with and on."""
+    """A drawing gives the same result with any pen and paper."""
 
     @pytest.mark.parametrize(
         ("ink", "ground"),
@@ -404,10 +404,10 @@ class TestInk:
         assert alike(decode(encoded(cross(ink, ground)), INK), decode(encoded(cross()), INK))
 
     @pytest.mark.parametrize("seen", [photographed, on_lined_paper, with_bars, with_specks])
-    def test_what_does_not_belong_to_the_drawing(self, seen: Callable[[Image.Image], Image.Image]) -> None:
+    def test_marks_that_are_no_part_of_the_drawing(self, seen: Callable[[Image.Image], Image.Image]) -> None:
         assert alike(decode(encoded(seen(cross())), INK), decode(encoded(cross()), INK))
 
-    def test_place_and_scale(self) -> None:
+    def test_position_and_scale(self) -> None:
         wide = Image.new("RGB", (400, 300), "white")
         wide.paste(cross(), (250, 20))
         assert alike(decode(encoded(wide), INK), decode(encoded(cross()), INK))
@@ -417,7 +417,7 @@ class TestInk:
         thin = decode(encoded(cross(pen=1).resize((1200, 900))), INK)
         assert thin.max() > 240
 
-    def test_a_thick_ring_with_hardly_a_hole_is_not_taken_for_its_ground(self) -> None:
+    def test_a_thick_ring_with_a_small_hole_is_no_background(self) -> None:
         picture = Image.new("L", (28, 28), 0)
         ImageDraw.Draw(picture).ellipse((1, 1, 26, 26), fill=255)
         ImageDraw.Draw(picture).ellipse((11, 11, 16, 16), fill=0)
@@ -431,7 +431,7 @@ class TestInk:
         result = decode(encoded(picture), INK)[..., 0]
         assert result[16, :8].max() > 200 and result[16, -8:].max() > 200
 
-    def test_without_crop_the_place_is_kept(self) -> None:
+    def test_without_crop_the_position_is_kept(self) -> None:
         result = decode(encoded(cross()), INK.model_copy(update={"crop": False, "margin": 0.0}))[..., 0]
         assert result[:, :16].max() == 0 and result[:, 16:].max() > 200
 
@@ -454,7 +454,7 @@ MAGIC = st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x40\x00\x
 
 @st.composite
 def spoilt(draw: st.DrawFn) -> bytes:
-    """A picture's bytes with some of them changed, perhaps cut off."""
+    """A picture's bytes, some changed, perhaps truncated."""
     data = bytearray(draw(st.sampled_from(VALID)))
     for at, value in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=8)):
         data[at] = value

@@ -1,4 +1,4 @@
-"""A gateway, to hold scoring against."""
+"""A gateway to compare scoring with."""
 
 from tests.serving.gateway.conftest import models_root, served
 

@@ -1,4 +1,4 @@
-"""vitrine score: the shipped models over folders and Parquet files; what cannot be read is a row with its reason."""
+"""vitrine score: the shipped models over folders and Parquet files, with an error for each unreadable row."""
 
 import csv
 import io
@@ -82,7 +82,7 @@ def test_series_of_a_parquet_file(tmp_path: Path) -> None:
 
 
 def test_the_gateway_reads_the_same_histories(served: Gateway) -> None:
-    """As the Parquet file above: only the newest values count, here as many as the window of four."""
+    """Only the newest values count, as in the Parquet file above; here a window of four."""
     for history in ([1, 2, 3, 4], [9, 1, 2, 3, 4], [None, 1, 2, 3, 4]):
         answer = served.http.post("/v1/models/trend:forecast", json={"history": history, "horizon": 1})
         assert answer.json()["forecasts"][0]["mean"] == [5], answer.text
@@ -92,7 +92,7 @@ def test_the_gateway_reads_the_same_histories(served: Gateway) -> None:
     assert served.http.post("/v1/models/trend:forecast", json={"history": [1, None, 3, 4], "horizon": 1}).is_error
 
 
-def test_a_picture_of_a_format_that_is_not_read_has_a_row_that_names_it(tmp_path: Path) -> None:
+def test_an_unsupported_format_is_named_in_its_row(tmp_path: Path) -> None:
     folder, out = tmp_path / "pictures", tmp_path / "results.parquet"
     folder.mkdir()
     (folder / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
@@ -104,7 +104,7 @@ def test_a_picture_of_a_format_that_is_not_read_has_a_row_that_names_it(tmp_path
     assert png["error"] is None and "TIFF" in tiff["error"]
 
 
-def test_what_systems_leave_in_folders_is_left_out_and_counted(tmp_path: Path) -> None:
+def test_hidden_files_thumbnails_and_trash_are_skipped_and_counted(tmp_path: Path) -> None:
     folder, out = tmp_path / ".pictures", tmp_path / "results.parquet"  # whoever names a hidden folder means it
     kept = ["a.png", "b.JFIF", "c.jpe", "more/d.png", "thumbnails.png", "trash.d/e.png"]
     left = [
@@ -130,8 +130,8 @@ def test_what_systems_leave_in_folders_is_left_out_and_counted(tmp_path: Path) -
         inputs.find(empty, model("fashion_cnn").card)
 
 
-def test_names_that_are_no_utf8(tmp_path: Path) -> None:
-    """They are scored, in Parquet and CSV, and such a run can be gone on with."""
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    """They are scored, in Parquet and CSV, and such a run resumes."""
     folder = tmp_path / "L"
     (folder / os.fsdecode(b"m\xf6re")).mkdir(parents=True)
     names = [b"sch\xf6n.png", b"m\xf6re/a.png", "schön.png".encode(), b'b\n,".png']
@@ -195,14 +195,14 @@ def test_csv(tmp_path: Path) -> None:
     assert parts.flat(table)["vector"].to_pylist() == ["[0.5, 1.0]", None]
 
 
-def test_an_output_of_another_kind_is_refused_before_anything_is_scored(tmp_path: Path) -> None:
+def test_an_unsupported_output_is_rejected_before_scoring(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(BOOT)
     for out in (tmp_path / "results.json", tmp_path / "results.csv.gz", tmp_path):
         refused = vitrine(tmp_path, "--out", out)
         assert refused.returncode == 1 and ".parquet or .csv is expected" in refused.stderr
 
 
-def test_what_cannot_be_scored_says_what_is_expected(tmp_path: Path) -> None:
+def test_unusable_inputs_are_explained(tmp_path: Path) -> None:
     path = tmp_path / "two.parquet"
     pq.write_table(pa.table({"a": [b"x"], "b": [b"y"], "n": [1], "words": [["0.31", "0.58"]]}), path)
     card = model("fashion_cnn").card
@@ -221,7 +221,7 @@ def test_what_cannot_be_scored_says_what_is_expected(tmp_path: Path) -> None:
     assert refused.returncode == 1 and "neither a folder nor" in refused.stderr and "Traceback" not in refused.stderr
 
 
-def test_a_killed_run_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
+def test_a_killed_run_resumes_with_the_same_output(tmp_path: Path) -> None:
     path, out = tmp_path / "pictures.parquet", tmp_path / "results.parquet"
     pq.write_table(pa.table({"image": [drawing(10 + row % 200) for row in range(700)]}), path)
     whole = tmp_path / "whole.parquet"
@@ -257,8 +257,8 @@ def test_a_killed_run_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
     assert not (tmp_path / "results.parquet.parts").exists()
 
 
-def test_on_ray_it_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
-    """A run that was broken off here goes on on Ray's workers: the same file, byte for byte."""
+def test_ray_resumes_a_local_run_with_the_same_output(tmp_path: Path) -> None:
+    """Ray's workers resume a run of this process, with the same output byte for byte."""
     path, out, local = tmp_path / "series.parquet", tmp_path / "results.parquet", tmp_path / "local.parquet"
     histories = [[math.sin(row), math.sin(row + 0.3)] for row in range(2 * parts.ROWS)]
     pq.write_table(pa.table({"history": [*histories, None]}), path)
@@ -283,7 +283,7 @@ def test_on_ray_it_goes_on_and_comes_to_the_same(tmp_path: Path) -> None:
     assert sorted(file.name for file in tmp_path.iterdir()) == ["local.parquet", "results.parquet", "series.parquet"]
 
 
-def test_ray_that_is_not_there(tmp_path: Path) -> None:
+def test_ray_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "series.parquet"
     pq.write_table(pa.table({"history": [[0.1, 0.2]]}), path)
     arguments = [path, "--model", "sine_rnn", "--on", "ray", "--out", tmp_path / "results.parquet"]

@@ -1,4 +1,4 @@
-"""Exports in an object registry, against a real S3-speaking server: whole versions or none, no lost label."""
+"""The object store against a real S3 server: complete versions or none, no lost label."""
 
 import signal
 import subprocess
@@ -41,7 +41,7 @@ def publish(registry: ModelRegistry, model: str = "m", size: int = 1000) -> int:
         return registry.publish(model, directory)
 
 
-def test_the_same_life_as_in_a_folder(url: str) -> None:
+def test_it_behaves_like_a_folder(url: str) -> None:
     registry = ModelRegistry(url)
     assert registry.models() == [] and registry.live("m") is None
     assert [publish(registry), publish(registry), publish(registry)] == [1, 2, 3]
@@ -86,7 +86,7 @@ def test_a_version_with_a_damaged_file_is_not_promoted(url: str) -> None:
         registry.promote("m", 2)
 
 
-def test_a_version_with_leading_zeros_is_read_where_it_lies(url: str, tmp_path: Path) -> None:
+def test_a_version_with_leading_zeros_is_found(url: str, tmp_path: Path) -> None:
     registry, files = ModelRegistry(url, settle=0), fsspec.filesystem("s3")
     publish(registry)
     for path in files.find(f"{url}/m/1"):
@@ -113,7 +113,7 @@ def test_publishers_at_once_get_different_numbers(url: str) -> None:
     assert sorted(numbers) == list(range(1, 9)) == ModelRegistry(url).versions("m")
 
 
-def test_labels_moved_at_once_are_all_there_afterwards(url: str) -> None:
+def test_concurrent_label_changes_are_all_kept(url: str) -> None:
     models, registry = ["m1", "m2", "m3"], ModelRegistry(url)
     for model in models:
         publish(registry, model, size=1)
@@ -127,7 +127,7 @@ def test_labels_moved_at_once_are_all_there_afterwards(url: str) -> None:
     }
 
 
-def test_a_publisher_that_is_killed_leaves_no_version_and_its_number_to_nobody(s3_port: int, url: str) -> None:
+def test_a_killed_publisher_leaves_no_version_and_its_number_is_not_reused(s3_port: int, url: str) -> None:
     with s3.wire(s3_port, up=2_000_000) as wire:
         killed = Program([sys.executable, "-c", PUBLISH, url, "1", "6000000"], s3.environment(wire.port))
         assert wire.held.wait(60), killed.output
@@ -138,7 +138,7 @@ def test_a_publisher_that_is_killed_leaves_no_version_and_its_number_to_nobody(s
     assert registry.versions("m") == [2]
 
 
-def test_a_store_that_cannot_be_reached_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_object_store_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for name, value in s3.CREDENTIALS.items():

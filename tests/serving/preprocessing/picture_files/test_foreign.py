@@ -1,4 +1,4 @@
-"""Files of other formats: one sentence with the format's name and what to do."""
+"""Files of other formats: an error with the format's name and advice."""
 
 import pytest
 

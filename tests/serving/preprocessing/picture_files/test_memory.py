@@ -1,4 +1,4 @@
-"""What decoding takes of memory, against what :func:`serving.preprocessing.image.cost` tells from the header."""
+"""Memory of decoding, compared with the estimate of :func:`serving.preprocessing.memory_cost.cost`."""
 
 import json
 import subprocess
@@ -71,7 +71,7 @@ FILES = {
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_decoding_takes_no_more_than_was_told(name: str, tmp_path: Path) -> None:
+def test_decoding_takes_no_more_memory_than_estimated(name: str, tmp_path: Path) -> None:
     data = FILES[name]()
     file = tmp_path / "picture"
     file.write_bytes(data)
@@ -103,12 +103,12 @@ def bomb(width: int, height: int, depth: int = 8, kind: int = 2) -> bytes:
         (encoded(Image.new("RGB", (3600, 3600)), "WEBP", method=0), "needs 207 MB to be decoded; at most 200 MB"),
     ],
 )
-def test_what_takes_too_much_is_refused_by_its_header(data: bytes, words: str) -> None:
+def test_pictures_that_need_too_much_memory_are_rejected_by_their_header(data: bytes, words: str) -> None:
     with pytest.raises(PictureError, match=words):
         decode(data, RGB)
 
 
-def test_a_phones_jpeg_is_read_however_many_pixels_it_has() -> None:
+def test_a_phones_jpeg_of_many_pixels_is_read() -> None:
     picture = Image.new("L", (12_000, 9_000), 255)
     ImageDraw.Draw(picture).line((1000, 1000, 9000, 7000), fill=0, width=700)
     data = encoded(picture, "JPEG")

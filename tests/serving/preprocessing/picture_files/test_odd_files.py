@@ -1,4 +1,4 @@
-"""Files as cameras, phones, scanners and broken downloads leave them: read as they look, or refused with a sentence."""
+"""Files from cameras, phones, scanners and broken downloads: decoded correctly, or an error in one sentence."""
 
 import re
 import struct
@@ -282,7 +282,7 @@ def test_a_file_without_all_its_pixels_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("form", ["JPEG", "PROGRESSIVE", "PNG", "WEBP", "GIF", "BMP"])
 def test_a_cut_file_is_read_as_a_whole_one_or_refused(form: str) -> None:
-    """Wherever the cut is, no pixel is made up."""
+    """No cut makes the reader invent pixels."""
     original = NOISE.resize((40, 40))
     data = encoded(original, form.replace("PROGRESSIVE", "JPEG"), progressive=form == "PROGRESSIVE")
     recipe = ImageRecipe(height=40, width=40, channels=3, colour="rgb")
