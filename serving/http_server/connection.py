@@ -52,7 +52,7 @@ class _HoldingFlowControl(FlowControl):
     holding = False
 
     def resume_reading(self) -> None:
-        if not self.holding:
+        if self.read_paused and not self.holding:
             super().resume_reading()
 
 

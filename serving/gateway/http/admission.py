@@ -45,9 +45,11 @@ class Admission:
         Raises:
             Overloaded: the model or the caller has reached its limit.
         """
-        self.check(model, caller)
-        self._in_flight[model] = self._in_flight.get(model, 0) + 1
-        self._of_caller[model, caller] = self._of_caller.get((model, caller), 0) + 1
+        count, own = self._in_flight.get(model, 0), self._of_caller.get((model, caller), 0)
+        if count >= self._max_in_flight or own >= self._max_of_caller:
+            self.check(model, caller)
+        self._in_flight[model] = count + 1
+        self._of_caller[model, caller] = own + 1
 
     def leave(self, model: str, caller: str) -> None:
         """Stop counting a request."""

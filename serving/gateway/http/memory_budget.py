@@ -45,10 +45,14 @@ class MemoryBudget:
 
     def _take(self, holder: "Reservation", size: int) -> None:
         with self._lock:
-            of_caller = self._of_caller.get(holder.caller, 0)
-            over_share = of_caller + size > self._max_of_caller and of_caller > holder.held
-            if self.held + size <= self._max_bytes and not over_share:
-                self._add(holder, size)
+            total = self.held + size
+            before = self._of_caller.get(holder.caller, 0)
+            of_caller = before + size
+            over_share = of_caller > self._max_of_caller and before > holder.held
+            if total <= self._max_bytes and not over_share:
+                holder.held += size
+                self.held = total
+                self._of_caller[holder.caller] = of_caller
                 return
             needed = holder.held + size
             self._give_back(holder)
@@ -63,12 +67,9 @@ class MemoryBudget:
 
     def _give_back(self, holder: "Reservation", size: int | None = None) -> None:
         size = holder.held if size is None else min(size, holder.held)
-        self._add(holder, -size)
-
-    def _add(self, holder: "Reservation", size: int) -> None:
-        holder.held += size
-        self.held += size
-        of_caller = self._of_caller.get(holder.caller, 0) + size
+        holder.held -= size
+        self.held -= size
+        of_caller = self._of_caller.get(holder.caller, 0) - size
         if of_caller:
             self._of_caller[holder.caller] = of_caller
         else:

@@ -217,6 +217,8 @@ class Request:
             chunks.append(chunk)
             self.body_read = not message.get("more_body", False)
         body = self.memory.joined(chunks)
+        if b"content-encoding" not in self.headers:
+            return body
         encoding = self.header(b"content-encoding")
         if not encoding or encoding.lower() == "identity":
             return body
