@@ -24,13 +24,23 @@ class Gateway:
     url: str
 
 
-@contextlib.contextmanager
 def gateway(
     model_server: str, config: Path, *flags: str, env: dict[str, str] | None = None, ready: str = "Uvicorn running"
-) -> Iterator[Gateway]:
-    """``python -m serving.gateway``, from the moment it prints ``ready``: its port is open."""
+) -> contextlib.AbstractContextManager[Gateway]:
+    """``python -m serving.gateway`` in front of a model server."""
+    return _gateway(f"--model-server={model_server}", f"--models-config={config}", *flags, env=env, ready=ready)
+
+
+def embedded_gateway(root: Path, *flags: str) -> contextlib.AbstractContextManager[Gateway]:
+    """``python -m serving.gateway`` that runs the models below ``root`` itself."""
+    return _gateway(f"--exports={root}", *flags)
+
+
+@contextlib.contextmanager
+def _gateway(*flags: str, env: dict[str, str] | None = None, ready: str = "Uvicorn running") -> Iterator[Gateway]:
+    """A gateway, from the moment it prints ``ready``: its port is open."""
     port = free_port()
-    arguments = (f"--port={port}", f"--model-server={model_server}", f"--models-config={config}", "--poll-seconds=0.05")
+    arguments = (f"--port={port}", "--poll-seconds=0.05")
     url = f"http://127.0.0.1:{port}"
     with (
         running("-m", "serving.gateway", *arguments, *flags, ready=ready, env=env) as program,

@@ -1,5 +1,6 @@
 """Canary, shadow and fallbacks in front of a real model server, moved by the commands that users have."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -40,13 +41,15 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def served(root: Path) -> Iterator[Gateway]:
-    routing = f"--routing={root / 'routing.json'}"
-    with (
-        model_server(root, *programs.PROMPT) as address,
-        programs.gateway(address, root / "models.config", routing) as gateway,
-    ):
+@pytest.fixture(scope="module", params=["model server", "embedded"])
+def served(root: Path, request: pytest.FixtureRequest) -> Iterator[Gateway]:
+    with contextlib.ExitStack() as stack:
+        if request.param == "embedded":
+            gateway = stack.enter_context(programs.embedded_gateway(root))
+        else:
+            address = stack.enter_context(model_server(root, *programs.PROMPT))
+            routing = f"--routing={root / 'routing.json'}"
+            gateway = stack.enter_context(programs.gateway(address, root / "models.config", routing))
         programs.wait_until_ready(gateway, "shade")
         yield gateway
 
