@@ -141,16 +141,18 @@ class DynamicBatcher:
         self._on_wait = on_wait
         self._queues: dict[Hashable, deque[QueuedRequest]] = {}
         self._dispatch_scheduled = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Sequence[QueuedRequest]] = {}
         self._loop = asyncio.get_running_loop()
 
     @property
     def idle(self) -> bool:
         """Whether no request waits and no call runs."""
-        return not self._queues and not self._tasks
+        return not self._queues and not self._running
 
     async def submit(self, arrays: Arrays, rows: int, deadline: float, trace: Trace | None = None) -> Outputs:
-        """Return the outputs for valid inputs. A cancelled request leaves the queue.
+        """Return the outputs for valid inputs.
+
+        A cancelled request leaves the queue. A call is cancelled with the last of its requests.
 
         Args:
             arrays: inputs that fit the signature.
@@ -182,6 +184,8 @@ class DynamicBatcher:
         except asyncio.CancelledError:
             if request.queued:
                 self._remove(key, request)
+            else:
+                self._cancel_call_of(request)
             raise
 
     def _remove(self, key: Hashable, request: QueuedRequest) -> None:
@@ -190,6 +194,12 @@ class DynamicBatcher:
         self._rows_waiting -= request.rows
         if not queue:
             del self._queues[key]
+
+    def _cancel_call_of(self, request: QueuedRequest) -> None:
+        """Cancel a call whose requests are all cancelled."""
+        for task, batch in self._running.items():
+            if request in batch and all(other.future.done() for other in batch):
+                task.cancel()
 
     @property
     def _rows_per_call(self) -> int:
@@ -228,11 +238,11 @@ class DynamicBatcher:
                 rows = sum([request.rows for request in batch])
                 self._rows_running += rows
                 task = self._loop.create_task(self._send(batch, rows))
-                self._tasks.add(task)
+                self._running[task] = batch
                 task.add_done_callback(partial(self._sent, rows))
 
     def _sent(self, rows: int, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._running[task]
         self._rows_running -= rows
         self._free += 1
         self._dispatch()

@@ -1,4 +1,4 @@
-"""Coalescing, with a model in the same loop: who travels with whom, and that everyone gets their own answer."""
+"""Dynamic batching with a model in the same loop: which requests share a call, and that each gets its own outputs."""
 
 import asyncio
 from collections import deque
@@ -57,7 +57,7 @@ class Model:
             await self.called.wait_for(lambda: len(self.calls) >= count)
 
 
-def lane(
+def batcher(
     predict: Predict,
     calls: int = 1,
     max_rows: int = 8,
@@ -73,9 +73,9 @@ def lane(
     )
 
 
-async def ask(lane: DynamicBatcher, *values: float, width: int = 1) -> list[float]:
+async def ask(batcher: DynamicBatcher, *values: float, width: int = 1) -> list[float]:
     array = np.repeat(np.array(values, np.float32)[:, None], width, axis=1)
-    outputs = await lane.submit({"x": array}, len(values), FAR)
+    outputs = await batcher.submit({"x": array}, len(values), FAR)
     assert outputs["y"].shape == array.shape
     return [float(value) for value in outputs["y"][:, 0]]
 
@@ -88,16 +88,16 @@ async def held(model: Model, one: DynamicBatcher) -> "asyncio.Task[list[float]]"
     return first
 
 
-async def test_what_waits_at_the_same_moment_travels_together() -> None:
+async def test_requests_at_the_same_moment_share_a_call() -> None:
     model = Model()
-    one = lane(model.predict)
+    one = batcher(model.predict)
     assert await asyncio.gather(*(ask(one, value) for value in range(5))) == [[2.0 * value] for value in range(5)]
     assert model.calls == [5]
 
 
-async def test_a_call_leaves_when_the_one_before_has_returned() -> None:
+async def test_a_call_starts_when_the_one_before_has_returned() -> None:
     model = Model()
-    one = lane(model.predict)
+    one = batcher(model.predict)
     first = await held(model, one)
     others = [asyncio.create_task(ask(one, value)) for value in (2, 3, 4)]
     await asyncio.wait(others, timeout=0.01)
@@ -110,7 +110,7 @@ async def test_a_call_leaves_when_the_one_before_has_returned() -> None:
 
 async def test_rows_are_counted_not_requests() -> None:
     model = Model()
-    one = lane(model.predict, max_rows=8)
+    one = batcher(model.predict, max_rows=8)
     sizes = [3, 3, 3, 8, 9, 1]
     answers = await asyncio.gather(*(ask(one, *range(size)) for size in sizes))
     assert [len(answer) for answer in answers] == sizes
@@ -119,7 +119,7 @@ async def test_rows_are_counted_not_requests() -> None:
 
 async def test_row_shapes_are_never_mixed() -> None:
     model = Model()
-    one = lane(model.predict)
+    one = batcher(model.predict)
     answers = await asyncio.gather(*(ask(one, value, width=1 + value % 2) for value in range(6)))
     assert answers == [[2.0 * value] for value in range(6)]
     assert sorted(model.calls) == [3, 3]
@@ -127,14 +127,14 @@ async def test_row_shapes_are_never_mixed() -> None:
 
 async def test_signatures_without_rows_are_never_merged() -> None:
     model = Model()
-    one = lane(model.predict, signature=ALONE)
+    one = batcher(model.predict, signature=ALONE)
     await asyncio.gather(*(ask(one, value) for value in range(4)))
     assert model.calls == [1, 1, 1, 1]
 
 
 async def test_a_refused_call_is_repeated_one_by_one() -> None:
     model = Model()
-    one = lane(model.predict)
+    one = batcher(model.predict)
     answers = await asyncio.gather(*(ask(one, value) for value in (1, -2, 3)), return_exceptions=True)
     assert answers[0] == [2]
     assert isinstance(answers[1], BadTensor)
@@ -142,7 +142,7 @@ async def test_a_refused_call_is_repeated_one_by_one() -> None:
     assert model.calls == [3, 1, 1, 1]
 
 
-async def test_an_answer_that_cannot_be_split_is_asked_for_one_by_one() -> None:
+async def test_outputs_that_cannot_be_split_are_requested_one_by_one() -> None:
     """A model without a card may give one row for however many: nobody gets another's."""
     calls = []
 
@@ -167,7 +167,7 @@ async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() ->
     async def down(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise Unavailable("down")
 
-    one = lane(down)
+    one = batcher(down)
     errors = await asyncio.gather(*(ask(one, value) for value in range(3)), return_exceptions=True)
     assert [str(error) for error in errors] == ["down"] * 3
     assert len({id(error) for error in errors}) == 3
@@ -175,19 +175,19 @@ async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() ->
     assert one.idle
 
 
-async def test_a_defect_reaches_who_waits_and_the_lane_goes_on() -> None:
+async def test_a_defect_reaches_the_requests_and_the_batcher_goes_on() -> None:
     async def defect(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise ZeroDivisionError
 
-    one = lane(defect)
+    one = batcher(defect)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             await ask(one, 1)
 
 
-async def test_who_has_left_does_not_travel() -> None:
+async def test_a_cancelled_request_is_not_sent() -> None:
     model = Model()
-    one = lane(model.predict)
+    one = batcher(model.predict)
     first = await held(model, one)
     gone, stays = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
     await asyncio.wait([gone, stays], timeout=0.01)
@@ -206,10 +206,10 @@ async def test_who_has_left_does_not_travel() -> None:
     st.integers(1, 3),
     st.integers(1, 10),
 )
-def test_everyone_gets_their_own_answer(requests: list[list[int]], calls: int, max_rows: int) -> None:
+def test_each_request_gets_its_own_outputs(requests: list[list[int]], calls: int, max_rows: int) -> None:
     async def run() -> list[Any]:
         model = Model()
-        one = lane(model.predict, calls, max_rows)
+        one = batcher(model.predict, calls, max_rows)
         return await asyncio.gather(*(ask(one, *values) for values in requests), return_exceptions=True)
 
     for values, answer in zip(requests, asyncio.run(run()), strict=True):
@@ -251,7 +251,7 @@ def test_share(rows: int, max_rows: int, most: int) -> None:
 async def test_a_call_takes_no_more_than_its_share() -> None:
     """So that the model server has the next one when it has answered the first."""
     model = Model()
-    one = lane(model.predict, calls=2, max_rows=128)
+    one = batcher(model.predict, calls=2, max_rows=128)
     await asyncio.gather(*(ask(one, value) for value in range(100)))
     assert model.calls == [25, 25, 18, 16, 16]
 
@@ -272,7 +272,7 @@ def test_expected_seconds(call_seconds: float, rows_ahead: int, max_rows: int, c
 
 async def test_the_queue_is_bounded_by_rows() -> None:
     model = Model()
-    one = lane(model.predict, max_waiting=3)
+    one = batcher(model.predict, max_waiting=3)
     first = await held(model, one)
     waiting = [asyncio.create_task(ask(one, value, value)) for value in (2,)]
     await asyncio.sleep(0)
@@ -284,9 +284,9 @@ async def test_the_queue_is_bounded_by_rows() -> None:
     assert await ask(one, 5, 6, 7, 8) == [10.0, 12.0, 14.0, 16.0]  # more than may wait, but nobody does
 
 
-async def test_who_cannot_be_answered_before_the_deadline_is_refused_at_once() -> None:
+async def test_a_request_that_cannot_meet_its_deadline_is_rejected_at_once() -> None:
     model = Model()
-    one = lane(model.predict)
+    one = batcher(model.predict)
     loop = asyncio.get_running_loop()
     row = {"x": np.ones((1, 1), np.float32)}
     model.may.clear()
@@ -306,9 +306,9 @@ async def test_who_cannot_be_answered_before_the_deadline_is_refused_at_once() -
     assert model.calls == [1, 1, 1]
 
 
-async def test_who_leaves_the_queue_is_not_sent() -> None:
+async def test_a_cancelled_request_makes_room_in_the_queue() -> None:
     model = Model()
-    one = lane(model.predict, max_waiting=2)
+    one = batcher(model.predict, max_waiting=2)
     first = await held(model, one)
     leaving, staying = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
     await asyncio.sleep(0)
@@ -324,9 +324,35 @@ async def test_who_leaves_the_queue_is_not_sent() -> None:
     assert one.idle
 
 
-async def test_who_was_the_last_to_wait_leaves_nothing_behind() -> None:
+async def test_a_call_is_cancelled_with_the_last_of_its_requests() -> None:
+    cancelled = []
+
+    async def endless(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(len(parts))
+            raise
+        raise AssertionError
+
+    one = batcher(endless)
+    requests = [asyncio.create_task(ask(one, value)) for value in (1, 2)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    requests[0].cancel()
+    await asyncio.wait([requests[0]])
+    assert not cancelled
+    requests[1].cancel()
+    await asyncio.wait([requests[1]])
+    await asyncio.sleep(0)
+    assert cancelled == [2]
+    await asyncio.sleep(0)
+    assert one.idle
+
+
+async def test_the_last_cancelled_request_leaves_an_idle_batcher() -> None:
     model = Model()
-    one = lane(model.predict)
+    one = batcher(model.predict)
     first = await held(model, one)
     leaving = asyncio.create_task(ask(one, 2))
     await asyncio.sleep(0)
@@ -339,11 +365,11 @@ async def test_who_was_the_last_to_wait_leaves_nothing_behind() -> None:
     assert await ask(one, 3) == [6.0]
 
 
-async def test_all_of_a_merged_call_hear_that_the_model_server_has_no_place() -> None:
+async def test_all_requests_of_a_merged_call_get_its_error() -> None:
     async def full(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise Overloaded("no free place", "model_server")
 
-    one = lane(full)
+    one = batcher(full)
     async with asyncio.timeout(10):
         answers = await asyncio.gather(ask(one, 1), ask(one, 2), return_exceptions=True)
     assert [(str(answer), answer.reason) for answer in answers if isinstance(answer, Overloaded)] == [
