@@ -5,7 +5,7 @@ import sys
 
 
 def main() -> None:
-    """Serve until told to stop, and end the process."""
+    """Serve until a signal, and end the process."""
     from serving.model_server import server
     from serving.model_server.core import memory
 
@@ -13,7 +13,7 @@ def main() -> None:
     code = server.main()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(code)  # not sys.exit: that would wait for a load that is under way in a thread
+    os._exit(code)  # sys.exit would wait for loads in their threads
 
 
 if __name__ == "__main__":

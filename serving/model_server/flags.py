@@ -1,7 +1,7 @@
 """tensorflow_model_server's flags: the same names, forms and defaults (tensorflow_serving/model_servers/main.cc).
 
-A field of :class:`Flags` is a flag. Those of the real server that do nothing here are listed apart and taken with a
-warning. An unknown argument is reported and ignored, as there.
+Each field of :class:`Flags` is a flag. Flags of the real server without effect here are accepted with a warning. An
+unknown argument is reported and ignored, as in TensorFlow Serving.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from serving.model_server.errors import invalid_argument
 
-#: Real flags that have no effect yet, with an example of their kind of value.
+#: Flags of the real server without effect here, and the types of their values.
 WITHOUT_EFFECT: dict[str, type] = {
     "http_timeout_in_ms": int,
     "allow_version_labels": bool,
@@ -39,27 +39,27 @@ WITHOUT_EFFECT: dict[str, type] = {
 
 
 def cpus() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _four_for_each_cpu() -> int:
+def _four_per_cpu() -> int:
     return 4 * cpus()
 
 
 class FlagError(ValueError):
-    """A flag's value is missing or of the wrong kind."""
+    """The value of a flag is missing or invalid."""
 
 
 @dataclass(frozen=True)
 class Flags:
-    """The settings of one server. The comment above a group says where it is used."""
+    """The settings of one server."""
 
-    # __main__, service
+    # gRPC
     host: str = "0.0.0.0"  # ours
     port: int = 8500
     grpc_socket_path: str = ""
-    grpc_max_threads: int = field(default_factory=_four_for_each_cpu)  # calls at once; more are refused
+    grpc_max_threads: int = field(default_factory=_four_per_cpu)  # concurrent calls; more are rejected
     grpc_channel_arguments: str = ""
     ssl_config_file: str = ""
     enable_grpc_healthcheck_service: bool = False
@@ -67,14 +67,14 @@ class Flags:
     enable_signature_method_name_check: bool = False
     version: bool = False
 
-    # rest
+    # REST
     rest_api_port: int = 0  # 0: no REST
-    rest_api_num_threads: int = field(default_factory=_four_for_each_cpu)
+    rest_api_num_threads: int = field(default_factory=_four_per_cpu)
     rest_api_timeout_in_ms: int = 30_000
     rest_api_enable_cors_support: bool = False
     rest_api_max_body_bytes: int = 32_000_000  # ours; also of a decompressed body
 
-    # batcher, loader
+    # batching
     enable_batching: bool = False
     batching_parameters_file: str = ""
     enable_per_model_batching_parameters: bool = False
@@ -82,23 +82,23 @@ class Flags:
     # metrics
     monitoring_config_file: str = ""
 
-    # core, source
+    # models
     model_name: str = "default"
     model_base_path: str = ""
     model_config_file: str = ""
     model_config_file_poll_wait_seconds: float = 0
     file_system_poll_wait_seconds: float = 1
     allow_version_labels_for_unavailable_models: bool = False
-    mount: tuple[str, ...] = ()  # ours: --mount=/models=DIR looks paths below /models up below DIR
+    mount: tuple[str, ...] = ()  # ours: --mount=/models=DIR reads paths below /models from DIR
 
-    # manager
+    # loading
     num_load_threads: int = 0
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
 
-    # loader
+    # engines
     engine: Literal["auto", "onnx", "tensorflow"] = "auto"  # ours
-    verify_key_file: str = ""  # ours: an Ed25519 public key (PEM); a version that it has not signed is not loaded
+    verify_key_file: str = ""  # ours: an Ed25519 public key (PEM); versions without its signature are not loaded
     saved_model_tags: str = "serve"
     prefer_tflite_model: bool = False
     enable_model_warmup: bool = True
@@ -109,14 +109,14 @@ class Flags:
 
     @property
     def mounts(self) -> list[tuple[Path, Path]]:
-        """Pairs of mount point and directory."""
+        """Pairs of a path prefix and the directory that replaces it."""
         pairs = [entry.split("=", 1) for entry in self.mount]
         return [(Path(point), Path(directory).absolute()) for point, directory in pairs]
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """Flags, those given that have no effect here, and arguments that are no flags."""
+    """Flags, given flags without effect, and unknown arguments."""
 
     flags: Flags
     without_effect: tuple[str, ...]
@@ -124,11 +124,11 @@ class Parsed:
 
 
 def parse(arguments: Sequence[str]) -> Parsed:
-    """Flags from a command line: ``--flag=value``, ``--flag value``, for booleans also ``--flag`` and ``--noflag``.
+    """Parse a command line: ``--flag=value``, ``--flag value``, for booleans also ``--flag`` and ``--noflag``.
 
     Raises:
-        FlagError: a value that is missing or of the wrong kind.
-        INVALID_ARGUMENT: flags that do not go together.
+        FlagError: The value of a flag is missing or invalid.
+        ServingError: INVALID_ARGUMENT for flags that exclude each other.
     """
     kinds: dict[str, Any] = {**WITHOUT_EFFECT, **typing.get_type_hints(Flags)}
     given: dict[str, Any] = {}
@@ -173,9 +173,9 @@ def parse(arguments: Sequence[str]) -> Parsed:
 
 
 def usage() -> str:
-    """All flags with their defaults."""
+    """Return the help text: all flags with their defaults."""
     lines = [f"\t--{name}={_shown(default)}" for name, default in dataclasses.asdict(Flags()).items()]
-    lines += [f"\t--{name}\t(taken, without effect)" for name in WITHOUT_EFFECT]
+    lines += [f"\t--{name}\t(without effect)" for name in WITHOUT_EFFECT]
     return "usage: vitrine-model-server\nFlags:\n" + "\n".join(lines)
 
 

@@ -5,9 +5,9 @@ text           strings in and out, one output named …_bytes
 old            TensorFlow 1: signatures to classify and regress that share their input
 types          every type that JSON can carry, both ways, by "more" all others, by "half" float16 alone
 sums           rows of any width to a sum each; all of them to one scalar; two inputs that need not have equal rows
-matrix         rows of any width, with an ONNX twin; and a matrix product that takes three columns
+matrix         rows of any width, with an ONNX export; and a matrix product that takes three columns
 image          a convolution, which is what wrong ranks kill (CONTRACT D.11)
-line           y = x/2 + 2 for rows of three, with an ONNX twin: quick to start for cases with a process of their own
+line           y = x/2 + 2 for rows of three, with an ONNX export: quick to start for cases with a process of their own
 lite           the same as half_plus_two for TensorFlow Lite
 """
 
@@ -105,7 +105,7 @@ def matrix(directory: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     listed = {"serving_default": {"inputs": ["x"], "outputs": ["y"]}}
     helper.set_model_props(model, {"signatures": json.dumps(listed)})
-    twin(directory, model)
+    add_onnx_export(directory, model)
 
 
 def sums(directory: Path) -> None:
@@ -139,7 +139,7 @@ def line(directory: Path, offset: float) -> None:
         return {"y": 0.5 * x + offset}
 
     save(directory, infer)
-    twin(directory, versions.graph(0.5, offset))
+    add_onnx_export(directory, versions.graph(0.5, offset))
 
 
 def lite(directory: Path) -> None:
@@ -149,7 +149,7 @@ def lite(directory: Path) -> None:
     (directory / "model.tflite").write_bytes(converter.convert())
 
 
-def twin(directory: Path, model: onnx.ModelProto) -> None:
+def add_onnx_export(directory: Path, model: onnx.ModelProto) -> None:
     extra = directory / "assets.extra"
     extra.mkdir()
     onnx.save(model, extra / "model.onnx")

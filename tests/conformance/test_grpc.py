@@ -71,14 +71,14 @@ def test_predict_says_which_version_answered(server: Server, model: str, version
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("requested", "expected"),
     [
         pytest.param("", {"sum", "difference"}, id="D.3 Predict: all outputs"),
         pytest.param('output_filter: "sum"', {"sum"}, id="D.3 Predict: output_filter"),
     ],
 )
-def test_predict_gives_the_outputs_asked_for(server: Server, wanted: str, expected: set[str]) -> None:
-    response = server.call("Predict", signature("both") + A + B + wanted)
+def test_predict_gives_the_outputs_asked_for(server: Server, requested: str, expected: set[str]) -> None:
+    response = server.call("Predict", signature("both") + A + B + requested)
     assert set(response.outputs) == expected
     assert values(response, "sum") == [15.0]
 

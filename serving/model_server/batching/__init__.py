@@ -1,0 +1,1 @@
+"""Dynamic batching as in TensorFlow Serving: parameters, queues, and the scheduler that runs the batches."""

@@ -1,4 +1,4 @@
-"""Calls into one and its outputs back into theirs.
+"""Merge calls into one batch, and split its outputs.
 
 Source: tensorflow_serving/batching/batching_session.cc (ComputeInputSize, MergeInputTensors, SplitOutputTensors) and
 batching_util.cc (AddPadding).
@@ -14,14 +14,14 @@ from serving.model_server.core.signature import ServableSignature
 from serving.model_server.errors import failed_precondition, invalid_argument
 from serving.tfs_api.tensors import Array
 
-_HIGHEST_RANK = 6
+_MAX_RANK = 6
 
 
 def count_rows(inputs: Mapping[str, Array]) -> int:
-    """The batch size of one call.
+    """Return the batch size of one call.
 
     Raises:
-        INVALID_ARGUMENT: it has none, or several.
+        ServingError: INVALID_ARGUMENT if it has none or several.
     """
     if not inputs:
         raise invalid_argument("Batching Run() must have at least one input tensor")
@@ -34,10 +34,10 @@ def count_rows(inputs: Mapping[str, Array]) -> int:
 
 
 def run(servable: Servable, parameters: BatchingParameters, calls: Sequence[SignatureCall]) -> list[list[Array]]:
-    """Run calls of one signature as one batch; returns the outputs of each.
+    """Run calls of one signature as one batch, and return the outputs of each.
 
     Raises:
-        ServingError: they cannot be merged, or the servable fails, or gives no batch.
+        ServingError: The calls cannot be merged, the servable fails, or its outputs are no batch.
     """
     signature, outputs = calls[0].signature, calls[0].outputs
     sizes = [count_rows(call.inputs) for call in calls]
@@ -48,7 +48,7 @@ def run(servable: Servable, parameters: BatchingParameters, calls: Sequence[Sign
 
 
 def cut(call: SignatureCall, start: int, stop: int) -> SignatureCall:
-    """The call with rows ``start`` to ``stop`` of each input."""
+    """Return the call with rows ``start`` to ``stop`` of each input."""
     return SignatureCall(
         call.signature, {alias: array[start:stop] for alias, array in call.inputs.items()}, call.outputs
     )
@@ -57,15 +57,18 @@ def cut(call: SignatureCall, start: int, stop: int) -> SignatureCall:
 def merge(
     signature: ServableSignature, calls: Sequence[Mapping[str, Array]], rows: int, *, pad_variable_length: bool
 ) -> dict[str, Array]:
-    """Inputs of all calls one after the other, filled up to so many rows with the last call's first row.
+    """Concatenate the inputs of all calls, and fill up to ``rows`` with the last call's first row.
 
     Args:
-        pad_variable_length: calls whose rows differ in size are brought to the largest size of each dimension, with
-            the first value of their tensor; otherwise such calls are refused.
+        signature: The signature of all calls.
+        calls: The inputs of each call by alias.
+        rows: Rows of the batch.
+        pad_variable_length: Pad rows of different sizes to the largest size of each dimension, with the first value of
+            their tensor. Otherwise such calls are rejected.
 
     Raises:
-        FAILED_PRECONDITION: sizes differ.
-        INVALID_ARGUMENT: a tensor that cannot be padded: it is empty, or has more than six dimensions.
+        ServingError: FAILED_PRECONDITION if sizes differ, INVALID_ARGUMENT for an empty tensor, or one with more than
+            six dimensions, that would need padding.
     """
     if len(calls) == 1 and count_rows(calls[0]) == rows:
         return dict(calls[0])
@@ -73,7 +76,7 @@ def merge(
     for alias in calls[0]:
         arrays = [call[alias] for call in calls]
         if pad_variable_length:
-            arrays = _alike(arrays)
+            arrays = _padded_alike(arrays)
         elif any(array.shape[1:] != arrays[0].shape[1:] for array in arrays):
             raise failed_precondition(
                 f"Tensors with name '{signature.inputs[alias].name}' from different tasks have different shapes and "
@@ -89,10 +92,10 @@ def merge(
 
 
 def split(arrays: Sequence[Array], sizes: Sequence[int], rows: int) -> list[list[Array]]:
-    """For each call its outputs; what was filled in (rows beyond the sizes) is left out.
+    """Return the outputs of each call, without the rows that filled the batch up.
 
     Raises:
-        FAILED_PRECONDITION: an output does not have as many rows as went in.
+        ServingError: FAILED_PRECONDITION if an output does not have as many rows as the batch.
     """
     for array in arrays:
         if array.ndim == 0:
@@ -110,12 +113,12 @@ def split(arrays: Sequence[Array], sizes: Sequence[int], rows: int) -> list[list
 
 
 def join(parts: Sequence[Sequence[Array]]) -> list[Array]:
-    """The outputs of a call that was cut, from those of its parts."""
+    """Return the outputs of a call that was cut into parts."""
     return list(parts[0]) if len(parts) == 1 else [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
-def _alike(arrays: Sequence[Array]) -> list[Array]:
-    """The arrays, each padded to the largest size of every dimension but the first."""
+def _padded_alike(arrays: Sequence[Array]) -> list[Array]:
+    """Pad the arrays to the largest size of every dimension but the first."""
     ranks = {array.ndim for array in arrays}
     if len(ranks) > 1:
         raise invalid_argument(f"Tensors of different ranks cannot be padded: {sorted(ranks)}")
@@ -126,7 +129,7 @@ def _alike(arrays: Sequence[Array]) -> list[Array]:
 def _padded(array: Array, sizes: tuple[int, ...]) -> Array:
     if array.shape[1:] == sizes:
         return array
-    if array.ndim > _HIGHEST_RANK:
+    if array.ndim > _MAX_RANK:
         raise invalid_argument("Only tensors with rank from 1 to 6 can be padded.")
     if not array.size:
         if not len(array):

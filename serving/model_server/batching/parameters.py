@@ -1,4 +1,4 @@
-"""The file of ``--batching_parameters_file`` and the ``batching_params.pbtxt`` of a version.
+"""Read the file of ``--batching_parameters_file`` and the ``batching_params.pbtxt`` of a version.
 
 Source: tensorflow_serving/servables/tensorflow/session_bundle_config.proto for the fields, bundle_factory_util.h and
 TensorFlow's shared_batch_scheduler.h for defaults, checks and messages.
@@ -22,15 +22,15 @@ class BatchingParameters:
     """How calls are merged.
 
     Attributes:
-        max_batch_size: most rows of one call; without splitting also of one batch.
-        batch_timeout_micros: how long a batch that is not full waits for more, counted from its first call.
-        max_enqueued_batches: most batches that wait in one queue.
-        num_batch_threads: batches that run at the same time, of all models together.
-        thread_pool_name: a label of the queueing metric.
-        allowed_batch_sizes: batches are padded to the next of these, ascending.
-        pad_variable_length_inputs: calls whose rows have different sizes are padded to the largest.
-        enable_large_batch_splitting: a call that does not fit the open batch is spread over several.
-        max_execution_batch_size: most rows of a batch with splitting; 0 for ``max_batch_size``.
+        max_batch_size: Most rows of one call; without splitting also of one batch.
+        batch_timeout_micros: Longest wait of a batch that is not full, from its first call on.
+        max_enqueued_batches: Most batches that wait in one queue.
+        num_batch_threads: Batches of all models that run at the same time.
+        thread_pool_name: A label of the queueing metric.
+        allowed_batch_sizes: Batches are padded to the next of these sizes, ascending.
+        pad_variable_length_inputs: Pad calls whose rows have different sizes to the largest size.
+        enable_large_batch_splitting: Spread a call that does not fit the open batch over several batches.
+        max_execution_batch_size: Most rows of a batch with splitting; 0 for ``max_batch_size``.
     """
 
     max_batch_size: int = 1000
@@ -44,7 +44,7 @@ class BatchingParameters:
     max_execution_batch_size: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse a number of threads that no thread pool can have: InvalidArgument."""
+        """Check the number of threads. Raises ServingError with INVALID_ARGUMENT."""
         if self.num_batch_threads < 1:
             raise invalid_argument(f"num_batch_threads must be positive; was {self.num_batch_threads}")
 
@@ -52,7 +52,7 @@ class BatchingParameters:
         """Check the values that TensorFlow Serving checks when it loads a version.
 
         Raises:
-            INVALID_ARGUMENT: the values do not go together.
+            ServingError: INVALID_ARGUMENT for values that do not fit together.
         """
         sizes = self.allowed_batch_sizes
         if sizes and sizes[-1] != self.max_batch_size:
@@ -80,16 +80,15 @@ class BatchingParameters:
         return (self.enable_large_batch_splitting and self.max_execution_batch_size) or self.max_batch_size
 
     def padded(self, rows: int) -> int:
-        """The smallest allowed batch size that holds the rows."""
+        """Return the smallest allowed batch size that holds the rows."""
         return next((size for size in self.allowed_batch_sizes if size >= rows), rows)
 
 
 def read(path: Path, *, threads: int) -> BatchingParameters:
-    """The parameters of a file; ``threads`` where it does not say how many.
+    """Read a file; ``threads`` is the default of ``num_batch_threads``.
 
     Raises:
-        NotFound: there is no such file.
-        INVALID_ARGUMENT: it cannot be parsed, or has no threads.
+        ServingError: NOT_FOUND if the file is missing, INVALID_ARGUMENT if it is invalid.
     """
     message = text_protos.read(path, messages.BatchingParameters)
     given: dict[str, Any] = {"num_batch_threads": threads, "thread_pool_name": "batch_threads"}

@@ -1,11 +1,10 @@
-"""Runs calls in batches: the queues of all signatures, and the threads that they share.
+"""Run calls in batches: the queues of all signatures, and the threads that they share.
 
-Source: TensorFlow's shared_batch_scheduler.h and tensorflow_serving/batching/batching_session.cc. Every signature of
-every version, for each choice of its outputs, has a queue of its own; the threads go round the queues and take a batch
-from each that has one. All state belongs to the event loop. A batch that fails fails for all calls in it.
+Source: TensorFlow's shared_batch_scheduler.h and tensorflow_serving/batching/batching_session.cc. Each signature of a
+version has a queue for each choice of outputs. The threads take batches from the queues in turn. All state belongs to
+the event loop. A batch that fails fails for all its calls.
 
-A batch that takes but a moment is run in the event loop itself, in place of a batch thread: on the processors that this
-server is made for the way to a thread and back costs more.
+A short batch runs in the event loop, not in a batch thread: on few processors the thread switch costs more.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from serving.model_server.batching import merging as batch_merging
+from serving.model_server.batching import merging
 from serving.model_server.batching.parameters import BatchingParameters
 from serving.model_server.batching.queue import Batch, BatchQueue
 from serving.model_server.core.servable import MAX_SECONDS_IN_LOOP, Servable, SignatureCall
@@ -24,7 +23,7 @@ from serving.model_server.errors import unavailable
 from serving.model_server.metrics import ServerMetrics
 from serving.tfs_api.tensors import Array
 
-#: What a call that is cancelled in the queue says; TensorFlow Serving has it for a deadline that passes there.
+#: Argument of the CancelledError of a call in the queue: TensorFlow Serving's message for a deadline that passes there.
 STILL_WAITING = "Run() timeout exceeded while waiting in batching queue"
 
 
@@ -41,7 +40,7 @@ class _Task:
 
 
 class _Queue:
-    """The calls that may be merged: those for one signature and the same outputs of it."""
+    """Calls that can be merged: those for the same outputs of one signature."""
 
     def __init__(self, parameters: BatchingParameters) -> None:
         self.parameters = parameters
@@ -53,29 +52,29 @@ _Queues = dict[tuple[str, tuple[str, ...]], _Queue]
 
 
 class Batcher:
-    """See the module."""
+    """Merges calls into batches and runs them."""
 
     def __init__(self, threads: int, pool_name: str, metrics: ServerMetrics) -> None:
-        """``threads`` batches run at the same time."""
+        """Create a batcher that runs ``threads`` batches at the same time."""
         self._free = threads
         self._pool_name = pool_name
         self._metrics = metrics
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=pool_name)
         self._queues: weakref.WeakKeyDictionary[Servable, _Queues] = weakref.WeakKeyDictionary()
-        self._round: deque[_Queue] = deque()  # the queues that have calls
+        self._round: deque[_Queue] = deque()  # queues with calls
         self._woken = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, servable: Servable, parameters: BatchingParameters, call: SignatureCall) -> list[Array]:
-        """The outputs of a call, in its order. A caller whose deadline passes cancels this; the CancelledError says
-        STILL_WAITING where that is so.
+        """Return the outputs of a call, in its order.
+
+        A call that is cancelled in the queue raises CancelledError with STILL_WAITING.
 
         Raises:
-            InvalidArgument: its inputs are no batch, or a larger one than may be.
-            UNAVAILABLE: too many batches are waiting.
-            ServingError: the batch failed.
+            ServingError: INVALID_ARGUMENT for inputs that are no batch or a too large one, UNAVAILABLE if too many
+                batches wait, or the error of the batch.
         """
-        rows = batch_merging.count_rows(call.inputs)
+        rows = merging.count_rows(call.inputs)
         loop = asyncio.get_running_loop()
         task = _Task(servable, call, loop.create_future(), loop.time())
         for _ in call.inputs:
@@ -92,7 +91,7 @@ class Batcher:
             await task.done
         except asyncio.CancelledError:
             raise asyncio.CancelledError(*(() if task.has_begun else (STILL_WAITING,))) from None
-        return batch_merging.join([outputs for _, outputs in sorted(task.outputs.items())])
+        return merging.join([outputs for _, outputs in sorted(task.outputs.items())])
 
     def close(self) -> None:
         """Start no more batches."""
@@ -109,7 +108,7 @@ class Batcher:
         return queues[key]
 
     def _dispatch(self) -> None:
-        """Start as many batches as there are threads for; come again when the next may start."""
+        """Start as many batches as threads are free, and schedule the next dispatch."""
         self._woken = False
         loop = asyncio.get_running_loop()
         while self._free and (found := self._next(loop.time())):
@@ -138,7 +137,7 @@ class Batcher:
         for part in batch.parts:
             part.task.has_begun = True
             self._metrics.queuing_latency.of((self._pool_name,)).observe((now - part.task.since) * 1e6)
-        if all(part.task.done.done() for part in batch.parts):  # every caller has gone
+        if all(part.task.done.done() for part in batch.parts):  # every call was cancelled
             return
         run = functools.partial(self._run, queue.parameters, batch)
         if first.servable.expect(first.call.signature.name, batch.rows) < MAX_SECONDS_IN_LOOP:
@@ -161,17 +160,17 @@ class Batcher:
         self._dispatch()
 
     def _run(self, parameters: BatchingParameters, batch: Batch[_Task]) -> list[list[Array]]:
-        """The outputs of each part."""
+        """Return the outputs of each part."""
         rows = parameters.padded(batch.rows)
         self._metrics.wrapped_run_count.add(())
         self._metrics.padding_size.of((str(rows),)).observe(rows - batch.rows)
         self._metrics.processed_batch_size.of(()).observe(rows)
-        calls = [batch_merging.cut(part.task.call, part.start, part.stop) for part in batch.parts]
-        return batch_merging.run(batch.parts[0].task.servable, parameters, calls)
+        calls = [merging.cut(part.task.call, part.start, part.stop) for part in batch.parts]
+        return merging.run(batch.parts[0].task.servable, parameters, calls)
 
 
 def _end(batch: Batch[_Task], outputs: Sequence[list[Array]] = (), error: BaseException | None = None) -> None:
-    """Give every task its outputs, or all of them the error; a task that was cut ends with its last part."""
+    """Give each task its outputs or the error. A task that was cut ends with its last part."""
     for number, part in enumerate(batch.parts):
         task = part.task
         task.parts_left -= 1

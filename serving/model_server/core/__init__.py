@@ -1,0 +1,1 @@
+"""The models: Source, Loader, Manager and ServerCore, named as in TensorFlow Serving."""

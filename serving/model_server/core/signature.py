@@ -1,4 +1,4 @@
-"""What a SavedModel's signatures take and give, read from ``saved_model.pb`` without TensorFlow."""
+"""Inputs and outputs of a SavedModel's signatures, read from ``saved_model.pb`` without TensorFlow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ DEFAULT_SIGNATURE = "serving_default"
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """One input or output: its name in the graph, DataType, and sizes (None: free); no shape at all is any rank."""
+    """One input or output: its name in the graph, its DataType, and its shape.
+
+    A size of None is any size; a shape of None is any rank.
+    """
 
     name: str
     data_type: int
@@ -26,7 +29,7 @@ class TensorInfo:
 
 @dataclass(frozen=True, slots=True)
 class ServableSignature:
-    """Inputs and outputs by alias, in the aliases' order, and the inputs that may be left out."""
+    """Inputs and outputs by alias, in alphabetical order, and default values of optional inputs."""
 
     name: str
     method: str
@@ -37,24 +40,23 @@ class ServableSignature:
 
 @dataclass(frozen=True)
 class ServableSignatures:
-    """All signatures of a version, and their SignatureDefMap as GetModelMetadata sends it."""
+    """All signatures of a version, and the SignatureDefMap that GetModelMetadata sends."""
 
     by_name: Mapping[str, ServableSignature]
     signature_def_map: bytes
 
 
 def read(directory: Path, tags: Sequence[str]) -> ServableSignatures:
-    """The signatures of the SavedModel's graph that has these tags.
+    """Return the signatures of the SavedModel's graph that has these tags.
 
     Raises:
-        NOT_FOUND: no SavedModel there, or no graph with the tags.
-        DATA_LOSS: the file is no SavedModel.
+        ServingError: NOT_FOUND without a SavedModel or a graph with the tags, DATA_LOSS for a damaged file.
     """
     return of_definitions(_meta_graph(directory, tags).signature_def)
 
 
 def of_definitions(definitions: Mapping[str, Any]) -> ServableSignatures:
-    """The signatures of SignatureDefs by name."""
+    """Return the signatures of SignatureDefs by name."""
     message = messages.SignatureDefMap()
     for name, definition in definitions.items():
         message.signature_def[name].CopyFrom(definition)
@@ -87,10 +89,7 @@ def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
 
 
 def _parse_binary(path: Path, message: Any) -> None:
-    """Fill the message.
-
-    Texts and codes of errors are those of ReadBinaryProto (tensorflow/core/platform/env.cc).
-    """
+    """Fill the message. Texts of errors are those of ReadBinaryProto (tensorflow/core/platform/env.cc)."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -115,7 +114,7 @@ def _default(signature: str, alias: str, value: Any) -> Array:
     try:
         return tensors.to_array(value)
     except ValueError as error:
-        raise data_loss(f"the default of input {alias} of signature {signature} cannot be read: {error}") from None
+        raise data_loss(f"The default of input {alias} of signature {signature} is invalid: {error}") from None
 
 
 def _tensor_info(info: Any) -> TensorInfo:

@@ -1,4 +1,4 @@
-"""Which versions should be there: what lies under the base paths, narrowed by each model's version policy.
+"""Find the aspired versions: those under the base paths that each model's version policy selects.
 
 Source: tensorflow_serving/sources/storage_path/file_system_storage_path_source.cc.
 """
@@ -12,13 +12,13 @@ from serving.artifacts.models_config import ModelConfig, aspired_versions
 
 logger = logging.getLogger(__name__)
 
-#: Paths in the configuration below the first are looked up below the second.
+#: Pairs of a path prefix in the configuration and the directory that replaces it.
 Mounts = Sequence[tuple[Path, Path]]
 Aspired = dict[int, Path]
 
 
 def mounted(path: Path, mounts: Mounts) -> Path:
-    """Where the path lies really."""
+    """Return the path after the mounts."""
     for point, directory in mounts:
         if path.is_relative_to(point):
             return directory / path.relative_to(point)
@@ -26,16 +26,16 @@ def mounted(path: Path, mounts: Mounts) -> Path:
 
 
 class FileSystemSource:
-    """Looks under the base paths and says what it found; tells each oddity once, not at every look."""
+    """Searches the base paths. Logs each problem once, not at every poll."""
 
     def __init__(self, mounts: Mounts = ()) -> None:
         self._mounts = mounts
-        self._told: dict[str, str] = {}
+        self._logged: dict[str, str] = {}
 
     def poll(self, models: Iterable[ModelConfig]) -> dict[str, Aspired]:
-        """Aspired versions and their directories, by model.
+        """Return the aspired versions and their directories by model.
 
-        A model whose base path cannot be read is left out: a share that is away for a moment unloads nothing.
+        A model whose base path cannot be read is omitted, so that a network share's outage unloads nothing.
         """
         aspired: dict[str, Aspired] = {}
         for model in models:
@@ -43,24 +43,24 @@ class FileSystemSource:
             try:
                 found = version_files.directories(base)
             except OSError as error:
-                self._tell(
+                self._log(
                     model.name,
                     "FileSystemStoragePathSource encountered a filesystem access error: Could not find base path "
                     f"{base} for servable {model.name} with error {error.strerror}",
                 )
                 continue
             versions = aspired_versions(model, found)
-            self._tell(model.name, _oddity(model, base, versions))
+            self._log(model.name, _problem(model, base, versions))
             aspired[model.name] = {version: found[version] for version in versions}
         return aspired
 
-    def _tell(self, model: str, oddity: str) -> None:
-        if oddity and self._told.get(model) != oddity:
-            logger.warning(oddity)
-        self._told[model] = oddity
+    def _log(self, model: str, problem: str) -> None:
+        if problem and self._logged.get(model) != problem:
+            logger.warning(problem)
+        self._logged[model] = problem
 
 
-def _oddity(model: ModelConfig, base: Path, versions: Sequence[int]) -> str:
+def _problem(model: ModelConfig, base: Path, versions: Sequence[int]) -> str:
     missing = sorted(set(model.specific) - set(versions))
     if missing:
         return (

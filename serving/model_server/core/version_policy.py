@@ -1,7 +1,7 @@
-"""What to do next with the versions of one model: a pure function over what is known of them.
+"""The next step for the versions of one model: a pure function over snapshots.
 
-Source: tensorflow_serving/core/availability_preserving_policy.cc. A new version is loaded before the old one goes, so
-that one is always there to answer, at the price of two copies in memory for a moment.
+Source: tensorflow_serving/core/availability_preserving_policy.cc. A new version loads before the old one unloads, so
+that one is always available. This takes the memory of two copies for a moment.
 """
 
 import enum
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 class VersionState(enum.IntEnum):
-    """Where a version stands; numbered as in get_model_status.proto."""
+    """The state of a version, numbered as in get_model_status.proto."""
 
     START = 10
     LOADING = 20
@@ -21,7 +21,7 @@ class VersionState(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One version of a model; ``aspired`` says that it should be there."""
+    """One version of a model; ``aspired`` means that it should be loaded."""
 
     version: int
     state: VersionState
@@ -30,11 +30,15 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Load:
+    """Load this version."""
+
     version: int
 
 
 @dataclass(frozen=True)
 class Unload:
+    """Unload this version."""
+
     version: int
 
 
@@ -42,10 +46,10 @@ Action = Load | Unload
 
 
 def next_action(versions: Iterable[Snapshot]) -> Action | None:
-    """The next step, or None where there is nothing to do until something changes.
+    """Return the next step, or None until a state changes.
 
-    Versions that are no longer aspired go, lowest first, once an aspired one is available, or where none is aspired at
-    all; of several that linger while the new one loads, one stays. New versions are loaded highest first.
+    Versions that are no longer aspired unload, lowest first, after an aspired version is available, or if none is
+    aspired. If several of them are available while the new one loads, one stays. New versions load highest first.
     """
     versions = list(versions)
     aspired = [version for version in versions if version.aspired]

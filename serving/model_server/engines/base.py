@@ -1,4 +1,4 @@
-"""What stands behind a servable and does the arithmetic."""
+"""The protocol of engines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -7,12 +7,12 @@ from serving.tfs_api.tensors import Array
 
 
 class Engine(Protocol):
-    """Runs signatures of one version. Used from several threads at once; freed when nothing refers to it."""
+    """Runs signatures of one version, from several threads at the same time."""
 
     def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """The outputs asked for, in that order. The inputs have been checked against the signature.
+        """Return the requested outputs, in that order. The caller has checked the inputs against the signature.
 
         Raises:
-            ServingError: the engine refuses the values, or fails.
+            ServingError: The engine rejects the values, or fails.
         """
         ...

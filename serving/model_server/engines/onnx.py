@@ -1,7 +1,7 @@
-"""The ONNX twin of a version, run by onnxruntime: quick to load, small, and no TensorFlow in the process.
+"""The ONNX export of a version, run by onnxruntime without TensorFlow in the process.
 
-One graph holds all tensor signatures; its tensors are named by the signatures' aliases, and the metadata entry
-``signatures`` says which belong to which. ``describe`` is answered from the model card's file.
+One graph holds all tensor signatures. Its tensors have the signatures' aliases as names, and the metadata entry
+``signatures`` lists the aliases of each signature. ``describe`` is answered from the model card's file.
 """
 
 import functools
@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 ONNX_FILE = "assets.extra/model.onnx"
 DESCRIBE = "describe"
-_registering = threading.Lock()  # versions load in several threads
 _AS_REQUESTED = 1  # kSameAsRequested: the arena grows by what is needed, not to the next power of two
-_PART = 2**14  # bytes of input run at once: more of them are slower, since they leave the cache, and cost memory
-_LARGEST_ANSWER = 2**28
+_CHUNK_BYTES = 2**14  # of input per run; larger runs leave the processor's cache and are slower
+_MAX_DESCRIBE_BYTES = 2**28
+_registering = threading.Lock()  # versions load in several threads
 _NUMPY_TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -39,7 +39,7 @@ _NUMPY_TYPES = {
 
 
 class _Filler(NamedTuple):
-    """A graph input that a signature does not name: zeros of this shape for each row."""
+    """A graph input that a signature lacks; it is fed zeros of this shape for each row."""
 
     name: str
     shape: tuple[int, ...]
@@ -52,13 +52,13 @@ class _Filler(NamedTuple):
 
 
 class OnnxEngine:
-    """See :class:`serving.model_server.engines.base.Engine`."""
+    """Runs the signatures of an ONNX export (:class:`serving.model_server.engines.base.Engine`)."""
 
     def __init__(self, version_directory: Path, threads: int = 1) -> None:
-        """Load the twin.
+        """Load the export.
 
         Raises:
-            ServingError: the file is damaged, or is no twin: its metadata has no signatures.
+            ServingError: DATA_LOSS if the file is damaged, or its metadata lists no signatures.
         """
         path = version_directory / ONNX_FILE
         options = onnxruntime.SessionOptions()
@@ -71,7 +71,7 @@ class OnnxEngine:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own classes, which have no common base
-            raise data_loss(f"the ONNX twin {path} cannot be loaded: {error}") from None
+            raise data_loss(f"The ONNX export {path} cannot be loaded: {error}") from None
         try:
             listed = json.loads(self._session.get_modelmeta().custom_metadata_map["signatures"])
             self._inputs: dict[str, list[str]] = {name: list(entry["inputs"]) for name, entry in listed.items()}
@@ -80,19 +80,20 @@ class OnnxEngine:
                 for name, inputs in self._inputs.items()
             }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise data_loss(f"the ONNX twin {path} does not say its signatures: {error!r}") from None
-        self._asked_only = onnxruntime.RunOptions()
-        self._asked_only.only_execute_path_to_fetches = True  # one graph holds what other signatures need as well
+            raise data_loss(f"The metadata of the ONNX export {path} lists no signatures: {error!r}") from None
+        self._run_options = onnxruntime.RunOptions()
+        self._run_options.only_execute_path_to_fetches = True  # not the other signatures'
         self._fixed = {node.name for node in self._session.get_outputs() if _is_fixed(node.shape[1:])}
         card = version_directory / CARD_FILE
         self._card = card.read_bytes() if card.is_file() else None
 
     @property
     def signatures(self) -> frozenset[str]:
-        """Names of the signatures that it runs."""
+        """Names of the signatures that this engine runs."""
         return frozenset(self._inputs) | ({DESCRIBE} if self._card is not None else set())
 
     def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Run a signature, a large batch in chunks."""
         if signature == DESCRIBE and signature not in self._inputs:
             return self._describe(inputs["query"])
         rows = _rows(inputs)
@@ -100,25 +101,25 @@ class OnnxEngine:
         for filler in self._unnamed[signature]:
             feed[filler.name] = np.zeros((rows, *filler.shape), filler.dtype)
         bytes_per_row = sum(array.nbytes for array in feed.values()) // max(rows, 1)
-        part = max(1, _PART // max(bytes_per_row, 1))
-        if rows <= part or not self._fixed.issuperset(outputs):
+        chunk = max(1, _CHUNK_BYTES // max(bytes_per_row, 1))
+        if rows <= chunk or not self._fixed.issuperset(outputs):
             return self._run(outputs, feed)
-        parts = [
-            self._run(outputs, {name: array[start : start + part] for name, array in feed.items()})
-            for start in range(0, rows, part)
+        chunks = [
+            self._run(outputs, {name: array[start : start + chunk] for name, array in feed.items()})
+            for start in range(0, rows, chunk)
         ]
-        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        return [np.concatenate(arrays) for arrays in zip(*chunks, strict=True)]
 
     def _run(self, outputs: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
         try:
-            return list(self._session.run(outputs, feed, self._asked_only))
+            return list(self._session.run(outputs, feed, self._run_options))
         except Exception as error:
             raise _translated(error) from None
 
     def _describe(self, query: Array) -> list[Array]:
         assert self._card is not None
-        if query.size * len(self._card) > _LARGEST_ANSWER:
-            raise invalid_argument(f"{query.size} copies of the model card were asked for; ask for one")
+        if query.size * len(self._card) > _MAX_DESCRIBE_BYTES:
+            raise invalid_argument(f"{query.size} copies of the model card are too large; request fewer")
         return [np.full(query.shape, self._card, np.object_)]
 
 
@@ -144,7 +145,7 @@ def _is_fixed(sizes: Sequence[Any]) -> bool:
 def _rows(inputs: Mapping[str, Array]) -> int:
     rows = {name: len(array) for name, array in inputs.items()}
     if len(set(rows.values())) > 1:
-        raise invalid_argument(f"all inputs must have the same number of rows; they have {rows}")
+        raise invalid_argument(f"All inputs must have the same number of rows; they have {rows}.")
     return next(iter(rows.values()))
 
 

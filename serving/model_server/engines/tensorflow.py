@@ -1,8 +1,8 @@
-"""The SavedModel itself, run by TensorFlow: for versions and signatures that have no ONNX twin.
+"""The SavedModel, run by TensorFlow, for versions and signatures without an ONNX export.
 
-TensorFlow is imported when the first such version or signature is used. The graph is run in a session, with the feed
-and fetch names of its signatures, exactly as TensorFlow Serving does: that serves SavedModels of TensorFlow 1 and 2
-alike and gives the same error messages.
+TensorFlow is imported when the first such version or signature is used. The graph runs in a session with the feed and
+fetch names of its signatures, as in TensorFlow Serving. This serves SavedModels of TensorFlow 1 and 2, with the same
+error messages.
 """
 
 import functools
@@ -19,7 +19,7 @@ from serving.model_server.core.signature import ServableSignature
 from serving.tfs_api.status_codes import Code
 from serving.tfs_api.tensors import Array
 
-_MOST_CALLABLES = 64  # one for every signature and choice of outputs that a client makes
+_MAX_CALLABLES = 64  # one for each signature and choice of outputs
 
 
 @functools.cache
@@ -36,7 +36,7 @@ def load_tensorflow() -> Any:
 
 
 class TensorFlowEngine:
-    """See :class:`serving.model_server.engines.base.Engine`."""
+    """Runs the signatures of a SavedModel (:class:`serving.model_server.engines.base.Engine`)."""
 
     def __init__(
         self,
@@ -47,15 +47,24 @@ class TensorFlowEngine:
         intra_op_threads: int = 0,
         inter_op_threads: int = 0,
     ) -> None:
-        """Load the SavedModel's graph with these tags; threads as TensorFlow's session has them, 0 for its choice.
+        """Load the SavedModel's graph with these tags.
+
+        Args:
+            version_directory: Where the SavedModel is.
+            signatures: Its signatures by name.
+            tags: Tags of the graph.
+            intra_op_threads: Threads of one operation; 0 for TensorFlow's choice.
+            inter_op_threads: Threads for operations of one run; 0 for TensorFlow's choice.
 
         Raises:
-            ServingError: the SavedModel cannot be loaded.
+            ServingError: UNIMPLEMENTED without TensorFlow, DATA_LOSS for a damaged SavedModel.
         """
         try:
             tensorflow = load_tensorflow()
         except ImportError as error:
-            raise errors.unimplemented(f"TensorFlow is not installed, and there is no ONNX twin: {error}") from None
+            raise errors.unimplemented(
+                f"TensorFlow is not installed, and the ONNX export lacks this: {error}"
+            ) from None
         self._op_error = tensorflow.errors.OpError
         self._signatures = signatures
         v1 = tensorflow.compat.v1
@@ -70,11 +79,12 @@ class TensorFlowEngine:
         except self._op_error as error:
             raise self._translated(error) from None
         except Exception as error:  # a damaged graph: ValueError, OSError, DecodeError, RuntimeError …
-            raise errors.data_loss(f"the SavedModel {version_directory} cannot be loaded: {error}") from None
+            raise errors.data_loss(f"The SavedModel {version_directory} cannot be loaded: {error}") from None
         self._callable_options = importlib.import_module("tensorflow.core.protobuf.config_pb2").CallableOptions
         self._callables: dict[tuple[str, tuple[str, ...]], Callable[..., Any]] = {}
 
     def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Run a signature in the session."""
         definition = self._signatures[signature]
         try:
             values = self._callable(definition, tuple(outputs))(*(inputs[alias] for alias in definition.inputs))
@@ -87,9 +97,9 @@ class TensorFlowEngine:
     def _callable(self, signature: ServableSignature, outputs: tuple[str, ...]) -> Callable[..., Any]:
         key = signature.name, outputs
         if key not in self._callables:
-            if len(self._callables) > _MOST_CALLABLES:
+            if len(self._callables) > _MAX_CALLABLES:
                 self._callables.clear()
-            # The public make_callable puts a Python traceback of the graph's making before each message, and is slower.
+            # The public make_callable is slower and prefixes each message with a traceback.
             self._callables[key] = self._session._make_callable_from_options(
                 self._callable_options(
                     feed=[info.name for info in signature.inputs.values()],
@@ -103,5 +113,5 @@ class TensorFlowEngine:
 
 
 def _as_array(value: Any) -> Array:
-    """Strings and scalars come back from a session as plain Python objects."""
+    """Convert strings and scalars, which a session returns as Python objects."""
     return np.asarray(value, np.object_) if isinstance(value, (bytes, str)) else np.asarray(value)

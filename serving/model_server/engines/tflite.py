@@ -1,7 +1,7 @@
-"""A TensorFlow Lite model in place of the SavedModel, run by TensorFlow's own interpreter.
+"""A TensorFlow Lite model, run by TensorFlow's own interpreter.
 
-Source: tensorflow_serving/servables/tensorflow/tflite_session.cc. There is one signature, ``serving_default``; its
-aliases are those of the SignatureDef in the file, or of the file's one signature, or the names of its tensors.
+Source: tensorflow_serving/servables/tensorflow/tflite_session.cc. The only signature is ``serving_default``. Its
+aliases are those of the SignatureDef in the file, or of the file's only signature, or the names of its tensors.
 """
 
 import threading
@@ -23,13 +23,13 @@ _PREDICT = "tensorflow/serving/predict"
 
 
 class TfliteEngine:
-    """See :class:`serving.model_server.engines.base.Engine`. Calls wait for each other."""
+    """Runs a TensorFlow Lite model, one call at a time (:class:`serving.model_server.engines.base.Engine`)."""
 
     def __init__(self, path: Path, *, threads: int = 0) -> None:
-        """Load the model; 0 threads for the interpreter's own choice.
+        """Load the model; 0 threads for the interpreter's choice.
 
         Raises:
-            ServingError: TensorFlow is not installed, or the file is damaged.
+            ServingError: UNIMPLEMENTED without TensorFlow, DATA_LOSS for a damaged file.
         """
         try:
             tensorflow = tensorflow_engine.load_tensorflow()
@@ -41,7 +41,7 @@ class TfliteEngine:
             self._interpreter = tensorflow.lite.Interpreter(model_content=content, num_threads=threads or None)
             self._interpreter.allocate_tensors()
             aliases = _aliases(self._interpreter, content)
-        except Exception as error:  # ValueError, RuntimeError, struct.error …: the interpreter has no kinds of errors
+        except Exception as error:  # the interpreter raises ValueError, RuntimeError, struct.error …
             raise data_loss(f"Cannot build FlatBufferModel from {path}: {error}") from None
         self._inputs = {_alias(detail, aliases): detail for detail in self._interpreter.get_input_details()}
         self._outputs = {_alias(detail, aliases): detail for detail in self._interpreter.get_output_details()}
@@ -49,7 +49,7 @@ class TfliteEngine:
 
     @property
     def signatures(self) -> signature.ServableSignatures:
-        """The one signature."""
+        """The only signature."""
         definition = messages.SignatureDef(method_name=_PREDICT)
         for message, details in ((definition.inputs, self._inputs), (definition.outputs, self._outputs)):
             for alias, detail in details.items():
@@ -60,6 +60,7 @@ class TfliteEngine:
         return signature.of_definitions({signature.DEFAULT_SIGNATURE: definition})
 
     def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Run the model after resizing its inputs."""
         with self._lock:
             try:
                 for alias, array in inputs.items():
@@ -80,7 +81,7 @@ class TfliteEngine:
 
 
 def _aliases(interpreter: Any, content: bytes) -> dict[str, str]:
-    """Aliases by tensor name."""
+    """Return the aliases by tensor name."""
     listed = _definitions(content)
     if len(listed) > 1:
         raise ValueError("Multiple SignatureDefs found in TfLite model")
@@ -96,14 +97,14 @@ def _aliases(interpreter: Any, content: bytes) -> dict[str, str]:
 
 
 def _definitions(content: bytes) -> dict[str, Any]:
-    """The SignatureDefs that TensorFlow Lite's converter puts into a file's metadata, by name."""
+    """Return the SignatureDefs that TensorFlow Lite's converter stores in the file's metadata, by name."""
     from flatbuffers import flexbuffers
     from tensorflow.lite.python import schema_py_generated
 
     model = schema_py_generated.Model.GetRootAsModel(content, 0)
-    for place in range(model.MetadataLength()):
-        if model.Metadata(place).Name() == _METADATA:
-            buffer = model.Buffers(model.Metadata(place).Buffer()).DataAsNumpy().tobytes()
+    for index in range(model.MetadataLength()):
+        if model.Metadata(index).Name() == _METADATA:
+            buffer = model.Buffers(model.Metadata(index).Buffer()).DataAsNumpy().tobytes()
             found = flexbuffers.Loads(buffer)
             return {
                 name: messages.SignatureDef.FromString(data.encode("latin-1") if isinstance(data, str) else bytes(data))

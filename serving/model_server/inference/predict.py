@@ -108,11 +108,11 @@ def _check_type(position: int, info: TensorInfo, array: Array) -> None:
         )
 
 
-def _outputs(signature: ServableSignature, wanted: Sequence[str]) -> Sequence[str]:
-    if not wanted:
+def _outputs(signature: ServableSignature, requested: Sequence[str]) -> Sequence[str]:
+    if not requested:
         return tuple(signature.outputs)
     selected: list[str] = []
-    for alias in wanted:
+    for alias in requested:
         if alias not in signature.outputs:
             raise invalid_argument(
                 f"output tensor alias not found in signature: {alias} Outputs expected to be in the set "

@@ -13,7 +13,7 @@ records                  a TFRecord file
 shapes/1                 signatures whose inputs and outputs differ in rows, widths and ranks
 typed/1                  half, and complex numbers out of pairs
 tf2/1                    half_plus_two to classify and regress, as TensorFlow 2 exports it: every method is predict
-mixed/1                  serving_default, which the test gives an ONNX twin, and shout, which it does not
+mixed/1                  serving_default, which the test gives an ONNX export, and shout, which it does not
 """
 
 import shutil
@@ -235,7 +235,7 @@ def tf2(directory: Path) -> None:
 
 
 def pictures(directory: Path) -> None:
-    """Without a card: nobody is told that the strings are pictures."""
+    """Without a card, so that clients cannot know that the strings are pictures."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "encoded")])
     def infer(encoded: tf.Tensor) -> dict[str, tf.Tensor]:

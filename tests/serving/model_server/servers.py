@@ -43,9 +43,9 @@ def configure(root: Path, models: Sequence[ModelConfig]) -> Path:
 def serving(*more: str, rest: bool = False, env: dict[str, str] | None = None) -> Iterator[Server]:
     """Without ``rest`` nothing listens on ``rest_port``."""
     port, rest_port = free_port(), free_port()
-    wanted = [f"--rest_api_port={rest_port}"] if rest else []
+    rest_flags = [f"--rest_api_port={rest_port}"] if rest else []
     with (
-        running(*flags(port, *wanted, *more), ready=REST_READY if rest else READY, env=env) as program,
+        running(*flags(port, *rest_flags, *more), ready=REST_READY if rest else READY, env=env) as program,
         Client(f"127.0.0.1:{port}") as client,
     ):
         yield Server(client, Rest(rest_port), program, port, rest_port)

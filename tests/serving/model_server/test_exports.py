@@ -1,4 +1,4 @@
-"""The shipped models, as a clone has them: served from their ONNX twins, and the same by TensorFlow."""
+"""The shipped models, as a clone has them: served from their ONNX exports, and the same by TensorFlow."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +55,7 @@ def inputs(model_card: ModelCard) -> dict[str, np.ndarray]:
 def test_every_shipped_model_is_available_and_needs_no_tensorflow(server: Server) -> None:
     for model in SHIPPED:
         assert server.client.states(model)[1] == "AVAILABLE"
-    assert server.program.output.count("(ONNX twin, ") == len(SHIPPED)
+    assert server.program.output.count("(ONNX export, ") == len(SHIPPED)
     process = Path(f"/proc/{server.program.process.pid}")
     assert "libtensorflow" not in (process / "maps").read_text()
     resident = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS"))
@@ -124,4 +124,4 @@ def test_both_engines_refuse_the_same_in_the_same_words(server: Server, tensorfl
 def test_warm_up_requests_were_replayed(server: Server) -> None:
     lines = [line for line in server.program.output.splitlines() if "warm-up requests)" in line]
     assert lines
-    assert not any("(ONNX twin, 0 warm-up requests)" in line for line in lines)
+    assert not any("(ONNX export, 0 warm-up requests)" in line for line in lines)

@@ -235,7 +235,7 @@ def test_more_calls_at_once_than_the_flag_allows_are_refused(model: Path) -> Non
     assert "RESOURCE_EXHAUSTED" in text and "Server Threadpool Exhausted" in text
 
 
-def test_no_tensorflow_in_a_process_that_serves_twins(model: Path) -> None:
+def test_no_tensorflow_in_a_process_that_serves_onnx_exports(model: Path) -> None:
     with serving(f"--model_base_path={model}", "--model_name=line") as server:
         server.client.predict("line", x=X)
         mapped = Path(f"/proc/{server.program.process.pid}/maps").read_text()

@@ -1,6 +1,6 @@
-"""Small whole versions for tests, made without TensorFlow: ``y = slope · x + offset`` by an ONNX twin.
+"""Small whole versions for tests, made without TensorFlow: ``y = slope · x + offset`` by an ONNX export.
 
-``saved_model.pb`` holds the signatures alone, which is all that the model server reads of it where a twin runs them.
+``saved_model.pb`` holds the signatures alone, which is all that the model server reads of it where an export runs them.
 """
 
 import json
@@ -33,7 +33,7 @@ def write(
     warmup: Iterable[bytes] | None = None,
     ballast: int = 0,
 ) -> Path:
-    """A version: ``serving_default`` x → y, ``both`` x, shift → y, z = y + shift, ``describe``, ``slow`` (no twin).
+    """A version: ``serving_default`` x → y, ``both`` x, shift → y, z = y + shift, ``describe``, ``slow`` (no export).
 
     Args:
         ballast: megabytes of weights that change nothing.

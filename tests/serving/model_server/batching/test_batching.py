@@ -24,11 +24,11 @@ def flags(folder: Path, parameters: str) -> list[str]:
     return ["--enable_batching", f"--batching_parameters_file={file}"]
 
 
-@pytest.fixture(scope="module", params=["twin", "SavedModel"])
+@pytest.fixture(scope="module", params=["ONNX", "SavedModel"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, foreign: Path) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("batching")
     base = foreign / "mixed"
-    engine = "auto" if request.param == "twin" else "tensorflow"
+    engine = "auto" if request.param == "ONNX" else "tensorflow"
     with serving(*flags(folder, PATIENT), f"--model_base_path={base}", f"--engine={engine}") as running:
         yield running
 

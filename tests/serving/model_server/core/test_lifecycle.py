@@ -22,7 +22,7 @@ ZERO = np.zeros((1, 3), np.float32)
 
 
 def eventually(condition: Callable[[], bool], what: str = "it") -> None:
-    """The server is asked until it says so: it has no way to tell by itself."""
+    """Poll the server, which does not notify its clients."""
     for _ in range(600):
         if condition():
             return

@@ -162,7 +162,7 @@ async def test_the_version_before_goes_on_serving_when_the_new_one_fails(paths: 
     await manager.close()
 
 
-async def test_a_version_that_is_wanted_no_longer_while_it_loads(paths: dict[int, Path]) -> None:
+async def test_a_version_that_is_no_longer_aspired_while_it_loads(paths: dict[int, Path]) -> None:
     gate = Gate()
     manager = Manager(gate.load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
@@ -176,7 +176,7 @@ async def test_a_version_that_is_wanted_no_longer_while_it_loads(paths: dict[int
     await manager.close()
 
 
-async def test_a_version_that_is_wanted_again_while_it_unloads_is_loaded_anew(paths: dict[int, Path]) -> None:
+async def test_a_version_that_is_aspired_again_while_it_unloads_loads_again(paths: dict[int, Path]) -> None:
     manager = Manager(Loader().load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     await manager.settled(["m"])

@@ -99,7 +99,7 @@ def test_at_most_a_thousand_records(tmp_path: Path) -> None:
         Loader().load(versions.write(tmp_path / "2", warmup=[GOOD] * 1001))
 
 
-def test_records_of_signatures_without_a_twin_are_skipped(tmp_path: Path) -> None:
+def test_records_of_signatures_that_the_export_lacks_are_skipped(tmp_path: Path) -> None:
     slow = predict_log("slow", text=np.array(["a"]))
     directory = versions.write(tmp_path / "1", warmup=[slow, GOOD, slow])
     servable = Loader().load(directory)

@@ -1,4 +1,4 @@
-"""The ONNX twin behind a servable."""
+"""The engine of ONNX exports."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_a_large_batch_run_in_parts_gives_what_it_gives_whole(engine: OnnxEngine
 
 
 def test_inputs_with_different_numbers_of_rows_are_refused(engine: OnnxEngine) -> None:
-    with raises_status(Code.INVALID_ARGUMENT, match="all inputs must have the same number of rows"):
+    with raises_status(Code.INVALID_ARGUMENT, match="All inputs must have the same number of rows"):
         engine.run("both", {"x": X, "shift": np.zeros((3, 1), np.int32)}, ["z"])
 
 
@@ -56,15 +56,15 @@ def test_describe_does_not_fill_the_memory(engine: OnnxEngine) -> None:
         engine.run("describe", {"query": np.full(10_000_000, b"", object)}, ["card"])
 
 
-def test_a_damaged_twin(tmp_path: Path) -> None:
+def test_a_damaged_export(tmp_path: Path) -> None:
     directory = versions.write(tmp_path / "1")
     (directory / "assets.extra" / "model.onnx").write_bytes(b"not onnx")
-    with raises_status(Code.DATA_LOSS, match=r"the ONNX twin .*model\.onnx cannot be loaded"):
+    with raises_status(Code.DATA_LOSS, match=r"The ONNX export .*model\.onnx cannot be loaded"):
         OnnxEngine(directory)
 
 
 @pytest.mark.parametrize("table", [None, "{", "[]", '{"serving_default": 1}'])
-def test_a_twin_that_does_not_say_its_signatures(tmp_path: Path, table: str | None) -> None:
+def test_an_export_without_signatures_in_its_metadata(tmp_path: Path, table: str | None) -> None:
     directory = versions.write(tmp_path / "1")
     model = versions.graph(1, 0)
     del model.metadata_props[:]
@@ -72,5 +72,5 @@ def test_a_twin_that_does_not_say_its_signatures(tmp_path: Path, table: str | No
         onnx.helper.set_model_props(model, {"signatures": table})
     onnx.save(model, directory / "assets.extra" / "model.onnx")
     manifest.write(directory)
-    with raises_status(Code.DATA_LOSS, match="does not say its signatures"):
+    with raises_status(Code.DATA_LOSS, match="lists no signatures"):
         OnnxEngine(directory)

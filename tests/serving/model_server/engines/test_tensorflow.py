@@ -1,4 +1,4 @@
-"""Foreign SavedModels, run by TensorFlow; and the signatures that a twin lacks."""
+"""Foreign SavedModels, run by TensorFlow; and the signatures that an export lacks."""
 
 import os
 import shutil
@@ -79,7 +79,7 @@ def test_a_model_without_card_or_describe_is_served_by_its_signature_alone(clien
     assert raised.value.details() == 'Serving signature key "describe" not found.'
 
 
-def test_tensorflow_comes_in_only_for_what_the_twin_lacks(mixed: Server) -> None:
+def test_tensorflow_is_imported_only_for_signatures_that_the_export_lacks(mixed: Server) -> None:
     def has_tensorflow() -> bool:
         return "libtensorflow" in Path(f"/proc/{mixed.program.process.pid}/maps").read_text()
 
@@ -96,8 +96,8 @@ def test_both_engines_agree_when_tensorflow_is_asked_for(foreign_server: Server,
     np.testing.assert_allclose(
         foreign_server.client.predict("mixed", x=x)["y"], mixed.client.predict("mixed", x=x)["y"], atol=1e-6
     )
-    assert "(ONNX twin, " not in foreign_server.program.output
-    assert "(ONNX twin, 0 warm-up requests)" in mixed.program.output
+    assert "(ONNX export, " not in foreign_server.program.output
+    assert "(ONNX export, 0 warm-up requests)" in mixed.program.output
 
 
 def test_damaged_saved_models_are_refused_with_the_reason(foreign: Path, tmp_path: Path) -> None:
