@@ -1,5 +1,6 @@
-"""The gateway: HTTP in front of TensorFlow Serving's gRPC API, without TensorFlow in its process.
+"""The gateway: HTTP in front of TensorFlow Serving or of models in this process, without TensorFlow.
 
-A request travels ``decode → validate → route → coalesce → predict → encode``; none of those modules knows HTTP. The
-façades (``facades/``) put URLs on them, ``edge.py`` is the one place where errors become status codes.
+A request passes ``http`` (authentication, limits), ``protocols`` (one per API), ``codecs`` and ``kinds`` (bytes to
+arrays), ``inference`` (validation, dynamic batching) and ``backends`` (the model server). None but ``http`` and
+``protocols`` knows HTTP; ``http/middleware.py`` is the one module that turns errors into status codes.
 """

@@ -32,13 +32,13 @@ class Target:
 
     Attributes:
         model: empty if the body names the model.
-        wanted: version, label or neither.
+        choice: version, label or neither.
         verb: one of :data:`VERBS`, ``infer`` (Open Inference Protocol), ``embeddings`` (OpenAI) or ``timeseries``
             (KServe).
     """
 
     model: str
-    wanted: VersionChoice
+    choice: VersionChoice
     verb: str
 
     @property

@@ -64,7 +64,7 @@ class InferenceDispatcher:
                 keys = await offload(memory, len(body), body_codec.document, body, memory)
                 target = replace(target, model=_model(keys))
                 request.model = target.model
-            version = self._predictor.route(request, target.model, target.wanted, target.scope)
+            version = self._predictor.route(request, target.model, target.choice, target.scope)
             if keys is None:
                 self._admission.check(target.model, caller)
                 body = await request.body(self._max_body_bytes)

@@ -74,7 +74,7 @@ class NativeProtocol:
             call.notes = read.notes
             return call
 
-        result = await self._predictor.run(version, target.wanted, prepare, request)
+        result = await self._predictor.run(version, target.choice, prepare, request)
         card, call = result.version.card, result.call
         assert card is not None  # prepare checks it
         return result.version, ModelOutput(card, call.arrays, result.outputs, call.notes)

@@ -50,10 +50,10 @@ class OpenInferenceProtocol:
             body,
             header_length,
             target.model,
-            target.wanted.version,
+            target.choice.version,
             memory,
         )
-        choice = target.wanted
+        choice = target.choice
         if parsed.version != choice.version:  # only the body names a version
             choice = VersionChoice(version=parsed.version)
             version = self._predictor.route(request, target.model, choice, target.scope)

@@ -50,7 +50,7 @@ class TensorFlowServingProtocol:
         async def prepare(version: ModelVersion) -> ModelCall:
             return await offload(request.memory, request.memory.held, self._call, version, keys)
 
-        result = await self._predictor.run(version, target.wanted, prepare, request)
+        result = await self._predictor.run(version, target.choice, prepare, request)
         outputs = result.outputs
         if tensor_json.has_bare_scalars(keys, result.call.signature):
             outputs = outputs.without_column()
@@ -80,7 +80,7 @@ class TensorFlowServingProtocol:
             size = _RESULT_BYTES * sum(map(_values, results))
             return respond(version, await offload(request.memory, size, encode, results))
 
-        return await self._predictor.retry_on_version_change(version, target.wanted, attempt)
+        return await self._predictor.retry_on_version_change(version, target.choice, attempt)
 
     def _call(self, version: ModelVersion, keys: dict[str, Any]) -> ModelCall:
         signature = version.signature(tensor_json.signature_name(keys))
