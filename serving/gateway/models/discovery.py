@@ -44,7 +44,7 @@ from serving.gateway.models.signature import Signature
 
 _STATUS_TIMEOUT = 5.0  # seconds; longer than it takes to notice a lost replica
 _VERSION_TIMEOUT = 10.0
-_LOADING_POLL = 0.1  # seconds between polls while a model without an AVAILABLE version loads one
+_LOADING_POLL = 0.05  # seconds between polls while a model without an AVAILABLE version loads one
 
 log = logging.getLogger("vitrine.models")
 
