@@ -244,7 +244,7 @@ async def test_take_batch() -> None:
 @pytest.mark.parametrize(
     ("rows", "max_rows", "most"), [(0, 128, 16), (64, 128, 16), (256, 128, 64), (1000, 128, 128), (64, 8, 8)]
 )
-def test_share(rows: int, max_rows: int, most: int) -> None:
+def test_rows_per_call(rows: int, max_rows: int, most: int) -> None:
     assert rows_per_call(rows, max_rows) == most
 
 

@@ -14,7 +14,7 @@ def outputs(*shape: int, clean: bool = True) -> Outputs:
     return Outputs({"y": np.arange(np.prod(shape), dtype=np.float32).reshape(shape)}, clean)
 
 
-async def test_answers_come_in_order_and_few_parts_are_under_way() -> None:
+async def test_results_come_in_order_and_few_parts_run_at_once() -> None:
     under_way = most = 0
 
     async def ask(part: int) -> int:
@@ -30,7 +30,7 @@ async def test_answers_come_in_order_and_few_parts_are_under_way() -> None:
     assert most == 3
 
 
-async def test_a_failure_ends_all() -> None:
+async def test_a_failure_cancels_the_other_parts() -> None:
     asked: list[int] = []
 
     async def ask(part: int) -> int:
@@ -45,7 +45,7 @@ async def test_a_failure_ends_all() -> None:
     assert len(asked) < 8
 
 
-async def test_a_cancelled_request_asks_no_further() -> None:
+async def test_a_cancelled_request_sends_no_more_parts() -> None:
     asked: list[int] = []
     started = asyncio.Event()
 
@@ -63,7 +63,7 @@ async def test_a_cancelled_request_asks_no_further() -> None:
     assert len(asked) <= 2
 
 
-def test_parts_become_one() -> None:
+def test_outputs_of_parts_are_joined() -> None:
     made = joined([outputs(2, 3), outputs(1, 3, clean=False)])
     assert made["y"].tolist() == [[0, 1, 2], [3, 4, 5], [0, 1, 2]]
     assert not made.clean

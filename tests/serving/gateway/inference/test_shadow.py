@@ -45,7 +45,7 @@ async def test_the_queue_is_bounded_by_number_and_bytes(size: int, taken: int) -
     assert sent == 2 * taken
 
 
-async def test_a_request_that_was_cancelled_is_no_defect_of_its_copy(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_copy_of_a_cancelled_request_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
     budget = MemoryBudget(100, ThreadPoolExecutor(1))
     memory = budget.reservation()
     memory.hold(60)

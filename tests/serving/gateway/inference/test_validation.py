@@ -51,7 +51,7 @@ def text(*values: object) -> np.ndarray:
         ([FIXED], {"fixed": np.zeros(2, "f4")}, 1),
     ],
 )
-def test_what_fits(specs: list[TensorSpec], arrays: dict[str, Any], rows: int) -> None:
+def test_valid_tensors(specs: list[TensorSpec], arrays: dict[str, Any], rows: int) -> None:
     assert check(signature(*specs), arrays, 128) == rows
 
 
@@ -75,7 +75,7 @@ def test_what_fits(specs: list[TensorSpec], arrays: dict[str, Any], rows: int) -
         ([FIXED], {"fixed": np.zeros(3, "f4")}, r"\[2\]"),
     ],
 )
-def test_what_does_not(specs: list[TensorSpec], arrays: dict[str, Any], words: str) -> None:
+def test_invalid_tensors(specs: list[TensorSpec], arrays: dict[str, Any], words: str) -> None:
     with pytest.raises(BadTensor, match=words):
         check(signature(*specs), arrays, 128)
 
@@ -89,11 +89,11 @@ def test_what_does_not(specs: list[TensorSpec], arrays: dict[str, Any], words: s
         ([HISTORY, HORIZON], {"history": np.zeros((2, 3), "f4"), "horizon": np.ones(5, "i4")}, 5),
     ],
 )
-def test_what_fits_without_a_card(specs: list[TensorSpec], arrays: dict[str, Any], rows: int) -> None:
+def test_valid_tensors_without_a_card(specs: list[TensorSpec], arrays: dict[str, Any], rows: int) -> None:
     assert check(signature(*specs), arrays, 128, strict=False) == rows
 
 
-def test_more_rows_than_the_limit_fit_where_they_can_be_split() -> None:
+def test_more_rows_than_the_limit_are_valid_if_they_can_be_split() -> None:
     inputs = {spec.name: spec for spec in (HISTORY, HORIZON)}
     arrays = {"history": np.zeros((129, 3), "f4"), "horizon": np.ones(129, "i4")}
     assert check(Signature("s", inputs, {"y": HORIZON}), arrays, 128, splits=True) == 129
@@ -119,7 +119,7 @@ arrays = st.sampled_from(TYPES).flatmap(
     st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), arrays, max_size=3),
     st.data(),
 )
-def test_nothing_of_a_wrong_name_type_rank_size_or_value_is_let_through(
+def test_a_wrong_name_type_rank_size_or_value_is_rejected(
     chosen: list[TensorSpec], given_arrays: dict[str, np.ndarray], data: st.DataObject
 ) -> None:
     # Half of the tensors are bent towards the signature, or next to nothing would ever fit.

@@ -47,7 +47,7 @@ MODELS = {f"m{number}": {"serving_default": random_signature(_source)} for numbe
 
 
 @pytest.fixture(scope="module")
-def wall(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Stub]]:
+def gateway_and_stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Stub]]:
     watcher = Stub(MODELS, max_rows=MAX_ROWS)
     missing = tmp_path_factory.mktemp("none") / "none"
     flags = (f"--models={','.join(MODELS)}", f"--max-rows={MAX_ROWS}")
@@ -140,8 +140,8 @@ answered = {"columns": 0, "rows": 0, "json": 0, "binary": 0}
 
 
 @pytest.mark.parametrize("way", answered)
-def test_nothing_reaches_the_model_server_that_does_not_fit(wall: tuple[Gateway, Stub], way: str) -> None:
-    gateway, watcher = wall
+def test_invalid_tensors_do_not_reach_the_model_server(gateway_and_stub: tuple[Gateway, Stub], way: str) -> None:
+    gateway, watcher = gateway_and_stub
 
     @given(st.data())
     @settings(max_examples=150, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
@@ -159,7 +159,7 @@ def test_nothing_reaches_the_model_server_that_does_not_fit(wall: tuple[Gateway,
     assert watcher.calls >= answered[way]
 
 
-def test_the_watcher_watches() -> None:
+def test_the_stub_detects_violations() -> None:
     """What fits one signature is a violation of another."""
     watcher = Stub({})
     image = stub.echo("s", TensorSpec("image", messages.DT_UINT8, (None, 2)))
@@ -170,8 +170,8 @@ def test_the_watcher_watches() -> None:
     assert not list(watcher._wrong(image, {"image": good}, {"image": to_proto(good)}))
 
 
-def test_a_path_is_no_way_around(wall: tuple[Gateway, Stub]) -> None:
-    gateway, watcher = wall
+def test_a_path_does_not_bypass_validation(gateway_and_stub: tuple[Gateway, Stub]) -> None:
+    gateway, watcher = gateway_and_stub
     calls = watcher.calls
     for path in ("/v1/models/m0:classify", "/v1/models/m0:regress", "/v1/models/m0:embed", "/v1/models/m0:forecast"):
         assert gateway.http.post(path, json={"examples": [{"a": 1}]}).status_code in (400, 404)

@@ -1,4 +1,4 @@
-"""Canary, shadow and fallbacks in front of a real model server, moved by the commands that users have."""
+"""Canary, shadow and fallbacks with both back ends, changed by the commands of users."""
 
 import contextlib
 import re
@@ -56,7 +56,7 @@ def served(root: Path, request: pytest.FixtureRequest) -> Iterator[Gateway]:
 
 @pytest.fixture
 def pair(served: Gateway, root: Path) -> Gateway:
-    """Both programs, version 1 alone answering."""
+    """The gateway with version 1 answering everything."""
     (root / "routing.json").unlink(missing_ok=True)
     store = ModelRegistry(root)
     store.promote("shade", 1)
@@ -98,7 +98,7 @@ def until(what: Callable[[], bool]) -> float:
     return time.monotonic() - started
 
 
-def test_each_step_takes_effect_by_itself(pair: Gateway, root: Path) -> None:
+def test_each_rollout_command_takes_effect(pair: Gateway, root: Path) -> None:
     store = ModelRegistry(root)
     for step, live in (
         (lambda: rollout.canary(store, "shade", 3, 100), 3),
@@ -112,7 +112,7 @@ def test_each_step_takes_effect_by_itself(pair: Gateway, root: Path) -> None:
         until(lambda live=live: version(pair) == live)
 
 
-def test_a_rollback_does_not_wait_for_a_model_server_that_hangs(root: Path, pair: Gateway) -> None:
+def test_a_rollback_does_not_wait_for_a_hanging_model_server(root: Path, pair: Gateway) -> None:
     """One command, with the settings that users have; how soon is printed (pytest -rP)."""
     store = ModelRegistry(root)
     with (
@@ -134,7 +134,7 @@ def test_a_rollback_does_not_wait_for_a_model_server_that_hangs(root: Path, pair
         until(lambda: version(gateway) == 1)
 
 
-def test_a_canary_that_is_not_there_is_said(pair: Gateway, root: Path) -> None:
+def test_a_canary_that_is_not_available_is_logged(pair: Gateway, root: Path) -> None:
     routes = root / "routing.json"
     routes.write_text('{"shade": {"canary": {"version": 9, "percent": 10}}}')
     pair.program.wait_for("model shade canary: 9 in routing.json is not AVAILABLE")
@@ -143,7 +143,7 @@ def test_a_canary_that_is_not_there_is_said(pair: Gateway, root: Path) -> None:
     pair.program.wait_for("model shade canary: recovered")
 
 
-def test_a_share_goes_to_the_canary_and_only_of_what_names_no_version(pair: Gateway, root: Path) -> None:
+def test_a_canary_gets_a_share_of_requests_without_a_version(pair: Gateway, root: Path) -> None:
     canary(pair, root, 2, 30)  # not loaded yet: the command sees to it
     seen = Counter(version(pair) for _ in range(400))
     assert seen.keys() == {1, 2}
@@ -152,7 +152,7 @@ def test_a_share_goes_to_the_canary_and_only_of_what_names_no_version(pair: Gate
     assert {version(pair, path="/v1/models/shade/labels/stable:embed") for _ in range(20)} == {1}
 
 
-def test_the_same_callers_stay_with_it(pair: Gateway, root: Path) -> None:
+def test_a_sticky_canary_keeps_its_callers(pair: Gateway, root: Path) -> None:
     callers = [{"X-User": f"caller-{number}"} for number in range(60)]
     canary(pair, root, 3, 20, "header:x-user")
     first = [version(pair, caller) for caller in callers]
@@ -164,7 +164,7 @@ def test_the_same_callers_stay_with_it(pair: Gateway, root: Path) -> None:
     assert sum(one == 3 for one in more) > sum(one == 3 for one in first)
 
 
-def test_a_cookie_keeps_a_caller_that_brings_nothing(pair: Gateway, root: Path) -> None:
+def test_a_sticky_canary_sets_a_cookie(pair: Gateway, root: Path) -> None:
     canary(pair, root, 3, 50, "cookie:vitrine")
     met = set()
     for _ in range(40):
@@ -180,7 +180,7 @@ def test_a_cookie_keeps_a_caller_that_brings_nothing(pair: Gateway, root: Path) 
     assert met == {1, 3}
 
 
-def test_a_refused_edit_changes_nothing_and_is_told(pair: Gateway, root: Path) -> None:
+def test_an_invalid_edit_changes_nothing_and_is_reported(pair: Gateway, root: Path) -> None:
     canary(pair, root, 3, 100)
     good = (root / "routing.json").read_text()
     (root / "routing.json").write_text(good.replace("100", "1000"))
@@ -196,14 +196,14 @@ def test_a_refused_edit_changes_nothing_and_is_told(pair: Gateway, root: Path) -
     until(lambda: version(pair) == 1)
 
 
-def test_fallbacks_answer_where_the_live_version_is_away(pair: Gateway, root: Path) -> None:
+def test_fallbacks_answer_without_the_live_version(pair: Gateway, root: Path) -> None:
     (root / "routing.json").write_text('{"shade": {"live": 9, "fallback": ["nobody", 3]}}')
     until(lambda: version(pair) == 3)
     (root / "routing.json").write_text('{"shade": {"canary": {"version": 9, "percent": 100}}}')
     until(lambda: version(pair) == 1)  # a canary that is not there gets nothing
 
 
-def test_a_shadow_sees_copies_and_agreement_is_measured(pair: Gateway, root: Path) -> None:
+def test_a_shadow_gets_copies_and_agreement_is_measured(pair: Gateway, root: Path) -> None:
     rollout.shadow(ModelRegistry(root), "shade", 3, 100)
     pair.program.wait_for("model shade: shadow 100 % of version 3")
     name = '{model="shade",outcome="compared",version="3"}'
@@ -224,7 +224,7 @@ def test_a_shadow_sees_copies_and_agreement_is_measured(pair: Gateway, root: Pat
     assert metric(pair, f"vitrine_shadow_requests_total{name}") == 11
 
 
-def test_a_shadow_whose_columns_are_in_another_order_is_asked_by_its_own(pair: Gateway, root: Path) -> None:
+def test_a_shadow_with_another_column_order_gets_its_own_tensors(pair: Gateway, root: Path) -> None:
     rollout.shadow(ModelRegistry(root), "price", 2, 100)
     pair.program.wait_for("model price: shadow 100 % of version 2")
     answer = pair.http.post("/v1/models/price:predict", json={"features": {"rooms": 3, "age": 10}})
@@ -234,7 +234,7 @@ def test_a_shadow_whose_columns_are_in_another_order_is_asked_by_its_own(pair: G
     rollout.off(ModelRegistry(root), "price", "shadow")
 
 
-def test_a_shadow_of_another_kind_fails_and_is_no_defect_of_ours(pair: Gateway, root: Path) -> None:
+def test_a_shadow_of_another_kind_fails_without_a_logged_defect(pair: Gateway, root: Path) -> None:
     rollout.shadow(ModelRegistry(root), "price", 3, 100)
     pair.program.wait_for("model price: shadow 100 % of version 3")
     assert pair.http.post("/v1/models/price:predict", json={"features": [3, 10]}).status_code == 200

@@ -1,4 +1,4 @@
-"""Asking the model server for a model, by many at the same moment."""
+"""Discovery: callers at the same moment share a poll."""
 
 import asyncio
 import threading
@@ -22,8 +22,8 @@ from tests.serving.gateway import stub
 AVAILABLE = messages.ModelVersionStatus.AVAILABLE
 
 
-class Asked(stub.Stub):
-    """Says which version there is, once it may, and counts who wants to know."""
+class PolledStub(stub.Stub):
+    """Reports a version once it may answer, and counts the polls."""
 
     def __init__(self) -> None:
         super().__init__({"echo": {"only": stub.echo("only", TensorSpec("x", messages.DT_FLOAT, (None,)))}})
@@ -45,8 +45,8 @@ class Asked(stub.Stub):
 
 
 @pytest.fixture
-async def asked(tmp_path: Path) -> AsyncIterator[tuple[ModelDiscovery, Asked]]:
-    model_server = Asked()
+async def polled(tmp_path: Path) -> AsyncIterator[tuple[ModelDiscovery, PolledStub]]:
+    model_server = PolledStub()
     with stub.serving(model_server) as address:
         backend = TFServingBackend(Channel(addresses(address), max_message_bytes=1_000_000), address)
         configured = ConfiguredModels(tmp_path / "none", ("echo",))
@@ -55,30 +55,30 @@ async def asked(tmp_path: Path) -> AsyncIterator[tuple[ModelDiscovery, Asked]]:
         await backend.close()
 
 
-async def test_one_asks_for_all_who_want_to_know(asked: tuple[ModelDiscovery, Asked]) -> None:
-    registry, model_server = asked
+async def test_calls_at_the_same_moment_share_one_poll(polled: tuple[ModelDiscovery, PolledStub]) -> None:
+    discovery, model_server = polled
     model_server.may_answer.set()
-    await asyncio.gather(*(registry.refresh("echo") for _ in range(100)))
-    asked_before = model_server.statuses
-    assert asked_before <= 2, "once for those who came before the question went, once for the others"
+    await asyncio.gather(*(discovery.refresh("echo") for _ in range(100)))
+    polls = model_server.statuses
+    assert polls <= 2, "one poll for the callers before it was sent, one for the others"
     assert model_server.metadatas == 1
-    await asyncio.sleep(0.002)  # uvloop's clock has milliseconds, so that this wish could be as old as the last answer
-    await registry.refresh("echo")
-    assert model_server.statuses == asked_before + 1
+    await asyncio.sleep(0.002)  # uvloop's clock has milliseconds, so this call could be as old as the last poll
+    await discovery.refresh("echo")
+    assert model_server.statuses == polls + 1
 
 
-async def test_nobody_gets_an_answer_that_is_older_than_the_wish(asked: tuple[ModelDiscovery, Asked]) -> None:
-    registry, model_server = asked
-    first = asyncio.create_task(registry.refresh("echo"))
+async def test_every_caller_gets_a_state_newer_than_its_call(polled: tuple[ModelDiscovery, PolledStub]) -> None:
+    discovery, model_server = polled
+    first = asyncio.create_task(discovery.refresh("echo"))
     assert await asyncio.to_thread(model_server.entered.wait, 20)
     model_server.version = 2
-    later = [asyncio.create_task(registry.refresh("echo")) for _ in range(10)]
-    gives_up = asyncio.create_task(registry.refresh("echo"))
+    later = [asyncio.create_task(discovery.refresh("echo")) for _ in range(10)]
+    cancelled = asyncio.create_task(discovery.refresh("echo"))
     await asyncio.sleep(0)
-    gives_up.cancel()
+    cancelled.cancel()
     model_server.may_answer.set()
     await first
-    assert registry.models["echo"].default == 1
+    assert discovery.models["echo"].default == 1
     await asyncio.gather(*later)
-    assert registry.models["echo"].default == 2
+    assert discovery.models["echo"].default == 2
     assert model_server.statuses == 2

@@ -14,7 +14,7 @@ def write(path: Path, live: int) -> int:
     return path.stat().st_ctime_ns
 
 
-def test_an_edit_of_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
+def test_an_edit_with_the_same_size_and_time_is_noticed(tmp_path: Path) -> None:
     """As tar, rsync and image builds make them: modification times are copied, or all the same."""
     path = tmp_path / "routing.json"
     file = WatchedFile(path, routing.parse, {}, optional=True)

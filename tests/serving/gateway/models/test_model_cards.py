@@ -86,7 +86,7 @@ def string(data: bytes) -> Describe:
 
 
 def fails(code: grpc.StatusCode) -> Describe:
-    return lambda context: context.abort(code, "it cannot be told")
+    return lambda context: context.abort(code, "it cannot be gateway")
 
 
 #: What ``describe`` answers by model, and words of the reason that is given for it.
@@ -101,9 +101,9 @@ UNREADABLE: dict[str, tuple[Describe, str]] = {
     "no_string": (lambda _: to_proto(np.ones(1, np.float32)), "the model card cannot be read"),
     "two_cards": (lambda _: to_proto(np.array([b"{}", b"{}"], object)), "one row was sent"),
     "nothing": (lambda _: None, "lacks output card"),
-    "internal": (fails(grpc.StatusCode.INTERNAL), "(INTERNAL): it cannot be told"),
-    "refused": (fails(grpc.StatusCode.INVALID_ARGUMENT), "it cannot be told"),
-    "unimplemented": (fails(grpc.StatusCode.UNIMPLEMENTED), "it cannot be told"),
+    "internal": (fails(grpc.StatusCode.INTERNAL), "(INTERNAL): it cannot be gateway"),
+    "refused": (fails(grpc.StatusCode.INVALID_ARGUMENT), "it cannot be gateway"),
+    "unimplemented": (fails(grpc.StatusCode.UNIMPLEMENTED), "it cannot be gateway"),
     "too_late": (fails(grpc.StatusCode.DEADLINE_EXCEEDED), "before the deadline"),
 }
 
@@ -141,7 +141,7 @@ def describing(card: bytes) -> Describing:
 
 
 @pytest.fixture(scope="module")
-def told(describing: Describing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(describing: Describing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     models = ",".join(describing.answers)
     config = tmp_path_factory.mktemp("none") / "none"
     with stub.serving(describing) as address, programs.gateway(address, config, f"--models={models}") as gateway:
@@ -150,48 +150,48 @@ def told(describing: Describing, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_card_that_cannot_be_read_makes_itself_heard(told: Gateway, describing: Describing, name: str) -> None:
+def test_an_unreadable_card_is_reported(gateway: Gateway, describing: Describing, name: str) -> None:
     words = UNREADABLE[name][1]
     asked = describing.asked[name]
-    until(lambda: describing.asked[name] > asked + 3)  # it is asked again, and told once
-    lines = [line for line in told.program.output.splitlines() if f"model {name} card of version 1: " in line]
+    until(lambda: describing.asked[name] > asked + 3)  # it is asked again, and gateway once
+    lines = [line for line in gateway.program.output.splitlines() if f"model {name} card of version 1: " in line]
     (line,) = map(json.loads, lines)
     assert (line["level"], words in line["message"]) == ("error", True)
-    assert metric(told, f'vitrine_model_card_unreadable{{model="{name}",version="1"}}') == 1
-    ready = told.http.get("/readyz")
+    assert metric(gateway, f'vitrine_model_card_unreadable{{model="{name}",version="1"}}') == 1
+    ready = gateway.http.get("/readyz")
     (note,) = (note for note in ready.json()["notes"] if f"model {name} version 1 " in note)
     assert (ready.status_code, ready.json()["ready"], words in note) == (200, True, True)
     for what in ("card", "drift"):
-        missing = told.http.get(f"/v1/models/{name}/{what}")
+        missing = gateway.http.get(f"/v1/models/{name}/{what}")
         assert (missing.status_code, words in missing.json()["error"]) == (404, True)
-    verb = told.http.post(f"/v1/models/{name}:forecast", json={"history": [1, 2, 3, 4], "horizon": 2})
+    verb = gateway.http.post(f"/v1/models/{name}:forecast", json={"history": [1, 2, 3, 4], "horizon": 2})
     assert (verb.status_code, words in verb.json()["error"]) == (404, True)
-    answer = told.http.post(f"/v1/models/{name}:predict", json={"instances": [1.5]})
+    answer = gateway.http.post(f"/v1/models/{name}:predict", json={"instances": [1.5]})
     assert answer.json() == {"predictions": [1.5]}
 
 
 @pytest.mark.parametrize("name", ["in_string_val", "in_content"])
-def test_a_card_that_can_be_read_is_not_spoken_of(told: Gateway, card: bytes, name: str) -> None:
-    assert ModelCard.model_validate(told.http.get(f"/v1/models/{name}/card").json()) == ModelCard.model_validate_json(
-        card
-    )
-    assert metric(told, f'vitrine_model_card_unreadable{{model="{name}",version="1"}}') == 0
-    assert name not in str(told.http.get("/readyz").json()["notes"])
+def test_a_readable_card_is_not_reported(gateway: Gateway, card: bytes, name: str) -> None:
+    assert ModelCard.model_validate(
+        gateway.http.get(f"/v1/models/{name}/card").json()
+    ) == ModelCard.model_validate_json(card)
+    assert metric(gateway, f'vitrine_model_card_unreadable{{model="{name}",version="1"}}') == 0
+    assert name not in str(gateway.http.get("/readyz").json()["notes"])
 
 
-def test_a_card_that_becomes_readable_is_read(told: Gateway, describing: Describing, card: bytes) -> None:
+def test_a_card_is_read_once_it_becomes_readable(gateway: Gateway, describing: Describing, card: bytes) -> None:
     broken = describing.answers["internal"]
     describing.answers["internal"] = string(card)
     try:
-        until(lambda: told.http.get("/v1/models/internal/card").status_code == 200)
-        until(lambda: metric(told, 'vitrine_model_card_unreadable{model="internal",version="1"}') == 0)
-        assert "internal" not in str(told.http.get("/readyz").json()["notes"])
-        told.program.wait_for("model internal card of version 1: recovered")
+        until(lambda: gateway.http.get("/v1/models/internal/card").status_code == 200)
+        until(lambda: metric(gateway, 'vitrine_model_card_unreadable{model="internal",version="1"}') == 0)
+        assert "internal" not in str(gateway.http.get("/readyz").json()["notes"])
+        gateway.program.wait_for("model internal card of version 1: recovered")
     finally:
         describing.answers["internal"] = broken
 
 
-def test_a_probe_without_a_key_is_told_no_names(tmp_path: Path) -> None:
+def test_a_probe_without_a_key_gets_no_names(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     key = keys.create(file, "one", frozenset({"secret_one"}))[1]
     answers = dict.fromkeys(("secret_one", "secret_two"), string(b"{"))

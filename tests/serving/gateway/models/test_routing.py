@@ -153,7 +153,7 @@ def test_problems_of_routing_json() -> None:
     assert len(wrong(live=3, canary={"version": 9, "percent": 10}, shadow={"version": 9})) == 3
 
 
-def test_a_canary_answers_what_is_drawn_below_its_share_and_names_no_version() -> None:
+def test_a_canary_answers_requests_below_its_share_without_a_version() -> None:
     state = replace(model((1, 2), {"stable": 1}), canary=Share(2, 10))
     for drawn, choice, version in ((9.9, ANY, 2), (10.0, ANY, 1), (0.0, STABLE, 1), (0.0, VersionChoice(version=1), 1)):
         assert choose({"m": state}, "m", choice, lambda name, canary, drawn=drawn: drawn).version == version
@@ -173,7 +173,7 @@ def test_callers_join_a_growing_canary_and_never_leave(
 
 @settings(max_examples=20)
 @given(st.sampled_from((1, 5, 20, 50, 90)), st.integers(1, 1000), st.text(max_size=10))
-def test_the_share_of_callers_comes_to_the_percentage(percent: int, version: int, salt: str) -> None:
+def test_the_share_of_callers_equals_the_percentage(percent: int, version: int, salt: str) -> None:
     callers = 4000
     canary = Share(version, percent, "key")
     hit = sum(point("m", canary, f"{salt}{number}".encode()) < percent for number in range(callers))
@@ -181,7 +181,7 @@ def test_the_share_of_callers_comes_to_the_percentage(percent: int, version: int
     assert abs(hit - callers * percent / 100) < 6 * deviation
 
 
-def test_another_version_is_tried_on_other_callers() -> None:
+def test_another_version_gets_other_callers() -> None:
     callers = [f"caller-{number}".encode() for number in range(1000)]
     first, second = ({one for one in callers if point("m", Share(v, 10, "key"), one) < 10} for v in (2, 3))
     assert len(first & second) < 50

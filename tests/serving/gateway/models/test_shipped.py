@@ -57,7 +57,7 @@ def drawings() -> list[bytes]:
     return made
 
 
-def test_every_answer_is_that_of_the_version_itself(exports: Path) -> None:
+def test_responses_equal_the_outputs_of_the_version(exports: Path) -> None:
     pictures = drawings()
     with both(exports) as gateway:
         assert gateway.http.get("/readyz").status_code == 200
@@ -83,7 +83,7 @@ def test_every_answer_is_that_of_the_version_itself(exports: Path) -> None:
                 assert embedded[number]["embeddings"][0] == pytest.approx(vectors[number].tolist(), abs=1e-4)
 
 
-def test_the_sine_goes_on(exports: Path) -> None:
+def test_forecasts_of_the_sine(exports: Path) -> None:
     history = [math.sin(step * math.pi / 10) for step in range(30)]
     expected = [math.sin(step * math.pi / 10) for step in range(30, 54)]
     with both(exports) as gateway:
@@ -95,7 +95,7 @@ def test_the_sine_goes_on(exports: Path) -> None:
         assert answer["notes"]
 
 
-def test_pictures_as_strings_are_as_bounded_as_others(exports: Path) -> None:
+def test_pictures_as_strings_have_the_same_limits(exports: Path) -> None:
     """``serving_bytes`` decodes in the graph, whatever the size: what is too large must not get there."""
     pixels = np.random.default_rng(3).integers(0, 255, (28, 28), np.uint8)
     stream = io.BytesIO()
