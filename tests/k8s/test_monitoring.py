@@ -27,7 +27,8 @@ def expressions() -> list[str]:
 
 
 def test_everything_that_is_asked_for_is_on_a_gateways_page(tmp_path: Path) -> None:
-    with programs.gateway("127.0.0.1:1", tmp_path / "none", "--models=m") as gateway:
+    flags = ("--models=m", "--workers=2")
+    with programs.gateway("127.0.0.1:1", tmp_path / "none", *flags, ready="workers serve") as gateway:
         page = gateway.http.get("/metrics").text
     there = set()
     for family in text_string_to_metric_families(page):

@@ -191,8 +191,8 @@ class Supervisor:
         for number in self._numbers:
             worker = self._workers.get(number)  # not one that died meanwhile: its counters are retired
             state: WorkerState = "restarting" if number in self._ever_served else "starting"
-            if worker is not None and worker.serving:
-                state = "serving" if worker in answered or worker not in asked else "silent"
+            if worker in asked:
+                state = "serving" if worker in answered else "silent"
             latest = worker.latest.get(kind) if worker is not None else None
             reports.append({"worker": number, "state": state, "report": latest})
         return {"workers": reports, "supervisor": self._families(reports) if kind == "metrics" else None}
