@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving.gateway.http.test_every_error import FAÇADES, JSON
+from tests.serving.gateway.http.test_every_error import APIS, JSON
 
 BOM = b"\xef\xbb\xbf"
-BODIES = {name: asked() for name, asked in FAÇADES.items() if asked()["headers"] == JSON}
-BINARY = FAÇADES["Open Inference Protocol, binary"]()
+BODIES = {name: asked() for name, asked in APIS.items() if asked()["headers"] == JSON}
+BINARY = APIS["Open Inference Protocol, binary"]()
 
 
 def stable(answer: httpx.Response) -> Any:
@@ -22,9 +22,9 @@ def stable(answer: httpx.Response) -> Any:
 
 
 @pytest.mark.parametrize("headers", [JSON, {}, {"content-type": "text/plain"}])
-@pytest.mark.parametrize("façade", BODIES)
-def test_the_mark_is_skipped(http: httpx.Client, façade: str, headers: dict[str, str]) -> None:
-    good = BODIES[façade]
+@pytest.mark.parametrize("api", BODIES)
+def test_the_mark_is_skipped(http: httpx.Client, api: str, headers: dict[str, str]) -> None:
+    good = BODIES[api]
     plain = http.request(**good)
     marked = http.request(**good | {"headers": headers, "content": BOM + good["content"].encode()})
     assert stable(marked) == stable(plain)

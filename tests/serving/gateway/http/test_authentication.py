@@ -1,4 +1,4 @@
-"""Who comes in: keys, scopes, rates, origins, TLS. Real processes, a real Redis, real certificates."""
+"""Keys, scopes, rates, origins and TLS with real processes, Redis and certificates."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from pydantic import ValidationError
 
-from serving.gateway.http import keys_file as keys
+from serving.gateway.http import keys_file
 from serving.gateway.http.request import Request
 from serving.gateway.settings import Settings
 from tests.programs import Program, free_port, model_server
@@ -36,9 +36,9 @@ def address(models_root: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """keys.json with one key, which may do everything: ``ANY_KEY`` beside it."""
+    """keys.json with one key for everything; the file ``ANY_KEY`` beside it has the key."""
     file = tmp_path_factory.mktemp("keys") / "keys.json"
-    _, shown = keys.create(file, "anybody")
+    _, shown = keys_file.create(file, "anybody")
     file.with_name("ANY_KEY").write_text(shown)
     return file
 
@@ -50,7 +50,7 @@ def anybody(file: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def guarded(address: str, models_root: Path, file: Path, anybody: dict[str, str]) -> Iterator[Gateway]:
-    """A gateway with keys on an address that other machines reach, and one origin."""
+    """A gateway with keys and one allowed origin, on all addresses."""
     flags = ("--host=0.0.0.0", f"--keys={file}", f"--cors-origins={ORIGIN}", "--access-log=1")
     with programs.gateway(address, models_root / "models.config", *flags) as gateway:
         programs.wait_until_ready(gateway, "shade", "line")
@@ -65,7 +65,7 @@ def ask(gateway: Gateway, headers: dict[str, str] | None = None, path: str = PRE
     return gateway.http.post(path, content=PICTURE, headers=headers)
 
 
-def test_without_a_key_only_probes_and_the_page_answer(guarded: Gateway, anybody: dict[str, str]) -> None:
+def test_only_probes_and_the_page_are_open(guarded: Gateway, anybody: dict[str, str]) -> None:
     for headers in (None, bearer("vt_00000000_x"), {"Authorization": "Basic abc"}, {"X-API-Key": "nonsense"}):
         refused = ask(guarded, headers)
         assert refused.status_code == 401
@@ -80,8 +80,8 @@ def test_without_a_key_only_probes_and_the_page_answer(guarded: Gateway, anybody
     assert ask(guarded, {"X-API-Key": anybody["Authorization"][7:]}).status_code == 200
 
 
-def test_a_key_reaches_as_far_as_its_scope(guarded: Gateway, file: Path) -> None:
-    key, shown = keys.create(file, "shop", frozenset({"shade"}), frozenset({"predict"}))
+def test_scope_of_a_key(guarded: Gateway, file: Path) -> None:
+    key, shown = keys_file.create(file, "shop", frozenset({"shade"}), frozenset({"predict"}))
     until(lambda: ask(guarded, bearer(shown)).status_code == 200)
     for path in ("/v1/models/shade:embed", "/v1/models/line:predict", "/v1/models/nobody:predict"):
         refused = ask(guarded, bearer(shown), path)
@@ -103,10 +103,8 @@ def test_a_key_reaches_as_far_as_its_scope(guarded: Gateway, file: Path) -> None
     assert [model["id"] for model in listed["data"]] == ["shade"]
 
 
-def test_keys_change_without_a_restart_and_a_broken_file_changes_nothing(
-    guarded: Gateway, file: Path, anybody: dict[str, str]
-) -> None:
-    key, shown = keys.create(file, "guest")
+def test_keys_are_reloaded_and_a_broken_file_is_ignored(guarded: Gateway, file: Path, anybody: dict[str, str]) -> None:
+    key, shown = keys_file.create(file, "guest")
     until(lambda: ask(guarded, bearer(shown)).status_code == 200)
     good = file.read_bytes()
     file.write_text("[")
@@ -114,16 +112,16 @@ def test_keys_change_without_a_restart_and_a_broken_file_changes_nothing(
     assert "keys.json" not in guarded.http.get("/readyz").text
     assert ask(guarded, bearer(shown)).status_code == 200
     file.write_bytes(good)
-    keys.revoke(file, key.id)
+    keys_file.revoke(file, key.id)
     until(lambda: ask(guarded, bearer(shown)).status_code == 401)
     assert ask(guarded, anybody).status_code == 200
 
 
-def test_probes_without_a_key_are_told_no_names(tmp_path: Path) -> None:
+def test_probes_without_a_key_name_no_models(tmp_path: Path) -> None:
     file, nobody = tmp_path / "keys.json", f"127.0.0.1:{free_port()}"
     shown = {
-        "everything": keys.create(file, "everything")[1],
-        "one": keys.create(file, "one", frozenset({"secret_one"}))[1],
+        "everything": keys_file.create(file, "everything")[1],
+        "one": keys_file.create(file, "one", frozenset({"secret_one"}))[1],
         "unknown": "vt_00000000_x",
     }
     flags = ("--models=secret_one,secret_two", f"--keys={file}", f"--routing={tmp_path / 'routing.json'}")
@@ -153,7 +151,7 @@ def test_keys_are_never_logged(guarded: Gateway, anybody: dict[str, str]) -> Non
     assert "secret-that-is-wrong" not in guarded.program.output
 
 
-def test_pages_of_one_origin_may_ask(guarded: Gateway, anybody: dict[str, str]) -> None:
+def test_cors_allows_one_origin(guarded: Gateway, anybody: dict[str, str]) -> None:
     asked = "authorization, content-type, inference-header-content-length, traceparent"
     preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked}
     allowed = guarded.http.options(PREDICT, headers={"Origin": ORIGIN, **preflight})
@@ -169,7 +167,7 @@ def test_pages_of_one_origin_may_ask(guarded: Gateway, anybody: dict[str, str]) 
     assert "access-control-allow-origin" not in ask(guarded, {"Origin": "https://other.example", **anybody}).headers
 
 
-def test_the_page_is_framed_by_nobody(guarded: Gateway) -> None:
+def test_page_forbids_framing(guarded: Gateway) -> None:
     headers = guarded.http.get("/").headers
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
@@ -199,7 +197,7 @@ def test_the_page_is_framed_by_nobody(guarded: Gateway) -> None:
         ({"model_server_ca": "nowhere.pem"}, "model_server_ca: nowhere.pem is not a file"),
     ],
 )
-def test_refused_at_the_start(
+def test_invalid_settings_stop_the_start(
     settings: dict[str, str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -208,7 +206,7 @@ def test_refused_at_the_start(
         Settings.model_validate(settings)
 
 
-def test_a_key_with_a_password_is_refused_at_the_start(tmp_path: Path) -> None:
+def test_private_key_with_a_password_stops_the_start(tmp_path: Path) -> None:
     cert, key = pem(tmp_path, "server", AUTHORITY.issue_cert("localhost"))
     secret = serialization.load_pem_private_key(key.read_bytes(), None)
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
@@ -223,14 +221,14 @@ def test_origins(origins: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_nobody_else_reaches_these(host: str) -> None:
+def test_loopback_addresses(host: str) -> None:
     assert Settings(host=host).keys is None
 
 
-def test_a_key_over_its_rate_waits(address: str, models_root: Path, tmp_path: Path) -> None:
+def test_rate_of_a_key(address: str, models_root: Path, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    _, slow = keys.create(file, "slow", rate="3/hour")
-    _, plain = keys.create(file, "plain")
+    _, slow = keys_file.create(file, "slow", rate="3/hour")
+    _, plain = keys_file.create(file, "plain")
     flags = (f"--keys={file}", "--rate=5/hour", "--metrics-need-key")
     with programs.gateway(address, models_root / "models.config", *flags) as gateway:
         programs.wait_until_ready(gateway, "shade")
@@ -244,11 +242,9 @@ def test_a_key_over_its_rate_waits(address: str, models_root: Path, tmp_path: Pa
         assert slow not in refused.text
 
 
-def test_requests_without_a_valid_key_count_against_their_address(
-    address: str, models_root: Path, tmp_path: Path
-) -> None:
+def test_failed_attempts_count_against_their_address(address: str, models_root: Path, tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    _, good = keys.create(file, "good", frozenset({"shade"}))
+    _, good = keys_file.create(file, "good", frozenset({"shade"}))
     flags = (f"--keys={file}", "--rate=4/hour")
     with programs.gateway(address, models_root / "models.config", *flags) as gateway:
         programs.wait_until_ready(gateway, "shade")
@@ -281,7 +277,7 @@ def test_requests_without_a_valid_key_count_against_their_address(
         ("fe80::1%eth0", "fe80::/64"),
     ],
 )
-def test_an_ipv6_host_is_its_network(host: str, address: str) -> None:
+def test_ipv6_callers_are_networks(host: str, address: str) -> None:
     scope = {"method": "GET", "path": "/", "headers": [], "client": (host, 1)}
     assert Request(scope, asyncio.Event().wait, "1", 0.0, 1.0).address == address
 
@@ -298,9 +294,7 @@ def redis(port: int, folder: Path) -> Iterator[None]:
         program.stop()
 
 
-def test_several_gateways_count_in_one_redis_and_serve_without_it(
-    address: str, models_root: Path, tmp_path: Path
-) -> None:
+def test_gateways_share_rates_in_redis_and_serve_without_it(address: str, models_root: Path, tmp_path: Path) -> None:
     port = free_port()
     flags = ("--rate=6/hour", f"--rate-storage=redis://127.0.0.1:{port}")
     config = models_root / "models.config"
@@ -325,7 +319,7 @@ def pem(folder: Path, name: str, certificate: trustme.LeafCert) -> tuple[Path, P
 
 
 def test_tls_on_both_sides(models_root: Path, tmp_path: Path) -> None:
-    """HTTPS in front; behind, a model server that wants a certificate of its own authority."""
+    """HTTPS to clients, mutual TLS to the model server."""
     cert, key = pem(tmp_path, "server", AUTHORITY.issue_cert("localhost", "127.0.0.1"))
     own_cert, own_key = pem(tmp_path, "gateway", AUTHORITY.issue_cert("gateway"))
     ca = tmp_path / "ca.pem"
@@ -352,7 +346,7 @@ def test_tls_on_both_sides(models_root: Path, tmp_path: Path) -> None:
             stranger.program.wait_for("model shade: the model server at")
 
 
-def test_the_insecure_are_asked_to_say_so(address: str, models_root: Path) -> None:
+def test_insecure_setup_must_be_explicit(address: str, models_root: Path) -> None:
     with programs.gateway(address, models_root / "models.config", "--host=0.0.0.0", "--insecure") as gateway:
         programs.wait_until_ready(gateway, "shade")
         assert ask(gateway).status_code == 200

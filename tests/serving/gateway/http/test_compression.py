@@ -1,4 +1,4 @@
-"""Compressed bodies and answers on every façade, and bodies that would become too large."""
+"""Compressed bodies and responses on every API, and decompression bombs."""
 
 import gzip
 import zlib
@@ -22,7 +22,7 @@ TEXT = b"a picture of a cross " * 50
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_body_comes_out_as_it_went_in_and_never_over_the_limit(way: str) -> None:
+def test_decompression_within_the_limit(way: str) -> None:
     packed = WAYS[way](TEXT)
     assert compression.decompress(packed, way.upper(), len(TEXT), reservation()) == TEXT
     with pytest.raises(TooLarge, match=f"more than {len(TEXT) - 1} bytes after decompression"):
@@ -32,7 +32,7 @@ def test_a_body_comes_out_as_it_went_in_and_never_over_the_limit(way: str) -> No
             compression.decompress(broken, way, 100_000, reservation())
 
 
-def test_other_encodings_are_refused() -> None:
+def test_unknown_encodings_are_rejected() -> None:
     for encoding in ("zstd", "gzip, gzip"):
         with pytest.raises(UnsupportedMedia, match="gzip, deflate or br"):
             compression.decompress(b"", encoding, 10, reservation())
@@ -52,7 +52,7 @@ def test_other_encodings_are_refused() -> None:
         ("", None),
     ],
 )
-def test_the_way_that_the_caller_likes_best(accepted: str, way: str | None) -> None:
+def test_preferred_encoding(accepted: str, way: str | None) -> None:
     assert compression.choose_encoding(accepted, "application/json") == way
     assert compression.choose_encoding(accepted, "application/octet-stream") is None
 
@@ -90,7 +90,7 @@ def test_the_way_that_the_caller_likes_best(accepted: str, way: str | None) -> N
         ),
     ],
 )
-def test_every_facade_takes_compressed_bodies(http: httpx.Client, path: str, kind: str, body: bytes, way: str) -> None:
+def test_every_api_accepts_compressed_bodies(http: httpx.Client, path: str, kind: str, body: bytes, way: str) -> None:
     plain = http.post(path, content=body, headers={"content-type": kind})
     packed = http.post(path, content=WAYS[way](body), headers={"content-type": kind, "content-encoding": way})
     assert plain.status_code == packed.status_code == 200, packed.text
@@ -104,7 +104,7 @@ def _without_ids(answer: httpx.Response) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_bomb_is_refused(http: httpx.Client, way: str) -> None:
+def test_decompression_bomb_is_rejected(http: httpx.Client, way: str) -> None:
     bomb = WAYS[way](bytes(60_000_000))
     assert len(bomb) < 100_000
     answer = http.post("/v1/models/line:predict", content=bomb, headers={"content-encoding": way})
@@ -112,7 +112,7 @@ def test_a_bomb_is_refused(http: httpx.Client, way: str) -> None:
     assert "1000000 bytes after decompression" in answer.json()["error"]
 
 
-def test_what_is_not_as_it_says(http: httpx.Client) -> None:
+def test_body_that_does_not_match_its_encoding(http: httpx.Client) -> None:
     answer = http.post("/v1/models/shade:predict", content=picture(), headers={"content-encoding": "gzip"})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_document")
     answer = http.post("/v1/models/shade:predict", content=picture(), headers={"content-encoding": "zstd"})
@@ -121,7 +121,7 @@ def test_what_is_not_as_it_says(http: httpx.Client) -> None:
 
 @pytest.mark.parametrize("way", ["gzip", "br"])
 @pytest.mark.parametrize("path", ["/v1/models/line:predict", "/v1/models/shade:predict"])
-def test_large_answers_are_compressed_for_who_accepts_it(http: httpx.Client, path: str, way: str) -> None:
+def test_large_responses_are_compressed_if_accepted(http: httpx.Client, path: str, way: str) -> None:
     if "line" in path:
         sent = {"content": orjson.dumps({"instances": [[-n / 7e9] * 3 for n in range(128)]})}
     else:
@@ -136,13 +136,13 @@ def test_large_answers_are_compressed_for_who_accepts_it(http: httpx.Client, pat
     assert packed.json()["predictions"] == plain.json()["predictions"]
 
 
-def test_small_answers_go_as_they_are(http: httpx.Client) -> None:
+def test_small_responses_are_not_compressed(http: httpx.Client) -> None:
     answer = http.post("/v1/models/shade:predict", content=picture(), headers={"accept-encoding": "gzip, br"})
     assert "content-encoding" not in answer.headers
     assert "vary" not in answer.headers
 
 
-def test_fastapis_part_compresses_too(http: httpx.Client) -> None:
+def test_fastapi_responses_are_compressed(http: httpx.Client) -> None:
     for path in ("/openapi.json", "/metrics", "/page/page.css"):
         answer = http.get(path, headers={"accept-encoding": "gzip"})
         assert answer.headers["content-encoding"] == "gzip", path
@@ -150,7 +150,7 @@ def test_fastapis_part_compresses_too(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("way", ["gzip", "deflate"])
-def test_tritons_client_compresses_its_tensors(served: Gateway, way: str) -> None:
+def test_tritonclient_compresses_its_tensors(served: Gateway, way: str) -> None:
     with tritonclient.http.InferenceServerClient(served.url.removeprefix("http://")) as client:
         tensor = tritonclient.http.InferInput("x", [100, 3], "FP32")
         tensor.set_data_from_numpy(np.arange(300, dtype=np.float32).reshape(100, 3))

@@ -1,6 +1,6 @@
-"""The same mistakes on every façade: each is answered by its status and in that façade's own form of errors.
+"""The same mistakes on every API: each gives the same status, in the API's own form of errors.
 
-What only one façade can get wrong stands in that façade's own tests.
+Mistakes that only one API allows are in that API's tests.
 """
 
 import base64
@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
-from serving.gateway.http import keys_file as keys
+from serving.gateway.http import keys_file
 from tests.programs import Program, model_server_program
 from tests.serving.gateway import programs
 from tests.serving.gateway.conftest import npy, picture
@@ -26,7 +26,7 @@ Ask = dict[str, Any]  # arguments of httpx.Client.request
 
 
 def ask(path: str, document: Any) -> Ask:
-    """NaN is written as Python's json does it, as callers' programs do."""
+    """Write NaN as Python's json does."""
     return {"method": "POST", "url": path, "content": json.dumps(document), "headers": JSON}
 
 
@@ -106,7 +106,7 @@ def timeseries(model: str = "trend", value: Any = (HISTORY,), name: str = "serie
     return ask("/v1/timeseries/forecast", {"model": model, "inputs": inputs, "options": {"horizon": 2}})
 
 
-FAÇADES: dict[str, Callable[..., Ask]] = {
+APIS: dict[str, Callable[..., Ask]] = {
     "native, series": native_series,
     "native, pictures": native_pictures,
     "TensorFlow Serving, rows": tensorflow_rows,
@@ -124,12 +124,12 @@ BINARY = "Open Inference Protocol, binary"
 OPENAI = ("OpenAI, embeddings", "KServe, time series")
 
 
-def form(façade: str, *, body_was_read: bool) -> str:
+def form(api: str, *, body_was_read: bool) -> str:
     """Whose form an error has. That ``:predict`` is asked in TensorFlow Serving's form its body alone says; what is
     refused before has the native one, which holds the same ``error``."""
-    if façade in OPENAI:
+    if api in OPENAI:
         return "OpenAI"
-    return "native" if façade in NATIVE or (façade in PREDICT and not body_was_read) else "plain"
+    return "native" if api in NATIVE or (api in PREDICT and not body_was_read) else "plain"
 
 
 def refused(
@@ -165,7 +165,7 @@ SERIES: dict[str, tuple[Ask, int, str, str]] = {
     "NaN": ({"value": NAN}, 400, "bad_tensor", "finite"),
     "too many rows": ({"value": MANY}, 400, "bad_tensor", "1 to 128"),
 }
-ABSENT = ({}, 0, "", "")  # the façade has no way to say it
+ABSENT = ({}, 0, "", "")  # the API cannot express it
 WRONG: dict[str, dict[str, tuple[Ask, int, str, str]]] = {
     "native, series": SERIES
     | {
@@ -230,30 +230,30 @@ WRONG: dict[str, dict[str, tuple[Ask, int, str, str]]] = {
 BY_PATH = {"no such model", "no such version", "no such label"}
 
 
-@pytest.mark.parametrize("façade", FAÇADES)
-def test_what_is_right_is_answered(http: httpx.Client, façade: str) -> None:
-    """Else the tables below could refuse for another reason."""
-    answer = http.request(**FAÇADES[façade]())
-    if façade == EXAMPLES:  # no model here classifies
+@pytest.mark.parametrize("api", APIS)
+def test_valid_request(http: httpx.Client, api: str) -> None:
+    """Otherwise the tables below could fail for another reason."""
+    answer = http.request(**APIS[api]())
+    if api == EXAMPLES:  # no model here classifies
         refused(answer, 400, "plain", "unknown_signature", "cannot classify")
     else:
         assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.parametrize("mistake", SERIES)
-@pytest.mark.parametrize("façade", FAÇADES)
-def test_what_the_model_does_not_take(http: httpx.Client, façade: str, mistake: str) -> None:
-    wrong, status, code, words = WRONG[façade][mistake]
+@pytest.mark.parametrize("api", APIS)
+def test_input_that_the_model_rejects(http: httpx.Client, api: str, mistake: str) -> None:
+    wrong, status, code, words = WRONG[api][mistake]
     if not status:
         return
-    expected = form(façade, body_was_read=mistake not in BY_PATH)
-    refused(http.request(**FAÇADES[façade](**wrong)), status, expected, code, words)
+    expected = form(api, body_was_read=mistake not in BY_PATH)
+    refused(http.request(**APIS[api](**wrong)), status, expected, code, words)
 
 
-@pytest.mark.parametrize("façade", FAÇADES)
-def test_what_is_no_request(http: httpx.Client, façade: str) -> None:
-    good = FAÇADES[façade]()
-    before = form(façade, body_was_read=False)
+@pytest.mark.parametrize("api", APIS)
+def test_malformed_request(http: httpx.Client, api: str) -> None:
+    good = APIS[api]()
+    before = form(api, body_was_read=False)
 
     def sent(**more: Any) -> httpx.Response:
         return http.request(**good | more)
@@ -261,9 +261,9 @@ def test_what_is_no_request(http: httpx.Client, façade: str) -> None:
     def typed(**headers: str) -> httpx.Response:
         return sent(headers=good["headers"] | {name.replace("_", "-"): value for name, value in headers.items()})
 
-    kind = "bad_option" if façade == BINARY else "bad_document"
+    kind = "bad_option" if api == BINARY else "bad_document"
     for content in (b'{"', b"", b"[1]"):
-        refused(sent(content=content, headers=JSON if façade == NATIVE[1] else good["headers"]), 400, before, kind)
+        refused(sent(content=content, headers=JSON if api == NATIVE[1] else good["headers"]), 400, before, kind)
     refused(sent(content=bytes(1_000_001)), 413, before, "too_large", "1000000 are accepted")
     refused(typed(content_encoding="zstd"), 415, before, "unsupported_media_type", "'zstd'")
     refused(typed(content_encoding="gzip"), 400, before, "bad_document", "not valid gzip")
@@ -273,15 +273,15 @@ def test_what_is_no_request(http: httpx.Client, façade: str) -> None:
         refused(answer, 405, before, "method_not_allowed", f"POST, not {method}")
         assert answer.headers["allow"] == "POST"
     answer = typed(content_type="application/pdf")
-    if façade in (*NATIVE, *PREDICT):  # where it says what the body is
+    if api in (*NATIVE, *PREDICT):  # where it says what the body is
         refused(answer, 415, before, "unsupported_media_type", "'application/pdf'")
     else:  # where the body can be but one thing, as with TensorFlow Serving
-        assert answer.json() == http.request(**good).json() or façade == "KServe, time series"
+        assert answer.json() == http.request(**good).json() or api == "KServe, time series"
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """A gateway with keys: one for everything, one for no model of the façades above, one for no verb of theirs, one
+    """A gateway with keys: one for everything, one for no model of the APIs above, one for no verb of theirs, one
     whose rate is used up."""
 
     http: httpx.Client
@@ -293,10 +293,10 @@ class Guarded:
 def guarded(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     file = tmp_path_factory.mktemp("keys") / "keys.json"
     shown = {
-        "everything": keys.create(file, "everything")[1],
-        "another model": keys.create(file, "another model", frozenset({"price"}))[1],
-        "another verb": keys.create(file, "another verb", frozenset(), frozenset({"neighbours"}))[1],
-        "used up": keys.create(file, "used up", rate="1/day")[1],
+        "everything": keys_file.create(file, "everything")[1],
+        "another model": keys_file.create(file, "another model", frozenset({"price"}))[1],
+        "another verb": keys_file.create(file, "another verb", frozenset(), frozenset({"neighbours"}))[1],
+        "used up": keys_file.create(file, "used up", rate="1/day")[1],
         "unknown": "vt_00000000_nobody",
     }
     with (
@@ -318,28 +318,28 @@ KEYS: dict[str, tuple[int, str, str]] = {
 
 
 @pytest.mark.parametrize("key", KEYS)
-@pytest.mark.parametrize("façade", FAÇADES)
-def test_who_may_not(guarded: Guarded, façade: str, key: str) -> None:
-    good = FAÇADES[façade]()
+@pytest.mark.parametrize("api", APIS)
+def test_unauthorized_request(guarded: Guarded, api: str, key: str) -> None:
+    good = APIS[api]()
     shown = {"x-api-key": guarded.keys[key]} if key in guarded.keys else {}
     answer = guarded.http.request(**good | {"headers": good["headers"] | shown})
     status, code, words = KEYS[key]
-    refused(answer, status, form(façade, body_was_read=False), code, words)
+    refused(answer, status, form(api, body_was_read=False), code, words)
     assert ("www-authenticate" in answer.headers) == (status == 401)
     assert ("retry-after" in answer.headers) == (status == 429)
 
 
-def test_a_model_server_that_does_not_answer(guarded: Guarded) -> None:
-    """The last here: it answers no more."""
+def test_model_server_does_not_answer(guarded: Guarded) -> None:
+    """The last test of the module: the server does not answer afterwards."""
     guarded.server.process.send_signal(signal.SIGSTOP)
     try:
-        for façade, asked in FAÇADES.items():
-            if façade == EXAMPLES:  # refused before it is asked
+        for api, asked in APIS.items():
+            if api == EXAMPLES:  # refused before it is asked
                 continue
             good = asked()
             more = {"x-api-key": guarded.keys["everything"], "x-request-timeout": "1s"}
             answer = guarded.http.request(**good | {"headers": good["headers"] | more})
-            expected = form(façade, body_was_read=True)
+            expected = form(api, body_was_read=True)
             refused(answer, 504, expected, "deadline_exceeded", "1 s", "server_error")
     finally:
         guarded.server.process.send_signal(signal.SIGCONT)

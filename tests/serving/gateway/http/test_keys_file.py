@@ -1,4 +1,4 @@
-"""keys.json: hashes alone, scopes, ends; made, listed and revoked from the terminal."""
+"""keys.json: hashes, scopes and expiry; keys from the command line."""
 
 import stat
 import subprocess
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "secret" / "keys.json"
 
 
-def test_a_key_is_found_by_what_is_shown_alone(path: Path) -> None:
+def test_key_is_found_by_its_secret(path: Path) -> None:
     key, shown = create(path, "shop", models=frozenset({"a"}), verbs=frozenset({"predict"}), rate="10/second")
     _, other = create(path, "till")
     known = read(path)
@@ -35,7 +35,7 @@ def test_a_key_is_found_by_what_is_shown_alone(path: Path) -> None:
     assert find(read(path), other, NOW) is not None
 
 
-def test_a_key_ends(path: Path) -> None:
+def test_key_expires(path: Path) -> None:
     _, shown = create(path, "guest", expires=NOW + timedelta(hours=1))
     assert find(read(path), shown, NOW) is not None
     assert find(read(path), shown, NOW + timedelta(hours=1)) is None
@@ -57,12 +57,12 @@ def test_a_key_ends(path: Path) -> None:
         ),
     ],
 )
-def test_what_is_refused(text: str, words: str) -> None:
+def test_invalid_files(text: str, words: str) -> None:
     with pytest.raises(KeysError, match=words):
         parse(text)
 
 
-def test_from_the_terminal(path: Path) -> None:
+def test_command_line(path: Path) -> None:
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [
             sys.executable,

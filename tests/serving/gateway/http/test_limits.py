@@ -1,4 +1,4 @@
-"""What a request may cost: its head, its time, and what it holds after its client has gone."""
+"""Limits of a request: head, time, and resources after the client has disconnected."""
 
 import contextlib
 import select
@@ -24,7 +24,7 @@ PICTURE = picture()
 
 @contextlib.contextmanager
 def raw(gateway: Gateway, sent: bytes) -> Iterator[socket.socket]:
-    """A connection on which this was sent."""
+    """Send this on a new connection."""
     url = httpx.URL(gateway.url)
     with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
         connection.sendall(sent)
@@ -49,7 +49,7 @@ def request(*headers: str, body: bytes = PICTURE) -> bytes:
         (b"hello\r\n\r\n", b"400", b'"code":"bad_request"'),
     ],
 )
-def test_heads_are_bounded(served: Gateway, sent: bytes, status: bytes, words: bytes) -> None:
+def test_head_limits(served: Gateway, sent: bytes, status: bytes, words: bytes) -> None:
     url = httpx.URL(served.url)
     with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
         with contextlib.suppress(ConnectionError):  # the answer may come before all was sent
@@ -60,7 +60,7 @@ def test_heads_are_bounded(served: Gateway, sent: bytes, status: bytes, words: b
     assert served.http.post(PREDICT, content=PICTURE).status_code == 200
 
 
-def test_a_head_must_come_in_time(tmp_path: Path) -> None:
+def test_head_timeout(tmp_path: Path) -> None:
     nobody = f"127.0.0.1:{free_port()}"
     with programs.gateway(nobody, tmp_path / "none", "--models=line", "--head-seconds=0.3") as gateway:
         with raw(gateway, b"") as silent:
@@ -78,7 +78,7 @@ def test_a_head_must_come_in_time(tmp_path: Path) -> None:
 
 
 def trickled(gateway: Gateway, sent: bytes, drop: bytes) -> bytes:
-    """All that is answered to this until the connection ends, though one drop more comes again and again."""
+    """Return the whole response to this, while another drop is sent again and again."""
     answered = b""
     with raw(gateway, sent) as connection:
         connection.settimeout(0.02)
@@ -114,7 +114,7 @@ CHUNKED = SLOW + b"transfer-encoding: chunked\r\n\r\n"
         (b"POST /livez " + CHUNKED, b"1\r\nx\r\n", [b"405"]),
     ],
 )
-def test_nothing_that_trickles_in_holds_a_connection(
+def test_trickled_requests_do_not_hold_a_connection(
     hasty: Gateway, sent: bytes, drop: bytes, expected: list[bytes]
 ) -> None:
     answers = trickled(hasty, sent, drop).split(b"HTTP/1.1 ")[1:]
@@ -122,13 +122,13 @@ def test_nothing_that_trickles_in_holds_a_connection(
     until(lambda: in_flight(hasty) == 0)
 
 
-def test_a_head_that_trickles_in_holds_no_connection(hasty: Gateway) -> None:
+def test_trickled_head_does_not_hold_a_connection(hasty: Gateway) -> None:
     trickled(hasty, b"GET /livez " + SLOW, b"a: b\r\n")  # the end may overtake the answer
 
 
 @contextlib.contextmanager
 def reader(gateway: Gateway) -> Iterator[socket.socket]:
-    """A connection with 12 MB of answers on their way, and little room for them."""
+    """A connection with 12 MB of pending responses and a small receive buffer."""
     url = httpx.URL(gateway.url)
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -138,7 +138,7 @@ def reader(gateway: Gateway) -> Iterator[socket.socket]:
         yield connection
 
 
-def test_a_client_that_does_not_read_is_cut_off(hasty: Gateway) -> None:
+def test_client_that_does_not_read_is_disconnected(hasty: Gateway) -> None:
     with reader(hasty) as connection:
         end = select.poll()
         end.register(connection, 0)  # its end is always told
@@ -149,7 +149,7 @@ def test_a_client_that_does_not_read_is_cut_off(hasty: Gateway) -> None:
     assert metric(hasty, 'vitrine_refused_total{model="",reason="client_slow"}') == 1
 
 
-def test_a_client_that_reads_slowly_is_not(hasty: Gateway) -> None:
+def test_slow_reader_stays_connected(hasty: Gateway) -> None:
     with reader(hasty) as connection:
         end = time.monotonic() + 2.0
         while time.monotonic() < end:
@@ -159,7 +159,7 @@ def test_a_client_that_reads_slowly_is_not(hasty: Gateway) -> None:
 
 @pytest.fixture(scope="module")
 def hasty(models_root: Path) -> Iterator[Gateway]:
-    """A gateway that waits for nothing for long."""
+    """A gateway with short time-outs."""
     flags = ("--head-seconds=0.4", "--deadline-seconds=0.4", "--send-seconds=0.4")
     with (
         model_server(models_root, *programs.PROMPT) as address,
@@ -170,7 +170,7 @@ def hasty(models_root: Path) -> Iterator[Gateway]:
 
 
 @pytest.mark.parametrize("wanted", ["0", "-1", "1m", "soon", "", "1e3", "0.0s", "nan", "1 s"])
-def test_a_timeout_that_cannot_be_read(http: httpx.Client, wanted: str) -> None:
+def test_invalid_request_timeout(http: httpx.Client, wanted: str) -> None:
     refused = http.post(PREDICT, content=PICTURE, headers={"X-Request-Timeout": wanted})
     assert refused.status_code == 400
     assert refused.json()["code"] == "bad_option"
@@ -178,13 +178,13 @@ def test_a_timeout_that_cannot_be_read(http: httpx.Client, wanted: str) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["5", "5s", "2.5", "2500ms", "1000000"])
-def test_a_timeout_that_is_long_enough(http: httpx.Client, wanted: str) -> None:
+def test_sufficient_request_timeout(http: httpx.Client, wanted: str) -> None:
     assert http.post(PREDICT, content=PICTURE, headers={"X-Request-Timeout": wanted}).status_code == 200
 
 
 @pytest.fixture
 def stopped(models_root: Path) -> Iterator[Gateway]:
-    """A gateway with one place at a time for calls, whose model server hangs from now on."""
+    """A gateway with one slot for calls, whose model server hangs."""
     with (
         model_server_program(models_root, *programs.PROMPT) as (address, server),
         programs.gateway(address, models_root / "models.config", "--calls-per-signature=1") as gateway,
@@ -197,7 +197,7 @@ def stopped(models_root: Path) -> Iterator[Gateway]:
             server.process.send_signal(signal.SIGCONT)
 
 
-def test_a_client_that_closes_its_sending_side_is_answered_by_its_deadline(stopped: Gateway) -> None:
+def test_half_closed_client_is_answered_by_its_deadline(stopped: Gateway) -> None:
     with raw(stopped, request("x-request-timeout: 300ms")) as connection:
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -212,7 +212,7 @@ def in_flight(gateway: Gateway) -> float:
     return metric(gateway, "vitrine_in_flight")
 
 
-def test_the_callers_deadline_counts_and_one_that_cannot_be_kept_is_refused_at_once(stopped: Gateway) -> None:
+def test_deadline_of_the_caller_is_kept_or_rejected_at_once(stopped: Gateway) -> None:
     late = stopped.http.post(PREDICT, content=PICTURE, headers={"X-Request-Timeout": "300ms"})
     assert late.status_code == 504
     assert late.json()["error"] == "no answer within the deadline of 0.3 s"
@@ -232,7 +232,7 @@ def reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def test_a_client_that_resets_its_connection_while_the_model_works_frees_its_place(stopped: Gateway) -> None:
+def test_reset_during_a_model_call_frees_its_slot(stopped: Gateway) -> None:
     with raw(stopped, request()) as one, raw(stopped, request()) as other:
         until(lambda: in_flight(stopped) == 2)
         reset(one)

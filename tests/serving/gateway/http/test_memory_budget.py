@@ -1,4 +1,4 @@
-"""The memory budget: what fits, what is refused, and when bytes are given back."""
+"""The memory budget: what fits, what is rejected, and when bytes are released."""
 
 import asyncio
 import random
@@ -30,7 +30,7 @@ def test_requests_share_the_budget(budget: MemoryBudget) -> None:
     assert budget.held == 0
 
 
-def test_a_request_that_never_fits_is_too_large_however_little_is_held(budget: MemoryBudget) -> None:
+def test_request_that_never_fits_is_too_large(budget: MemoryBudget) -> None:
     one, other = budget.reservation(), budget.reservation()
     one.hold(60)
     other.hold(1)
@@ -38,7 +38,7 @@ def test_a_request_that_never_fits_is_too_large_however_little_is_held(budget: M
         one.hold(41)
 
 
-def test_of_several_large_requests_the_last_one_always_fits(budget: MemoryBudget) -> None:
+def test_last_of_several_large_requests_always_fits(budget: MemoryBudget) -> None:
     requests = [budget.reservation() for _ in range(4)]
     for request in requests:
         request.hold(25)
@@ -52,14 +52,14 @@ def test_of_several_large_requests_the_last_one_always_fits(budget: MemoryBudget
     assert budget.held == 0
 
 
-def test_after_the_end_nothing_can_be_held(budget: MemoryBudget) -> None:
+def test_stopped_request_cannot_reserve(budget: MemoryBudget) -> None:
     request = budget.reservation()
     request.leave()
     with pytest.raises(Stopped):
         request.hold(1)
 
 
-async def test_bytes_are_given_back_when_the_work_has_ended_not_when_its_request_has(budget: MemoryBudget) -> None:
+async def test_bytes_are_released_when_the_work_has_ended(budget: MemoryBudget) -> None:
     began, go_on = threading.Event(), threading.Event()
     ended: list[str] = []
 
@@ -90,7 +90,7 @@ async def test_bytes_are_given_back_when_the_work_has_ended_not_when_its_request
     assert ended == ["piece"]
 
 
-async def test_a_job_that_cannot_be_started_holds_nothing(budget: MemoryBudget) -> None:
+async def test_job_that_cannot_start_holds_nothing(budget: MemoryBudget) -> None:
     budget._threads.shutdown()
     request = budget.reservation()
     request.hold(1)
@@ -100,7 +100,7 @@ async def test_a_job_that_cannot_be_started_holds_nothing(budget: MemoryBudget) 
     assert budget.held == 0
 
 
-def test_several_requests_of_one_caller_hold_at_most_its_share() -> None:
+def test_share_of_a_caller() -> None:
     budget = MemoryBudget(100, ThreadPoolExecutor(1), max_share=0.5)
     alone = budget.reservation("a")
     alone.hold(90)  # its only request
@@ -117,7 +117,7 @@ def test_several_requests_of_one_caller_hold_at_most_its_share() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_every_byte_comes_back_once_however_requests_end(seed: int) -> None:
+async def test_every_byte_is_released_once(seed: int) -> None:
     draw = random.Random(seed)
     budget = MemoryBudget(1000, ThreadPoolExecutor(4), max_share=0.5)
     most = 0

@@ -1,4 +1,4 @@
-"""What the costliest requests take of a gateway with its default limits, in a container of 512 MiB."""
+"""Peak memory of the most expensive requests with default limits, for a container of 512 MiB."""
 
 import gzip
 import sys
@@ -35,7 +35,7 @@ def gateway(models_root: Path) -> Iterator[Gateway]:
 
 
 def peak(gateway: Gateway) -> int:
-    """The most memory that the gateway has had, in bytes."""
+    """Return the gateway's peak memory in bytes."""
     lines = Path(f"/proc/{gateway.program.process.pid}/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
@@ -75,7 +75,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("name", COSTLY)
-def test_four_at_once_fit_a_small_container(gateway: Gateway, name: str) -> None:
+def test_four_large_requests_fit_a_small_container(gateway: Gateway, name: str) -> None:
     path, headers, made, allowed = COSTLY[name]
     body = made()
 
@@ -92,7 +92,7 @@ def test_four_at_once_fit_a_small_container(gateway: Gateway, name: str) -> None
     assert gateway.http.post(LINE, json={"instances": [[1.0, 2.0, 3.0]]}).status_code == 200
 
 
-def test_the_worst_of_different_kinds_fit_too(gateway: Gateway) -> None:
+def test_large_requests_of_different_kinds_fit(gateway: Gateway) -> None:
     with ThreadPoolExecutor(len(COSTLY)) as threads:
         asked = [
             threads.submit(httpx.post, gateway.url + path, content=made(), headers=headers, timeout=100)
@@ -116,7 +116,7 @@ def test_the_budget_is_a_setting(models_root: Path) -> None:
         assert small.http.post(LINE, json={"instances": [[1.0, 2.0, 3.0]]}).status_code == 200
 
 
-def test_numbers_that_are_not_finite_are_read_in_large_bodies(gateway: Gateway) -> None:
+def test_non_finite_numbers_in_large_bodies(gateway: Gateway) -> None:
     body = b'{"instances":[%b]}' % b",".join([b" " * 2100 + b"[NaN, Infinity, -Infinity]"] * 128)
     assert len(body) > 262_144
     small = gateway.http.post(LINE, content=body.replace(b" ", b""), headers=JSON)

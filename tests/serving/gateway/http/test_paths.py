@@ -1,12 +1,12 @@
-"""What is kept of paths."""
+"""Caches of parsed paths."""
 
 import tracemalloc
 
 from serving.gateway.http import paths
 
 
-def test_long_paths_are_not_hoarded() -> None:
-    """Each may be as long as a request's head, and needs no key."""
+def test_path_caches_are_small() -> None:
+    """A path may be as long as a request's head, and needs no key."""
     tracemalloc.start()
     try:
         for number in range(600):

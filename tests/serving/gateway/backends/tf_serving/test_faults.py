@@ -1,4 +1,4 @@
-"""What goes wrong and what changes while the gateway runs: it never has to be started again."""
+"""Failures and changes while the gateway runs, which never needs a restart."""
 
 import contextlib
 import errno
@@ -47,7 +47,7 @@ def version(gateway: Gateway, path: str = EMBED) -> int:
     return int(answer.headers["x-model-version"])
 
 
-def test_the_model_server_goes_and_comes_back(root: Path) -> None:
+def test_model_server_restarts(root: Path) -> None:
     port = free_port()
     with programs.gateway(f"127.0.0.1:{port}", root / "models.config") as gateway:
         gateway.program.wait_for("model shade: the model server at")
@@ -76,8 +76,8 @@ def test_the_model_server_goes_and_comes_back(root: Path) -> None:
         assert "Traceback" not in gateway.program.output
 
 
-def test_a_new_version_and_a_moved_label_arrive_without_a_lost_request(pair: Gateway, root: Path) -> None:
-    """Requests run all the while; every one is answered, by version 1 first and by 2 in the end."""
+def test_new_version_and_moved_label_lose_no_request(pair: Gateway, root: Path) -> None:
+    """Concurrent requests are all answered, first by version 1, in the end by version 2."""
     answered: list[list[int]] = [[] for _ in range(4)]
     failed: list[str] = []
     begun, stop = threading.Barrier(5, timeout=20), threading.Event()
@@ -117,7 +117,7 @@ def test_a_new_version_and_a_moved_label_arrive_without_a_lost_request(pair: Gat
 
 
 @pytest.mark.parametrize(("text", "problem"), [("model_config_list { nonsense", "Error parsing"), ("", "is empty")])
-def test_a_broken_models_config_changes_nothing(pair: Gateway, root: Path, text: str, problem: str) -> None:
+def test_broken_models_config_is_ignored(pair: Gateway, root: Path, text: str, problem: str) -> None:
     (root / "models.config").write_text(text)
     while problem not in str(pair.http.get("/readyz").json()):
         pass
@@ -133,8 +133,8 @@ def test_a_broken_models_config_changes_nothing(pair: Gateway, root: Path, text:
     assert pair.http.post("/v1/models/trend:predict", json={"history": [1, 2, 3, 4]}).status_code == 404
 
 
-def test_many_at_once_each_get_their_own_answer(pair: Gateway) -> None:
-    """Merged calls are never mixed up: every caller's brightness comes back to it."""
+def test_concurrent_callers_get_their_own_responses(pair: Gateway) -> None:
+    """Merged calls return each caller's own brightness."""
     numbers = itertools.count()
     wrong: list[object] = []
 
@@ -186,7 +186,7 @@ def test_forecasts_of_different_horizons_are_cropped_to_each(tmp_path: Path) -> 
 
 @contextlib.contextmanager
 def stopped(root: Path, *flags: str) -> Iterator[Gateway]:
-    """A gateway whose model server hangs, with room for two requests of a model."""
+    """A gateway whose model server hangs, with a limit of two requests for a model."""
     with (
         model_server_program(root, *programs.PROMPT) as (address, server),
         programs.gateway(address, root / "models.config", "--max-in-flight=2", *flags) as gateway,
@@ -200,8 +200,8 @@ def stopped(root: Path, *flags: str) -> Iterator[Gateway]:
 
 
 @contextlib.contextmanager
-def asked(gateway: Gateway, count: int) -> Iterator[None]:
-    """So many requests under way, from another address than that of the tests."""
+def requests_in_flight(gateway: Gateway, count: int) -> Iterator[None]:
+    """Keep this many requests in flight, from another address than the test's."""
     url, body = httpx.URL(gateway.url), picture()
     head = f"POST {EMBED} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
@@ -212,8 +212,8 @@ def asked(gateway: Gateway, count: int) -> Iterator[None]:
         yield
 
 
-def test_beyond_the_bound_requests_are_refused_at_once(root: Path) -> None:
-    with stopped(root, "--max-share=1") as gateway, asked(gateway, 2):
+def test_requests_over_the_limit_are_rejected_at_once(root: Path) -> None:
+    with stopped(root, "--max-share=1") as gateway, requests_in_flight(gateway, 2):
         full = gateway.http.post(EMBED, content=picture())
         assert full.status_code == 503
         assert full.headers["retry-after"] == "1"
@@ -222,8 +222,8 @@ def test_beyond_the_bound_requests_are_refused_at_once(root: Path) -> None:
         assert 'vitrine_refused_total{model="shade",reason="overloaded_in_flight"} 1.0' in page
 
 
-def test_one_address_has_at_most_its_share(root: Path) -> None:
-    with stopped(root) as gateway, asked(gateway, 1), httpx.Client(transport=own_address()) as same:
+def test_share_of_an_address(root: Path) -> None:
+    with stopped(root) as gateway, requests_in_flight(gateway, 1), httpx.Client(transport=own_address()) as same:
         full = same.post(gateway.url + EMBED, content=picture())
         assert full.status_code == 503
         assert "address 127.0.0.2 has 1 requests in flight for model shade" in full.json()["error"]
@@ -237,7 +237,7 @@ def own_address() -> httpx.HTTPTransport:
     return httpx.HTTPTransport(local_address="127.0.0.2")
 
 
-def test_unfinished_bodies_hold_no_place(root: Path) -> None:
+def test_incomplete_bodies_take_no_slot(root: Path) -> None:
     with (
         model_server(root, *programs.PROMPT) as address,
         programs.gateway(address, root / "models.config", "--max-in-flight=1") as gateway,
@@ -250,7 +250,7 @@ def test_unfinished_bodies_hold_no_place(root: Path) -> None:
         assert gateway.http.post(EMBED, content=picture()).status_code == 200
 
 
-def test_a_request_that_does_not_come_in_time_is_given_up(root: Path) -> None:
+def test_body_that_is_too_late(root: Path) -> None:
     config = root / "models.config"
     with (
         model_server(root, *programs.PROMPT) as address,
@@ -266,7 +266,7 @@ def test_a_request_that_does_not_come_in_time_is_given_up(root: Path) -> None:
             assert version(gateway) == 1
 
 
-def test_requests_under_way_are_finished_when_it_ends(pair: Gateway) -> None:
+def test_shutdown_finishes_requests_in_flight(pair: Gateway) -> None:
     """A body that is still coming when SIGTERM arrives gets its answer, though nobody can connect any longer, and the
     process ends with code 0."""
     body = picture()
@@ -290,7 +290,7 @@ def refuses(gateway: Gateway) -> bool:
 
 @contextlib.contextmanager
 def half_sent(gateway: Gateway, body: bytes | None = None) -> Iterator[socket.socket]:
-    """A connection with a request whose body has only begun."""
+    """A connection with the beginning of a request body."""
     body = body or picture()
     url = httpx.URL(gateway.url)
     with socket.create_connection((url.host, url.port or 80), timeout=20) as connection:
@@ -299,7 +299,7 @@ def half_sent(gateway: Gateway, body: bytes | None = None) -> Iterator[socket.so
         yield connection
 
 
-def test_a_client_that_closes_in_the_middle_of_its_body_has_gone(root: Path) -> None:
+def test_half_close_in_the_middle_of_a_body_is_a_disconnect(root: Path) -> None:
     with (
         model_server(root, *programs.PROMPT) as address,
         programs.gateway(address, root / "models.config", "--max-in-flight=1") as gateway,
@@ -313,7 +313,7 @@ def test_a_client_that_closes_in_the_middle_of_its_body_has_gone(root: Path) -> 
         assert 'vitrine_refused_total{model="shade",reason="client_gone"} 1.0' in page
 
 
-def test_a_replica_that_has_a_version_later_than_the_other_costs_no_request(root: Path, tmp_path: Path) -> None:
+def test_replica_that_loads_a_version_later_loses_no_request(root: Path, tmp_path: Path) -> None:
     late = tmp_path / "late"
     shutil.copytree(root, late, ignore=shutil.ignore_patterns("late"))
     with (
