@@ -1,6 +1,6 @@
-"""A call to the model: tensors that have been seen to fit the signature and what the model card says beyond it.
+"""Calls to a model: tensors that are valid for the signature and the model card.
 
-Every façade makes its calls here, so that nothing reaches the model server that one of them would have refused.
+Every protocol creates its calls here, so all of them apply the same checks before anything reaches the model server.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from serving.preprocessing import image as images
 
 @dataclass(frozen=True, slots=True)
 class InputLimits:
-    """The most of what a request may hold."""
+    """Most rows and pixels of a request."""
 
     rows: int
     pixels: int
@@ -27,10 +27,7 @@ class InputLimits:
 
 @dataclass(slots=True)
 class ModelCall:
-    """What is to be sent: validated inputs and the signature that they fit.
-
-    ``notes`` are for the sender.
-    """
+    """Valid inputs of a signature. ``notes`` are for the client."""
 
     signature: Signature
     arrays: Arrays
@@ -38,23 +35,30 @@ class ModelCall:
     notes: tuple[str, ...] = ()
 
 
-def fitting(
-    servable: ModelVersion, signature: Signature, arrays: Arrays, limits: InputLimits, *, splits: bool = False
+def validated_call(
+    version: ModelVersion, signature: Signature, arrays: Arrays, limits: InputLimits, *, splits: bool = False
 ) -> ModelCall:
-    """A call of these tensors.
+    """Check tensors and return the call.
 
-    Without a card, NaN, infinity, empty tensors and inputs of different numbers of rows are accepted, as by TensorFlow
-    Serving. ``splits`` is whether the call may have more rows than the limit; see
-    :mod:`serving.gateway.inference.row_splitting`.
+    Without a card, NaN, infinity, empty tensors and inputs with different numbers of rows are accepted, as by
+    TensorFlow Serving.
+
+    Args:
+        version: the version that the call is for.
+        signature: one of its signatures.
+        arrays: the tensors.
+        limits: most rows and pixels.
+        splits: accept more rows than the limit (:mod:`serving.gateway.inference.row_splitting`).
 
     Raises:
-        BadTensor: they do not fit the signature, or a column's range. BadOption: a horizon is out of the card's range.
-        BadPicture: an encoded picture is none, or too large.
+        BadTensor: the tensors do not fit the signature, or a value is out of its column's range.
+        BadOption: a horizon is out of the card's range.
+        BadPicture: an encoded picture is invalid or too large.
     """
-    card, kind = servable.card, servable.kind
+    card, kind = version.card, version.kind
     rows = check(signature, arrays, limits.rows, strict=card is not None, splits=splits)
     if card is not None and kind is not None:
-        width = servable.widths.get(signature.name)
+        width = version.widths.get(signature.name)
         if width is not None:
             _check_width(*width, arrays)
         kind.check(signature, arrays, card, limits.pixels)
@@ -63,19 +67,19 @@ def fitting(
     return ModelCall(signature, arrays, rows)
 
 
-def cropped(servable: ModelVersion, call: ModelCall, outputs: Outputs) -> Outputs:
-    """Return the outputs as wide as this call asks: a merged forecast is as wide as its widest."""
-    width = servable.widths.get(call.signature.name)
+def cropped(version: ModelVersion, call: ModelCall, outputs: Outputs) -> Outputs:
+    """Return the outputs cropped to the width of this call: a merged forecast is as wide as its widest."""
+    width = version.widths.get(call.signature.name)
     if width is None:
         return outputs
     columns = int(call.arrays[width[0]].max())
     return Outputs({name: array[:, :columns] for name, array in outputs.items()}, outputs.clean)
 
 
-def parts(servable: ModelVersion, call: ModelCall, rows: int) -> Iterator[ModelCall]:
+def parts(version: ModelVersion, call: ModelCall, rows: int) -> Iterator[ModelCall]:
     """Yield the call in parts of at most ``rows`` rows, with outputs as wide as the call's own."""
     arrays = dict(call.arrays)
-    width = servable.widths.get(call.signature.name)
+    width = version.widths.get(call.signature.name)
     if width is not None:
         arrays[width[0]] = np.full_like(arrays[width[0]], arrays[width[0]].max())
     for first in range(0, call.rows, rows):

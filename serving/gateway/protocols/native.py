@@ -13,7 +13,7 @@ from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadUpstream
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
-from serving.gateway.inference.call import InputLimits, ModelCall, fitting
+from serving.gateway.inference.call import InputLimits, ModelCall, validated_call
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.kinds.base import ModelOutput, Operation, Options, ReadContext
 from serving.gateway.models.model_version import ModelVersion
@@ -70,7 +70,7 @@ class NativeProtocol:
                 )
             context = ReadContext(card, signature, limits.rows, limits.pixels, request.size, request.memory)
             read = await operation.read(payload, options, context)
-            call = fitting(version, signature, read.arrays, limits)
+            call = validated_call(version, signature, read.arrays, limits)
             call.notes = read.notes
             return call
 

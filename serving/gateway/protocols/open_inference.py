@@ -17,7 +17,7 @@ from serving.gateway.codecs.offload import offload
 from serving.gateway.codecs.open_inference_types import DATATYPES
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import JSON, Request, Response
-from serving.gateway.inference.call import InputLimits, ModelCall, fitting
+from serving.gateway.inference.call import InputLimits, ModelCall, validated_call
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, VersionChoice, choose
@@ -64,7 +64,7 @@ class OpenInferenceProtocol:
                 parsed.outputs, parsed.binary, signature
             )  # checked before the model is called
             arrays = open_inference.arrays(parsed, signature)
-            return fitting(version, signature, arrays, self._limits, splits=True)
+            return validated_call(version, signature, arrays, self._limits, splits=True)
 
         async def prepare(version: ModelVersion) -> ModelCall:
             return await offload(memory, len(body) - parsed.uncopied_bytes, call, version)

@@ -14,7 +14,7 @@ from serving.gateway.codecs import tensor_json, tensor_json_response, tf_example
 from serving.gateway.codecs.offload import offload
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
-from serving.gateway.inference.call import InputLimits, ModelCall, fitting
+from serving.gateway.inference.call import InputLimits, ModelCall, validated_call
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.inference.row_splitting import in_order
 from serving.gateway.models.model_version import ModelVersion
@@ -84,7 +84,7 @@ class TensorFlowServingProtocol:
 
     def _call(self, version: ModelVersion, keys: dict[str, Any]) -> ModelCall:
         signature = version.signature(tensor_json.signature_name(keys))
-        return fitting(version, signature, tensor_json.read(keys, signature), self._limits, splits=True)
+        return validated_call(version, signature, tensor_json.read(keys, signature), self._limits, splits=True)
 
 
 def _values(result: Classifications | NDArray[np.float32]) -> int:
