@@ -1,13 +1,16 @@
-"""Checks of a new configuration against the current one. Pure functions.
+"""Checks of a new configuration against the current one.
 
 Source: tensorflow_serving/model_servers/server_core.cc, for the rules and the messages.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from serving.artifacts.models_config import ModelConfig
 from serving.model_server.errors import ServingError, failed_precondition, invalid_argument
+
+logger = logging.getLogger(__name__)
 
 Models = Mapping[str, ModelConfig]
 Labels = dict[str, dict[str, int]]
@@ -85,7 +88,10 @@ def check_labels(
                     f"Request to assign label to version {version} of model {name}, "
                     "which is not currently available for inference"
                 )
-                if not allow_new or before not in (None, version):
+                is_new = before in (None, version)
+                if is_new and not allow_new:
+                    logger.error("--allow_version_labels_for_unavailable_models would allow it")
+                if not (is_new and allow_new):
                     raise problem
                 if before is None and current is not None and name not in current:
                     early.append(problem)
