@@ -197,7 +197,10 @@ class EmbeddedBackend:
         if self._flags.port or self._flags.rest_api_port:
             from serving.model_server import ports  # imports grpcio
 
-            self._ports = await ports.open(self._flags, self._inference)
+            try:
+                self._ports = await ports.open(self._flags, self._inference)
+            except (ServingError, OSError) as error:
+                log.error("the additional ports of TensorFlow Serving's API are not open: %s", error)
 
     def _signature_defs(self, model: str, version: int) -> Any:
         try:

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -42,6 +44,28 @@ def test_names() -> None:
 def test_an_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VITRINE_KEYS", "")
     assert Settings().keys is None
+
+
+def test_files_of_exports(tmp_path: Path) -> None:
+    settings = Settings(exports=tmp_path)
+    assert (settings.models_config, settings.routing) == (tmp_path / "models.config", tmp_path / "routing.json")
+    other = tmp_path / "other.config"
+    assert Settings(exports=tmp_path, models_config=other).models_config == other
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"exports": ".", "model_server": "127.0.0.1:8500"}, "exports and model_server exclude each other"),
+        ({"exports": ".", "workers": 2, "model_server_grpc_port": 8500}, "only one worker can open"),
+        ({"exports": "/nowhere"}, "is not a folder"),
+        ({"exports": ".", "verify_key_file": "pyproject.toml"}, "pyproject.toml"),
+        ({"model_server_rest_port": 8501}, "model_server_rest_port needs exports"),
+    ],
+)
+def test_settings_of_exports_that_exclude_each_other(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        Settings(**given)
 
 
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
