@@ -4,18 +4,14 @@ import contextlib
 import errno
 import os
 import shlex
-import signal
-import socket
 import ssl
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -23,6 +19,7 @@ import typer
 from serving.artifacts.models_config import MOUNT_POINT
 from serving.artifacts.registry import ModelRegistry
 from serving.cli.options import Exports
+from serving.cli.programs import RunningProgram, UpError, bind_error, running, stop_on_signal
 from serving.cli.terminal import console, fail
 
 #: Address of the model server's ports: they have no keys.
@@ -34,12 +31,6 @@ SHOWN = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", 
 
 _GRPC_PORT = 8500  # of a model server as a process of its own
 _READY_SECONDS = 120.0
-#: Variables that would contradict the flags that the gateway gets.
-_OVERRIDDEN = ("VITRINE_EXPORTS", "VITRINE_MODEL_SERVER")
-
-
-class UpError(Exception):
-    """A program cannot be started, or has ended; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -125,14 +116,14 @@ def run(setup: Setup, say: Callable[[str], None]) -> None:
         _check_port(LOCAL, grpc_port, "--grpc-port")
     setup.logs.mkdir(parents=True, exist_ok=True)
     programs = []
-    with _stop_on_signal(), contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
+    with stop_on_signal(), contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
         if setup.model_server_process:
             assert grpc_port is not None
             log = setup.logs / f"model_server-{grpc_port}.log"
-            programs.append(stack.enter_context(_program("serving.model_server", setup.model_server(), log)))
-            _wait(lambda: _bind_error(LOCAL, grpc_port) is not None, programs, "the model server does not listen")
+            programs.append(stack.enter_context(running("serving.model_server", setup.model_server(), log)))
+            _wait(lambda: bind_error(LOCAL, grpc_port) is not None, programs, "the model server does not listen")
         log = setup.logs / f"gateway-{setup.port}.log"
-        programs.append(stack.enter_context(_program("serving.gateway", setup.gateway(), log)))
+        programs.append(stack.enter_context(running("serving.gateway", setup.gateway(), log)))
         _wait(lambda: _is_ready(setup.url), programs, f"{setup.url}/readyz is not ready")
         for line in greeting(
             setup.url, setup.logs, keyed=any(flag.startswith("--keys") for flag in setup.gateway_flags)
@@ -166,72 +157,11 @@ def _shown(path: Path) -> str:
 
 
 def _check_port(host: str, port: int, flag: str) -> None:
-    error = _bind_error(host, port)
+    error = bind_error(host, port)
     if error and error.errno == errno.EADDRINUSE:
         raise UpError(f"port {port} is taken by another program: choose another with {flag}")
     if error:
         raise UpError(f"cannot listen on {host}:{port} ({error}): see --host and {flag}")
-
-
-def _bind_error(host: str, port: int) -> OSError | None:
-    """Return why the port cannot be bound; None if it can."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        return error
-    return None
-
-
-class _Program:
-    """A running program and the file of its output."""
-
-    def __init__(self, module: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        self._module = module
-        self._process = process
-        self._log = log
-
-    def check(self) -> None:
-        """Raise UpError with the last lines of output if the program has ended."""
-        if self._process.poll() is not None:
-            last = "".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[-12:])
-            raise UpError(f"{self._module} has ended with code {self._process.returncode}; its last lines:\n{last}")
-
-
-@contextmanager
-def _program(module: str, arguments: list[str], log: Path) -> Iterator[_Program]:
-    """Run a program in its own session: Ctrl-C reaches this process alone, which ends the programs in order."""
-    env = {name: value for name, value in os.environ.items() if name not in _OVERRIDDEN}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], stdout=output, stderr=output, start_new_session=True, env=env
-        )
-    try:
-        yield _Program(module, process, log)
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[None]:
-    """Stop on SIGTERM and Ctrl-C, even if a background shell ignores Ctrl-C."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _is_ready(url: str) -> bool:
@@ -245,7 +175,7 @@ def _is_ready(url: str) -> bool:
         return False
 
 
-def _wait(done: Callable[[], bool], programs: Sequence[_Program], complaint: str) -> None:
+def _wait(done: Callable[[], bool], programs: Sequence[RunningProgram], complaint: str) -> None:
     until = time.monotonic() + _READY_SECONDS
     while not done():
         for program in programs:
