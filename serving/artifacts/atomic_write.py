@@ -1,5 +1,6 @@
 """Atomic file writes: a reader sees the old content or the new, also after a crash."""
 
+import glob
 import os
 import stat
 import uuid
@@ -10,6 +11,7 @@ def write_atomically(path: Path, content: bytes | str, permissions: int | None =
     """Replace a file in one step, or create it.
 
     The content goes to a temporary file in the same folder, which is synced and renamed; then the folder is synced.
+    If the process is killed before the rename, the temporary file remains (:func:`remove_leftovers`).
 
     Args:
         path: The file. Its folder must exist.
@@ -30,6 +32,17 @@ def write_atomically(path: Path, content: bytes | str, permissions: int | None =
             file.write(content.encode() if isinstance(content, str) else content)
         rename_synced(draft, path)
     finally:
+        draft.unlink(missing_ok=True)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """List the temporary files of unfinished writes of a file."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 32}.new"))
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of killed writers of a file. The caller excludes concurrent writers."""
+    for draft in leftovers(path):
         draft.unlink(missing_ok=True)
 
 

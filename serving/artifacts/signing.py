@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from serving.artifacts import manifest, version_files
+from serving.artifacts import atomic_write, manifest, version_files
 from serving.artifacts.manifest import MANIFEST_FILE, SIGNATURE_FILE
 
 
@@ -70,7 +70,8 @@ class Verifier:
     def check(self, directory: Path, model: str | None = None, version: int | None = None) -> str | None:
         """Say why the version's signature is invalid, or return None if it is valid.
 
-        A file that the manifest does not list makes the signature invalid: a model server might load it.
+        A file that the manifest does not list makes the signature invalid: a model server might load it. Only temporary
+        files of a killed ``vitrine sign`` are ignored.
 
         Args:
             directory: The version directory.
@@ -94,7 +95,10 @@ class Verifier:
         problem = manifest.check(directory)
         if problem:
             return problem
-        more = set(manifest.files(directory)) - manifest.parse(listed).keys() - {MANIFEST_FILE, SIGNATURE_FILE}
+        # The next signature removes the leftovers, and no model server loads them.
+        drafts = {path.relative_to(directory).as_posix() for path in atomic_write.leftovers(directory / SIGNATURE_FILE)}
+        unlisted = {MANIFEST_FILE, SIGNATURE_FILE, *drafts}
+        more = set(manifest.files(directory)) - manifest.parse(listed).keys() - unlisted
         return f"{min(more)} is not in the signed manifest" if more else None
 
 

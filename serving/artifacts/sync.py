@@ -125,7 +125,9 @@ class Sync:
         return None
 
     def _write(self, name: str, text: str) -> None:
+        """Replace a file if its content differs."""
         content, path = text.encode(), self.target / name
+        atomic_write.remove_leftovers(path)
         if not path.is_file() or path.read_bytes() != content:
             atomic_write.write_atomically(path, content)
             logger.info("%s has changed", name)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from serving.artifacts import manifest, saved_model, version_files
-from serving.artifacts.atomic_write import sync, sync_tree, write_atomically
+from serving.artifacts.atomic_write import remove_leftovers, sync, sync_tree, write_atomically
 from serving.artifacts.manifest import SIGNATURE_FILE
 
 _STAGING = ".staging-"
@@ -116,14 +116,25 @@ class LocalBackend:
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file atomically."""
-        write_atomically(self._root / name, content)
+        with self._exclusive():
+            self._write(name, content)
 
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
         """Replace a file's content under a lock."""
         self._root.mkdir(parents=True, exist_ok=True)
+        with self._exclusive():
+            self._write(name, edit(self.read(name)))
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[None]:
+        """Exclude other writers of files."""
         with (self._root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self.write(name, edit(self.read(name)))
+            yield
+
+    def _write(self, name: str, content: bytes) -> None:
+        remove_leftovers(self._root / name)
+        write_atomically(self._root / name, content)
 
 
 @contextlib.contextmanager

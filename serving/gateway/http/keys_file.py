@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from serving.artifacts.atomic_write import write_atomically
+from serving.artifacts.atomic_write import remove_leftovers, write_atomically
 
 
 class KeysError(ValueError):
@@ -181,6 +181,7 @@ def _edit(path: Path) -> Iterator[dict[str, Key]]:
             keys = read(path)
             yield keys
             content = _FILE.dump_json(tuple(keys.values()), indent=2, exclude_defaults=True) + b"\n"
+            remove_leftovers(path)
             write_atomically(path, content, permissions=0o600)
     except OSError as error:
         raise KeysError(f"{path} cannot be written: {error.strerror}") from None

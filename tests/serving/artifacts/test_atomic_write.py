@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.artifacts.atomic_write import write_atomically
+from serving.artifacts.atomic_write import leftovers, remove_leftovers, write_atomically
 
 
 @pytest.mark.parametrize("content", [b"\x00new", "näw"])
@@ -49,6 +49,33 @@ def test_a_failed_write_keeps_the_old_content_and_leaves_no_temporary_file(tmp_p
     assert process.exitcode == 0
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def write_until_killed(path: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    write_atomically(path, bytes(2000))
+
+
+def leave_temporary_file(path: Path) -> Path:
+    """Let the kernel kill a writer of a file in the middle of the content. Returns the temporary file."""
+    process = multiprocessing.get_context("spawn").Process(target=write_until_killed, args=(path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGXFSZ
+    (draft,) = leftovers(path)
+    return draft
+
+
+def test_a_killed_writer_leaves_the_old_content_and_a_file_that_can_be_removed(tmp_path: Path) -> None:
+    path = tmp_path / "file[1]"
+    path.write_bytes(b"old")
+    draft = leave_temporary_file(path)
+    other = tmp_path / ".other.new"
+    other.touch()
+    assert path.read_bytes() == b"old" and draft.read_bytes() == bytes(1000)
+    remove_leftovers(path)
+    assert {*tmp_path.iterdir()} == {path, other}
 
 
 def test_readers_see_one_content_or_the_other_while_several_processes_write(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from serving.artifacts.models_config import ConfigError, ModelConfig
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.artifacts.version_labels import first_step, with_labels
 from tests.programs import REPOSITORY
+from tests.serving.artifacts.test_atomic_write import leave_temporary_file
 
 
 def publish(registry: ModelRegistry, model: str = "m", text: str = "weights") -> int:
@@ -94,15 +95,17 @@ def test_labelled_versions_stay_loaded(tmp_path: Path) -> None:
 
 
 def test_a_label_moves_only_to_a_loaded_version() -> None:
-    """TensorFlow Serving would refuse the whole configuration for ever."""
+    """TensorFlow Serving refuses a whole configuration with a label of an unloaded version."""
     before = ModelConfig("m", "/models/m", specific=(3, 4), labels={"stable": 4, "canary": 3})
     after = with_labels(before, [1, 3, 4], {"stable": 1, "previous": 4, "canary": 3})
     first = first_step(before, after, [1, 3, 4])
     assert (first.specific, first.labels) == ((1, 3, 4), {"stable": 4, "previous": 4, "canary": 3})
     assert first_step(first, after, [1, 3, 4]) == after
-    new = with_labels(before, [1, 3, 4], {**before.labels, "shadow": 1})  # a new label may name what is not there yet
+    new = with_labels(
+        before, [1, 3, 4], {**before.labels, "shadow": 1}
+    )  # a new label may point at a version that is not loaded
     assert first_step(before, new, [1, 3, 4]) == new
-    latest = ModelConfig("m", "/models/m", latest=2, labels={"stable": 1})  # 2 has come by itself
+    latest = ModelConfig("m", "/models/m", latest=2, labels={"stable": 1})  # version 2 is new
     after = with_labels(latest, [1, 2], {"stable": 2, "previous": 1})
     assert first_step(latest, after, [1, 2]) == after
 
@@ -180,7 +183,7 @@ def test_a_disk_that_fills_up_while_publishing_leaves_no_version(small: Path, pa
     registry = ModelRegistry(small)
     publish(registry)
     registry.promote("m", 1)
-    named = (registry.root / "models.config").read_bytes()
+    config = (registry.root / "models.config").read_bytes()
     with pytest.raises(OSError, match="No space left"), registry.staging("m") as directory:
         (directory / "saved_model.pb").write_text("whole", encoding="utf-8")
         free = os.statvfs(small).f_bavail * os.statvfs(small).f_frsize
@@ -188,7 +191,7 @@ def test_a_disk_that_fills_up_while_publishing_leaves_no_version(small: Path, pa
         registry.publish("m", directory)
     assert sorted(path.name for path in small.iterdir()) == [".lock", "ballast", "m", "models.config"]
     assert [path.name for path in (small / "m").iterdir()] == ["1"]
-    assert (registry.root / "models.config").read_bytes() == named
+    assert (registry.root / "models.config").read_bytes() == config
 
 
 def test_an_invalid_models_config_prevents_publishing(tmp_path: Path) -> None:
@@ -214,24 +217,24 @@ def test_links_that_lead_out_of_a_version_are_rejected(tmp_path: Path) -> None:
     assert registry.versions("m") == []
     with registry.staging("m") as directory:
         (directory / "saved_model.pb").write_text("w", encoding="utf-8")
-        (directory / "same.pb").symlink_to("saved_model.pb")  # to itself it may
+        (directory / "same.pb").symlink_to("saved_model.pb")
         registry.publish("m", directory)
     version = registry.directory("m", 1)
     assert manifest.check(version) is None
-    (version / "variables").symlink_to(outside)  # which no manifest lists
+    (version / "variables").symlink_to(outside)
     assert manifest.check(version) == "variables is a symbolic link that leads out of the version"
     with pytest.raises(RegistryError, match="symbolic link"):
         registry.promote("m", 1)
 
 
-def broken(registry: ModelRegistry, name: str) -> Path:
-    """A published version, moved to a folder of this name."""
+def published_as(registry: ModelRegistry, name: str) -> Path:
+    """Publish a version and rename its folder. Returns the folder."""
     number = publish(registry)
     return registry.directory("m", number).rename(Path(registry.root) / "m" / name)
 
 
 @pytest.mark.parametrize("name", ["1", "001"])
-@pytest.mark.parametrize("manifest_is_there", [True, False])
+@pytest.mark.parametrize("has_manifest", [True, False])
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -243,11 +246,11 @@ def broken(registry: ModelRegistry, name: str) -> Path:
     ],
 )
 def test_unservable_versions_are_not_promoted(
-    tmp_path: Path, name: str, manifest_is_there: bool, damage: Callable[[Path], object], words: str
+    tmp_path: Path, name: str, has_manifest: bool, damage: Callable[[Path], object], words: str
 ) -> None:
     registry = ModelRegistry(tmp_path)
-    directory = broken(registry, name)
-    if not manifest_is_there:
+    directory = published_as(registry, name)
+    if not has_manifest:
         (directory / MANIFEST_FILE).unlink()
     damage(directory)
     for label in ("stable", "canary"):
@@ -258,7 +261,7 @@ def test_unservable_versions_are_not_promoted(
 
 def test_a_version_with_leading_zeros_is_found(tmp_path: Path) -> None:
     registry = ModelRegistry(tmp_path)
-    directory = broken(registry, "001")
+    directory = published_as(registry, "001")
     assert (registry.versions("m"), registry.directory("m", 1)) == ([1], directory)
     registry.promote("m", 1)
     assert registry.live("m") == 1
@@ -317,6 +320,15 @@ def test_foreign_and_unreadable_entries_are_ignored(tmp_path: Path) -> None:
     command = [*unprivileged, sys.executable, "-c", program, str(tmp_path)]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert ran.stdout == "['m'] [1, 2] [('previous', 1), ('stable', 2)] 3\n", ran.stderr
+
+
+def test_the_next_writer_removes_temporary_files_of_dead_ones(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path)
+    publish(registry)
+    leave_temporary_file(tmp_path / "models.config")
+    assert registry.models() == ["m"]
+    registry.promote("m", 1)
+    assert {path.name for path in tmp_path.iterdir()} == {"m", "models.config", ".lock"}
 
 
 def test_the_next_publisher_removes_staging_of_dead_ones(tmp_path: Path) -> None:

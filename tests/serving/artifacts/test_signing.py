@@ -15,10 +15,11 @@ from serving.artifacts.registry import ModelRegistry
 from serving.artifacts.signing import KeyFileError, Signer, Verifier
 from tests import s3
 from tests.programs import REPOSITORY
+from tests.serving.artifacts.test_atomic_write import leave_temporary_file
 
 
 def key_pair(folder: Path, name: str = "key", kind: type[Ed25519PrivateKey] = Ed25519PrivateKey) -> tuple[Path, Path]:
-    """Files of a new private and public key."""
+    """Write a new key pair. Returns the files of the private and the public key."""
     key = kind.generate() if kind is Ed25519PrivateKey else ec.generate_private_key(ec.SECP256R1())
     private, public = folder / f"{name}.pem", folder / f"{name}.pub.pem"
     private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -61,12 +62,25 @@ def test_a_changed_version_is_invalid(signed: tuple[Path, Verifier], change: obj
     assert problem in (verifier.check(directory) or "")
 
 
+def test_a_killed_signer_leaves_the_version_valid(tmp_path: Path) -> None:
+    private, public = key_pair(tmp_path)
+    registry = ModelRegistry(tmp_path / "exports", Signer(private))
+    with registry.staging("m") as directory:
+        s3.stage(directory)
+        registry.publish("m", directory)
+    directory, verifier = registry.directory("m", 1), Verifier(public)
+    draft = leave_temporary_file(directory / SIGNATURE_FILE)
+    assert verifier.check(directory) is None
+    registry.sign("m", 1, Signer(private))
+    assert verifier.check(directory) is None and not draft.exists()
+
+
 def test_a_signature_covers_model_and_version(signed: tuple[Path, Verifier]) -> None:
     directory, verifier = signed
     for other, what in ((directory.with_name("2"), "2 of m"), (directory.parents[1] / "n" / "1", "1 of n")):
         shutil.copytree(directory, other)
         assert verifier.check(other) == f"its signature is not that of the key for version {what}"
-    assert verifier.check(other, "m", 1) is None  # where another place says what it is to be
+    assert verifier.check(other, "m", 1) is None
     padded = directory.with_name("0001")
     directory.rename(padded)
     assert verifier.check(padded) is None

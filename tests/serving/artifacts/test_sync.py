@@ -17,6 +17,7 @@ from serving.artifacts.signing import Signer, Verifier
 from serving.artifacts.sync import Sync
 from tests import s3
 from tests.programs import REPOSITORY, Program, model_server
+from tests.serving.artifacts.test_atomic_write import leave_temporary_file
 from tests.serving.artifacts.test_signing import key_pair
 from tests.serving.gateway import programs
 
@@ -64,10 +65,10 @@ def test_configured_versions_are_copied_and_others_removed_a_round_later(url: st
     fsspec.filesystem("s3").rm(f"{url}/m/2", recursive=True)
     publish(registry)
     assert sync.once() and here(tmp_path) == {"m": [1, 2, 3, 4]}
-    assert sync.once() and here(tmp_path) == {"m": [1, 3, 4]}  # 1 is previous, 2 is gone and has no name
+    assert sync.once() and here(tmp_path) == {"m": [1, 3, 4]}  # 1 is previous; 2 is deleted and has no label
 
 
-def test_foreign_entries_of_the_target_stay(url: str, tmp_path: Path) -> None:
+def test_foreign_entries_of_the_target_stay_and_temporary_files_go(url: str, tmp_path: Path) -> None:
     registry, sync = ModelRegistry(url, settle=0), Sync(ObjectStoreBackend(url), tmp_path)
     for _ in range(3):
         publish(registry)
@@ -75,8 +76,10 @@ def test_foreign_entries_of_the_target_stay(url: str, tmp_path: Path) -> None:
     (tmp_path / "lost+found").mkdir(mode=0)
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     (tmp_path / "m" / "001").mkdir(parents=True)
+    draft = leave_temporary_file(tmp_path / "models.config")
     assert sync.once() and here(tmp_path) == {"m": [1, 2, 3], "lost+found": []}
     assert sync.once() and here(tmp_path) == {"m": [2, 3], "lost+found": []}
+    assert (tmp_path / "notes.txt").exists() and not draft.exists()
 
 
 def test_models_config_names_only_copied_versions(url: str, tmp_path: Path) -> None:
@@ -193,14 +196,7 @@ def test_from_publishing_to_a_prediction(s3_port: int, url: str, tmp_path: Path)
         with registry.staging("sine_rnn") as directory:
             shutil.copytree(REPOSITORY / "exports" / "sine_rnn" / "1", directory, dirs_exist_ok=True)
             number = registry.publish("sine_rnn", directory)
-        command = [
-            sys.executable,
-            "-m",
-            "serving.cli.main",
-            "promote",
-            "sine_rnn",
-            str(number),
-        ]
+        command = [sys.executable, "-m", "serving.cli.main", "promote", "sine_rnn", str(number)]
         subprocess.run([*command, "--exports", url], check=True, cwd=REPOSITORY)
 
     release()
