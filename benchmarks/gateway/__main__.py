@@ -7,7 +7,9 @@ Run it from the repository's root, on Linux (processor time and memory are read 
 post pictures of Fashion-MNIST's test set, else generated ones. It takes about three minutes, with all peers about
 eight and as long again to install them.
 
-- **Vitrine**: gateway → gRPC → embedded model server, with all models of exports/, as ``vitrine up`` starts them
+- **Vitrine**: the gateway with the engine in its process and all models of exports/, as ``vitrine up`` starts it; **2
+  workers**: two such processes on one port; **two processes**: gateway → gRPC → embedded model server
+- **baseline**: another checkout of this project by ``--baseline``, as two processes
 - **FastAPI + Keras predict** and **FastAPI + onnxruntime**: everything in one process
 - **peers**: servers of others by ``--peers``, each in an environment of its own, see ``peers.py``; one that cannot be
   installed or started is named with the reason, and the others go on
@@ -74,6 +76,7 @@ def arguments() -> argparse.Namespace:
         default=[],
         help=f"servers of others, each installed on first use: {','.join(peers.PEERS)}",
     )
+    parser.add_argument("--baseline", type=Path, help="a checkout of an earlier commit, to measure beside this one")
     parser.add_argument("--pictures", type=int, default=1000, help="at most so many different ones")
     parser.add_argument("--exports", type=Path, default=servers.REPOSITORY / "exports")
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown too")
@@ -98,7 +101,7 @@ def measure(options: argparse.Namespace) -> report.Report:
         raise servers.ServerError(f"there is no version of {MODEL} in the exports: train it first")
     machine = report.machine()
     asked, origin = pictures.load(exports / MODEL / str(version), options.pictures)
-    ours, *others = servers.servers(exports, MODEL, version)
+    ours, *others = servers.servers(exports, MODEL, version, options.baseline and options.baseline.resolve())
     chosen = [ours, *(other for other in others if any(part in other.name for part in options.servers))]
     absent: dict[str, str] = {}
     for name in options.peers:

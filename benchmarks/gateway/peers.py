@@ -29,11 +29,14 @@ class Peer:
     path: str
     form: Form
     needs_other_port: bool = False
+    workers: int = 1
 
 
 PEERS = {
     "kserve": Peer("KServe", "/v1/models/fashion_cnn:predict", "instances"),
+    "kserve-2": Peer("KServe, 2 workers", "/v1/models/fashion_cnn:predict", "instances", workers=2),
     "mlserver": Peer("MLServer", "/v2/models/fashion_cnn/infer", "inputs", needs_other_port=True),
+    "mlserver-2": Peer("MLServer, 2 workers", "/v2/models/fashion_cnn/infer", "inputs", True, workers=2),
     "litserve": Peer("LitServe", "/predict", "instances"),
     "bentoml": Peer("BentoML", "/predict", "picture"),
     "ray": Peer("Ray Serve", "/predict", "picture"),
@@ -47,9 +50,12 @@ def server(name: str, version_directory: Path, say: Callable[[str], None]) -> Se
         ServerError: its environment cannot be made; the message has what pip printed.
     """
     peer = PEERS[name]
-    python = _environment(name, say)
+    program = name.partition("-")[0]
+    python = _environment(program, say)
     port, other_port = free_ports(2)
-    arguments = [f"benchmarks.peers.{name}_server", str(version_directory), f"--port={port}"]
+    arguments = [f"benchmarks.peers.{program}_server", str(version_directory), f"--port={port}"]
+    if peer.workers > 1:
+        arguments.append(f"--workers={peer.workers}")
     if peer.needs_other_port:
         arguments.append(f"--other-port={other_port}")
     return Server(peer.title, {"server": arguments}, Target(port, peer.path, peer.form), str(python))

@@ -26,12 +26,16 @@ class ServerError(Exception):
 
 @dataclass(frozen=True)
 class Server:
-    """Its programs by name, each started as ``python -m`` with these arguments by that Python, and where it answers."""
+    """The programs of one server under measurement, and where it answers.
+
+    Each program runs as ``python -m`` with these arguments, by this Python, in this checkout.
+    """
 
     name: str
     programs: Mapping[str, list[str]]
     target: Target
     python: str = sys.executable
+    checkout: Path = REPOSITORY
 
 
 @dataclass
@@ -63,40 +67,29 @@ class Running:
         return {name: sum(_resident(pid) for pid in _family(parent)) for name, parent in self.pids.items()}
 
 
-def servers(exports: Path, model: str, version: int) -> list[Server]:
-    """Ours first, then the peers, then the yardstick."""
+def servers(exports: Path, model: str, version: int, baseline: Path | None = None) -> list[Server]:
+    """Return ours first, then the baseline if there is one, the other servers and the yardstick.
+
+    Args:
+        exports: folder of all models.
+        model: name of the model under load.
+        version: its version.
+        baseline: checkout of an earlier state of this project, served as two processes.
+    """
     directory = str(exports / model / str(version))
-    port, grpc_port, keras_port, onnx_port, sketch_port, sketch_grpc_port = free_ports(6)
-    return [
-        # The arguments are those of serving/cli/up.py.
+    path = f"/v1/models/{model}:predict"
+    port, two_port, keras_port, onnx_port, sketch_port, sketch_grpc_port = free_ports(6)
+    ours = [
+        Server("Vitrine", {"gateway": _embedded(exports, port)}, Target(port, path)),
         Server(
-            "Vitrine",
-            {
-                "model server": [
-                    "serving.model_server",
-                    f"--port={grpc_port}",
-                    "--host=127.0.0.1",
-                    f"--model_config_file={exports / 'models.config'}",
-                    f"--mount={MOUNT_POINT}={exports}",
-                    "--model_config_file_poll_wait_seconds=1",
-                    "--allow_version_labels_for_unavailable_models",
-                    "--enable_serialization_as_tensor_content",
-                    "--grpc_max_threads=200",
-                    "--max_num_load_retries=1",
-                    "--load_retry_interval_micros=1000000",
-                    "--engine=auto",
-                ],
-                "gateway": [
-                    "serving.gateway",
-                    "--host=127.0.0.1",
-                    f"--port={port}",
-                    f"--model-server=127.0.0.1:{grpc_port}",
-                    f"--models-config={exports / 'models.config'}",
-                    "--log-level=warning",
-                ],
-            },
-            Target(port, f"/v1/models/{model}:predict"),
+            "Vitrine, 2 workers", {"gateway": [*_embedded(exports, two_port), "--workers=2"]}, Target(two_port, path)
         ),
+        _two_processes("Vitrine, two processes", exports, path),
+    ]
+    if baseline is not None:
+        ours.append(_two_processes("baseline", exports, path, baseline))
+    return [
+        *ours,
         Server(
             "FastAPI + Keras predict",
             {"server": ["benchmarks.peers.keras_predict", directory, f"--port={keras_port}"]},
@@ -130,6 +123,45 @@ def servers(exports: Path, model: str, version: int) -> list[Server]:
     ]
 
 
+def _embedded(exports: Path, port: int) -> list[str]:
+    """Arguments of the gateway with the engine in its process, as ``vitrine up`` starts it."""
+    return ["serving.gateway", "--host=127.0.0.1", f"--port={port}", f"--exports={exports}", "--log-level=warning"]
+
+
+def _two_processes(name: str, exports: Path, path: str, checkout: Path = REPOSITORY) -> Server:
+    """Gateway and model server, as ``vitrine up --model-server-process`` starts them."""
+    port, grpc_port = free_ports(2)
+    return Server(
+        name,
+        {
+            "model server": [
+                "serving.model_server",
+                f"--port={grpc_port}",
+                "--host=127.0.0.1",
+                f"--model_config_file={exports / 'models.config'}",
+                f"--mount={MOUNT_POINT}={exports}",
+                "--model_config_file_poll_wait_seconds=1",
+                "--allow_version_labels_for_unavailable_models",
+                "--enable_serialization_as_tensor_content",
+                "--grpc_max_threads=200",
+                "--max_num_load_retries=1",
+                "--load_retry_interval_micros=1000000",
+                "--engine=auto",
+            ],
+            "gateway": [
+                "serving.gateway",
+                "--host=127.0.0.1",
+                f"--port={port}",
+                f"--model-server=127.0.0.1:{grpc_port}",
+                f"--models-config={exports / 'models.config'}",
+                "--log-level=warning",
+            ],
+        },
+        Target(port, path),
+        checkout=checkout,
+    )
+
+
 @contextmanager
 def running(server: Server, question: Question) -> Iterator[Running]:
     """The server from its start, or rather from its first right answer, to its end.
@@ -140,7 +172,8 @@ def running(server: Server, question: Question) -> Iterator[Running]:
     with ExitStack() as stack:
         started = time.perf_counter()
         programs = {
-            name: stack.enter_context(launched(server.python, arguments)) for name, arguments in server.programs.items()
+            name: stack.enter_context(launched(server.python, arguments, server.checkout))
+            for name, arguments in server.programs.items()
         }
         complaint = "it does not answer"
         while time.perf_counter() < started + _PATIENCE:
@@ -174,11 +207,16 @@ class _Program:
 
 
 @contextmanager
-def launched(python: str, arguments: list[str]) -> Iterator[_Program]:
-    """In a session of its own, so that Ctrl-C reaches us alone and we end it."""
+def launched(python: str, arguments: list[str], checkout: Path = REPOSITORY) -> Iterator[_Program]:
+    """Start a program in a session of its own, so that Ctrl-C reaches only the benchmark, which ends it."""
     with tempfile.TemporaryDirectory() as folder, (log := Path(folder, "log")).open("wb") as output:
         process = subprocess.Popen(
-            [python, "-m", *arguments], cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            [python, "-m", *arguments],
+            cwd=checkout,
+            env=os.environ | {"PYTHONPATH": str(checkout)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             yield _Program(process, log)

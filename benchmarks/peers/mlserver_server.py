@@ -36,13 +36,14 @@ async def main() -> None:
     parser.add_argument("version_directory", type=Path)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--other-port", type=int, required=True, help="of gRPC, which cannot be turned off")
+    parser.add_argument("--workers", type=int, default=1, help="more than one: inference in so many processes")
     options = parser.parse_args()
     settings = Settings(
         debug=False,
         host="127.0.0.1",
         http_port=options.port,
         grpc_port=options.other_port,
-        parallel_workers=0,
+        parallel_workers=options.workers if options.workers > 1 else 0,
         metrics_endpoint=None,
         gzip_enabled=False,
     )
