@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from serving.gateway.http.rate_limits import RequestCounts
 
 _HEARTBEAT_SECONDS = 5.0
-_SILENT_SECONDS = 30.0  # then the worker is killed
+_MAX_MISSED_HEARTBEATS = 6  # in a row; then the worker is killed
 _HEALTHY_SECONDS = 60.0  # after so long a life, the next restart has no back-off
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.5, 30.0
 _KILL_MARGIN_SECONDS = 4.0  # after the drain and grace periods, for the rest of the shutdown
@@ -171,15 +171,20 @@ class Supervisor:
             self._retired = merge([self._retired, cumulative(last["families"])])
 
     async def _heartbeat(self) -> None:
-        """Ask each worker for its metrics: to have them when it dies, and to find one that hangs."""
+        """Ask each worker for its metrics: to have them when it dies, and to find one that hangs.
+
+        Heartbeats are counted, not seconds: after all processes were paused together, none has missed one.
+        """
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             serving = [worker for worker in self._workers.values() if worker.serving]
-            await asyncio.gather(*(worker.report("metrics") for worker in serving))
-            for worker in serving:
-                silent = time.monotonic() - worker.answered
-                if silent > _SILENT_SECONDS and not self._stop.is_set():
-                    log.error("worker %d (pid %d) did not answer for %d s", worker.number, worker.pid, silent)
+            reports = await asyncio.gather(*(worker.report("metrics") for worker in serving))
+            for worker, report in zip(serving, reports, strict=True):
+                worker.missed_heartbeats = 0 if report is not None else worker.missed_heartbeats + 1
+                if worker.missed_heartbeats >= _MAX_MISSED_HEARTBEATS and not self._stop.is_set():
+                    log.error(
+                        "worker %d (pid %d) missed %d heartbeats", worker.number, worker.pid, _MAX_MISSED_HEARTBEATS
+                    )
                     worker.send_signal(signal.SIGKILL)
 
     async def _reports(self, kind: str) -> Reports:

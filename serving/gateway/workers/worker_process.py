@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -18,7 +17,7 @@ class WorkerProcess:
     def __init__(self, number: int, process: asyncio.subprocess.Process) -> None:
         self.number = number
         self.serving = False
-        self.started = self.answered = time.monotonic()
+        self.missed_heartbeats = 0  # in a row
         self.latest: dict[str, Any] = {}
         self._process = process
         self._connection: ControlConnection | None = None
@@ -63,7 +62,6 @@ class WorkerProcess:
             report = await self._connection.call("report", kind, REPORT_SECONDS)
         except TimeoutError:
             return None
-        self.answered = time.monotonic()
         self.latest[kind] = report
         return report
 

@@ -255,21 +255,41 @@ def test_a_hung_worker_does_not_hang_the_metrics() -> None:
         wait_until(lambda: serving(one) == 2)
 
 
-def test_a_hung_worker_is_killed_and_restarted() -> None:
-    """With shorter times than the program's own."""
+@contextlib.contextmanager
+def with_quick_heartbeats(missed: int) -> Iterator[Gateway]:
+    """Two workers whose supervisor kills one after so many missed heartbeats, five a second."""
     port = free_port()
     program = (
         "from serving.gateway.settings import Settings; from serving.gateway.workers import supervisor;"
-        "supervisor._HEARTBEAT_SECONDS, supervisor._SILENT_SECONDS = 0.2, 1;"
+        f"supervisor._HEARTBEAT_SECONDS, supervisor._MAX_MISSED_HEARTBEATS = 0.2, {missed};"
         f"supervisor.run(Settings(port={port}, models='echo', log_format='text'), 2)"
     )
     with running("-c", program, ready=READY) as one, httpx.Client() as client:
-        gateway = Gateway(client, one, f"http://127.0.0.1:{port}")
+        yield Gateway(client, one, f"http://127.0.0.1:{port}")
+
+
+def test_a_hung_worker_is_killed_and_restarted() -> None:
+    with with_quick_heartbeats(missed=2) as gateway:
         hung, other = pids(gateway)
         os.kill(hung, signal.SIGSTOP)
-        one.wait_for(f"worker 1 (pid {hung}) ended with signal SIGKILL")
-        one.wait_until(lambda: one.output.count(READY) == 2)
+        gateway.program.wait_for(f"worker 1 (pid {hung}) ended with signal SIGKILL")
+        gateway.program.wait_until(lambda: gateway.program.output.count(READY) == 2)
         assert pids(gateway)[1] == other and is_alive(other)
+
+
+def test_a_pause_of_all_processes_kills_no_worker() -> None:
+    """As when a container is paused: the clock goes on, but no worker misses a heartbeat."""
+    with with_quick_heartbeats(missed=5) as gateway:
+        found = pids(gateway)
+        family = [gateway.program.process.pid, *found]
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(2)  # the time of ten heartbeats
+        for pid in family:
+            os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: serving(gateway) == 2)
+        time.sleep(0.5)  # the next two heartbeats
+        assert serving(gateway) == 2 and pids(gateway) == found and all(map(is_alive, found))
 
 
 def test_a_worker_that_does_not_stop_is_killed() -> None:
