@@ -39,7 +39,7 @@ log = logging.getLogger("vitrine.embedded")
 
 @dataclass(frozen=True)
 class EmbeddedSettings:
-    """Settings of the engine.
+    """Settings of the embedded model server.
 
     Attributes:
         exports: folder of all models; paths below ``/models`` in ``models_config`` lie below it.
@@ -83,12 +83,11 @@ class EmbeddedBackend:
     """Implements :class:`~serving.gateway.backends.base.ModelServer` in this process."""
 
     def __init__(self, settings: EmbeddedSettings) -> None:
-        """Start to load the models. Needs a running event loop.
+        """Start to load the models. Call it in a running event loop.
 
         Raises:
             ServingError: the key file is not valid.
         """
-        self._poll_seconds = settings.poll_seconds
         self._flags = settings.flags()
         self._inference = startup.build(self._flags)
         self._ports: Ports | None = None
@@ -118,7 +117,7 @@ class EmbeddedBackend:
     async def classify(
         self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> Classifications:
-        """Run a signature that takes serialized tf.ExampleBatch. No ONNX export can parse them."""
+        """Run a signature on serialized tf.Examples. ONNX has no operator that parses them."""
         try:
             outputs = await self._inference.classify(model, _merged(examples), signature=signature, version=version)
         except ServingError as error:
@@ -131,7 +130,7 @@ class EmbeddedBackend:
     async def regress(
         self, model: str, version: int, signature: str, examples: ExampleBatch, deadline: float
     ) -> NDArray[np.float32]:
-        """Run a signature that takes serialized tf.ExampleBatch. No ONNX export can parse them."""
+        """Run a signature on serialized tf.Examples; see :meth:`classify`."""
         try:
             outputs = await self._inference.regress(model, _merged(examples), signature=signature, version=version)
         except ServingError as error:
@@ -156,7 +155,7 @@ class EmbeddedBackend:
             return {}
 
     def notes(self, model: str) -> list[str]:
-        """Versions and signatures that need TensorFlow."""
+        """Return a sentence for each version with signatures that need TensorFlow."""
         try:
             versions = self._inference.status(model)
         except ServingError:

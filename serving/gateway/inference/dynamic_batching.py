@@ -1,9 +1,9 @@
-"""Dynamic batching without a timer: merge the requests that wait at the same moment.
+"""Dynamic batching without a timer: merge the requests that are waiting.
 
 Requests for the same model version, signature and row shape go to the model server as one call. A call starts as soon
 as one of a few slots is free, with the requests that wait by then. With many requests under way a call takes only a
 share of their rows, so that the next rows are decoded and the last responses written while it runs: calls that took all
-rows gave 4,500 requests a second of 64 clients instead of 6,000. The limits count rows, not requests.
+rows gave 4,500 requests a second from 64 clients instead of 6,000. The limits count rows, not requests.
 
 If the model refuses a merged call, each request is sent again by itself, so that no request fails because of another.
 The queue is bounded by rows. A request that cannot meet its deadline is rejected at once, judged by the rows ahead of
@@ -24,8 +24,8 @@ from serving.gateway.models.signature import Signature
 from serving.gateway.observability.tracing import Trace
 
 _NEWEST_WEIGHT = 0.2  # EWMA weight of the newest call's time
-_FEWEST_ROWS = 16  # a call may always take so many rows
-_SHARES = 4  # with more rows than that under way, a call takes one of so many shares
+_FEWEST_ROWS = 16  # a call may always take this many rows
+_SHARES = 4  # with more rows under way, a call takes one of this many equal shares
 
 #: ``ModelServer.predict`` for one signature: parts, deadline, trace metadata.
 Predict = Callable[[Sequence[Arrays], float, Metadata | None], Awaitable[Outputs]]
@@ -60,7 +60,7 @@ class QueuedRequest:
     arrays: Arrays
     rows: int
     deadline: float
-    future: "asyncio.Future[Outputs]"
+    future: asyncio.Future[Outputs]
     since: float = 0.0
     trace: Trace | None = None
     queued: bool = True
@@ -89,12 +89,12 @@ def take_batch(queue: deque[QueuedRequest], max_rows: int) -> tuple[list[QueuedR
 
 
 def rows_per_call(rows: int, max_rows: int) -> int:
-    """The most rows that one call takes of ``rows`` under way."""
+    """Return the most rows that one call takes while ``rows`` are under way."""
     return min(max(rows // _SHARES, _FEWEST_ROWS), max_rows)
 
 
 def expected_seconds(call_seconds: float, rows_ahead: int, rows_each: int, calls: int) -> float:
-    """Expected time of a new request while all slots are taken.
+    """Return the expected time of a new request while all slots are taken, in seconds.
 
     A running call ends on average after half its time; the calls that wait go next, then its own.
     """
@@ -115,11 +115,11 @@ class DynamicBatcher:
         on_batch: Callable[[int, float], None] = lambda rows, seconds: None,
         on_wait: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        """Create an empty batcher. Needs a running event loop.
+        """Create an empty batcher. Call it in a running event loop.
 
         Args:
             name: the model version, for messages.
-            signature: what the requests fit.
+            signature: the signature of all requests.
             predict: runs a call.
             limits: sizes of the calls and the queue.
             keeps_rows: whether the model card says that each input row gives one output row. Without that, a response
@@ -301,4 +301,4 @@ def _check_rows(outputs: Outputs, rows: int) -> None:
 def _fail(batch: Sequence[QueuedRequest], error: Exception) -> None:
     for request in batch:
         if not request.future.done():
-            request.future.set_exception(copy.copy(error))  # each its own: a traceback grows wherever it is raised
+            request.future.set_exception(copy.copy(error))  # a copy each, because raising extends the traceback

@@ -97,7 +97,7 @@ class OnnxEngine:
         if signature == DESCRIBE and signature not in self._inputs:
             return self._describe(inputs["query"])
         rows = _rows(inputs)
-        feed = dict(inputs)
+        feed = {name: _as_text(name, array) if array.dtype.hasobject else array for name, array in inputs.items()}
         for filler in self._unnamed[signature]:
             feed[filler.name] = np.zeros((rows, *filler.shape), filler.dtype)
         bytes_per_row = sum(array.nbytes for array in feed.values()) // max(rows, 1)
@@ -147,6 +147,17 @@ def _rows(inputs: Mapping[str, Array]) -> int:
     if len(set(rows.values())) > 1:
         raise invalid_argument(f"All inputs must have the same number of rows; they have {rows}.")
     return next(iter(rows.values()))
+
+
+def _as_text(name: str, array: Array) -> Array:
+    """Return strings of bytes as text: onnxruntime would take the text ``b'…'`` of each."""
+    text = np.empty(array.size, np.object_)
+    try:
+        text[:] = [value.decode() if isinstance(value, bytes) else value for value in array.flat]
+    except UnicodeDecodeError as error:
+        value = error.object[:40]
+        raise invalid_argument(f"An ONNX export takes UTF-8 strings only, but input {name} has {value!r}") from None
+    return text.reshape(array.shape)
 
 
 def _translated(error: Exception) -> ServingError:

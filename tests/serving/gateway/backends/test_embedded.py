@@ -1,19 +1,25 @@
-"""The models in the gateway's process: versions come and go, and whatever needs TensorFlow says so."""
+"""The back end that runs models in the gateway's process, alone and behind the gateway."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
-from serving.gateway.backends.base import ExampleBatch
+from serving.artifacts import manifest
+from serving.gateway.backends.base import ExampleBatch, VersionStatus
 from serving.gateway.backends.embedded import EmbeddedBackend, EmbeddedSettings
 from serving.gateway.errors import BadTensor, VersionGone
+from serving.tfs_api import messages
 from tests.programs import free_port
 from tests.serving.gateway import programs, served_models
 from tests.serving.gateway.conftest import picture
@@ -38,15 +44,24 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@contextlib.asynccontextmanager
+async def started(root: Path, *models: str) -> AsyncIterator[EmbeddedBackend]:
+    """A back end whose version 1 of each model is AVAILABLE."""
+    backend = EmbeddedBackend(EmbeddedSettings(root, root / "models.config", poll_seconds=0.05))
+    try:
+        async with asyncio.timeout(20):
+            for model in models:
+                while (await backend.status(model, 5)).get(1) != VersionStatus("AVAILABLE"):
+                    await asyncio.sleep(0.01)
+        yield backend
+    finally:
+        await backend.close()
+
+
 @pytest.fixture
 async def backend(root: Path) -> AsyncIterator[EmbeddedBackend]:
-    one = EmbeddedBackend(EmbeddedSettings(root, root / "models.config", poll_seconds=0.05))
-    async with asyncio.timeout(20):
-        for model in ("shade", "line"):
-            while (await one.status(model, 5)).get(1) is None or (await one.status(model, 5))[1].state != "AVAILABLE":
-                await asyncio.sleep(0.01)
-    yield one
-    await one.close()
+    async with started(root, "shade", "line") as backend:
+        yield backend
 
 
 async def test_parts_are_joined_by_rows(backend: EmbeddedBackend) -> None:
@@ -56,7 +71,7 @@ async def test_parts_are_joined_by_rows(backend: EmbeddedBackend) -> None:
     assert {name: array.tolist() for name, array in outputs.items()} == {"y": [[1, 2, 3], [4, 5, 6]]} and outputs.clean
 
 
-async def test_errors_are_those_of_the_gateway(backend: EmbeddedBackend) -> None:
+async def test_errors_of_the_engine_become_gateway_errors(backend: EmbeddedBackend) -> None:
     signature = (await backend.signatures("shade", 1, 5))["serving_default"]
     with pytest.raises(BadTensor, match="must have shape"):
         await backend.predict("shade", 1, signature, [{"image": np.zeros((1, 3, 3, 1), np.uint8)}], 1e12)
@@ -64,18 +79,87 @@ async def test_errors_are_those_of_the_gateway(backend: EmbeddedBackend) -> None
         await backend.predict("shade", 2, signature, [{"image": np.zeros((1, 4, 4, 1), np.uint8)}], 1e12)
     with pytest.raises(BadTensor):
         await backend.classify("shade", 1, "serving_default", ExampleBatch([b""]), 1e12)
-    assert await backend.status("nobody", 5) == {}
+    assert await backend.status("unknown", 5) == {}
 
 
 async def test_a_cancelled_call_that_waits_for_a_thread_does_not_run(backend: EmbeddedBackend) -> None:
+    inference = backend._inference
     signature = (await backend.signatures("shade", 1, 5))["serving_default"]
-    rows = {"image": np.zeros((1_000_000, 4, 4, 1), np.uint8)}  # seconds of work for every thread
-    busy = [asyncio.create_task(backend.predict("shade", 1, signature, [rows], 1e12)) for _ in range(8)]
-    await asyncio.sleep(0.05)
-    for task in busy[2:]:
-        task.cancel()
-    ended = await asyncio.gather(*busy, return_exceptions=True)
-    assert [isinstance(one, asyncio.CancelledError) for one in ended[2:]] == [True] * 6
+    image = {"image": np.zeros((1, 4, 4, 1), np.uint8)}
+
+    def runs() -> int:
+        return sum(inference.metrics.runtime_latency.of(("shade", "Predict", "TF1")).counts)
+
+    release = threading.Event()
+    blockers = [asyncio.create_task(inference.offload(release.wait)) for _ in range(64)]
+    await asyncio.sleep(0)  # every thread is taken
+    call = asyncio.create_task(backend.predict("shade", 1, signature, [image], 1e12))  # the first call of a version
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    release.set()
+    await asyncio.gather(*blockers)
+    assert runs() == 0
+    await backend.predict("shade", 1, signature, [image], 1e12)
+    assert runs() == 1
+
+
+def write_texts(version: Path) -> None:
+    """Write a model that looks up strings: ``classify`` → classes and scores, ``regress`` → one number."""
+    saved_model = messages.SavedModel()
+    meta = saved_model.meta_graphs.add()
+    meta.meta_info_def.tags.append("serve")
+    outputs = {"classify": ["classes", "scores"], "regress": ["outputs"]}
+    for name, aliases in outputs.items():
+        definition = meta.signature_def[name]
+        given = definition.inputs["inputs"]
+        given.name, given.dtype = "inputs:0", messages.DT_STRING
+        given.tensor_shape.dim.add().size = -1
+        for alias in aliases:
+            info = definition.outputs[alias]
+            info.name, info.dtype = f"{alias}:0", messages.DT_STRING if alias == "classes" else messages.DT_FLOAT
+            for size in (-1, 1):
+                info.tensor_shape.dim.add().size = size
+    look_up = {"domain": "ai.onnx.ml", "keys_strings": ["ab", "ac"]}
+    nodes = [
+        helper.make_node("Unsqueeze", ["inputs", "axis"], ["column"]),
+        helper.make_node("LabelEncoder", ["column"], ["classes"], values_strings=["B", "C"], **look_up),
+        helper.make_node("LabelEncoder", ["column"], ["scores"], values_floats=[0.5, 0.25], **look_up),
+        helper.make_node("LabelEncoder", ["column"], ["outputs"], values_floats=[2.0, 3.0], **look_up),
+    ]
+    types = {"classes": TensorProto.STRING, "scores": TensorProto.FLOAT, "outputs": TensorProto.FLOAT}
+    graph = helper.make_graph(
+        nodes,
+        "texts",
+        [helper.make_tensor_value_info("inputs", TensorProto.STRING, [None])],
+        [helper.make_tensor_value_info(name, data_type, [None, 1]) for name, data_type in types.items()],
+        [numpy_helper.from_array(np.array([1]), "axis")],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 2)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    listed = {name: {"inputs": ["inputs"], "outputs": aliases} for name, aliases in outputs.items()}
+    helper.set_model_props(model, {"signatures": json.dumps(listed)})
+    (version / ONNX).parent.mkdir(parents=True)
+    (version / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    onnx.save(model, version / ONNX)
+    manifest.write(version)
+
+
+async def test_classify_and_regress(tmp_path: Path) -> None:
+    """With a context, which comes before each example."""
+    write_texts(tmp_path / "texts" / "1")
+    served_models.configure(tmp_path, {"texts": {}})
+    async with started(tmp_path, "texts") as backend:
+        examples = ExampleBatch([b"b", b"c"], context=b"a")
+        classified = await backend.classify("texts", 1, "classify", examples, 1e12)
+        assert (classified.labels.tolist(), classified.scores.tolist()) == ([["B"], ["C"]], [[0.5], [0.25]])
+        numbers = await backend.regress("texts", 1, "regress", examples, 1e12)
+        assert (numbers.dtype, numbers.tolist()) == (np.float32, [2, 3])
+        with pytest.raises(BadTensor, match="Expected one output Tensor"):
+            await backend.regress("texts", 1, "classify", examples, 1e12)
+        with pytest.raises(BadTensor, match="takes UTF-8 strings only"):
+            await backend.regress("texts", 1, "regress", ExampleBatch([b"a\xff"]), 1e12)
 
 
 @pytest.fixture
@@ -89,7 +173,7 @@ def predict(gateway: Gateway, path: str = "/v1/models/shade:embed") -> httpx.Res
     return gateway.http.post(path, content=picture(100))
 
 
-def test_a_new_version_is_loaded_and_one_that_is_deleted_goes(served: Gateway, root: Path) -> None:
+def test_new_versions_are_loaded_and_deleted_versions_are_unloaded(served: Gateway, root: Path) -> None:
     served_models.shade(root, 2)
     served.program.wait_until(lambda: predict(served, "/v1/models/shade/versions/2:embed").status_code == 200)
     assert predict(served).json()["version"] == 1
@@ -98,7 +182,7 @@ def test_a_new_version_is_loaded_and_one_that_is_deleted_goes(served: Gateway, r
     assert predict(served, "/v1/models/shade/versions/1:embed").status_code == 404
 
 
-def test_a_version_without_an_onnx_export_says_what_to_do(served: Gateway, root: Path) -> None:
+def test_a_version_without_an_onnx_export_is_reported(served: Gateway, root: Path) -> None:
     served_models.shade(root, 2)
     shutil.copytree(root / "shade" / "2", root / "draft")
     without_export(root / "draft")
