@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """A status code of gRPC."""
+    """A gRPC status code."""
 
     OK = 0
     CANCELLED = 1
@@ -29,7 +29,7 @@ class Code(IntEnum):
 
     @classmethod
     def from_number(cls, number: str | int) -> "Code":
-        """The code of a number; UNKNOWN for a number without a code."""
+        """Return the code of a number, or UNKNOWN if the number has none."""
         try:
             return cls(int(number))
         except ValueError:

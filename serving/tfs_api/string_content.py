@@ -8,18 +8,18 @@ from collections.abc import Iterator, Sequence
 
 
 def encode(strings: Sequence[bytes]) -> bytes:
-    """Return the content of a tensor of strings."""
+    """Return ``tensor_content`` for a tensor of strings."""
     sizes = list(map(len, strings))
     lengths = bytes(sizes) if max(sizes, default=0) < 0x80 else b"".join(map(varint, sizes))
     return lengths + b"".join(strings)
 
 
 def decode(content: bytes, count: int) -> Iterator[bytes]:
-    """Return the ``count`` strings of a content.
+    """Return the ``count`` strings in ``tensor_content``.
 
     Raises:
-        ValueError: the content holds fewer lengths, a length is no varint of 32 bits, or the lengths do not add up to
-            the bytes that follow them.
+        ValueError: there are fewer lengths, a length is not a varint of 32 bits, or the lengths do not add up to the
+            size of the strings.
     """
     lengths, start = _lengths(content, count)
     if sum(lengths) != len(content) - start:
@@ -70,5 +70,5 @@ def _length(content: bytes, position: int, number: int, count: int) -> tuple[int
         if shift > 28:
             raise ValueError(f"the length of string {number} takes more than five bytes")
     if length >= 2**32 or (shift and not byte):
-        raise ValueError(f"the length of string {number} is no varint of 32 bits in its shortest form")
+        raise ValueError(f"the length of string {number} is not a varint of 32 bits in its shortest form")
     return length, position

@@ -36,12 +36,12 @@ _FIELDS: dict[int, tuple[Any, str]] = {
     messages.DT_COMPLEX128: (np.complex128, "dcomplex_val"),
     messages.DT_STRING: (np.object_, "string_val"),
 }
-#: Types whose repeated field holds bit patterns.
+#: Types whose repeated field has bit patterns.
 _BIT_PATTERNS = frozenset({messages.DT_HALF, messages.DT_BFLOAT16})
-#: Types whose repeated field holds real and imaginary part in turn, and the type of those.
+#: Type of the real and imaginary parts, which alternate in the repeated field.
 _PART_TYPES: dict[int, Any] = {messages.DT_COMPLEX64: np.float32, messages.DT_COMPLEX128: np.float64}
 _DATA_TYPES: dict[Any, int] = {np.dtype(numpy_type): number for number, (numpy_type, _) in _FIELDS.items()}
-_MAX_FILLED = 2**24  # values that a short repeated field may leave out: a small message can claim any shape
+_MAX_FILLED = 2**24  # values that a short repeated field may omit, because a small message can claim any shape
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
@@ -52,7 +52,7 @@ def numpy_type(data_type: int) -> np.dtype[Any] | None:
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:
-    """Return whether an array of this type can hold NaN and infinity."""
+    """Return whether the type has NaN and infinity."""
     return dtype.kind == "f" or dtype == BFLOAT16
 
 

@@ -1,7 +1,7 @@
 """``GET /v1/models…``: the list of models, model cards, status and metadata.
 
-Status and metadata have TensorFlow Serving's form, without more keys: some of its clients refuse unknown ones. The list
-holds the models twice, in the gateway's own form and in OpenAI's.
+Status and metadata have exactly TensorFlow Serving's keys, because some of its clients refuse others. The list has the
+models twice: in the gateway's own form and in OpenAI's.
 """
 
 from collections.abc import Callable, Mapping

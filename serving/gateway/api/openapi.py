@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own routes, and the inference paths, which are written by hand."""
+"""The OpenAPI document: FastAPI's own routes, and the inference paths, described by hand."""
 
 import functools
 from collections.abc import Sequence
@@ -133,7 +133,9 @@ _ERRORS = {
     "401": _error("A key is needed", "unauthorized", "a key is needed: send Authorization: Bearer KEY, or …"),
     "403": _error("The key is for something else", "forbidden", "key 3f9a1c20 is for shade and predict, not for …"),
     "404": _error("No such model, version or verb", "unknown_model", "there is no model 'x'; there is …"),
-    "408": _error("The body arrived too slowly", "too_late", "Request body was not received within 10 s. …"),
+    "408": _error(
+        "The body arrived too slowly", "too_late", "the request body was not received within the deadline of 10 s; …"
+    ),
     "413": _error(
         "The body or the memory it needs is over the limit",
         "too_large",

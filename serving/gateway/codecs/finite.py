@@ -1,4 +1,4 @@
-"""Outputs that JSON can carry."""
+"""Reject outputs with NaN or infinity, which JSON cannot represent."""
 
 from typing import Any
 

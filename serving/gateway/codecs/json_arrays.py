@@ -32,9 +32,7 @@ def candidates(body: bytes) -> list[tuple[int, int]]:
         stop = end if end >= 0 else len(body)
         if stop - quote > _LONG:
             head = body[quote + 1 : quote + 65].lstrip(_BLANK)
-            start = body.find(
-                b"[", quote, stop
-            )  # within this string only, or many strings would each search the whole body
+            start = body.find(b"[", quote, stop)  # not the whole body again for each of many strings
             if start >= 0 and head[:1] == b":" and head[1:].lstrip(_BLANK)[:1] == b"[":
                 brace = body.find(b"}", start, stop)
                 last = body.rfind(b"]", start, brace if brace >= 0 else stop) + 1
@@ -90,7 +88,7 @@ def _brackets(body: bytes, start: int, end: int, memory: Reservation) -> bytes:
         if b"1[" in marks or b"]1" in marks:
             raise ValueError
         found.append(marks.translate(None, b"1"))
-        memory.hold(2 * len(found[-1]))  # _shape compares it with another
+        memory.hold(2 * len(found[-1]))  # _shape builds a copy to compare with
     size = sum(map(len, found))
     memory.hold(size)
     return b",".join(found)
@@ -131,6 +129,7 @@ def _numbers(body: bytes, start: int, end: int, memory: Reservation) -> NDArray[
 
 
 def _smallest(numbers: NDArray[Any]) -> np.dtype[Any]:
+    """Return the smallest signed type for whole numbers."""
     return np.result_type(np.min_scalar_type(min(numbers.min(), -1)), np.min_scalar_type(min(-numbers.max() - 1, -1)))
 
 

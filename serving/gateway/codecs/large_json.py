@@ -23,7 +23,7 @@ _MEDIUM = 4096  # bytes of a body that may be worth arrays
 _MANY_LISTS = 256  # lists in the first 4096 bytes of such a body
 _MAX_VALUES = 500_000  # outside of arrays of numbers; orjson takes 50 ms for them
 _MAX_BYTES_WITH_WORDS = 1_000_000  # with NaN or Infinity, for Python's own parser, which takes as long
-_READING_TIMES = 2  # memory while reading a large body: orjson's tree, copies, conversion to arrays
+_READING_FACTOR = 2  # of memory while a large body is read: orjson's tree, copies, conversion to arrays
 
 
 def is_worth_arrays(body: bytes) -> bool:
@@ -99,7 +99,7 @@ def _cost(body: bytes) -> int:
     if len(body) < LARGE:
         return cost
     _check_values(documents.count_marks(body, (b",", b"[", b"{", b'"')))
-    return _READING_TIMES * cost
+    return _READING_FACTOR * cost
 
 
 def _with_words(body: bytes) -> Any:

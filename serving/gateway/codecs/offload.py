@@ -7,7 +7,7 @@ from serving.gateway.http.memory_budget import Reservation
 
 T = TypeVar("T")
 
-#: Bytes from which content is read in a thread: orjson takes two milliseconds for as many bytes of numbers.
+#: Size in bytes from which a thread reads content: orjson needs two milliseconds for so many numbers.
 LARGE = 262_144
 
 

@@ -115,25 +115,24 @@ def arrays(request: InferenceRequest, signature: Signature) -> dict[str, NDArray
         BadDocument: a key is missing, unknown or of a wrong type, or bytes are left over. BadTensor: a tensor does not
             fit the signature, or its data does not fit its shape.
     """
-    made: dict[str, NDArray[Any]] = {}
+    found: dict[str, NDArray[Any]] = {}
     left = request.raw
     for tensor in request.inputs:
         spec = _spec(tensor, signature)
-        if spec.name in made:
+        if spec.name in found:
             raise BadDocument(f"input {spec.name} is in the request twice")
         shape = _shape(tensor, spec)
         size = _binary_size(tensor, spec, len(left))
         if size is None:
-            made[spec.name] = _from_json(tensor, spec, shape)
+            found[spec.name] = _from_json(tensor, spec, shape)
             continue
         assert spec.dtype is not None
-        made[spec.name] = open_inference_types.from_bytes(left[:size], spec.dtype, math.prod(shape), spec.name).reshape(
-            shape
-        )
+        values = open_inference_types.from_bytes(left[:size], spec.dtype, math.prod(shape), spec.name)
+        found[spec.name] = values.reshape(shape)
         left = left[size:]
     if left:
         raise BadDocument(f"{len(left)} bytes belong to no input; check the binary_data_size of each input")
-    return made
+    return found
 
 
 def _json_size(header_length: str, body_size: int) -> int:
@@ -206,7 +205,7 @@ def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
         raise BadDocument(f"the shape of input {spec.name} is a list of whole numbers, for {spec}")
     if len(shape) > _MAX_RANK:
         raise BadTensor(f"input {spec.name} must be {spec}, but it has {len(shape)} axes")
-    if 0 in shape:  # beside a 0, the other sizes could be larger than NumPy allows
+    if 0 in shape:  # NumPy refuses large sizes next to a 0
         raise BadTensor(f"input {spec.name} must be {spec}, but it is empty: its shape is {shape}")
     return tuple(shape)
 
@@ -235,10 +234,10 @@ def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ..
 
 
 def _from_base64(texts: NDArray[Any], what: str) -> NDArray[Any]:
-    made = np.empty(texts.size, object)
+    decoded = np.empty(texts.size, object)
     for index, text in enumerate(texts.flat):
-        made[index] = base64.decode(text.decode("latin-1"), what)
-    return made.reshape(texts.shape)
+        decoded[index] = base64.decode(text.decode("latin-1"), what)
+    return decoded.reshape(texts.shape)
 
 
 def _list(keys: Mapping[str, Any], name: str) -> list[Any]:

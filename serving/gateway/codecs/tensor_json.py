@@ -19,7 +19,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def is_request(keys: dict[str, Any]) -> bool:
-    """Whether a JSON object is a request in TensorFlow Serving's form."""
+    """Return whether a JSON object is a request in TensorFlow Serving's form."""
     return "instances" in keys or "inputs" in keys
 
 
@@ -37,6 +37,15 @@ def signature_name(keys: dict[str, Any]) -> str:
             'a request has exactly one of "instances" and "inputs", and optionally "signature_name"; '
             f"the keys sent are: {listed(keys)}"
         )
+    return named_signature(keys)
+
+
+def named_signature(keys: dict[str, Any]) -> str:
+    """Return the value of ``signature_name``, or the default one.
+
+    Raises:
+        BadDocument: it is not a string.
+    """
     name = keys.get("signature_name", "serving_default")
     if not isinstance(name, str):
         raise BadDocument("'signature_name' key must be a string value.")

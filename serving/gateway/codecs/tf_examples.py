@@ -7,6 +7,7 @@ of one type: whole numbers (also true and false), fractions, or text and ``{"b64
 from typing import Any
 
 from serving.gateway.backends.base import ExampleBatch
+from serving.gateway.codecs.tensor_json import named_signature
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, json_type
@@ -14,7 +15,7 @@ from serving.tfs_api.rest_json.examples import example
 
 _KEYS = frozenset({"signature_name", "context", "examples"})
 _FEATURE_BYTES = 256  # a feature in protobuf's memory, without its values
-_TIMES = 8  # memory over encoded size: the values, and the message when it is sent
+_MEMORY_PER_BYTE = 8  # of an encoded example: the values, and the message when it is sent
 
 
 def signature_name(keys: dict[str, Any]) -> str:
@@ -29,10 +30,7 @@ def signature_name(keys: dict[str, Any]) -> str:
             'a request has "examples", and optionally "context" and "signature_name"; '
             f"the keys sent are: {listed(keys)}"
         )
-    name = keys.get("signature_name", "serving_default")
-    if not isinstance(name, str):
-        raise BadDocument("'signature_name' key must be a string value.")
-    return name or "serving_default"
+    return named_signature(keys)
 
 
 def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[ExampleBatch]:
@@ -51,13 +49,13 @@ def read(keys: dict[str, Any], max_rows: int, memory: Reservation) -> list[Examp
     if "context" in keys:
         _hold_features(memory, [keys["context"]])
         context = _encoded(keys["context"], "the context")
-        memory.hold(_TIMES * len(context) * -(-len(examples) // max_rows))  # each part sends a copy
+        memory.hold(_MEMORY_PER_BYTE * len(context) * -(-len(examples) // max_rows))  # each part sends a copy
     parts = []
     for first in range(0, len(examples), max_rows):
         part = examples[first : first + max_rows]
         _hold_features(memory, part)
         encoded = [_encoded(example, f"example {number}") for number, example in enumerate(part, first)]
-        memory.hold(_TIMES * sum(map(len, encoded)))
+        memory.hold(_MEMORY_PER_BYTE * sum(map(len, encoded)))
         parts.append(ExampleBatch(encoded, context))
     return parts
 

@@ -30,7 +30,7 @@ Measurements = dict[str, NDArray[Any]]
 
 @dataclass(slots=True)
 class ReadContext:
-    """What reading a request needs to know besides its body and options.
+    """Context for reading a request.
 
     Attributes:
         card: the model card of the version that answers.
@@ -59,7 +59,7 @@ class ModelInput:
 
 @dataclass(slots=True)
 class ModelOutput:
-    """Output tensors of a call, with what it takes to write them: the card, the input tensors and the notes."""
+    """Output tensors of a call, with the card, input tensors and notes that writing them needs."""
 
     card: ModelCard
     arrays: Arrays
@@ -87,7 +87,7 @@ class OperationDocs:
 
 
 class Operation(ABC):
-    """What one native verb does for one kind of model.
+    """One native verb for one kind of model.
 
     Attributes:
         options: parsers of the query's parameters by name.
@@ -129,14 +129,13 @@ class Operation(ABC):
     def width(self, card: ModelCard) -> tuple[str, int] | None:
         """Return the input that sets the outputs' second size, and its largest value; None if no input does.
 
-        Calls are merged, and a merged call's outputs are as wide as its widest row asks. Each caller gets its own
-        width.
+        The outputs of a merged call are as wide as its widest row; the gateway crops them for each caller.
         """
         return None
 
 
 class Kind(ABC):
-    """One kind of model: what the gateway expects of it, reads for it, writes for it and measures.
+    """One kind of model: its signatures, requests, responses and drift quantities.
 
     Attributes:
         name: the ``kind`` of the model cards, and the name of the UI module ``ui/<name>.js``.
@@ -158,7 +157,7 @@ class Kind(ABC):
         return {}
 
     def check(self, signature: Signature, arrays: Arrays, card: ModelCard, max_pixels: int) -> None:
-        """Refuse tensors that fit the signature but not the card, whatever API they came by.
+        """Refuse tensors that fit the signature but not the card, on every API.
 
         Raises:
             InvalidInput: a value is out of its range.

@@ -1,4 +1,4 @@
-"""Class probabilities: what image and signal models share."""
+"""Class probabilities, shared by image and signal models."""
 
 from typing import Any
 
@@ -18,6 +18,8 @@ TOP_PARAMETER = {
     "description": "return only this many classes, the most probable first",
     "schema": {"type": "integer", "minimum": 1},
 }
+#: Schema of :func:`notes`.
+NOTES = {"notes": array_of(TEXT, description="about the picture, such as missing last bytes")}
 _SCHEMA = object_of(
     {
         "predictions": array_of(
@@ -31,7 +33,7 @@ _SCHEMA = object_of(
             )
         )
     },
-    {"notes": {"type": "array", "items": TEXT, "description": "about the picture, such as missing last bytes"}},
+    NOTES,
 )
 _EXAMPLE = {
     "predictions": [
@@ -81,7 +83,12 @@ def write_classes(output: ModelOutput, top: int | None) -> dict[str, Any]:
         predictions.append(
             {"label": names[index], "index": index, "probability": row[index], "probabilities": by_label}
         )
-    return {"predictions": predictions, "notes": output.notes} if output.notes else {"predictions": predictions}
+    return {"predictions": predictions} | notes(output)
+
+
+def notes(output: ModelOutput) -> dict[str, tuple[str, ...]]:
+    """Return the notes for the caller under their key, or nothing."""
+    return {"notes": output.notes} if output.notes else {}
 
 
 def measure_classes(outputs: Outputs) -> Measurements:

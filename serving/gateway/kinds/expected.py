@@ -18,7 +18,7 @@ class ExpectedTensor:
     shape: Shape
 
     def accepts(self, spec: TensorSpec) -> bool:
-        """Whether a tensor has this type and rank, a free first size, and no contradicting size."""
+        """Return whether a tensor has this type and rank, a free first size, and no other fixed size."""
         if spec.dtype != self.dtype or spec.shape is None or len(spec.shape) != len(self.shape) or not spec.batched:
             return False
         return all(None in (have, want) or have == want for have, want in zip(spec.shape, self.shape, strict=True))

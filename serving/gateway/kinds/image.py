@@ -40,7 +40,6 @@ _MEDIA_TYPES: dict[str, Any] = {
     **{media_type: {"schema": _BINARY} for media_type in (*PICTURE_TYPES, NPY)},
     "multipart/form-data": {"schema": {"type": "object", "properties": {"picture": array_of(_BINARY)}}},
 }
-_NOTES = {"notes": array_of(TEXT, description="about the picture, such as missing last bytes")}
 _POLARITY_PARAMETER = {
     "name": "polarity",
     "in": "query",
@@ -50,7 +49,7 @@ _POLARITY_PARAMETER = {
 
 
 class ImageOperation(Operation):
-    """What all verbs of pictures share."""
+    """Base of all verbs of pictures: reads pictures into ``image``."""
 
     options: ClassVar[Mapping[str, Parser]] = {"polarity": parse_polarity}
 
@@ -90,7 +89,7 @@ class ImageEmbed(ImageOperation):
         request=_REQUEST,
         response=(
             "Embeddings",
-            object_of({"embeddings": array_of(array_of(NUMBER)), "dimensions": INTEGER}, _NOTES),
+            object_of({"embeddings": array_of(array_of(NUMBER)), "dimensions": INTEGER}, classes.NOTES),
             {"embeddings": [[0.12, -0.57]], "dimensions": 2},
         ),
         parameters=(_POLARITY_PARAMETER,),
@@ -102,7 +101,7 @@ class ImageEmbed(ImageOperation):
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
         vectors = np.ascontiguousarray(finite(output.outputs, "embedding"))
-        return {"embeddings": vectors, "dimensions": vectors.shape[1]} | _notes(output)
+        return {"embeddings": vectors, "dimensions": vectors.shape[1]} | classes.notes(output)
 
 
 class ImageNeighbours(ImageOperation):
@@ -119,7 +118,7 @@ class ImageNeighbours(ImageOperation):
             "Neighbours",
             object_of(
                 {"neighbours": array_of(array_of(object_of({"index": INTEGER, "label": TEXT, "distance": NUMBER})))},
-                _NOTES,
+                classes.NOTES,
             ),
             {"neighbours": [[{"index": 7, "label": "Sneaker", "distance": 0.041}]]},
         ),
@@ -150,21 +149,21 @@ class ImageNeighbours(ImageOperation):
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
         count = int(output.arrays["k"].max())
-        indices, classes_, distances = (finite(output.outputs, name) for name in ("indices", "labels", "distance"))
-        for name, column in (("indices", indices), ("labels", classes_), ("distance", distances)):
+        indices, label_indices, distances = (finite(output.outputs, name) for name in ("indices", "labels", "distance"))
+        for name, column in (("indices", indices), ("labels", label_indices), ("distance", distances)):
             if column.ndim != 2 or column.shape[1] != count:
                 raise BadUpstream(f"output {name} has shape {list(column.shape)}; {count} neighbours are expected")
         labels = output.card.labels
-        if labels and classes_.size and not 0 <= classes_.min() <= classes_.max() < len(labels):
+        if labels and label_indices.size and not 0 <= label_indices.min() <= label_indices.max() < len(labels):
             raise BadUpstream(f"output labels holds a class that is none of the {len(labels)} on the model card")
         answers = [
             [
                 {"index": index, "label": labels[label] if labels else str(label), "distance": distance}
                 for index, label, distance in zip(*row, strict=True)
             ]
-            for row in zip(indices.tolist(), classes_.tolist(), distances, strict=True)
+            for row in zip(indices.tolist(), label_indices.tolist(), distances, strict=True)
         ]
-        return {"neighbours": answers} | _notes(output)
+        return {"neighbours": answers} | classes.notes(output)
 
     def width(self, card: ModelCard) -> tuple[str, int]:
         return "k", _neighbours(card).max_k
@@ -215,7 +214,3 @@ def _neighbour_count(text: str | None, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise BadOption(f"k must be a whole number of 1 to {most}, not {text!r}")
     return int(text)
-
-
-def _notes(output: ModelOutput) -> dict[str, tuple[str, ...]]:
-    return {"notes": output.notes} if output.notes else {}

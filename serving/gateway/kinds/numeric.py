@@ -1,4 +1,4 @@
-"""Numbers from a body: what series, table and signal models share."""
+"""Numbers from a body, shared by series, table and signal models."""
 
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar

@@ -68,7 +68,7 @@ async def read_pictures(payload: Payload, polarity: Polarity, context: ReadConte
 
 
 def is_small(data: bytes) -> bool:
-    """Whether decoding takes less time than handing the picture to a thread: a PNG whose header says so."""
+    """Return whether a picture is a PNG so small that decoding costs less than a switch to a thread."""
     if len(data) > _SMALL_BYTES or not data.startswith(_PNG_HEADER) or len(data) < 24:
         return False
     width, height = struct.unpack_from(">II", data, 16)

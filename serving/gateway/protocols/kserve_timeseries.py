@@ -68,7 +68,7 @@ class TimeSeriesInput(_TimeSeriesPart):
 
 
 class ForecastOptions(_TimeSeriesPart):
-    """What is requested of the forecast."""
+    """Horizon and quantiles of the forecasts."""
 
     horizon: int
     quantiles: Annotated[list[float] | None, Field(fail_fast=True)] = None

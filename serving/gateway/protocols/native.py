@@ -1,6 +1,6 @@
 """The native API: ``:predict``, ``:embed``, ``:neighbours`` and ``:forecast`` for models with a model card.
 
-What a request holds and how it is answered is the business of the model's kind (``serving/gateway/kinds/``).
+The model's kind (``serving/gateway/kinds/``) reads the request and writes the answer.
 """
 
 from collections.abc import Awaitable
@@ -23,7 +23,7 @@ _NPY_TYPE = NPY.encode("ascii")
 
 
 class NativeProtocol:
-    """Answers native requests by the operations of the model's kind."""
+    """Answers native requests with the operations of the model's kind."""
 
     def __init__(self, predictor: Predictor, limits: InputLimits) -> None:
         self._predictor = predictor
@@ -47,7 +47,7 @@ class NativeProtocol:
     def run(
         self, request: Request, target: Target, version: ModelVersion, verb: str, payload: Payload
     ) -> Awaitable[tuple[ModelVersion, ModelOutput]]:
-        """Return the version that answered and what it gave for a payload. Raises as :meth:`answer`."""
+        """Return the version that answered, and its outputs for a payload. Raises as :meth:`answer`."""
         return self._run(request, target, version, verb, payload, {})
 
     async def _run(
@@ -81,7 +81,7 @@ class NativeProtocol:
 
 
 def respond(version: ModelVersion, body: bytes, content_type: bytes = b"application/json") -> Response:
-    """Return a response that names the version it came from."""
+    """Return a response that names the version that answered."""
     number = str(version.version)
     return Response(200, body, content_type, [(b"x-model-version", number.encode("ascii"))], number)
 

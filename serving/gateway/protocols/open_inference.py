@@ -42,18 +42,11 @@ class OpenInferenceProtocol:
             GatewayError: the input does not fit the signature, or the model server failed.
         """
         memory = request.memory
+        choice = target.choice
         header_length = request.header(_HEADER_LENGTH)
         parsed = await offload(
-            memory,
-            len(body),
-            open_inference.read,
-            body,
-            header_length,
-            target.model,
-            target.choice.version,
-            memory,
+            memory, len(body), open_inference.read, body, header_length, target.model, choice.version, memory
         )
-        choice = target.choice
         if parsed.version != choice.version:  # only the body names a version
             choice = VersionChoice(version=parsed.version)
             version = self._predictor.route(request, target.model, choice, target.scope)
@@ -62,7 +55,7 @@ class OpenInferenceProtocol:
             signature = version.signature(parsed.signature_name or version.default_signature)
             open_inference_response.selected(
                 parsed.outputs, parsed.binary, signature
-            )  # checked before the model is called
+            )  # fail before the model is called
             arrays = open_inference.arrays(parsed, signature)
             return validated_call(version, signature, arrays, self._limits, splits=True)
 
@@ -83,7 +76,7 @@ class OpenInferenceProtocol:
 
 
 class ServerMetadata(BaseModel):
-    """What the server is."""
+    """Name, version and extensions of the server."""
 
     name: str = "vitrine"
     version: str = "1"

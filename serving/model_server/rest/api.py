@@ -28,8 +28,8 @@ from serving.tfs_api.status_codes import Code
 
 logger = logging.getLogger(__name__)
 
-_LARGE = 2**18  # bytes of JSON: longer work goes to a thread
-_TIMES_BODY = 8
+_LARGE = 2**18  # bytes of JSON that are processed in a thread, because they take milliseconds
+_MEMORY_PER_BODY_BYTE = 8
 _STATUS: Final = {
     Code.CANCELLED: 499,
     Code.INVALID_ARGUMENT: 400,
@@ -86,9 +86,8 @@ class RestApi:
 
         Args:
             inference: Runs the requests.
-            threads: Number of requests that are worked on at the same time.
-            max_body_bytes: Limit of a decompressed body. All bodies together may take 8 times as much memory when they
-                are read.
+            threads: Number of requests that are processed at the same time.
+            max_body_bytes: Limit of a decompressed body. All JSON objects together may take 8 times as much memory.
             timeout_ms: Time limit of a request; 0 means none.
             cors: Answer requests of web pages from other origins.
             metrics_path: Path of the Prometheus metrics; None means none.
@@ -99,7 +98,7 @@ class RestApi:
         self._timeout = timeout_ms / 1000 if timeout_ms > 0 else None
         self._cors = cors
         self._max_body_bytes = max_body_bytes
-        self._memory = DocumentMemory(_TIMES_BODY * max_body_bytes)
+        self._memory = DocumentMemory(_MEMORY_PER_BODY_BYTE * max_body_bytes)
 
     async def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> RestResponse:
         """Return the answer to a request, also if it fails. Names in ``headers`` are in lower case."""
@@ -110,7 +109,7 @@ class RestApi:
         more = _CORS if self._cors else {}
         if method == "OPTIONS" and not self._cors:
             return RestResponse(400, b"", _TEXT)
-        if method == "OPTIONS" and self._cors and _is_web(headers.get("origin", "")):
+        if method == "OPTIONS" and _is_web(headers.get("origin", "")):
             return RestResponse(200, b"", {**_JSON, **more})
         try:
             async with self._slots, asyncio.timeout(self._timeout):
@@ -122,7 +121,7 @@ class RestApi:
             return error_response(413, str(error), more)
         except paths.BadPart:
             return RestResponse(400, b"", {**_JSON, **more})
-        except Exception as error:  # not kept in a variable: its frames hold the body until garbage collection
+        except Exception as error:  # a variable would keep the body until garbage collection, by the frames
             code, message = _code_and_message(error, f"{method} {path}")
         return error_response(_STATUS.get(code, 500), message, more)
 
@@ -174,7 +173,7 @@ class RestApi:
         ).encode()
 
     async def _offload_large(self, size: int, work: Callable[[], Any]) -> Any:
-        """Do the work on so many bytes of JSON: here if they are few, else in a thread."""
+        """Return the result of work on ``size`` bytes of JSON; a thread does it if they are many."""
         return work() if size < _LARGE else await self._inference.offload(work)
 
 
@@ -213,10 +212,10 @@ def _call(servable: Servable, signature_name: str, document: dict[str, Any]) -> 
 
 
 def _decompress(body: bytes, max_bytes: int) -> bytes:
-    """Return the decompressed body, or nothing if it is damaged, as TensorFlow Serving does.
+    """Return a gzip body decompressed, or nothing if it is damaged, as TensorFlow Serving does.
 
     Raises:
-        DocumentTooLarge: it has more than ``max_bytes``.
+        DocumentTooLarge: the result has more than ``max_bytes``.
     """
     reader = zlib.decompressobj(wbits=31)
     try:

@@ -1,4 +1,4 @@
-"""JSON request bodies: reading them, and a limit of the memory that they take meanwhile."""
+"""Read JSON request bodies within a memory limit."""
 
 import codecs
 import contextlib
@@ -10,7 +10,7 @@ from serving.model_server.errors import invalid_argument, unavailable
 from serving.model_server.rest.tensors import format_error
 from serving.tfs_api.rest_json import documents
 
-#: RapidJSON's words by part of orjson's, first match; any other error is an invalid value.
+#: RapidJSON's message by a part of orjson's; the first match counts. Other errors are an invalid value.
 _PARSE_ERRORS: Final = {
     "is empty": "The document is empty.",
     "a string key": "Missing a name for object member.",
@@ -26,32 +26,31 @@ _PARSE_ERRORS: Final = {
 
 
 class DocumentTooLarge(Exception):
-    """A document would take more memory than all of them may."""
+    """A document needs more memory than the limit for all documents."""
 
 
 class DocumentMemory:
-    """The memory of all documents that are read at one time."""
+    """The memory of all documents that are being processed."""
 
-    def __init__(self, most: int) -> None:
-        """``most`` is in bytes."""
-        self._most = most
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._held = 0
 
     @contextlib.contextmanager
     def held(self, size: int) -> Iterator[None]:
-        """Reserve so many bytes.
+        """Reserve ``size`` bytes.
 
         Raises:
-            DocumentTooLarge: the limit is lower.
-            ServingError: other documents hold too much.
+            DocumentTooLarge: ``size`` is above the limit.
+            ServingError: UNAVAILABLE if other documents leave too little.
         """
-        if size > self._most:
+        if size > self._max_bytes:
             raise DocumentTooLarge(
-                f"the body needs {size} bytes of memory when it is read; at most {self._most} are available. Send "
+                f"the body needs {size} bytes of memory when it is read; at most {self._max_bytes} are available. Send "
                 "fewer rows, or use gRPC"
             )
-        if self._held + size > self._most:
-            raise unavailable("the server reads too many large requests now; try again later")
+        if self._held + size > self._max_bytes:
+            raise unavailable("the server is reading too many large requests; try again later")
         self._held += size
         try:
             yield
@@ -63,7 +62,7 @@ def read(body: bytes) -> dict[str, Any]:
     """Return the object in a body; a byte order mark before it is skipped.
 
     Raises:
-        INVALID_ARGUMENT: the body holds no JSON object.
+        ServingError: INVALID_ARGUMENT if the body is not a JSON object.
     """
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")

@@ -10,10 +10,10 @@ from serving.tfs_api.rest_json.errors import RestJsonError
 
 
 def read(document: Mapping[str, Any]) -> list[bytes]:
-    """Return the serialized tf.Examples of a request. A context goes before each example, which merges the two.
+    """Return the serialized tf.Examples of a request, each merged with the context.
 
     Raises:
-        INVALID_ARGUMENT: there are none, or a value cannot be a feature's.
+        ServingError: INVALID_ARGUMENT without examples, or for a value that is no feature.
     """
     try:
         context = examples.example(document["context"]) if "context" in document else b""
@@ -23,6 +23,7 @@ def read(document: Mapping[str, Any]) -> list[bytes]:
             raise format_error(document, "Expecting 'examples' value to be an list/array")
         if not document["examples"]:
             raise format_error(document, "'examples' value is an empty array")
+        # Protobuf merges messages that follow each other; features of the example replace those of the context.
         return [context + examples.example(example) for example in document["examples"]]
     except RestJsonError as error:
         raise invalid_argument(str(error)) from None
@@ -32,7 +33,7 @@ def classifications(results: Sequence[Sequence[tuple[str, float]]]) -> bytes:
     """Return the answer of ``:classify``: label and score of each class, for each example.
 
     Raises:
-        INVALID_ARGUMENT: there are no results.
+        ServingError: INVALID_ARGUMENT without results.
     """
     if not results:
         raise invalid_argument("Cannot convert empty ClassificationResults to JSON")
@@ -43,7 +44,7 @@ def regressions(results: Sequence[float]) -> bytes:
     """Return the answer of ``:regress``: a number for each example.
 
     Raises:
-        INVALID_ARGUMENT: there are no results.
+        ServingError: INVALID_ARGUMENT without results.
     """
     if not results:
         raise invalid_argument("Cannot convert empty RegressionResults to JSON")

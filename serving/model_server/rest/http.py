@@ -1,6 +1,6 @@
-"""The HTTP server of the REST interface: uvicorn with the limits of the gateway's HTTP protocol.
+"""The HTTP server of the REST interface: uvicorn with the gateway's HTTP protocol and limits.
 
-Import it only if ``--rest_api_port`` is given: it takes 0.1 s and 9 MB.
+Import this module only with ``--rest_api_port``: that takes 0.1 s and 9 MB.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ class HttpLimits:
 
 
 class HttpServer:
-    """Listens once it is created, and answers between :meth:`start` and :meth:`stop`."""
+    """Listens from its creation, and answers between :meth:`start` and :meth:`stop`."""
 
     def __init__(self, api: RestApi, host: str, port: int, limits: HttpLimits) -> None:
         """Listen on a port. A ``host`` of 0.0.0.0 means every address, IPv6 too.
@@ -89,7 +89,7 @@ class HttpServer:
         return self._server.should_exit
 
     async def stop(self, seconds: float) -> None:
-        """Close the port and wait up to so many seconds for requests that are under way."""
+        """Close the port and wait up to ``seconds`` for requests in progress."""
         self._server.should_exit = True
         if self._task:
             _, late = await asyncio.wait([self._task], timeout=seconds)
@@ -151,7 +151,7 @@ class _Application:
                             413, f"the body has more than {limit} bytes; at most {limit} are accepted"
                         )
                     if self._held + len(part) > self._limits.max_bytes_held:
-                        return error_response(503, "the server holds too many request bodies now; try again later")
+                        return error_response(503, "the server is reading too many request bodies; try again later")
                     self._held += len(part)
                     parts.append(part)
                     more = message.get("more_body", False)
@@ -165,7 +165,7 @@ class _Disconnected(Exception):
 
 
 async def _send(response: RestResponse, send: Send, unread: Receive | None = None) -> None:
-    """Send a response. If ``unread`` receives the rest of the body, the connection ends after the response."""
+    """Send a response. ``unread`` receives the rest of a refused body; the connection then ends."""
     headers = [(name.encode(), value.encode()) for name, value in response.headers.items()]
     headers.append((b"content-length", str(len(response.body)).encode()))
     if unread:

@@ -1,4 +1,4 @@
-"""Action and model that a request's method and path name.
+"""Parse a request's method and path into an action and a model.
 
 Source: tensorflow_serving/model_servers/http_rest_api_util.cc. As there, paths match in any case, but ``predict``,
 ``classify``, ``regress`` and ``metadata`` only in lower case.
@@ -16,9 +16,10 @@ _SERVED = re.compile(r"(?i)/v1/.*", re.ASCII | re.DOTALL)
 _VERSION = r"(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]++))?"
 _ACTION = re.compile(rf"(?i)/v1/models/(?P<model>[^/:]++){_VERSION}:(?P<action>classify|regress|predict)", re.ASCII)
 _STATUS = re.compile(rf"(?i)/v1/models(?:/(?P<model>[^/:]++))?{_VERSION}(?:/(?P<action>metadata))?", re.ASCII)
-
-
 _MAX_DIGITS = 19  # of a 64-bit number
+
+Action = Literal["predict", "classify", "regress", "status", "metadata"]
+_BY_NAME: dict[str, Action] = {"predict": "predict", "classify": "classify", "regress": "regress"}
 
 
 class BadPart(ServingError):
@@ -28,13 +29,9 @@ class BadPart(ServingError):
         super().__init__(Code.INVALID_ARGUMENT, text)
 
 
-Action = Literal["predict", "classify", "regress", "status", "metadata"]
-_BY_NAME: dict[str, Action] = {"predict": "predict", "classify": "classify", "regress": "regress"}
-
-
 @dataclass(frozen=True)
 class RestTarget:
-    """Action and model of a request. Without version and label the newest version is meant."""
+    """Action and model of a request; without version and label, the newest version."""
 
     action: Action
     model: str
@@ -51,7 +48,7 @@ def read(method: str, path: str) -> RestTarget:
     """Return the target of a request.
 
     Raises:
-        INVALID_ARGUMENT: the interface has no such method and path.
+        ServingError: INVALID_ARGUMENT if the interface has no such method and path.
         BadPart: the version is too large, or a name is no UTF-8.
     """
     pattern = {"POST": _ACTION, "GET": _STATUS}.get(method)

@@ -29,8 +29,8 @@ from serving.tfs_api.rest_json.errors import (
 from serving.tfs_api.tensors import Array, is_float
 
 _SHOWN = 1024  # characters of a value in an error
-#: What TensorFlow Serving reads from JSON, and what it writes.
-_READ = frozenset(
+#: Types that TensorFlow Serving reads from JSON and writes to it.
+_JSON_DATA_TYPES = frozenset(
     {
         messages.DT_FLOAT,
         messages.DT_DOUBLE,
@@ -53,7 +53,7 @@ def is_by_row(document: Mapping[str, Any]) -> bool:
     """Return whether a request has its tensors by row, not by column.
 
     Raises:
-        INVALID_ARGUMENT: neither or both of the keys are there, or no rows.
+        ServingError: INVALID_ARGUMENT for neither or both of the keys, or no rows.
     """
     if "instances" in document and "inputs" in document:
         raise format_error(
@@ -71,10 +71,10 @@ def is_by_row(document: Mapping[str, Any]) -> bool:
 
 
 def from_rows(instances: list[Any], signature: ServableSignature) -> dict[str, Array]:
-    """Return the inputs of ``instances``, of which there is at least one.
+    """Return the inputs of at least one row.
 
     Raises:
-        ServingError: they do not fit the signature.
+        ServingError: the rows do not fit the signature.
     """
     try:
         values = requests.values_by_row(instances, signature.inputs)
@@ -104,10 +104,10 @@ def from_rows(instances: list[Any], signature: ServableSignature) -> dict[str, A
 
 
 def from_columns(inputs: Any, signature: ServableSignature) -> dict[str, Array]:
-    """Return the inputs of ``inputs``.
+    """Return the inputs of a request by column.
 
     Raises:
-        ServingError: they do not fit the signature.
+        ServingError: a value does not fit the signature.
     """
     try:
         values = requests.values_by_column(inputs, signature.inputs)
@@ -129,7 +129,7 @@ def to_rows(outputs: Mapping[str, Array]) -> bytes:
     """Return the answer to ``instances``.
 
     Raises:
-        INVALID_ARGUMENT: the outputs have no rows, or not equally many, or cannot be written.
+        ServingError: INVALID_ARGUMENT for outputs without rows, with different numbers of rows, or of other types.
     """
     rows = -1
     for name, array in outputs.items():
@@ -147,7 +147,7 @@ def to_columns(outputs: Mapping[str, Array]) -> bytes:
     """Return the answer to ``inputs``.
 
     Raises:
-        INVALID_ARGUMENT: an output cannot be written.
+        ServingError: INVALID_ARGUMENT if JSON has no form for an output's type.
     """
     return responses.columns(outputs, finite=_check_writable(outputs))
 
@@ -168,7 +168,7 @@ class _ValueError(Exception):
 
 def _tensor(value: Any, data_type: int, name: str) -> Array:
     kind = tensors.type_name(data_type)
-    if data_type not in _READ:
+    if data_type not in _JSON_DATA_TYPES:
         while isinstance(value, list) and value:
             value = value[0]
         raise _ValueError(unimplemented(f"Conversion of JSON Value: {_show(value)} to type: {kind}"))
@@ -222,12 +222,12 @@ def _check_writable(outputs: Mapping[str, Array]) -> bool:
     """Return whether all numbers are finite.
 
     Raises:
-        INVALID_ARGUMENT: JSON has no form for an output's type.
+        ServingError: INVALID_ARGUMENT if JSON has no form for an output's type.
     """
     finite = True
     for array in outputs.values():
         data_type = tensors.data_type(array)
-        if data_type not in _READ:
+        if data_type not in _JSON_DATA_TYPES:
             kind = tensors.type_name(data_type)
             raise invalid_argument(f"Failed to write JSON value for tensor type: {kind}")
         finite = finite and (not is_float(array.dtype) or bool(np.isfinite(array).all()))

@@ -1,6 +1,6 @@
 """Bytes in JSON: ``{"b64": "…"}``.
 
-The standard alphabet, in lines or not, with its padding or without, as TensorFlow Serving reads it
+Base64 of the standard alphabet, with or without white space and padding, as TensorFlow Serving reads it
 (absl/strings/escaping.h, Base64Unescape).
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 from serving.tfs_api.rest_json.errors import BadBase64, json_type
 
 _BLANKS = b" \t\n\v\f\r"
-_PIECE = 262_144  # characters: about a millisecond, so that a thread lets others run in between
+_PIECE = 262_144  # characters: about a millisecond, after which other threads can run
 
 
 def is_bytes(value: Any) -> bool:
@@ -25,17 +25,17 @@ def encode(data: bytes) -> dict[str, str]:
 
 
 def decode(text: Any, what: str = 'the value of "b64"') -> bytes:
-    """Return the bytes that base64 text stands for.
+    """Return the bytes of base64 text.
 
     Raises:
-        BadBase64: ``text`` is no string of base64. The message names it as ``what``.
+        BadBase64: ``text`` is not a string of base64. The message calls it ``what``.
     """
     if not isinstance(text, str):
         raise BadBase64(f"{what} must be a string of base64, not {json_type(text)}")
     try:
         if len(text) <= _PIECE:
             return binascii.a2b_base64(text, strict_mode=True)
-    except ValueError:  # text with blanks or without padding takes the slower way
+    except ValueError:  # with white space or without padding: read in pieces
         pass
     return decode_pieces(pieces(text), what)
 
@@ -52,19 +52,20 @@ def pieces(text: str, start: int = 0) -> Iterator[str]:
 
 def decode_pieces(parts: Iterable[str], what: str) -> bytes:
     """Return the bytes of base64 text in pieces. Raises as :func:`decode`."""
-    made = []
+    decoded = []
     rest = b""
     try:
         for part in parts:
             rest += part.encode("ascii").translate(None, _BLANKS)  # ten times as fast as a regular expression
-            whole = max(0, len(rest) - 4) // 4 * 4  # padding is in the last four letters
+            whole = max(0, len(rest) - 4) // 4 * 4  # padding is in the last four characters
             if b"=" in rest[:whole]:
-                raise ValueError("padding stands before its end")
-            made.append(binascii.a2b_base64(rest[:whole], strict_mode=True))
+                raise ValueError("padding before its end")
+            decoded.append(binascii.a2b_base64(rest[:whole], strict_mode=True))
             rest = rest[whole:]
-        made.append(binascii.a2b_base64(rest if b"=" in rest else rest + b"=" * (-len(rest) % 4), strict_mode=True))
+        padded = rest if b"=" in rest else rest + b"=" * (-len(rest) % 4)
+        decoded.append(binascii.a2b_base64(padded, strict_mode=True))
     except UnicodeEncodeError:
         raise BadBase64(f"{what} is not base64 of the standard alphabet: it has letters beyond ASCII") from None
     except ValueError as error:
         raise BadBase64(f"{what} is not base64 of the standard alphabet: {error}") from None
-    return b"".join(made)
+    return b"".join(decoded)

@@ -1,4 +1,4 @@
-"""JSON documents: reading one, and the memory that this takes."""
+"""Read JSON documents, and estimate the memory that reading takes."""
 
 import json
 import re
@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 import orjson
 
-_SMALL = 8192  # bytes of a body whose marks are not counted; the estimate is then the highest possible
+_SMALL = 8192  # bytes: smaller bodies get the highest possible estimate, without counting
 _COUNTED = 1_048_576  # bytes that are counted at once, because counting holds the global lock
 _NOT_FINITE = re.compile("-?(NaN|Infinity)")
 _HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
-#: Bytes of memory of the objects behind each mark of JSON.
+#: Bytes of memory of the Python objects for each punctuation mark of JSON.
 _BYTES_PER = {b",": 40, b"[": 72, b"{": 160, b'"': 16}
-_HIGHEST_BYTES = 24  # for each byte of a body: [], as often as it fits
+_HIGHEST_BYTES = 24  # for each byte of a body of [],[],[]…
 
 
 def loads(body: bytes) -> Any:
     """Return the value of a JSON document; NaN, Infinity and -Infinity are numbers in it.
 
     Raises:
-        json.JSONDecodeError: the body is no JSON, or no UTF-8.
+        json.JSONDecodeError: the body is not JSON, or not UTF-8.
         RecursionError: lists or objects are nested too deeply.
     """
     try:
@@ -41,7 +41,7 @@ def loads_with_words(body: bytes) -> Any:
     """Return the value of a document with NaN, Infinity or -Infinity, which Python's own parser reads slowly.
 
     Raises:
-        json.JSONDecodeError: the body is no JSON, or has half a surrogate pair.
+        json.JSONDecodeError: the body is not JSON, or has half a surrogate pair.
         RecursionError: lists or objects are nested too deeply.
     """
     value = json.loads(body)
@@ -62,7 +62,7 @@ def memory(body: bytes) -> int:
 
 
 def count_marks(body: bytes, marks: Iterable[bytes]) -> dict[bytes, int]:
-    """Return how often each of the bytes stands in a body."""
+    """Return how often each of the bytes occurs in a body."""
     letters = np.frombuffer(body, np.uint8)  # ten times as fast as bytes.count if there are many
     parts = [letters[start : start + _COUNTED] for start in range(0, len(body), _COUNTED)]
     return {mark: sum([int(np.count_nonzero(part == ord(mark))) for part in parts]) for mark in marks}

@@ -9,9 +9,9 @@
     ├── Unnamed        a signature with several inputs needs names
     ├── RowNames       a row has other names than the first one
     ├── UnknownInput   the signature has no such input
-    └── BadExample     a JSON object is no tf.Example
+    └── BadExample     a JSON value is not a tf.Example
 
-The message is a whole sentence. ``index`` is the position of the wrong value in the flattened tensor.
+The message is a complete sentence. ``index`` is the position of the wrong value in the flattened tensor.
 """
 
 from typing import Any
@@ -60,9 +60,9 @@ class Ragged(RestJsonError):
     """Lists of one depth have different sizes.
 
     Attributes:
-        depth: of the list, 0 for the outermost.
+        depth: the list's depth, 0 for the outermost.
         size: the expected size.
-        found: the size of the list, or None for a value that is no list.
+        found: the size of the list, or None for a value that is not a list.
     """
 
     def __init__(self, message: str, depth: int, size: int, found: int | None) -> None:
@@ -111,4 +111,4 @@ class UnknownInput(RestJsonError):
 
 
 class BadExample(RestJsonError):
-    """A JSON object is no ``tf.Example``."""
+    """A JSON value is not a ``tf.Example``."""

@@ -21,8 +21,8 @@ def example(value: Any, *, finite: bool = False) -> bytes:
     """Return the serialized ``tf.Example`` of a JSON object; ``finite`` refuses NaN and infinity.
 
     Raises:
-        BadExample: the value is no object, or a feature's values are not of one kind or too large.
-        BadBase64: bytes are no base64.
+        BadExample: the value is not an object, or a feature's values are not of one kind or too large.
+        BadBase64: see :func:`base64.decode`.
     """
     if not isinstance(value, dict):
         raise BadExample(f"an example must be an object of features by name, not {json_type(value)}")

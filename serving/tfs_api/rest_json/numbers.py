@@ -20,7 +20,7 @@ def array(value: Any, dtype: np.dtype[Any], name: str, *, exact: bool = False) -
     """Return the array of nested lists of numbers (of true and false for bool). NaN and infinity are accepted.
 
     Args:
-        value: lists, a number alone, or arrays in place of some lists.
+        value: nested lists, a single number, or arrays in place of some lists.
         dtype: the array's type.
         name: the input's name, for messages.
         exact: refuse whole numbers that a float type cannot hold exactly.
@@ -30,7 +30,7 @@ def array(value: Any, dtype: np.dtype[Any], name: str, *, exact: bool = False) -
         WrongKind: a value is of another kind.
         NumberTooLarge: the type cannot hold a number.
         NotExact: see ``exact``.
-        RestJsonError: more than ``MAX_RANK`` lists in each other.
+        RestJsonError: lists are nested deeper than ``MAX_RANK``.
     """
     if isinstance(value, list) and np.ndarray in set(map(type, value)):
         value = _stack([array(row, dtype, name) for row in value], name)
@@ -58,7 +58,7 @@ def shape_of(value: Any, name: str) -> tuple[int, ...]:
     """Return the shape that the first element of each list shows.
 
     Raises:
-        RestJsonError: more than ``MAX_RANK`` lists in each other.
+        RestJsonError: lists are nested deeper than ``MAX_RANK``.
     """
     shape: list[int] = []
     while isinstance(value, list):
@@ -88,7 +88,7 @@ def flatten(value: Any, shape: tuple[int, ...], name: str) -> list[Any]:
         level = [inner for item in level for inner in item]
     for item in level:
         if isinstance(item, list):
-            message = f"input {name} is ragged: a list stands where its first element has a single value"
+            message = f"input {name} is ragged: a list is where the first element has a single value"
             raise Ragged(message, len(shape), 0, len(item))
     return level
 
@@ -139,8 +139,8 @@ def _check_exact(flat: list[Any], dtype: np.dtype[Any], name: str) -> None:
 
 
 def _check_overflow(flat: list[Any], result: NDArray[Any], name: str) -> None:
-    for index, (item, made) in enumerate(zip(flat, result.flat, strict=True)):
-        if math.isfinite(item) and not np.isfinite(made):
+    for index, (item, converted) in enumerate(zip(flat, result.flat, strict=True)):
+        if math.isfinite(item) and not np.isfinite(converted):
             raise _too_large(item, index, result.dtype, name)
 
 

@@ -1,6 +1,6 @@
 """Tensors of a request: ``instances`` by row, ``inputs`` by column.
 
-A signature with one input takes its values without a name. Text stands for its UTF-8 bytes, ``{"b64": "…"}`` for bytes.
+A signature with one input takes its values without a name. Text means its UTF-8 bytes, ``{"b64": "…"}`` any bytes.
 """
 
 from collections.abc import Collection, Sequence
@@ -45,7 +45,7 @@ def values_by_row(instances: Sequence[Any] | NDArray[Any], names: Collection[str
 
 
 def values_by_column(inputs: Any, names: Collection[str]) -> dict[str, Any]:
-    """Return the values of ``inputs`` by input name; names that the signature does not have are left out.
+    """Return the values of ``inputs`` by input name; names that the signature lacks are ignored.
 
     Raises:
         Unnamed: several inputs, but a value without names.
@@ -73,7 +73,8 @@ def strings(value: Any, name: str) -> NDArray[Any]:
     """Return the tensor (object, bytes) of nested lists of text and ``{"b64": "…"}``.
 
     Raises:
-        Ragged: lists of one depth have different sizes. WrongKind: a value is no text. BadBase64: bytes are no base64.
+        Ragged: lists of one depth have different sizes. WrongKind: a value is not text.
+        BadBase64: see :func:`base64.decode`.
     """
     shape = numbers.shape_of(value, name)
     array = np.empty(int(np.prod(shape, dtype=np.int64)), object)
@@ -89,5 +90,5 @@ def strings(value: Any, name: str) -> NDArray[Any]:
 
 def _only(names: Collection[str], where: str) -> str:
     if len(names) != 1:
-        raise Unnamed(f"the signature takes several inputs, so each in '{where}' must stand under its name")
+        raise Unnamed(f"the signature takes several inputs, so '{where}' must name each of them")
     return next(iter(names))

@@ -1,8 +1,7 @@
 """Outputs as JSON: ``predictions`` by row, ``outputs`` by column, ``results`` of Classify and Regress.
 
-One output stands without its name. Strings become ``{"b64": "…"}`` if the output's name ends in ``_bytes`` or they are
-no UTF-8. Floats have a point or an exponent. NaN, Infinity and -Infinity are bare words, which strict JSON does not
-know.
+A single output has no name. Strings become ``{"b64": "…"}`` if the output's name ends in ``_bytes`` or they are not
+UTF-8. Floats have a point or an exponent. NaN, Infinity and -Infinity are bare words, which strict JSON lacks.
 """
 
 import contextlib
@@ -25,7 +24,7 @@ def predictions(outputs: Outputs, *, finite: bool) -> bytes:
 
     Args:
         outputs: arrays with the same number of rows, without complex numbers.
-        finite: whether every number is known to be finite; it is then written faster.
+        finite: whether every number is known to be finite, which allows a faster encoder.
     """
     columns = {name: _values(name, array, finite) for name, array in outputs.items()}
     if len(columns) == 1:

@@ -134,10 +134,12 @@ def values(enum: EnumDescriptor) -> dict[str, int]:
 
 
 def test_enums_of_files_are_those_of_the_official_package() -> None:
+    from tensorflow.core.framework import types_pb2
     from tensorflow.core.protobuf import error_codes_pb2
+    from tensorflow_serving.config import model_server_config_pb2
 
-    assert dict(messages.DataType.items()) == dict(messages.DataType.items())
-    assert dict(messages.ModelType.items()) == dict(messages.ModelType.items())
+    assert dict(messages.DataType.items()) == dict(types_pb2.DataType.items())
+    assert dict(messages.ModelType.items()) == dict(model_server_config_pb2.ModelType.items())
     assert dict(messages.Code.items()).items() <= dict(error_codes_pb2.Code.items()).items()
 
 

@@ -32,11 +32,11 @@ NUMBERS = [
 
 
 def proto(data_type: int, *sizes: int, **fields: Any) -> Any:
-    made = messages.TensorProto(dtype=data_type, **fields)
-    made.tensor_shape.SetInParent()
+    tensor = messages.TensorProto(dtype=data_type, **fields)
+    tensor.tensor_shape.SetInParent()
     for size in sizes:
-        made.tensor_shape.dim.add().size = size
-    return made
+        tensor.tensor_shape.dim.add().size = size
+    return tensor
 
 
 @pytest.mark.parametrize("as_content", [True, False])
@@ -135,7 +135,7 @@ def test_the_last_value_fills_missing_ones_and_an_empty_field_means_zeros(sent: 
         (proto(messages.DT_STRING, 1, tensor_content=b"\x81"), "ends within the length of string 0 of 1"),
         (proto(messages.DT_STRING, 2, tensor_content=b"\x81\x01"), "ends within the length of string 1 of 2"),
         (proto(messages.DT_STRING, 1, tensor_content=b"\x80" * 5 + b"\x01"), "takes more than five bytes"),
-        (proto(messages.DT_STRING, 1, tensor_content=b"\xff" * 4 + b"\x1f"), "no varint of 32 bits"),
+        (proto(messages.DT_STRING, 1, tensor_content=b"\xff" * 4 + b"\x1f"), "not a varint of 32 bits"),
         (proto(messages.DT_STRING, 1, tensor_content=b"\xff" * 4 + b"\x0f"), "add up to 4294967295"),
         (proto(messages.DT_STRING, 1, tensor_content=b"\x81\x00a"), "in its shortest form"),
         (proto(messages.DT_UINT8, 1, int_val=[256]), "does not fit uint8"),

@@ -35,7 +35,7 @@ def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) 
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    def holds(case: Case) -> None:
+    def check(case: Case) -> None:
         for name, choices in NAMES.items():
             if name in case.path_parameters:
                 case.path_parameters[name] = choices[(first + len(found)) % len(choices)]
@@ -45,7 +45,7 @@ def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) 
         case.validate_response(answer, checks=AS_DESCRIBED)
 
     with contextlib.suppress(Unsatisfiable):  # an operation without parameters has no invalid request
-        holds()
+        check()
     return set(found)
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.gateway.http import keys_file as keys
+from serving.gateway.http import keys_file
 from tests.programs import model_server
-from tests.serving.gateway import programs
-from tests.serving.gateway import served_models as models
+from tests.serving.gateway import programs, served_models
 from tests.serving.gateway.browser import Browser, browser
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.models.test_canary import until
@@ -49,12 +48,12 @@ def test_docs_work_under_the_content_security_policy(window: Browser, served: Ga
 def guarded(window: Browser, models_root: Path, tmp_path: Path) -> Iterator[tuple[Gateway, str, str]]:
     """A gateway with two keys: one for all models, one for the table model."""
     file = tmp_path / "keys.json"
-    shown, small = keys.create(file, "everything")[1], keys.create(file, "tables", frozenset({"price"}))[1]
+    shown, small = keys_file.create(file, "everything")[1], keys_file.create(file, "tables", frozenset({"price"}))[1]
     with (
         model_server(models_root, *programs.PROMPT) as address,
         programs.gateway(address, models_root / "models.config", f"--keys={file}") as gateway,
     ):
-        programs.wait_until_ready(gateway, *models.NAMES)
+        programs.wait_until_ready(gateway, *served_models.NAMES)
         yield gateway, shown, small
 
 

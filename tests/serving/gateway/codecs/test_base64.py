@@ -23,7 +23,7 @@ HEAD = "data:image/png;base64,"
         " " * 300_000 + TEXT + " " * 300_000,
         TEXT[:-1] + " " * 300_000 + TEXT[-1],
     ],
-    ids=["plain", "without padding", "in lines", "blanks around", "blanks in the last four letters"],
+    ids=["plain", "without padding", "in lines", "white space around", "white space in the last four characters"],
 )
 def test_long_text_is_decoded_in_pieces(text: str) -> None:
     assert base64.decode(text) == DATA

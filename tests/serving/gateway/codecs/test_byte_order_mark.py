@@ -9,7 +9,7 @@ import pytest
 from tests.serving.gateway.http.test_every_error import APIS, JSON
 
 BOM = b"\xef\xbb\xbf"
-BODIES = {name: asked() for name, asked in APIS.items() if asked()["headers"] == JSON}
+BODIES = {name: request() for name, request in APIS.items() if request()["headers"] == JSON}
 BINARY = APIS["Open Inference Protocol, binary"]()
 
 

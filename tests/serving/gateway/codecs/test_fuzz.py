@@ -1,4 +1,4 @@
-"""Broken JSON of every kind to every façade, from a fixed seed: whatever is sent is the request's fault, or answered.
+"""Broken JSON to every API, from a fixed seed, gets an answer or a client error.
 
 ``python -m tests.serving.gateway.codecs.test_fuzz SEED COUNT`` tries more.
 """
@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-from serving.gateway.codecs import open_inference_types as datatypes
+from serving.gateway.codecs.open_inference_types import DATATYPES
 from serving.gateway.models.signature import Signature, TensorSpec
 from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type, type_name
 from tests.programs import model_server
-from tests.serving.gateway import programs, stub
-from tests.serving.gateway import served_models as models
+from tests.serving.gateway import programs, served_models, stub
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
 
@@ -105,8 +104,8 @@ for _name, _number in TYPES.items():
         (f"/v1/models/{_name}:predict", {"instances": [_value, _value]}),
         (f"/v1/models/{_name}:predict", {"inputs": {"x": [_value]}}),
     ]
-    if _number in datatypes.DATATYPES:
-        _tensor = {"name": "x", "shape": [1], "datatype": datatypes.DATATYPES[_number], "data": [_value]}
+    if _number in DATATYPES:
+        _tensor = {"name": "x", "shape": [1], "datatype": DATATYPES[_number], "data": [_value]}
         TYPED.append((f"/v2/models/{_name}/infer", {"inputs": [_tensor]}))
 
 
@@ -188,12 +187,12 @@ def faults(gateway: Gateway, bodies: Iterable[tuple[str, bytes]]) -> Iterator[st
 
 @pytest.fixture(scope="module")
 def every_type(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
-    made = typed()
+    models = typed()
     with (
-        stub.serving(stub.Stub(made)) as address,
-        programs.gateway(address, tmp_path_factory.mktemp("none") / "none", f"--models={','.join(made)}") as gateway,
+        stub.serving(stub.Stub(models)) as address,
+        programs.gateway(address, tmp_path_factory.mktemp("none") / "none", f"--models={','.join(models)}") as gateway,
     ):
-        programs.wait_until_ready(gateway, *made)
+        programs.wait_until_ready(gateway, *models)
         yield gateway
 
 
@@ -223,12 +222,12 @@ def test_every_type(every_type: Gateway) -> None:
 if __name__ == "__main__":
     seed, count = int(sys.argv[1]), int(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
-        root = models.write(Path(folder))
+        root = served_models.write(Path(folder))
         with (
             model_server(root, *programs.PROMPT) as address,
             programs.gateway(address, root / "models.config") as gateway,
         ):
-            programs.wait_until_ready(gateway, *models.NAMES)
+            programs.wait_until_ready(gateway, *served_models.NAMES)
             for fault in faults(gateway, bodies(GOOD, seed, count)):
                 print(fault)
         with (

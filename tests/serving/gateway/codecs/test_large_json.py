@@ -14,9 +14,8 @@ import numpy as np
 import orjson
 import pytest
 
-from serving.gateway.codecs import body as payload
-from serving.gateway.codecs import large_json, numbers
-from serving.gateway.codecs import tf_examples as examples
+from serving.gateway.codecs import body as body_codec
+from serving.gateway.codecs import large_json, numbers, tf_examples
 from serving.gateway.codecs.offload import LARGE, offload
 from serving.gateway.errors import BadTensor, TooLarge
 from serving.gateway.http.memory_budget import MemoryBudget, Reservation
@@ -30,8 +29,6 @@ ARRAYS = {
     "axes of one": RANDOM.normal(size=(1, 3000, 1)),
     "largest": np.full(3000, 2**63 - 1),
 }
-
-
 TYPES = {"pixels": np.int16, "rank 8": np.int8, "largest": np.int64}
 
 
@@ -71,8 +68,8 @@ OTHERS = {
     "a word in it": f'{{"a": [{LONG}null]}}',
     "in a string": json.dumps({"a": f'":[{LONG}1]', "b": f":[{LONG}1]", "c": f'\\":[{LONG}1],'}),
     "under a key twice": f'{{"a": [{LONG}1], "a": [{LONG}2]}}',
-    "the whole": f"[{LONG}1]",
-    "deep within": f'[[{{"a": [{LONG}1]}}]]',
+    "the whole body": f"[{LONG}1]",
+    "an array in nested lists": f'[[{{"a": [{LONG}1]}}]]',
     "larger than 64 bits": f'{{"a": [{LONG}18446744073709551615]}}',
     "empty lists": '{"a": [' + "[], " * 20_000 + "[]]}",
     "blank": '{"a": [' + " " * 60_000 + "]}",
@@ -207,7 +204,7 @@ async def test_the_event_loop_runs_while_a_large_body_is_read(shape: tuple[int, 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(0.0005)  # orjson, which never releases the lock, gives about 2 turns
     try:
-        assert await turns_during(lambda body: payload.document(body, reservation()), body) > 15
+        assert await turns_during(lambda body: body_codec.document(body, reservation()), body) > 15
     finally:
         sys.setswitchinterval(interval)
 
@@ -282,13 +279,13 @@ FORMS: dict[str, tuple[str, dict[str, Any], Callable[[Any], Any]]] = {
 
 @pytest.mark.parametrize("name", FORMS)
 def test_large_and_small_bodies_get_the_same_answer(http: httpx.Client, name: str) -> None:
-    path, document, telling = FORMS[name]
+    path, document, part = FORMS[name]
     headers = {"content-type": "application/json"}
     small, big = json.dumps(document).encode(), filled(document)
     assert len(small) < LARGE < len(big) <= 1_000_000
     answers = [http.post(path, content=body, headers=headers) for body in (small, big)]
     assert answers[0].status_code == answers[1].status_code
-    assert telling(answers[0].json()) == telling(answers[1].json())
+    assert part(answers[0].json()) == part(answers[1].json())
 
 
 def test_pixels_of_a_medium_body_become_an_array() -> None:
@@ -297,7 +294,7 @@ def test_pixels_of_a_medium_body_become_an_array() -> None:
     for rows, expected in ((pixels, np.ndarray), (RANDOM.normal(size=(4, 256)).tolist(), list)):
         body = json.dumps({"instances": rows}).encode()
         assert len(body) < LARGE
-        read = payload.document(body, reservation())["instances"]
+        read = body_codec.document(body, reservation())["instances"]
         assert isinstance(read, expected)
         assert plain(read) == rows
 
@@ -305,4 +302,4 @@ def test_pixels_of_a_medium_body_become_an_array() -> None:
 def test_a_context_counts_once_for_each_call() -> None:
     keys = {"context": {f"f{number}": 1 for number in range(10_000)}, "examples": [{}] * 20_000}
     with pytest.raises(TooLarge, match="bytes of memory when it is decoded"):
-        examples.read(keys, 128, reservation(50_000_000))
+        tf_examples.read(keys, 128, reservation(50_000_000))

@@ -26,11 +26,11 @@ def labels(answer: httpx.Response) -> list[str]:
 
 def body(*parts: tuple[Sequence[str], bytes], boundary: str = "B", line_end: bytes = b"\r\n") -> bytes:
     mark = b"--" + boundary.encode()
-    made = b""
+    written = b""
     for headers, content in parts:
         lines = [mark, *(header.replace("\r\n", line_end.decode()).encode() for header in headers), b"", content, b""]
-        made += line_end.join(lines)
-    return made + mark + b"--" + line_end
+        written += line_end.join(lines)
+    return written + mark + b"--" + line_end
 
 
 def post(http: httpx.Client, content: bytes, parameters: str = "boundary=B") -> httpx.Response:

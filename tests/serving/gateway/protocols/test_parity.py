@@ -1,4 +1,4 @@
-"""The gateway and the model server's REST API answer the same requests alike."""
+"""The gateway and the model server's REST API give the same answers."""
 
 import json
 import random
@@ -108,8 +108,8 @@ ANSWERED: dict[str, tuple[str, Any, Any]] = {
         [{"twice": 2 * x, "thrice": 3.0} for x in MANY],
     ),
     "a signature without a name": ("half_plus_two:predict", columns([1.0], ""), [2.5]),
-    "regress what says predict": ("tf2:regress", some(2.0, [4.0]), [3.0, 4.0]),
-    "classify what says predict": (
+    "regress with a signature for predict": ("tf2:regress", some(2.0, [4.0]), [3.0, 4.0]),
+    "classify with a signature for predict": (
         "tf2:classify",
         some(2.0, signature="classify"),
         [[["3.000000", 3.0]]],
@@ -167,15 +167,15 @@ REFUSED: dict[str, tuple[str, Any, str]] = {
     "no examples": ("tf2:regress", some(), ""),
     "examples of nothing": ("tf2:regress", {}, ""),
     "a feature that is missing": ("tf2:regress", {"examples": [{}]}, ""),
-    "what does not regress": ("tf2:regress", some(1.0, signature="classify"), ""),
-    "what does not classify": ("tf2:classify", some(1.0), ""),
+    "a signature that does not regress": ("tf2:regress", some(1.0, signature="classify"), ""),
+    "a signature that does not classify": ("tf2:classify", some(1.0), ""),
     "another input": ("tf2:regress", some(1.0, signature="another_input"), ""),
     "another output": ("tf2:regress", some(1.0, signature="another_output"), ""),
     "a feature's name that is not UTF-8": ("tf2:regress", b'{"examples": [{"\xff": 1}]}', ""),
-    "a context's": ("tf2:regress", b'{"examples": [{"x": 1.0}], "context": {"\xff": 1}}', ""),
+    "a context's name that is not UTF-8": ("tf2:regress", b'{"examples": [{"x": 1.0}], "context": {"\xff": 1}}', ""),
     "half a character in a name": ("tf2:regress", b'{"examples": [{"\\ud800": 1}]}', ""),
     "a signature's name that is not UTF-8": ("tf2:regress", b'{"examples": [], "signature_name": "\xff"}', ""),
-    "the same to predict": ("half_plus_two:predict", b'{"inputs": [1], "signature_name": "\xff"}', ""),
+    "the same for predict": ("half_plus_two:predict", b'{"inputs": [1], "signature_name": "\xff"}', ""),
     "an input's name that is not UTF-8": ("half_plus_two:predict", b'{"inputs": {"\xff": [1]}}', ""),
     "three outputs": ("tf2:classify", some(1.0, signature="too_many"), ""),
 }
@@ -214,7 +214,7 @@ DIFFERENT: dict[str, tuple[str, Any, int, int]] = {
     "[N] for a scalar": ("old:predict", rows(2.0), 400, 200),
     "an unknown key": ("half_plus_two:predict", rows(1.0) | {"signature": "both"}, 400, 200),
     "an unknown key beside examples": ("tf2:regress", some(1.0, more=1), 400, 200),
-    "many rows of which one is made": ("shapes:predict", rows(*MANY, signature="mean"), 400, 200),
+    "many rows that become one": ("shapes:predict", rows(*MANY, signature="mean"), 400, 200),
     "many rows of unlike widths": ("shapes:predict", rows(*[1.0] * 200, 2.0, signature="widest"), 400, 200),
     "half": ("typed:predict", columns([1.5], "half"), 200, 501),
 }

@@ -76,7 +76,7 @@ def test_models_with_a_card(http: httpx.Client) -> None:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "wrong rank": ({"instances": [1, 2]}, "float32 [N, 3]"),
-    "rank 1 in place of 2": ({"inputs": [1, 2, 3]}, "1 axes, not 2"),
+    "rank 1 instead of 2": ({"inputs": [1, 2, 3]}, "1 axes, not 2"),
     "wrong size": ({"instances": [[1, 2]]}, "float32 [N, 3]"),
     "ragged": ({"instances": [[1, 2, 3], [1]]}, "ragged"),
     "deep": ({"instances": [[[1, 2, 3]]]}, "3 axes, not 2"),
@@ -114,7 +114,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "number for text": ({"inputs": [7], "signature_name": "describe"}, "strings"),
     "a picture for numbers": ({"instances": [{"b64": "aGVsbG8="}]}, 'without "instances"'),
     "bad base64": ({"inputs": [{"b64": "%"}], "signature_name": "describe"}, "base64"),
-    "bottomless": ({"inputs": json.loads("[" * 20 + "]" * 20)}, "deeper"),
+    "too deep": ({"inputs": json.loads("[" * 20 + "]" * 20)}, "deeper"),
 }
 
 

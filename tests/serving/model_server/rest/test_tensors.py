@@ -1,4 +1,4 @@
-"""Tensors in and out of JSON, by tables of what goes in and what comes out."""
+"""Tensors from and to JSON: values, and TensorFlow Serving's messages."""
 
 from typing import Any
 
