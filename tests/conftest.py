@@ -1,4 +1,4 @@
-"""Fixtures for all tests. Programs are real (tests/programs.py); models are the shipped ones, copied."""
+"""Fixtures for all tests: copies of the shipped models, and real data sets."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import pytest
 from serving.artifacts.registry import ModelRegistry
 from tests.programs import REPOSITORY
 
-# A loaded machine is no defect.
+# Examples may be slow on a busy machine.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
@@ -19,7 +19,7 @@ SHIPPED = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn"
 
 @pytest.fixture
 def exports(tmp_path: Path) -> Path:
-    """A copy of the repository's version 1 of the shipped models, each of them stable."""
+    """Copy version 1 of each shipped model, labelled stable."""
     root = tmp_path / "exports"
     for model in SHIPPED:
         shutil.copytree(REPOSITORY / "exports" / model / "1", root / model / "1")
@@ -29,7 +29,7 @@ def exports(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of real data sets in VITRINE_DATA. Without it, the tests that need it are skipped."""
+    """The folder of real data sets in VITRINE_DATA. Tests that need it are skipped without it."""
     folder = os.environ.get("VITRINE_DATA")
     if not folder or not Path(folder).is_dir():
         pytest.skip("VITRINE_DATA names no folder of real data sets")

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: Debian's binaries, a temporary cluster, a free port."""
+"""A PostgreSQL server for tests, from Debian's binaries."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ def binaries() -> Path:
     found = shutil.which("initdb")
     folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not folders:
-        pytest.skip("there is no PostgreSQL: apt-get install postgresql")
+        pytest.skip("PostgreSQL is not installed; apt-get install postgresql")
     return folders[-1]
 
 

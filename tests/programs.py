@@ -1,4 +1,4 @@
-"""Real programs for tests: start them, wait for an event, end them by their process id."""
+"""Run real programs in tests and wait for their output."""
 
 import contextlib
 import itertools
@@ -15,14 +15,13 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parent.parent
 
-
-# Below the ports that the system gives to connections, so that none takes one between the look and the program's start.
+# Below the ephemeral ports, so that no outgoing connection takes a port before the program does.
 _PORTS = range(20_000, 32_000)
 _next_port = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
 
 
 def free_port() -> int:
-    """Return a free port, another one with each call."""
+    """Return a free port, a different one for each call."""
     for port in itertools.islice(_next_port, len(_PORTS)):
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("", port))
@@ -31,7 +30,7 @@ def free_port() -> int:
 
 
 class Program:
-    """A running program and its output (standard output and error together)."""
+    """A running program and its output, standard output and error together."""
 
     def __init__(self, arguments: Sequence[str], env: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -43,7 +42,7 @@ class Program:
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
         )
         self._lines: list[str] = []
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -51,24 +50,24 @@ class Program:
     def _read(self) -> None:
         assert self.process.stdout
         for line in self.process.stdout:
-            with self._news:
+            with self._changed:
                 self._lines.append(line)
-                self._news.notify_all()
-        with self._news:
+                self._changed.notify_all()
+        with self._changed:
             self._ended = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
     @property
     def output(self) -> str:
-        with self._news:
+        with self._changed:
             return "".join(self._lines)
 
     def wait_for(self, text: str, timeout: float = 60) -> None:
         """Wait until the program prints the text. Fails with its output if it ends or takes too long."""
-        with self._news:
-            self._news.wait_for(lambda: self._ended or any(text in line for line in self._lines), timeout)
-            seen = any(text in line for line in self._lines)
-        if not seen:
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or any(text in line for line in self._lines), timeout)
+            found = any(text in line for line in self._lines)
+        if not found:
             raise AssertionError(f"the program did not print {text!r}; it printed:\n{self.output}")
 
     def wait_until(self, what: Callable[[], bool], timeout: float = 60) -> None:
@@ -76,7 +75,7 @@ class Program:
         until = time.monotonic() + timeout
         while not what():
             if self.process.poll() is not None or time.monotonic() > until:
-                raise AssertionError(f"it did not come to that; the program printed:\n{self.output}")
+                raise AssertionError(f"the condition did not become true; the program printed:\n{self.output}")
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
@@ -97,7 +96,7 @@ class Program:
 
 @contextlib.contextmanager
 def running(*arguments: str, ready: str, env: dict[str, str] | None = None, timeout: float = 300) -> Iterator[Program]:
-    """Run ``python …`` and wait until it prints ``ready``; end it afterwards."""
+    """Run ``python …``, wait until it prints ``ready``, and stop it afterwards."""
     program = Program([sys.executable, *arguments], env)
     try:
         program.wait_for(ready, timeout)
@@ -108,14 +107,14 @@ def running(*arguments: str, ready: str, env: dict[str, str] | None = None, time
 
 @contextlib.contextmanager
 def model_server(exports: Path, *flags: str, port: int | None = None) -> Iterator[str]:
-    """Run the embedded model server on a folder of exports; yields its gRPC address."""
+    """Run the embedded model server on a folder of exports. Yields its gRPC address."""
     with model_server_program(exports, *flags, port=port) as (address, _):
         yield address
 
 
 @contextlib.contextmanager
 def model_server_program(exports: Path, *flags: str, port: int | None = None) -> Iterator[tuple[str, Program]]:
-    """Do the same as :func:`model_server` and yield the program too."""
+    """Like :func:`model_server`, but yields the program too."""
     port = port or free_port()
     with running(
         "-m",
@@ -123,7 +122,7 @@ def model_server_program(exports: Path, *flags: str, port: int | None = None) ->
         f"--port={port}",
         f"--model_config_file={exports / 'models.config'}",
         f"--mount=/models={exports}",
-        "--allow_version_labels_for_unavailable_models",  # labels stand in the file before anything is loaded
+        "--allow_version_labels_for_unavailable_models",  # models.config has labels before any version is loaded
         "--grpc_max_threads=200",
         *flags,
         ready="Running gRPC ModelServer",

@@ -1,4 +1,4 @@
-"""A real S3 server (moto) in its own process, and a TCP relay that can stop."""
+"""An S3 server (moto) in its own process, and a TCP relay that can stall."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tests", "AWS_SECRET_ACCESS_KEY": "tests", "
 
 @contextlib.contextmanager
 def server() -> Iterator[int]:
-    """Run the server and yield its port. The environment of this process points to it meanwhile."""
+    """Run the server and yield its port. Points this process's environment to it."""
     port = free_port()
     program = Program([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)])
     before = {name: os.environ.get(name) for name in environment(port)}
@@ -38,19 +38,19 @@ def server() -> Iterator[int]:
 
 
 def environment(port: int) -> dict[str, str]:
-    """Return the environment that points a program to the server."""
+    """Return the environment variables that point a program to the server."""
     return {**CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
 
 
 def exports() -> str:
-    """Return an address for exports in a new bucket."""
+    """Create a bucket and return an address for exports in it."""
     bucket = f"bucket-{uuid.uuid4().hex}"
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
     return f"s3://{bucket}/some/exports"
 
 
 class Wire:
-    """A TCP relay to a port. It stops after ``up`` or ``down`` bytes and sets ``held``."""
+    """A TCP relay to a port. After ``up`` or ``down`` bytes it stalls and sets ``held``."""
 
     def __init__(self, port: int, *, up: float = float("inf"), down: float = float("inf")) -> None:
         self.up_left, self.down_left = up, down
@@ -104,7 +104,7 @@ def wire(port: int, **limits: float) -> Iterator[Wire]:
 
 
 def stage(directory: Path, size: int = 1000, fill: str = "x") -> None:
-    """Write the files of a version that no model server can load; the largest has this size."""
+    """Write a version's files, which no model server can load. The largest has ``size`` bytes."""
     (directory / "variables").mkdir()
     (directory / "saved_model.pb").write_text(fill)
     (directory / "variables" / "variables.data").write_bytes(fill.encode() * size)

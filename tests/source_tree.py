@@ -1,4 +1,4 @@
-"""The project's modules as syntax trees, and their imports."""
+"""Syntax trees and imports of the project's modules."""
 
 import ast
 import functools
@@ -22,7 +22,7 @@ def modules(*folders: str) -> dict[str, ast.Module]:
 
 @dataclass(frozen=True)
 class Import:
-    """An imported module, or a name in one. ``lazy`` if a function imports it."""
+    """An imported module, or a name in one. ``lazy``: inside a function."""
 
     target: str
     lazy: bool
@@ -30,7 +30,7 @@ class Import:
 
 
 def imports(tree: ast.AST, lazy: bool = False, typing_only: bool = False) -> Iterator[Import]:
-    """Yield all imports of a module. ``from a import b`` gives ``a.b``, a module or a name in ``a``."""
+    """Yield all imports of a module. ``from a import b`` gives ``a.b``."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, lazy, typing_only) for alias in node.names)

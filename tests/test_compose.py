@@ -1,4 +1,4 @@
-"""compose.yaml against the Compose specification, its files and the Dockerfile."""
+"""compose.yaml matches the Compose specification, the files it names and the Dockerfile."""
 
 import re
 import shutil
@@ -60,7 +60,7 @@ def test_service(name: str) -> None:
         else:
             assert source in COMPOSE["volumes"]
     for port in service.get("ports", ()):
-        assert port.startswith("127.0.0.1:"), "open to this machine alone: the gateway runs without keys here"
+        assert port.startswith("127.0.0.1:"), "the gateway has no keys here, so its port must be local"
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is needed")

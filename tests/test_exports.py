@@ -1,11 +1,10 @@
-"""The shipped models: five real ones with their full recipes, complete, small, without local paths."""
+"""The shipped models are fully trained, complete, small, and free of local paths."""
 
 import re
 
 import pytest
 
-from serving.artifacts import manifest, models_config
-from serving.artifacts import model_card as card
+from serving.artifacts import manifest, model_card, models_config
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
 
@@ -13,14 +12,14 @@ EXPORTS = REPOSITORY / "exports"
 
 
 @pytest.mark.parametrize("model", SHIPPED)
-def test_version_1_is_real_and_complete(model: str) -> None:
+def test_version_1_is_fully_trained_and_complete(model: str) -> None:
     version = EXPORTS / model / "1"
     assert manifest.check(version) is None
-    made = card.read(version)
-    assert not made.training.quick and made.data.stand_in is None
-    assert made.gate and made.gate.accepted and not made.gate.forced
-    assert made.parity and made.parity.onnx_reason is None
-    assert max(made.parity.onnx_to_saved_model.values()) < 1e-5
+    card = model_card.read(version)
+    assert not card.training.quick and card.data.stand_in is None
+    assert card.gate and card.gate.accepted and not card.gate.forced
+    assert card.parity and card.parity.onnx_reason is None
+    assert max(card.parity.onnx_to_saved_model.values()) < 1e-5
     assert (version / "assets" / "card.json").read_bytes() == (version / manifest.CARD_FILE).read_bytes()
 
 
@@ -30,7 +29,7 @@ def test_the_shipped_versions_are_small() -> None:
 
 
 @pytest.mark.parametrize("model", SHIPPED)
-def test_no_path_of_the_training_machine_is_inside(model: str) -> None:
+def test_files_name_no_path_of_the_training_machine(model: str) -> None:
     for file in (EXPORTS / model / "1").rglob("*"):
         if file.is_file() and file.suffix != ".png":
             assert not re.search(rb"/(home|root|work|tmp|Users|mnt|usr)/", file.read_bytes()), file

@@ -1,4 +1,4 @@
-"""Imports run one way: from training and the servers to the shared packages."""
+"""Imports between packages go one way: from training and the servers to the shared packages."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.source_tree import below, imports, modules
 SHARED = ("serving.artifacts", "serving.counters", "serving.preprocessing", "serving.inputs", "serving.tfs_api")
 ONNX = "serving.onnx_runtime"
 
-#: The project's packages that a package may import, besides itself. The most specific entry of a module holds.
+#: Packages of the project that each package may import, besides itself. A module's most specific entry applies.
 ALLOWED: dict[str, tuple[str, ...]] = {
     "training": (*SHARED, ONNX),
     "training.cli": (*SHARED, "serving.cli", "training"),
@@ -27,9 +27,9 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "serving.client": SHARED,
     "serving.cli": ("serving", "training"),
 }
-#: Of the project's packages, those that are imported inside functions alone: they cost seconds, or are optional.
+#: Packages of the project that may only be imported inside functions, because they are slow or optional.
 LAZY = {"serving.cli": ("training", "serving.scoring")}
-#: Packages that must not be imported, not even by a function.
+#: Packages that must not be imported, not even inside functions.
 FORBIDDEN = {
     "serving.gateway": ("tensorflow", "tensorflow_serving", "keras", "training"),
     "serving.client": ("tensorflow", "tensorflow_serving", "keras", "serving.gateway", "serving.model_server"),
@@ -38,15 +38,15 @@ FORBIDDEN = {
 
 
 def rule_for(module: str, rules: dict[str, tuple[str, ...]]) -> tuple[str, ...] | None:
-    fitting = [package for package in rules if below(module, (package,))]
-    return rules[max(fitting, key=len)] if fitting else None
+    matching = [package for package in rules if below(module, (package,))]
+    return rules[max(matching, key=len)] if matching else None
 
 
 MODULES = modules("serving", "training")
 
 
 @pytest.mark.parametrize("package", ALLOWED)
-def test_a_package_imports_only_what_it_may(package: str) -> None:
+def test_a_package_imports_only_allowed_packages(package: str) -> None:
     wrong = [
         f"{module} imports {target}"
         for module, tree in MODULES.items()
@@ -62,7 +62,7 @@ def test_every_module_has_a_rule() -> None:
 
 
 @pytest.mark.parametrize("package", LAZY)
-def test_the_command_imports_slow_packages_inside_functions(package: str) -> None:
+def test_slow_packages_are_imported_inside_functions(package: str) -> None:
     wrong = [
         f"{module} imports {one.target} at its top"
         for module, tree in MODULES.items()
@@ -74,7 +74,7 @@ def test_the_command_imports_slow_packages_inside_functions(package: str) -> Non
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)
-def test_a_package_never_imports(package: str) -> None:
+def test_a_package_imports_no_forbidden_package(package: str) -> None:
     wrong = [
         f"{module} imports {one.target}"
         for module, tree in MODULES.items()

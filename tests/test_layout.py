@@ -21,8 +21,8 @@ def test_no_module_has_a_vague_name() -> None:
     assert [name for name in names if VAGUE & {*name.split(".")}] == []
 
 
-def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    """Only imports at the top of a module count."""
+def test_modules_have_no_circular_imports() -> None:
+    """Only imports at a module's top count."""
     trees = modules("serving", "training")
     graph = {}
     for name, tree in trees.items():

@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from tests.source_tree import modules
 
-#: Names that several modules define, each with the reason.
+#: Names that several modules may define, with the reason.
 EXCEPTIONS: dict[str, str] = {}
 
 
@@ -15,7 +15,7 @@ def test_no_class_name_is_defined_twice() -> None:
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(name)
-    repeated = {name: places for name, places in found.items() if len(places) > 1}
-    wrong = [f"{name}: {', '.join(places)}" for name, places in repeated.items() if name not in EXCEPTIONS]
+    repeated = {name: owners for name, owners in found.items() if len(owners) > 1}
+    wrong = [f"{name}: {', '.join(owners)}" for name, owners in repeated.items() if name not in EXCEPTIONS]
     assert not wrong, "\n".join(wrong)
-    assert EXCEPTIONS.keys() <= repeated.keys(), "an exception that no class needs any more"
+    assert EXCEPTIONS.keys() <= repeated.keys(), "remove exceptions that no class needs"

@@ -12,7 +12,7 @@ README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [*JOBS, "make up", "make test"])
-def test_jobs_and_commands_are_named(name: str) -> None:
+def test_readme_names_all_jobs_and_commands(name: str) -> None:
     assert f"`{name}`" in README or f"    {name} " in README
 
 

@@ -1,4 +1,4 @@
-"""The simulation of benchmarks/scale.py agrees with queueing theory where that has an answer."""
+"""The simulation of benchmarks/scale.py agrees with queueing theory."""
 
 import math
 import random
@@ -13,14 +13,14 @@ COUNT = 60_000
 
 
 def mean_wait(cores: int, load: float, service: Callable[[random.Random], float]) -> float:
-    """Mean seconds until work begins, where work comes at random and takes ``load`` of the cores."""
+    """Simulate Poisson arrivals that use the share ``load`` of the cores. Returns the mean wait in seconds."""
     clock, draw = Clock(), random.Random(7)
     queue = Cores(clock, cores)
     waits: list[float] = []
 
     def arrive() -> None:
-        came, seconds = clock.now, service(draw)
-        queue.work(seconds, lambda: waits.append(clock.now - came - seconds))
+        arrival, seconds = clock.now, service(draw)
+        queue.work(seconds, lambda: waits.append(clock.now - arrival - seconds))
         if len(waits) < COUNT:
             clock.at(clock.now + draw.expovariate(load * cores / SERVICE), arrive)
 
@@ -30,19 +30,19 @@ def mean_wait(cores: int, load: float, service: Callable[[random.Random], float]
 
 
 def erlang_c(cores: int, load: float) -> float:
-    """The share that has to wait in M/M/c."""
+    """Compute the share of requests that wait in an M/M/c queue."""
     offered = cores * load
     busy = offered**cores / math.factorial(cores) / (1 - load)
     return busy / (sum(offered**number / math.factorial(number) for number in range(cores)) + busy)
 
 
 @pytest.mark.parametrize("load", [0.3, 0.7])
-def test_one_core_with_equal_work_is_m_d_1(load: float) -> None:
+def test_one_core_with_constant_work_is_m_d_1(load: float) -> None:
     assert mean_wait(1, load, lambda draw: SERVICE) == pytest.approx(SERVICE * load / 2 / (1 - load), rel=0.06)
 
 
 @pytest.mark.parametrize("cores", [1, 4])
-def test_some_cores_with_random_work_are_m_m_c(cores: int) -> None:
+def test_cores_with_exponential_work_are_m_m_c(cores: int) -> None:
     load = 0.7
     wait = mean_wait(cores, load, lambda draw: draw.expovariate(1 / SERVICE))
     assert wait == pytest.approx(erlang_c(cores, load) * SERVICE / cores / (1 - load), rel=0.1)
@@ -57,7 +57,7 @@ def test_a_lone_request_takes_the_sum_of_its_parts() -> None:
     assert set(cluster.rows) == {1}
 
 
-def test_beyond_what_a_gateway_can_do_requests_are_refused_not_queued_without_end() -> None:
+def test_an_overloaded_gateway_rejects_requests() -> None:
     figures = Measured(max_in_flight=64)
     cluster = Cluster(figures, lambda now: 2 / figures.gateway_request, 1, 1)
     cluster.clock.run(1.0)
@@ -66,7 +66,7 @@ def test_beyond_what_a_gateway_can_do_requests_are_refused_not_queued_without_en
     assert max(wait for _, wait in cluster.answered) < 0.1
 
 
-def test_a_vanished_server_delays_and_loses_nothing_of_its_own() -> None:
+def test_a_vanished_server_delays_requests_and_loses_none() -> None:
     figures = Measured()
     cluster = Cluster(figures, lambda now: 500.0, 2, 2)
     cluster.clock.at(1.0, lambda: setattr(cluster.servers.pop(0), "up", False))

@@ -1,4 +1,4 @@
-"""``vitrine up`` as a newcomer uses it: the three lines it prints, a new version under load, a rollback, Ctrl-C."""
+"""``vitrine up``: the commands it prints, version changes under load, and Ctrl-C."""
 
 import base64
 import json
@@ -27,7 +27,7 @@ PORT = free_port()
 
 @pytest.fixture
 def up(exports: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Program, str]]:
-    """The command over a copy of the shipped models in a folder with a space; a test may add flags."""
+    """Run the command with a copy of the shipped models in a folder with a space. A test may add flags."""
     folder = tmp_path / "with a space" / "exports"
     shutil.copytree(exports, folder)
     port = free_port()
@@ -45,15 +45,15 @@ def up(exports: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
             httpx.get(f"http://127.0.0.1:{port}/livez")
 
 
-def test_the_three_lines_answer_as_they_stand(up: tuple[Program, str]) -> None:
+def test_the_printed_commands_work(up: tuple[Program, str]) -> None:
     program, _ = up
     lines = re.findall(r"^  (curl .*)$", program.output, re.MULTILINE)
     assert len(lines) == 3
-    answers = []
+    results = []
     for line in lines:
         done = subprocess.run(f"{line} --silent --fail", shell=True, capture_output=True, cwd=REPOSITORY, check=True)
-        answers.append(json.loads(done.stdout))
-    boot, cross, sine = answers
+        results.append(json.loads(done.stdout))
+    boot, cross, sine = results
     assert (boot["version"], boot["predictions"][0]["label"]) == (1, "Ankle boot")
     assert cross["predictions"][0]["label"] == "X"
     assert sine["forecasts"][0]["mean"][:2] == pytest.approx([0.7932, 0.9288], abs=0.001)
@@ -78,13 +78,13 @@ def test_vitrine_predict_embed_and_forecast(up: tuple[Program, str], tmp_path: P
 @pytest.mark.parametrize(
     "up", [[], ["--model-server-process", f"--grpc-port={free_port()}"]], ids=["embedded", "process"], indirect=True
 )
-def test_a_version_change_and_a_rollback_lose_no_request(up: tuple[Program, str], tmp_path: Path) -> None:
+def test_version_changes_and_a_rollback_lose_no_request(up: tuple[Program, str], tmp_path: Path) -> None:
     _, url = up
-    store = ModelRegistry(tmp_path / "with a space" / "exports")
+    registry = ModelRegistry(tmp_path / "with a space" / "exports")
     picture = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
-    seen: list[int] = []
+    versions: list[int] = []
     failures: list[str] = []
-    news, stop = threading.Condition(), threading.Event()
+    changed, stop = threading.Condition(), threading.Event()
 
     def caller() -> None:
         with httpx.Client(base_url=url, timeout=30) as client:
@@ -92,40 +92,41 @@ def test_a_version_change_and_a_rollback_lose_no_request(up: tuple[Program, str]
                 response = client.post(
                     "/v1/models/fashion_cnn:predict", content=picture, headers={"Content-Type": "image/png"}
                 )
-                with news:
+                with changed:
                     if response.status_code != 200 or response.json()["predictions"][0]["label"] != "Ankle boot":
                         failures.append(response.text)
                     else:
-                        seen.append(response.json()["version"])
-                    news.notify_all()
+                        versions.append(response.json()["version"])
+                    changed.notify_all()
 
-    def until_answered_by(version: int) -> None:
-        with news:
-            start = len(seen)
-            assert news.wait_for(lambda: failures or version in seen[start:], 30), f"version {version} never answered"
+    def wait_for_version(version: int) -> None:
+        with changed:
+            start = len(versions)
+            answered = changed.wait_for(lambda: failures or version in versions[start:], 30)
+            assert answered, f"version {version} has not answered"
 
     callers = [threading.Thread(target=caller) for _ in range(4)]
     for thread in callers:
         thread.start()
 
     def publish() -> int:
-        with store.staging("fashion_cnn") as directory:
-            shutil.copytree(store.directory("fashion_cnn", 1), directory, dirs_exist_ok=True)
-            return store.publish("fashion_cnn", directory)
+        with registry.staging("fashion_cnn") as directory:
+            shutil.copytree(registry.directory("fashion_cnn", 1), directory, dirs_exist_ok=True)
+            return registry.publish("fashion_cnn", directory)
 
     try:
-        until_answered_by(1)
+        wait_for_version(1)
         assert publish() == 2
-        store.promote("fashion_cnn", 2)
-        until_answered_by(2)
-        assert store.rollback("fashion_cnn") == (2, 1)
-        until_answered_by(1)
-        for number in (3, 4):  # after a rollback versions are loaded by number: none comes by itself
+        registry.promote("fashion_cnn", 2)
+        wait_for_version(2)
+        assert registry.rollback("fashion_cnn") == (2, 1)
+        wait_for_version(1)
+        for number in (3, 4):  # after a rollback models.config lists versions by number
             assert publish() == number
-            store.promote("fashion_cnn", number)
-            until_answered_by(number)
-        store.promote("fashion_cnn", 1)  # which is loaded no more
-        until_answered_by(1)
+            registry.promote("fashion_cnn", number)
+            wait_for_version(number)
+        registry.promote("fashion_cnn", 1)  # which is no longer loaded
+        wait_for_version(1)
     finally:
         stop.set()
         for thread in callers:
@@ -133,7 +134,7 @@ def test_a_version_change_and_a_rollback_lose_no_request(up: tuple[Program, str]
     assert not failures, failures[:3]
 
 
-def test_by_ipv6_and_tls_with_a_log_of_requests(exports: Path, tmp_path: Path) -> None:
+def test_ipv6_tls_and_the_access_log(exports: Path, tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     authority.issue_cert("::1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "cert.pem")
@@ -187,7 +188,7 @@ def test_the_grpc_port_of_tensorflow_serving_opens_on_request(up: tuple[Program,
         (["--workers=2", "--grpc-port=1"], "--grpc-port with --workers 2 needs --model-server-process"),
     ],
 )
-def test_flags_that_need_a_process_of_the_model_server(flags: list[str], words: str) -> None:
+def test_flags_that_need_a_separate_model_server(flags: list[str], words: str) -> None:
     command = [sys.executable, "-m", "serving.cli.main", "up", *flags]
     ended = subprocess.run(
         command, capture_output=True, text=True, cwd=REPOSITORY, env={**os.environ, "COLUMNS": "200"}
@@ -199,28 +200,19 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_a_taken_port_is_said(exports: Path, up: tuple[Program, str]) -> None:
+def test_a_taken_port_is_an_error(exports: Path, up: tuple[Program, str]) -> None:
     _, url = up
     port = url.rpartition(":")[2]
-    command = [
-        sys.executable,
-        "-m",
-        "training.cli.main",
-        "up",
-        "--no-train-missing",
-        f"--port={port}",
-        "--exports",
-        str(exports),
-    ]
+    command = [sys.executable, "-m", "training.cli.main", "up", "--no-train-missing"]
+    command += [f"--port={port}", f"--exports={exports}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1
     assert f"port {port} is taken by another program: choose another with --port" in done.stderr
 
 
-def test_that_no_gateway_is_there_is_said_at_once() -> None:
+def test_predict_without_a_gateway_fails_at_once() -> None:
     command = [sys.executable, "-m", "training.cli.main", "predict", "examples/ankle_boot.png"]
     command += ["--url", f"http://127.0.0.1:{free_port()}"]
-    said = subprocess.run(
-        command, capture_output=True, text=True, cwd=REPOSITORY, timeout=25
-    )  # the client tries for 30
-    assert said.returncode == 1 and "cannot be reached" in said.stderr and "make up starts it" in said.stderr
+    # The client's own time-out is 30 s.
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=25)
+    assert done.returncode == 1 and "cannot be reached" in done.stderr and "make up starts it" in done.stderr

@@ -1,8 +1,8 @@
-"""The long form: figures of each phase, printed as a table.
+"""Run all faults at a higher rate and print a table of their figures.
 
     python -m tests.faults [--rate 100] [--requests 1000]
 
-About two minutes, as root. Answers that are wrong make the exit code 1.
+It takes about two minutes and needs root. The exit code is 1 if a response was wrong.
 """
 
 import argparse
@@ -14,21 +14,21 @@ from tests.faults import scenarios
 from tests.faults.cluster import Figures, cluster
 
 _HEAD = (
-    "what happens",
+    "phase",
     "sent",
     "lost",
     "wrong",
-    "by the other gateway",
+    "retried at the other gateway",
     "over 1 s",
     "slowest s",
-    "last of these after s",
+    "last lost or slow after s",
     "calls by server",
 )
 
 
 def row(one: Figures) -> str:
     shares = " · ".join(f"{share:.0%}" for share in one.shares.values())
-    cells = (one.phase, one.sent, one.lost, one.wrong, one.elsewhere, one.slow, f"{one.slowest:.2f}")
+    cells = (one.phase, one.sent, one.lost, one.wrong, one.retried, one.slow, f"{one.slowest:.2f}")
     return line(*cells, f"{one.recovered:.1f}", shares)
 
 
@@ -39,14 +39,14 @@ def line(*cells: object) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=float, default=100, help="requests a second")
-    parser.add_argument("--requests", type=int, default=1000, help="at least, in each phase")
+    parser.add_argument("--requests", type=int, default=1000, help="minimum in each phase")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as made:
         scenarios.run(made, options.rate, options.requests)
     print("\n".join([line(*_HEAD), line(*["---"] * len(_HEAD)), *map(row, made.figures)]))
     for one in made.figures:
-        for why in one.why[:5]:
-            print(f"{one.phase}: {why}", file=sys.stderr)
+        for reason in one.reasons[:5]:
+            print(f"{one.phase}: {reason}", file=sys.stderr)
     return int(any(one.wrong for one in made.figures))
 
 

@@ -1,4 +1,4 @@
-"""Three model servers and two gateways, each on a host of its own, a client beside them, and what can befall them."""
+"""Three model servers, two gateways and a client, each on its own host, and the faults that can hit them."""
 
 import contextlib
 import json
@@ -16,39 +16,50 @@ from tests.serving.gateway import served_models as models
 SERVERS = ("server-1", "server-2", "server-3")
 GATEWAYS = ("gateway-1", "gateway-2")
 SLOW = 1.0  # seconds
-LATE = "server-3"  # reads a copy of the exports, as behind a sync sidecar, while all else share one volume
+LATE = "server-3"  # reads its own copy of the exports, as with a sync sidecar; the others share a volume
 _NAME = "model-server"
 _COUNT = re.compile(r'^:tensorflow:serving:request_count\{model_name="shade",status="OK"\} (\d+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Record:
-    """What came of one request. Times are the machine's monotonic clock's, in seconds."""
+    """The outcome of one request: answered, lost or wrong. Times are seconds of the monotonic clock."""
 
     sent: float
     seconds: float
     outcome: str
-    why: str
+    reason: str
     tries: int
     version: int | None = None
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One phase. ``elsewhere`` are requests that the second gateway was asked too; ``slow`` those that took longer than
-    SLOW; ``recovered`` how many seconds after its beginning the last request was sent that was lost or slow; ``shares``
-    how much of the calls each server answered, by its own count, which a server that started anew began again."""
+    """Figures of one phase.
+
+    Attributes:
+        phase: Name of the phase.
+        sent: Number of requests.
+        lost: Requests without a response of status 200.
+        wrong: Requests with a wrong response.
+        retried: Requests that the client also sent to the second gateway.
+        slow: Requests that took longer than SLOW.
+        slowest: Seconds of the slowest request.
+        recovered: Seconds from the start of the phase to the last lost or slow request.
+        shares: Each server's share of the calls, by its own counter, which a restart resets.
+        reasons: Reasons of lost and wrong requests.
+    """
 
     phase: str
     sent: int
     lost: int
     wrong: int
-    elsewhere: int
+    retried: int
     slow: int
     slowest: float
     recovered: float
     shares: dict[str, float]
-    why: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 class Cluster:
@@ -64,7 +75,7 @@ class Cluster:
         self._records: list[Record] = []
 
     def start(self, *names: str) -> None:
-        """Those servers or gateways, all at once; returns when each can be asked."""
+        """Start servers or gateways at once, and wait until each is ready."""
         for name in names:
             arguments = _SERVER if name in SERVERS else (*_GATEWAY, f"--host={self._hosts[name].address}")
             self._run(name, *(argument.format(root=self._volume(name)) for argument in arguments))
@@ -72,7 +83,7 @@ class Cluster:
             self._programs[name].wait_for("Exporting HTTP" if name in SERVERS else "answered by version", 120)
 
     def publish(self, version: int, *, late: bool = False) -> None:
-        """A version and the label ``stable`` on it, for the server that is late or for all the others."""
+        """Publish a version and label it ``stable``, for the late server or for all others."""
         root = self._volume(LATE if late else SERVERS[0])
         models.shade(root, version)
         models.configure(root, {"shade": {"stable": version}})
@@ -81,7 +92,7 @@ class Cluster:
         self._programs[name].stop(signal.SIGKILL)
 
     def restart(self, name: str) -> None:
-        """By SIGTERM, as a rolling update does."""
+        """Restart by SIGTERM, as a rolling update does."""
         assert self._programs[name].stop(timeout=60) == 0
         self.start(name)
 
@@ -92,64 +103,64 @@ class Cluster:
         self._hosts[name].reconnect()
 
     def load(self, rate: float) -> None:
-        """The client begins."""
+        """Start the client."""
         addresses = [self._hosts[name].address for name in GATEWAYS]
         self._run("client", "-m", "tests.faults.load", str(rate), *addresses)
 
     def wait_for_answers(self, count: int, timeout: float = 120) -> None:
-        """Until so many requests have been answered that are sent from now on."""
+        """Wait until this number of requests, sent from now on, are answered."""
         now = time.monotonic()
         self._programs["client"].wait_until(
             lambda: sum(one.sent >= now and one.outcome == "answered" for one in self.records()) >= count, timeout
         )
 
     def wait_for_version(self, version: int, count: int) -> None:
-        """Until so many of the last requests have been answered by that version and none by another."""
+        """Wait until this version alone has answered the latest requests."""
         self._programs["client"].wait_until(
             lambda: {one.version for one in self.records()[-count:] if one.outcome == "answered"} == {version}, 120
         )
 
-    def said(self, name: str) -> str:
-        """What that program has printed."""
+    def output(self, name: str) -> str:
+        """Return the output of a program."""
         return self._programs[name].output
 
-    def wait_for_work(self, name: str) -> None:
-        """Until that server answers calls (again)."""
+    def wait_for_calls(self, name: str) -> None:
+        """Wait until a server answers calls again."""
         before = self._answered(name)
         self._programs[name].wait_until(lambda: self._answered(name) > before, 120)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """What happens within is one row of the figures."""
+        """Add a row of figures for the requests during the block."""
         counts = {one: self._answered(one) for one in SERVERS}
-        begun = time.monotonic()
+        started = time.monotonic()
         yield
         ended = time.monotonic()
         self._programs["client"].wait_until(lambda: bool(self.records()) and self.records()[-1].sent > ended, 60)
-        inside = [one for one in self.records() if begun <= one.sent < ended]
-        bad = [one for one in inside if one.outcome != "answered"]
+        inside = [one for one in self.records() if started <= one.sent < ended]
+        failed = [one for one in inside if one.outcome != "answered"]
         late = [one for one in inside if one.outcome != "answered" or one.seconds > SLOW]
         calls = {}
         for one in SERVERS:
             now = self._answered(one)
-            calls[one] = now - counts[one] if now >= counts[one] else now  # it may have started anew
+            calls[one] = now - counts[one] if now >= counts[one] else now  # a restart resets the counter
         self.figures.append(
             Figures(
                 phase=name,
                 sent=len(inside),
                 lost=sum(one.outcome == "lost" for one in inside),
                 wrong=sum(one.outcome == "wrong" for one in inside),
-                elsewhere=sum(one.tries > 1 for one in inside),
+                retried=sum(one.tries > 1 for one in inside),
                 slow=sum(one.seconds > SLOW for one in inside),
                 slowest=max(one.seconds for one in inside),
-                recovered=max((one.sent - begun for one in late), default=0.0),
+                recovered=max((one.sent - started for one in late), default=0.0),
                 shares={one: count / max(sum(calls.values()), 1) for one, count in calls.items()},
-                why=tuple(sorted({one.why for one in bad})),
+                reasons=tuple(sorted({one.reason for one in failed})),
             )
         )
 
     def records(self) -> list[Record]:
-        """Of all requests that have ended."""
+        """Return the records of all finished requests."""
         lines = self._programs["client"].output.splitlines()
         self._records += [Record(**json.loads(line)) for line in lines[self._lines_read :]]
         self._lines_read = len(lines)
@@ -192,10 +203,10 @@ _GATEWAY = (
 
 @contextlib.contextmanager
 def cluster(root: Path) -> Iterator[Cluster]:
-    """Everything up and ready, with files in an empty folder.
+    """Run all programs, with their files in an empty folder, and wait until they are ready.
 
     Raises:
-        NetworkError: there can be no hosts here.
+        NetworkError: This machine cannot create hosts.
     """
     with (
         network(*SERVERS, *GATEWAYS, "client", names={_NAME: list(SERVERS)}) as hosts,
@@ -210,5 +221,5 @@ def cluster(root: Path) -> Iterator[Cluster]:
 
 
 def _end(program: Program) -> None:
-    program.process.kill()  # what is to end gently has been ended; a host that is cut off could keep it waiting
+    program.process.kill()  # a program on a host without a network may not end by itself
     program.stop()

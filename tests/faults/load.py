@@ -1,10 +1,10 @@
-"""A steady stream of requests from a process of its own, one line for what came of each.
+"""Send requests at a constant rate and print a line of JSON for each outcome.
 
     python -m tests.faults.load RATE ADDRESS [ADDRESS…]
 
-So many requests a second, whether or not the ones before were answered, to the gateways in turn, each by a connection
-of its own. Where a gateway cannot be reached or drops the connection, the next one is asked, as a Service or an ingress
-does; what a gateway answered counts, whatever it is. Until SIGTERM.
+RATE is in requests per second, also while earlier requests wait. The gateways take turns, and each request has its own
+connection. If a gateway cannot be reached or drops the connection, the request goes to the next one, as with a Service
+or an ingress. Any response is final. SIGTERM ends the program.
 """
 
 import asyncio
@@ -29,38 +29,39 @@ async def main(rate: float, addresses: list[str]) -> None:
     pictures = {value: picture(value) for value in _VALUES}
     requests = {value: _HEAD.format(len(body)).encode() + body for value, body in pictures.items()}
     async with asyncio.TaskGroup() as group:
-        begun = time.monotonic()
+        started = time.monotonic()
         for number in itertools.count():
-            pause = begun + number / rate - time.monotonic()
+            pause = started + number / rate - time.monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
             if stop.is_set():
                 break
             first = number % len(addresses)
             value = _VALUES[number % len(_VALUES)]
-            group.create_task(ask(addresses[first:] + addresses[:first], value, requests[value]))
+            group.create_task(request(addresses[first:] + addresses[:first], value, requests[value]))
 
 
-async def ask(addresses: list[str], value: int, request: bytes) -> None:
+async def request(addresses: list[str], value: int, content: bytes) -> None:
     sent = time.monotonic()
     record: dict[str, object] = {"sent": sent, "outcome": "lost"}
     for tries, address in enumerate(addresses, start=1):
         record["tries"] = tries
         try:
-            status, body = await post(address, request)
+            status, body = await post(address, content)
         except (OSError, TimeoutError) as error:
-            record["why"] = f"{type(error).__name__} at {address}"
+            record["reason"] = f"{type(error).__name__} at {address}"
         else:
-            record |= judged(status, body, value)
+            record |= outcome(status, body, value)
             break
     print(json.dumps(record | {"seconds": time.monotonic() - sent}), flush=True)
 
 
 async def post(address: str, request: bytes) -> tuple[int, bytes]:
-    """Status and body.
+    """Send a request and return status and body.
 
     Raises:
-        OSError: no connection, or not until the answer was whole. TimeoutError: no answer.
+        OSError: The connection failed or ended before the whole response.
+        TimeoutError: No response arrived in time.
     """
     async with asyncio.timeout(_CONNECT_SECONDS):
         reader, writer = await asyncio.open_connection(address, PORT)
@@ -71,18 +72,18 @@ async def post(address: str, request: bytes) -> tuple[int, bytes]:
     finally:
         writer.close()
     if not head.startswith(b"HTTP/1.1 "):
-        raise ConnectionError("the connection was closed before there was an answer")
+        raise ConnectionError("the connection was closed before the response")
     return int(head[9:12]), body
 
 
-def judged(status: int, body: bytes, value: int) -> dict[str, object]:
-    """The model answers the brightness and its own version, so that a wrong answer is seen."""
+def outcome(status: int, body: bytes, value: int) -> dict[str, object]:
+    """Check a response: the model returns the picture's brightness and its own version."""
     if status != 200:
-        return {"outcome": "lost", "why": f"{status}: {json.loads(body)['error']}"}
+        return {"outcome": "lost", "reason": f"{status}: {json.loads(body)['error']}"}
     document = json.loads(body)
     if document["embeddings"] != [[value, document["version"]]]:
-        return {"outcome": "wrong", "why": body.decode()}
-    return {"outcome": "answered", "why": "", "version": document["version"]}
+        return {"outcome": "wrong", "reason": body.decode()}
+    return {"outcome": "answered", "reason": "", "version": document["version"]}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
-"""Hosts on one machine: network namespaces on a switch of their own, each with its address and its own /etc/hosts.
+"""Hosts on one machine: network namespaces, each with an address and /etc/hosts, connected by a switch.
 
-Nothing of it is seen outside: the switch is a bridge in a namespace too, so that several runs may stand side by side.
-Needs root and iproute2.
+The switch is a bridge in its own namespace, so that several runs do not interfere. Needs root and iproute2.
 """
 
 import contextlib
@@ -15,12 +14,12 @@ from pathlib import Path
 
 from tests.programs import Program
 
-_NETNS = Path("/etc/netns")  # files here stand in for those of /etc in what `ip netns exec` starts; see ip-netns(8)
+_NETNS = Path("/etc/netns")  # `ip netns exec` mounts these files over those of /etc, see ip-netns(8)
 _GET = "import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1], timeout=20).read().decode())"
 
 
 class NetworkError(Exception):
-    """No namespaces can be made here; the message says why."""
+    """The machine cannot create network namespaces. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +30,16 @@ class Host:
     address: str
 
     def start(self, *arguments: str) -> Program:
-        """``python -m …`` on this host. ``ip`` becomes the program, so that its process id is the program's own."""
+        """Run Python on this host. ``ip`` executes the program, so that the process id is the program's."""
         return Program(["ip", "netns", "exec", self.namespace, sys.executable, *arguments])
 
     def get(self, url: str) -> str:
-        """What an HTTP address answers to this host."""
+        """Get a URL from this host and return the body."""
         command = ["ip", "netns", "exec", self.namespace, sys.executable, "-S", "-c", _GET, url]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
 
     def cut_off(self) -> None:
-        """Packets to and from it vanish: nobody hears a refusal."""
+        """Drop all packets to and from this host, without an error to their senders."""
         _ip("-n", self.namespace, "link", "set", "eth0", "down")
 
     def reconnect(self) -> None:
@@ -49,10 +48,10 @@ class Host:
 
 @contextlib.contextmanager
 def network(*hosts: str, names: Mapping[str, list[str]]) -> Iterator[dict[str, Host]]:
-    """Hosts that reach each other. Each of ``names`` stands for the addresses of several, as a headless service does.
+    """Create hosts that reach each other. Each of ``names`` resolves to several hosts, as with a headless service.
 
     Raises:
-        NetworkError: not root, no iproute2, or a kernel that lets none be made.
+        NetworkError: The user is not root, iproute2 is missing, or the kernel refuses.
     """
     if os.geteuid() != 0 or shutil.which("ip") is None:
         raise NetworkError("network namespaces need root and iproute2")
@@ -81,19 +80,19 @@ def _add(stack: contextlib.ExitStack, namespace: str) -> None:
 
 
 def _etc(stack: contextlib.ExitStack, namespace: str, lines: list[str]) -> None:
-    """Names come from the file alone: no resolver is asked."""
+    """Resolve names from the hosts file alone."""
     folder = _NETNS / namespace
     folder.mkdir(parents=True)
-    stack.callback(_forget, folder)
+    stack.callback(_remove, folder)
     (folder / "hosts").write_text("127.0.0.1 localhost\n" + "".join(lines))
     (folder / "resolv.conf").write_text("")
     (folder / "nsswitch.conf").write_text("hosts: files\n")
 
 
-def _forget(folder: Path) -> None:
+def _remove(folder: Path) -> None:
     shutil.rmtree(folder)
     with contextlib.suppress(OSError):
-        folder.parent.rmdir()  # only if nobody else's are there
+        folder.parent.rmdir()  # fails while other runs have folders there
 
 
 def _ip(*arguments: str) -> None:

@@ -7,18 +7,18 @@ def run(cluster: Cluster, rate: float, requests: int) -> None:
     """Run every phase with at least this many requests. The cluster keeps the figures."""
     cluster.load(rate)
     cluster.wait_for_answers(10)
-    with cluster.phase("nothing happens"):
+    with cluster.phase("no fault"):
         cluster.wait_for_answers(requests)
     with cluster.phase("a model server is killed"):
         cluster.kill("server-1")
         cluster.wait_for_answers(requests)
         cluster.start("server-1")
-        cluster.wait_for_work("server-1")
+        cluster.wait_for_calls("server-1")
     with cluster.phase("a model server is cut off"):
         cluster.cut_off("server-2")
         cluster.wait_for_answers(requests)
         cluster.reconnect("server-2")
-        cluster.wait_for_work("server-2")
+        cluster.wait_for_calls("server-2")
     with cluster.phase("a promoted version is missing on one server"):
         cluster.publish(2)
         cluster.wait_for_answers(2 * requests)

@@ -1,4 +1,4 @@
-"""Several hosts on this machine, and what befalls them under load; ``python -m tests.faults`` prints figures."""
+"""Faults of several hosts under load. ``python -m tests.faults`` prints figures."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.faults.cluster import GATEWAYS, SERVERS, cluster
 from tests.faults.network import NetworkError, network
 
 RATE = 22  # requests a second
-REQUESTS = 60  # at least, in each phase
+REQUESTS = 60  # minimum in each phase
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,29 +21,29 @@ def _namespaces() -> None:
         pytest.skip(str(error))
 
 
-def test_no_fault_costs_an_answer(tmp_path: Path) -> None:
+def test_no_fault_loses_a_request(tmp_path: Path) -> None:
     with cluster(tmp_path) as made:
         scenarios.run(made, RATE, REQUESTS)
-        unready = [name for name in GATEWAYS if "model shade: the model server" in made.said(name)]
+        unready = [name for name in GATEWAYS if "model shade: the model server" in made.output(name)]
     for one in made.figures:
         print(one)
-    assert not unready  # or every gateway would leave the ingress for one server's sake
+    assert not unready  # an ingress would remove all gateways because of one server
     quiet, *faults, gateway_killed = made.figures
     assert all(share > 0.15 for share in quiet.shares.values())
-    assert all(gateway_killed.shares[name] > 0.15 for name in SERVERS)  # who was away has its part again
-    assert gateway_killed.elsewhere
-    assert all(not one.elsewhere for one in faults)
+    assert all(gateway_killed.shares[name] > 0.15 for name in SERVERS)  # a restarted server receives calls again
+    assert gateway_killed.retried
+    assert all(not one.retried for one in faults)
     for one in made.figures:
         assert one.sent >= REQUESTS
-        assert not one.wrong, one.why
-        assert not one.lost, one.why  # a call whose server goes away is made once more, elsewhere
+        assert not one.wrong, one.reasons
+        assert not one.lost, one.reasons  # the gateway retries on another server
 
 
-def test_nothing_is_left_behind() -> None:
+def test_hosts_are_removed() -> None:
     with network("first", "second", names={"both": ["first", "second"]}) as hosts:
         folder = Path("/etc/netns", hosts["first"].namespace)
         assert "10.77.0.2 both" in (folder / "hosts").read_text()
-        with pytest.raises(NetworkError), network("first", names={}):  # the same names once more
+        with pytest.raises(NetworkError), network("first", names={}):
             pass
         assert Path("/run/netns", hosts["second"].namespace).exists()
     assert not folder.exists()

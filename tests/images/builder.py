@@ -1,7 +1,7 @@
-"""Builds the Dockerfile's targets without Docker: buildah, on bases made by debootstrap.
+"""Build the Dockerfile's targets without Docker: with buildah, on base images from debootstrap.
 
-The bases carry the names of the real ones and hold Debian of the same release with Python 3.11; TensorFlow Serving's
-image cannot be had this way, so what stands under its name shows only that our layer on it builds, not that it runs.
+The base images have the names of the real ones, and the same Debian release with Python 3.11. The Python image replaces
+TensorFlow Serving's, so the tests show only that our layer on it builds, not that it runs.
 """
 
 import configparser
@@ -17,7 +17,7 @@ PYTHON = "localhost/python:3.11-slim-bookworm"
 DISTROLESS = "localhost/distroless/python3-debian12:nonroot"
 TENSORFLOW_SERVING = "localhost/tensorflow/serving:2.21.0"
 
-# Without documentation and translations, as Debian's slim images are.
+# Like Debian's slim images, without documentation and translations.
 _PYTHON = """\
 FROM scratch
 COPY . /
@@ -26,29 +26,29 @@ RUN apt-get update -q && apt-get install -y -q --no-install-recommends python3 p
  && rm -rf /var/lib/apt/lists/* /var/cache/apt /usr/share/doc /usr/share/man /usr/share/locale /usr/share/info
 """
 
-# What the real one holds: the files of these packages, no shell, no package manager.
+# Like the real one: the files of these packages, without a shell and a package manager.
 _DISTROLESS = """\
 FROM {python} AS packages
-RUN apt-get update -q && mkdir /debs /root-of-it && cd /debs \\
+RUN apt-get update -q && mkdir /debs /rootfs && cd /debs \\
  && apt-get download -q base-files ca-certificates netbase tzdata \\
     libc6 libssl3 libgcc-s1 libstdc++6 libgomp1 libbz2-1.0 libcrypt1 libdb5.3 libexpat1 libffi8 liblzma5 \\
     libncursesw6 libnsl2 libreadline8 libsqlite3-0 libtinfo6 libtirpc3 libuuid1 zlib1g \\
     libpython3.11-minimal libpython3.11-stdlib python3.11-minimal \\
- && for deb in *.deb; do dpkg -x "$deb" /root-of-it; done && cp -a /etc/ssl /root-of-it/etc/ \\
- && rm -rf /root-of-it/usr/share/doc /root-of-it/usr/share/man
+ && for deb in *.deb; do dpkg -x "$deb" /rootfs; done && cp -a /etc/ssl /rootfs/etc/ \\
+ && rm -rf /rootfs/usr/share/doc /rootfs/usr/share/man
 FROM scratch
-COPY --from=packages /root-of-it /
+COPY --from=packages /rootfs /
 """
 
 
 @dataclass(frozen=True)
 class Builder:
-    """A store of images below ``folder``; ``close`` it with :meth:`remove`."""
+    """Builds images in a store below ``folder``. Call :meth:`remove` at the end."""
 
     folder: Path
 
     def make_bases(self) -> None:
-        """Debian bookworm with Python, under the names that the Dockerfile's stages begin with."""
+        """Build Debian bookworm with Python, with the names of the Dockerfile's base images."""
         debian = self.folder / "debian"
         run(["debootstrap", "--variant=minbase", "--include=ca-certificates", "bookworm", debian])
         for tag, text in ((PYTHON, _PYTHON), (DISTROLESS, _DISTROLESS.format(python=PYTHON))):
@@ -67,7 +67,7 @@ class Builder:
         )  # fmt: skip
 
     def target(self, name: str) -> str:
-        """One target of the Dockerfile; returns its tag."""
+        """Build one target of the Dockerfile and return its tag."""
         tag = f"localhost/vitrine-{name}"
         self.build(
             REPOSITORY, REPOSITORY / "Dockerfile", tag, f"--target={name}", f"--build-arg=PYTHON={PYTHON}",
@@ -78,23 +78,23 @@ class Builder:
         return tag
 
     def config(self, tag: str) -> dict[str, Any]:
-        """The image's configuration: User, Entrypoint, Cmd, Env, Labels, Healthcheck, ExposedPorts."""
+        """Return an image's configuration: User, Entrypoint, Cmd, Env, Labels, Healthcheck, ExposedPorts."""
         described = json.loads(self._buildah("inspect", "--type=image", tag))
         return dict(described["Docker"]["config"])
 
     def mount(self, tag: str) -> Path:
-        """Where the root file system of a container of the image lies."""
+        """Mount the root file system of a new container of an image and return its path."""
         container = self._buildah("from", "--pull-never", f"--signature-policy={self._policy()}", tag).strip()
         return Path(self._buildah("mount", container).strip())
 
     def remove(self) -> None:
-        """Containers and images, so that nothing stays mounted."""
+        """Remove all containers and images, and unmount them."""
         self._buildah("rm", "--all")
         self._buildah("rmi", "--all", "--force")
 
     def _buildah(self, *arguments: str) -> str:
-        place = ("--root", str(self.folder / "store"), "--runroot", str(self.folder / "run"))
-        return run(["buildah", *place, "--storage-driver=overlay", *arguments])
+        storage = ("--root", str(self.folder / "store"), "--runroot", str(self.folder / "run"))
+        return run(["buildah", *storage, "--storage-driver=overlay", *arguments])
 
     def _policy(self) -> Path:
         path = self.folder / "policy.json"
@@ -102,7 +102,7 @@ class Builder:
         return path
 
     def _pip(self) -> Path:
-        """What this machine's pip is told of registries and certificates, for the builds."""
+        """Write the settings of this machine's pip (registries, certificates) to a file for the builds."""
         path = self.folder / "pip.conf"
         settings = configparser.ConfigParser(interpolation=None)
         settings["global"] = _pip_settings()
@@ -118,7 +118,7 @@ def _pip_settings() -> dict[str, str]:
 
 
 def _host_folders() -> list[str]:
-    """Folders outside the image that its builds read: certificates, and local package folders that pip is told of."""
+    """List the folders of this machine that the builds read: certificates, and pip's local package folders."""
     words = " ".join(_pip_settings().values()).split()
     indexes = [Path(word.removeprefix("file://")).parent for word in words if word.startswith("file:///")]
     named = [*indexes, *(Path(word) for word in words if word.startswith("/"))]
@@ -126,7 +126,7 @@ def _host_folders() -> list[str]:
 
 
 def run(command: list[Any]) -> str:
-    """Its output; raises AssertionError with both outputs' ends where it fails."""
+    """Run a command and return its output. Raises AssertionError with the end of its output if it fails."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=3600)
     assert done.returncode == 0, f"{command[:4]} …\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout

@@ -1,4 +1,4 @@
-"""The Dockerfile's targets, built and run: as their user, on a read-only root, from what the image holds alone."""
+"""Build the Dockerfile's targets and run them as their user, with a read-only root file system."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ from training.deploy import kubernetes
 from training.deploy.kubernetes import Trainer
 
 pytestmark = [
-    # Minutes of downloads and of unpacking, so not with every run of the tests: `make test-images`.
+    # Downloads and builds take minutes, so `make test` skips them.
     pytest.mark.skipif("VITRINE_IMAGES" not in os.environ, reason="make test-images builds and runs the images"),
     pytest.mark.skipif(os.geteuid() != 0, reason="images are built as root"),
     pytest.mark.skipif(
@@ -37,7 +37,7 @@ pytestmark = [
 SMALL = ("gateway", "embedded-server", "sync", "model-server", "model-server-gpu")
 TRAINERS = ("trainer", "trainer-gpu")  # gigabytes
 _CHOSEN = os.environ.get("VITRINE_IMAGES", "small")
-#: What VITRINE_IMAGES names: small, all, or targets with commas between them.
+#: Targets in VITRINE_IMAGES: small, all, or names separated by commas.
 CHOSEN = {"small": SMALL, "all": (*SMALL, *TRAINERS)}.get(_CHOSEN) or tuple(_CHOSEN.split(","))
 OURS = tuple(name for name in CHOSEN if not name.startswith("model-server"))
 #: Megabytes, unpacked.
@@ -48,7 +48,7 @@ Root = Callable[[str], Path]
 
 
 def chosen(*names: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(not {*names} <= {*CHOSEN}, reason=f"VITRINE_IMAGES={_CHOSEN} does without")
+    return pytest.mark.skipif(not {*names} <= {*CHOSEN}, reason=f"VITRINE_IMAGES={_CHOSEN} omits it")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
 
 @pytest.fixture(scope="module")
 def image(builder: Builder) -> Image:
-    """A target's tag; it is built where it is first asked for."""
+    """Return a target's tag. The first use builds the image."""
     return cache(builder.target)
 
 
@@ -74,7 +74,7 @@ def root(builder: Builder, image: Image) -> Root:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_holds_what_it_needs_and_no_more(root: Root, name: str) -> None:
+def test_size_and_content(root: Root, name: str) -> None:
     size = int(subprocess.check_output(["du", "-smx", root(name)], text=True).split()[0])
     print(f"{name}: {size} MB")
     assert size < LARGEST[name]
@@ -106,8 +106,10 @@ def test_configuration(builder: Builder, image: Image, name: str) -> None:
 def container(
     root: Path, config: dict[str, Any], arguments: list[str], binds: dict[Path, str], env: dict[str, str] | None = None
 ) -> Iterator[Program]:
-    """The image's entry point with these arguments, in a mount namespace: its own user, folder and environment, the
-    root read-only, /tmp writable."""
+    """Run an image's entry point in a mount namespace, with the image's user, folder and environment.
+
+    The root file system is read-only, /tmp is writable, and ``binds`` maps folders to paths in the image.
+    """
     for inside in ("/proc", "/tmp", "/dev", *binds.values()):
         (root / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
     steps = [f"mount --bind {root} {root}"]
@@ -155,7 +157,7 @@ def test_gateway_and_embedded_server_answer(builder: Builder, image: Image, root
 
 
 @chosen("sync")
-def test_sync_brings_the_versions(builder: Builder, image: Image, root: Root, exports: Path, tmp_path: Path) -> None:
+def test_sync_copies_versions(builder: Builder, image: Image, root: Root, exports: Path, tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()
     os.chown(volume, 10001, 10001)
@@ -171,10 +173,10 @@ def test_sync_brings_the_versions(builder: Builder, image: Image, root: Root, ex
 
 
 @pytest.mark.parametrize("name", [name for name in TRAINERS if name in CHOSEN])
-def test_a_job_does_what_its_manifest_says(
+def test_a_training_job_publishes_a_signed_version(
     builder: Builder, image: Image, root: Root, tmp_path: Path, name: str
 ) -> None:
-    """As a kubelet would start it: to an object store, signed."""
+    """The arguments, variables and volumes are those of the Kubernetes manifest."""
     (work,) = kubernetes.job(
         "sine_rnn", ["--quick", "--force"], Trainer(f"vitrine/{name}:1", store="exports-store", signing="signing")
     )[-1:]

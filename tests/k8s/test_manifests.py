@@ -1,5 +1,7 @@
-"""Every overlay, and every component alone and with those it is meant for: built, checked against the schemas of three
-Kubernetes versions, and held to our own rules."""
+"""Build all overlays and combinations of components.
+
+The manifests must match the schemas of three Kubernetes versions and the project's own rules.
+"""
 
 import inspect
 import itertools
@@ -20,19 +22,19 @@ from tests.programs import REPOSITORY
 K8S = REPOSITORY / "k8s"
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
-#: Components that change what another has set, and do not stand without it.
-UPON = {"mig": "gpu", "signed": "s3-exports"}
+#: Components that patch another one and need it.
+REQUIRES = {"mig": "gpu", "signed": "s3-exports"}
 COMBINATIONS = [
     (),
-    *((UPON[name], name) if name in UPON else (name,) for name in COMPONENTS),
+    *((REQUIRES[name], name) if name in REQUIRES else (name,) for name in COMPONENTS),
     *itertools.combinations(
         ("autoscaling", "canary", "gpu", "ingress", "monitoring", "otel", "redis", "s3-exports"), 2
     ),
     ("gpu", "mig", "s3-exports", "signed", "autoscaling", "monitoring"),
-    (*(name for name in COMPONENTS if name not in UPON), "signed"),
+    (*(name for name in COMPONENTS if name not in REQUIRES), "signed"),
 ]
 VERSIONS = ("1.32", "1.34", "1.36")
-#: Kinds of other projects' operators, which no schema here knows.
+#: Kinds of the Prometheus operator, which the schemas lack.
 FOREIGN = {"ServiceMonitor", "PrometheusRule"}
 RUNTIMES = {"gateway", "model-server", "redis"}
 
@@ -56,7 +58,7 @@ def validate(manifests: tuple[Manifest, ...], version: str) -> None:
 
 
 def pods(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:
-    """(name, pod specification) of everything that runs."""
+    """Yield the name and pod specification of each workload."""
     for manifest in manifests:
         match manifest["kind"]:
             case "Deployment" | "Job":
@@ -80,13 +82,13 @@ def test_overlay_is_valid(overlay: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("components", COMBINATIONS, ids="+".join)
-def test_components_go_together(components: tuple[str, ...], tmp_path: Path) -> None:
+def test_combined_components_are_valid(components: tuple[str, ...], tmp_path: Path) -> None:
     manifests = built(components, tmp_path)
     validate(manifests, VERSIONS[0])
-    hold_to_rules(manifests)
+    check_rules(manifests)
 
 
-def test_with_signed_every_sidecar_has_the_key(tmp_path: Path) -> None:
+def test_the_signed_component_gives_each_sidecar_the_key(tmp_path: Path) -> None:
     sidecars = {name: one for name, one in containers(built(("s3-exports", "signed"), tmp_path)) if "sync" in name}
     assert sidecars.keys() == {"gateway/sync", "model-server/sync"}
     for sidecar in sidecars.values():
@@ -96,15 +98,15 @@ def test_with_signed_every_sidecar_has_the_key(tmp_path: Path) -> None:
         assert key["value"] == f"{mount['mountPath']}/verify.pem"
 
 
-@pytest.mark.parametrize("name", UPON)
-def test_what_stands_upon_another_does_not_build_without_it(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", REQUIRES)
+def test_a_component_does_not_build_without_the_one_it_requires(name: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="accumulating components"):
         built((name,), tmp_path)
 
 
 def built(components: tuple[str, ...], tmp_path: Path) -> tuple[Manifest, ...]:
-    """The base with these components."""
-    # Beside a copy: kustomize takes no absolute paths.
+    """Build the base with these components."""
+    # In a copy, because kustomize refuses absolute paths.
     shutil.copytree(K8S, tmp_path / "k8s")
     overlay = tmp_path / "k8s/overlays/of-the-test"
     overlay.mkdir()
@@ -121,11 +123,11 @@ def built(components: tuple[str, ...], tmp_path: Path) -> tuple[Manifest, ...]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_overlay_keeps_the_rules(overlay: str) -> None:
-    hold_to_rules(kustomize(K8S / "overlays" / overlay))
+    check_rules(kustomize(K8S / "overlays" / overlay))
 
 
-def hold_to_rules(manifests: tuple[Manifest, ...]) -> None:
-    """What "restricted" asks for, and what we ask for beside it."""
+def check_rules(manifests: tuple[Manifest, ...]) -> None:
+    """Check the rules of the "restricted" pod security standard, and the project's own."""
     for name, pod in pods(manifests):
         assert pod["securityContext"]["runAsNonRoot"], name
         assert pod["securityContext"]["runAsUser"] > 0, name
@@ -150,12 +152,12 @@ def hold_to_rules(manifests: tuple[Manifest, ...]) -> None:
         if name in RUNTIMES:
             for container in pod["containers"]:
                 assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name
-    references_hold(manifests)
-    only_the_gateway_reaches_8500(manifests)
+    check_references(manifests)
+    check_only_the_gateway_reaches_port_8500(manifests)
 
 
-def references_hold(manifests: tuple[Manifest, ...]) -> None:
-    """Volumes, accounts and settings name things that are here; Secrets are the operator's own."""
+def check_references(manifests: tuple[Manifest, ...]) -> None:
+    """Check that references to volumes, accounts and settings resolve. Only Secrets come from the operator."""
     names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests}
     for name, pod in pods(manifests):
         assert ("ServiceAccount", pod["serviceAccountName"]) in names, name
@@ -171,7 +173,7 @@ def references_hold(manifests: tuple[Manifest, ...]) -> None:
                 assert ("ConfigMap", source["configMapRef"]["name"]) in names, name
 
 
-def only_the_gateway_reaches_8500(manifests: tuple[Manifest, ...]) -> None:
+def check_only_the_gateway_reaches_port_8500(manifests: tuple[Manifest, ...]) -> None:
     policies = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
     denied = [policy["spec"] for policy in policies if policy["metadata"]["name"] == "deny-all"]
     assert denied == [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
@@ -185,20 +187,19 @@ def only_the_gateway_reaches_8500(manifests: tuple[Manifest, ...]) -> None:
     assert reached == [({"matchLabels": {"app.kubernetes.io/name": "model-server"}}, gateway)]
 
 
-def test_a_broken_manifest_is_seen() -> None:
-    """The checks above can fail: one wrong field, one missing limit."""
+def test_the_checks_detect_a_wrong_manifest() -> None:
     manifests = kustomize(K8S / "overlays/cpu")
     deployment = next(manifest for manifest in manifests if manifest["kind"] == "Deployment")
     with pytest.raises(kubernetes_validate.ValidationError):
         validate(({**deployment, "spec": {**deployment["spec"], "replica": 2}},), VERSIONS[0])
     text = yaml.safe_dump_all(manifests).replace("runAsNonRoot: true", "runAsNonRoot: false")
     with pytest.raises(AssertionError):
-        hold_to_rules(tuple(yaml.safe_load_all(text)))
+        check_rules(tuple(yaml.safe_load_all(text)))
 
 
 @pytest.mark.parametrize("overlay", ["cpu", "gpu", "production"])
-def test_gateway_and_server_agree(overlay: str) -> None:
-    """The arguments are the Dockerfile's own, and the time to end is longer than what happens in it."""
+def test_arguments_and_grace_periods(overlay: str) -> None:
+    """The arguments equal the Dockerfile's, and each grace period is longer than the shutdown."""
     found = dict(pods(kustomize(K8S / "overlays" / overlay)))
     dockerfile = (REPOSITORY / "Dockerfile").read_text()
     for flag in found["model-server"]["containers"][0]["args"]:

@@ -1,4 +1,4 @@
-"""Dashboard and alerts ask for what a gateway has, and the alerts fire when they should: promtool plays the series."""
+"""Dashboard and alerts use metrics that a gateway exports, and promtool tests the alerts."""
 
 import json
 import re
@@ -18,31 +18,31 @@ PROMTOOL = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool
 
 
 def expressions() -> list[str]:
-    """All that the dashboard and the alerts ask Prometheus."""
+    """List the PromQL expressions of the dashboard and the alerts."""
     dashboard = json.loads((FOLDER / "dashboard.json").read_text())
-    asked = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
-    asked += [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    queries += [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
     rules = yaml.safe_load((FOLDER / "alerts.yaml").read_text())
-    return asked + [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
+    return queries + [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
 
 
-def test_everything_that_is_asked_for_is_on_a_gateways_page(tmp_path: Path) -> None:
+def test_all_metrics_in_use_are_exported(tmp_path: Path) -> None:
     flags = ("--models=m", "--workers=2")
     with programs.gateway("127.0.0.1:1", tmp_path / "none", *flags, ready="workers serve") as gateway:
         page = gateway.http.get("/metrics").text
-    there = set()
+    exported = set()
     for family in text_string_to_metric_families(page):
         endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
-        there |= {family.name + ending for ending in endings}
-    asked = {name for expression in expressions() for name in re.findall(r"\bvitrine_\w+", expression)}
-    assert len(asked) > 12
-    assert asked <= there
+        exported |= {family.name + ending for ending in endings}
+    used = {name for expression in expressions() for name in re.findall(r"\bvitrine_\w+", expression)}
+    assert len(used) > 12
+    assert used <= exported
 
 
-def test_panels_do_not_lie_on_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     panels = json.loads((FOLDER / "dashboard.json").read_text())["panels"]
-    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
-    assert len(set(places)) == len({panel["id"] for panel in panels}) == len(panels)
+    positions = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+    assert len(set(positions)) == len({panel["id"] for panel in panels}) == len(panels)
 
 
 @PROMTOOL
@@ -56,7 +56,7 @@ def test_promtool(arguments: tuple[str, ...]) -> None:
 
 
 @PROMTOOL
-def test_the_page_is_as_prometheus_wants_it(tmp_path: Path) -> None:
+def test_promtool_accepts_the_metrics(tmp_path: Path) -> None:
     with programs.gateway("127.0.0.1:1", tmp_path / "none", "--models=m") as gateway:
         gateway.http.post("/v1/models/m:predict", content=b"")
         gateway.http.get("/livez")

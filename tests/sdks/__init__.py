@@ -1,1 +1,1 @@
-"""Clients that other projects publish, each in an environment of its own, against the gateway and the model server."""
+"""SDKs of other projects, each in its own environment, with the gateway and the model server."""

@@ -1,4 +1,4 @@
-"""The shipped models in the embedded model server, and a gateway in front of it."""
+"""A gateway and an embedded model server with shipped models."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _MODELS = ("fashion_cnn", "fashion_embedding", "sine_rnn")
 
 @dataclass(frozen=True)
 class Served:
-    """``gateway`` is a URL, ``grpc`` and ``rest`` are the model server's host:port."""
+    """Addresses: the gateway's URL, and host:port of the model server's gRPC and REST ports."""
 
     gateway: str
     grpc: str

@@ -1,7 +1,6 @@
-"""Environments of the clients under ``.vitrine/sdks/NAME``: built on first use, and again when the lock file changes.
+"""Build the SDKs' environments in ``.vitrine/sdks/NAME``: on first use, and again if the lock file changes.
 
-Each has the packages of its lock file and nothing else, by hash. They are kept apart from the project's own environment
-because they pin other versions of the same packages.
+Each has exactly the packages of its lock file, checked by hash. They pin other versions than the project's environment.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ _ROOT = REPOSITORY / ".vitrine" / "sdks"
 _LOCKS = REPOSITORY / "requirements" / "sdks"
 NODE = REPOSITORY / "tests" / "sdks" / "node"
 _BUILD_SECONDS = 500
-#: What pip and npm say where the registry cannot be reached. Everything else, a wrong hash above all, is a failure.
+#: Output of pip and npm if the registry cannot be reached. Other errors, such as a wrong hash, fail the test.
 _UNREACHABLE = (
     "after connection broken by",
     "ECONNREFUSED",
@@ -32,14 +31,14 @@ _UNREACHABLE = (
 
 
 def python(name: str) -> Path:
-    """The interpreter of the environment that ``requirements/sdks/NAME.lock`` describes."""
+    """Return the interpreter of an environment with the packages of ``requirements/sdks/NAME.lock``."""
     lock = _LOCKS / f"{name}.lock"
     folder = _ROOT / name
     interpreter = folder / "bin" / "python"
     stamp = _stamp(sys.version, lock.read_text())
     if not _is_current(folder, stamp):
         _build(name, [sys.executable, "-m", "venv", "--without-pip", str(folder)])
-        # Without compiling: one of the packages has 126 MB of modules, of which the tests import a few.
+        # Without compiling: one package has 126 MB of modules, and the tests import few of them.
         install = ["install", "--quiet", "--no-compile", "--retries=1", "--timeout=20", "--require-hashes"]
         _build(name, [sys.executable, "-m", "pip", f"--python={interpreter}", *install, f"--requirement={lock}"])
         (folder / "stamp").write_text(stamp)
@@ -47,7 +46,7 @@ def python(name: str) -> Path:
 
 
 def node_modules() -> Path:
-    """The folder of the packages that ``tests/sdks/node/package-lock.json`` describes."""
+    """Return a folder with the packages of ``tests/sdks/node/package-lock.json``."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
         pytest.skip("node and npm are not installed")
@@ -68,9 +67,9 @@ def _stamp(*parts: str) -> str:
 
 
 def _is_current(folder: Path, stamp: str) -> bool:
-    """Whether the environment was built to its end from the same files; what is left of another one is removed."""
-    mark = folder / "stamp"
-    if mark.is_file() and mark.read_text() == stamp:
+    """Whether the environment is complete and built from the same files. Removes any other."""
+    current = folder / "stamp"
+    if current.is_file() and current.read_text() == stamp:
         return True
     shutil.rmtree(folder, ignore_errors=True)
     return False
@@ -78,7 +77,7 @@ def _is_current(folder: Path, stamp: str) -> bool:
 
 def _build(name: str, command: Sequence[str]) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_SECONDS)
-    said = done.stdout + done.stderr
-    if done.returncode and any(words in said for words in _UNREACHABLE):
-        pytest.skip(f"the packages of {name} cannot be fetched: the registry is not reached")
-    assert done.returncode == 0, said
+    output = done.stdout + done.stderr
+    if done.returncode and any(words in output for words in _UNREACHABLE):
+        pytest.skip(f"the packages of {name} cannot be fetched: the registry cannot be reached")
+    assert done.returncode == 0, output

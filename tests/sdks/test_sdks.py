@@ -1,8 +1,7 @@
-"""Clients of other projects, as their users call them.
+"""SDKs of other projects, used as in their documentation.
 
-A client's checks are a program of its own (``programs/``), which runs in the client's environment and ends with the
-first check that fails. ``make test-sdks`` runs all checks; ``make test`` leaves out those that repeat the first ones
-with more data.
+The checks of an SDK are a program in ``programs/``, which runs in the SDK's environment and stops at the first failed
+check. ``make test-sdks`` runs all checks; ``make test`` omits those that repeat others with more data.
 """
 
 import os
@@ -27,7 +26,7 @@ PROGRAMS = REPOSITORY / "tests" / "sdks" / "programs"
 
 
 def run(command: Sequence[str | Path], served: Served, env: Mapping[str, str] | None = None) -> None:
-    """Runs a program of checks to its end, with the addresses in its environment."""
+    """Run a program of checks with the addresses in its environment."""
     addresses = {
         "GATEWAY": served.gateway,
         "MODEL_SERVER_GRPC": served.grpc,
@@ -44,7 +43,7 @@ def run(command: Sequence[str | Path], served: Served, env: Mapping[str, str] | 
         env={**own, "PYTHONDONTWRITEBYTECODE": "1", **addresses, **(env or {})},
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "ok " in done.stdout, "the program made no check"
+    assert "ok " in done.stdout, "the program ran no check"
     print(done.stdout)
 
 
@@ -64,8 +63,8 @@ def test_grpc_js(served: Served, tmp_path: Path) -> None:
     run(["node", PROGRAMS / "with_grpc_js.js", descriptors], served, {"NODE_PATH": str(modules)})
 
 
-def test_the_jdks_client(served: Served) -> None:
-    """It offers HTTP/2 with every request, and sends the body along."""
+def test_jdk_client(served: Served) -> None:
+    """The JDK's client offers an upgrade to HTTP/2 with each request."""
     java = shutil.which("java")
     if (
         java is None
@@ -76,7 +75,7 @@ def test_the_jdks_client(served: Served) -> None:
 
 
 def _descriptors(*services: FileDescriptor) -> bytes:
-    """The services and all that they import, as protoc's ``--descriptor_set_out`` writes them."""
+    """Serialize the services' files and their imports, like protoc's ``--descriptor_set_out``."""
     files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
 
     def add(file: FileDescriptor) -> None:

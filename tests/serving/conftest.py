@@ -1,4 +1,4 @@
-"""What tests of several programs share: SavedModels of other people, and a server that speaks S3."""
+"""Fixtures of several programs: foreign SavedModels and an S3 server."""
 
 import subprocess
 import sys
@@ -15,14 +15,14 @@ from tests.serving.model_server import versions
 
 @pytest.fixture(scope="session")
 def s3_port() -> Iterator[int]:
-    """For all tests of exports in an object store; each takes a bucket of its own."""
+    """Port of an S3 server for all tests. Each test creates its own bucket."""
     with s3.server() as port:
         yield port
 
 
 @pytest.fixture(scope="session")
 def foreign(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of foreign SavedModels; see foreign.py. Not to be changed."""
+    """A folder of SavedModels from other projects, see foreign.py. Tests must not change it."""
     root = tmp_path_factory.mktemp("foreign")
     module = "tests.serving.model_server.foreign"
     made = subprocess.run(

@@ -1,4 +1,4 @@
-"""What each program imports, against the packages that its installation brings."""
+"""Each program imports only packages that its installation includes."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules.keys() - before}}
 
 
 def installed_with(*extras: str) -> set[str]:
-    """Names of all distributions that ``pip install vitrine[extras]`` brings."""
+    """Return the names of all distributions that ``pip install vitrine[extras]`` installs."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found: set[str] = set()
     waiting = [Requirement(line) for line in project["dependencies"]]
@@ -52,7 +52,7 @@ def installed_with(*extras: str) -> set[str]:
         ("serving.model_server.engines.onnx", ["model-server"]),
     ],
 )
-def test_a_program_imports_only_what_its_installation_brings(module: str, extras: list[str]) -> None:
+def test_a_program_imports_only_installed_packages(module: str, extras: list[str]) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", _IMPORTED.format(module=module)],
         cwd=REPOSITORY,
@@ -61,8 +61,8 @@ def test_a_program_imports_only_what_its_installation_brings(module: str, extras
         check=True,
     )
     distributions = metadata.packages_distributions()
-    brought = installed_with(*extras)
-    assert "tensorflow" not in brought
+    installed = installed_with(*extras)
+    assert "tensorflow" not in installed
     for package in set(ended.stdout.split()) - _OPTIONAL:
         names = {canonicalize_name(name) for name in distributions.get(package, ())}
-        assert not names or package == "serving" or names & brought, f"{module} imports {package} of {names}"
+        assert not names or package == "serving" or names & installed, f"{module} imports {package} of {names}"

@@ -1,4 +1,4 @@
-"""What the programs share. It runs in environments that have neither pytest nor this project."""
+"""Shared by the programs. Their environments have neither pytest nor this project."""
 
 import asyncio
 import base64
@@ -17,11 +17,11 @@ PICTURE_URL = "data:image/png;base64," + base64.b64encode(PICTURE).decode()
 ANKLE_BOOT = 9  # the picture's class
 
 HISTORY = [0.31, 0.58]
-NEXT = 0.7932  # what sine_rnn gives for it
+NEXT = 0.7932  # the forecast of sine_rnn
 
 
 def run(*checks: Callable[[], object], more: tuple[Callable[[], object], ...] = ()) -> None:
-    """Makes the checks in order, those in ``more`` only where all are asked for."""
+    """Run the checks in order, those in ``more`` only with ALL_CHECKS."""
     for check in (*checks, *(more if os.environ["ALL_CHECKS"] else ())):
         if inspect.iscoroutinefunction(check):
             asyncio.run(check())
@@ -36,7 +36,7 @@ def is_next(value: float) -> bool:
 
 @contextlib.contextmanager
 def refused(error: type[Exception], *words: str) -> Iterator[None]:
-    """What is done inside must raise the error, and its text must have the words."""
+    """Check that the block raises the error, and that its text contains the words."""
     try:
         yield
     except error as raised:

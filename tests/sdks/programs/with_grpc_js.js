@@ -28,7 +28,7 @@ function call(client, method, request, seconds = 20) {
   );
 }
 
-// Maps are lists of entries where messages come from a set of descriptors.
+// With messages from a descriptor set, maps are lists of entries.
 const entry = (map, key) => map.find((one) => one.key === key).value;
 const shape = (...sizes) => ({ dim: sizes.map((size) => ({ size })) });
 const history = {
@@ -72,7 +72,7 @@ async function errors() {
     details: "Servable not found for request: Latest(nobody)",
   });
   await assert.rejects(call(prediction, "Predict", images(1), -1), { code: grpc.status.DEADLINE_EXCEEDED });
-  await call(prediction, "Predict", history); // the connection lives on
+  await call(prediction, "Predict", history); // the connection stays open
 }
 
 // Larger than HTTP/2's first window of 64 KiB.

@@ -1,4 +1,4 @@
-"""kserve: its REST client, which names the model in the body of every request, or null where it has no name for it."""
+"""kserve: the REST client, which sends the model's name or null in the body of every request."""
 
 import asyncio
 
@@ -42,17 +42,17 @@ async def parameters() -> None:
     async with client() as one:
         binary = request(True, parameters={"binary_data_output": True, "tenant": "a", "priority": 1})
         assert (await one.infer(checks.GATEWAY, binary, model_name=MODEL)).outputs[0].as_numpy().shape == (2, 10)
-        wanted = [RequestedOutput("probabilities", {"binary_data": True, "content_type": "np"})]
-        answer = await one.infer(checks.GATEWAY, request(False, request_outputs=wanted), model_name=MODEL)
+        outputs = [RequestedOutput("probabilities", {"binary_data": True, "content_type": "np"})]
+        answer = await one.infer(checks.GATEWAY, request(False, request_outputs=outputs), model_name=MODEL)
         assert answer.outputs[0].name == "probabilities"
 
 
 async def a_picture() -> None:
     tensor = InferInput("image_bytes", [1], "BYTES")
     tensor.set_data_from_numpy(np.array([checks.PICTURE], object), binary_data=True)
-    asked = InferRequest(model_name=MODEL, infer_inputs=[tensor], parameters={"signature_name": "serving_bytes"})
+    picture = InferRequest(model_name=MODEL, infer_inputs=[tensor], parameters={"signature_name": "serving_bytes"})
     async with client() as one:
-        answer = await one.infer(checks.GATEWAY, asked, model_name=MODEL)
+        answer = await one.infer(checks.GATEWAY, picture, model_name=MODEL)
         assert answer.outputs[0].as_numpy().argmax() == checks.ANKLE_BOOT
 
 
@@ -64,7 +64,7 @@ async def errors() -> None:
             await one.infer(checks.GATEWAY, request(False, "nobody"), model_name="nobody")
 
 
-async def the_first_protocol() -> None:
+async def protocol_v1() -> None:
     async with client("v1") as one:
         answer = await one.infer(checks.GATEWAY, {"instances": [checks.HISTORY]}, model_name="sine_rnn")
         assert checks.is_next(answer["predictions"][0])
@@ -72,8 +72,8 @@ async def the_first_protocol() -> None:
 
 async def many() -> None:
     async with client() as one:
-        asked = (one.infer(checks.GATEWAY, request(number % 2 == 0, rows=64), model_name=MODEL) for number in range(40))
-        assert {answer.outputs[0].as_numpy().shape for answer in await asyncio.gather(*asked)} == {(64, 10)}
+        calls = (one.infer(checks.GATEWAY, request(number % 2 == 0, rows=64), model_name=MODEL) for number in range(40))
+        assert {answer.outputs[0].as_numpy().shape for answer in await asyncio.gather(*calls)} == {(64, 10)}
 
 
-checks.run(readiness, inference, parameters, a_picture, errors, the_first_protocol, more=(many,))
+checks.run(readiness, inference, parameters, a_picture, errors, protocol_v1, more=(many,))

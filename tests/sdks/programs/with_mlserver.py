@@ -1,5 +1,7 @@
-"""mlserver: requests by its codecs and types, answers read by them. A data frame as a request is left out: it has a
-tensor for each column, which no model here takes."""
+"""mlserver: requests and responses of its codecs and types.
+
+Data frames are not tested: they become one tensor for each column, and no shipped model has such inputs.
+"""
 
 import urllib.request
 
@@ -18,46 +20,46 @@ from mlserver.types import (
 HISTORY = np.array([checks.HISTORY], np.float32)
 
 
-def ask(model: str, request: InferenceRequest) -> InferenceResponse:
-    asked = urllib.request.Request(
+def infer(model: str, request: InferenceRequest) -> InferenceResponse:
+    http_request = urllib.request.Request(
         f"{checks.GATEWAY}/v2/models/{model}/infer",
         request.model_dump_json().encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    with urllib.request.urlopen(http_request, timeout=60) as answer:
         return InferenceResponse.model_validate_json(answer.read())
 
 
-def by_the_input() -> None:
-    answer = ask("sine_rnn", InferenceRequest(inputs=[NumpyCodec.encode_input("history", HISTORY)]))
+def input_codec() -> None:
+    answer = infer("sine_rnn", InferenceRequest(inputs=[NumpyCodec.encode_input("history", HISTORY)]))
     assert (answer.model_name, answer.model_version) == ("sine_rnn", "1")
     assert checks.is_next(NumpyCodec.decode_output(answer.outputs[0])[0])
 
 
-def by_the_request() -> None:
+def request_codec() -> None:
     request = NumpyRequestCodec.encode_request(HISTORY)
     assert request.parameters.content_type == "np"
-    request.inputs[0].name = "history"  # the codec has one of its own
-    answer = ask("sine_rnn", request)
+    request.inputs[0].name = "history"  # the codec names it otherwise
+    answer = infer("sine_rnn", request)
     assert checks.is_next(NumpyRequestCodec.decode_response(answer)[0])
     assert checks.is_next(PandasCodec.decode_response(answer)["prediction"][0])
 
 
-def everything_that_can_be_said() -> None:
-    """With headers, of the request, its input and its output; others of the models' own."""
+def all_parameters() -> None:
+    """Parameters of the request, its input and its output: known ones, headers, and unknown ones."""
     parameters = Parameters(content_type="np", headers={"Seldon-Model": "a"}, trial="b")
     tensor = NumpyCodec.encode_input("history", HISTORY)
     tensor.parameters = parameters
     output = RequestOutput(name="prediction", parameters=parameters)
     request = InferenceRequest(id="7", parameters=parameters, inputs=[tensor], outputs=[output])
-    assert ask("sine_rnn", request).id == "7"
+    assert infer("sine_rnn", request).id == "7"
 
 
-def a_picture_in_base64() -> None:
+def base64_picture() -> None:
     tensor = Base64Codec.encode_input("image_bytes", [checks.PICTURE], use_bytes=False)
     tensor.shape = [1]  # the codec makes it [1, 1]
     request = InferenceRequest(parameters=Parameters(signature_name="serving_bytes"), inputs=[tensor])
-    probabilities = NumpyCodec.decode_output(ask("fashion_cnn", request).outputs[0])
+    probabilities = NumpyCodec.decode_output(infer("fashion_cnn", request).outputs[0])
     assert probabilities.argmax() == checks.ANKLE_BOOT
 
 
@@ -67,4 +69,4 @@ def metadata() -> None:
             kind.model_validate_json(answer.read())
 
 
-checks.run(by_the_input, by_the_request, everything_that_can_be_said, a_picture_in_base64, metadata)
+checks.run(input_codec, request_codec, all_parameters, base64_picture, metadata)

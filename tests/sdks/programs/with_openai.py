@@ -1,4 +1,4 @@
-"""openai: ``client.models`` and ``client.embeddings``, which asks for base64 where NumPy is installed."""
+"""openai: ``client.models`` and ``client.embeddings``, which requests base64 if NumPy is installed."""
 
 import base64
 import struct
@@ -21,7 +21,7 @@ def models() -> None:
 
 
 def one_model() -> None:
-    """TensorFlow Serving's status, not OpenAI's form: see facades/catalogue.py. The SDK keeps it as extra fields."""
+    """The path is TensorFlow Serving's, so the response is a status; the SDK keeps it as extra fields."""
     assert client.models.retrieve(MODEL).model_version_status[0]["state"] == "AVAILABLE"
     with checks.refused(openai.NotFoundError):
         client.models.retrieve("nobody")
@@ -36,7 +36,7 @@ def embeddings() -> None:
     assert two.data[1].embedding == one.data[0].embedding
 
 
-def forms() -> None:
+def encodings() -> None:
     numbers = client.embeddings.create(model=MODEL, input=checks.PICTURE_URL, encoding_format="float")
     text = client.embeddings.create(model=MODEL, input=checks.PICTURE_URL, encoding_format="base64")
     raw = base64.b64decode(text.data[0].embedding)
@@ -68,4 +68,4 @@ def many() -> None:
         assert {len(answer.data) for answer in answers} == {100}
 
 
-checks.run(models, one_model, embeddings, forms, errors, more=(asynchronous, many))
+checks.run(models, one_model, embeddings, encodings, errors, more=(asynchronous, many))

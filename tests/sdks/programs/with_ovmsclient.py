@@ -1,7 +1,7 @@
 """ovmsclient: TensorFlow Serving's gRPC and REST interfaces as OpenVINO's client uses them.
 
-It names version 0 where the caller names none: OpenVINO's server takes that for the default version. For TensorFlow
-Serving, and so for the embedded server, it is a version like others.
+By default it requests version 0, which is the default version in OpenVINO's server. TensorFlow Serving and the embedded
+server treat it as an ordinary version, so the checks name version 1.
 """
 
 from concurrent.futures import ThreadPoolExecutor

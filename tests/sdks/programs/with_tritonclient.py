@@ -1,4 +1,4 @@
-"""tritonclient[http]: with what its callers set of time-outs, priorities, compression and parameters."""
+"""tritonclient[http]: time-outs, priorities, compression and parameters."""
 
 import checks
 import numpy as np
@@ -22,8 +22,8 @@ def health_and_metadata() -> None:
 
 def inference() -> None:
     for binary in (True, False):
-        for wanted in (None, [triton.InferRequestedOutput("probabilities", binary_data=binary)]):
-            answer = client.infer(MODEL, image(binary=binary), "1", outputs=wanted, request_id="7")
+        for outputs in (None, [triton.InferRequestedOutput("probabilities", binary_data=binary)]):
+            answer = client.infer(MODEL, image(binary=binary), "1", outputs=outputs, request_id="7")
             assert answer.as_numpy("probabilities").shape == (2, 10)
             assert answer.get_response()["id"] == "7"
 
@@ -57,8 +57,8 @@ def errors() -> None:
 
 
 def many() -> None:
-    asked = [client.async_infer(MODEL, image(128)) for _ in range(40)]
-    assert {one.get_result().as_numpy("probabilities").shape for one in asked} == {(128, 10)}
+    calls = [client.async_infer(MODEL, image(128)) for _ in range(40)]
+    assert {one.get_result().as_numpy("probabilities").shape for one in calls} == {(128, 10)}
 
 
 checks.run(health_and_metadata, inference, parameters, a_picture, compression, errors, more=(many,))
