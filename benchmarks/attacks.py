@@ -1,14 +1,14 @@
-"""Costly requests against a gateway with its model server: what does each attack take?
+"""Measure what costly requests take of a gateway with its model server.
 
     python -m benchmarks.attacks pipeline
     python -m benchmarks.attacks --list
     python -m benchmarks.attacks pipeline --gateway-flag=--head-seconds=2
 
 Each run starts both servers over ``exports/``, runs one attack and prints, for the gateway process: peak resident
-memory before and after, processor time, answers by status, and bytes of log. A bystander asks ``/livez`` on a
-connection of its own meanwhile; its slowest answer shows how far the attack starves others.
+memory before and after, processor time, responses by status, and bytes of log. A bystander requests ``/livez`` on a
+separate connection meanwhile; its slowest response shows how far the attack starves others.
 
-An attack is a function from a :class:`Target` to its answers by status, registered with ``@attack``.
+An attack is a function from a :class:`Target` to the responses by status, registered with ``@attack``.
 """
 
 import argparse
@@ -39,17 +39,17 @@ console = Console(width=120)
 
 @dataclass(frozen=True)
 class Target:
-    """Where the gateway listens."""
+    """The gateway's port on this machine."""
 
     port: int
 
     def connect(self, source: str = "127.0.0.1") -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=60, source_address=(source, 0))
 
-    def ask(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> str:
-        """The status of one request on a connection of its own.
+    def send(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> str:
+        """Send one request on a new connection and return the status.
 
-        ``reset`` if the connection ends without one.
+        Returns ``reset`` if the connection ends without a response.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         with contextlib.closing(connection):
@@ -61,10 +61,10 @@ class Target:
             except (ConnectionError, http.client.HTTPException):
                 return "reset"
 
-    def together(self, count: int, ask: Callable[[], str]) -> Counter[str]:
-        """Call ``ask`` in so many threads at once and count what it returns."""
+    def send_at_once(self, count: int, send: Callable[[], str]) -> Counter[str]:
+        """Call ``send`` in ``count`` threads at once and count the results."""
         statuses: Counter[str] = Counter()
-        threads = [threading.Thread(target=lambda: statuses.update([ask()])) for _ in range(count)]
+        threads = [threading.Thread(target=lambda: statuses.update([send()])) for _ in range(count)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -83,13 +83,13 @@ def attack(function: Attack) -> Attack:
 
 
 def request(method: str, path: str, *headers: str, body: bytes = b"") -> bytes:
-    """The bytes of one request."""
+    """Return the bytes of one request."""
     lines = [f"{method} {path} HTTP/1.1", "host: localhost", f"content-length: {len(body)}", *headers, "", ""]
     return "\r\n".join(lines).encode() + body
 
 
 def stream(connection: socket.socket, data: bytes, seconds: float = 10) -> Counter[str]:
-    """Send everything while reading, and count the answers by status.
+    """Send everything while reading, and count the responses by status.
 
     Ends when the server is silent for 2 s, closes the connection, or the time is up.
     """
@@ -105,9 +105,9 @@ def stream(connection: socket.socket, data: bytes, seconds: float = 10) -> Count
                 received = connection.recv(1 << 20)
                 if not received:
                     return statuses + Counter(closed=1)
-                seen = re.findall(rb"HTTP/1\.1 (\d\d\d)", tail + received)
+                found = re.findall(rb"HTTP/1\.1 (\d\d\d)", tail + received)
                 tail = received[-11:]
-                statuses.update(status.decode() for status in seen)
+                statuses.update(status.decode() for status in found)
             elif not writable:
                 break
         return statuses
@@ -116,7 +116,7 @@ def stream(connection: socket.socket, data: bytes, seconds: float = 10) -> Count
 
 @attack
 def pipeline(target: Target) -> Counter[str]:
-    """29 MB of GET /livez on one connection, all answers read."""
+    """29 MB of GET /livez on one connection; the client reads all responses."""
     one = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
     with target.connect() as connection:
         return stream(connection, one * (29_000_000 // len(one)))
@@ -124,7 +124,7 @@ def pipeline(target: Target) -> Counter[str]:
 
 @attack
 def pipeline_hot(target: Target) -> Counter[str]:
-    """29 MB of forecasts on one connection, all answers read."""
+    """29 MB of forecasts on one connection; the client reads all responses."""
     one = request("POST", f"/v1/models/{MODEL}:forecast", "content-type: application/json", body=FORECAST)
     with target.connect() as connection:
         return stream(connection, one * (29_000_000 // len(one)))
@@ -144,7 +144,7 @@ def pipeline_unread(target: Target) -> Counter[str]:
 
 @attack
 def pipeline_behind_a_body(target: Target) -> Counter[str]:
-    """29 MB of GET /livez behind a request whose answer waits for the model."""
+    """29 MB of GET /livez behind a request that waits for the model."""
     first = request("POST", f"/v1/models/{MODEL}:forecast", "content-type: application/json", body=FORECAST)
     one = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
     with target.connect() as connection:
@@ -160,7 +160,7 @@ def unfinished_bodies(target: Target) -> Counter[str]:
             connection = stack.enter_context(target.connect(f"127.0.0.{2 + number % 100}"))
             connection.sendall(request("POST", path, "content-type: application/json", body=FORECAST)[:-1])
         time.sleep(1)
-        return Counter([target.ask("POST", path, FORECAST, {"content-type": "application/json"})])
+        return Counter([target.send("POST", path, FORECAST, {"content-type": "application/json"})])
 
 
 @attack
@@ -199,30 +199,30 @@ def wrong_keys(target: Target) -> Counter[str]:
     return statuses
 
 
-def costly(made: Callable[[], Sequence[costly_bodies.Request]]) -> Attack:
-    """The attack that sends some requests at once."""
+def costly(build: Callable[[], Sequence[costly_bodies.Request]]) -> Attack:
+    """Make an attack that sends some requests at once."""
 
     def send(target: Target) -> Counter[str]:
-        requests = made()
+        requests = build()
         waiting = iter(requests)
 
-        def ask() -> str:
+        def send_next() -> str:
             one = next(waiting)
-            return target.ask("POST", one.path, one.body, one.headers)
+            return target.send("POST", one.path, one.body, one.headers)
 
-        return target.together(len(requests), ask)
+        return target.send_at_once(len(requests), send_next)
 
-    send.__name__, send.__doc__ = made.__name__, made.__doc__
+    send.__name__, send.__doc__ = build.__name__, build.__doc__
     return send
 
 
-for made in costly_bodies.ALL:
-    attack(costly(made))
+for build in costly_bodies.ALL:
+    attack(costly(build))
 
 
 @dataclass
 class Bystander:
-    """Asks ``/livez`` again and again on one connection."""
+    """Requests ``/livez`` repeatedly on one connection. ``slowest`` is in seconds."""
 
     target: Target
     slowest: float = 0.0
@@ -252,14 +252,14 @@ class Bystander:
 
 
 def peak_megabytes(pid: int) -> float:
-    """The most memory that a process has had resident (VmHWM)."""
+    """Return the peak resident memory of a process (VmHWM) in megabytes."""
     found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert found
     return int(found[1]) * 1024 / 1e6
 
 
 def run(name: str, gateway_flags: list[str], exports: Path) -> None:
-    """Start both servers, run one attack, and print what it took."""
+    """Start both servers, run one attack, and print its cost."""
     ours = servers.servers(exports, MODEL, 1)[0]
     programs = {**ours.programs, "gateway": [*ours.programs["gateway"], *gateway_flags]}
     target = Target(ours.target.port)
@@ -272,11 +272,11 @@ def run(name: str, gateway_flags: list[str], exports: Path) -> None:
                 raise SystemExit(gateway.output())
             time.sleep(0.1)
         pid, log = gateway.process.pid, gateway.log.stat().st_size
-        memory, cpu, began = peak_megabytes(pid), servers.cpu_seconds(pid), time.monotonic()
+        memory, cpu, started = peak_megabytes(pid), servers.cpu_seconds(pid), time.monotonic()
         bystander = Bystander(target)
         with bystander.watching():
             statuses = ATTACKS[name](target)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - started
         if gateway.process.poll() is not None:
             console.print(f"{name}: the gateway ended with code {gateway.process.returncode}; it printed:")
             console.print(gateway.output(), markup=False)
@@ -285,16 +285,16 @@ def run(name: str, gateway_flags: list[str], exports: Path) -> None:
             f"{name}: peak memory {memory:.0f} → {peak_megabytes(pid):.0f} MB, "
             f"processor time {servers.cpu_seconds(pid) - cpu:.1f} s in {seconds:.1f} s, "
             f"slowest bystander {bystander.slowest:.2f} s, {gateway.log.stat().st_size - log:,} bytes of log, "
-            f"answers {dict(statuses.most_common())}",
+            f"responses {dict(statuses.most_common())}",
             markup=False,
             soft_wrap=True,
         )
 
 
 def target_status(target: Target) -> str:
-    """The status of ``/readyz``; empty while nothing listens."""
+    """Return the status of ``/readyz``, empty if the port is closed."""
     try:
-        return target.ask("GET", "/readyz")
+        return target.send("GET", "/readyz")
     except OSError:
         return ""
 
@@ -302,7 +302,7 @@ def target_status(target: Target) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="ATTACK", help="names of attacks; --list prints them")
-    parser.add_argument("--list", action="store_true", help="print the attacks and end")
+    parser.add_argument("--list", action="store_true", help="print the attacks and exit")
     parser.add_argument("--gateway-flag", action="append", default=[], help="a flag for the gateway; may be repeated")
     parser.add_argument("--exports", type=Path, default=servers.REPOSITORY / "exports")
     options = parser.parse_args()

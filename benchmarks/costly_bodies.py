@@ -1,6 +1,6 @@
-"""Requests that cost far more than they weigh.
+"""Requests whose cost is out of proportion to their size.
 
-Each function returns those that are sent at once.
+Each function returns requests to send at once.
 """
 
 import gzip
@@ -69,7 +69,7 @@ def brotli_bombs() -> Sequence[Request]:
 
 
 def png_25mp() -> Sequence[Request]:
-    """A PNG of 25 million pixels with transparency, the largest that is read."""
+    """A PNG of 25 million pixels with transparency, the largest that the gateway accepts."""
     return [Request(_PICTURES, {"content-type": "image/png"}, png(4999))]
 
 
@@ -113,12 +113,12 @@ def _gzipped(body: bytes) -> Request:
 
 
 def filled(start: bytes, item: bytes, end: bytes) -> bytes:
-    """A body of nearly the limit that repeats an item."""
+    """Repeat an item in a body of nearly the size limit."""
     return start + item * ((_BODY - len(start) - len(end)) // len(item)) + end
 
 
 def png(side: int) -> bytes:
-    """A PNG with transparency, of one colour."""
+    """Return a square PNG with transparency, of one colour."""
     row = b"\0" + b"\x90" * 4 * side
     packer = zlib.compressobj(9)
     content = b"".join([*(packer.compress(row) for _ in range(side)), packer.flush()])

@@ -1,7 +1,7 @@
-"""A gRPC client that does only what a measurement needs, so that the server is what is measured.
+"""A minimal gRPC client for benchmarks of the model server.
 
-gRPC's own client for Python takes more processor time for a call than the model server does. This one sends the same
-bytes again and again on one connection, so many calls at once, and has every answer checked.
+grpcio takes more processor time for a call than the model server does. This client repeats one request on one
+connection, with a number of concurrent calls, and checks every response.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from serving.gateway.backends.tf_serving.grpc_client import frames
 _CONNECTION_WINDOW = 2**30
 
 Check = Callable[[bytes], None]
-"""Raises where the answer is wrong."""
+"""Raises an exception if the response is wrong."""
 
 
 class _Client(asyncio.Protocol):
@@ -51,12 +51,12 @@ class _Client(asyncio.Protocol):
             transport.write(self._call())
 
     def _call(self) -> bytes:
-        """The frames of one more call."""
+        """Return the frames of the next call."""
         self._stream += 2
         self._started[self._stream] = time.perf_counter()
         self._answers[self._stream] = b""
         block = self._encoder.encode(self._headers) if self._stream < 4 else self._block
-        self._block = block  # the second says by numbers what the first has named, and so do all after it
+        self._block = block  # from the second call on, HPACK indices replace all names and values
         parts = [frames.frame(frames.HEADERS, frames.END_HEADERS, self._stream, block)]
         size = frames.LARGEST_PAYLOAD
         for at in range(0, len(self._body), size):
@@ -89,7 +89,7 @@ class _Client(asyncio.Protocol):
                 elif not self._started:
                     self.ended.set_result(None)
             elif kind in (frames.RST_STREAM, frames.GOAWAY):
-                self._fail(RuntimeError("the server gave up"))
+                self._fail(RuntimeError("the server reset the stream or the connection"))
         self._rest = data[at:]
         if out:
             self._transport.write(b"".join(out))
@@ -102,7 +102,7 @@ class _Client(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(ConnectionError("the connection broke"))
+        self._fail(ConnectionError("the connection was lost"))
 
     def _fail(self, error: Exception) -> None:
         if not self.ended.done():
@@ -110,10 +110,12 @@ class _Client(asyncio.Protocol):
 
 
 def call(port: int, path: str, request: bytes, check: Check, *, callers: int, seconds: float) -> list[float]:
-    """The seconds of each call.
+    """Call for some seconds. Returns the seconds of each call.
 
     Raises:
-        ConnectionError, RuntimeError: an answer is missing; or what the check raises.
+        ConnectionError: The connection was lost.
+        RuntimeError: The server ended a call without a response.
+        Exception: The check rejects a response.
     """
 
     async def run() -> list[float]:

@@ -1,17 +1,16 @@
-"""The embedded model server beside the engine inside it: Predict over gRPC and onnxruntime called directly, in one run.
+"""Compare Predict over gRPC on the embedded model server with direct calls of its engine, onnxruntime.
 
     python -m benchmarks.model_server [--model exports/fashion_cnn] [--seconds 2] [--rows 1,8,32,128] [--awake]
 
-Every answer is compared with the engine's. Two servers, one without and one with ``--enable_batching`` and the
-parameters of BATCHING, take turns. Prints one row for each batch size, number of callers and server: the overhead is
-the median time of a call less that of the engine alone, client included; CPU is the server's own for one call, which
-other programs on the machine disturb least; the last column is calls a second over those of one caller. The callers
-are a process of their own, by two clients: a lean one (``lean_client.py``), so that the server is what is measured, and
-gRPC's own for Python, which is what a Python program has.
+Every response is compared with the engine's. Two servers take turns: one without and one with ``--enable_batching`` and
+the parameters in BATCHING. It prints one row for each batch size, number of callers, client and server. The overhead is
+the median time of a call, client included, minus that of the engine. CPU is the server's processor time per call, which
+other programs disturb least. The last column is calls per second relative to one caller. The callers run in their own
+process, with two clients: a lean one (``lean_client.py``), which adds little to the server's time, and grpcio, which
+Python programs use.
 
-A virtual machine may need .1 ms to wake a processor that sleeps, several times a call where there is one caller.
-``--awake`` keeps all of them busy with what gives way to everything else (Linux' SCHED_IDLE), so that the programs are
-what is measured.
+A virtual machine may need .1 ms to wake a sleeping processor, several times per call with one caller. ``--awake`` keeps
+all processors busy with threads of the lowest priority (Linux' SCHED_IDLE).
 """
 
 import argparse
@@ -38,7 +37,7 @@ from serving.tfs_api import messages, tensors
 from serving.tfs_api.methods import PREDICT
 from tests.programs import Program, free_port, running
 
-#: TensorFlow Serving's defaults but for the queue, which holds all callers.
+#: TensorFlow Serving's defaults, except for a queue that holds all callers.
 BATCHING = "max_batch_size { value: 256 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 1000 }"
 HEADER = "client   batching  rows  callers  engine ms  call ms  overhead ms   p99 ms  CPU ms  calls/s   rows/s  × one"
 UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
@@ -53,7 +52,7 @@ def request(rows: int) -> bytes:
 
 
 def direct(model: Path, rows: int, seconds: float) -> tuple[float, bytes]:
-    """Median seconds of the engine alone, and its answer."""
+    """Call the engine directly. Returns the median seconds of a call and the output."""
     servable = Loader().load(max(model.iterdir(), key=lambda path: int(path.name)))
     message = messages.PredictRequest.FromString(request(rows))
     inputs = requests.input_arrays(message.inputs)
@@ -67,7 +66,7 @@ def direct(model: Path, rows: int, seconds: float) -> tuple[float, bytes]:
 
 
 class Check:
-    """Refuses answers whose numbers are not the engine's; those seen before are known by their bytes."""
+    """Checks that responses have the engine's numbers. Caches the bytes of correct ones."""
 
     def __init__(self, expected: bytes) -> None:
         self._expected = np.frombuffer(expected, np.float32)
@@ -81,7 +80,7 @@ class Check:
 
 
 def by_grpcio(port: int, data: bytes, check: Check, callers: int, seconds: float) -> list[float]:
-    """The seconds of each call with gRPC's own client: blocking for one caller, for asyncio for more."""
+    """Call with grpcio, blocking for one caller and with asyncio for more. Returns the seconds of each call."""
 
     def one() -> list[float]:
         with grpc.insecure_channel(f"127.0.0.1:{port}", UNLIMITED) as channel:
@@ -124,19 +123,19 @@ def call(client: str, port: int, rows: int, expected: bytes, callers: int, secon
 
 
 def measure(client: str, port: int, rows: int, expected: bytes, callers: int, seconds: float) -> list[float]:
-    """Seconds of every call, from a process of their own."""
+    """Run the callers in their own process. Returns the seconds of each call."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
         return process.submit(call, client, port, rows, expected, callers, seconds).result(seconds + 60)
 
 
 def memory(pid: int) -> int:
-    """Resident megabytes."""
+    """Return the resident memory of a process in megabytes."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) // 1024
 
 
 def cpu_seconds(pid: int) -> float:
-    """Processor time of a process, user and system."""
+    """Return the processor time of a process, user and system, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -165,7 +164,7 @@ def spin() -> None:
 
 @contextlib.contextmanager
 def awake() -> Iterator[None]:
-    """No processor sleeps."""
+    """Keep all processors busy."""
     spinning = [
         multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(os.cpu_count() or 1)
     ]

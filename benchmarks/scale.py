@@ -1,10 +1,10 @@
-"""The capacity model of docs/scale.md, run as a queueing simulation: gateways, model servers, autoscaler, faults.
+"""Simulate the capacity model of docs/scale.md: gateways, model servers, autoscaler and faults.
 
     python -m benchmarks.scale [--plot docs/scale.png]
 
-Requests come at random (Poisson), gateways are one event loop each that decodes and merges what waits into calls, calls
-go to the model servers in turn. Inputs are measured figures; those of the cluster are assumptions, marked so. The seed
-is fixed: the same code gives the same figures. About a minute.
+Requests arrive as a Poisson process. Each gateway is one event loop that decodes requests and batches the waiting ones
+into calls, which go to the model servers in turn. Most inputs are measured; assumptions about the cluster are marked.
+The seed is fixed, so equal code gives equal figures. It takes about a minute.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from serving.gateway.inference.dynamic_batching import share
+from serving.gateway.inference.dynamic_batching import rows_per_call
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds, on one core of the machine of benchmarks/README.md; docs/scale.md says what each was made from."""
+    """Inputs: seconds on one core of the machine in benchmarks/README.md. docs/scale.md gives their sources."""
 
     gateway_request: float = 93e-6
     gateway_call: float = 480e-6
@@ -33,13 +33,13 @@ class Measured:
     calls_per_gateway: int = 2
     max_rows: int = 128
     max_in_flight: int = 1024
-    vanished: float = 2.0  # until calls to a host that has vanished are made again elsewhere: tests/faults
+    vanished: float = 2.0  # until calls to a vanished host are retried, see tests/faults
     pod_start: float = 10.0  # assumption: image on the node, scheduling, start (.6 s), readiness probes
     sync: float = 15.0  # Kubernetes' default for the autoscaler and a usual scrape interval
 
 
 class Clock:
-    """What happens when."""
+    """Runs events in the order of their times, in seconds."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -56,7 +56,7 @@ class Clock:
 
 
 class Cores:
-    """First come, first served, by some cores."""
+    """A queue, first come first served, for a number of cores."""
 
     def __init__(self, clock: Clock, cores: int) -> None:
         self._clock = clock
@@ -64,7 +64,7 @@ class Cores:
         self.busy = 0.0
 
     def work(self, seconds: float, done: Callable[[], None]) -> None:
-        """``seconds`` of one core, as soon as one is free."""
+        """Use one core for ``seconds`` as soon as one is free, then call ``done``."""
         end = max(self._clock.now, self._free_at[0]) + seconds
         heapq.heapreplace(self._free_at, end)
         self.busy += seconds
@@ -78,7 +78,7 @@ class Server:
 
 
 class Gateway:
-    """``waiting`` and ``calls`` hold the times at which requests came."""
+    """A gateway process. Requests are represented by their arrival times."""
 
     def __init__(self, cluster: "Cluster") -> None:
         self._cluster = cluster
@@ -90,25 +90,25 @@ class Gateway:
         self._waiting: deque[float] = deque()
 
     def request(self) -> None:
-        came = self._cluster.clock.now
+        arrival = self._cluster.clock.now
         if self.in_flight >= self._cluster.figures.max_in_flight:
-            self._cluster.refused.append(came)
+            self._cluster.refused.append(arrival)
             return
         self.in_flight += 1
-        self.loop.work(self._cluster.figures.gateway_request, lambda: self._decoded(came))
+        self.loop.work(self._cluster.figures.gateway_request, lambda: self._decoded(arrival))
 
-    def _decoded(self, came: float) -> None:
-        self._waiting.append(came)
-        self._pump()
+    def _decoded(self, arrival: float) -> None:
+        self._waiting.append(arrival)
+        self._call_if_free()
 
-    def _pump(self) -> None:
+    def _call_if_free(self) -> None:
         if self._free and self._waiting:
             self._free -= 1
-            self.loop.work(self._cluster.figures.gateway_call, self._leave)
+            self.loop.work(self._cluster.figures.gateway_call, self._send_batch)
 
-    def _leave(self) -> None:
-        """What waits by now goes along, of many a share."""
-        most = share(len(self._waiting) + self._called, self._cluster.figures.max_rows)
+    def _send_batch(self) -> None:
+        """Send the waiting requests, or a share of many, in one call."""
+        most = rows_per_call(len(self._waiting) + self._called, self._cluster.figures.max_rows)
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
         if batch:
             self._called += len(batch)
@@ -124,22 +124,22 @@ class Gateway:
 
     def _answered(self, server: Server, batch: list[float]) -> None:
         clock = self._cluster.clock
-        if not server.up:  # it vanished with the call: once more, when that is seen
+        if not server.up:  # it vanished during the call: retry after detection
             clock.at(clock.now + self._cluster.figures.vanished, lambda: self._call(batch))
             return
         self._free += 1
         self._called -= len(batch)
         self.in_flight -= len(batch)
         if self.up:
-            self._cluster.answered += [(came, clock.now - came) for came in batch]
+            self._cluster.answered += [(arrival, clock.now - arrival) for arrival in batch]
         else:
             self._cluster.lost += batch
-        self._pump()
+        self._call_if_free()
 
 
 @dataclass
 class Cluster:
-    """A number of gateways and model servers under ``rate(time)`` requests a second."""
+    """Gateways and model servers under a load of ``rate(time)`` requests per second."""
 
     figures: Measured
     rate: Callable[[float], float]
@@ -173,13 +173,13 @@ class Cluster:
         return self.servers[self._turn % len(self.servers)]
 
     def lose_node(self) -> None:
-        """One gateway and one model server vanish; what the gateway held is lost, the server's calls are repeated."""
+        """Remove a gateway, which loses its requests, and a model server, whose calls are retried."""
         self.gateways.pop(0).up = False
         self.servers.pop(0).up = False
         self.clock.at(self.clock.now + self.figures.pod_start, self._replace)
 
     def roll(self) -> None:
-        """Every gateway in turn: the new one is ready, then the old one gets no more requests and ends its last."""
+        """Replace each gateway in turn: start the new one, then let the old one finish its requests."""
         for number in range(len(self.gateways)):
             self.clock.at(self.clock.now + (number + 1) * self.figures.pod_start, self._swap)
 
@@ -201,7 +201,7 @@ class Cluster:
         self.clock.at(self.clock.now + 0.25, self._sample)
 
     def _scale(self) -> None:
-        """The horizontal pod autoscaler: by the mean since it last looked, at most doubling, a tenth tolerated."""
+        """Scale like the horizontal pod autoscaler, by the mean of the samples since the last time."""
         assert self.target is not None
         wanted = desired(len(self.gateways) + self._starting, float(np.mean(self._samples)), self.target, self.most)
         self._samples.clear()
@@ -214,24 +214,27 @@ class Cluster:
     def _started(self) -> None:
         self._starting -= 1
         self.gateways.append(Gateway(self))
-        while len(self.gateways) > 2 * len(self.servers):  # a model server of two cores for two gateways
+        while len(self.gateways) > 2 * len(self.servers):  # one model server of two cores for two gateways
             self.servers.append(Server(Cores(self.clock, self.figures.server_cores)))
 
 
 def desired(replicas: int, in_flight: float, target: float, most: int) -> int:
-    """Replicas that the autoscaler asks for. It only grows here: shrinking waits for minutes."""
+    """Compute the replicas that the autoscaler wants: at most double, and unchanged within a tolerance of 10 %.
+
+    It never scales down here, because that takes minutes.
+    """
     ratio = in_flight / replicas / target
     return replicas if ratio <= 1.1 else min(most, 2 * replicas, int(np.ceil(replicas * ratio)))
 
 
 def percentiles(cluster: Cluster, start: float = 0.0, end: float = float("inf")) -> tuple[float, float]:
-    """p50 and p99 in milliseconds of the requests that came between."""
-    found = [seconds for came, seconds in cluster.answered if start <= came < end]
+    """Compute p50 and p99, in milliseconds, of the requests that arrived in this time."""
+    found = [seconds for arrival, seconds in cluster.answered if start <= arrival < end]
     return tuple(np.percentile(found, (50, 99)) * 1e3) if found else (float("nan"), float("nan"))
 
 
 def steady(figures: Measured, rate: float, gateways: int, servers: int, seconds: float) -> str:
-    """One row: a constant rate."""
+    """Simulate a constant rate. Returns a table row."""
     cluster = Cluster(figures, lambda now: rate, gateways, servers)
     cluster.clock.run(seconds)
     p50, p99 = percentiles(cluster, seconds / 5)
@@ -243,12 +246,12 @@ def steady(figures: Measured, rate: float, gateways: int, servers: int, seconds:
 
 
 def changing(name: str, cluster: Cluster, seconds: float) -> str:
-    """One row: something happens."""
+    """Simulate a cluster with an event. Returns a table row."""
     cluster.clock.run(seconds)
     p50, p99 = percentiles(cluster)
     whole = len(cluster.answered) + len(cluster.refused) + len(cluster.lost)
     slow = sum(wait > 0.5 for _, wait in cluster.answered)
-    last = max((came for came, wait in cluster.answered if wait > 0.1), default=0.0)
+    last = max((arrival for arrival, wait in cluster.answered if wait > 0.1), default=0.0)
     last = max([last, *cluster.refused, *cluster.lost])
     refused = f"{len(cluster.refused) / whole:.2%}"
     replicas = f"{cluster.replicas[0][1]} → {cluster.replicas[-1][1]}"
@@ -256,18 +259,18 @@ def changing(name: str, cluster: Cluster, seconds: float) -> str:
 
 
 def step(figures: Measured, target: float) -> Cluster:
-    """At second 5 the load becomes more than two gateways can take."""
+    """Make a cluster whose load exceeds two gateways from second 5 on."""
     return Cluster(figures, lambda now: 1000.0 if now < 5 else 22_000.0, 2, 2, target)
 
 
 def plot(cluster: Cluster, path: Path) -> None:
-    """p99 by second, and gateways."""
+    """Plot the p99 of each second and the number of gateways."""
     import matplotlib.pyplot as plt
 
     figure, (above, below) = plt.subplots(2, 1, figsize=(7, 4.5), sharex=True)
     seconds: dict[int, list[float]] = {}
-    for came, wait in cluster.answered:
-        seconds.setdefault(int(came), []).append(wait * 1e3)
+    for arrival, wait in cluster.answered:
+        seconds.setdefault(int(arrival), []).append(wait * 1e3)
     times = sorted(seconds)
     above.plot(times, [np.percentile(seconds[time], 99) for time in times])
     below.step(*zip(*cluster.replicas, strict=True), where="post")
@@ -284,7 +287,7 @@ def main() -> None:
     figures = Measured()
     head = "requests/s", "gateways", "servers", "gateways busy", "server cores busy", "rows a call"
     _table(*head, "in flight a gateway", "p50 ms", "p99 ms", "refused")
-    # 100,000 a second are 25 gateways at 4,000: which one is asked is drawn for each request alone.
+    # A load of 100,000 per second is like 25 times 4,000, because each request chooses its gateway at random.
     for rate, gateways, servers in (
         (10, 2, 2),
         (1000, 2, 2),
@@ -301,7 +304,15 @@ def main() -> None:
         print(steady(figures, float(rate), gateways, servers, max(4.0, min(200.0, 20_000 / rate))), flush=True)
     print()
     _table(
-        "what happens", "requests", "refused", "lost", "over .5 s", "p50 ms", "p99 ms", "last of these at s", "gateways"
+        "event",
+        "requests",
+        "refused",
+        "lost",
+        "over .5 s",
+        "p50 ms",
+        "p99 ms",
+        "last slow, refused or lost at s",
+        "gateways",
     )
     lost = Cluster(figures, lambda now: 3000.0, 3, 3)
     lost.clock.at(5.0, lost.lose_node)

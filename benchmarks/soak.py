@@ -1,12 +1,11 @@
-"""Minutes of half load on the gateway and its model server: does their memory grow?
+"""Measure whether the memory of the gateway and its model server grows under load.
 
     python -m benchmarks.soak [--minutes 10] [--connections 16]
 
-Half load is as fast as ``--connections`` requests at once go for half a second, then half a second of nothing. Requests
-are as in ``python -m benchmarks.gateway``, every answer is compared with the offline one, and the gateway runs with all
-that it has: metrics, drift, admission, its log. Resident memory is printed by the minute. The first minute fills caches
-and arenas; growth is the slope of a line through the later ones. The exit code is 1 where an answer was wrong or
-missing.
+The load alternates: half a second with ``--connections`` requests at once, half a second of pause. Requests and checks
+are those of ``python -m benchmarks.gateway``. The gateway runs with metrics, drift, admission and its log. The program
+prints resident memory once a minute. The first minute fills caches and arenas; growth is the slope of a line through
+the later minutes. The exit code is 1 if a response was wrong or missing.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from benchmarks.gateway import load, pictures, servers
 from serving.artifacts.registry import ModelRegistry
 
 MODEL = "fashion_cnn"
-_HALF = 0.5  # seconds of load, and as many without
+_HALF = 0.5  # seconds of load, and of pause
 
 console = Console(width=100)
 
@@ -35,20 +34,20 @@ def main() -> int:
     exports = options.exports.resolve()
     version = ModelRegistry(exports).live(MODEL)
     if version is None:
-        console.print(f"There is no version of {MODEL} in {exports}: train it first.")
+        console.print(f"{exports} has no version of {MODEL}. Train it first.")
         return 1
-    asked, origin = pictures.load(exports / MODEL / str(version), 1000)
-    console.print(f"{len(asked)} pictures, {origin}")
+    requests, origin = pictures.load(exports / MODEL / str(version), 1000)
+    console.print(f"{len(requests)} pictures, {origin}")
     ours = servers.servers(exports, MODEL, version)[0]
-    with servers.running(ours, asked[0]) as running, load.running(asked) as driver:
+    with servers.running(ours, requests[0]) as running, load.running(requests) as driver:
         return soak(running, driver, options.minutes, options.connections)
 
 
 def soak(running: servers.Running, driver: load.Load, minutes: int, connections: int) -> int:
-    """Prints a line a minute and what came of it; returns the exit code."""
+    """Print a line each minute and a table at the end. Returns the exit code."""
     by_minute = [running.memory()]
-    console.print(f"at the start: {_said(by_minute[0])}")
-    bad = 0
+    console.print(f"at the start: {_memory_text(by_minute[0])}")
+    failures = 0
     for minute in range(1, minutes + 1):
         until = time.monotonic() + 60
         answered = errors = wrong = 0
@@ -61,13 +60,15 @@ def soak(running: servers.Running, driver: load.Load, minutes: int, connections:
                 console.print(part.complaint, style="red", markup=False)
             time.sleep(_HALF)
         by_minute.append(running.memory())
-        bad += errors + wrong
-        console.print(f"minute {minute}: {_said(by_minute[-1])}; {answered:,} answers, {errors} errors, {wrong} wrong")
+        failures += errors + wrong
+        console.print(
+            f"minute {minute}: {_memory_text(by_minute[-1])}; {answered:,} answers, {errors} errors, {wrong} wrong"
+        )
     _show(by_minute)
-    return 1 if bad else 0
+    return 1 if failures else 0
 
 
-def _said(memory: dict[str, float]) -> str:
+def _memory_text(memory: dict[str, float]) -> str:
     return ", ".join(f"{name} {megabytes:.1f} MB" for name, megabytes in memory.items())
 
 

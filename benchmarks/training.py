@@ -35,9 +35,9 @@ from training.core.examples import Examples
 from training.core.job import Job, JobOptions
 from training.core.pipeline import with_start
 
-_ROUNDS = 3  # at least
+_ROUNDS = 3  # minimum
 _TURNS = 2 * _ROUNDS  # turns that share a job's time
-_LEAST = 10  # batches of a turn, at least
+_LEAST = 10  # minimum batches of a turn
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class Speed:
     """Seconds of each turn.
 
     Attributes:
-        job: the job.
-        measured: examples of a turn.
-        total: examples between two checkpoints of the job.
-        fixed: seconds of ours per turn, for any number of examples.
-        ours: seconds of our turns.
-        plain: seconds of the turns of ``model.fit``.
+        job: The job.
+        measured: Examples of a turn.
+        total: Examples between two checkpoints of the job.
+        fixed: Seconds of ours per turn, for any number of examples.
+        ours: Seconds of our turns.
+        plain: Seconds of the turns of ``model.fit``.
     """
 
     job: Job
@@ -96,12 +96,12 @@ def measure(job: Job, seconds: float) -> Speed:
     """Measure both sides for about that many seconds, and for ``_ROUNDS`` rounds at least.
 
     Raises:
-        JobError: the job has no epochs, or its data is unavailable.
+        JobError: The job has no epochs, or its data is unavailable.
     """
     if not job.recipe.epochs:
         raise JobError("the job has no epochs")
     examples, options = load(job)
-    everything, stretch, batch = len(examples.train[0]), job.recipe.save_every, job.recipe.batch_size
+    total, save_every, batch = len(examples.train[0]), job.recipe.save_every, job.recipe.batch_size
 
     def built() -> keras.Model:
         fit.seed_everything(job.recipe)
@@ -113,13 +113,13 @@ def measure(job: Job, seconds: float) -> Speed:
         """Return the seconds for that many examples and epochs."""
         part = replace(examples, train=tuple(values[:count] for values in examples.train))
         with tempfile.TemporaryDirectory() as folder:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             if side == "ours":
                 run, recipe = Checkpoint(Path(folder, "run"), {}), replace(job.recipe, epochs=epochs)
                 fit.fit(models[side], part, recipe, run, lambda epoch, percent, figures: None, job.callbacks())
             else:
                 models[side].fit(*part.train, batch_size=batch, epochs=epochs, verbose=0)
-            return time.perf_counter() - begun
+            return time.perf_counter() - started
 
     def rounds(seconds: float, count: int, epochs: int) -> dict[str, list[float]]:
         took: dict[str, list[float]] = {"ours": [], "plain": []}
@@ -129,16 +129,16 @@ def measure(job: Job, seconds: float) -> Speed:
                 took[side].append(turn(side, count, epochs))
         return took
 
-    least = min(_LEAST * batch, everything)
+    least = min(_LEAST * batch, total)
     for side in models:
         turn(side, least, 1)  # compiles
     affordable = int(least * seconds / _TURNS / turn("plain", least, 1))
-    count = min(max(affordable, least), everything)
-    epochs = min(max(affordable // count, 1), stretch)
-    small = rounds(0, min(batch, everything), 1)
+    count = min(max(affordable, least), total)
+    epochs = min(max(affordable // count, 1), save_every)
+    small = rounds(0, min(batch, total), 1)
     fixed = statistics.median(ours - plain for ours, plain in zip(small["ours"], small["plain"], strict=True))
     took = rounds(seconds, count, epochs)
-    return Speed(job, count * epochs, everything * stretch, max(fixed, 0), tuple(took["ours"]), tuple(took["plain"]))
+    return Speed(job, count * epochs, total * save_every, max(fixed, 0), tuple(took["ours"]), tuple(took["plain"]))
 
 
 def main() -> None:
@@ -159,7 +159,7 @@ def main() -> None:
     )
     rows: list[tuple[str, ...]] = [heads, ("---", *["---:"] * (len(heads) - 1))]
     for name in arguments.jobs or JOBS:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             with contextlib.redirect_stdout(sys.stderr):  # Keras' loaders print their downloads
                 speed = measure(find(name), arguments.seconds)
@@ -167,7 +167,7 @@ def main() -> None:
             print(f"{name}: not measured, {error}", file=sys.stderr, flush=True)
             continue
         rows.append(speed.cells())
-        print(f"{name}: {speed.ratio:.2f}, after {time.perf_counter() - begun:.0f} s", file=sys.stderr, flush=True)
+        print(f"{name}: {speed.ratio:.2f}, after {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
         keras.backend.clear_session()
         gc.collect()
     for row in rows:

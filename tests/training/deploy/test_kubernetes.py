@@ -7,7 +7,7 @@ import sys
 import pytest
 import yaml
 
-from tests.k8s.test_manifests import K8S, VERSIONS, hold_to_rules, kustomize, validate
+from tests.k8s.test_manifests import K8S, VERSIONS, check_rules, kustomize, validate
 from training.core.catalogue import JOBS
 from training.core.errors import WorkerLost
 from training.deploy import kubernetes
@@ -27,7 +27,7 @@ def test_manifests_are_valid_and_keep_the_rules(arguments: tuple[str, ...]) -> N
     manifests = tuple(yaml.safe_load_all(done.stdout))
     for version in VERSIONS:
         validate(manifests, version)
-    hold_to_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
+    check_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
     work = manifests[-1]
     spec = work["spec"]["jobTemplate"]["spec"] if work["kind"] == "CronJob" else work["spec"]
     pod = spec["template"]["spec"]
@@ -47,7 +47,7 @@ def test_workers_of_a_job_can_reach_each_other(arguments: tuple[str, ...]) -> No
     manifests = tuple(yaml.safe_load_all(done.stdout))
     for version in VERSIONS:
         validate(manifests, version)
-    hold_to_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
+    check_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
     work, service, policy = manifests[-1], manifests[-3], manifests[-2]
     spec = work["spec"]["jobTemplate"]["spec"] if work["kind"] == "CronJob" else work["spec"]
     assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
@@ -88,7 +88,7 @@ def test_with_an_object_store_a_job_publishes_there_and_signs(arguments: tuple[s
     manifests = tuple(yaml.safe_load_all(done.stdout))
     for version in VERSIONS:
         validate(manifests, version)
-    hold_to_rules((*kustomize(K8S / "overlays/production"), *manifests))
+    check_rules((*kustomize(K8S / "overlays/production"), *manifests))
     pod = manifests[-1]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     assert container["args"][:3] == ["fashion_cnn", "--exports", "$(EXPORTS)"]
@@ -113,7 +113,7 @@ def test_a_sweep_runs_in_several_pods_with_its_address_in_a_secret() -> None:
     manifests = tuple(yaml.safe_load_all(done.stdout))
     for version in VERSIONS:
         validate(manifests, version)
-    hold_to_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
+    check_rules((*kustomize(K8S / "overlays/cpu"), *manifests))
     spec = manifests[-1]["spec"]
     assert spec["parallelism"] == spec["completions"] == 4
     assert spec["activeDeadlineSeconds"] == kubernetes.LONGEST_SWEEP
