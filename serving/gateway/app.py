@@ -196,7 +196,7 @@ class Gateway(FastAPI):
         self._predictor.forget_unloaded(models)
         if self._drift is not None:
             self._drift.keep_only({name: state.versions for name, state in models.items()})
-            if self._link is not None:  # other workers may have counts of a version that this one never answered for
+            if self._link is not None:  # other workers may have counts of a version that this one has not served
                 for state in models.values():
                     for version in state.versions.values():
                         self._drift.of(version)

@@ -1,4 +1,4 @@
-"""Readiness, metrics and drift, of this process or of all workers together."""
+"""Readiness, metrics and drift of this process, or of all workers."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +16,7 @@ from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
 
 
 class GatewayReports:
-    """Answers operators. With a link to the supervisor it adds what the other workers report."""
+    """Reports for operators. With a link to the supervisor they cover all workers."""
 
     def __init__(
         self,

@@ -18,10 +18,10 @@ from serving.tfs_api.tensors import is_float
 #: Tensors by input or output name.
 Arrays = Mapping[str, NDArray[Any]]
 
-#: Headers that go along with a call: the trace that it belongs to.
+#: Headers of a call: its trace.
 Metadata = Sequence[tuple[str, str]]
 
-#: How often a call is sent to replicas that may lack the version. Each attempt reaches the next replica.
+#: Most attempts of a call if replicas may lack the version. Each attempt goes to the next replica.
 MOST_ATTEMPTS = 6
 
 

@@ -1,4 +1,4 @@
-"""The back end that the settings choose."""
+"""Selection of the back end by the settings."""
 
 from serving.gateway.backends.base import ModelServer
 from serving.gateway.backends.tf_serving.backend import TFServingBackend
@@ -7,7 +7,7 @@ from serving.gateway.settings import Settings, addresses
 
 
 def open_model_server(settings: Settings) -> ModelServer:
-    """The models in this process if ``exports`` is set, otherwise calls to ``model_server``. Needs an event loop."""
+    """Open the embedded back end if ``exports`` is set, otherwise TensorFlow Serving's. Needs a running event loop."""
     if settings.exports is not None:
         from serving.gateway.backends.embedded import EmbeddedBackend, EmbeddedSettings  # imports onnxruntime
 

@@ -14,7 +14,7 @@ from serving.gateway.inference.validation import check
 from serving.gateway.kinds.pictures import check_total
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.signature import Signature
-from serving.preprocessing import image as images
+from serving.preprocessing import image
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class InputLimits:
 
 @dataclass(slots=True)
 class ModelCall:
-    """Valid inputs of a signature. ``notes`` are for the client."""
+    """Valid inputs of a signature, and notes for the client."""
 
     signature: Signature
     arrays: Arrays
@@ -68,7 +68,7 @@ def validated_call(
 
 
 def cropped(version: ModelVersion, call: ModelCall, outputs: Outputs) -> Outputs:
-    """Return the outputs cropped to the width of this call: a merged forecast is as wide as its widest."""
+    """Crop outputs to the width of this call. All forecasts of a merged call are as wide as the widest."""
     width = version.widths.get(call.signature.name)
     if width is None:
         return outputs
@@ -97,7 +97,7 @@ def _check_strings(signature: Signature, arrays: Arrays, max_pixels: int) -> Non
     """Limit the pixels of strings that are pictures: a model without a card may decode its strings."""
     strings = [data for name, spec in signature.inputs.items() if spec.is_string for data in arrays[name].flat]
     try:
-        pixels = sum(map(images.pixels, strings))
-    except images.PictureError as error:
+        pixels = sum(map(image.pixels, strings))
+    except image.PictureError as error:
         raise BadPicture(str(error)) from None
     check_total(pixels, max_pixels)

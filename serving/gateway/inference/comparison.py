@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_STEPS = frozenset({"mean", "lower", "upper"})  # forecasts of a merged call may be longer than requested
+_STEPS = frozenset({"mean", "lower", "upper"})  # a merged call may return longer forecasts than requested
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,9 @@ class Predictor:
         Args:
             model_server: runs the calls.
             discovery: the known models.
-            metrics: where calls are counted.
-            drift: where inputs and outputs are compared with the training; None for nowhere.
-            limits: of the calls for one signature; a request with more rows is split.
+            metrics: counts the calls.
+            drift: compares inputs and outputs with the training data; None to compare nothing.
+            limits: limits for one signature; a request with more rows is split.
         """
         self._model_server = model_server
         self._discovery = discovery
@@ -156,14 +156,14 @@ class Predictor:
     async def _send(
         self, version: ModelVersion, call: ModelCall, memory: Reservation, deadline: float, trace: Trace | None = None
     ) -> Outputs:
-        """The outputs of a call, sent in parts if it has more rows than one call may have."""
+        """Return the outputs of a call. Send it in parts if it has more rows than the limit."""
         batcher = self._batcher(version, call.signature)
         if call.rows <= self._limits.rows:
             return await batcher.submit(call.arrays, call.rows, deadline, trace)
 
         async def send_part(part: ModelCall) -> Outputs:
             outputs = whole(await batcher.submit(part.arrays, part.rows, deadline, trace), part.rows)
-            memory.hold((1 + _RESPONSE_TIMES) * outputs.size)  # rejects early what could not be written as a whole
+            memory.hold((1 + _RESPONSE_TIMES) * outputs.size)  # over the budget: stop before joining
             return outputs
 
         outputs = joined(await in_order(parts(version, call, self._limits.rows), send_part, self._limits.calls))
@@ -198,7 +198,8 @@ class Predictor:
     ) -> None:
         """Offer the answered request to the shadow, if it is in the shadow's share.
 
-        The shadow gets the same tensors if it takes them in the same way; otherwise the request is prepared again.
+        The shadow gets the same tensors if its inputs and its preprocessing are the same. Otherwise the request is
+        prepared again.
         """
         version, call = answered.version, answered.call
         other = state.versions[shadow.version]
@@ -255,7 +256,7 @@ def _labels(version: ModelVersion) -> Sequence[str]:
 
 
 def _same_recipe(one: ModelVersion, other: ModelVersion) -> bool:
-    """Whether both make the same tensors of the same request."""
+    """Whether both versions make the same tensors from a request."""
     if one.card is None or other.card is None or one.kind is None:
         return one.card is other.card
     return one.kind is other.kind and one.kind.recipe(one.card) == one.kind.recipe(other.card)

@@ -1,7 +1,7 @@
 """Split requests with more rows than one call may have, and join the outputs.
 
 TensorFlow Serving has no limit on the rows of a request. The gateway limits the rows of a call, so that large requests
-do not delay small ones. A few parts run at the same time, and the rows of other requests go between them.
+do not delay small ones. A few parts run at the same time, and other requests run between them.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""Shadow traffic: a second version gets copies of answered requests, and its outputs are compared.
+"""Shadow traffic: send copies of answered requests to a second version, and compare its outputs.
 
 No client waits for it. Copies wait in a short queue, bounded by number and bytes; a full queue drops and counts them.
-One copy is sent at a time, so a slow shadow gets fewer copies rather than more of the model server.
+One copy is sent at a time, so that a slow shadow gets fewer copies instead of more of the model server.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class ShadowRequest:
     Attributes:
         model: the model's name.
         version: the shadow.
-        outputs: the outputs that were answered.
+        outputs: the outputs in the response.
         labels: the labels of their classes.
         send: sends the request to the shadow.
         size: reserved bytes.

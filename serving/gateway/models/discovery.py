@@ -56,7 +56,7 @@ class ConfiguredModels(WatchedFile[Labels]):
     """Names and labels of the models in models.config."""
 
     def __init__(self, path: Path, names: tuple[str, ...] = ()) -> None:
-        """``names`` replace the file if there are any."""
+        """Read the file, or take ``names`` without labels if they are given."""
         super().__init__(path, _labels, {name: {} for name in names})
         self._fixed = bool(names)
 

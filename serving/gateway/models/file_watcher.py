@@ -19,7 +19,7 @@ class WatchedFile(Generic[T]):
     """
 
     def __init__(self, path: Path, parse: Callable[[bytes, str], T], empty: T, *, optional: bool = False) -> None:
-        """Nothing is read yet.
+        """Create a watcher; :meth:`read` reads the file.
 
         Args:
             path: the file.

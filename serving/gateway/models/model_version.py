@@ -24,7 +24,7 @@ class ModelVersion:
         version: the version's number.
         signatures: by name.
         card: the model card; None if the model has none, or if it cannot be read.
-        kind: what reads and writes native requests; None without a card, or if this gateway lacks the card's kind.
+        kind: reads and writes native requests; None without a card, or if this gateway lacks the card's kind.
         offers: for each native verb of the kind the signature behind it, or why it cannot be served.
         widths: by signature, the input that sets how wide the outputs are, and its largest value.
         card_problem: why the card cannot be read; None if it can, or if the model has no ``describe``.

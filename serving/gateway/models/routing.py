@@ -59,7 +59,7 @@ class ModelState:
         versions: AVAILABLE versions whose signatures are known.
         states: every version that the model server reports.
         labels: labels of models.config.
-        effective: the labels that lead to one of ``versions``, and which.
+        effective: version of ``versions`` for each label; labels without one are left out.
         default: version for requests that name none.
         canary: version that answers a share of those requests.
         shadow: version that gets a copy of a share of those requests.

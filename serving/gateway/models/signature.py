@@ -23,7 +23,7 @@ class TensorSpec:
 
     @functools.cached_property
     def dtype(self) -> np.dtype[Any] | None:
-        """Its NumPy type (object for strings); None where the type is not served."""
+        """NumPy type (object for strings); None if the type is not served."""
         return numpy_type(self.data_type)
 
     @functools.cached_property

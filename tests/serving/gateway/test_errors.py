@@ -1,4 +1,4 @@
-"""Error messages repeat at most a part of a request."""
+"""Error messages are cut, so that they do not repeat a large request."""
 
 from serving.gateway.errors import BadDocument, listed
 

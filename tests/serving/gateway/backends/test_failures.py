@@ -10,7 +10,7 @@ FULL = "The batch scheduling queue to which this task was submitted is full; cur
 
 
 @pytest.mark.parametrize(
-    ("code", "details", "kind", "sentence"),
+    ("code", "details", "kind", "part"),
     [
         (Code.UNAVAILABLE, "[Errno 111] Connect call failed", errors.Unavailable, "cannot be reached"),
         (Code.UNAVAILABLE, FULL, errors.Overloaded, "at its limit of calls"),
@@ -30,7 +30,7 @@ FULL = "The batch scheduling queue to which this task was submitted is full; cur
         (Code.INTERNAL, "boom", errors.BadUpstream, "INTERNAL"),
     ],
 )
-def test_failures(code: Code, details: str, kind: type[errors.GatewayError], sentence: str) -> None:
-    made = failure(code, details, "the model server at models:8500 cannot be reached")
-    assert type(made) is kind and sentence in made.message
-    assert "Errno" not in made.message, "messages do not repeat details about connections"
+def test_failures(code: Code, details: str, kind: type[errors.GatewayError], part: str) -> None:
+    error = failure(code, details, "the model server at models:8500 cannot be reached")
+    assert type(error) is kind and part in error.message
+    assert "Errno" not in error.message, "messages do not repeat details about connections"

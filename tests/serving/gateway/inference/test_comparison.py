@@ -1,11 +1,9 @@
-"""Two versions' answers beside each other, as a table."""
+"""Comparison of two versions' outputs, as a table."""
 
 import numpy as np
 import pytest
 
 from serving.gateway.inference.comparison import Comparison, compare
-
-FORECAST = Comparison(None, None, 0.25)
 
 
 def classes(*rows: list[float]) -> dict[str, np.ndarray]:
@@ -17,13 +15,13 @@ def classes(*rows: list[float]) -> dict[str, np.ndarray]:
     [
         (classes([0.9, 0.1]), classes([0.9, 0.1]), ((), ()), Comparison(1, 0, 0.0)),
         (classes([1, 0], [1, 0]), classes([1, 0], [0, 1]), ((), ()), Comparison(1, 1, 1.0)),
-        # The same label at another place is the same class, and one more class is no reason to differ.
+        # Classes are compared by label, whatever their index and the number of classes.
         (classes([1, 0]), classes([0, 0, 1]), (("a", "b"), ("c", "b", "a")), Comparison(1, 0, None)),
         (classes([1, 0]), classes([1, 0], [1, 0]), ((), ()), Comparison(None, None, None)),
         ({"y": np.array([2.0, 2.0])}, {"y": np.array([2.0, 1.0])}, ((), ()), Comparison(None, None, 0.25)),
         ({"y": np.array([2.0])}, {"z": np.array([2.0])}, ((), ()), Comparison(None, None, None)),
         ({"y": np.array([b"a"], object)}, {"y": np.array([b"b"], object)}, ((), ()), Comparison(None, None, None)),
-        # A forecast of a merged call is longer than what was asked for.
+        # A merged call may return longer forecasts than requested.
         (
             {"mean": np.array([[1.0, 3.0, 9.0]])},
             {"mean": np.array([[1.0, 2.0]])},

@@ -1,4 +1,4 @@
-"""Dynamic batching with a model in the same loop: which requests share a call, and that each gets its own outputs."""
+"""Dynamic batching with a model in the same loop: which requests share a call, and whose outputs they get."""
 
 import asyncio
 from collections import deque
@@ -29,17 +29,17 @@ SIGNATURE = Signature(
     {"x": TensorSpec("x", messages.DT_FLOAT, (None, None))},
     {"y": TensorSpec("y", messages.DT_FLOAT, (None, None))},
 )
-ALONE = Signature("alone", {"x": TensorSpec("x", messages.DT_FLOAT, None)}, SIGNATURE.outputs)
+UNBATCHED = Signature("unbatched", {"x": TensorSpec("x", messages.DT_FLOAT, None)}, SIGNATURE.outputs)
 FAR = 1e12
 
 
 class Model:
-    """Answers y = 2 x, once it may; refuses what holds a negative number."""
+    """Returns y = 2 x once ``release`` is set; rejects negative numbers."""
 
     def __init__(self) -> None:
         self.calls: list[int] = []
-        self.may = asyncio.Event()
-        self.may.set()
+        self.release = asyncio.Event()
+        self.release.set()
         self.called = asyncio.Condition()
 
     async def predict(self, parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
@@ -47,7 +47,7 @@ class Model:
         self.calls.append(len(x))
         async with self.called:
             self.called.notify_all()
-        await self.may.wait()
+        await self.release.wait()
         if (x < 0).any():
             raise BadTensor("negative")
         return Outputs({"y": 2 * x}, clean=True)
@@ -57,7 +57,7 @@ class Model:
             await self.called.wait_for(lambda: len(self.calls) >= count)
 
 
-def batcher(
+def make_batcher(
     predict: Predict,
     calls: int = 1,
     max_rows: int = 8,
@@ -73,77 +73,79 @@ def batcher(
     )
 
 
-async def ask(batcher: DynamicBatcher, *values: float, width: int = 1) -> list[float]:
+async def submit(batcher: DynamicBatcher, *values: float, width: int = 1) -> list[float]:
     array = np.repeat(np.array(values, np.float32)[:, None], width, axis=1)
     outputs = await batcher.submit({"x": array}, len(values), FAR)
     assert outputs["y"].shape == array.shape
     return [float(value) for value in outputs["y"][:, 0]]
 
 
-async def held(model: Model, one: DynamicBatcher) -> "asyncio.Task[list[float]]":
-    """The request of 1, whose call is under way until ``model.may`` is set."""
-    model.may.clear()
-    first = asyncio.create_task(ask(one, 1))
+async def running_call(model: Model, batcher: DynamicBatcher) -> "asyncio.Task[list[float]]":
+    """Submit one row; its call runs until ``model.release`` is set."""
+    model.release.clear()
+    first = asyncio.create_task(submit(batcher, 1))
     await model.wait_for_calls(1)
     return first
 
 
 async def test_requests_at_the_same_moment_share_a_call() -> None:
     model = Model()
-    one = batcher(model.predict)
-    assert await asyncio.gather(*(ask(one, value) for value in range(5))) == [[2.0 * value] for value in range(5)]
+    batcher = make_batcher(model.predict)
+    assert await asyncio.gather(*(submit(batcher, value) for value in range(5))) == [
+        [2.0 * value] for value in range(5)
+    ]
     assert model.calls == [5]
 
 
-async def test_a_call_starts_when_the_one_before_has_returned() -> None:
+async def test_a_call_starts_when_the_previous_one_ends() -> None:
     model = Model()
-    one = batcher(model.predict)
-    first = await held(model, one)
-    others = [asyncio.create_task(ask(one, value)) for value in (2, 3, 4)]
+    batcher = make_batcher(model.predict)
+    first = await running_call(model, batcher)
+    others = [asyncio.create_task(submit(batcher, value)) for value in (2, 3, 4)]
     await asyncio.wait(others, timeout=0.01)
     assert model.calls == [1]
-    model.may.set()
+    model.release.set()
     assert await asyncio.gather(first, *others) == [[2], [4], [6], [8]]
     assert model.calls == [1, 3]
-    assert one.idle
+    assert batcher.idle
 
 
 async def test_rows_are_counted_not_requests() -> None:
     model = Model()
-    one = batcher(model.predict, max_rows=8)
+    batcher = make_batcher(model.predict, max_rows=8)
     sizes = [3, 3, 3, 8, 9, 1]
-    answers = await asyncio.gather(*(ask(one, *range(size)) for size in sizes))
+    answers = await asyncio.gather(*(submit(batcher, *range(size)) for size in sizes))
     assert [len(answer) for answer in answers] == sizes
     assert model.calls == [6, 3, 8, 9, 1]
 
 
-async def test_row_shapes_are_never_mixed() -> None:
+async def test_row_shapes_are_not_mixed() -> None:
     model = Model()
-    one = batcher(model.predict)
-    answers = await asyncio.gather(*(ask(one, value, width=1 + value % 2) for value in range(6)))
+    batcher = make_batcher(model.predict)
+    answers = await asyncio.gather(*(submit(batcher, value, width=1 + value % 2) for value in range(6)))
     assert answers == [[2.0 * value] for value in range(6)]
     assert sorted(model.calls) == [3, 3]
 
 
-async def test_signatures_without_rows_are_never_merged() -> None:
+async def test_signatures_without_rows_are_not_merged() -> None:
     model = Model()
-    one = batcher(model.predict, signature=ALONE)
-    await asyncio.gather(*(ask(one, value) for value in range(4)))
+    batcher = make_batcher(model.predict, signature=UNBATCHED)
+    await asyncio.gather(*(submit(batcher, value) for value in range(4)))
     assert model.calls == [1, 1, 1, 1]
 
 
 async def test_a_refused_call_is_repeated_one_by_one() -> None:
     model = Model()
-    one = batcher(model.predict)
-    answers = await asyncio.gather(*(ask(one, value) for value in (1, -2, 3)), return_exceptions=True)
+    batcher = make_batcher(model.predict)
+    answers = await asyncio.gather(*(submit(batcher, value) for value in (1, -2, 3)), return_exceptions=True)
     assert answers[0] == [2]
     assert isinstance(answers[1], BadTensor)
     assert answers[2] == [6]
     assert model.calls == [3, 1, 1, 1]
 
 
-async def test_outputs_that_cannot_be_split_are_requested_one_by_one() -> None:
-    """A model without a card may give one row for however many: nobody gets another's."""
+async def test_a_call_is_repeated_one_by_one_if_its_outputs_cannot_be_split() -> None:
+    """A model without a card may return one row for several; no request gets another's output."""
     calls = []
 
     async def total(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
@@ -156,9 +158,9 @@ async def test_outputs_that_cannot_be_split_are_requested_one_by_one() -> None:
         {"x": TensorSpec("x", messages.DT_FLOAT, (None, 1))},
         {"y": TensorSpec("y", messages.DT_FLOAT, (None, 1))},
     )
-    one = DynamicBatcher("version 1 of model m", fixed, total, BatchLimits(8, 100, 1))
+    batcher = DynamicBatcher("version 1 of model m", fixed, total, BatchLimits(8, 100, 1))
     rows = [np.array([[1], [2]], np.float32), np.array([[3]], np.float32)]
-    answers = await asyncio.gather(*(one.submit({"x": array}, len(array), FAR) for array in rows))
+    answers = await asyncio.gather(*(batcher.submit({"x": array}, len(array), FAR) for array in rows))
     assert [answer["y"].tolist() for answer in answers] == [[[3]], [[3]]]
     assert calls == [3, 2, 1]
 
@@ -167,37 +169,37 @@ async def test_a_failed_call_fails_all_its_requests_each_with_its_own_error() ->
     async def down(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise Unavailable("down")
 
-    one = batcher(down)
-    errors = await asyncio.gather(*(ask(one, value) for value in range(3)), return_exceptions=True)
+    batcher = make_batcher(down)
+    errors = await asyncio.gather(*(submit(batcher, value) for value in range(3)), return_exceptions=True)
     assert [str(error) for error in errors] == ["down"] * 3
     assert len({id(error) for error in errors}) == 3
-    assert await asyncio.gather(ask(one, 1), return_exceptions=True)
-    assert one.idle
+    assert await asyncio.gather(submit(batcher, 1), return_exceptions=True)
+    assert batcher.idle
 
 
-async def test_a_defect_reaches_the_requests_and_the_batcher_goes_on() -> None:
+async def test_a_defect_fails_its_requests_only() -> None:
     async def defect(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
         raise ZeroDivisionError
 
-    one = batcher(defect)
+    batcher = make_batcher(defect)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
-            await ask(one, 1)
+            await submit(batcher, 1)
 
 
 async def test_a_cancelled_request_is_not_sent() -> None:
     model = Model()
-    one = batcher(model.predict)
-    first = await held(model, one)
-    gone, stays = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
-    await asyncio.wait([gone, stays], timeout=0.01)
-    gone.cancel()
-    model.may.set()
-    assert await stays == [6]
+    batcher = make_batcher(model.predict)
+    first = await running_call(model, batcher)
+    cancelled, kept = asyncio.create_task(submit(batcher, 2)), asyncio.create_task(submit(batcher, 3))
+    await asyncio.wait([cancelled, kept], timeout=0.01)
+    cancelled.cancel()
+    model.release.set()
+    assert await kept == [6]
     assert await first == [2]
     assert model.calls == [1, 1]
     with pytest.raises(asyncio.CancelledError):
-        await gone
+        await cancelled
 
 
 @settings(max_examples=50)
@@ -209,8 +211,8 @@ async def test_a_cancelled_request_is_not_sent() -> None:
 def test_each_request_gets_its_own_outputs(requests: list[list[int]], calls: int, max_rows: int) -> None:
     async def run() -> list[Any]:
         model = Model()
-        one = batcher(model.predict, calls, max_rows)
-        return await asyncio.gather(*(ask(one, *values) for values in requests), return_exceptions=True)
+        batcher = make_batcher(model.predict, calls, max_rows)
+        return await asyncio.gather(*(submit(batcher, *values) for values in requests), return_exceptions=True)
 
     for values, answer in zip(requests, asyncio.run(run()), strict=True):
         if -1 in values:
@@ -220,7 +222,7 @@ def test_each_request_gets_its_own_outputs(requests: list[list[int]], calls: int
 
 
 async def test_take_batch() -> None:
-    def waiters(*rows: int) -> list[QueuedRequest]:
+    def queued(*rows: int) -> list[QueuedRequest]:
         return [QueuedRequest({}, count, FAR, asyncio.get_running_loop().create_future()) for count in rows]
 
     for rows, most, taken in (
@@ -229,16 +231,16 @@ async def test_take_batch() -> None:
         ((4, 4, 1), 8, [4, 4]),
         ((9, 1), 8, [9]),
         ((5, 5), 8, [5]),
-        ((5, 5, 1), 8, [5]),  # in order: nobody overtakes
+        ((5, 5, 1), 8, [5]),  # in order: no request overtakes another
     ):
-        waiting = deque(waiters(*rows))
+        waiting = deque(queued(*rows))
         batch, removed = take_batch(waiting, most)
         assert [one.rows for one in batch] == taken
         assert removed == sum(taken)
         assert [one.rows for one in waiting] == list(rows[len(taken) :])
-    gone, there = waiters(1, 2)
-    gone.future.cancel()
-    assert take_batch(deque([gone, there]), 8) == ([there], 3)
+    cancelled, kept = queued(1, 2)
+    cancelled.future.cancel()
+    assert take_batch(deque([cancelled, kept]), 8) == ([kept], 3)
 
 
 @pytest.mark.parametrize(
@@ -249,10 +251,10 @@ def test_rows_per_call(rows: int, max_rows: int, most: int) -> None:
 
 
 async def test_a_call_takes_no_more_than_its_share() -> None:
-    """So that the model server has the next one when it has answered the first."""
+    """The model server then has the next call when it ends one."""
     model = Model()
-    one = batcher(model.predict, calls=2, max_rows=128)
-    await asyncio.gather(*(ask(one, value) for value in range(100)))
+    batcher = make_batcher(model.predict, calls=2, max_rows=128)
+    await asyncio.gather(*(submit(batcher, value) for value in range(100)))
     assert model.calls == [25, 25, 18, 16, 16]
 
 
@@ -260,8 +262,8 @@ async def test_a_call_takes_no_more_than_its_share() -> None:
     ("call_seconds", "rows_ahead", "max_rows", "calls", "expected"),
     [
         (0.0, 500, 8, 1, 0.0),  # nothing measured yet
-        (0.1, 0, 8, 1, 0.15),  # half of the one under way, and its own
-        (0.1, 7, 8, 1, 0.15),  # it goes with them
+        (0.1, 0, 8, 1, 0.15),  # half of the running call, and its own
+        (0.1, 7, 8, 1, 0.15),  # it joins the rows ahead
         (0.1, 8, 8, 1, 0.25),
         (0.1, 80, 8, 2, 0.65),
     ],
@@ -272,56 +274,61 @@ def test_expected_seconds(call_seconds: float, rows_ahead: int, max_rows: int, c
 
 async def test_the_queue_is_bounded_by_rows() -> None:
     model = Model()
-    one = batcher(model.predict, max_waiting=3)
-    first = await held(model, one)
-    waiting = [asyncio.create_task(ask(one, value, value)) for value in (2,)]
+    batcher = make_batcher(model.predict, max_waiting=3)
+    first = await running_call(model, batcher)
+    waiting = [asyncio.create_task(submit(batcher, value, value)) for value in (2,)]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded, match="2 rows waiting"):
-        await ask(one, 3, 3)
-    waiting.append(asyncio.create_task(ask(one, 4)))
-    model.may.set()
+        await submit(batcher, 3, 3)
+    waiting.append(asyncio.create_task(submit(batcher, 4)))
+    model.release.set()
     assert await asyncio.gather(first, *waiting) == [[2.0], [4.0, 4.0], [8.0]]
-    assert await ask(one, 5, 6, 7, 8) == [10.0, 12.0, 14.0, 16.0]  # more than may wait, but nobody does
+    assert await submit(batcher, 5, 6, 7, 8) == [
+        10.0,
+        12.0,
+        14.0,
+        16.0,
+    ]  # over the limit of an empty queue
 
 
 async def test_a_request_that_cannot_meet_its_deadline_is_rejected_at_once() -> None:
     model = Model()
-    one = batcher(model.predict)
+    batcher = make_batcher(model.predict)
     loop = asyncio.get_running_loop()
     row = {"x": np.ones((1, 1), np.float32)}
-    model.may.clear()
-    slow = asyncio.create_task(one.submit(row, 1, FAR))
+    model.release.clear()
+    slow = asyncio.create_task(batcher.submit(row, 1, FAR))
     await model.wait_for_calls(1)
     await asyncio.sleep(0.05)
-    model.may.set()
+    model.release.set()
     await slow
-    model.may.clear()
-    under_way = asyncio.create_task(one.submit(row, 1, FAR))  # a free place: let in, however little time is left
+    model.release.clear()
+    running = asyncio.create_task(batcher.submit(row, 1, FAR))  # a slot is free: accepted despite its deadline
     await model.wait_for_calls(2)
     with pytest.raises(Overloaded, match="but the deadline is in"):
-        await one.submit(row, 1, loop.time() + 0.001)
-    patient = asyncio.create_task(one.submit(row, 1, FAR))
-    model.may.set()
-    await asyncio.gather(under_way, patient)
+        await batcher.submit(row, 1, loop.time() + 0.001)
+    patient = asyncio.create_task(batcher.submit(row, 1, FAR))
+    model.release.set()
+    await asyncio.gather(running, patient)
     assert model.calls == [1, 1, 1]
 
 
 async def test_a_cancelled_request_makes_room_in_the_queue() -> None:
     model = Model()
-    one = batcher(model.predict, max_waiting=2)
-    first = await held(model, one)
-    leaving, staying = asyncio.create_task(ask(one, 2)), asyncio.create_task(ask(one, 3))
+    batcher = make_batcher(model.predict, max_waiting=2)
+    first = await running_call(model, batcher)
+    cancelled, kept = asyncio.create_task(submit(batcher, 2)), asyncio.create_task(submit(batcher, 3))
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await ask(one, 4)
-    leaving.cancel()
-    await asyncio.wait([leaving])
-    coming = asyncio.create_task(ask(one, 5))  # there is room again, before the first call has returned
+        await submit(batcher, 4)
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    accepted = asyncio.create_task(submit(batcher, 5))  # accepted before the first call ends
     await asyncio.sleep(0)
-    model.may.set()
-    assert await asyncio.gather(first, staying, coming) == [[2.0], [6.0], [10.0]]
+    model.release.set()
+    assert await asyncio.gather(first, kept, accepted) == [[2.0], [6.0], [10.0]]
     assert model.calls == [1, 2]
-    assert one.idle
+    assert batcher.idle
 
 
 async def test_a_call_is_cancelled_with_the_last_of_its_requests() -> None:
@@ -335,8 +342,8 @@ async def test_a_call_is_cancelled_with_the_last_of_its_requests() -> None:
             raise
         raise AssertionError
 
-    one = batcher(endless)
-    requests = [asyncio.create_task(ask(one, value)) for value in (1, 2)]
+    batcher = make_batcher(endless)
+    requests = [asyncio.create_task(submit(batcher, value)) for value in (1, 2)]
     for _ in range(3):
         await asyncio.sleep(0)
     requests[0].cancel()
@@ -347,31 +354,31 @@ async def test_a_call_is_cancelled_with_the_last_of_its_requests() -> None:
     await asyncio.sleep(0)
     assert cancelled == [2]
     await asyncio.sleep(0)
-    assert one.idle
+    assert batcher.idle
 
 
-async def test_the_last_cancelled_request_leaves_an_idle_batcher() -> None:
+async def test_a_batcher_is_idle_after_its_last_request_is_cancelled() -> None:
     model = Model()
-    one = batcher(model.predict)
-    first = await held(model, one)
-    leaving = asyncio.create_task(ask(one, 2))
+    batcher = make_batcher(model.predict)
+    first = await running_call(model, batcher)
+    cancelled = asyncio.create_task(submit(batcher, 2))
     await asyncio.sleep(0)
-    leaving.cancel()
-    model.may.set()
+    cancelled.cancel()
+    model.release.set()
     assert await first == [2.0]
-    await asyncio.wait([leaving])
+    await asyncio.wait([cancelled])
     await asyncio.sleep(0)
-    assert one.idle
-    assert await ask(one, 3) == [6.0]
+    assert batcher.idle
+    assert await submit(batcher, 3) == [6.0]
 
 
 async def test_all_requests_of_a_merged_call_get_its_error() -> None:
-    async def full(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
-        raise Overloaded("no free place", "model_server")
+    async def overloaded(parts: Sequence[Arrays], deadline: float, metadata: object = None) -> Outputs:
+        raise Overloaded("no free slot", "model_server")
 
-    one = batcher(full)
+    batcher = make_batcher(overloaded)
     async with asyncio.timeout(10):
-        answers = await asyncio.gather(ask(one, 1), ask(one, 2), return_exceptions=True)
+        answers = await asyncio.gather(submit(batcher, 1), submit(batcher, 2), return_exceptions=True)
     assert [(str(answer), answer.reason) for answer in answers if isinstance(answer, Overloaded)] == [
-        ("no free place", "overloaded_model_server")
+        ("no free slot", "overloaded_model_server")
     ] * 2

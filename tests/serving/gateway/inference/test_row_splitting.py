@@ -1,4 +1,4 @@
-"""Splitting: order, how much is under way, and what ends it."""
+"""Row splitting: order, concurrency and cancellation of the parts, and the joined outputs."""
 
 import asyncio
 
@@ -14,10 +14,10 @@ def outputs(*shape: int, clean: bool = True) -> Outputs:
     return Outputs({"y": np.arange(np.prod(shape), dtype=np.float32).reshape(shape)}, clean)
 
 
-async def test_results_come_in_order_and_few_parts_run_at_once() -> None:
+async def test_results_are_in_order_and_concurrency_is_limited() -> None:
     under_way = most = 0
 
-    async def ask(part: int) -> int:
+    async def send(part: int) -> int:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
@@ -26,47 +26,47 @@ async def test_results_come_in_order_and_few_parts_run_at_once() -> None:
         under_way -= 1
         return part * 10
 
-    assert await in_order(range(20), ask, 3) == [part * 10 for part in range(20)]
+    assert await in_order(range(20), send, 3) == [part * 10 for part in range(20)]
     assert most == 3
 
 
 async def test_a_failure_cancels_the_other_parts() -> None:
-    asked: list[int] = []
+    sent: list[int] = []
 
-    async def ask(part: int) -> int:
-        asked.append(part)
+    async def send(part: int) -> int:
+        sent.append(part)
         await asyncio.sleep(0)
         if part == 2:
             raise Unavailable("gone")
         return part
 
     with pytest.raises(Unavailable, match="gone"):
-        await in_order(range(100), ask, 2)
-    assert len(asked) < 8
+        await in_order(range(100), send, 2)
+    assert len(sent) < 8
 
 
 async def test_a_cancelled_request_sends_no_more_parts() -> None:
-    asked: list[int] = []
+    sent: list[int] = []
     started = asyncio.Event()
 
-    async def ask(part: int) -> int:
-        asked.append(part)
+    async def send(part: int) -> int:
+        sent.append(part)
         started.set()
         await asyncio.Event().wait()
         return part
 
-    task = asyncio.create_task(in_order(range(100), ask, 2))
+    task = asyncio.create_task(in_order(range(100), send, 2))
     await started.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert len(asked) <= 2
+    assert len(sent) <= 2
 
 
 def test_outputs_of_parts_are_joined() -> None:
-    made = joined([outputs(2, 3), outputs(1, 3, clean=False)])
-    assert made["y"].tolist() == [[0, 1, 2], [3, 4, 5], [0, 1, 2]]
-    assert not made.clean
+    merged = joined([outputs(2, 3), outputs(1, 3, clean=False)])
+    assert merged["y"].tolist() == [[0, 1, 2], [3, 4, 5], [0, 1, 2]]
+    assert not merged.clean
     with pytest.raises(BadTensor, match="another shape in each part"):
         joined([outputs(2, 3), outputs(2, 4)])
     assert whole(outputs(2, 3), 2)["y"].shape == (2, 3)

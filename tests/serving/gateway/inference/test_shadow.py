@@ -1,4 +1,4 @@
-"""Shadow traffic: the queue is bounded, and a cancelled request is no defect."""
+"""Shadow traffic: limits of the queue, and copies of cancelled requests."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ async def test_the_queue_is_bounded_by_number_and_bytes(size: int, taken: int) -
 
     metrics = GatewayMetrics()
     shadows = Shadows(metrics)
-    for round_ in (1, 2):  # in the second there is room again
+    for round_ in (1, 2):  # the first round has emptied the queue
         for _ in range(100):
             shadows.offer(
                 ShadowRequest(
@@ -45,7 +45,7 @@ async def test_the_queue_is_bounded_by_number_and_bytes(size: int, taken: int) -
     assert sent == 2 * taken
 
 
-async def test_a_copy_of_a_cancelled_request_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_copy_of_a_cancelled_request_fails_without_a_logged_defect(caplog: pytest.LogCaptureFixture) -> None:
     budget = MemoryBudget(100, ThreadPoolExecutor(1))
     memory = budget.reservation()
     memory.hold(60)

@@ -97,11 +97,11 @@ def test_more_rows_than_the_limit_are_valid_if_they_can_be_split() -> None:
     inputs = {spec.name: spec for spec in (HISTORY, HORIZON)}
     arrays = {"history": np.zeros((129, 3), "f4"), "horizon": np.ones(129, "i4")}
     assert check(Signature("s", inputs, {"y": HORIZON}), arrays, 128, splits=True) == 129
-    unlike = arrays | {"horizon": np.ones(1, "i4")}
+    unequal = arrays | {"horizon": np.ones(1, "i4")}
     for outputs, sent, splits in (
         ({"y": HORIZON}, arrays, False),
         ({"y": FIXED}, arrays, True),
-        ({"y": HORIZON}, unlike, True),
+        ({"y": HORIZON}, unequal, True),
     ):
         with pytest.raises(BadTensor, match="1 to 128 rows, not 129"):
             check(Signature("s", inputs, outputs), sent, 128, strict=False, splits=splits)
@@ -122,7 +122,7 @@ arrays = st.sampled_from(TYPES).flatmap(
 def test_a_wrong_name_type_rank_size_or_value_is_rejected(
     chosen: list[TensorSpec], given_arrays: dict[str, np.ndarray], data: st.DataObject
 ) -> None:
-    # Half of the tensors are bent towards the signature, or next to nothing would ever fit.
+    # Half of the tensors get the expected type and shape; otherwise hardly any would be valid.
     for spec in chosen:
         if data.draw(st.booleans()):
             shape = tuple(data.draw(st.integers(0, 3)) if size is None else size for size in spec.shape or ())

@@ -1,7 +1,7 @@
-"""Nothing of a wrong name, rank, size or type reaches the model server, on any façade: a property over random
-signatures and tensors, against a server of our own making that checks everything it gets anew.
+"""Property: no invalid tensor reaches the model server by any protocol.
 
-A real TensorFlow Serving 2.20 dies of one wrong-rank picture.
+Random signatures and tensors, against a stub that checks every call. A real TensorFlow Serving 2.20 ends after one
+picture of the wrong rank.
 """
 
 import base64
@@ -25,7 +25,7 @@ from tests.serving.gateway import programs, stub
 from tests.serving.gateway.programs import Gateway
 from tests.serving.gateway.stub import Stub
 
-BENDS = ["none"] * 6 + ["axis more", "axis less", "size", "type", "rows", "empty", "name"]
+MUTATIONS = ["none"] * 6 + ["one axis more", "one axis less", "size", "type", "rows", "empty", "name"]
 MAX_ROWS = 4
 COUNT = 40
 
@@ -48,12 +48,12 @@ MODELS = {f"m{number}": {"serving_default": random_signature(_source)} for numbe
 
 @pytest.fixture(scope="module")
 def gateway_and_stub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway, Stub]]:
-    watcher = Stub(MODELS, max_rows=MAX_ROWS)
+    model_server = Stub(MODELS, max_rows=MAX_ROWS)
     missing = tmp_path_factory.mktemp("none") / "none"
     flags = (f"--models={','.join(MODELS)}", f"--max-rows={MAX_ROWS}")
-    with stub.serving(watcher) as address, programs.gateway(address, missing, *flags) as one:
+    with stub.serving(model_server) as address, programs.gateway(address, missing, *flags) as one:
         programs.wait_until_ready(one, *MODELS)
-        yield one, watcher
+        yield one, model_server
 
 
 def of_type(data_type: int, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndarray]:
@@ -68,20 +68,20 @@ def of_type(data_type: int, shape: tuple[int, ...]) -> st.SearchStrategy[np.ndar
 
 @st.composite
 def tensors(draw: st.DrawFn, signature: Signature) -> dict[str, tuple[int, np.ndarray]]:
-    """Inputs by name, each with its DataType: as they should be, then bent here and there or not."""
+    """Valid inputs by name, each with its DataType, some of them mutated."""
     rows = draw(st.integers(1, MAX_ROWS))
-    made = {}
+    inputs = {}
     for spec in signature.inputs.values():
         sizes = list(spec.shape if spec.shape is not None else draw(st.lists(st.integers(1, 2), max_size=3)))
         shape = tuple(
-            (rows if place == 0 else draw(st.integers(1, 3))) if size is None else size
-            for place, size in enumerate(sizes)
+            (rows if axis == 0 else draw(st.integers(1, 3))) if size is None else size
+            for axis, size in enumerate(sizes)
         )
         data_type = spec.data_type
-        match draw(st.sampled_from(BENDS)):
-            case "axis more":
+        match draw(st.sampled_from(MUTATIONS)):
+            case "one axis more":
                 shape = (*shape, 1)
-            case "axis less":
+            case "one axis less":
                 shape = shape[1:]
             case "size":
                 shape = tuple(size + draw(st.integers(0, 1)) for size in shape)
@@ -92,25 +92,25 @@ def tensors(draw: st.DrawFn, signature: Signature) -> dict[str, tuple[int, np.nd
             case "empty":
                 shape = (*shape[:-1], 0)
             case "name":
-                made[draw(st.sampled_from("abcd"))] = data_type, draw(of_type(data_type, shape))
+                inputs[draw(st.sampled_from("abcd"))] = data_type, draw(of_type(data_type, shape))
                 continue
-        made[spec.name] = data_type, draw(of_type(data_type, shape))
-    return made
+        inputs[spec.name] = data_type, draw(of_type(data_type, shape))
+    return inputs
 
 
 def listed(array: np.ndarray) -> Any:
-    """As JSON has it: NaN and infinity as words, bytes in base64."""
+    """JSON values: bytes are base64 objects."""
     if array.dtype == object:
         encoded = [{"b64": base64.b64encode(value).decode()} for value in array.flat]
         return np.array([*encoded, None], object)[:-1].reshape(array.shape).tolist()
     return (array.astype(float) if array.dtype.kind in "fV" else array).tolist()
 
 
-def ask(http: httpx.Client, model: str, inputs: dict[str, tuple[int, np.ndarray]], way: str) -> httpx.Response:
-    if way == "columns":
+def post(http: httpx.Client, model: str, inputs: dict[str, tuple[int, np.ndarray]], encoding: str) -> httpx.Response:
+    if encoding == "columns":
         document = {"inputs": {name: listed(array) for name, (_, array) in inputs.items()}}
         return http.post(f"/v1/models/{model}:predict", content=json.dumps(document))
-    if way == "rows":
+    if encoding == "rows":
         rows = max(len(array) if array.ndim else 0 for _, array in inputs.values())
         instances = [
             {
@@ -125,54 +125,53 @@ def ask(http: httpx.Client, model: str, inputs: dict[str, tuple[int, np.ndarray]
     blobs = []
     for name, (data_type, array) in inputs.items():
         one = {"name": name, "shape": list(array.shape), "datatype": datatypes.DATATYPES[data_type]}
-        if way == "binary":
+        if encoding == "binary":
             blobs.append(datatypes.to_bytes(array))
             one["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
             one["data"] = listed(array) if array.ndim else [listed(array)]
         head.append(one)
     document = json.dumps({"inputs": head}).encode()
-    headers = {"inference-header-content-length": str(len(document))} if way == "binary" else {}
+    headers = {"inference-header-content-length": str(len(document))} if encoding == "binary" else {}
     return http.post(f"/v2/models/{model}/infer", content=b"".join([document, *blobs]), headers=headers)
 
 
 answered = {"columns": 0, "rows": 0, "json": 0, "binary": 0}
 
 
-@pytest.mark.parametrize("way", answered)
-def test_invalid_tensors_do_not_reach_the_model_server(gateway_and_stub: tuple[Gateway, Stub], way: str) -> None:
-    gateway, watcher = gateway_and_stub
+@pytest.mark.parametrize("encoding", answered)
+def test_invalid_tensors_do_not_reach_the_model_server(gateway_and_stub: tuple[Gateway, Stub], encoding: str) -> None:
+    gateway, model_server = gateway_and_stub
 
     @given(st.data())
     @settings(max_examples=150, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
-    def holds(data: st.DataObject) -> None:
+    def check(data: st.DataObject) -> None:
         model = data.draw(st.sampled_from(sorted(MODELS)))
         inputs = data.draw(tensors(MODELS[model]["serving_default"]))
-        answer = ask(gateway.http, model, inputs, way)
-        assert watcher.violations == []
-        # An answer that JSON cannot carry is a 502, and asks for binary.
+        answer = post(gateway.http, model, inputs, encoding)
+        assert model_server.violations == []
+        # Outputs that JSON cannot represent are a 502.
         assert answer.status_code in (200, 400) or "NaN or infinity" in answer.text, answer.text
-        answered[way] += answer.status_code == 200
+        answered[encoding] += answer.status_code == 200
 
-    holds()
-    assert answered[way] > 10  # the property means nothing where all is refused
-    assert watcher.calls >= answered[way]
+    check()
+    assert answered[encoding] > 10  # otherwise the property would hold by rejecting everything
+    assert model_server.calls >= answered[encoding]
 
 
 def test_the_stub_detects_violations() -> None:
-    """What fits one signature is a violation of another."""
-    watcher = Stub({})
+    model_server = Stub({})
     image = stub.echo("s", TensorSpec("image", messages.DT_UINT8, (None, 2)))
     for array in (np.zeros(2, np.uint8), np.zeros((1, 3), np.uint8), np.zeros((1, 2), np.int8)):
-        assert list(watcher._wrong(image, {"image": array}, {"image": to_proto(array)}))
-    assert list(watcher._wrong(image, {}, {}))
+        assert list(model_server._wrong(image, {"image": array}, {"image": to_proto(array)}))
+    assert list(model_server._wrong(image, {}, {}))
     good = np.zeros((1, 2), np.uint8)
-    assert not list(watcher._wrong(image, {"image": good}, {"image": to_proto(good)}))
+    assert not list(model_server._wrong(image, {"image": good}, {"image": to_proto(good)}))
 
 
-def test_a_path_does_not_bypass_validation(gateway_and_stub: tuple[Gateway, Stub]) -> None:
-    gateway, watcher = gateway_and_stub
-    calls = watcher.calls
+def test_no_verb_bypasses_validation(gateway_and_stub: tuple[Gateway, Stub]) -> None:
+    gateway, model_server = gateway_and_stub
+    calls = model_server.calls
     for path in ("/v1/models/m0:classify", "/v1/models/m0:regress", "/v1/models/m0:embed", "/v1/models/m0:forecast"):
         assert gateway.http.post(path, json={"examples": [{"a": 1}]}).status_code in (400, 404)
-    assert watcher.calls == calls
+    assert model_server.calls == calls

@@ -1,4 +1,4 @@
-"""Model cards as they come from a model server: with the flags that are deployed, and where they cannot be read."""
+"""Model cards from a model server: with the deployed flags, and unreadable ones."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from serving.artifacts.model_card import ModelCard
-from serving.gateway.http import keys_file as keys
+from serving.gateway.http import keys_file
 from serving.gateway.models.signature import Signature, TensorSpec
 from serving.tfs_api import messages
 from serving.tfs_api.tensors import to_proto
@@ -25,7 +25,7 @@ from tests.serving.gateway.programs import Gateway
 CONTENT = "--enable_serialization_as_tensor_content=true"
 
 
-def deployed() -> dict[str, list[str]]:
+def deployed_flags() -> dict[str, list[str]]:
     """The flags of each model server in the Dockerfile and the Kubernetes manifests."""
     stages = re.findall(r"^FROM \S+ AS (\S+)$(.*?)(?=^FROM |\Z)", (REPOSITORY / "Dockerfile").read_text(), re.M | re.S)
     commands = {name: re.findall(r"^CMD (\[.*?\])$", text.replace("\\\n", ""), re.M) for name, text in stages}
@@ -36,13 +36,13 @@ def deployed() -> dict[str, list[str]]:
     return flags
 
 
-@pytest.mark.parametrize("where", ["embedded-server", "model-server", "model-server-gpu", "Kubernetes"])
-def test_models_have_cards_with_the_flags_that_are_deployed(where: str, models_root: Path) -> None:
-    port, flags = free_port(), deployed()[where]
-    assert CONTENT in flags, "it puts strings into tensor_content too"
-    own = {"--port": str(port), "--rest_api_port": str(free_port())}
-    here = [
-        f"{name}={own.get(name, value)}" if value else name
+@pytest.mark.parametrize("deployment", ["embedded-server", "model-server", "model-server-gpu", "Kubernetes"])
+def test_models_have_cards_with_the_deployed_flags(deployment: str, models_root: Path) -> None:
+    port, flags = free_port(), deployed_flags()[deployment]
+    assert CONTENT in flags, "a deployment lacks the flag that puts strings into tensor_content"
+    ports = {"--port": str(port), "--rest_api_port": str(free_port())}
+    local = [
+        f"{name}={ports.get(name, value)}" if value else name
         for name, _, value in (
             flag.replace("/models/", f"{models_root}/")
             .replace("/etc/vitrine", str(REPOSITORY / "k8s/base/model-server"))
@@ -51,7 +51,9 @@ def test_models_have_cards_with_the_flags_that_are_deployed(where: str, models_r
         )
     ]
     with (
-        running("-m", "serving.model_server", *here, f"--mount=/models={models_root}", ready="Exporting HTTP/REST API"),
+        running(
+            "-m", "serving.model_server", *local, f"--mount=/models={models_root}", ready="Exporting HTTP/REST API"
+        ),
         programs.gateway(f"127.0.0.1:{port}", models_root / "models.config") as gateway,
     ):
         programs.wait_until_ready(gateway, "shade", "trend")
@@ -86,41 +88,41 @@ def string(data: bytes) -> Describe:
 
 
 def fails(code: grpc.StatusCode) -> Describe:
-    return lambda context: context.abort(code, "it cannot be gateway")
+    return lambda context: context.abort(code, "it is broken")
 
 
-#: What ``describe`` answers by model, and words of the reason that is given for it.
+#: By model, the response of ``describe`` and a part of the reported reason.
 UNREADABLE: dict[str, tuple[Describe, str]] = {
     "short_content": (content(b"\x05ab"), "lengths of its 1 strings add up to 5"),
     "broken_length": (content(b"\xff" * 6), "takes more than five bytes"),
-    "no_json": (string(b"{"), "the model card cannot be read"),
-    "no_utf_8": (string(b'{"title": "\xff"}'), "the model card cannot be read"),
-    "no_card": (string(b'{"model": "line"}'), "Field required"),
+    "invalid_json": (string(b"{"), "the model card cannot be read"),
+    "invalid_utf_8": (string(b'{"title": "\xff"}'), "the model card cannot be read"),
+    "other_document": (string(b'{"model": "line"}'), "Field required"),
     "empty": (string(b""), "the model card cannot be read"),
-    "of_the_future": (string(b'{"format": 2}'), "format"),
-    "no_string": (lambda _: to_proto(np.ones(1, np.float32)), "the model card cannot be read"),
+    "newer_format": (string(b'{"format": 2}'), "format"),
+    "wrong_type": (lambda _: to_proto(np.ones(1, np.float32)), "the model card cannot be read"),
     "two_cards": (lambda _: to_proto(np.array([b"{}", b"{}"], object)), "one row was sent"),
-    "nothing": (lambda _: None, "lacks output card"),
-    "internal": (fails(grpc.StatusCode.INTERNAL), "(INTERNAL): it cannot be gateway"),
-    "refused": (fails(grpc.StatusCode.INVALID_ARGUMENT), "it cannot be gateway"),
-    "unimplemented": (fails(grpc.StatusCode.UNIMPLEMENTED), "it cannot be gateway"),
+    "no_output": (lambda _: None, "lacks output card"),
+    "internal": (fails(grpc.StatusCode.INTERNAL), "(INTERNAL): it is broken"),
+    "refused": (fails(grpc.StatusCode.INVALID_ARGUMENT), "it is broken"),
+    "unimplemented": (fails(grpc.StatusCode.UNIMPLEMENTED), "it is broken"),
     "too_late": (fails(grpc.StatusCode.DEADLINE_EXCEEDED), "before the deadline"),
 }
 
 
 class Describing(stub.Stub):
-    """Answers ``describe`` with prepared answers, and counts the calls."""
+    """Answers ``describe`` with prepared tensors, and counts the calls."""
 
     def __init__(self, answers: dict[str, Describe]) -> None:
         super().__init__({name: {"describe": DESCRIBE, "serving_default": ECHO} for name in answers})
         self.answers = answers
-        self.asked = dict.fromkeys(answers, 0)
+        self.describe_calls = dict.fromkeys(answers, 0)
 
     def predict(self, request: Any, context: grpc.ServicerContext) -> Any:
         if request.model_spec.signature_name != "describe":
             return super().predict(request, context)
         name = request.model_spec.name
-        self.asked[name] += 1
+        self.describe_calls[name] += 1
         response = messages.PredictResponse(model_spec=request.model_spec)
         answer = self.answers[name](context)
         if answer is not None:
@@ -130,7 +132,7 @@ class Describing(stub.Stub):
 
 @pytest.fixture(scope="module")
 def card(models_root: Path) -> bytes:
-    """A card that can be read."""
+    """A readable card."""
     return (models_root / "trend/1/assets.extra/card.json").read_bytes()
 
 
@@ -152,8 +154,8 @@ def gateway(describing: Describing, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_an_unreadable_card_is_reported(gateway: Gateway, describing: Describing, name: str) -> None:
     words = UNREADABLE[name][1]
-    asked = describing.asked[name]
-    until(lambda: describing.asked[name] > asked + 3)  # it is asked again, and gateway once
+    before = describing.describe_calls[name]
+    until(lambda: describing.describe_calls[name] > before + 3)  # fetched with every poll, but logged once
     lines = [line for line in gateway.program.output.splitlines() if f"model {name} card of version 1: " in line]
     (line,) = map(json.loads, lines)
     assert (line["level"], words in line["message"]) == ("error", True)
@@ -193,7 +195,7 @@ def test_a_card_is_read_once_it_becomes_readable(gateway: Gateway, describing: D
 
 def test_a_probe_without_a_key_gets_no_names(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
-    key = keys.create(file, "one", frozenset({"secret_one"}))[1]
+    key = keys_file.create(file, "one", frozenset({"secret_one"}))[1]
     answers = dict.fromkeys(("secret_one", "secret_two"), string(b"{"))
     flags = ("--models=secret_one,secret_two", f"--keys={file}")
     with (
@@ -201,7 +203,8 @@ def test_a_probe_without_a_key_gets_no_names(tmp_path: Path) -> None:
         programs.gateway(address, tmp_path / "none", *flags) as gateway,
     ):
         programs.wait_until_ready(gateway, *answers)
-        anybody = gateway.http.get("/readyz")
-        assert (anybody.status_code, "2 of 2 models" in anybody.text, "secret" in anybody.text) == (200, True, False)
+        anonymous = gateway.http.get("/readyz")
+        assert anonymous.status_code == 200
+        assert "2 of 2 models" in anonymous.text and "secret" not in anonymous.text
         known = gateway.http.get("/readyz", headers={"Authorization": f"Bearer {key}"}).text
         assert "model secret_one version 1" in known and "1 of 2 models" in known and "secret_two" not in known

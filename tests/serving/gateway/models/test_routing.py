@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.artifacts import routing_file as routing
-from serving.artifacts.routing_file import RoutingEntry
+from serving.artifacts.routing_file import Canary, RoutingEntry, Shadow
 from serving.gateway.errors import GatewayError, Unavailable, Unimplemented, UnknownLabel, UnknownModel, UnknownVersion
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import (
@@ -54,16 +53,16 @@ def model(
         (model((1, 2), {"stable": 1}), STABLE, 1),
         (model((1, 2), {"stable": 1, "canary": 2}), CANARY, 2),
         (model((1, 2), {"stable": 1}), VersionChoice(version=2), 2),
-        # The label has moved on to a version that is still loading: the one before answers until then…
+        # The label has moved to a version that is still loading: the previous one answers
         (model((1,), {"stable": 2}, {"stable": 1}, v2="LOADING"), ANY, 1),
         (model((1,), {"stable": 2}, {"stable": 1}, v2="LOADING"), STABLE, 1),
-        # … also where a newer one is there, and no longer once it has arrived.
+        # even if a newer one is AVAILABLE, until the version is loaded.
         (model((1, 3), {"stable": 2}, {"stable": 1}), ANY, 1),
         (model((1, 2), {"stable": 2}, {"stable": 1}), ANY, 2),
-        # Nothing that the label ever pointed to is there: the newest answers, but not by that label.
+        # No version of the label is AVAILABLE: the newest answers requests without a label.
         (model((1, 3), {"stable": 2}), ANY, 3),
         (model((3,), {"stable": 2}, {"stable": 1}), ANY, 3),
-        # The model server cannot be asked; what it had may still answer.
+        # The model server cannot be reached: the last known versions answer.
         (model((1,), {"stable": 1}, problem="gone"), ANY, 1),
     ],
 )
@@ -90,7 +89,7 @@ def test_no_version_answers(state: ModelState, choice: VersionChoice, error: typ
         choose({"m": state}, "m", choice)
 
 
-def test_a_version_that_the_model_server_cannot_serve_says_why() -> None:
+def test_a_version_that_the_model_server_cannot_serve() -> None:
     status = VersionStatus("END", "UNIMPLEMENTED", "it has no ONNX export")
     state = replace(model((), {}), states={1: status})
     for choice in (ANY, VersionChoice(version=1)):
@@ -98,7 +97,7 @@ def test_a_version_that_the_model_server_cannot_serve_says_why() -> None:
             choose({"m": state}, "m", choice)
 
 
-def test_an_unknown_model_lists_the_known_ones() -> None:
+def test_errors_for_unknown_models_list_the_known_ones() -> None:
     with pytest.raises(UnknownModel, match=r"there is m$"):
         choose({"m": model((1,), {})}, "n", ANY)
     with pytest.raises(UnknownModel, match="none yet"):
@@ -110,7 +109,7 @@ def test_an_unknown_model_lists_the_known_ones() -> None:
     [
         (RoutingEntry(live=2), {"stable": 1}, (1, 2, 3), 2),
         (RoutingEntry(live="next"), {"stable": 1, "next": 3}, (1, 2, 3), 3),
-        (RoutingEntry(live="next"), {"stable": 1}, (1, 2), 2),  # nothing is called so: the newest
+        (RoutingEntry(live="next"), {"stable": 1}, (1, 2), 2),  # no version has this label: the newest answers
         (RoutingEntry(fallback=("previous", 2)), {"stable": 5, "previous": 4}, (1, 2, 3), 2),
         (RoutingEntry(fallback=("previous", 2)), {"stable": 5, "previous": 4}, (1, 2, 3, 4), 4),
         (RoutingEntry(fallback=(7,)), {"stable": 5}, (1, 2, 3), 3),
@@ -124,20 +123,20 @@ def test_live_and_fallbacks(
 
 
 @pytest.mark.parametrize(
-    ("of", "expected"),
+    ("setting", "expected"),
     [
         (None, None),
-        (routing.Canary(version=2, percent=10, sticky="key"), Share(2, 10, "key")),
-        (routing.Canary(version="next", percent=10), Share(3, 10)),
-        (routing.Shadow(version=3), Share(3, 100)),
-        (routing.Canary(version=1, percent=10), None),  # it answers anyway
-        (routing.Canary(version=2, percent=0), None),
-        (routing.Canary(version=4, percent=10), None),  # not there yet
-        (routing.Canary(version="nobody", percent=10), None),
+        (Canary(version=2, percent=10, sticky="key"), Share(2, 10, "key")),
+        (Canary(version="next", percent=10), Share(3, 10)),
+        (Shadow(version=3), Share(3, 100)),
+        (Canary(version=1, percent=10), None),  # the default version
+        (Canary(version=2, percent=0), None),
+        (Canary(version=4, percent=10), None),  # not AVAILABLE
+        (Canary(version="unknown", percent=10), None),
     ],
 )
-def test_shares(of: routing.Canary | routing.Shadow | None, expected: Share | None) -> None:
-    assert share(of, {"stable": 1, "next": 3}, (1, 2, 3), 1) == expected
+def test_shares(setting: Canary | Shadow | None, expected: Share | None) -> None:
+    assert share(setting, {"stable": 1, "next": 3}, (1, 2, 3), 1) == expected
 
 
 def test_problems_of_routing_json() -> None:
@@ -161,9 +160,7 @@ def test_a_canary_answers_requests_below_its_share_without_a_version() -> None:
 
 
 @given(st.binary(min_size=1), st.floats(0, 100), st.floats(0, 100), st.text(max_size=80), st.integers(1, 2**63 - 1))
-def test_callers_join_a_growing_canary_and_never_leave(
-    caller: bytes, one: float, other: float, name: str, version: int
-) -> None:
+def test_a_growing_canary_keeps_its_callers(caller: bytes, one: float, other: float, name: str, version: int) -> None:
     small, large = sorted((one, other))
     before = point(name, Share(version, small, "key"), caller) < small
     after = point(name, Share(version, large, "key"), caller) < large

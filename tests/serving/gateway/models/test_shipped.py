@@ -1,4 +1,4 @@
-"""The shipped models, the whole way: what the gateway answers is what the version gives offline."""
+"""The shipped models behind the gateway: responses equal the outputs of the ONNX exports."""
 
 import base64
 import contextlib
@@ -16,10 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from serving.artifacts import model_card as card
-from serving.artifacts import models_config
+from serving.artifacts import model_card, models_config
 from serving.onnx_runtime import onnxruntime
-from serving.preprocessing import image as images
+from serving.preprocessing import image
 from tests.conftest import SHIPPED
 from tests.programs import model_server
 from tests.serving.gateway import programs
@@ -30,8 +29,8 @@ from tests.serving.gateway.protocols.test_bad_input import animated, bomb
 
 
 @contextlib.contextmanager
-def both(exports: Path, *models: str) -> Iterator[Gateway]:
-    config = exports / "models.config"  # the working copy's may name models that are built, not shipped
+def served(exports: Path, *models: str) -> Iterator[Gateway]:
+    config = exports / "models.config"  # the working copy's may name other models, which a developer has trained
     named = {name: model for name, model in models_config.read(config).items() if name in (models or SHIPPED)}
     config.write_text(models_config.render(named))
     with model_server(exports) as address, programs.gateway(address, config) as gateway:
@@ -40,33 +39,35 @@ def both(exports: Path, *models: str) -> Iterator[Gateway]:
 
 
 def drawings() -> list[bytes]:
-    """Forty-eight different pictures, of several sizes, colours and formats."""
-    made = []
+    """Return 48 different pictures of several sizes, colours and formats."""
+    pictures = []
     for number, (side, form) in enumerate(itertools.product((28, 60, 200, 640), ("PNG", "JPEG", "WEBP"))):
         for turn in range(4):
             picture = Image.new(
                 "RGB", (side, side + turn), (250 - 10 * number, 240, 250) if turn % 2 else (number, 9, 12)
             )
-            ink = (30, 20 * turn, 90) if turn % 2 else (250, 200, 20 * number % 255)
-            pen = ImageDraw.Draw(picture)
-            pen.line((side * 0.2, side * 0.2, side * (0.5 + turn / 10), side * 0.8), ink, width=side // 8)
-            pen.ellipse((side * 0.4, side * 0.3, side * 0.8, side * (0.5 + turn / 10)), outline=ink, width=side // 10)
+            colour = (30, 20 * turn, 90) if turn % 2 else (250, 200, 20 * number % 255)
+            draw = ImageDraw.Draw(picture)
+            draw.line((side * 0.2, side * 0.2, side * (0.5 + turn / 10), side * 0.8), colour, width=side // 8)
+            draw.ellipse(
+                (side * 0.4, side * 0.3, side * 0.8, side * (0.5 + turn / 10)), outline=colour, width=side // 10
+            )
             stream = io.BytesIO()
             picture.convert("L" if form == "PNG" and turn > 1 else "RGB").save(stream, form)
-            made.append(stream.getvalue())
-    return made
+            pictures.append(stream.getvalue())
+    return pictures
 
 
 def test_responses_equal_the_outputs_of_the_version(exports: Path) -> None:
     pictures = drawings()
-    with both(exports) as gateway:
+    with served(exports) as gateway:
         assert gateway.http.get("/readyz").status_code == 200
         for model in ("fashion_cnn", "fashion_embedding", "xo_cnn"):
             directory = exports / model / "1"
-            recipe = card.read(directory).image
+            recipe = model_card.read(directory).image
             assert recipe is not None
             session = onnxruntime.InferenceSession(directory / "assets.extra" / "model.onnx")
-            rows = np.stack([images.decode(data, recipe) for data in pictures])
+            rows = np.stack([image.decode(data, recipe) for data in pictures])
             probabilities, vectors = session.run(["probabilities", "embedding"], {"image": rows})
 
             def ask(verb: str, number: int, model: str = model) -> dict[str, object]:
@@ -78,15 +79,15 @@ def test_responses_equal_the_outputs_of_the_version(exports: Path) -> None:
                 answers = list(callers.map(lambda number: ask("predict", number), range(len(pictures))))
                 embedded = list(callers.map(lambda number: ask("embed", number), range(len(pictures))))
             for number, answer in enumerate(answers):
-                told = list(answer["predictions"][0]["probabilities"].values())
-                assert told == pytest.approx(probabilities[number].tolist(), abs=1e-5)
+                given = list(answer["predictions"][0]["probabilities"].values())
+                assert given == pytest.approx(probabilities[number].tolist(), abs=1e-5)
                 assert embedded[number]["embeddings"][0] == pytest.approx(vectors[number].tolist(), abs=1e-4)
 
 
 def test_forecasts_of_the_sine(exports: Path) -> None:
     history = [math.sin(step * math.pi / 10) for step in range(30)]
     expected = [math.sin(step * math.pi / 10) for step in range(30, 54)]
-    with both(exports) as gateway:
+    with served(exports) as gateway:
         answer = gateway.http.post("/v1/models/sine_rnn:forecast", json={"history": history, "horizon": 24}).json()
         assert answer["forecasts"][0]["mean"] == pytest.approx(expected, abs=0.05)
         answer = gateway.http.post("/v1/models/stock_rnn:forecast", json={"history": [350.0] * 40, "horizon": 5}).json()
@@ -96,20 +97,20 @@ def test_forecasts_of_the_sine(exports: Path) -> None:
 
 
 def test_pictures_as_strings_have_the_same_limits(exports: Path) -> None:
-    """``serving_bytes`` decodes in the graph, whatever the size: what is too large must not get there."""
+    """``serving_bytes`` decodes pictures of any size in the graph, so the gateway must reject large ones."""
     pixels = np.random.default_rng(3).integers(0, 255, (28, 28), np.uint8)
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")
     good = stream.getvalue()
 
-    with both(exports, "fashion_cnn") as gateway:
+    with served(exports, "fashion_cnn") as gateway:
 
-        def ask(*encoded: bytes) -> httpx.Response:
+        def predict(*encoded: bytes) -> httpx.Response:
             rows = [{"b64": base64.b64encode(one).decode()} for one in encoded]
             document = {"instances": rows, "signature_name": "serving_bytes"}
             return gateway.http.post("/v1/models/fashion_cnn:predict", json=document)
 
-        def ask_in_binary(one: bytes) -> httpx.Response:
+        def predict_binary(one: bytes) -> httpx.Response:
             tensor = {"name": "image_bytes", "datatype": "BYTES", "shape": [1]}
             tensor["parameters"] = {"binary_data_size": 4 + len(one)}
             head = json.dumps({"inputs": [tensor], "parameters": {"signature_name": "serving_bytes"}}).encode()
@@ -121,22 +122,22 @@ def test_pictures_as_strings_have_the_same_limits(exports: Path) -> None:
 
         whole = gateway.http.post("/v1/models/fashion_cnn:predict", json={"instances": [pixels[..., None].tolist()]})
         expected = [pytest.approx(row, abs=1e-5) for row in whole.json()["predictions"]]
-        gateway.program.wait_until(lambda: ask(good).status_code == 200)  # the model server loads TensorFlow for it
-        assert ask(good, good).json()["predictions"] == expected * 2
-        assert ask_in_binary(good).json()["outputs"][0]["data"] == expected[0]
+        gateway.program.wait_until(lambda: predict(good).status_code == 200)  # the model server loads TensorFlow for it
+        assert predict(good, good).json()["predictions"] == expected * 2
+        assert predict_binary(good).json()["outputs"][0]["data"] == expected[0]
 
         def calls() -> float:
             return metric(gateway, 'vitrine_upstream_seconds_count{model="fashion_cnn"}')
 
         before = calls()
         for refused, words in (
-            (ask(good, bomb()), "input image_bytes, row 1: the picture has 60000×60000 pixels"),
-            (ask_in_binary(bomb()), "60000×60000"),
-            (ask(*[picture(0, side=4000)] * 2), "32000000 pixels together; at most 25000000"),
-            (ask(animated("PNG")), "animated"),
-            (ask(picture(form="BMP")), "this signature takes PNG or JPEG, not BMP"),
-            (ask(b"hello"), "not a picture"),
-            (ask(good[:20]), "cannot be read"),
+            (predict(good, bomb()), "input image_bytes, row 1: the picture has 60000×60000 pixels"),
+            (predict_binary(bomb()), "60000×60000"),
+            (predict(*[picture(0, side=4000)] * 2), "32000000 pixels together; at most 25000000"),
+            (predict(animated("PNG")), "animated"),
+            (predict(picture(form="BMP")), "this signature takes PNG or JPEG, not BMP"),
+            (predict(b"hello"), "not a picture"),
+            (predict(good[:20]), "cannot be read"),
         ):
             assert (refused.status_code, list(refused.json())) == (400, ["error"])
             assert words in refused.json()["error"], refused.text
