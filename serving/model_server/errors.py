@@ -10,7 +10,7 @@ _TRUNCATED = "...TRUNCATED"
 
 
 class ServingError(Exception):
-    """An error that a client or the start-up reports."""
+    """An error with a gRPC status code, for a client or the log of the start."""
 
     def __init__(self, code: Code, text: str) -> None:
         super().__init__(text)
@@ -19,10 +19,9 @@ class ServingError(Exception):
     @property
     def message(self) -> str:
         """The text as clients receive it: the first 1,024 bytes (grpc_status_util.cc)."""
-        text = str(self).encode("utf-8", "surrogateescape")
-        if len(text) <= _MAX_MESSAGE_BYTES:
-            return str(self)
-        return text[:_MAX_MESSAGE_BYTES].decode("utf-8", "ignore") + _TRUNCATED
+        text = str(self).encode("utf-8", "replace")  # names of files may be no UTF-8
+        message = text[:_MAX_MESSAGE_BYTES].decode("utf-8", "ignore")
+        return message if len(text) <= _MAX_MESSAGE_BYTES else message + _TRUNCATED
 
     def describe(self) -> str:
         """Return code and text as TensorFlow's ``Status::ToString`` prints them: ``NOT_FOUND: no such file``."""

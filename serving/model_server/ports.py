@@ -50,12 +50,13 @@ async def open(settings: Flags, inference: Inference) -> Ports:
 
 
 def check(settings: Flags) -> None:
-    """Check the file of ``--ssl_config_file``, before minutes of loading.
+    """Check ``--ssl_config_file`` and ``--grpc_channel_arguments`` before the models load, which may take minutes.
 
     Raises:
-        ServingError: It is missing or invalid.
+        ServingError: The file is missing or invalid, or an argument is invalid.
     """
     _credentials(settings)
+    parse_arguments(settings.grpc_channel_arguments)
 
 
 def _credentials(settings: Flags) -> "grpc.ServerCredentials | None":

@@ -67,9 +67,11 @@ def data_type(array: Array) -> int:
     Raises:
         TypeError: the array's type has none.
     """
-    if array.dtype.kind in "OSU":
-        return messages.DT_STRING
-    number = _DATA_TYPES.get(array.dtype.newbyteorder("="))
+    number = _DATA_TYPES.get(array.dtype)
+    if number is None and array.dtype.kind in "SU":
+        number = messages.DT_STRING
+    if number is None:
+        number = _DATA_TYPES.get(array.dtype.newbyteorder("="))
     if number is None:
         raise TypeError(f"an array of type {array.dtype} cannot be sent as a tensor")
     return number

@@ -1,4 +1,4 @@
-"""LoadThreads and unloads versions by policy, and hands out handles to them.
+"""Load and unload versions by policy, and hand out handles to them.
 
 Source: tensorflow_serving/core/aspired_versions_manager.cc and basic_manager.cc. All state belongs to the event
 loop. Only loading runs in threads, so available versions go on answering.

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from serving.model_server.batching.parameters import BatchingParameters
 from serving.model_server.core.signature import ServableSignature, ServableSignatures
@@ -16,8 +16,7 @@ MAX_SECONDS_IN_LOOP = 0.005
 _NEWEST_RUN_WEIGHT = 0.3  # EWMA weight of the newest run time
 
 
-@dataclass(frozen=True, slots=True)
-class SignatureCall:
+class SignatureCall(NamedTuple):
     """Checked inputs of a signature and the outputs to compute (:mod:`serving.model_server.inference.predict`)."""
 
     signature: ServableSignature
@@ -26,8 +25,12 @@ class SignatureCall:
 
     @property
     def rows(self) -> int:
-        """The batch size; 1 if no input has one."""
-        return max((len(array) for array in self.inputs.values() if array.ndim), default=1)
+        """The batch size, at least 1."""
+        rows = 1
+        for array in self.inputs.values():
+            if array.ndim and len(array) > rows:
+                rows = len(array)
+        return rows
 
 
 class Servable:
@@ -47,7 +50,7 @@ class Servable:
         Args:
             signatures: The signatures of the SavedModel.
             onnx_engine: The ONNX export, if the version has one.
-            open_saved_model: LoadThreads the other engine. Called before the first run that needs it.
+            open_saved_model: Loads the other engine. Called before the first run that needs it.
             strict: Accept only shapes that fit the signature, so that both engines reject the same inputs. Otherwise
                 the graph decides, as in TensorFlow Serving.
             batching: How calls are merged; None for no batching.
@@ -87,9 +90,12 @@ class Servable:
         """
         name = call.signature.name
         engine = self._engine(name)
-        started = time.thread_time()  # a busy machine makes a run longer, but no thread would make it shorter
+        # onnxruntime works in the calling thread, whose processor time does not depend on the machine's load.
+        # TensorFlow works in threads of its own, so only the elapsed time says how long the caller is blocked.
+        clock = time.thread_time if engine is self._onnx_engine else time.perf_counter
+        started = clock()
         arrays = engine.run(name, call.inputs, call.outputs)
-        seconds = (time.thread_time() - started) / max(call.rows, 1)
+        seconds = (clock() - started) / call.rows
         before = self._seconds_per_row.get(name, seconds)
         self._seconds_per_row[name] = (1 - _NEWEST_RUN_WEIGHT) * before + _NEWEST_RUN_WEIGHT * seconds
         return arrays

@@ -75,7 +75,7 @@ class OnnxEngine:
         try:
             listed = json.loads(self._session.get_modelmeta().custom_metadata_map["signatures"])
             self._inputs: dict[str, list[str]] = {name: list(entry["inputs"]) for name, entry in listed.items()}
-            self._unnamed = {
+            self._fillers = {
                 name: [_Filler.of(node) for node in self._session.get_inputs() if node.name not in inputs]
                 for name, inputs in self._inputs.items()
             }
@@ -98,9 +98,11 @@ class OnnxEngine:
             return self._describe(inputs["query"])
         rows = _rows(inputs)
         feed = {name: _as_text(name, array) if array.dtype.hasobject else array for name, array in inputs.items()}
-        for filler in self._unnamed[signature]:
+        for filler in self._fillers[signature]:
             feed[filler.name] = np.zeros((rows, *filler.shape), filler.dtype)
-        bytes_per_row = sum(array.nbytes for array in feed.values()) // max(rows, 1)
+        if rows <= 1:
+            return self._run(outputs, feed)
+        bytes_per_row = sum(array.nbytes for array in feed.values()) // rows
         chunk = max(1, _CHUNK_BYTES // max(bytes_per_row, 1))
         if rows <= chunk or not self._fixed.issuperset(outputs):
             return self._run(outputs, feed)
@@ -143,10 +145,11 @@ def _is_fixed(sizes: Sequence[Any]) -> bool:
 
 
 def _rows(inputs: Mapping[str, Array]) -> int:
-    rows = {name: len(array) for name, array in inputs.items()}
-    if len(set(rows.values())) > 1:
-        raise invalid_argument(f"All inputs must have the same number of rows; they have {rows}.")
-    return next(iter(rows.values()))
+    rows = {len(array) for array in inputs.values()}
+    if len(rows) > 1:
+        found = {name: len(array) for name, array in inputs.items()}
+        raise invalid_argument(f"All inputs must have the same number of rows; they have {found}.")
+    return rows.pop()
 
 
 def _as_text(name: str, array: Array) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from serving.model_server.errors import ServingError, internal, unknown
+from serving.model_server.errors import ServingError, internal, invalid_argument, unknown
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +27,25 @@ _UNLIMITED_BY_NUMBER = ("grpc.max_receive_message_length", "grpc.max_send_messag
 
 
 def parse_arguments(text: str) -> ChannelArguments:
-    """Parse ``grpc.name=value,…`` and add the defaults. A value is a number or text, as in TensorFlow Serving."""
+    """Parse ``grpc.name=value,…`` and add the defaults. A value is a number or text, as in TensorFlow Serving.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT for a number outside 32 bits.
+    """
     arguments = dict(DEFAULT_ARGUMENTS)
     for argument in filter(None, text.split(",")):
         name, equals, value = (part.strip() for part in argument.partition("="))
         if not equals:
             logger.warning("--grpc_channel_arguments: %r is ignored; expected name=value", argument)
             continue
-        arguments[name] = int(value) if value.removeprefix("-").isdecimal() else value
+        arguments[name] = number = int(value) if value.removeprefix("-").isdecimal() else value
+        if isinstance(number, int) and not -(2**31) <= number < 2**31:
+            raise invalid_argument(f"--grpc_channel_arguments: {name} must be a 32-bit number, not {value}")
     return [(name, value) for name, value in arguments.items() if value != -1 or name in _UNLIMITED_BY_NUMBER]
 
 
 class GrpcServer:
-    """Answers calls on any number of addresses from :meth:`start` to :meth:`stop`."""
+    """Handles calls on any number of addresses from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,
@@ -136,4 +142,4 @@ def _status(path: str, error: Exception) -> ServingError:
     if isinstance(error, ServingError):
         return error
     logger.error("a call of %s failed", path, exc_info=error)
-    return internal("the model server failed; its log says how")
+    return internal("the model server failed; see its log")

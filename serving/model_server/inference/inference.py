@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from serving.model_server.batching.scheduler import Batcher
 from serving.model_server.core.manager import ManagedVersion, ServableHandle
@@ -28,8 +28,7 @@ _RUNTIME = "TF1"  # TensorFlow Serving's label for a session, which both engines
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class PredictOutputs:
+class PredictOutputs(NamedTuple):
     """Outputs of a signature by alias, and the version that made them."""
 
     model: str
@@ -195,19 +194,15 @@ class Inference:
         servable = handle.servable
         started = time.perf_counter()
 
-        def count() -> None:
-            micros = (time.perf_counter() - started) * 1e6
-            self.metrics.runtime_latency.of((handle.model, api, _RUNTIME)).observe(micros)
-
         if self._batcher and servable.batching:
             running = [self._batcher.run(servable, servable.batching, call) for call in calls]
             outputs = await asyncio.gather(*running) if len(running) > 1 else [await running[0]]
-            count()
+            self._count_run(handle.model, api, started)
             return finish(outputs)
 
         def run() -> T:
             outputs = [servable.run(call) for call in calls]
-            count()
+            self._count_run(handle.model, api, started)
             return finish(outputs)
 
         if sum(map(servable.estimate, calls)) < MAX_SECONDS_IN_LOOP:
@@ -227,6 +222,9 @@ class Inference:
             self._batcher.close()
         for pool in (self._pool, self._opener):
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _count_run(self, model: str, api: str, started: float) -> None:
+        self.metrics.runtime_latency.of((model, api, _RUNTIME)).observe((time.perf_counter() - started) * 1e6)
 
     def _prepare(
         self, handle: ServableHandle, signature: str, examples: Sequence[bytes], method: Method

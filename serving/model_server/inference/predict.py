@@ -40,10 +40,16 @@ def prepare(
             f"Expected prediction signature method_name to be one of {{{', '.join(_METHODS)}}}. Was: {signature.method}"
         )
     _check_count(signature, inputs)
-    checked = {
-        alias: _input(signature, position, alias, inputs, servable.strict)
-        for position, alias in enumerate(signature.inputs)
-    }
+    checked: dict[str, Array] = {}
+    for position, (alias, info) in enumerate(signature.inputs.items()):
+        array = inputs.get(alias)
+        if array is None:
+            array = _default(signature, alias, inputs)
+        else:
+            _check_type(position, info, array)
+            if servable.strict:
+                check_shape(alias, info, array.shape)
+        checked[alias] = array
     if not checked.keys() >= inputs.keys():
         raise invalid_argument(
             f"Inputs contains invalid name. Used request inputs: {','.join(sorted(inputs.keys() & checked.keys()))}, "
@@ -60,11 +66,13 @@ def check_shape(alias: str, info: TensorInfo, shape: tuple[int, ...]) -> None:
     """
     if info.shape is None:
         return
-    if len(shape) != len(info.shape) or any(
-        size is not None and size != sent for size, sent in zip(info.shape, shape, strict=True)
-    ):
-        expected = ", ".join("?" if size is None else str(size) for size in info.shape)
-        raise invalid_argument(f"input {alias} must have shape [{expected}] but has shape {list(shape)}")
+    fits = len(shape) == len(info.shape)
+    for expected, size in zip(info.shape, shape, strict=False):
+        if expected is not None and expected != size:
+            fits = False
+    if not fits:
+        sizes = ", ".join("?" if size is None else str(size) for size in info.shape)
+        raise invalid_argument(f"input {alias} must have shape [{sizes}] but has shape {list(shape)}")
 
 
 def _check_count(signature: ServableSignature, sent: Mapping[str, Array]) -> None:
@@ -76,19 +84,12 @@ def _check_count(signature: ServableSignature, sent: Mapping[str, Array]) -> Non
         )
 
 
-def _input(signature: ServableSignature, position: int, alias: str, sent: Mapping[str, Array], strict: bool) -> Array:
-    """Return the checked input or its default."""
-    info = signature.inputs[alias]
-    if alias in sent:
-        array = sent[alias]
-        _check_type(position, info, array)
-        if strict:
-            check_shape(alias, info, array.shape)
-        return array
+def _default(signature: ServableSignature, alias: str, sent: Mapping[str, Array]) -> Array:
+    """Return the default value of an input."""
     if alias not in signature.defaults:
         raise invalid_argument(
-            f"Signature input alias: {alias}(feed name: {info.name}) not found in request and no default value "
-            f"provided. Inputs expected to be in the request {_set(sent)}, or default input alias set: "
+            f"Signature input alias: {alias}(feed name: {signature.inputs[alias].name}) not found in request and no "
+            f"default value provided. Inputs expected to be in the request {_set(sent)}, or default input alias set: "
             f"{','.join(sorted(signature.defaults))}"
         )
     return signature.defaults[alias]

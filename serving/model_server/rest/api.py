@@ -189,7 +189,7 @@ def _code_and_message(error: Exception, request: str) -> tuple[Code, str]:
             known = invalid_argument("JSON Value: nested too deeply")
         case _:
             logger.error("%s failed", request, exc_info=error)
-            known = internal("the model server failed; its log says how")
+            known = internal("the model server failed; see its log")
     return known.code, known.message
 
 

@@ -13,7 +13,9 @@ import pytest
 
 from serving.model_server.errors import ServingError
 from serving.model_server.grpc_api.server import DEFAULT_ARGUMENTS, GrpcServer, parse_arguments
+from serving.tfs_api.status_codes import Code
 from tests.serving.model_server.grpc_api.grpc_servers import Running, channel, running
+from tests.serving.model_server.statuses import raises_status
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def test_a_compressed_message_is_limited_after_decompression() -> None:
     ("path", "code", "details"),
     [
         ("/t/fail", grpc.StatusCode.NOT_FOUND, "no ü: 100 % sure\n"),
-        ("/t/break", grpc.StatusCode.INTERNAL, "the model server failed; its log says how"),
+        ("/t/break", grpc.StatusCode.INTERNAL, "the model server failed; see its log"),
         ("/t/nosuch", grpc.StatusCode.UNIMPLEMENTED, "Method not found!"),
     ],
 )
@@ -175,6 +177,8 @@ def test_arguments(caplog: pytest.LogCaptureFixture) -> None:
     assert "grpc.max_concurrent_streams" not in arguments
     assert (arguments["grpc.x"], arguments["grpc.max_connection_age_ms"]) == ("text", 7)
     assert [record.args for record in caplog.records] == [("grpc.y",)]
+    with raises_status(Code.INVALID_ARGUMENT, match=r"grpc\.z must be a 32-bit number, not 4294967296"):
+        parse_arguments("grpc.z=4294967296")
 
 
 async def test_a_port_in_use_is_an_error(server: Running) -> None:
