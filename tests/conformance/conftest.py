@@ -1,4 +1,4 @@
-"""The servers that the cases run against; README.md says how to choose them."""
+"""The server under test; README.md says how to choose it."""
 
 import os
 import subprocess
@@ -14,11 +14,11 @@ from tests.programs import REPOSITORY
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that models.py writes. Not to be changed."""
+    """The folder that models.py writes; no case changes it."""
     if "TF_SERVING_MODELS" in os.environ:
         return Path(os.environ["TF_SERVING_MODELS"])
     root = tmp_path_factory.mktemp("conformance")
-    made = subprocess.run(
+    written = subprocess.run(
         [sys.executable, "-m", "tests.conformance.models", str(root)],
         cwd=REPOSITORY,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"},
@@ -26,15 +26,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text=True,
         timeout=600,
     )
-    assert made.returncode == 0, made.stderr
+    assert written.returncode == 0, written.stderr
     return root
 
 
 @pytest.fixture(scope="session")
 def server(models: Path) -> Iterator[Server]:
-    """One server with all models, which no case may change.
+    """One server with all models, which no case changes.
 
-    Its ports open when each model has one version, so the other version is waited for.
+    Its ports open when each model has one version, so wait for the other version.
     """
     both = [(2, "AVAILABLE"), (1, "AVAILABLE")]
     if "TF_SERVING_ADDRESS" in os.environ:

@@ -1,4 +1,4 @@
-"""A server under test, as a client sees it: gRPC by grpcio, REST by plain HTTP."""
+"""A server under test and its clients: gRPC by grpcio, REST by plain HTTP."""
 
 import contextlib
 import http.client
@@ -19,10 +19,11 @@ from google.protobuf import text_format
 from serving.tfs_api import messages
 from tests.programs import REPOSITORY, Program, free_port
 
-_TIME_LIMIT = 120  # seconds for a server to refuse its flags; an engine's import takes most of them
+_TIME_LIMIT = 120  # seconds for a server to reject its flags; most of them for the import of an engine
 LARGEST = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+#: Service by method; all other methods are PredictionService's.
 _SERVICES = {"GetModelStatus": "ModelService", "HandleReloadConfigRequest": "ModelService"}
-#: Request and response class by method; all other methods are PredictionService's.
+#: Request and response class by method.
 MESSAGES: Mapping[str, tuple[Any, Any]] = {
     "Predict": (messages.PredictRequest, messages.PredictResponse),
     "Classify": (messages.ClassificationRequest, messages.ClassificationResponse),
@@ -36,11 +37,11 @@ MESSAGES: Mapping[str, tuple[Any, Any]] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back over HTTP."""
+    """An HTTP response."""
 
     status: int
     text: str
-    headers: Message  # names in any case
+    headers: Message  # names are case-insensitive
 
     @property
     def json(self) -> Any:
@@ -49,7 +50,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Server:
-    """Addresses of a server, and its process where the suite started it."""
+    """Addresses of a server, and its process if the suite started it."""
 
     grpc: str
     rest: str
@@ -57,7 +58,7 @@ class Server:
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
 
     def call(self, method: str, request: str | Any, timeout: float = 120) -> Any:
-        """The response to an RPC; the request is a message, or one in protobuf's text form."""
+        """Call a method; the request is a message, or its protobuf text form."""
         request_class, response_class = MESSAGES[method]
         if isinstance(request, str):
             request = text_format.Parse(request, request_class())
@@ -71,7 +72,7 @@ class Server:
             return call(request, timeout=timeout)
 
     def states(self, model: str) -> list[tuple[int, str]]:
-        """Versions of a model and their states, in the order of the answer."""
+        """Return versions of a model and their states, in the order of the answer."""
         listed = self.call("GetModelStatus", f'model_spec {{ name: "{model}" }}').model_version_status
         return [(entry.version, type(entry).State.Name(entry.state)) for entry in listed]
 
@@ -81,7 +82,7 @@ class Server:
         return grpc.insecure_channel(self.grpc, options)
 
     def http(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer to an HTTP request; a body that is no bytes is sent as JSON."""
+        """Send an HTTP request; a body that is not bytes becomes JSON."""
         connection = http.client.HTTPConnection(self.rest, timeout=120)
         try:
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -93,7 +94,7 @@ class Server:
 
 
 def command() -> list[str]:
-    """How a server is started: by TF_SERVING_COMMAND, else the embedded one."""
+    """Return the command of the server: TF_SERVING_COMMAND, or the embedded model server."""
     given = os.environ.get("TF_SERVING_COMMAND")
     return shlex.split(given) if given else [sys.executable, "-m", "serving.model_server"]
 
@@ -104,7 +105,7 @@ def is_embedded() -> bool:
 
 @contextlib.contextmanager
 def started(*flags: str, rest: bool = True, credentials: Any = None, host: str = "127.0.0.1") -> Iterator[Server]:
-    """A server of its own, from the moment its ports are open."""
+    """Start a server and wait until its ports are open."""
     port, rest_port = free_port(), free_port()
     more = [f"--rest_api_port={rest_port}"] if rest else []
     program = Program([*command(), f"--port={port}", *more, *flags], {"TF_ENABLE_ONEDNN_OPTS": "0"})
@@ -116,30 +117,30 @@ def started(*flags: str, rest: bool = True, credentials: Any = None, host: str =
 
 
 def refused(*flags: str) -> str:
-    """What a server prints that does not start; ``--port`` and ``--rest_api_port`` are not given to it.
+    """Return the output of a server that must not start with these flags.
 
-    It tries each load once, unless the flags say otherwise: by default the real server tries for five minutes.
+    It tries each load once unless the flags say otherwise; by default the real server tries for five minutes.
     """
-    arguments = [*command(), "--max_num_load_retries=0", *flags]  # of two equal flags the last counts
+    arguments = [*command(), "--max_num_load_retries=0", *flags]  # the last one of two equal flags counts
     try:
         ended = subprocess.run(arguments, cwd=REPOSITORY, capture_output=True, text=True, timeout=_TIME_LIMIT)
     except subprocess.TimeoutExpired as late:
         printed = b"".join(filter(None, (late.stdout, late.stderr))).decode(errors="replace")
-        raise AssertionError(f"the server was not refused within {_TIME_LIMIT} s; it printed:\n{printed}") from None
+        raise AssertionError(f"the server did not exit within {_TIME_LIMIT} s; it printed:\n{printed}") from None
     assert ended.returncode != 0, ended.stderr
     return ended.stdout + ended.stderr
 
 
-def wait_until(what: Callable[[], bool], timeout: float = 120) -> None:
-    """Until the server says so; it has no way to tell by itself."""
+def wait_until(condition: Callable[[], bool], timeout: float = 120) -> None:
+    """Poll a server until the condition holds."""
     until = time.monotonic() + timeout
-    while not what():
-        assert time.monotonic() < until, "it did not come to that in time"
+    while not condition():
+        assert time.monotonic() < until, f"the condition did not hold within {timeout} s"
         time.sleep(0.05)
 
 
 def error(server: Server, method: str, request: Any, timeout: float = 120) -> tuple[str, str]:
-    """Code and message of an RPC that fails."""
+    """Return code and message of an RPC that must fail."""
     try:
         answer = server.call(method, request, timeout)
     except grpc.RpcError as failed:
@@ -148,12 +149,12 @@ def error(server: Server, method: str, request: Any, timeout: float = 120) -> tu
 
 
 def fits(found: str, expected: str) -> bool:
-    """Whether a message is the expected one, in which … stands for any text."""
-    place = 0
+    """Return whether a message is the expected one, in which … means any text."""
+    position = 0
     parts = expected.split("…")
     for number, part in enumerate(parts):
-        at = found.find(part, place)
+        at = found.find(part, position)
         if at < 0 or (number == 0 and at > 0):
             return False
-        place = at + len(part)
+        position = at + len(part)
     return not parts[-1] or found.endswith(parts[-1])

@@ -116,12 +116,12 @@ def test_reload_replaces_all_and_a_file_is_polled(server: Server, tree: Path) ->
     with pytest.raises(grpc.RpcError, match="Servable not found for request"):
         ask(server, "m0")
     names = ["/tensorflow/serving/request_log_count", "/no/such/metric"]
-    wanted = " ".join(f'metric_names: "{name}"' for name in names)
+    requested = " ".join(f'metric_names: "{name}"' for name in names)
     labelled = listed(config("new", tree / "line", LABELLED))
     draft = tree / "models.config.new"
     draft.write_text(labelled)
     draft.replace(tree / "models.config")  # else the next look at it takes the label away again
-    response = server.call("HandleReloadConfigRequest", f"config {{ {labelled} }} {wanted}")
+    response = server.call("HandleReloadConfigRequest", f"config {{ {labelled} }} {requested}")
     assert (response.status.error_code, response.status.error_message) == (0, "")
     assert {metric.name: metric.int64_value_increase for metric in response.metric} == dict.fromkeys(names, 0)
     assert ask(server, "new", 'version_label: "stable"') == [3.0, 4.0, 5.0]
@@ -154,7 +154,7 @@ def test_a_reload_that_adds_a_broken_model(own: Server, models: Path, tmp_path: 
     assert ask(own) == [3.0, 4.0, 5.0]
 
 
-def test_a_label_that_comes_with_its_model(own: Server, models: Path) -> None:
+def test_a_label_added_with_its_model(own: Server, models: Path) -> None:
     """D.12 Refused until the version has loaded, even with --allow_version_labels_for_unavailable_models."""
     default = config("default", models / "line")
     labelled = listed(default, config("new", models / "line", 'version_labels { key: "stable" value: 1 }'))
@@ -167,7 +167,7 @@ def test_a_label_that_comes_with_its_model(own: Server, models: Path) -> None:
     assert ask(own, "new", 'version_label: "stable"') == [3.0, 4.0, 5.0]
 
 
-def test_a_label_that_comes_with_its_model_by_the_file(models: Path, tmp_path: Path) -> None:
+def test_a_label_added_with_its_model_in_the_file(models: Path, tmp_path: Path) -> None:
     """D.12 It is tried again at each poll."""
     file, draft = tmp_path / "models.config", tmp_path / "models.config.new"
     default = config("default", models / "line")
@@ -247,7 +247,7 @@ def test_a_request_logger_is_refused_after_the_models_have_loaded(models: Path, 
     assert "Failed to start server. Error: INVALID_ARGUMENT: No request-logger-creator provided." in said
 
 
-def test_a_request_logger_is_not_spoken_of_while_a_model_is_missing(tmp_path: Path) -> None:
+def test_no_request_logger_error_while_a_model_is_missing(tmp_path: Path) -> None:
     """D.12 A missing model directory keeps it from being said at all."""
     file = tmp_path / "models.config"
     file.write_text(listed(config("a", tmp_path / "missing", LOGGING)))

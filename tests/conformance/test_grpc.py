@@ -61,7 +61,7 @@ def values(response: Any, alias: str) -> list[Any]:
         pytest.param('version_label: "canary"', 2, [3.5, 5.5], id="D.3 Another label"),
     ],
 )
-def test_predict_says_which_version_answered(server: Server, model: str, version: int, expected: list[float]) -> None:
+def test_predict_names_its_version(server: Server, model: str, version: int, expected: list[float]) -> None:
     response = server.call("Predict", spec(more=model) + X)
     assert values(response, "y") == expected
     assert response.outputs["y"].float_val == expected, "D.8 in float_val, not in tensor_content"
@@ -125,7 +125,7 @@ def test_broken_strings_in_tensor_content(server: Server, shape: str, content: s
 MORE = ["int8", "int16", "uint16", "uint32", "uint64", "float16", "complex64", "complex128", ml_dtypes.bfloat16]
 
 
-def test_types_that_json_has_not(server: Server) -> None:
+def test_types_that_json_lacks(server: Server) -> None:
     request = messages.PredictRequest()
     request.model_spec.name, request.model_spec.signature_name = "types", "more"
     sent = {np.dtype(kind).name: np.array([1, 2], kind) for kind in MORE}

@@ -123,7 +123,7 @@ def test_padding_and_splitting(models: Path, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_batching_parameters_that_cannot_be_followed(models: Path, tmp_path: Path, text: str, message: str) -> None:
+def test_invalid_batching_parameters(models: Path, tmp_path: Path, text: str, message: str) -> None:
     flags = [f"--port={free_port()}", f"--model_base_path={models / 'line'}"]
     assert message in refused(*flags, *batching(tmp_path, text))
 
@@ -198,12 +198,12 @@ def test_monitoring_is_off_unless_enabled(models: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flag", ["monitoring_config_file", "ssl_config_file", "batching_parameters_file"])
-def test_a_file_that_is_not_there(models: Path, flag: str) -> None:
+def test_a_missing_file(models: Path, flag: str) -> None:
     flags = [f"--port={free_port()}", f"--rest_api_port={free_port()}", f"--model_base_path={models / 'line'}"]
     refused(*flags, f"--{flag}=/no/such/file", "--enable_batching")
 
 
-def test_a_monitoring_file_is_not_missed_without_rest(models: Path) -> None:
+def test_a_missing_monitoring_file_is_ignored_without_rest(models: Path) -> None:
     """D.12 A missing --monitoring_config_file is never noticed where the REST port is off."""
     with started(
         f"--model_base_path={models / 'line'}", "--monitoring_config_file=/no/such/file", rest=False

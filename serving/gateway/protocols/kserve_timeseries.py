@@ -104,7 +104,7 @@ class KServeTimeSeriesProtocol:
         quantiles = _quantiles(parsed.options.quantiles or [], recipe)
         histories = [series.series for series in parsed.inputs]
         document = JsonDocument({"history": histories, "horizon": parsed.options.horizon})
-        version, output = await self._native.run(request, target, version, "forecast", document)
+        version, output = await self._native.run(request, target, version, "forecast", document, {})
         content = _content(forecast_columns(output), parsed, starts, quantiles)
         return respond(version, dump(_response(request.id, version.model, content)))
 

@@ -3,7 +3,6 @@
 The model's kind (``serving/gateway/kinds/``) reads the request and writes the answer.
 """
 
-from collections.abc import Awaitable
 from typing import Any
 
 import orjson
@@ -38,27 +37,16 @@ class NativeProtocol:
         operation = _operation(version, target.verb)
         given = request.options(operation.option_names)
         options = {name: operation.options[name](text) for name, text in given.items()} if given else given
-        version, output = await self._run(request, target, version, target.verb, payload, options)
+        version, output = await self.run(request, target, version, target.verb, payload, options)
         if operation.npy_output is not None and NPY in request.header(b"accept"):
             return respond(version, npy.write(finite(output.outputs, operation.npy_output)), _NPY_TYPE)
         head = {"model": version.model, "version": version.version, "request_id": request.id}
         return respond(version, dump(head | operation.write(output, options)))
 
-    def run(
-        self, request: Request, target: Target, version: ModelVersion, verb: str, payload: Payload
-    ) -> Awaitable[tuple[ModelVersion, ModelOutput]]:
-        """Return the version that answered, and its outputs for a payload. Raises as :meth:`answer`."""
-        return self._run(request, target, version, verb, payload, {})
-
-    async def _run(
-        self,
-        request: Request,
-        target: Target,
-        version: ModelVersion,
-        verb: str,
-        payload: Payload,
-        options: Options,
+    async def run(
+        self, request: Request, target: Target, version: ModelVersion, verb: str, payload: Payload, options: Options
     ) -> tuple[ModelVersion, ModelOutput]:
+        """Return the version that answered, and its outputs for a payload. Raises as :meth:`answer`."""
         kind, operation, limits = version.kind, _operation(version, verb), self._limits
 
         async def prepare(version: ModelVersion) -> ModelCall:

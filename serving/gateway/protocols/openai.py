@@ -49,7 +49,7 @@ class OpenAIProtocol:
             shown = repr(form) if isinstance(form, str) else json_type(form)
             raise BadOption(f"encoding_format must be {' or '.join(_FORMATS)}, not {shown}")
         pictures = EncodedPictures(await offload(request.memory, request.size, _pictures, keys["input"]))
-        version, output = await self._native.run(request, target, version, "embed", pictures)
+        version, output = await self._native.run(request, target, version, "embed", pictures, {})
         vectors = np.ascontiguousarray(finite(output.outputs, "embedding"), "<f4")
         width = vectors.shape[1]
         dimensions = keys.get("dimensions", width)

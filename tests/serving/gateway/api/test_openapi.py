@@ -1,6 +1,7 @@
-"""Requests generated from the OpenAPI document get a status below 500 that the document describes."""
+"""The OpenAPI document, and requests generated from it."""
 
 import contextlib
+import re
 from typing import Any
 
 import httpx
@@ -50,6 +51,7 @@ def statuses(served: Gateway, operation: Any, mode: GenerationMode, first: int) 
 
 
 def test_no_request_gives_a_server_error(served: Gateway) -> None:
+    """Every response has a status below 500 that the document describes."""
     schema = schemathesis.openapi.from_url(f"{served.url}/openapi.json")
     operations = [result.ok() for result in schema.get_all_operations()]
     assert len(operations) > 40
@@ -58,6 +60,24 @@ def test_no_request_gives_a_server_error(served: Gateway) -> None:
     assert all(good)
     assert sum(200 in found for found in good) > len(operations) / 3
     assert sum(400 in found or 404 in found for found in bad) > len(operations) / 3
+
+
+def test_the_openapi_document(http: httpx.Client) -> None:
+    document = http.get("/openapi.json").json()
+    operations = {
+        operation["operationId"]: path for path, item in document["paths"].items() for operation in item.values()
+    }
+    assert operations["predict"] == "/v1/models/{model}:predict"
+    assert operations["forecast_label"] == "/v1/models/{model}/labels/{label}:forecast"
+    assert operations["list_models"] == "/v1/models"
+    assert all(re.fullmatch("[a-z_]+", name) for name in operations)
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert operation["summary"]
+    text = http.get("/openapi.json").text
+    for name in re.findall(r'"#/components/schemas/(\w+)"', text):
+        assert name in document["components"]["schemas"]
+    assert http.get("/docs").status_code == 200
 
 
 def test_docs_load_nothing_from_other_hosts(http: httpx.Client) -> None:

@@ -1,11 +1,14 @@
-"""The page in a real browser."""
+"""The page: its files, and its use in a real browser."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from serving.gateway.http import keys_file
+from serving.gateway.kinds import KINDS
 from tests.programs import model_server
 from tests.serving.gateway import programs, served_models
 from tests.serving.gateway.browser import Browser, browser
@@ -26,6 +29,24 @@ def page(window: Browser, served: Gateway) -> Browser:
     window.open(served.url)
     window.wait_for("shade", "#models")
     return window
+
+
+def test_the_page_loads_nothing_from_other_hosts(http: httpx.Client) -> None:
+    page = http.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "<title>Vitrine" in page.text
+    queue, fetched = re.findall(r'(?:src|href)="(/page/[^"]+)"', page.text), {"/": page.text}
+    queue += [f"/page/{kind.name}.js" for kind in KINDS]
+    while queue:
+        path = queue.pop()
+        answer = http.get(path)
+        assert answer.status_code == 200
+        fetched[path] = answer.text
+        imported = {f"/page/{name}" for name in re.findall(r'from "\./([^"]+)"', answer.text)}
+        queue += imported - fetched.keys() - set(queue)
+    assert {"/page/page.css", "/page/page.js", "/page/elements.js", "/page/chart.js"} <= fetched.keys()
+    assert not any(re.search(r"https?://(?!www\.w3\.org)", text) for text in fetched.values())
 
 
 def test_docs_work_under_the_content_security_policy(window: Browser, served: Gateway) -> None:
