@@ -32,30 +32,27 @@ def create(
     ] = None,
     file: File = Path(".vitrine/keys.json"),
 ) -> None:
-    """Create a key and print it.
-
-    The file keeps only its hash, so it is printed this once.
-    """
-    unknown = [one for one in verb or () if one not in SCOPES]
+    """Create a key and print it, once: the file keeps only its hash."""
+    unknown = [name for name in verb or () if name not in SCOPES]
     if unknown:
         raise fail(f"--verb is {unknown[0]!r}; one of {', '.join(SCOPES)} is expected")
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).replace(microsecond=0)
     try:
-        _, shown = keys_file.create(file, name, frozenset(model or ()), frozenset(verb or ()), rate, expires)
+        _, key = keys_file.create(file, name, frozenset(model or ()), frozenset(verb or ()), rate, expires)
     except KeysError as error:
         raise fail(error) from None
-    print(shown)
+    print(key)
 
 
 @app.command("list")
 def list_keys(file: File = Path(".vitrine/keys.json")) -> None:
     """List the keys with their limits; the keys themselves are not stored."""
     try:
-        known = keys_file.read(file)
+        keys = keys_file.read(file)
     except KeysError as error:
         raise fail(error) from None
-    table = Table("id", "name", "models", "verbs", "rate", "made", "good until")
-    for key in known.values():
+    table = Table("id", "name", "models", "verbs", "rate", "created", "expires")
+    for key in keys.values():
         table.add_row(
             key.id,
             key.name,
@@ -65,17 +62,17 @@ def list_keys(file: File = Path(".vitrine/keys.json")) -> None:
             f"{key.created:%Y-%m-%d}",
             f"{key.expires:%Y-%m-%d %H:%M}" if key.expires else "",
         )
-    console.print(table if known else f"There is no key in {file}.")
+    console.print(table if keys else f"{file} has no keys.")
 
 
 @app.command()
 def revoke(
-    number: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as vitrine keys list prints it.")],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as vitrine keys list prints it.")],
     file: File = Path(".vitrine/keys.json"),
 ) -> None:
     """Revoke a key. Running gateways refuse it within about a second."""
     try:
-        gone = keys_file.revoke(file, number)
+        revoked = keys_file.revoke(file, key_id)
     except KeysError as error:
         raise fail(error) from None
-    console.print(f"key {gone.id} of {gone.name} is revoked")
+    console.print(f"key {revoked.id} of {revoked.name} is revoked")

@@ -1,6 +1,6 @@
-"""The `vitrine` command: every command is registered here.
+"""The `vitrine` command and the registration of its commands.
 
-Training commands live in :mod:`training.cli.commands` and are imported when one of them runs, so that the others start
+Training commands are in :mod:`training.cli.commands`. They are imported when one of them runs, so the others start
 quickly and work without TensorFlow.
 """
 
@@ -12,10 +12,10 @@ from serving.cli.terminal import fail
 #: Training commands and their lines in ``vitrine --help``.
 TRAINING = {
     "k8s": "Print Kubernetes manifests of training jobs, for kubectl apply -f -.",
-    "train": "Train a model, compare it with the live version, and publish it as a new version.",
+    "train": "Train a model, compare it with the live version, and publish a new version.",
     "study": "Run an experiment that ends in a table and a plot.",
     "sweep": "Search a job's hyper-parameters: coarsely on a subset, then finely.",
-    "reproduce": "Run every job and study that is out of date, and compare the figures with the courses'.",
+    "reproduce": "Run every outdated job and study, and compare the figures with the courses'.",
 }
 
 #: Settings of a command that passes its arguments on.

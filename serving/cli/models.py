@@ -2,19 +2,19 @@
 
 from rich.table import Table
 
-from serving.artifacts.model_card import ModelCard, ModelCardError
+from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
 from serving.cli.options import Exports
 from serving.cli.terminal import console, fail
 
-#: The card's first of these metrics is shown.
-_MEASURES = ("test_accuracy", "skill", "test_mae")
+#: Main metrics; the first that the card has is shown.
+_METRICS = ("test_accuracy", "skill", "test_mae")
 
 
 def models(exports: Exports = "exports") -> None:
     """List every model with its versions, labels, main metric and notes."""
-    table = Table("model", "version", "labels", "made", "measure", "data")
+    table = Table("model", "version", "labels", "created", "metric", "data")
     notes: list[str] = []
     try:
         registry = ModelRegistry(exports)
@@ -25,7 +25,7 @@ def models(exports: Exports = "exports") -> None:
     except (ConfigError, RegistryError, OSError) as error:
         raise fail(error) from None
     if not table.row_count:
-        console.print(f"There is no model in {exports}; vitrine train --list prints what can be trained.")
+        console.print(f"{exports} has no models; vitrine train --list prints the jobs that train one.")
         return
     console.print(table)
     for note in notes:
@@ -40,16 +40,13 @@ def _labels(registry: ModelRegistry, model: str, number: int) -> str:
 
 
 def _describe(registry: ModelRegistry, model: str, number: int, notes: list[str]) -> tuple[str, str, str]:
-    """Return the version's date, main metric and data set.
-
-    Append its notes to ``notes``.
-    """
+    """Return the version's date, main metric and data; append its notes to ``notes``."""
     try:
-        card: ModelCard = registry.card(model, number)
+        card = registry.card(model, number)
     except ModelCardError as error:
-        notes.append(f"{model} {number}: {error}; it is served by its signatures alone")
+        notes.append(f"{model} {number}: {error}; only its signatures are used")
         return "", "", ""
     notes += [f"{model} {number}: {note}" for note in card.notes]
-    name = next((name for name in _MEASURES if name in card.metrics), None)
-    measure = f"{name} {card.metrics[name]:.4g}" if name else ""
-    return f"{card.created:%Y-%m-%d}", measure, card.data.stand_in or card.data.name
+    name = next((name for name in _METRICS if name in card.metrics), None)
+    metric = f"{name} {card.metrics[name]:.4g}" if name else ""
+    return f"{card.created:%Y-%m-%d}", metric, card.data.stand_in or card.data.name

@@ -68,9 +68,9 @@ def forecast(
     with _client(url) as client:
         answer = client.forecast(model, values, horizon=horizon)
     table = Table("step", "mean", "lower", "upper", title=f"{answer.model}, version {answer.version}")
-    made = answer.forecasts[0]
+    first = answer.forecasts[0]
     missing = [None] * horizon
-    for step, row in enumerate(zip(made.mean, made.lower or missing, made.upper or missing, strict=True), 1):
+    for step, row in enumerate(zip(first.mean, first.lower or missing, first.upper or missing, strict=True), 1):
         table.add_row(str(step), *("" if value is None else f"{value:.4g}" for value in row))
     console.print(table)
     for note in answer.notes:
@@ -79,9 +79,7 @@ def forecast(
 
 @contextlib.contextmanager
 def _client(url: str) -> Iterator[Client]:
-    """A client of the gateway with the key in VITRINE_KEY.
-
-    Its errors end the command.
+    """Open a client with the key in VITRINE_KEY; its errors end the command.
 
     A first request without retries fails at once if the gateway is down.
     """
@@ -100,7 +98,7 @@ def _check(client: Client) -> None:
         client.models()
     except VitrineError as error:
         if error.code == "unreachable":
-            raise fail(f"{error}; is the gateway up? make up starts it") from None
+            raise fail(f"{error}; start the gateway with: vitrine up") from None
 
 
 def _read(path: Path) -> bytes:

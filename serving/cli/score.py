@@ -36,8 +36,8 @@ def score(
     exports: Exports = "exports",
 ) -> None:
     """Run a model version over many inputs. An interrupted run resumes."""
-    from serving.scoring import inputs as rows
     from serving.scoring import parts
+    from serving.scoring.inputs import InputError, find, text
     from serving.scoring.model import ScoringModel
 
     try:
@@ -47,8 +47,8 @@ def score(
             raise fail(f"there is no model {model}; there are: {', '.join(registry.models()) or 'none'}")
         chosen = ScoringModel.of(registry.directory(model, number))
         if out.suffix.lower() not in _OUTPUTS or out.is_dir():
-            raise fail(f"--out is {rows.text(str(out))}; a file that ends in .parquet or .csv is expected")
-        source = rows.find(inputs, chosen.card, column)
+            raise fail(f"--out is {text(str(out))}; a file that ends in .parquet or .csv is expected")
+        source = find(inputs, chosen.card, column)
         out.parent.mkdir(parents=True, exist_ok=True)
         console.print(f"{model} version {number} over {source.rows:,} rows", style="dim")
         if not source.rows:
@@ -61,13 +61,13 @@ def score(
                 engine=parts.here if on == "here" else _ray(workers),
             )  # fmt: skip
     except (
-        ModelCardError, ConfigError, RegistryError, ServingError, rows.InputError, parts.EngineError, OSError,
+        ModelCardError, ConfigError, RegistryError, ServingError, InputError, parts.EngineError, OSError,
     ) as error:  # fmt: skip
         raise fail(error) from None
-    unread = f"of which {scored.errors:,} could not be read (column error)"
-    console.print(f"{scored.rows:,} rows in {rows.text(str(out))}, {unread}", soft_wrap=True)
+    unreadable = f"of which {scored.errors:,} could not be read (column error)"
+    console.print(f"{scored.rows:,} rows in {text(str(out))}, {unreadable}", soft_wrap=True)
     if source.left_out:
-        console.print(f"{source.left_out:,} pictures were left out: hidden files, thumbnails or trash")
+        console.print(f"{source.left_out:,} pictures were skipped: hidden files, thumbnails or trash")
 
 
 def _ray(workers: int | None) -> "Engine":

@@ -1,4 +1,4 @@
-"""Commands that change which version answers: promote, sign, rollback, canary."""
+"""Commands on versions: promote, sign, rollback, canary."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,14 +24,14 @@ def promote(
 ) -> None:
     """Verify a version's files and point a label (stable: the live version) at it.
 
-    Ends the version's run as canary or shadow.
+    This ends the version's run as canary or shadow.
     """
     try:
         moved = rollout.promote(ModelRegistry(exports), model, version, label)
     except (ConfigError, RoutingError, RegistryError, OSError) as error:
         raise fail(error) from None
     came_from = f" (was {moved.before})" if moved.before not in (None, version) else ""
-    ended = "; its time as canary or shadow has ended" if moved.ended is not None else ""
+    ended = "; its run as canary or shadow has ended" if moved.ended is not None else ""
     console.print(f"{model}: {label} is version {version}{came_from}{ended}")
 
 
@@ -41,10 +41,7 @@ def sign(
     key: Annotated[Path, typer.Option(envvar="VITRINE_SIGNING_KEY", help="Ed25519 private key (PEM).")],
     exports: Exports = "exports",
 ) -> None:
-    """Sign a version's manifest.
-
-    Model server and sync verify it if they have the public key.
-    """
+    """Sign a version's manifest, which model server and sync verify with the public key."""
     try:
         ModelRegistry(exports).sign(model, version, load_signer(key))
     except (RegistryError, OSError) as error:
@@ -106,7 +103,7 @@ def canary(
         by = f", the same callers by {entry.canary.sticky}" if entry.canary.sticky else ""
         console.print(f"  canary: version {entry.canary.version} answers {entry.canary.percent:g} %{by}")
     if entry.shadow is not None:
-        console.print(f"  shadow: version {entry.shadow.version} sees a copy of {entry.shadow.percent:g} %")
+        console.print(f"  shadow: version {entry.shadow.version} gets a copy of {entry.shadow.percent:g} %")
 
 
 def _route(
@@ -123,7 +120,7 @@ def _route(
     elif version is None:
         return
     elif percent is None:
-        raise fail(f"The percentage of the requests is missing: vitrine canary {model} {version} PERCENT")
+        raise fail(f"the percentage of the requests is missing: vitrine canary {model} {version} PERCENT")
     elif not shadow:
         rollout.canary(registry, model, version, percent, sticky)
     elif sticky is None:

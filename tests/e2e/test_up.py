@@ -215,4 +215,5 @@ def test_predict_without_a_gateway_fails_at_once() -> None:
     command += ["--url", f"http://127.0.0.1:{free_port()}"]
     # The client's own time-out is 30 s.
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, timeout=25)
-    assert done.returncode == 1 and "cannot be reached" in done.stderr and "make up starts it" in done.stderr
+    assert done.returncode == 1 and "cannot be reached" in done.stderr
+    assert "start the gateway with: vitrine up" in done.stderr

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from serving.cli.terminal import fail
-from training.core.catalogue import JOBS, find
+from training.core.catalogue import check_job, find
+from training.core.errors import JobError
 from training.deploy import kubernetes
 from training.deploy.kubernetes import Trainer
 
@@ -35,13 +36,13 @@ def job(
 
     vitrine k8s job fashion_cnn --schedule "0 3 * * *" --label canary | kubectl apply -f -
     """
-    check_name(name)
+    _check_name(name)
     if workers > 1 and find(name).whole_batches:
         raise fail(f"{name} cannot be shared by {workers} workers: its loss compares the examples of a batch")
     if schedule is not None and len(schedule.split()) != 5:
         raise fail(f"--schedule is {schedule!r}; cron's five fields are expected: minute hour day month weekday")
-    trainer = Trainer(fixed(image, gpu), gpu, store_secret, signing_secret, namespace)
-    print_manifests(kubernetes.job(name, context.args, trainer, schedule=schedule, workers=workers))
+    trainer = Trainer(_trainer_image(image, gpu), gpu, store_secret, signing_secret, namespace)
+    _print_manifests(kubernetes.job(name, context.args, trainer, schedule=schedule, workers=workers))
 
 
 @k8s.command(context_settings=_PASS_ON)
@@ -61,26 +62,26 @@ def sweep(
 
     vitrine k8s sweep fashion_cnn --workers 4 --storage-secret sweeps --trials 40 | kubectl apply -f -
     """
-    check_name(name)
-    trainer = Trainer(fixed(image, gpu), gpu, store_secret, namespace=namespace)
-    print_manifests(kubernetes.sweep(name, context.args, trainer, secret=storage_secret, workers=workers))
+    _check_name(name)
+    trainer = Trainer(_trainer_image(image, gpu), gpu, store_secret, namespace=namespace)
+    _print_manifests(kubernetes.sweep(name, context.args, trainer, secret=storage_secret, workers=workers))
 
 
-def print_manifests(manifests: list[kubernetes.Manifest]) -> None:
-    """Print the manifests as one YAML stream."""
+def _print_manifests(manifests: list[kubernetes.Manifest]) -> None:
     import yaml
 
     print(yaml.safe_dump_all(manifests, sort_keys=False), end="")
 
 
-def check_name(name: str) -> None:
-    """Exit with an error if no job has that name."""
-    if name not in JOBS:
-        raise fail(f"there is no job {name}; there are: {', '.join(JOBS)}")
+def _check_name(name: str) -> None:
+    try:
+        check_job(name)
+    except JobError as error:
+        raise fail(error) from None
 
 
-def fixed(image: str, gpu: bool) -> str:
-    """Return the trainer image; exit with an error if its tag may change."""
+def _trainer_image(image: str, gpu: bool) -> str:
+    """Return the trainer image; exit with an error if its tag is not fixed."""
     trainer = image or f"vitrine/trainer{'-gpu' if gpu else ''}:0.1.0"
     if ":" not in trainer.rpartition("/")[2] or trainer.endswith(":latest"):
         raise fail(f"--image is {trainer}; a fixed tag is expected, so that a version can be traced to its image")

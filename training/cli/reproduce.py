@@ -18,8 +18,8 @@ def reproduce(
         list[str] | None, typer.Argument(help="Jobs and studies; without names, all.", show_default=False)
     ] = None,
     quick: Quick = False,
-    again: Annotated[bool, typer.Option(help="Run also what is up to date.")] = False,
-    run: Annotated[bool, typer.Option(help="--no-run only writes the page from the results so far.")] = True,
+    again: Annotated[bool, typer.Option(help="Also run jobs and studies that are up to date.")] = False,
+    run: Annotated[bool, typer.Option(help="--no-run only rewrites the page from the existing results.")] = True,
     docs: Annotated[Path | None, typer.Option(help="Folder of the page; docs/reproduction without it.")] = None,
     exports: Annotated[Path | None, typer.Option(help="Folder of the versions; exports without it.")] = None,
     work: Annotated[Path, typer.Option(help="Folder of unfinished runs, studies and logs.")] = Path(".vitrine"),

@@ -33,7 +33,7 @@ def exit_on_sigterm() -> None:
 
 def print_names(kind: str, titles: Mapping[str, str]) -> None:
     """Print a table of jobs or studies."""
-    table = Table(kind, "what it is")
+    table = Table(kind, "title")
     for name, title in titles.items():
         table.add_row(name, title)
     console.print(table)

@@ -104,14 +104,14 @@ def read_params(path: Path) -> dict[str, float | int]:
     """Read recipe parameters from a JSON file; the job validates them.
 
     Raises:
-        JobError: the file is missing or holds no JSON object.
+        JobError: the file cannot be read, or is not a JSON object.
     """
     try:
         params = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise JobError(f"--params {path} cannot be read: {error}") from None
     if not isinstance(params, dict):
-        raise JobError(f'--params {path} holds no JSON object; an example is {{"learning_rate": 0.001}}')
+        raise JobError(f'--params {path} is not a JSON object; an example is {{"learning_rate": 0.001}}')
     return params
 
 
@@ -171,7 +171,7 @@ def _print_outcome(name: str, outcome: "Outcome") -> None:
     for reason in outcome.verdict.reasons:
         console.print(f"gate: {reason}", soft_wrap=True)
     if outcome.card is None:
-        console.print("[red]The gate refused it: nothing was published. Publish it nevertheless with --force.")
+        console.print("[red]The gate refused it: nothing was published. Publish it with --force.")
         return
     if outcome.verdict.forced:
         console.print("[yellow]The gate refused it; published by force, and the card says so.")

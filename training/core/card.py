@@ -19,9 +19,9 @@ from training.export.exported_model import ExportedModel
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted and evaluated model, with all that it came from.
+    """A fitted and evaluated model with its job, options, recipe and data.
 
-    ``metrics`` are those of fit and evaluation.
+    ``metrics`` holds the last values of the fit and those of the evaluation.
     """
 
     job: Job

@@ -1,6 +1,6 @@
-"""Every job and study by name.
+"""Names and titles of all jobs and studies.
 
-Their modules are imported on demand, so that a list needs no TensorFlow.
+Their modules are imported on demand, so that listing them needs no TensorFlow.
 """
 
 import importlib
@@ -49,6 +49,23 @@ STUDIES = {
 }
 
 
+def find(name: str) -> "Job":
+    """Import and return a job.
+
+    Raises:
+        JobError: no job has that name.
+    """
+    check_job(name)
+    job: Job = importlib.import_module(f"training.jobs.{name}").JOB
+    return job
+
+
+def check_job(name: str) -> None:
+    """Raise JobError if no job has that name."""
+    if name not in JOBS:
+        raise JobError(f"there is no job {name}; there are: {', '.join(JOBS)}")
+
+
 def find_study(name: str) -> "Study":
     """Import and return a study.
 
@@ -59,15 +76,3 @@ def find_study(name: str) -> "Study":
         raise JobError(f"there is no study {name}; there are: {', '.join(STUDIES)}")
     study: Study = importlib.import_module(f"training.experiments.studies.{name}").STUDY
     return study
-
-
-def find(name: str) -> "Job":
-    """Import and return a job.
-
-    Raises:
-        JobError: no job has that name.
-    """
-    if name not in JOBS:
-        raise JobError(f"there is no job {name}; there are: {', '.join(JOBS)}")
-    job: Job = importlib.import_module(f"training.jobs.{name}").JOB
-    return job

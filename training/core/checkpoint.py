@@ -5,7 +5,6 @@ import fcntl
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,13 @@ import keras
 
 from serving.artifacts.atomic_write import write_atomically
 from training.core.errors import JobError
-from training.core.recipe import Recipe
-
-
-def identity(job: str, recipe: Recipe, data_sha256: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what identifies a run: job, recipe, options and training data."""
-    return {"job": job, **asdict(recipe), **options, "data": data_sha256}
 
 
 class Checkpoint:
     """The folder of one unfinished run.
 
-    The pipeline removes it after the run is published.
+    ``identity`` lists the settings that a resumed run must share. The pipeline removes the folder once the version is
+    published.
     """
 
     def __init__(self, directory: Path, identity: Mapping[str, Any]) -> None:
@@ -34,10 +28,10 @@ class Checkpoint:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder's lock.
+        """Lock the folder against other processes.
 
         Raises:
-            JobError: another process holds it.
+            JobError: another process has locked it.
         """
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         with self.directory.with_name(f".{self.directory.name}.lock").open("w") as lock:
@@ -53,7 +47,7 @@ class Checkpoint:
         """Return the saved state, or None without a checkpoint.
 
         Raises:
-            JobError: the folder holds a run of another recipe or of other data.
+            JobError: the state is unreadable, or its identity differs.
         """
         try:
             state: dict[str, Any] = json.loads(self._state.read_text(encoding="utf-8"))
@@ -74,7 +68,7 @@ class Checkpoint:
         return state
 
     def weights(self, epoch: int) -> Path:
-        """Return the path of the weights after that epoch."""
+        """Return the path of the weights after ``epoch`` epochs."""
         return self.directory / f"{epoch}.weights.h5"
 
     def save(self, model: keras.Model, epoch: int, history: Mapping[str, list[float]], seconds: float) -> None:

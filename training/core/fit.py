@@ -2,9 +2,9 @@
 
 A killed run resumes after its last checkpoint and ends with the weights of an uninterrupted run.
 
-Every stretch of ``save_every`` epochs starts from its own seeds. Its shuffling, dropout and augmentation therefore do
-not depend on earlier epochs of the same process. The same holds for a worker group: all workers read the checkpoint,
-worker 0 writes it.
+Each block of ``save_every`` epochs starts from its own seeds, so its shuffling, dropout and augmentation do not depend
+on earlier epochs of the same process. This also applies to a worker group: all workers read the checkpoint, worker 0
+writes it.
 """
 
 import time
@@ -100,7 +100,7 @@ def fit(
 
 
 def _data(examples: Examples, recipe: Recipe, epoch: int, worker_group: WorkerGroup | None) -> dict[str, Any]:
-    """Return the arguments of ``model.fit`` that hold the training part."""
+    """Return the arguments of ``model.fit`` for the training part."""
     if worker_group:
         part = worker_group.part(examples.train, recipe.batch_size, recipe.seed + epoch)
         return {"x": part, "shuffle": False}
@@ -114,9 +114,7 @@ def seed_everything(recipe: Recipe, epoch: int = 0) -> None:
 
 
 def _seed_layers(model: keras.Model, seed: int, worker: int) -> None:
-    """Seed dropout and augmentation.
-
-    Keras does not save the states of their generators.
+    """Seed dropout and augmentation, whose generator states Keras does not save.
 
     A state is a seed and a counter. Each worker's counter starts in a range of its own.
     """

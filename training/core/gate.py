@@ -8,14 +8,14 @@ from serving.artifacts.model_card import Data, ModelCard, Verdict
 
 @dataclass(frozen=True)
 class GatePolicy:
-    """What a job's metric must reach.
+    """Requirements of a job's metric.
 
     Attributes:
         metric: the metric to judge.
         higher_is_better: direction of the metric.
-        bound: least (or greatest) accepted value on the real data; not applied to stand-in data.
-        largest_loss: how much worse than the live version a candidate may be.
-        smallest_gain: how much better than the live version a candidate must be; 0 if ``largest_loss`` is not.
+        bound: worst accepted value on the real data; not applied to stand-in data.
+        largest_loss: largest accepted loss against the live version.
+        smallest_gain: smallest accepted gain over the live version; excludes ``largest_loss``.
     """
 
     metric: str
@@ -25,13 +25,13 @@ class GatePolicy:
     smallest_gain: float = 0.0
 
     def gain(self, value: float, over: float) -> float:
-        """How much better ``value`` is than ``over``; negative if worse."""
+        """Return the gain of ``value`` over ``over``; negative if worse."""
         return value - over if self.higher_is_better else over - value
 
 
 @dataclass(frozen=True)
 class LiveVersion:
-    """The version that answers now."""
+    """The version that serves requests now, and its card."""
 
     version: int
     card: ModelCard
@@ -54,8 +54,8 @@ def judge(
     Args:
         metrics: the candidate's metrics.
         data: its training data.
-        policy: what the job requires.
-        live: the version to compare with.
+        policy: the job's requirements.
+        live: the version to compare with; None for the first version.
         quick: the candidate comes from a shortened run.
     """
     value = metrics.get(policy.metric)

@@ -1,4 +1,4 @@
-"""What a training job is: data, model, recipe, publish gate and export.
+"""A training job: data, model, recipe, publish gate and export.
 
 A job is a value, built at the end of its own file in ``training/jobs/`` from four functions that have the same names
 in every job: ``load``, ``build``, ``evaluate`` and ``serve``. :mod:`training.core.pipeline` runs it.
@@ -61,7 +61,7 @@ class Job:
         course: course document and exercise; None for the project's own jobs.
         recipe: hyper-parameters of the full run.
         quick: hyper-parameters of ``--quick``.
-        policy: what the gate requires before it publishes.
+        policy: requirements of the publish gate.
         load: (options, recipe) → examples.
         build: (examples, options, recipe) → a compiled model, checked against the course's exact facts.
         evaluate: (model, examples) → metrics on the test part and notes.

@@ -3,12 +3,12 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from serving.artifacts.model_card import ModelCard, Verdict
 from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError, check_name
-from training.core import checkpoint, gate
+from training.core import gate
 from training.core.card import Trained, model_card
 from training.core.checkpoint import Checkpoint
 from training.core.errors import JobError
@@ -81,7 +81,7 @@ def run(
         The outcome; None on a worker other than worker 0, which publishes.
 
     Raises:
-        JobError: the data is unavailable, an option does not fit, the unfinished run is another one, or another
+        JobError: the data is unavailable, an option is invalid, the checkpoint belongs to another run, or another
             process trains in the same folder.
         WorkerLost: another worker has stopped.
         serving.artifacts.registry.RegistryError: the model's name is invalid.
@@ -160,14 +160,15 @@ def _load(job: Job, options: JobOptions, recipe: Recipe, say: Say) -> Examples:
 def _identity(
     job: Job, options: JobOptions, recipe: Recipe, examples: Examples, worker_group: WorkerGroup | None
 ) -> dict[str, object]:
-    chosen: dict[str, object] = {
+    return {
+        "job": job.name,
+        **asdict(recipe),
         "quick": options.quick,
         "head": options.head,
         "from_version": options.from_version,
+        **({"workers": worker_group.size} if worker_group else {}),
+        "data": examples.data.sha256,
     }
-    if worker_group:
-        chosen["workers"] = worker_group.size
-    return checkpoint.identity(job.name, recipe, examples.data.sha256, chosen)
 
 
 @contextlib.contextmanager
@@ -182,10 +183,7 @@ def _exclusive(unfinished: Checkpoint, worker_group: WorkerGroup | None) -> Iter
 
 
 def _publish(trained: Trained, name: str, publication: Publication, say: Say) -> Outcome:
-    """Judge the trained model.
-
-    Export, check, publish and promote it if accepted or forced.
-    """
+    """Judge the model; if accepted or forced, export, publish and promote it."""
     job, examples, registry = trained.job, trained.examples, publication.registry
     live = registry.live(name)
     incumbent = gate.LiveVersion(live, registry.card(name, live)) if live is not None else None

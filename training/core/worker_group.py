@@ -4,11 +4,11 @@
 
     {"cluster": {"worker": ["train-0.train:2222", "train-1.train:2222"]}, "task": {"type": "worker", "index": 0}}
 
-The workers' port accepts whatever TensorFlow's own servers accept: only the workers may reach it.
+The workers' ports have no authentication: only the workers may reach them.
 
 ``fit`` of Keras 3 fails in the scope of ``tf.distribute.MultiWorkerMirroredStrategy`` ("unsupported type PerReplica").
-Here it runs outside, on ordinary variables, and each step adds up one vector over all workers by one collective
-operation.
+Here ``fit`` runs outside a scope, on ordinary variables, and one collective operation per step sums a vector over all
+workers.
 
 The gradient is the mean over all examples of the batch, and the batches are the same for any number of workers: one
 worker and several give the same result, with two exceptions. Dropout and augmentation draw other numbers on each
@@ -46,7 +46,7 @@ _LOST = (
 
 
 class WorkerGroup:
-    """The workers of one fit, from the view of one of them.
+    """The workers that share a fit, as one of them.
 
     Attributes:
         size: number of workers.
@@ -82,7 +82,7 @@ class WorkerGroup:
             ) from None
         if len(workers) == 1:
             return None
-        # Starts the server for collective operations, and the detection of lost workers; nothing else of it is used.
+        # Starts the server of collective operations and the detection of lost workers; its scope is not used.
         tf.distribute.MultiWorkerMirroredStrategy()
         return cls(len(workers), index)
 
@@ -108,16 +108,14 @@ class WorkerGroup:
             ) from None
 
     def barrier(self) -> None:
-        """Wait until all workers are here."""
+        """Wait until all workers have called this method."""
         self._sum(tf.zeros(1), _BARRIER, _LONG_TIMEOUT)
 
     def finish(self) -> None:
-        """Wait until worker 0 has published.
-
-        Worker 0 does not depend on the others any more.
+        """Wait until worker 0 has published; worker 0 ignores the loss of others.
 
         Raises:
-            WorkerLost: worker 0 has stopped before it published.
+            WorkerLost: worker 0 stopped before it published.
         """
         try:
             with self.detect_loss():
@@ -129,9 +127,8 @@ class WorkerGroup:
     def part(self, train: tuple[Array, Array], batch_size: int, seed: int) -> tf.data.Dataset:
         """Return this worker's part of every batch, reshuffled each epoch.
 
-        An element is (inputs, targets, weights [n]).
-
-        If the last batch has fewer examples than workers, some workers get an example of weight 0.
+        An element is (inputs, targets, weights [n]). If the last batch has fewer examples than workers, some workers
+        get an example of weight 0.
 
         Raises:
             JobError: a batch has fewer examples than there are workers.
@@ -223,7 +220,7 @@ class WorkerGroup:
         return _split(total[1:] / total[0], values)
 
     def _sum(self, vector: tf.Tensor, instance: int, timeout: float = _TIMEOUT) -> tf.Tensor:
-        """Return the sum of all workers' vectors [n]: bit for bit the same on each."""
+        """Return the sum of all workers' vectors [n], bit for bit the same on each worker."""
         with tf.device("CPU:0"):
             return tf.raw_ops.CollectiveReduceV2(
                 input=vector,

@@ -74,7 +74,7 @@ def _downloaded() -> tuple[tuple[Array, Array], tuple[Array, Array]]:
 def from_jpegs(path: Path) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
     """Read both parts of a ZIP file of JPEG files, alternating the classes.
 
-    The names are ``{train,test}/<class>/<number>.jpg``.
+    Its files are ``{train,test}/<class>/<number>.jpg``; shapes are those of :func:`load`.
 
     Raises:
         JobError: the file is invalid, a class is missing, or a picture cannot be decoded.

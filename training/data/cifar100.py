@@ -60,7 +60,7 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
 def stripes(count: int, seed: int, classes: int) -> tuple[Array, Array]:
     """Generate stripes of ten directions in up to ten colours.
 
-    Pictures uint8 [count, 32, 32, 3] and class numbers.
+    Pictures are uint8 [count, 32, 32, 3], class numbers int64 [count].
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, count)

@@ -93,7 +93,7 @@ def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
 def silhouettes(count: int, seed: int) -> tuple[Array, Array]:
     """Generate ten simple shapes with jitter and noise.
 
-    Pictures uint8 [count, 28, 28] and class numbers [count].
+    Pictures are uint8 [count, 28, 28], class numbers uint8 [count].
     """
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:28, 0:28].astype(np.float32) - 13.5

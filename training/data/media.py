@@ -1,4 +1,4 @@
-"""Rendering of generated drawings: strokes to ink, ink to a picture.
+"""Rendering of generated drawings: strokes to ink coverage, ink to a picture.
 
 Ink is float32 0…1 [height, width]. Each function of :data:`MEDIA` turns it into a picture of mode L or RGB: a screen, a
 scan, a photo, a blackboard and others.
@@ -17,17 +17,14 @@ Grey = NDArray[np.floating]
 
 
 def size(rng: np.random.Generator) -> tuple[int, int]:
-    """Draw a picture's height and width in pixels, 24 to 340."""
+    """Return a random height and width in pixels, 24 to 340."""
     side = rng.uniform(26, 60) if chance(rng, 0.3) else np.exp(rng.uniform(np.log(28), np.log(300)))
     aspect = 1.0 if chance(rng, 0.5) else np.exp(rng.normal(0, 0.12))
     return max(24, min(340, round(side / aspect))), max(24, min(340, round(side * aspect)))
 
 
-def inked(rng: np.random.Generator, strokes: list[Points], height: int, width: int) -> Grey:
-    """Render strokes as ink, float32 0…1 [height, width].
-
-    The nib is round or broad, the pressure varies.
-    """
+def draw(rng: np.random.Generator, strokes: list[Points], height: int, width: int) -> Grey:
+    """Render strokes as ink, float32 0…1 [height, width], with a random pen."""
     short = min(height, width)
     fine = 4 if short < 64 else 2
     room = rng.uniform(0.3, 0.98) * short  # longer side of the drawing
@@ -57,12 +54,12 @@ def inked(rng: np.random.Generator, strokes: list[Points], height: int, width: i
 
 
 def _colour(rng: np.random.Generator, low: float, high: float, colourful: float) -> NDArray[np.float32]:
-    """Draw a colour of a brightness between ``low`` and ``high``, 0…255 [3]."""
+    """Return a random colour, 0…255 [3], of a brightness between ``low`` and ``high``."""
     grey = rng.uniform(low, high)
     return np.clip(grey + colourful * rng.normal(0, 1, 3), 0, 255).astype(np.float32)
 
 
-def _laid(ink: Grey, pen: NDArray[np.float32], ground: NDArray[np.float32]) -> NDArray[np.float32]:
+def _blend(ink: Grey, pen: NDArray[np.float32], ground: NDArray[np.float32]) -> NDArray[np.float32]:
     """Blend ink of one colour over a ground, float32 [height, width, 3]."""
     return ground + ink[..., None] * (pen - ground)
 
@@ -78,39 +75,30 @@ def _as_jpeg(rng: np.random.Generator, picture: Image.Image) -> Image.Image:
 
 
 def _on_screen(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Canvas of a drawing program or web page.
-
-    Flat colours, dark on light or light on dark, sometimes aliased.
-    """
+    """Canvas of a drawing program: flat colours of either polarity, sometimes aliased."""
     if chance(rng, 0.15):
         ink = (ink > 0.5).astype(np.float32)
     dark, light = _colour(rng, 0, 50, 25), _colour(rng, 215, 255, 10)
     if chance(rng, 0.6):
         dark, light = np.zeros(3, np.float32), np.full(3, 255, np.float32)
-    return _picture(_laid(ink, dark, light) if chance(rng, 0.5) else _laid(ink, light, dark))
+    return _picture(_blend(ink, dark, light) if chance(rng, 0.5) else _blend(ink, light, dark))
 
 
 def _pen_on_paper(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Scan of a pen of any colour on light paper.
-
-    The paper is sometimes lined or squared, the picture slightly blurred.
-    """
+    """Scan of a pen on light paper, sometimes lined or squared, slightly blurred."""
     paper, pen = _colour(rng, 215, 255, 5), _colour(rng, 0, 140, 45)
     pixels: Grey = np.broadcast_to(paper, (*ink.shape, 3))
     if chance(rng, 0.2):
         lines = _lines(rng, *ink.shape)
-        pixels = _laid(lines * rng.uniform(0.1, 0.6), _colour(rng, 120, 200, 30), pixels)
-    blurred = _blurred(ink, rng.uniform(0, 0.01) * min(ink.shape))
-    pixels = _laid(blurred * rng.uniform(0.6, 1.0), pen, pixels) + rng.normal(0, rng.uniform(0, 5), (*ink.shape, 1))
+        pixels = _blend(lines * rng.uniform(0.1, 0.6), _colour(rng, 120, 200, 30), pixels)
+    blurred = _blur(ink, rng.uniform(0, 0.01) * min(ink.shape))
+    pixels = _blend(blurred * rng.uniform(0.6, 1.0), pen, pixels) + rng.normal(0, rng.uniform(0, 5), (*ink.shape, 1))
     picture = _picture(pixels)
     return _as_jpeg(rng, picture) if chance(rng, 0.6) else picture
 
 
 def _photographed(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Photo by a phone.
-
-    Uneven light, soft shadow, sometimes lined paper, blur, noise, JPEG artefacts.
-    """
+    """Photo by a phone: uneven light, shadow, blur, noise and JPEG artefacts."""
     height, width = ink.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = x / width - 0.5, y / height - 0.5
@@ -122,18 +110,18 @@ def _photographed(rng: np.random.Generator, ink: Grey) -> Image.Image:
         light = light * (1 - rng.uniform(0.05, 0.35) / (1 + np.exp(-np.clip(edge, -30, 30))))
     pixels = np.broadcast_to(_colour(rng, 150, 235, 8), (height, width, 3))
     if chance(rng, 0.25):
-        pixels = _laid(_lines(rng, height, width) * rng.uniform(0.1, 0.5), _colour(rng, 100, 180, 30), pixels)
-    blurred = _blurred(ink, rng.uniform(0, 0.015) * min(ink.shape) + 0.3)
-    pixels = _laid(blurred * rng.uniform(0.7, 1.0), _colour(rng, 5, 90, 30), pixels) * light[..., None]
+        pixels = _blend(_lines(rng, height, width) * rng.uniform(0.1, 0.5), _colour(rng, 100, 180, 30), pixels)
+    blurred = _blur(ink, rng.uniform(0, 0.015) * min(ink.shape) + 0.3)
+    pixels = _blend(blurred * rng.uniform(0.7, 1.0), _colour(rng, 5, 90, 30), pixels) * light[..., None]
     return _as_jpeg(rng, _picture(pixels + rng.normal(0, rng.uniform(1, 9), pixels.shape)))
 
 
 def _chalked(rng: np.random.Generator, ink: Grey) -> Image.Image:
     """Chalk on a board or a light marker on dark paper, with grain and dust."""
-    grain = _blurred(rng.random(ink.shape, np.float32), rng.uniform(0.3, 1.0))
+    grain = _blur(rng.random(ink.shape, np.float32), rng.uniform(0.3, 1.0))
     grain = np.clip(0.5 + (grain - grain.mean()) / max(float(grain.std()), 1e-6) * rng.uniform(0, 0.35), 0, 1)
     chalk = np.clip(ink * (0.5 + grain), 0, 1)
-    pixels = _laid(chalk, _colour(rng, 190, 250, 15), _colour(rng, 20, 80, 12))
+    pixels = _blend(chalk, _colour(rng, 190, 250, 15), _colour(rng, 20, 80, 12))
     return _picture(pixels + rng.normal(0, rng.uniform(0, 8), ink.shape)[..., None])
 
 
@@ -142,8 +130,8 @@ def _thresholded(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
     Thin parts break off, edges fray, and specks and pieces of the board's lines remain.
     """
-    ink = _blurred(ink, rng.uniform(0, 0.03) * min(ink.shape))
-    uneven = _blurred(rng.normal(0, 1, ink.shape).astype(np.float32), rng.uniform(0.5, 2.5))
+    ink = _blur(ink, rng.uniform(0, 0.03) * min(ink.shape))
+    uneven = _blur(rng.normal(0, 1, ink.shape).astype(np.float32), rng.uniform(0.5, 2.5))
     uneven *= rng.uniform(0, 0.15) / max(float(uneven.std()), 1e-6)
     black = ink + uneven > rng.uniform(0.25, 0.6) * max(float(ink.max()), 0.5)
     if chance(rng, 0.4):
@@ -160,7 +148,7 @@ def _thresholded(rng: np.random.Generator, ink: Grey) -> Image.Image:
 
 def _small_and_soft(rng: np.random.Generator, ink: Grey) -> Image.Image:
     """Light on black, resampled more than once, as in data sets of 28×28 digits."""
-    picture = _picture(_blurred(ink, rng.uniform(0, 0.03) * min(ink.shape)) * rng.uniform(200, 330))
+    picture = _picture(_blur(ink, rng.uniform(0, 0.03) * min(ink.shape)) * rng.uniform(200, 330))
     side = int(rng.integers(24, 49))
     return picture.resize((side, side), Image.Resampling.BICUBIC)
 
@@ -187,7 +175,7 @@ def _lines(rng: np.random.Generator, height: int, width: int) -> Grey:
     return drawn
 
 
-def _blurred(plane: Grey, radius: float) -> Grey:
+def _blur(plane: Grey, radius: float) -> Grey:
     if radius < 0.2:
         return plane
     low, span = float(plane.min()), max(float(np.ptp(plane)), 1e-6)

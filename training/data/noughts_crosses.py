@@ -1,8 +1,8 @@
 """Noughts and crosses: generated drawings, or pictures from two folders.
 
 The course (004, "transfer_MobileNet") asks for a small set of drawn X and O, one folder each, and later to enlarge it.
-:func:`generate` imitates hands, pens and cameras; :func:`from_folders` reads pictures. Both prepare them with
-:func:`serving.preprocessing.image.prepare`, as serving does.
+:func:`generate` imitates hands, pens and cameras; :func:`from_folders` reads pictures. Both use the preprocessing of
+the gateway, :mod:`serving.preprocessing.image`.
 
 Labels: 0 is O and 1 is X, as in the course.
 """
@@ -15,7 +15,7 @@ from PIL import Image
 
 from serving.artifacts.model_card import Data
 from serving.inputs import picture_folder
-from serving.preprocessing import image as images
+from serving.preprocessing.image import ImageRecipe, PictureError, Pixels, decode, prepare
 from training.core.errors import JobError
 from training.core.examples import Examples
 from training.core.job import JobOptions
@@ -24,23 +24,22 @@ from training.data import media, sources, strokes
 CLASSES = ("O", "X")
 
 
-def generate(count_per_class: int, recipe: images.ImageRecipe, seed: int) -> tuple[images.Pixels, NDArray[np.int64]]:
+def generate(count_per_class: int, recipe: ImageRecipe, seed: int) -> tuple[Pixels, NDArray[np.int64]]:
     """Generate drawings, alternating O and X.
 
-    x uint8 [2·count, height, width, channels], y int64 [2·count].
-
-    The same count, recipe and seed give the same drawings. A drawing takes about 5 ms on one CPU core.
+    Drawings are uint8 [2·count, height, width, channels], labels int64 [2·count]. The same count, recipe and seed give
+    the same drawings. A drawing takes about 5 ms on one CPU core.
     """
     rng = np.random.default_rng(seed)
     y = np.tile(np.arange(len(CLASSES)), count_per_class)
     x = np.empty((len(y), recipe.height, recipe.width, recipe.channels), np.uint8)
     for index, label in enumerate(y):
         picture, _ = draw(rng, int(label))
-        x[index] = images.prepare(picture, recipe)
+        x[index] = prepare(picture, recipe)
     return x, y
 
 
-def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pixels, NDArray[np.int64]]:
+def from_folders(directory: Path, recipe: ImageRecipe) -> tuple[Pixels, NDArray[np.int64]]:
     """Read pictures from the folders ``o`` and ``x`` (in any case), O first.
 
     Shapes are those of :func:`generate`.
@@ -61,9 +60,9 @@ def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pi
             raise ValueError(f"{directory}: the folder {name.lower()} {what}; pictures of both classes are needed")
         for file in files:
             try:
-                x.append(images.decode(file.read_bytes(), recipe))
+                x.append(decode(file.read_bytes(), recipe))
                 y.append(label)
-            except (images.PictureError, OSError) as error:
+            except (PictureError, OSError) as error:
                 refused.append(f"{file.relative_to(directory)}: {error}")
     if refused:
         raise ValueError(f"{directory} holds {len(refused)} files that cannot be used:\n  " + "\n  ".join(refused))
@@ -71,9 +70,7 @@ def from_folders(directory: Path, recipe: images.ImageRecipe) -> tuple[images.Pi
 
 
 def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Image, int]:
-    """Draw one picture and return it with its label.
-
-    Pictures are of mode L or RGB, 24 to 340 pixels a side.
+    """Draw one picture of mode L or RGB, 24 to 340 pixels a side; return it with its label.
 
     The shape of the strokes, the pen and the medium vary. Without a label, O and X are equally likely.
     """
@@ -81,18 +78,16 @@ def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Imag
         label = int(rng.integers(len(CLASSES)))
     drawn = strokes.distort(rng, strokes.o(rng) if label == 0 else strokes.x(rng))
     height, width = media.size(rng)
-    ink = media.inked(rng, drawn, height, width)
+    ink = media.draw(rng, drawn, height, width)
     medium = media.MEDIA[rng.choice(len(media.MEDIA), p=media.MEDIA_SHARES)]
     return medium(rng, ink), label
 
 
-def load(options: JobOptions, recipe: images.ImageRecipe, count_per_class: int) -> Examples:
+def load(options: JobOptions, recipe: ImageRecipe, count_per_class: int) -> Examples:
     """Generate drawings, or read the user's own from ``--data-dir``.
 
-    Every fifth picture of the user's is held out for the test.
-
-    The test part of the generated set comes from another seed. ``extra["others"]`` holds real drawings by other people,
-    if VITRINE_DATA has ``xo/test``; they are never trained on.
+    The test part of generated drawings comes from another seed; of the user's pictures it is every fifth.
+    ``extra["others"]`` has real drawings by other people if VITRINE_DATA has ``xo/test``; they are only measured.
 
     Raises:
         JobError: the folder cannot be used.

@@ -19,9 +19,7 @@ T = TypeVar("T")
 
 
 def local(name: str) -> Path | None:
-    """Return the file or folder of that name in VITRINE_DATA.
-
-    None if it does not exist.
+    """Return the file or folder of that name in VITRINE_DATA; None if it does not exist.
 
     Raises:
         JobError: VITRINE_DATA is not a folder.
@@ -59,10 +57,7 @@ def download(what: str, load: Callable[[], T], local_name: str | None = None, st
 
 
 def digest(*arrays: Array) -> str:
-    """Return the SHA-256 over the arrays in order.
-
-    It identifies the training data of a version.
-    """
+    """Return the SHA-256 over the arrays in order, which identifies training data."""
     total = hashlib.sha256()
     for array in arrays:
         total.update(np.ascontiguousarray(array).data)
@@ -79,9 +74,9 @@ def distribution(values: Any) -> Distribution:
 
 
 def picture_statistics(pictures: Array) -> dict[str, Distribution]:
-    """Return brightness and contrast of pictures [n, height, width, c].
+    """Return statistics of pictures [n, height, width, c].
 
-    Mean and deviation within each.
+    Brightness is a picture's mean, contrast its standard deviation.
     """
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     return {"brightness": distribution(flat.mean(axis=1)), "contrast": distribution(flat.std(axis=1))}
@@ -93,8 +88,8 @@ def column_statistics(names: Iterable[str], rows: Array) -> dict[str, Distributi
 
 
 def signal_statistics(signals: Array) -> dict[str, Distribution]:
-    """Return level and strength of signals [n, length, channels].
+    """Return statistics of signals [n, length, channels].
 
-    Mean and deviation within each.
+    Level is a signal's mean, strength its standard deviation.
     """
     return {"level": distribution(signals.mean(axis=(1, 2))), "strength": distribution(signals.std(axis=(1, 2)))}

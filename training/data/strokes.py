@@ -72,10 +72,7 @@ def x(rng: np.random.Generator) -> list[Points]:
 
 
 def o(rng: np.random.Generator) -> list[Points]:
-    """Draw a loop that is closed, slightly open, overlapping or ends inside.
-
-    Sometimes as two halves.
-    """
+    """Draw an O: a loop that is closed, open or overlapping, sometimes two halves."""
     much = rng.uniform(0.0, 0.06)
     start = rng.normal(-np.pi / 2, 0.9) if chance(rng, 0.8) else rng.uniform(0, 2 * np.pi)
     if chance(rng, 0.08):

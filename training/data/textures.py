@@ -16,9 +16,8 @@ Pixels = NDArray[np.uint8]
 def generate(count: int, side: int, seed: int) -> tuple[Pixels, NDArray[np.int64]]:
     """Generate textures of alternating kinds, and the kinds' numbers.
 
-    Textures are uint8 [count, side, side, 1], kinds int64 [count].
-
-    The same count, side and seed give the same textures. With a side of 1024 a texture takes about 60 ms.
+    Textures are uint8 [count, side, side, 1], kinds int64 [count]. The same count, side and seed give the same
+    textures. With a side of 1024 a texture takes about 60 ms.
     """
     rng = np.random.default_rng(seed)
     kinds = np.arange(count) % len(KINDS)
@@ -28,7 +27,7 @@ def generate(count: int, side: int, seed: int) -> tuple[Pixels, NDArray[np.int64
 def pairs(count: int, side: int, seed: int) -> Pixels:
     """Generate two views of each texture, uint8 [count, 2, side, side, 1].
 
-    Different parts in different light.
+    The views show different parts in different light.
     """
     rng = np.random.default_rng(seed)
     views = np.empty((count, 2, side, side, 1), np.uint8)
@@ -49,7 +48,7 @@ def _surface(rng: np.random.Generator, kind: int, side: int) -> Plane:
 
 
 def _shot(rng: np.random.Generator, surface: Plane) -> Pixels:
-    """Photograph a surface with random light, contrast and noise."""
+    """Render a surface with random light, contrast and noise, uint8 [side, side]."""
     light, contrast, noise = rng.uniform(90, 165), rng.uniform(25, 80), rng.uniform(2, 12)
     grain = rng.standard_normal(surface.shape, np.float32) * np.float32(noise)
     pixels: Pixels = np.clip(surface * contrast + light + grain, 0, 255).astype(np.uint8)

@@ -3,7 +3,7 @@
 A Job trains and publishes, a CronJob retrains, an Indexed Job shares one fit among several pods, and a parallel Job
 shares a sweep. They run in the namespace and on the claims of k8s/ and keep its rules.
 
-A replacement pod resumes where an evicted one stopped: checkpoints lie on the claim ``training``. Versions go to the
+A replacement pod resumes where an evicted one stopped: checkpoints are on the claim ``training``. Versions go to the
 claim ``exports``, which the model server watches, or to an object store.
 """
 
@@ -21,7 +21,7 @@ LONGEST_FIT, LONGEST_SWEEP = 24 * 3600, 7 * 24 * 3600
 #: Port of the workers of one fit.
 PORT = 2222
 
-#: Where versions go: the environment variable is that of the claim or of the object store.
+#: Destination of the versions; the claim or the object store sets the environment variable.
 _EXPORTS = ("--exports", "$(EXPORTS)")
 
 #: Exit codes of ``vitrine train`` after the gate's refusal and after the loss of another worker.
@@ -35,7 +35,7 @@ class Trainer:
     Attributes:
         image: image with a fixed tag.
         gpu: request one GPU, on a GPU node.
-        store: Secret of the component s3-exports, whose ``EXPORTS`` is the address of the versions; None for the claim.
+        store: Secret of the component s3-exports with the address ``EXPORTS``; None for the claim.
         signing: Secret whose ``signing.pem`` signs the version.
         namespace: namespace of k8s/.
     """
@@ -134,7 +134,7 @@ def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
         "podReplacementPolicy": "Failed",
         "successPolicy": {"rules": [{"succeededIndexes": "0"}]},  # worker 0 publishes
     }
-    # Only the failure of the pod that stopped counts, not those of the pods that lost it.
+    # Only the failure of the stopped pod counts, not those of the pods that lost it.
     lost = {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [_LOST]}}
     spec["podFailurePolicy"]["rules"].insert(0, lost)
     pod = spec["template"]["spec"]
@@ -265,7 +265,7 @@ def _mount(pod: Manifest, volume: Manifest, path: str, **options: bool) -> None:
 
 
 def _prerequisites(namespace: str) -> list[Manifest]:
-    """Return what every training pod needs; applying it twice changes nothing."""
+    """Return the manifests that every training pod needs; applying them twice changes nothing."""
     return [
         {
             "apiVersion": "v1",

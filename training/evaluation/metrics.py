@@ -8,7 +8,7 @@ import numpy as np
 from training.core.array import Array
 from training.core.examples import Evaluation, Examples
 
-_ITEMS = 500  # compared with all others at once
+_ITEMS = 500  # rows of the distance matrix that are computed at once
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -39,7 +39,7 @@ def fit_and_test(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def recall(embeddings: Array, labels: Array, ranks: tuple[int, ...] = (1, 10)) -> dict[str, float]:
-    """Measure ``recall_at_K``: is one of the K nearest others of the same class?
+    """Measure ``recall_at_K``: how often one of the K nearest others has the same class.
 
     Source: Song et al. 2016.
 

@@ -40,9 +40,7 @@ def history(values: Mapping[str, Sequence[float]], path: Path) -> None:
 def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) -> None:
     """Plot the confusion matrix.
 
-    Rows are the truth, columns the answer, cells in per cent of the row.
-
-    Above 20 classes the cells show colours without numbers.
+    Rows are the truth, columns the answer, cells in per cent of the row. Above 20 classes the cells have no numbers.
     """
     size = len(labels)
     many = size > 20
@@ -95,10 +93,7 @@ def dress(axis: Axes, across: str, up: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Save as PNG with a palette.
-
-    A third of the size, since git stores some of the plots.
-    """
+    """Save as PNG with a palette, a third of the usual size: git stores some plots."""
     figure.tight_layout()
     figure.savefig(path, dpi=90)
     plt.close(figure)

@@ -1,4 +1,4 @@
-"""What a study is: an experiment that ends in a table and a plot, not in a model.
+"""A study: an experiment that ends in a table and a plot, not in a model.
 
 A study is a value, built at the end of its own file in ``training/experiments/studies/``. :func:`perform` runs it and
 writes ``findings.json``, ``table.md`` and ``plot.png`` to the study's folder.
@@ -111,13 +111,13 @@ def shown(cell: Cell) -> str:
 
 def table(study: Study, findings: Findings) -> Table:
     """Return the table for the terminal."""
-    made = Table(title=f"{study.title}{' (quick)' if findings.quick else ''}")
+    result = Table(title=f"{study.title}{' (quick)' if findings.quick else ''}")
     for index, column in enumerate(findings.columns):
         numbers = all(isinstance(row[index], float | int | None) for row in findings.rows)
-        made.add_column(column, justify="right" if numbers else "left")
+        result.add_column(column, justify="right" if numbers else "left")
     for row in findings.rows:
-        made.add_row(*map(shown, row))
-    return made
+        result.add_row(*map(shown, row))
+    return result
 
 
 def markdown(study: Study, findings: Findings) -> str:

@@ -1,11 +1,10 @@
 """Search a job's hyper-parameters in two stages.
 
-The courses advise it (003_f995c3228e7eacd7, exercise 5, c).
-
-The coarse stage searches wide ranges on a subset of the training part, the fine stage narrow ranges around the best on
-all of it. Each stage is an Optuna study in a storage that several processes may share; starting the same sweep again
-resumes it. Trials are measured on data held out from the training part, never on the test part. Optuna prunes trials
-that fall behind the median of the others at the same epoch.
+The courses advise two stages (003_f995c3228e7eacd7, exercise 5, c). The coarse stage searches wide ranges on a subset
+of the training part, the fine stage narrow ranges around the best on all of it. Each stage is an Optuna study in a
+storage that several processes may share; starting the same sweep again resumes it. Trials are measured on data held out
+from the training part, never on the test part. Optuna prunes trials that are worse than the median of the others at the
+same epoch.
 """
 
 import math
@@ -43,9 +42,9 @@ Part = tuple[Array, Array]
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a sweep.
+    """One stage of a sweep: share of the training part, and number of finished trials.
 
-    ``share`` is that of the training part, ``trials`` the number of finished trials of all processes.
+    All processes together finish ``trials`` trials.
     """
 
     name: str
@@ -145,10 +144,7 @@ def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, re
 
 
 def measured_by(job: Job) -> tuple[str, str]:
-    """Return the deciding metric and its direction.
-
-    Accuracy if the job's gate uses one, else the loss.
-    """
+    """Return metric and direction: accuracy if the job's gate uses it, else the loss."""
     return ("val_accuracy", "maximize") if "accuracy" in job.policy.metric else ("val_loss", "minimize")
 
 

@@ -43,17 +43,14 @@ class CheckError(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """Largest difference by ``signature/output``.
-
-    Absolute, or relative to the largest value if that is above 1.
-    """
+    """Largest difference by ``signature/output``, relative for values above 1."""
 
     saved_model: dict[str, float]
     onnx: dict[str, float]
 
 
 def check(directory: Path, answers: Answers) -> Report:
-    """Run the check in a process of its own.
+    """Run the check in a separate process.
 
     Args:
         directory: the exported version.
@@ -116,10 +113,7 @@ def _main(directory: str, expected: str) -> dict[str, Any]:
 
 
 def _call(name: str, signature: Any, inputs: Mapping[str, Array], problems: list[str]) -> dict[str, Array]:
-    """Return the signature's outputs.
-
-    Note operations or answers that are not those of pure inference.
-    """
+    """Return the signature's outputs; add impure operations and answers to ``problems``."""
     import tensorflow as tf
 
     graph = signature.graph.as_graph_def()
@@ -169,7 +163,7 @@ def _too_large(kind: str, differences: Mapping[str, float]) -> list[str]:
 def _difference(one: Array | None, other: Array) -> float:
     """Return the largest absolute difference; inf for different shapes.
 
-    It is relative to the largest value if that is above 1.
+    If the largest value is above 1, the difference is relative to it.
     """
     if one is None or one.shape != other.shape:
         return float("inf")

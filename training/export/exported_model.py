@@ -1,7 +1,7 @@
-"""What a version answers: named signatures over inference alone.
+"""The signatures of a version: named functions of inference only.
 
 Preprocessing is inside the graph, so callers send raw units. Augmentation is not: a Keras model with RandomZoom exports
-its seed generator and an assignment to it, and the served graph would answer differently each time. Every input and
+its seed generator and an assignment to it, so the served graph would give different outputs each time. Every input and
 output has the batch dimension first, because TensorFlow Serving's batching refuses anything else.
 """
 
@@ -38,19 +38,16 @@ class Endpoint:
     convertible: bool = True
 
     def call(self, rows: Any = slice(None)) -> dict[str, Array]:
-        """Return what the Keras model answers to the samples.
-
-        The reference for the exported version.
-        """
+        """Return the Keras model's outputs for the samples, the reference for the check."""
         feed = {name: tf.constant(values[rows]) for name, values in self.samples.items()}
         return {name: output.numpy() for name, output in self.function(**feed).items()}
 
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """The signatures of a version, with the models and recipe behind them.
+    """The signatures of a version, the models that own its variables, and its recipe.
 
-    ``models`` hold the version's variables; one recipe describes the kind on the card.
+    One recipe is set, the one of the kind; ``neighbours`` comes with ``image``.
     """
 
     kind: Kind

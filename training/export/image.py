@@ -15,9 +15,7 @@ Prepare = Callable[[tf.Tensor], tf.Tensor]
 
 
 def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Prepare) -> ExportedModel:
-    """Export an image classifier and encoder.
-
-    ``serving_default``, ``embed`` and ``serving_bytes``.
+    """Export an image classifier: ``serving_default``, ``embed``, ``serving_bytes``.
 
     Args:
         network: prepared pictures, float32 [n, height, width, c] → {"probabilities": [n, k], "embedding": [n, d]};

@@ -1,9 +1,8 @@
 """The ONNX export, which serves a version without TensorFlow.
 
-One graph holds all tensor signatures.
-
-Inputs and outputs keep the signatures' names. The model's metadata ``signatures`` lists those of each signature as
-JSON. A caller feeds zeros, one row each, to graph inputs that its signature does not use.
+One graph contains all tensor signatures. Inputs and outputs keep the signatures' names. The model's metadata
+``signatures`` lists those of each signature as JSON. A caller feeds zeros, one row each, to graph inputs that its
+signature does not use.
 """
 
 import contextlib
@@ -25,7 +24,8 @@ SIGNATURES_KEY = "signatures"
 def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
     """Write the export of the convertible endpoints.
 
-    Returns the reason if tf2onnx cannot convert them, else None.
+    Returns:
+        None, or the error if tf2onnx cannot convert them.
     """
     os.environ.setdefault("TF2ONNX_LOG_LEVEL", "40")
     import onnx

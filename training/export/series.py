@@ -10,9 +10,9 @@ from training.forecasting.forecaster import Forecaster
 
 
 def series_model(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> ExportedModel:
-    """Export a forecaster.
+    """Export a forecaster: ``serving_default`` and ``forecast``.
 
-    ``serving_default`` for the next value, ``forecast`` up to the largest horizon of a batch.
+    ``serving_default`` predicts the next value, ``forecast`` as many as the batch's largest horizon.
 
     Args:
         network: the Keras model that the forecaster's functions call.

@@ -28,10 +28,7 @@ _DESCRIBE = {
 
 
 class _FirstLine(tf.lookup.TextFileInitializer):  # type: ignore[misc]
-    """Reads a file into a table.
-
-    The table's name is not, as TensorFlow's default is, the path on this machine.
-    """
+    """Initializer of a table from a file, without the local path in the table's name."""
 
     @property
     def _shared_name(self) -> str:
@@ -39,9 +36,7 @@ class _FirstLine(tf.lookup.TextFileInitializer):  # type: ignore[misc]
 
 
 def write(directory: Path, exported: ExportedModel, card: ModelCard) -> ModelCard:
-    """Write a version's files and check them in a clean process.
-
-    The files are SavedModel, ONNX export, card and warm-up requests.
+    """Write SavedModel, ONNX export, card and warm-up requests, and check them.
 
     Args:
         directory: staging directory.
@@ -107,7 +102,7 @@ def signatures(exported: ExportedModel) -> dict[str, CardSignature]:
 
 
 def versions() -> Mapping[str, str]:
-    """Return the versions of Python and of the libraries that made the version."""
+    """Return the versions of Python and of the libraries, for the card."""
     names = ("tensorflow", "keras", "numpy", "tf2onnx", "onnx", "onnxruntime", "pillow")
     return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}
 

@@ -78,11 +78,10 @@ def joined(parts: Sequence[Origins]) -> Origins:
 
 
 def against_naive(origins: Origins, mean: Array) -> dict[str, float]:
-    """Return the errors of a forecast and of the naive ones, and the skills.
+    """Return mean absolute errors of ``mean`` [n, horizon] and the naive forecasts.
 
-    Errors are mean absolute errors of ``mean``, [n, horizon].
-
-    The skill is 1 - ours / theirs: above 0 if ours is better, at most 1. ``skill`` is the skill against ``naive``.
+    The skill against a naive forecast is 1 - own error / its error: at most 1, and above 0 if ``mean`` is better.
+    ``skill`` is the one against ``naive``.
     """
     nothing = _EXACT * float(origins.truth.std()) or 1.0
     ours = float(np.abs(origins.truth - mean).mean())
@@ -95,11 +94,9 @@ def against_naive(origins: Origins, mean: Array) -> dict[str, float]:
 
 
 def interval_score(truth: Array, lower: Array, upper: Array, level: float) -> float:
-    """Return the interval score.
+    """Return the interval score (Gneiting and Raftery 2007); lower is better.
 
-    Mean width plus 2 / (1 - level) times the distance of values outside.
-
-    Lower is better. Source: Gneiting and Raftery 2007.
+    It is the mean width plus 2 / (1 - level) times the distance of values outside.
     """
     outside = np.maximum(lower - truth, 0) + np.maximum(truth - upper, 0)
     return float((upper - lower + 2 / (1 - level) * outside).mean())

@@ -8,10 +8,9 @@ from training.core.array import Array
 def conformal_spread(errors: Array, level: float) -> Array:
     """Return the bounds of a conformal interval by step, float32 [2, horizon].
 
-    Added to the mean, they cover ``level``.
-
-    Split-conformal prediction with signed residuals (Romano et al. 2019): the bounds of a step are two quantiles of
-    truth - forecast, at ranks widened by (n + 1) / n for finite samples. Bounds never narrow with the horizon.
+    The bounds are relative to the mean. Split-conformal prediction with signed residuals (Romano et al. 2019): the
+    bounds of a step are two quantiles of truth - forecast, at ranks widened by (n + 1) / n for finite samples. Bounds
+    never narrow with the horizon.
 
     Args:
         errors: truth - forecast on held-out data, [n, horizon].

@@ -53,9 +53,8 @@ class Forecaster:
     def calibrate(self, origins: Origins) -> Array:
         """Return split-conformal bounds by step, float32 [2, max_horizon].
 
-        The origins must be held out from the fit.
-
-        Errors are divided by ``width`` (locally weighted conformal prediction, Lei et al. 2018, 5.2).
+        The origins must be held out from the fit. Errors are divided by ``width`` (locally weighted conformal
+        prediction, Lei et al. 2018, 5.2).
         """
         mean = self._run(lambda history: self.ahead(history, tf.constant(self.recipe.max_horizon)), origins.history)
         width = self._run(self.width, origins.history)

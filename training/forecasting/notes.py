@@ -6,9 +6,7 @@ from serving.artifacts.model_card import SeriesRecipe
 
 
 def notes(metrics: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tuple[str, ...]:
-    """Return the warnings about a forecaster.
-
-    One for naive forecasts that are not beaten, one for an interval that covers too little.
+    """Return warnings about naive forecasts that are as good and a narrow interval.
 
     Args:
         metrics: those of :meth:`training.forecasting.forecaster.Forecaster.measure`.

@@ -9,9 +9,9 @@ from training.forecasting.backtest import Origins, roll
 
 
 def windows(series: Array, length: int) -> tuple[Array, Array]:
-    """Return all windows of a series and the value after each.
+    """Return all windows of a series [n] and the value after each.
 
-    [n] → [n - length, length] and [n - length].
+    Shapes are [n - length, length] and [n - length].
 
     Raises:
         ValueError: the series is not longer than a window.
@@ -28,7 +28,7 @@ class Split:
 
     Attributes:
         series: all values.
-        window: number of values before the validation and test parts that belong to them as history.
+        window: number of preceding values that the validation and test parts include as history.
         first_validation: index of the first value of the validation part.
         first_test: index of the first value of the test part.
     """

@@ -42,9 +42,9 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def network() -> keras.Model:
-    """Return the net without augmentation.
+    """Return the net without augmentation, for pictures of 0…1.
 
-    Pictures float32 [n, 32, 32, 3] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 256]}.
+    Shapes are [n, 32, 32, 3] → {"probabilities": [n, 10], "embedding": [n, 256]}.
     """
     decay = keras.regularizers.L1L2(l1=1e-6, l2=2e-4)
     x = inputs = keras.Input((32, 32, 3))
@@ -61,10 +61,7 @@ def network() -> keras.Model:
 
 
 def compiled(model: keras.Model, examples: Examples, recipe: Recipe, loss: keras.losses.Loss | str) -> keras.Model:
-    """Compile with Nesterov momentum, warm-up and cosine decay.
-
-    The warm-up takes a fifth of the run; the rate decays to 0.
-    """
+    """Compile with Nesterov momentum, a fifth of warm-up, and cosine decay to 0."""
     steps = recipe.epochs * -(-len(examples.train[0]) // recipe.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 20,

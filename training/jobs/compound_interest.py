@@ -4,9 +4,10 @@ Course document 004_1e87cdad635ebe4c, "recursivo".
 
     vitrine train compound_interest    15 seconds on two CPU cores, without fitting
 
-v(m) = v(m−1)·(1 + i), v(0) = V, for m months at the rate i. The three ways are the recursion, the unfolded formula V·(1
-+ i)^m, and a recurrent cell with fixed weights, which needs no fit. The cell's state is the value and its input the
-month's rate: s_t = W·s_{t−1} + U·x_t·s_{t−1}, W = U = 1. It runs 360 months; months after the m-th have a rate of 0.
+v(m) = v(m−1)·(1 + i), v(0) = V, for m months at the rate i. The three ways are the recursion, the unfolded formula
+V·(1 + i)^m, and a recurrent cell with fixed weights, which needs no fit. The cell's state is the value and its input
+the month's rate: s_t = W·s_{t−1} + U·x_t·s_{t−1}, W = U = 1. It runs 360 months; months after the m-th have a rate of
+0.
 
 Expect equal results for 1 to 360 months, up to float32 rounding: the product and the sum of each month may each round
 by 2^−24 of the value.
@@ -67,10 +68,7 @@ class CompoundCell(keras.layers.Layer):  # type: ignore[misc]
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
-    """Return the values of several principals and rates as the test part.
-
-    The training part is empty.
-    """
+    """Return the values of several principals and rates as the test part; nothing to fit."""
     rows = np.array([(p, i, m) for p in _PRINCIPALS for i in _RATES for m in range(1, MONTHS + 1)], np.float32)
     values = np.array([recursion(p, i, int(m)) for p, i, m in rows.astype(np.float64)])
     return Examples(
@@ -102,9 +100,9 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    """Measure the largest difference between the three ways.
+    """Measure the largest relative difference between the three ways.
 
-    It is relative to the value, and also given in roundings per month.
+    ``roundings`` is the same in roundings of float32 per month.
     """
     rows, recursive = examples.test
     formula = np.array([unfolded(p, i, int(m)) for p, i, m in rows.astype(np.float64)])

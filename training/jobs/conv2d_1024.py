@@ -6,8 +6,8 @@ Course document 001_8afefdba80e9ed1e, exercise 7.
     vitrine train conv2d_1024 --quick  20 seconds, two epochs on 320 textures
 
 The exercise defines shapes and parameters but no task. The job fits a self-supervised one: two parts of a generated
-texture in different light shall have more similar embeddings than any two textures of the batch (InfoNCE, van den Oord
-et al. 2018, with a projection head that is dropped afterwards, Chen et al. 2020). The convolutions accept any size, so
+texture in different light get more similar embeddings than parts of different textures (InfoNCE, van den Oord et al.
+2018, with a projection head that is dropped afterwards, Chen et al. 2020). The convolutions accept any size, so
 the fit uses parts of 128×128. The model is served as an encoder, for ``:embed``.
 
 The metric is how often the nearest other texture of full size is of the same kind, before and after the fit. Expect
@@ -92,7 +92,7 @@ def shapes(encoder: keras.Model) -> list[tuple[int, ...]]:
 def info_nce(_: keras.KerasTensor, projections: keras.KerasTensor) -> keras.KerasTensor:
     """Return the InfoNCE loss [n] of two views each [n, 2, d].
 
-    Which second view belongs to the first?
+    It is the cross-entropy of a choice of the matching second view for each first one.
     """
     one, other = (ops.normalize(projections[:, view]) for view in (0, 1))
     alike = ops.matmul(one, ops.transpose(other)) / TEMPERATURE
@@ -105,10 +105,7 @@ def scaled(pictures: Any) -> Any:
 
 
 def same_kind(vectors: Array, kinds: Array) -> float:
-    """Return how often the nearest other vector by angle is of the same kind.
-
-    Vectors [n, d], kinds [n] → 0…1.
-    """
+    """Return how often the nearest other vector [n, d] by angle is of the same kind."""
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     alike = vectors @ vectors.T
     np.fill_diagonal(alike, -np.inf)

@@ -53,9 +53,9 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def network() -> keras.Model:
-    """Return the net without augmentation.
+    """Return the net without augmentation, for pictures of 0…1.
 
-    Pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 128]}.
+    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 128]}.
     """
     decay = keras.regularizers.L2(2e-4)
     x = inputs = keras.Input((28, 28, 1))

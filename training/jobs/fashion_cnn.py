@@ -69,9 +69,9 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def inference(model: keras.Model) -> keras.Model:
-    """Return the net without scaling and augmentation.
+    """Return the net without scaling and augmentation, for pictures of 0…1.
 
-    Pictures float32 [n, 28, 28, 1] of 0…1 → {"probabilities": [n, 10], "embedding": [n, 256]}.
+    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 256]}.
     """
     x = inputs = keras.Input((28, 28, 1))
     for layer in model.layers[4:-1]:  # after scaling and augmentation

@@ -58,10 +58,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def encoder(model: keras.Model) -> keras.Model:
-    """Return the encoder.
-
-    Pictures float32 [n, 28, 28, 1] of 0…255 → embeddings float32 [n, 64].
-    """
+    """Return the encoder: pictures of 0…255 [n, 28, 28, 1] → embeddings [n, 64]."""
     return keras.Model(model.inputs, model.get_layer("embedding").output)
 
 

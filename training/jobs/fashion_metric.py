@@ -41,7 +41,7 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
 def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     """Return the encoder, pre-trained as a classifier.
 
-    Pictures of 0…255 → embeddings of length 1, [n, 64].
+    Shapes are pictures of 0…255 [n, 28, 28, 1] → embeddings of length 1 [n, 64].
     """
     job = fashion_embedding.JOB
     first = job.quick if options.quick else job.recipe
@@ -74,7 +74,7 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
 
 
 def _with_prototypes(model: keras.Model, examples: Examples) -> keras.Model:
-    """Return a net of the embedding and the probabilities.
+    """Return the net with embedding and probabilities.
 
     Probabilities are the softmax of the negative squared distances to the classes' prototypes.
     """

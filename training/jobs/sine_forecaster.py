@@ -64,9 +64,9 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
 
 
 def _normalised(values: Array) -> tuple[Array, Array]:
-    """Return the first window of each series and the values after it.
+    """Return the first window of each series and the values after it, normalised.
 
-    Both are normalised by the window's mean and deviation.
+    Both are scaled by the window's mean and deviation.
     """
     history, future = values[:, : SERIES.window], values[:, SERIES.window : SERIES.window + SERIES.max_horizon]
     center, scale = history.mean(axis=1, keepdims=True), history.std(axis=1, keepdims=True)

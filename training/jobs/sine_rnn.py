@@ -65,10 +65,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def by_hand(weights: list[Array], inputs: Array) -> float:
-    """Compute the answer to a sequence [n] from the weights.
-
-    s_t = g(x_t·W_i + s_{t−1}·W_s + b), g the identity.
-    """
+    """Compute s_t = g(x_t·W_i + s_{t−1}·W_s + b), g the identity, for a sequence [n]."""
     w_input, w_state, bias = (weight.astype(np.float64) for weight in weights)
     state = np.zeros(1)
     for value in inputs:

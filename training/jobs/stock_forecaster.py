@@ -78,7 +78,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 def laplace(truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
     """Return the negative log-likelihood of returns [n, 1].
 
-    The answer holds Laplace distributions [n, 2]: mean and log scale.
+    ``answer`` is mean and log scale of Laplace distributions, [n, 2].
     """
     mean, log_scale = answer[:, :1], answer[:, 1:]
     return ops.abs(truth - mean) * ops.exp(-log_scale) + log_scale
@@ -97,10 +97,7 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
 
 
 def forecaster(model: keras.Model, examples: Examples) -> Forecaster:
-    """Return a forecaster of prices [n, 41].
-
-    The expected return of the next day, and none on later days.
-    """
+    """Return a forecaster of prices [n, 41] that expects no return after the next day."""
     scale = examples.extra["scale"]
 
     def read(prices: tf.Tensor) -> tf.Tensor:

@@ -51,9 +51,9 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
 
 
 def mobilenet() -> keras.Model:
-    """Return the frozen base, with weights trained at 224×224.
+    """Return the frozen base: pictures of -1…1 [n, 96, 96, 3] → features [n, 1280].
 
-    Pictures float32 [n, 96, 96, 3] of -1…1 → features float32 [n, 1280].
+    Its weights were trained at 224×224.
 
     Raises:
         JobError: the weights are not in VITRINE_DATA and cannot be downloaded.
@@ -73,9 +73,9 @@ def mobilenet() -> keras.Model:
 
 
 def features(base: keras.Model, pictures: Array) -> Array:
-    """Encode pictures uint8 [n, 96, 96, 3], light on dark, as float32 [n, 1280].
+    """Encode pictures uint8 [n, 96, 96, 3] as float32 [n, 1280].
 
-    Inverted to dark on white.
+    Pictures are light on dark; the base gets them inverted.
     """
     batches = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
     return np.concatenate([base.predict_on_batch(1 - batch.astype(np.float32) / 127.5) for batch in batches])

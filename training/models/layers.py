@@ -12,10 +12,9 @@ def inception_module(
 ) -> KerasTensor:
     """Apply four parallel branches and concatenate them.
 
-    [n, h, w, c] → [n, h, w, one + three + five + pool].
-
-    The branches are a 1×1 convolution, 1×1 then 3×3, 1×1 then 5×5, and 3×3 max pooling then 1×1, with zero padding and
-    ReLU throughout (Szegedy et al. 2014).
+    The shape changes from [n, h, w, c] to [n, h, w, one + three + five + pool]. The branches are a 1×1 convolution,
+    1×1 then 3×3, 1×1 then 5×5, and 3×3 max pooling then 1×1, with zero padding and ReLU throughout (Szegedy et al.
+    2014).
     """
 
     def convolution(filters: int, size: int, inputs: KerasTensor) -> KerasTensor:
@@ -33,9 +32,8 @@ def inception_module(
 def residual_block(x: KerasTensor, filters: int) -> KerasTensor:
     """Add two 3×3 convolutions to their input (He et al. 2015).
 
-    [n, h, w, c] → [n, h, w, filters].
-
-    If c is not ``filters``, a 1×1 convolution with ReLU projects the input first.
+    The shape changes from [n, h, w, c] to [n, h, w, filters]. If c is not ``filters``, a 1×1 convolution with ReLU
+    projects the input first.
     """
     shortcut = x if x.shape[-1] == filters else layers.Conv2D(filters, 1, padding="same", activation="relu")(x)
     inner = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
@@ -46,9 +44,8 @@ def residual_block(x: KerasTensor, filters: int) -> KerasTensor:
 def normalised_convolution(x: KerasTensor, filters: int, decay: Regularizer | None = None) -> KerasTensor:
     """Apply a 3×3 convolution, batch normalisation and ReLU.
 
-    [n, h, w, c] → [n, h, w, filters].
-
-    The momentum is .9: with Keras' default the running statistics lag behind in short runs.
+    The shape changes from [n, h, w, c] to [n, h, w, filters]. The momentum is .9: with Keras' default the running
+    statistics lag behind in short runs.
     """
     x = layers.Conv2D(filters, 3, padding="same", use_bias=False, kernel_regularizer=decay)(x)
     return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
@@ -57,10 +54,8 @@ def normalised_convolution(x: KerasTensor, filters: int, decay: Regularizer | No
 def normalised_residual_block(x: KerasTensor, decay: Regularizer | None = None, dropout: float = 0.0) -> KerasTensor:
     """Add two normalised convolutions to their input (He et al. 2016).
 
-    The shape does not change.
-
-    ``dropout`` is the share of whole feature maps dropped between the two. Neighbouring pixels are so similar that
-    dropping single ones hides nothing (Tompson et al. 2015).
+    The shape does not change. ``dropout`` is the share of whole feature maps dropped between the two. Neighbouring
+    pixels are so similar that dropping single ones has no effect (Tompson et al. 2015).
     """
     inner = normalised_convolution(x, x.shape[-1], decay)
     if dropout:

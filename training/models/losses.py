@@ -1,7 +1,7 @@
 """Contrastive and triplet loss.
 
 The course (002_6c90a8e4e790d781, exercise 4) computes both in loops and draws a partner, or a positive and a negative,
-for each example with Python's ``random``. Here the draws are functions of their own, so the losses are deterministic.
+for each example with Python's ``random``. Here separate functions make the draws, so the losses are deterministic.
 Embeddings are scaled to 0…1 by their minimum and maximum over all examples.
 
 :func:`batch_all_triplet` is the triplet loss for training.
@@ -46,9 +46,9 @@ def draw_triplets(labels: Array, rng: random.Random) -> tuple[Array, Array]:
 
 
 def contrastive(labels: Array, embeddings: Array, partners: Array) -> float:
-    """Return the contrastive loss.
+    """Return the contrastive loss: the mean over pairs of each example and its partner.
 
-    The mean of d²/2 over pairs of one class and of max(0, margin - d²)/2 over other pairs.
+    A pair of one class costs d²/2, another pair max(0, margin - d²)/2.
 
     Args:
         labels: class numbers, [n].
@@ -62,9 +62,9 @@ def contrastive(labels: Array, embeddings: Array, partners: Array) -> float:
 
 
 def triplet(embeddings: Array, positives: Array, negatives: Array) -> float:
-    """Return the triplet loss.
+    """Return the triplet loss: the mean over triplets of anchor, positive and negative.
 
-    The mean of max(0, margin + d²(anchor, positive) - d²(anchor, negative)).
+    A triplet costs max(0, margin + d²(anchor, positive) - d²(anchor, negative)).
 
     Args:
         embeddings: anchors, [n, d].
@@ -78,12 +78,10 @@ def triplet(embeddings: Array, positives: Array, negatives: Array) -> float:
 
 
 def batch_all_triplet(labels: Any, embeddings: Any) -> Any:
-    """Return the triplet loss of a batch by anchor, [n].
+    """Return the mean triplet loss of each anchor in a batch, [n].
 
-    It covers all triplets that violate the margin.
-
-    Source: "batch all" of Hermans, Beyer and Leibe 2017; "batch hard" collapsed to one point here. Distances are
-    squared, as in the course.
+    The mean is over all triplets that violate the margin ("batch all", Hermans, Beyer and Leibe 2017; "batch hard"
+    collapses to one point on this data). Distances are squared, as in the course.
 
     Args:
         labels: class numbers, [n] or [n, 1].

@@ -1,6 +1,6 @@
 """Fingerprint of a result: code, imports and data files.
 
-Comments, docstrings and the machinery around a job (gate, export, checkpoints) do not count: a figure that is written
+Comments, docstrings and the machinery around a job (gate, export, checkpoints) do not count, so a figure that is added
 to a docstring after a run does not make the run out of date.
 """
 
@@ -27,9 +27,9 @@ _MACHINERY = (
 
 
 def code(module: str) -> str:
-    """Return the fingerprint of a module's code.
+    """Return the SHA-256 of a module's syntax, its imports, TensorFlow and Keras.
 
-    SHA-256 over the syntax of the module and its imports, and the versions of TensorFlow and Keras.
+    The hash covers the versions of the two libraries, and is cut to 16 hexadecimal digits.
     """
     total = hashlib.sha256()
     for name, tree in sorted(_closure(module).items()):
@@ -40,10 +40,7 @@ def code(module: str) -> str:
 
 
 def files(module: str) -> dict[str, int]:
-    """Return the sizes in bytes of the data that the code names.
-
-    That is files and folders in VITRINE_DATA.
-    """
+    """Return the sizes in bytes of files and folders in VITRINE_DATA that the code names."""
     folder = os.environ.get("VITRINE_DATA")
     if not folder:
         return {}

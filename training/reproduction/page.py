@@ -10,8 +10,8 @@ from training.reproduction.rows import rows
 def write(folder: Path, results: Results) -> list[Path]:
     """Write README.md, which code hosts display, and index.html; return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = rows(results)
-    texts = {folder / "README.md": markdown.page(made), folder / "index.html": html.page(made)}
+    systems = rows(results)
+    texts = {folder / "README.md": markdown.page(systems), folder / "index.html": html.page(systems)}
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
     return list(texts)

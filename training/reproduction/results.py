@@ -1,7 +1,6 @@
 """Results of all runs, in the file ``results.json`` next to the page.
 
-The file is rewritten after every run. An interrupted reproduction therefore resumes, and a page that is made on another
-machine keeps the results of this one.
+The file is rewritten after every run, so an interrupted reproduction resumes. Results of another machine are kept.
 """
 
 from collections.abc import Mapping
@@ -22,7 +21,7 @@ RESULTS_FILE = "results.json"
 class SystemResult(BaseModel):
     """Result of one job or study.
 
-    ``printed`` holds the course's values of ``figures``, under the same names.
+    ``printed`` has the course's values under the names of ``figures``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,7 +48,7 @@ class SystemResult(BaseModel):
     files: Mapping[str, int] = {}
 
     def is_current(self, code: str, files: Mapping[str, int], *, quick: bool) -> bool:
-        """Return whether the same code on the same files has already completed.
+        """Return whether this is a completed run of the same code on the same files.
 
         A quick result is current only for ``quick``.
         """

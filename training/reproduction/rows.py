@@ -8,7 +8,7 @@ from training.reproduction.results import Results, SystemResult
 from training.reproduction.systems import SYSTEMS, System, others
 
 #: Metrics to show if the course prints none, by preference.
-_TELLING = (
+_MAIN_METRICS = (
     "test_accuracy",
     "recall_at_1",
     "others_accuracy",
@@ -19,12 +19,12 @@ _TELLING = (
     "by_hand_difference",
     "roundings",
 )
-_AT_MOST = 3
+_MAX_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric, with the course's value; not comparable on stand-in data."""
+    """One metric, with the course's value; comparable unless on stand-in data."""
 
     name: str
     printed: float | None
@@ -82,10 +82,7 @@ def rows(results: Results) -> list[Row]:
 
 
 def number(value: float | None, *, signed: bool = False) -> str:
-    """Format a value for people.
-
-    Four decimals, three digits for small values, and 0 below 1e-12.
-    """
+    """Format a value: four decimals, three digits if small, and 0 below 1e-12."""
     if value is None:
         return "–"
     if abs(value) < 1e-12:
@@ -109,6 +106,6 @@ def _figures(result: SystemResult) -> Iterator[Figure]:
     for name in both:
         yield Figure(name, result.printed[name], result.figures[name], comparable=result.stand_in is None)
     if not both:
-        telling = [name for name in _TELLING if name in result.figures] if result.kind == "job" else result.figures
-        for name in list(telling)[:_AT_MOST]:
+        shown = [name for name in _MAIN_METRICS if name in result.figures] if result.kind == "job" else result.figures
+        for name in list(shown)[:_MAX_SHOWN]:
             yield Figure(name, None, result.figures[name])

@@ -1,7 +1,7 @@
 """Run jobs and studies one after the other, each in a process of its own.
 
 A job passes the gate and publishes a version as usual. If one fails, the runner reports it and continues. An
-interrupted reproduction resumes with what is out of date; the interrupted job resumes from its checkpoint.
+interrupted reproduction resumes with the outdated ones, and the interrupted job from its checkpoint.
 """
 
 import os
@@ -25,7 +25,7 @@ from training.reproduction import fingerprint
 from training.reproduction.results import Results, SystemResult, of_card, of_findings
 
 PLOTS = "plots"
-_NO_DATA = ("cannot be downloaded", "--stand-in")  # in the error of a job that lacks its data and takes a stand-in
+_NO_DATA = ("cannot be downloaded", "--stand-in")  # both are in the error of a job that can use stand-in data
 _GATE = "gate: "  # start of the lines with the gate's reasons
 
 Say = Callable[[str], None]
@@ -79,13 +79,13 @@ def check_names(names: Sequence[str]) -> list[str]:
 
 
 def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: bool, say: Say) -> Results:
-    """Run what is out of date, one by one, and write the results after each.
+    """Run outdated jobs and studies one by one; write the results after each.
 
     Args:
         names: jobs and studies.
         folders: where page, versions and unfinished runs are.
         quick: use the quick recipes; a full result counts as up to date and is not replaced.
-        again: run also what is up to date.
+        again: also run jobs and studies that are up to date.
         say: receives one line for each step, and the output of the commands.
 
     Raises:
@@ -116,17 +116,14 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
 
 
 def add_published(results: Results, folders: Folders) -> None:
-    """Add the results of live versions that a user has trained.
-
-    Existing full results stay.
-    """
-    store = ModelRegistry(folders.exports)
+    """Add the results of live versions that a user has trained; keep full results."""
+    registry = ModelRegistry(folders.exports)
     for name in JOBS:
-        known, live = results.results.get(name), store.live(name)
+        known, live = results.results.get(name), registry.live(name)
         if live is None or (known and known.status == "done" and not known.quick):
             continue
         try:
-            result = of_card(store.card(name, live), live)
+            result = of_card(registry.card(name, live), live)
         except ModelCardError:
             continue
         if not result.quick:
@@ -138,8 +135,8 @@ def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool,
 
     ``current`` is the result of the same code on stand-in data; real data may be available now.
     """
-    store = ModelRegistry(folders.exports)
-    known = store.versions(name)
+    registry = ModelRegistry(folders.exports)
+    known = registry.versions(name)
     command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
     command += ["--quick"] * quick
     ended = _vitrine(command, folders, name, say)
@@ -149,10 +146,10 @@ def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool,
             say("the real data is still unavailable; the result on stand-in data is kept")
             return current
         ended = _on_stand_in(command, folders, name, say)
-    new = [version for version in store.versions(name) if version not in known]
+    new = [version for version in registry.versions(name) if version not in known]
     if ended.code or not new:
         return _failed("job", JOBS[name], ended, no_data)
-    return _with_plots(of_card(store.card(name, new[-1]), new[-1]), name, folders)
+    return _with_plots(of_card(registry.card(name, new[-1]), new[-1]), name, folders)
 
 
 def _study(name: str, folders: Folders, quick: bool, say: Say) -> SystemResult:
@@ -166,7 +163,7 @@ def _study(name: str, folders: Folders, quick: bool, say: Say) -> SystemResult:
         return _failed("study", STUDIES[name], ended, no_data)
     findings = Findings.model_validate_json((folder / name / FINDINGS_FILE).read_bytes())
     result = of_findings(find_study(name), findings, _now())
-    return _kept(result, name, [folder / name / PLOT_FILE], folders)
+    return _with_copies(result, name, [folder / name / PLOT_FILE], folders)
 
 
 def _on_stand_in(command: Sequence[str], folders: Folders, name: str, say: Say) -> Ended:
@@ -177,7 +174,7 @@ def _on_stand_in(command: Sequence[str], folders: Folders, name: str, say: Say) 
 def _failed(kind: Literal["job", "study"], title: str, ended: Ended, no_data: str | None) -> SystemResult:
     """Return a failed result.
 
-    ``no_data`` is the error without data, if the command then ran on stand-in data.
+    ``no_data`` is the error of the run on real data, if stand-in data was used after it.
     """
     reason = f"{no_data} On stand-in data: {ended.reason}" if no_data else ended.reason
     return SystemResult(kind=kind, status="failed", reason=reason, title=title, finished=_now())
@@ -185,26 +182,23 @@ def _failed(kind: Literal["job", "study"], title: str, ended: Ended, no_data: st
 
 def _with_plots(result: SystemResult, name: str, folders: Folders) -> SystemResult:
     extra = folders.exports / name / str(result.version) / "assets.extra"
-    return _kept(result, name, sorted(extra.glob("*.png")), folders)
+    return _with_copies(result, name, sorted(extra.glob("*.png")), folders)
 
 
-def _kept(result: SystemResult, name: str, plots: Sequence[Path], folders: Folders) -> SystemResult:
+def _with_copies(result: SystemResult, name: str, plots: Sequence[Path], folders: Folders) -> SystemResult:
     """Copy the plots to the page's folder and add their names to the result."""
     into = folders.docs / PLOTS
     into.mkdir(parents=True, exist_ok=True)
     for old in into.glob(f"{name}-*.png"):
         old.unlink()
     names = [f"{name}-{plot.name}" for plot in plots]
-    for plot, kept in zip(plots, names, strict=True):
-        shutil.copyfile(plot, into / kept)
+    for plot, copy in zip(plots, names, strict=True):
+        shutil.copyfile(plot, into / copy)
     return result.model_copy(update={"plots": tuple(names)})
 
 
 def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) -> Ended:
-    """Run ``vitrine …``.
-
-    Report its output and write it to a log, standard error last.
-    """
+    """Run ``vitrine …``; report its output and write it to a log, standard error last."""
     logs = folders.work / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     output: list[str] = []

@@ -1,7 +1,7 @@
 """The systems of the courses: exact facts, and the jobs and studies.
 
-A job asserts its exact facts before it trains, a study when it runs, and tests/training asserts them too. They
-therefore hold in every completed run.
+A job asserts its exact facts before it trains, a study when it runs, so they are true of every completed run.
+tests/training asserts them too.
 """
 
 from dataclasses import dataclass

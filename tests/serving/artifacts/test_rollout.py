@@ -159,7 +159,7 @@ def test_from_the_terminal(registry: ModelRegistry) -> None:
     said = vitrine("canary", "m", "4", "100", "--shadow").stdout
     assert "version 2 is live" in said
     assert "version 3 answers 10 %, the same callers by cookie:sid" in said
-    assert "version 4 sees a copy of 100 %" in said
+    assert "version 4 gets a copy of 100 %" in said
     assert "the canary has ended; version 2 answers all" in vitrine("rollback", "m").stdout
     assert "shadow" not in vitrine("canary", "m", "--off", "--shadow").stdout
     for wrong, words in (

@@ -123,7 +123,7 @@ def test_hidden_files_thumbnails_and_trash_are_skipped_and_counted(tmp_path: Pat
     (empty / ".b.png").write_bytes(b"")
     done = vitrine(folder, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert f"{len(left)} pictures were left out" in done.stdout
+    assert f"{len(left)} pictures were skipped" in done.stdout
     rows = pq.read_table(out).to_pylist()
     assert [(row["id"], row["label"]) for row in rows] == [(name, "Ankle boot") for name in sorted(kept)]
     with pytest.raises(InputError, match=r"there is no picture in.*but 2 hidden"):

@@ -34,7 +34,7 @@ def live(data: Data = DATA, **metrics: float) -> LiveVersion:
 
 
 @pytest.mark.parametrize(
-    ("policy", "metrics", "data", "incumbent", "accepted", "said"),
+    ("policy", "metrics", "data", "incumbent", "accepted", "reason"),
     [
         (HIGH, {"accuracy": 0.9}, DATA, None, True, "no live version"),
         (HIGH, {"accuracy": 0.79}, DATA, None, False, "at least 0.8 is required"),
@@ -58,11 +58,16 @@ def live(data: Data = DATA, **metrics: float) -> LiveVersion:
     ],
 )
 def test_verdict(
-    policy: GatePolicy, metrics: dict[str, float], data: Data, incumbent: LiveVersion | None, accepted: bool, said: str
+    policy: GatePolicy,
+    metrics: dict[str, float],
+    data: Data,
+    incumbent: LiveVersion | None,
+    accepted: bool,
+    reason: str,
 ) -> None:
     verdict = judge(metrics, data, policy, incumbent)
     assert verdict.accepted is accepted
-    assert any(said in reason for reason in verdict.reasons), verdict.reasons
+    assert any(reason in found for found in verdict.reasons), verdict.reasons
     assert verdict.compared_with == (3 if incumbent else None)
 
 
@@ -73,7 +78,7 @@ def test_a_quick_run_does_not_replace_a_full_one() -> None:
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_every_job_s_policy_decides(name: str) -> None:
+def test_the_policy_of_every_job(name: str) -> None:
     """Bound, margin and direction of the policy decide."""
     policy = find(name).policy
     lower_is_better = policy.metric.endswith(("loss", "mae", "mse", "roundings"))

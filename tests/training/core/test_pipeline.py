@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.artifacts import manifest
-from serving.artifacts import model_card as card
+from serving.artifacts import manifest, model_card
 from serving.artifacts.registry import ModelRegistry
 from serving.onnx_runtime import onnxruntime
 from tests.programs import REPOSITORY, Program
@@ -40,10 +39,10 @@ def test_a_version_is_complete(published: Path) -> None:
     assert extra >= {"card.json", "model.onnx", "tf_serving_warmup_requests", "history.png", "forecast.png"}
     assert manifest.check(published) is None
     assert (published / "assets" / "card.json").read_bytes() == (published / "assets.extra/card.json").read_bytes()
-    made = card.read(published)
-    assert made.training.quick and "quick run" in " ".join(made.notes)
-    assert made.parity and max(made.parity.onnx_to_saved_model.values()) < 1e-5
-    assert made.gate and made.gate.accepted
+    card = model_card.read(published)
+    assert card.training.quick and "quick run" in " ".join(card.notes)
+    assert card.parity and max(card.parity.onnx_to_saved_model.values()) < 1e-5
+    assert card.gate and card.gate.accepted
     assert ModelRegistry(published.parents[1]).labels("sine_rnn") == {"stable": 1}
 
 
@@ -83,7 +82,7 @@ def test_a_worse_version_is_refused_and_force_is_recorded(published: Path, tmp_p
 
     forced = train(exports, "sine_rnn", "--quick", "--force")
     assert forced.returncode == 0, forced.stdout + forced.stderr
-    verdict = card.read(exports / "sine_rnn" / "2").gate
+    verdict = model_card.read(exports / "sine_rnn" / "2").gate
     assert verdict and verdict.forced and not verdict.accepted and verdict.compared_with == 1
     assert ModelRegistry(exports).labels("sine_rnn") == {"stable": 2, "previous": 1}
 
@@ -104,7 +103,7 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert "resumed after epoch" in done.stdout
     assert "published as version 1" in done.stdout
     assert not state.exists()
-    assert card.read(exports / "sine_rnn" / "1").training.resumed_at
+    assert model_card.read(exports / "sine_rnn" / "1").training.resumed_at
 
 
 def test_a_run_exits_cleanly_on_sigterm_and_resumes(tmp_path: Path) -> None:
@@ -144,17 +143,17 @@ def test_a_job_starts_from_the_live_or_chosen_version(tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     done = train(exports, "mnist_transfer", "--quick", "--stand-in")
     assert done.returncode == 1
-    said = done.stderr.replace("\n", " ")
-    assert "starts from a trained fashion_cnn, and" in said and "has none" in said
+    error = done.stderr.replace("\n", " ")
+    assert "starts from a trained fashion_cnn, and" in error and "has none" in error
     shutil.copytree(REPOSITORY / "exports" / "fashion_cnn", exports / "fashion_cnn")
     done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "3")
     assert done.returncode == 1 and "fashion_cnn has no version 3; there are: 1" in done.stderr
     done = train(exports, "mnist_transfer", "--quick", "--stand-in")
     assert done.returncode == 0, done.stdout + done.stderr
-    made = card.read(exports / "mnist_transfer" / "1")
-    assert made.training.recipe["from_version"] == 1
-    assert "Started from fashion_cnn version 1." in made.notes
-    assert made.data.stand_in and made.parity and made.parity.onnx_to_saved_model
+    card = model_card.read(exports / "mnist_transfer" / "1")
+    assert card.training.recipe["from_version"] == 1
+    assert "Started from fashion_cnn version 1." in card.notes
+    assert card.data.stand_in and card.parity and card.parity.onnx_to_saved_model
 
 
 def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:
@@ -162,11 +161,11 @@ def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:
     done = train(exports, "conv2d_1024", "--quick", "--force")
     assert done.returncode == 0, done.stdout + done.stderr
     directory = exports / "conv2d_1024" / "1"
-    made = card.read(directory)
-    assert made.signatures.keys() == {"embed", "describe"} and made.labels == () and made.parameters == 92_736
-    assert made.signatures["embed"].outputs["embedding"].shape == (None, 128)
-    assert made.parity and made.parity.onnx_to_saved_model.keys() == {"embed/embedding"}
-    assert "synthetic task" in made.notes[0]
+    card = model_card.read(directory)
+    assert card.signatures.keys() == {"embed", "describe"} and card.labels == () and card.parameters == 92_736
+    assert card.signatures["embed"].outputs["embedding"].shape == (None, 128)
+    assert card.parity and card.parity.onnx_to_saved_model.keys() == {"embed/embedding"}
+    assert "synthetic task" in card.notes[0]
     assert not (directory / "assets.extra" / "confusion.png").exists()
     assert (directory / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 1_100_000
 

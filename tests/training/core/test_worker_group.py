@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.artifacts import model_card as card
+from serving.artifacts import model_card
 from serving.artifacts.registry import ModelRegistry
 from tests.programs import Program, free_port
 from tests.training.core import worker
@@ -53,10 +53,10 @@ def test_two_workers_fit_as_one_does(tmp_path: Path) -> None:
         batches = WorkerGroup(1, 0).part(examples.train, recipe.batch_size, recipe.seed + epoch)
         end = min(epoch + recipe.save_every, recipe.epochs)
         data = batches.map(lambda x, y, weights: (x, y))
-        stretch = one.fit(
+        block = one.fit(
             data, initial_epoch=epoch, epochs=end, shuffle=False, verbose=0, validation_data=examples.validation
         )
-        for name, values in stretch.history.items():
+        for name, values in block.history.items():
             history.setdefault(name, []).extend(values)
     assert ours["history"].keys() == history.keys()
     for name in ("loss", "val_loss"):
@@ -97,7 +97,7 @@ def test_a_group_resumes_after_an_eviction_and_worker_0_publishes(tmp_path: Path
     assert "published as version 1, live" in programs[0].output
     assert "worker 0 prints the result" in programs[1].output
     assert ModelRegistry(exports).versions("sine_rnn") == [1]
-    metrics = card.read(exports / "sine_rnn" / "1").metrics
+    metrics = model_card.read(exports / "sine_rnn" / "1").metrics
     assert metrics["w_input"] == pytest.approx(1.9021, abs=0.05)
     assert not (runs / "sine_rnn").exists()
 

@@ -22,9 +22,9 @@ def drawings() -> tuple[Pixels, NDArray[np.int64]]:
     return noughts_crosses.generate(300, RECIPE, seed=1)
 
 
-def neighbours_say(known: Pixels, labels: NDArray[np.int64], asked: Pixels) -> NDArray[np.int64]:
+def by_nearest_neighbours(known: Pixels, labels: NDArray[np.int64], drawings: Pixels) -> NDArray[np.int64]:
     """Classify by the majority of the five nearest known drawings, by pixels."""
-    flat, others = (x.reshape(len(x), -1).astype(np.float32) for x in (asked, known))
+    flat, others = (x.reshape(len(x), -1).astype(np.float32) for x in (drawings, known))
     distance = (flat**2).sum(axis=1)[:, None] - 2 * flat @ others.T + (others**2).sum(axis=1)
     return (labels[np.argsort(distance, axis=1)[:, :5]].mean(axis=1) > 0.5).astype(np.int64)
 
@@ -52,7 +52,7 @@ class TestGenerate:
 
     def test_classes_can_be_distinguished(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         x, y = noughts_crosses.generate(100, RECIPE, seed=2)
-        assert np.mean(neighbours_say(*drawings, x) == y) > 0.85
+        assert np.mean(by_nearest_neighbours(*drawings, x) == y) > 0.85
 
     def test_generated_drawings_classify_real_ones(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         folder = Path(os.environ.get("VITRINE_DATA", "")) / "xo" / "train"
@@ -60,7 +60,7 @@ class TestGenerate:
             pytest.skip("set VITRINE_DATA to a folder that holds xo/train to measure on real drawings")
         x, y = noughts_crosses.from_folders(folder, RECIPE)
         assert len(y) == 320
-        assert np.mean(neighbours_say(*drawings, x) == y) > 0.95
+        assert np.mean(by_nearest_neighbours(*drawings, x) == y) > 0.95
 
 
 def test_draw_gives_pictures_of_both_classes_in_many_sizes() -> None:

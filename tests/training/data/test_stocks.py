@@ -34,7 +34,7 @@ def test_the_default_is_real() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "error"),
     [
         (lambda rows: rows[:1], "has 1 rows; at least 240"),
         (lambda rows: [*rows[:5], f"{DAYS[5]},1,", *rows[6:]], "line 7: Close is empty; a number is expected"),
@@ -47,9 +47,9 @@ def test_the_default_is_real() -> None:
         (lambda rows: [], "has 0 rows"),
     ],
 )
-def test_a_bad_csv_is_refused_with_its_line(tmp_path: Path, change: object, said: str) -> None:
+def test_a_bad_csv_is_refused_with_its_line(tmp_path: Path, change: object, error: str) -> None:
     path = write(tmp_path / "bad.csv", *change(good()))  # type: ignore[operator]
-    with pytest.raises(JobError, match=said):
+    with pytest.raises(JobError, match=error):
         stocks.load(path)
 
 

@@ -13,8 +13,8 @@ from training.core.errors import WorkerLost
 from training.deploy import kubernetes
 
 
-def vitrine(*arguments: str, what: str = "job") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "serving.cli.main", "k8s", what, *arguments]
+def vitrine(*arguments: str, kind: str = "job") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "serving.cli.main", "k8s", kind, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -62,18 +62,18 @@ def test_workers_of_a_job_can_reach_each_other(arguments: tuple[str, ...]) -> No
     assert policy["spec"]["ingress"][0]["ports"] == [{"protocol": "TCP", "port": port}]
 
     # The environment of pod 2 as the kubelet expands it and training reads it.
-    told = {"job-name": "train-fashion-cnn", "job-completion-index": "2"}
-    known: dict[str, str] = {}
+    labels = {"job-name": "train-fashion-cnn", "job-completion-index": "2"}
+    environment: dict[str, str] = {}
     for variable in template["spec"]["containers"][0]["env"]:
         if "valueFrom" in variable:
             field = variable["valueFrom"]["fieldRef"]["fieldPath"]
-            known[variable["name"]] = told[field.split("/")[1].rstrip("']")]
+            environment[variable["name"]] = labels[field.split("/")[1].rstrip("']")]
         else:
             value = variable["value"]
-            for name, earlier in known.items():
+            for name, earlier in environment.items():
                 value = value.replace(f"$({name})", earlier)
-            known[variable["name"]] = value
-    config = json.loads(known["TF_CONFIG"])
+            environment[variable["name"]] = value
+    config = json.loads(environment["TF_CONFIG"])
     assert config["task"] == {"type": "worker", "index": 2}
     assert config["cluster"]["worker"][2] == f"train-fashion-cnn-2.{service['metadata']['name']}:{port}"
     assert len(config["cluster"]["worker"]) == 3
@@ -108,7 +108,7 @@ def test_failure_policies_use_the_exit_codes_of_training() -> None:
 
 
 def test_a_sweep_runs_in_several_pods_with_its_address_in_a_secret() -> None:
-    done = vitrine("fashion_cnn", "--workers", "4", "--storage-secret", "sweeps", "--trials", "9", what="sweep")
+    done = vitrine("fashion_cnn", "--workers", "4", "--storage-secret", "sweeps", "--trials", "9", kind="sweep")
     assert done.returncode == 0, done.stderr
     manifests = tuple(yaml.safe_load_all(done.stdout))
     for version in VERSIONS:
@@ -130,7 +130,7 @@ def test_every_job_has_a_valid_kubernetes_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (("fashion_xnn",), "there is no job fashion_xnn; there are:"),
         (("fashion_cnn", "--schedule", "daily"), "five fields"),
@@ -140,7 +140,7 @@ def test_every_job_has_a_valid_kubernetes_name() -> None:
         (("fashion_cnn", "--image", "trainer:latest"), "a fixed tag is expected"),
     ],
 )
-def test_invalid_arguments_are_errors(arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_arguments_are_errors(arguments: tuple[str, ...], error: str) -> None:
     done = vitrine(*arguments)
     assert done.returncode in (1, 2) and done.stdout == ""
-    assert said in done.stderr
+    assert error in done.stderr

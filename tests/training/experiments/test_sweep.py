@@ -159,7 +159,7 @@ def test_train_refuses_an_invalid_file_of_parameters(tmp_path: Path) -> None:
     path = tmp_path / "best.json"
     for text, reason in (
         ('{"learning_rat": 0.1}', "there is no parameter learning_rat; there are: epochs, batch_size, learning_rate"),
-        ("[1]", "holds no JSON object"),
+        ("[1]", "is not a JSON object"),
         ("{", "cannot be read"),
     ):
         path.write_text(text, encoding="utf-8")

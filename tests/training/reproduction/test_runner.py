@@ -62,12 +62,12 @@ def test_a_result_on_stand_in_data_is_kept_while_its_code_is_unchanged(tmp_path:
     docs = tmp_path / "docs"
     docs.mkdir()
     Results(results={"cifar100_shallow": stale}).write(docs)
-    said, first = reproduce()
-    assert "is kept" not in said
+    output, first = reproduce()
+    assert "is kept" not in output
     assert first.results["cifar100_shallow"].stand_in
     assert first.results["cifar100_shallow"].finished > stale.finished
-    said, second = reproduce()
-    assert "the result on stand-in data is kept" in said and second.results == first.results
+    output, second = reproduce()
+    assert "the result on stand-in data is kept" in output and second.results == first.results
 
 
 FIT = ["model: 369 parameters", "epoch 16 of 16 ━━━━━━━━ 100 % 0:00:17 left 0:00:00 loss 2.63", "│ loss │ 2.63 │"]

@@ -23,10 +23,7 @@ from training.experiments.study import Findings, Say, Study
 
 
 def net() -> keras.Model:
-    """Return a net of 9,930 parameters.
-
-    Pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10].
-    """
+    """Return a net of 9,930 parameters: pictures of 0…255 [n, 28, 28, 1] → [n, 10]."""
     model = keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -43,10 +40,7 @@ def net() -> keras.Model:
 
 
 def fitted(x: Array, y: Array, test: Array, seed: int, epochs: int) -> Array:
-    """Fit a net on x and y from that seed.
-
-    Return its probabilities [n, 10] for the test pictures.
-    """
+    """Fit a net from a seed; return its probabilities [n, 10] for the test pictures."""
     keras.utils.set_random_seed(seed)
     model = net()
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)
@@ -80,7 +74,7 @@ def run(options: JobOptions, say: Say) -> Findings:
         figures={"bag": rows[-1][2], "mean of its nets": alone, "one net on all": whole},
         notes=(
             f"{nets} nets on bootstrap samples: {100 * (rows[-1][2] - alone):+.1f} points over their mean, "
-            f"{100 * (rows[-1][2] - whole):+.1f} over one net that sees every picture.",
+            f"{100 * (rows[-1][2] - whole):+.1f} over one net fitted on all pictures.",
         ),
     )
 

@@ -33,10 +33,7 @@ PRINTED = dict(zip(SIZES, (22.47, 19.14, 23.93, 21.63, 25.31, 23.75, 30.69, 129.
 
 
 def epochs_for(batch_size: int) -> int:
-    """Return ⌊log2(512 · batch size)⌋.
-
-    Larger batches make fewer steps and get more epochs.
-    """
+    """Return ⌊log2(512 · batch size)⌋: larger batches get more epochs."""
     return math.floor(math.log2(512 * batch_size))
 
 

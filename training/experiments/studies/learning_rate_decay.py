@@ -38,10 +38,7 @@ SCHEDULES: dict[str, tuple[float, Callable[[int, float], float]]] = {
 
 
 def errors(examples: Examples, name: str, seed: int, epochs: int) -> tuple[float, float, float]:
-    """Fit with one schedule.
-
-    Return the MSE on the training and test part, and the last learning rate.
-    """
+    """Fit with one schedule; return training MSE, test MSE and the last learning rate."""
     rate, schedule = SCHEDULES[name]
     keras.utils.set_random_seed(seed)
     np.random.seed(seed - 1)
@@ -77,10 +74,10 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 
 def plot(findings: Findings, axes: Axes) -> None:
-    places = np.arange(len(findings.rows))
-    axes.barh(places - 0.2, findings.column(2), 0.4, color="lightgrey", label="training")
-    axes.barh(places + 0.2, findings.column(3), 0.4, xerr=findings.column(4), label="test")
-    axes.set_yticks(places, [str(row[0]) for row in findings.rows])
+    positions = np.arange(len(findings.rows))
+    axes.barh(positions - 0.2, findings.column(2), 0.4, color="lightgrey", label="training")
+    axes.barh(positions + 0.2, findings.column(3), 0.4, xerr=findings.column(4), label="test")
+    axes.set_yticks(positions, [str(row[0]) for row in findings.rows])
     axes.invert_yaxis()
     axes.legend(frameon=False)
     plots.dress(axes, "MSE after the fit", "")

@@ -69,9 +69,9 @@ def losses(y: Array, y_hat: Array) -> dict[str, Array]:
 
 
 def uniform_guess(classes: int) -> tuple[float, float]:
-    """Return the losses of a guess of 1 / classes for each class.
+    """Return cross-entropy and squared error of a guess of 1 / classes for each class.
 
-    They are the cross-entropy, and the squared error summed over the classes.
+    The squared error is summed over the classes.
     """
     truth, guess = np.eye(classes)[-1], np.full(classes, 1 / classes)
     return float(-np.sum(truth * np.log(guess + _TINY))), float(np.sum((truth - guess) ** 2))

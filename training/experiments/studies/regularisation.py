@@ -31,10 +31,7 @@ REMEDIES: dict[str, frozenset[str]] = {
 
 
 def net(remedies: frozenset[str]) -> keras.Model:
-    """Return a net with these remedies.
-
-    Pictures of 0…255 [n, 28, 28, 1] → probabilities [n, 10].
-    """
+    """Return a net with these remedies: pictures of 0…255 [n, 28, 28, 1] → [n, 10]."""
     decay = regularizers.L1(1e-4) if "l1" in remedies else regularizers.L2(1e-3) if "l2" in remedies else None
     x = inputs = keras.Input((28, 28, 1))
     x = layers.Rescaling(1 / 255)(x)
@@ -85,10 +82,10 @@ def run(options: JobOptions, say: Say) -> Findings:
 
 def plot(findings: Findings, axes: Axes) -> None:
     names = [str(row[0]) for row in findings.rows]
-    places, spread = np.arange(len(names)), findings.column(3)
-    axes.barh(places - 0.2, findings.column(1), 0.4, color="lightgrey", label="training")
-    axes.barh(places + 0.2, findings.column(2), 0.4, xerr=spread, label="test")
-    axes.set_yticks(places, names)
+    positions, spread = np.arange(len(names)), findings.column(3)
+    axes.barh(positions - 0.2, findings.column(1), 0.4, color="lightgrey", label="training")
+    axes.barh(positions + 0.2, findings.column(2), 0.4, xerr=spread, label="test")
+    axes.set_yticks(positions, names)
     axes.invert_yaxis()
     axes.set_xlim(min(min(float(row[1] or 0), float(row[2] or 0)) for row in findings.rows) - 0.05, 1)
     axes.legend(frameon=False, loc="lower right")

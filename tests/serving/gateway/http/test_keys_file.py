@@ -75,7 +75,7 @@ def test_command_line(path: Path) -> None:
         ]
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
 
-    assert "There is no key" in vitrine("list").stdout
+    assert "has no keys" in vitrine("list").stdout
     shown = vitrine("create", "shop", "--model", "a", "--verb", "predict", "--rate", "5/minute", "--days", "1").stdout
     key = find(read(path), shown.strip(), NOW)
     assert key is not None and (key.models, key.verbs, key.rate) == ({"a"}, {"predict"}, "5/minute")
