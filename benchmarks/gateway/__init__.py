@@ -1,1 +1,1 @@
-"""Our gateway beside other servers on the same picture task, in one run; see ``__main__.py``."""
+"""Compare the gateway with other servers on the same picture task, see ``__main__.py``."""

@@ -1,4 +1,4 @@
-"""What is measured, in which order, and what is made of it: pure values."""
+"""Order of the measurements, and figures from their results."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,8 +11,11 @@ from benchmarks.gateway.load import Slice
 
 @dataclass
 class Cell:
-    """One server at one concurrency: its slices, the seconds of processor time that its processes took in each, and the
-    warm-ups before them, which are not timed, but whose errors and wrong answers count."""
+    """Measurements of one server at one concurrency.
+
+    ``cpu`` is the processor time of the server's processes in each slice, in seconds. Warm-ups are not timed, but their
+    errors and wrong responses count.
+    """
 
     slices: list[Slice] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -26,7 +29,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Figures:
-    """One row of the table. Latencies in milliseconds; ``client_share`` is the load's own part of one core."""
+    """One table row. Latencies are milliseconds; ``client_share`` is the load's share of one core."""
 
     requests: int
     per_second: float
@@ -44,8 +47,10 @@ class Figures:
 
 
 def schedule(names: Sequence[str], concurrencies: Sequence[int], rounds: int) -> Iterator[tuple[str, int]]:
-    """Each server at each concurrency once a round, another server first each time: what drifts or disturbs for a while
-    falls on all, and never on all slices of one cell."""
+    """Yield each server at each concurrency once per round, starting with a different server each time.
+
+    So other load on the machine affects all servers, and never all slices of one cell.
+    """
     for number in range(rounds):
         first = number % len(names)
         for concurrency in concurrencies:
@@ -54,15 +59,15 @@ def schedule(names: Sequence[str], concurrencies: Sequence[int], rounds: int) ->
 
 
 def figures(cell: Cell) -> Figures:
-    """The cell's slices together. Requests a second count right answers alone."""
+    """Compute the figures of all slices of a cell. The rate counts correct responses only."""
     latencies = np.array([latency for piece in cell.slices for latency in piece.latencies]) * 1e3
     seconds = sum(piece.seconds for piece in cell.slices)
-    right = len(latencies) - sum(piece.wrong for piece in cell.slices)
+    correct = len(latencies) - sum(piece.wrong for piece in cell.slices)
     checked = cell.slices + cell.warm_ups
     p50, p99 = np.percentile(latencies, (50, 99)).tolist() if len(latencies) else (float("nan"), float("nan"))
     return Figures(
         requests=len(latencies),
-        per_second=right / seconds if seconds else 0.0,
+        per_second=correct / seconds if seconds else 0.0,
         p50=p50,
         p99=p99,
         cpu_ms=sum(cell.cpu) / len(latencies) * 1e3 if len(latencies) else float("nan"),
@@ -75,7 +80,7 @@ def figures(cell: Cell) -> Figures:
 
 
 def ratios(ours: Mapping[int, Figures], other: Mapping[int, Figures]) -> dict[int, float]:
-    """How many times the other's requests a second ours are, by concurrency."""
+    """Divide our rate by another server's, by concurrency."""
     return {
         concurrency: row.per_second / other[concurrency].per_second if other[concurrency].per_second else float("inf")
         for concurrency, row in ours.items()

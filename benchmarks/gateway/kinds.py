@@ -1,4 +1,4 @@
-"""Other kinds of requests, to our gateway alone: a photo, many pictures at once, embeddings as an array."""
+"""Other requests, to the gateway alone: photos, many pictures in one body, and embeddings as npy."""
 
 import io
 import json
@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 
 from benchmarks.gateway.load import Question, Target
 from benchmarks.gateway.pictures import TOLERANCE, Picture, offline, picture
-from serving.artifacts import model_card as card
+from serving.artifacts import model_card
 from serving.artifacts.registry import ModelRegistry
-from serving.preprocessing import image as images
+from serving.preprocessing import image
 
 _PHOTOS = 24
 _PICTURES = 128
@@ -22,7 +22,7 @@ _BOUNDARY = "----------------8f2c1d"
 
 @dataclass(frozen=True)
 class Kind:
-    """What the table calls it, where it is sent, and different ones of it."""
+    """A kind of request: its name in the table, its path, and some requests."""
 
     title: str
     path: str
@@ -31,15 +31,15 @@ class Kind:
 
 @dataclass(frozen=True)
 class Photo:
-    """A JPEG; ``answer`` has its bytes and the right answer."""
+    """A JPEG. ``picture`` holds its bytes and the correct response."""
 
-    answer: Picture
+    picture: Picture
 
     def request(self, target: Target) -> bytes:
-        return target.request(self.answer.png, "image/jpeg")
+        return target.request(self.picture.png, "image/jpeg")
 
     def check(self, body: bytes) -> str:
-        return self.answer.check(body)
+        return self.picture.check(body)
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,14 @@ class Many:
     def check(self, body: bytes) -> str:
         predictions = json.loads(body)["predictions"]
         if len(predictions) != len(self.pictures):
-            return f"{len(predictions)} answers to {len(self.pictures)} pictures"
+            return f"{len(predictions)} predictions for {len(self.pictures)} pictures"
         found = [one.compare(prediction) for one, prediction in zip(self.pictures, predictions, strict=True)]
         return next(filter(None, found), "")
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """A PNG, and its embedding."""
+    """A PNG and its embedding."""
 
     png: bytes
     vector: tuple[float, ...]
@@ -80,12 +80,12 @@ class Embedded:
     def check(self, body: bytes) -> str:
         vectors = np.load(io.BytesIO(body))
         if vectors.shape != (1, len(self.vector)):
-            return f"an embedding of shape {vectors.shape}"
+            return f"the embeddings have the shape {vectors.shape}"
         return "" if np.allclose(vectors[0], self.vector, atol=TOLERANCE) else "another picture's embedding"
 
 
 def kinds(exports: Path, pictures: Sequence[Picture]) -> list[Kind]:
-    """Those for which there are models in the exports."""
+    """Make the kinds whose models are in the exports."""
     found = []
     photos = next((name for name in ("xo_mobilenet", "xo_cnn") if ModelRegistry(exports).live(name)), None)
     if photos is not None:
@@ -104,9 +104,9 @@ def _live(exports: Path, model: str) -> Path:
 
 
 def _photos(version_directory: Path) -> list[Photo]:
-    """Crosses and noughts drawn on grey paper, each elsewhere."""
-    described, random = card.read(version_directory), np.random.default_rng(0)
-    assert described.image is not None
+    """Draw crosses and noughts at random places on grey paper."""
+    card, random = model_card.read(version_directory), np.random.default_rng(0)
+    assert card.image is not None
     photos = []
     for number in range(_PHOTOS):
         drawing = Image.fromarray(random.normal(200, 6, (480, 640, 3)).clip(0, 255).astype(np.uint8))
@@ -120,15 +120,15 @@ def _photos(version_directory: Path) -> list[Photo]:
             draw.line((x + side, y, x, y + side), fill=(20, 30, 90), width=14)
         file = io.BytesIO()
         drawing.save(file, "JPEG", quality=90)
-        pixels = images.decode(file.getvalue(), described.image)
+        pixels = image.decode(file.getvalue(), card.image)
         row = offline(version_directory, pixels[None], "probabilities")[0].tolist()
-        photos.append(Photo(picture(file.getvalue(), described.labels, row)))
+        photos.append(Photo(picture(file.getvalue(), card.labels, row)))
     return photos
 
 
 def _embedded(version_directory: Path, pictures: Sequence[Picture]) -> list[Embedded]:
-    described = card.read(version_directory)
-    assert described.image is not None
-    pixels = np.stack([images.decode(one.png, described.image) for one in pictures])
+    card = model_card.read(version_directory)
+    assert card.image is not None
+    pixels = np.stack([image.decode(one.png, card.image) for one in pictures])
     vectors = offline(version_directory, pixels, "embedding")
     return [Embedded(one.png, tuple(vector.tolist())) for one, vector in zip(pictures, vectors, strict=True)]

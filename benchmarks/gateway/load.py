@@ -1,8 +1,7 @@
-"""The load: a process of its own that keeps a number of connections busy and looks at every answer.
+"""The load: a process that keeps a number of connections busy and checks every response.
 
-It must not be what is measured. On two cores it also takes from what it measures, so it does the least it can: blocking
-sockets under one epoll, requests built beforehand, answers kept as they came and looked at when the clock has stopped.
-Its own processor time is reported.
+It competes with the servers for two cores, so it does as little as possible: blocking sockets with one epoll, requests
+built beforehand, and responses checked after the measurement. It reports its own processor time.
 """
 
 import base64
@@ -20,23 +19,23 @@ from itertools import cycle
 from multiprocessing.connection import Connection
 from typing import Literal, Protocol
 
-_PATIENCE = 30.0  # seconds without any answer, after which what is on its way counts as an error
+_PATIENCE = 30.0  # seconds without any response, after which open requests count as errors
 
 
-#: How a picture is posted: as it is, in TensorFlow Serving's JSON, or in that of the Open Inference Protocol.
+#: Body of a request: the PNG, TensorFlow Serving's JSON, or the Open Inference Protocol's JSON.
 Form = Literal["picture", "instances", "inputs"]
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where pictures are posted to, and how."""
+    """Port, path and request form of a server."""
 
     port: int
     path: str
     form: Form = "picture"
 
     def picture(self, png: bytes) -> bytes:
-        """The request with one PNG."""
+        """Return a request with one PNG."""
         match self.form:
             case "picture":
                 return self.request(png, "image/png")
@@ -48,25 +47,33 @@ class Target:
         return self.request(body, "application/json")
 
     def request(self, body: bytes, content_type: str, more: str = "") -> bytes:
-        """A POST; ``more`` are headers, each with its end of line."""
+        """Return a POST request. ``more`` are headers, each with its line end."""
         head = f"POST {self.path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Type: {content_type}\r\n{more}"
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 class Question(Protocol):
-    """What is sent again and again, and what a right answer to it is."""
+    """A request to repeat, and its correct response."""
 
     def request(self, target: Target) -> bytes: ...
 
     def check(self, body: bytes) -> str:
-        """What is wrong with an answer; empty where nothing is."""
+        """Say what is wrong with a response body. Empty if it is correct."""
         ...
 
 
 @dataclass
 class Slice:
-    """What came of one stretch of load. ``latencies`` are seconds of every answer with status 200; ``seconds`` reach
-    from the first request to the last answer; ``errors`` are other statuses, broken answers and lost connections."""
+    """Results of one period of load.
+
+    Attributes:
+        latencies: Seconds of each response with status 200.
+        seconds: Time from the first request to the last response.
+        errors: Other statuses, broken responses and lost connections.
+        wrong: Responses with status 200 that fail the check.
+        client_cpu: Processor time of the load, in seconds.
+        complaint: A description of the last error or wrong response.
+    """
 
     latencies: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -77,13 +84,13 @@ class Slice:
 
 
 class Load:
-    """The process of :func:`running`."""
+    """Controls the process of :func:`running`."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
     def apply(self, target: Target, connections: int, seconds: float) -> Slice:
-        """Keep that many requests on their way for that long, then wait for the last answers."""
+        """Keep ``connections`` requests open for ``seconds``, then wait for the last responses."""
         self._pipe.send((target, connections, seconds))
         result: Slice = self._pipe.recv()
         return result
@@ -91,14 +98,14 @@ class Load:
 
 @contextmanager
 def running(questions: Sequence[Question]) -> Iterator[Load]:
-    """The load's process, from start to end."""
+    """Run the load's process."""
     context = multiprocessing.get_context("spawn")
-    ours, its = context.Pipe()
-    process = context.Process(target=_work, args=(its, questions), daemon=True)
+    pipe, child_pipe = context.Pipe()
+    process = context.Process(target=_work, args=(child_pipe, questions), daemon=True)
     process.start()
-    its.close()
+    child_pipe.close()
     try:
-        yield Load(ours)
+        yield Load(pipe)
     finally:
         process.terminate()
         process.join()
@@ -109,7 +116,7 @@ def _base64(png: bytes) -> str:
 
 
 def _work(pipe: Connection, questions: Sequence[Question]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     gc.disable()
     while True:
         try:
@@ -126,7 +133,7 @@ def _work(pipe: Connection, questions: Sequence[Question]) -> None:
 
 
 class _Caller:
-    """One kept-alive connection and the request that is on its way there."""
+    """One connection and its open request."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE)
@@ -139,7 +146,7 @@ class _Caller:
 def _apply(
     port: int, requests: Sequence[bytes], connections: int, seconds: float
 ) -> tuple[Slice, list[tuple[int, bytes]]]:
-    """The stretch of load, and each answer's body with its picture's number, not looked at yet."""
+    """Run a period of load. Returns the results and the unchecked bodies, with the index of each request."""
     result, answers = Slice(), []
     poll, clock = select.epoll(), time.perf_counter
     callers: dict[int, _Caller] = {}
@@ -153,7 +160,7 @@ def _apply(
 
     def open_one() -> None:
         caller = _Caller(port)
-        caller.socket.setblocking(True)  # epoll says when; a time-out would cost a system call each time
+        caller.socket.setblocking(True)  # epoll waits; a time-out would cost a system call for each read
         callers[caller.socket.fileno()] = caller
         poll.register(caller.socket, select.EPOLLIN)
         send(caller)
@@ -172,7 +179,7 @@ def _apply(
             events = poll.poll(_PATIENCE)
             if not events:
                 result.errors += len(callers)
-                result.complaint = f"no answer within {_PATIENCE:.0f} s"
+                result.complaint = f"no response within {_PATIENCE:.0f} s"
                 break
             for number, _ in events:
                 caller = callers[number]
@@ -184,7 +191,7 @@ def _apply(
                     if body is None:
                         if data:
                             continue
-                        raise ConnectionError("the server closed the connection before its answer was complete")
+                        raise ConnectionError("the server closed the connection before the response was complete")
                     last = now
                     if status == 200:
                         result.latencies.append(now - caller.sent)
@@ -202,7 +209,7 @@ def _apply(
                     close(number)
                     if clock() < stop:
                         open_one()
-    except OSError as error:  # the server no longer takes connections
+    except OSError as error:  # the server no longer accepts connections
         result.errors += 1
         result.complaint = str(error)
     finally:
@@ -215,25 +222,25 @@ def _apply(
 
 
 def _parse(received: bytes) -> tuple[int, bytes | None]:
-    """Status, and the body once it is complete.
+    """Parse the status and the body. The body is None while it is incomplete.
 
     Raises:
-        ValueError: no HTTP, or without a Content-Length.
+        ValueError: The bytes are not HTTP, or Content-Length is missing.
     """
     end = received.find(b"\r\n\r\n")
     if end < 0:
         return 0, None
     head = received[:end].lower()
-    place = head.find(b"content-length:")
-    if place < 0:
-        raise ValueError(f"an answer without Content-Length: {head[:200]!r}")
-    length = int(head[place + 15 :].split(b"\r\n", 1)[0])
+    position = head.find(b"content-length:")
+    if position < 0:
+        raise ValueError(f"the response has no Content-Length: {head[:200]!r}")
+    length = int(head[position + 15 :].split(b"\r\n", 1)[0])
     complete = len(received) >= end + 4 + length
     return int(head[9:12]), received[end + 4 : end + 4 + length] if complete else None
 
 
 def post_once(target: Target, question: Question) -> str:
-    """What is wrong with one answer by itself; empty where it is good."""
+    """Send one request and say what is wrong with the response. Empty if it is correct."""
     caller = _Caller(target.port)
     with caller.socket as connection:
         connection.sendall(question.request(target))

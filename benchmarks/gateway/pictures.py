@@ -1,7 +1,7 @@
-"""The pictures that are posted, and what a right answer to each is.
+"""The pictures of the requests, and the correct response to each.
 
-A server that gives one caller another caller's answer must not pass. So the pictures are chosen to be told apart by
-their answers: no two of the same class have probabilities nearer to each other than twice the tolerance.
+A response identifies its picture, so that a response to the wrong caller is detected: the probabilities of two pictures
+of the same class differ by more than twice the tolerance.
 """
 
 import io
@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.gateway.load import Target
-from serving.artifacts import model_card as card
+from serving.artifacts import model_card
 from serving.onnx_runtime import onnxruntime
-from serving.preprocessing import image as images
+from serving.preprocessing import image
 from training.data import fashion_mnist
 
 TOLERANCE = 1e-3
-_FEWEST = 64  # as many as may be on their way at once
+_FEWEST = 64  # maximum of concurrent requests
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG of 28×28 grey pixels, and the model's answer to it: class, its probability, and those of all classes."""
+    """A PNG of 28×28 grey pixels, and the model's prediction: the class, its probability, and all probabilities."""
 
     png: bytes
     label: str
@@ -39,7 +39,7 @@ class Picture:
         return target.picture(self.png)
 
     def check(self, body: bytes) -> str:
-        """What is wrong with an answer; empty where nothing is."""
+        """Say what is wrong with a response body. Empty if it is correct."""
         try:
             document = json.loads(body)
             if "outputs" in document:  # the Open Inference Protocol
@@ -49,10 +49,10 @@ class Picture:
             (prediction,) = predictions
             return self.compare(prediction)
         except (ValueError, KeyError, TypeError, AttributeError):
-            return f"not the form of an answer: {body[:200]!r}"
+            return f"the body is not a prediction: {body[:200]!r}"
 
     def compare(self, prediction: Mapping[str, Any]) -> str:
-        """What is wrong with this picture's part of an answer."""
+        """Say what is wrong with this picture's prediction in a response. Empty if it is correct."""
         label, probability, found = prediction["label"], prediction["probability"], prediction["probabilities"]
         right = (
             label == self.label
@@ -60,48 +60,48 @@ class Picture:
             and found.keys() == self.probabilities.keys()
             and all(abs(found[name] - value) <= TOLERANCE for name, value in self.probabilities.items())
         )
-        return "" if right else f"{label} {probability:.4f} in place of {self.label} {self.probability:.4f}"
+        return "" if right else f"{label} {probability:.4f} instead of {self.label} {self.probability:.4f}"
 
 
 def load(version_directory: Path, at_most: int) -> tuple[list[Picture], str]:
-    """The pictures, and where they are from: Fashion-MNIST's test set where VITRINE_DATA has it, else generated.
+    """Load pictures of Fashion-MNIST's test set, or generated ones without VITRINE_DATA. Returns them and their origin.
 
     Raises:
-        SystemExit: too few can be told apart.
+        SystemExit: Too few pictures have distinct responses.
     """
     examples = fashion_mnist.load(stand_in="VITRINE_DATA" not in os.environ)
     pixels = examples.test[0]
     probabilities = offline(version_directory, pixels, "probabilities")
-    labels = card.read(version_directory).labels
+    labels = model_card.read(version_directory).labels
     chosen: list[Picture] = []
     for index in np.random.default_rng(0).permutation(_distinct(probabilities)).tolist():
         png = _png(pixels[index])
-        # The gateway brings pictures to the model's input (polarity, crop); the peers do not. Ask what both see alike.
-        if len(chosen) < at_most and np.array_equal(images.decode(png, fashion_mnist.RECIPE), pixels[index]):
+        # Only the gateway corrects polarity and crop. Choose pictures that need neither.
+        if len(chosen) < at_most and np.array_equal(image.decode(png, fashion_mnist.RECIPE), pixels[index]):
             chosen.append(picture(png, labels, probabilities[index].tolist()))
     if len(chosen) < _FEWEST:
-        raise SystemExit(f"only {len(chosen)} pictures can be told apart by their answers; {_FEWEST} are needed")
+        raise SystemExit(f"only {len(chosen)} pictures have distinct responses; {_FEWEST} are needed")
     stand_in = examples.data.stand_in
     return chosen, f"{examples.data.name} test set" if stand_in is None else f"generated: {stand_in}"
 
 
 def picture(encoded: bytes, labels: Sequence[str], row: Sequence[float]) -> Picture:
-    """The picture to which these probabilities are the right answer."""
+    """Make a picture with these probabilities as the correct response."""
     best = int(np.argmax(row))
     return Picture(encoded, labels[best], row[best], dict(zip(labels, row, strict=True)))
 
 
 def offline(version_directory: Path, pixels: NDArray[np.uint8], output: str) -> NDArray[np.float32]:
-    """The twin's output, one picture at a time, so that nothing can be mixed up here."""
+    """Run the ONNX export on one picture at a time. Returns the output, [N, …]."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    twin = version_directory / "assets.extra" / "model.onnx"
-    session = onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])
+    export = version_directory / "assets.extra" / "model.onnx"
+    session = onnxruntime.InferenceSession(str(export), options, providers=["CPUExecutionProvider"])
     return np.concatenate([session.run([output], {"image": picture[None]})[0] for picture in pixels])
 
 
 def _distinct(probabilities: NDArray[np.float32]) -> list[int]:
-    """Rows of which no two have the same class with about the same probability."""
+    """Select rows of which no two have the same class with about the same probability."""
     classes, best = probabilities.argmax(axis=1), probabilities.max(axis=1)
     kept: list[int] = []
     for index in np.lexsort((best, classes)).tolist():

@@ -1,4 +1,4 @@
-"""The run on paper: JSON to keep, tables for the terminal, the same tables as Markdown for the README."""
+"""The report of a run: JSON, and tables for the terminal or as Markdown for the README."""
 
 import datetime
 import os
@@ -35,15 +35,15 @@ Grid = list[list[str]]
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run. The first server of ``cells`` is ours."""
+    """Results of a run. The first server of ``cells`` is ours."""
 
     machine: Mapping[str, Any]
     setting: Mapping[str, Any]
     cells: Mapping[str, Mapping[int, Figures]]
     memory: Mapping[str, Mapping[str, float]]
     cold_start: Mapping[str, float]
-    absent: Mapping[str, str]  # why there are no figures
-    kinds: Mapping[str, Mapping[int, Figures]]  # other requests, to ours alone
+    absent: Mapping[str, str]  # reasons by server
+    kinds: Mapping[str, Mapping[int, Figures]]  # other requests, to our server alone
 
     def as_dict(self) -> dict[str, Any]:
         ours, *others = self.cells
@@ -70,7 +70,7 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Whether every answer came and was right."""
+        """Whether all responses arrived and were correct."""
         return all(
             not (row.errors or row.wrong) and row.requests
             for rows in (*self.cells.values(), *self.kinds.values())
@@ -79,7 +79,7 @@ class Report:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were taken on; nothing that names the machine."""
+    """Describe the machine and the packages, without names of the machine."""
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=False
@@ -97,7 +97,7 @@ def machine() -> dict[str, Any]:
 
 
 def tables(report: Report) -> dict[str, Grid]:
-    """Title → rows, the first of them the head."""
+    """Return the tables by title. The first row is the head."""
     speed: Grid = [["at once", "server", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "errors", "wrong", "client"]]
     ours, *others = report.cells
     for concurrency in report.cells[ours]:
@@ -110,7 +110,7 @@ def tables(report: Report) -> dict[str, Grid]:
     for name, parts in report.memory.items():
         listed = ", ".join(f"{part} {number:.0f}" for part, number in parts.items()) if len(parts) > 1 else ""
         size.append([name, f"{report.cold_start[name]:.2f}", f"{sum(parts.values()):.0f}", listed])
-    times: Grid = [[f"{ours}'s req/s, times those of", *(f"at {number}" for number in report.cells[ours])]]
+    times: Grid = [[f"{ours}'s req/s relative to", *(f"at {number}" for number in report.cells[ours])]]
     for name in others:
         found = ratios(report.cells[ours], report.cells[name]).values()
         times.append([name, *(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2f}" for ratio in found)])
@@ -130,7 +130,7 @@ def _columns(row: Figures) -> list[str]:
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the tables, and the first complaint of each row that has one."""
+    """Print the tables and the complaint of each row."""
     for title, (head, *body) in tables(report).items():
         table = Table(title=title, title_justify="left")
         for name in head:
@@ -147,7 +147,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def markdown(report: Report) -> str:
-    """The tables for a README."""
+    """Return the tables as Markdown."""
     blocks = []
     for head, *body in tables(report).values():
         rule = ["---" if name in ("server", "of which") else "---:" for name in head]

@@ -1,1 +1,1 @@
-"""The other servers of the side-by-side measurement, one file each: POST /predict with a PNG, JSON answers."""
+"""The servers to compare with, one file each."""

@@ -1,4 +1,4 @@
-"""The naive server: FastAPI with ``keras.Model.predict`` in the request's handler, as most tutorials have it."""
+"""FastAPI with ``keras.Model.predict`` in the request handler, as in most tutorials."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""What every peer does with a picture: Pillow decodes it, the ONNX twin classifies it, and the answer has one form.
+"""Decode and classify a picture, the same way in each peer.
 
-Runs in each peer's own environment, so it needs no more than numpy, onnxruntime and Pillow.
+It runs in each peer's environment, so it imports only numpy, onnxruntime and Pillow.
 """
 
 import base64
@@ -17,39 +17,39 @@ from PIL import Image
 
 
 class Classifier:
-    """The ONNX twin of a version, one thread."""
+    """The ONNX export of a version, on one thread."""
 
     def __init__(self, version_directory: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        twin = version_directory / "assets.extra" / "model.onnx"
-        self._session = onnxruntime.InferenceSession(str(twin), options, providers=["CPUExecutionProvider"])
+        export = version_directory / "assets.extra" / "model.onnx"
+        self._session = onnxruntime.InferenceSession(str(export), options, providers=["CPUExecutionProvider"])
         self._names = labels(version_directory)
 
     def __call__(self, pictures: Sequence[NDArray[np.uint8]]) -> list[dict[str, Any]]:
-        """A prediction for each picture of [28, 28]."""
+        """Predict each picture of [28, 28]."""
         (rows,) = self._session.run(["probabilities"], {"image": np.stack(pictures)[..., None]})
         return [prediction(self._names, row) for row in rows.tolist()]
 
 
 def pixels(png: bytes) -> NDArray[np.uint8]:
-    """The decoded picture, [28, 28]."""
+    """Decode a PNG to [28, 28]."""
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
 def from_instance(instance: dict[str, str]) -> NDArray[np.uint8]:
-    """The picture in one of TensorFlow Serving's ``instances``, ``{"b64": …}``."""
+    """Decode the picture in one of TensorFlow Serving's ``instances``, ``{"b64": …}``."""
     return pixels(base64.b64decode(instance["b64"]))
 
 
 def labels(version_directory: Path) -> tuple[str, ...]:
-    """Names of the classes, from the model card."""
+    """Read the class names from the model card."""
     return tuple(json.loads((version_directory / "assets" / "card.json").read_text())["labels"])
 
 
 def prediction(names: tuple[str, ...], probabilities: list[float]) -> dict[str, Any]:
-    """One picture's part of the answer, as our gateway gives it."""
+    """Return a picture's prediction in the gateway's form."""
     index = max(range(len(names)), key=probabilities.__getitem__)
     return {
         "label": names[index],
@@ -60,5 +60,5 @@ def prediction(names: tuple[str, ...], probabilities: list[float]) -> dict[str, 
 
 
 def answer(predictions: list[dict[str, Any]]) -> dict[str, Any]:
-    """The whole answer."""
+    """Return the response in the gateway's form."""
     return {"predictions": predictions}

@@ -1,4 +1,4 @@
-"""FastAPI with onnxruntime in its own process: the ONNX twin, one thread, no batching. The quickest simple server."""
+"""FastAPI with onnxruntime in its process, one thread, no batching: the fastest simple server."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the peers in our own environment share: their command line, and uvicorn's fastest settings.
+"""Command line and fastest uvicorn settings of the peers in the project's environment.
 
 python -m benchmarks.peers.onnx_in_process exports/fashion_cnn/1 --port 9000
 """
@@ -12,8 +12,7 @@ import uvicorn
 
 
 def serve(create_app: Callable[..., Any]) -> None:
-    """Serve ``create_app(VERSION_DIRECTORY)``, or with ``--model-server`` ``create_app(VERSION_DIRECTORY, ADDRESS)``:
-    one process, uvloop and httptools, no access log."""
+    """Serve ``create_app(VERSION_DIRECTORY)``, with ``--model-server`` ``create_app(VERSION_DIRECTORY, ADDRESS)``."""
     parser = argparse.ArgumentParser(description=create_app.__doc__)
     parser.add_argument("version_directory", type=Path)
     parser.add_argument("--port", type=int, required=True)

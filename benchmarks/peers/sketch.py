@@ -1,7 +1,7 @@
-"""The yardstick, no peer: the least that a coalescing gateway in front of gRPC does, without a single feature.
+"""A yardstick: the minimal work of a gateway that batches requests for a gRPC model server.
 
-No routing, validation, errors, metrics, request ids, deadlines or admission: a PNG of the right size comes in, goes to
-the embedded model server with all that wait at the same moment, and its row of the answer goes out.
+It accepts PNGs of the right size alone, sends all waiting ones to the embedded model server in one call, and returns
+each one's row. It has no routing, validation, errors, metrics, request ids, deadlines or admission.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from serving.tfs_api import messages
 from serving.tfs_api.methods import PREDICT
 
 MOST_ROWS = 128
-CALLS = 2  # to the model server at the same time
+CALLS = 2  # concurrent calls to the model server
 
 Messages = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
-class Coalescer:
-    """Pictures that wait at the same moment go out as one Predict. Needs a running event loop."""
+class Batcher:
+    """Sends waiting pictures in one Predict call. Needs a running event loop."""
 
     def __init__(self, address: str) -> None:
-        # Else a channel that is opened before the model server is there waits a second before it tries again.
+        # By default a channel that is opened before the model server starts retries after a second.
         pauses = [("grpc.initial_reconnect_backoff_ms", 200), ("grpc.min_reconnect_backoff_ms", 200)]
         self._predict = grpc.aio.insecure_channel(address, pauses).unary_unary(PREDICT)
         self._waiting: list[tuple[bytes, asyncio.Future[NDArray[np.float32]]]] = []
@@ -42,14 +42,14 @@ class Coalescer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def classify(self, pixels: bytes) -> "asyncio.Future[NDArray[np.float32]]":
-        """Probabilities for the 28×28 pixels."""
+        """Return the probabilities of 28×28 pixels."""
         future: asyncio.Future[NDArray[np.float32]] = self._loop.create_future()
         self._waiting.append((pixels, future))
         if len(self._waiting) == 1:
-            self._loop.call_soon(self._pump)
+            self._loop.call_soon(self._send_waiting)
         return future
 
-    def _pump(self) -> None:
+    def _send_waiting(self) -> None:
         while self._free and self._waiting:
             batch, self._waiting = self._waiting[:MOST_ROWS], self._waiting[MOST_ROWS:]
             self._free -= 1
@@ -77,19 +77,19 @@ class Coalescer:
                     future.set_exception(error)
         finally:
             self._free += 1
-            self._pump()
+            self._send_waiting()
 
 
 def create_app(version_directory: Path, model_server: str) -> Callable[..., Awaitable[None]]:
     """The sketch of a gateway (yardstick)."""
     names = labels(version_directory)
-    coalescer: Coalescer
+    batcher: Batcher
 
     async def app(scope: dict[str, Any], receive: Messages, send: Send) -> None:
-        nonlocal coalescer
+        nonlocal batcher
         if scope["type"] == "lifespan":
             await receive()
-            coalescer = Coalescer(model_server)
+            batcher = Batcher(model_server)
             gc.collect()
             gc.freeze()
             await send({"type": "lifespan.startup.complete"})
@@ -101,7 +101,7 @@ def create_app(version_directory: Path, model_server: str) -> Callable[..., Awai
         while message.get("more_body"):
             message = await receive()
             body += message["body"]
-        row = await coalescer.classify(PngImageFile(io.BytesIO(body)).tobytes())
+        row = await batcher.classify(PngImageFile(io.BytesIO(body)).tobytes())
         content = orjson.dumps(answer([prediction(names, row.tolist())]))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
