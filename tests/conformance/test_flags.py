@@ -177,7 +177,7 @@ CANNOT_BE_LOADED = [
 
 
 @pytest.mark.parametrize(("change", "messages"), CANNOT_BE_LOADED)
-def test_a_model_that_cannot_be_loaded(models: Path, tmp_path: Path, change: Any, messages: list[str]) -> None:
+def test_a_model_that_fails_to_load(models: Path, tmp_path: Path, change: Any, messages: list[str]) -> None:
     """D.2 On failure: N servable(s) did not become available; --max_num_load_retries, --load_retry_interval_micros."""
     (tmp_path / "1").mkdir()
     content = change((models / "line/1/saved_model.pb").read_bytes())
@@ -189,7 +189,7 @@ def test_a_model_that_cannot_be_loaded(models: Path, tmp_path: Path, change: Any
     assert any(f"{start}{{{{{{name: default version: 1}} due to error: {message}" in said for message in messages), said
 
 
-def test_a_version_that_is_tried_again(models: Path, tmp_path: Path) -> None:
+def test_a_version_that_is_retried(models: Path, tmp_path: Path) -> None:
     """D.12 A version that is being retried is LOADING with error code OK; the error appears at END."""
     shutil.copytree(models / "line" / "1", tmp_path / "line" / "1")
     flags = ["--max_num_load_retries=1", "--load_retry_interval_micros=3000000"]
@@ -266,7 +266,7 @@ def test_method_names_and_tflite(models: Path, tmp_path: Path) -> None:
         assert test_grpc.values(server.call("Predict", request), "y") == [3.0]
 
 
-def test_base_path_with_versions_to_come(models: Path, tmp_path: Path) -> None:
+def test_a_new_version_replaces_the_old_one(models: Path, tmp_path: Path) -> None:
     """D.2 --file_system_poll_wait_seconds: 1 by default; D.6 the newest answers, the one before is unloaded; D.12 the
     lines of the log."""
     shutil.copytree(models / "line" / "1", tmp_path / "line" / "1")

@@ -77,13 +77,13 @@ def test_predict_names_its_version(server: Server, model: str, version: int, exp
         pytest.param('output_filter: "sum"', {"sum"}, id="D.3 Predict: output_filter"),
     ],
 )
-def test_predict_gives_the_outputs_asked_for(server: Server, requested: str, expected: set[str]) -> None:
+def test_predict_returns_the_requested_outputs(server: Server, requested: str, expected: set[str]) -> None:
     response = server.call("Predict", signature("both") + A + B + requested)
     assert set(response.outputs) == expected
     assert values(response, "sum") == [15.0]
 
 
-def test_strings_and_every_type_go_in_and_out(server: Server) -> None:
+def test_strings_and_every_type_round_trip(server: Server) -> None:
     response = server.call(
         "Predict", spec("text") + tensor("words", "DT_STRING", "2", r'string_val: ["a", "\303\251"]')
     )

@@ -9,10 +9,10 @@ export const make = (name, attributes = {}, ...children) => fill(document.create
 export const draw = (name, attributes = {}, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
-function fill(made, attributes, children) {
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.append(...children);
-  return made;
+function fill(node, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
 }
 
 export const showError = (target, error) => target.replaceChildren(make("p", { class: "error" }, error.message));

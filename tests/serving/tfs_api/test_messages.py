@@ -86,7 +86,7 @@ def sample(field: FieldDescriptor) -> Any:
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES.keys() - NO_PACKAGE))
-def test_bytes_are_those_of_the_official_package(name: str) -> None:
+def test_bytes_match_the_official_package(name: str) -> None:
     for choice in range(6):  # no oneof has more fields
         own = fill(CLASSES[name](), choice)
         data = own.SerializeToString(deterministic=True)
@@ -110,7 +110,7 @@ def unknown_fields(message: Any) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES.keys() - NO_PACKAGE))
-def test_fields_and_enums_are_those_of_the_official_package(name: str) -> None:
+def test_fields_and_enums_match_the_official_package(name: str) -> None:
     compare(CLASSES[name].DESCRIPTOR, official_class(name).DESCRIPTOR)
 
 
@@ -133,7 +133,7 @@ def values(enum: EnumDescriptor) -> dict[str, int]:
     return {value.name: value.number for value in enum.values}
 
 
-def test_enums_of_files_are_those_of_the_official_package() -> None:
+def test_top_level_enums_match_the_official_package() -> None:
     from tensorflow.core.framework import types_pb2
     from tensorflow.core.protobuf import error_codes_pb2
     from tensorflow_serving.config import model_server_config_pb2
@@ -150,7 +150,7 @@ def test_unknown_fields_are_kept() -> None:
     assert messages.PredictRequest.FromString(data).SerializeToString() == data
 
 
-def test_the_descriptor_set_is_that_of_the_proto_files() -> None:
+def test_the_descriptor_set_matches_the_proto_files() -> None:
     """Compare field by field with a reader of the few forms that the .proto files use."""
     compiled: dict[str, dict[str, str]] = {}
     for file in descriptor_pb2.FileDescriptorSet.FromString(messages.DESCRIPTOR_SET).file:
@@ -214,7 +214,7 @@ def fields_in(text: str) -> Iterator[tuple[str, str]]:
             yield "".join(scope) + field[2], f"{kind} = {field[3]}"
 
 
-def test_the_type_stub_is_that_of_the_descriptor_set() -> None:
+def test_the_type_stub_matches_the_descriptor_set() -> None:
     written = (resources.files("serving.tfs_api") / "messages.pyi").read_text(encoding="utf-8")
     assert re.findall(r"[\w.\[\]:]+", stubs.stub().partition("DESCRIPTOR_SET")[2]) == re.findall(
         r"[\w.\[\]:]+", written.partition("DESCRIPTOR_SET")[2]

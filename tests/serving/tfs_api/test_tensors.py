@@ -109,7 +109,7 @@ def test_an_array_in_another_memory_layout_or_byte_order() -> None:
         (proto(messages.DT_FLOAT, 0, 5), []),
     ],
 )
-def test_the_last_value_fills_missing_ones_and_an_empty_field_means_zeros(sent: Any, expected: Any) -> None:
+def test_short_fields_are_filled_with_the_last_value_or_zeros(sent: Any, expected: Any) -> None:
     assert to_array(sent).tolist() == expected
 
 

@@ -44,6 +44,6 @@ def test_a_signature_may_leave_sizes_free_and_have_more_outputs(shape: Shape) ->
         (signature(image_type=DT_FLOAT), "is float32 [N, 4, 4, 1]"),
     ],
 )
-def test_the_reason_names_what_does_not_fit(one: Signature | None, reason: str) -> None:
+def test_the_reason_names_the_mismatch(one: Signature | None, reason: str) -> None:
     found = EXPECTED.find({} if one is None else {"serving_default": one})
     assert isinstance(found, str) and reason in found

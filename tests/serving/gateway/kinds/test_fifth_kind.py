@@ -200,7 +200,7 @@ def test_its_input_and_options_are_checked(words: httpx.Client) -> None:
     assert (tensors.status_code, tensors.json()["error"]) == (400, "a word has at most 10 letters")
 
 
-def test_the_list_the_document_and_drift_show_it(words: httpx.Client) -> None:
+def test_list_openapi_and_drift_include_the_kind(words: httpx.Client) -> None:
     (entry,) = words.get("/v1/models").json()["models"]
     assert (entry["kind"], entry["verbs"]) == ("word", ["predict"])
     document = words.get("/openapi.json").json()
@@ -212,7 +212,7 @@ def test_the_list_the_document_and_drift_show_it(words: httpx.Client) -> None:
     assert quantities["length"]["rows"] > 0
 
 
-def test_the_page_lists_a_kind_that_it_has_no_module_for(words: httpx.Client) -> None:
+def test_the_page_lists_kinds_without_a_module(words: httpx.Client) -> None:
     with browser() as window:
         window.open(str(words.base_url))
         window.wait_for("words", "#models")

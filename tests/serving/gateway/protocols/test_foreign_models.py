@@ -56,8 +56,8 @@ def test_every_api_returns_the_outputs_of_the_model(others: Gateway, name: str) 
         for binary in (True, False):
             tensor = triton.InferInput(key, list(array.shape), "BYTES" if texts else "FP32")
             tensor.set_data_from_numpy(array, binary_data=binary)
-            wanted = [triton.InferRequestedOutput(output, binary_data=binary)]
-            assert client.infer(model, [tensor], outputs=wanted).as_numpy(output).tolist() == expected
+            requested = [triton.InferRequestedOutput(output, binary_data=binary)]
+            assert client.infer(model, [tensor], outputs=requested).as_numpy(output).tolist() == expected
 
 
 def test_classify_and_regress(others: Gateway) -> None:

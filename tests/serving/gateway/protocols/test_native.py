@@ -147,9 +147,9 @@ def test_merged_requests_get_their_own_number_of_neighbours(http: httpx.Client) 
     def count(k: int) -> int:
         return len(http.post("/v1/models/shade:neighbours", content=DARK, params={"k": k}).json()["neighbours"][0])
 
-    wanted = [1, 4, 2, 3] * 8
+    counts = [1, 4, 2, 3] * 8
     with ThreadPoolExecutor(8) as callers:
-        assert list(callers.map(count, wanted)) == wanted
+        assert list(callers.map(count, counts)) == counts
 
 
 def test_a_complete_forecast(http: httpx.Client) -> None:

@@ -94,8 +94,8 @@ def test_tritons_client_infers(
     client: triton.InferenceServerClient, binary_in: bool, binary_out: bool, version: str
 ) -> None:
     x = np.array([[1, 2, 3], [4, 5, 6.5]], np.float32)
-    wanted = [triton.InferRequestedOutput("y", binary_data=binary_out)]
-    answer = client.infer("line", [tensor("x", "FP32", x, binary_in)], version, outputs=wanted, request_id="mine")
+    requested = [triton.InferRequestedOutput("y", binary_data=binary_out)]
+    answer = client.infer("line", [tensor("x", "FP32", x, binary_in)], version, outputs=requested, request_id="mine")
     np.testing.assert_array_equal(answer.as_numpy("y"), x)
     head = answer.get_response()
     assert (head["model_name"], head["model_version"], head["id"]) == ("line", "1", "mine")
@@ -105,8 +105,8 @@ def test_tritons_client_selects_a_signature(client: triton.InferenceServerClient
     inputs = [tensor("x", "FP32", np.ones((1, 3), np.float32)), tensor("shift", "INT32", np.array([[2]], np.int32))]
     answer = client.infer("line", inputs, parameters={"signature_name": "both"})
     assert answer.as_numpy("z").tolist() == [[3, 3, 3]]
-    wanted = [triton.InferRequestedOutput("z", binary_data=False)]
-    answer = client.infer("line", inputs, outputs=wanted, parameters={"signature_name": "both"})
+    requested = [triton.InferRequestedOutput("z", binary_data=False)]
+    answer = client.infer("line", inputs, outputs=requested, parameters={"signature_name": "both"})
     assert [output["name"] for output in answer.get_response()["outputs"]] == ["z"]
 
 
@@ -168,8 +168,8 @@ def test_requests_over_the_row_limit_are_split(echo: Gateway, binary: bool) -> N
     """The stub reports each call of more than 128 rows as a violation."""
     array = np.arange(2000, dtype=np.float32).reshape(1000, 2)
     with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
-        wanted = [triton.InferRequestedOutput("echo_x", binary_data=binary)]
-        answer = client.infer("echo_fp32", [tensor("x", "FP32", array, binary)], outputs=wanted)
+        requested = [triton.InferRequestedOutput("echo_x", binary_data=binary)]
+        answer = client.infer("echo_fp32", [tensor("x", "FP32", array, binary)], outputs=requested)
         assert answer.as_numpy("echo_x").tolist() == array.tolist()
 
 

@@ -229,7 +229,7 @@ def test_merged_forecasts_keep_their_own_horizons(http: httpx.Client) -> None:
         assert answer == [[horizon + step for step in range(1, horizon + 1)]], (path, horizon)
 
 
-def test_calls_that_the_model_server_lacks(tmp_path: Path) -> None:
+def test_a_method_that_the_model_server_lacks(tmp_path: Path) -> None:
     inputs = {"inputs": TensorSpec("inputs", messages.DT_STRING, (None,))}
     signature = Signature("serving_default", inputs, {"classes": TensorSpec("classes", messages.DT_STRING, (None, 1))})
     with (

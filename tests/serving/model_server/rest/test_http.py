@@ -51,7 +51,7 @@ def test_by_column_and_by_signature(rest: Rest) -> None:
     assert rest.ask("POST", PREDICT, both) == {"predictions": [{"y": [3.0, 4.0, 5.0], "z": [10.0, 11.0, 12.0]}]}
 
 
-def test_numbers_that_are_not_finite_and_the_form_of_errors(rest: Rest) -> None:
+def test_nan_infinity_and_error_format(rest: Rest) -> None:
     _, _, text = rest.call("POST", PREDICT, b'{"instances": [[1, NaN, -Infinity]]}')
     assert text == b'{"predictions":[[3.0,NaN,-Infinity]]}'
     _, _, text = rest.call("POST", PREDICT, b"")

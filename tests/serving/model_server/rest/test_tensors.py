@@ -161,7 +161,7 @@ def test_an_error_shows_the_start_of_a_long_value() -> None:
         ({"y": np.zeros(1, np.float16)}, "Failed to write JSON value for tensor type: half"),
     ],
 )
-def test_outputs_that_json_cannot_carry(outputs: dict[str, Any], message: str) -> None:
+def test_outputs_without_a_json_form(outputs: dict[str, Any], message: str) -> None:
     with raises_status(Code.INVALID_ARGUMENT) as raised:
         tensors.to_rows(outputs)
     assert str(raised.value) == message

@@ -34,13 +34,13 @@ def test_results() -> None:
 
 @pytest.mark.parametrize("finite", [True, False])
 @given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
-def test_floats_read_back_as_they_were(finite: bool, values: list[float]) -> None:
+def test_floats_round_trip(finite: bool, values: list[float]) -> None:
     text = responses.columns({"y": np.array(values, np.float32)}, finite=finite)
     assert np.float32(json.loads(text)["outputs"]).tolist() == values
     assert all("." in number or "e" in number for number in text.decode().strip('{}"outps:').strip("[]").split(","))
 
 
-def test_words_for_what_is_not_finite() -> None:
+def test_nan_and_infinity_are_bare_words() -> None:
     values = np.array([math.nan, math.inf, -math.inf])
     text = responses.columns({"y": values}, finite=False)
     assert text == b'{"outputs":[NaN,Infinity,-Infinity]}'
