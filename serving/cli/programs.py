@@ -1,4 +1,4 @@
-"""Programs that run while a command does: their ports, output and end."""
+"""Child processes of `vitrine up`: ports, output and shutdown."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ _OVERRIDDEN = ("VITRINE_EXPORTS", "VITRINE_MODEL_SERVER")
 
 
 class UpError(Exception):
-    """A program cannot be started, or has ended; the message says why."""
+    """A program cannot start, or has ended. The message says why."""
 
 
 def bind_error(host: str, port: int) -> OSError | None:
@@ -47,7 +47,10 @@ class RunningProgram:
 
 @contextmanager
 def running(module: str, arguments: list[str], log: Path) -> Iterator[RunningProgram]:
-    """Run a program in its own session: Ctrl-C reaches this process alone, which ends the programs in order."""
+    """Run a program, and stop it at the end.
+
+    It has its own session, so Ctrl-C reaches only this process, which stops the programs in order.
+    """
     env = {name: value for name, value in os.environ.items() if name not in _OVERRIDDEN}
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -66,14 +69,14 @@ def running(module: str, arguments: list[str], log: Path) -> Iterator[RunningPro
 
 @contextmanager
 def stop_on_signal() -> Iterator[None]:
-    """Stop on SIGTERM and Ctrl-C, even if a background shell ignores Ctrl-C."""
+    """Raise KeyboardInterrupt on SIGTERM and SIGINT, which background shells ignore."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

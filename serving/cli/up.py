@@ -1,4 +1,4 @@
-"""``vitrine up``: the gateway and its models on one machine, from the first line to Ctrl-C."""
+"""``vitrine up``: run the gateway and its models on one machine until Ctrl-C."""
 
 import contextlib
 import errno
@@ -22,20 +22,20 @@ from serving.cli.options import Exports
 from serving.cli.programs import RunningProgram, UpError, bind_error, running, stop_on_signal
 from serving.cli.terminal import console, fail
 
-#: Address of the model server's ports: they have no keys.
+#: Address of the model server's ports, which have no authentication.
 LOCAL = "127.0.0.1"
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-#: Models of the page's showcase: `vitrine up` trains those that have no version yet.
+#: Models that the gateway's page shows; `vitrine up` trains those without a version.
 SHOWN = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", "xo_mobilenet")
 
-_GRPC_PORT = 8500  # of a model server as a process of its own
+_GRPC_PORT = 8500  # default with a model server process
 _READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What to start, and where it listens.
+    """The programs to start, and their addresses.
 
     Attributes:
         exports: folder of all models.
@@ -44,8 +44,8 @@ class Setup:
         port: port of the gateway.
         grpc_port: port of TensorFlow Serving's gRPC API; None for the default.
         tls: whether the gateway has a certificate.
-        model_server_process: whether the models run in a process of their own.
-        engine: of that process: auto or tensorflow.
+        model_server_process: whether the models run in a separate process.
+        engine: engine of that process, auto or tensorflow.
         gateway_flags: more flags of the gateway.
     """
 
@@ -103,12 +103,12 @@ class Setup:
 
 
 def run(setup: Setup, say: Callable[[str], None]) -> None:
-    """Start the programs, print where to look, and return after Ctrl-C or SIGTERM, when all have ended.
+    """Start the programs, and stop them after Ctrl-C or SIGTERM.
 
-    ``say`` prints a line for the user.
+    Once the gateway is ready, ``say`` gets the lines of :func:`greeting`.
 
     Raises:
-        UpError: a port is in use, an address does not exist here, or a program has ended by itself.
+        UpError: a port cannot be bound, the gateway does not become ready, or a program has ended.
     """
     _check_port(setup.host, setup.port, "--port")
     grpc_port = setup.model_server_port
@@ -137,13 +137,13 @@ def run(setup: Setup, say: Callable[[str], None]) -> None:
 
 
 def greeting(url: str, logs: Path, *, keyed: bool = False) -> list[str]:
-    """Return the URL and three commands to try. With ``keyed`` they send the key of VITRINE_KEY."""
+    """Return the URL and three commands to try; ``keyed`` ones send VITRINE_KEY."""
     key = """ -H "Authorization: Bearer $VITRINE_KEY\"""" if keyed else ""
     boot, cross = (shlex.quote(_shown(EXAMPLES / name)) for name in ("ankle_boot.png", "cross.jpg"))
     return [
         f"Vitrine answers at {url}",
         f"  a page to try it: {url}    every call: {url}/docs    logs: {_shown(logs.absolute())}",
-        "Three lines for another terminal; Ctrl-C here stops it:",
+        "Three commands to try in another terminal; Ctrl-C stops Vitrine:",
         f"  curl --data-binary @{boot} -H 'Content-Type: image/png'{key} {url}/v1/models/fashion_cnn:predict",
         f"  curl --data-binary @{cross} -H 'Content-Type: image/jpeg'{key} {url}/v1/models/xo_cnn:predict",
         f"""  curl -d '{{"history": [0.31, 0.58], "horizon": 12}}' -H 'Content-Type: application/json'{key} """
@@ -165,7 +165,10 @@ def _check_port(host: str, port: int, flag: str) -> None:
 
 
 def _is_ready(url: str) -> bool:
-    """Whether the gateway is ready. Uses no proxy, and accepts any certificate: it may be made out to another name."""
+    """Return whether the gateway is ready.
+
+    The request bypasses proxies and accepts any certificate, whose name may be that of another host.
+    """
     any_certificate = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), any_certificate)
     try:
@@ -181,7 +184,7 @@ def _wait(done: Callable[[], bool], programs: Sequence[RunningProgram], complain
         for program in programs:
             program.check()
         if time.monotonic() > until:
-            raise UpError(f"{complaint} after {_READY_SECONDS:.0f} s; the logs say more")
+            raise UpError(f"{complaint} after {_READY_SECONDS:.0f} s; see the logs")
         time.sleep(0.05)
 
 
@@ -197,41 +200,42 @@ def up(
         ),
     ] = None,
     model_server_process: Annotated[
-        bool, typer.Option("--model-server-process", help="Run the models in a process of their own.")
+        bool, typer.Option("--model-server-process", help="Run the models in a separate process.")
     ] = False,
-    engine: Annotated[str, typer.Option(help="auto; or tensorflow, with --model-server-process.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Engine of --model-server-process: auto or tensorflow.")] = "auto",
     keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="File of API keys: vitrine keys.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
-    train_missing: Annotated[bool, typer.Option(help="Train the page's models that have no version yet.")] = True,
+    train_missing: Annotated[bool, typer.Option(help="Train models of the page without a version.")] = True,
     exports: Exports = "exports",
     logs: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path(".vitrine/logs"),
 ) -> None:
     """Train missing models, start the gateway with its models, and print where to look."""
     if "://" in exports:
         raise fail(
-            f"{exports} is no folder; python -m serving.artifacts.sync {exports} FOLDER copies the models to one"
+            f"--exports is {exports}; a folder is expected. "
+            f"Copy the models to one with: python -m serving.artifacts.sync {exports} FOLDER"
         )
     if engine != "auto" and not model_server_process:
         raise fail(f"--engine {engine} needs --model-server-process: the gateway runs ONNX exports only")
     if grpc_port and workers != "1" and not model_server_process:
-        raise fail(f"--grpc-port with --workers {workers} needs --model-server-process: only one process can have it")
+        raise fail(f"--grpc-port with --workers {workers} needs --model-server-process: workers cannot share the port")
     if train_missing:
         missing = [name for name in SHOWN if not ModelRegistry(exports).versions(name)]
         for name in missing:
             console.print(f"{name} has no version yet: training it")
             subprocess.run([sys.executable, "-m", "training", name, "--exports", exports], check=False)
     if not ModelRegistry(exports).models():
-        raise fail(f"there is no model in {exports}, and none could be trained")
+        raise fail(f"{exports} has no models; train one with: vitrine train {SHOWN[0]}")
     setup = Setup(
-        Path(exports),
-        logs,
-        host,
-        port,
-        grpc_port,
-        bool(os.environ.get("VITRINE_TLS_CERT")),
-        model_server_process,
-        engine,
-        [
+        exports=Path(exports),
+        logs=logs,
+        host=host,
+        port=port,
+        grpc_port=grpc_port,
+        tls=bool(os.environ.get("VITRINE_TLS_CERT")),
+        model_server_process=model_server_process,
+        engine=engine,
+        gateway_flags=[
             *([f"--workers={workers}"] if workers != "1" else ()),
             *([f"--keys={keys}"] if keys else ()),
             *(["--insecure"] if insecure else ()),
