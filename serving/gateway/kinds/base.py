@@ -147,7 +147,7 @@ class Kind(ABC):
 
     @abstractmethod
     def recipe(self, card: ModelCard) -> object:
-        """Return what the card says on reading requests; None if the section is missing.
+        """Return the card's section for reading requests, or None if it is missing.
 
         Two versions with equal recipes read the same request into the same tensors.
         """
