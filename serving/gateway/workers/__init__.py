@@ -1,6 +1,6 @@
 """Several gateway processes on one port.
 
-supervisor.py          starts, restarts and stops the workers; keeps the counters of those that died
+supervisor.py          starts, restarts and stops the workers; keeps the counters of dead ones
 worker_process.py      one worker as the supervisor sees it
 worker.py              the program of a worker
 supervisor_link.py     a worker's connection to the supervisor

@@ -1,6 +1,6 @@
 """Calls between the supervisor and a worker, in both directions, over a socket pair.
 
-Each message is a JSON array on a line: ``[id, method, argument]`` is a call, ``[id, result]`` its answer.
+Each message is a JSON array on a line: ``[id, method, argument]`` is a call, ``[id, result]`` its result.
 """
 
 import asyncio
@@ -38,13 +38,13 @@ class ControlConnection:
         return cls(reader, writer, handlers)
 
     async def run(self) -> None:
-        """Answer calls and receive answers until the other end closes the connection."""
+        """Handle calls and receive results until the other end closes the connection."""
         try:
-            while line := await self._reader.readline():
+            while (line := await self._reader.readline()).endswith(b"\n"):  # else the other end died while writing
                 self._receive(orjson.loads(line))
         except ConnectionError:
             pass
-        except ValueError:  # no message, or one above the size limit
+        except ValueError:  # not a message, or above the size limit
             log.exception("control connection broken")
         finally:
             self._writer.close()
@@ -55,7 +55,7 @@ class ControlConnection:
         """Call a handler of the other end.
 
         Raises:
-            TimeoutError: no answer within the time limit, or the connection is closed.
+            TimeoutError: no result within ``seconds``, or the connection is closed.
         """
         if self._writer.is_closing():
             raise TimeoutError
@@ -87,7 +87,7 @@ class ControlConnection:
     async def _answer(self, number: int, method: str, argument: Any) -> None:
         try:
             result = await self._handlers[method](argument)
-        except Exception:  # the caller runs into its time limit
+        except Exception:  # the caller times out
             log.exception("control call %s failed", method)
         else:
             self._send([number, result])

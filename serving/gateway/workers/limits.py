@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serving.gateway.settings import Settings
 
-#: Resident memory of one worker with the shipped models in its own process, without what requests hold.
+#: Resident memory of one worker that runs the shipped models itself, without the memory of requests.
 WORKER_BYTES = 160_000_000
 #: Settings that several workers divide.
 DIVIDED = ("max_in_flight", "max_queue_rows", "max_bytes_in_flight", "decode_threads")
@@ -16,20 +16,19 @@ _PERIOD = 100_000  # microseconds; Linux, Documentation/admin-guide/cgroup-v2.rs
 
 
 def worker_count(settings: Settings) -> int:
-    """The number of workers; ``auto`` is what the processors and the memory of this process allow."""
+    """Return the number of workers; ``auto`` depends on the processors and the memory of this process."""
     if settings.workers != "auto":
         return settings.workers
     return automatic(processors(), memory_limit(), settings.max_bytes_in_flight, settings.max_body_bytes)
 
 
 def automatic(processors: float, memory: int | None, memory_budget: int, max_body: int) -> int:
-    """One worker for each whole processor, as far as the memory allows.
+    """Return one worker for each whole processor, as far as the memory allows.
 
     Args:
-        processors: that this process may use.
+        processors: number that this process may use.
         memory: limit in bytes; None if unlimited.
-        memory_budget: what the requests of all workers may hold, in bytes. A worker's share holds two of the largest
-            bodies.
+        memory_budget: for the requests of all workers, in bytes. A worker's share must fit two of the largest bodies.
         max_body: size of the largest body, in bytes.
     """
     by_memory = math.inf if memory is None else (memory - memory_budget) // WORKER_BYTES
@@ -38,41 +37,41 @@ def automatic(processors: float, memory: int | None, memory_budget: int, max_bod
 
 
 def share(settings: Settings, workers: int) -> Settings:
-    """The settings of one of several workers: limits on the whole gateway are divided, and rounded up."""
+    """Return the settings of one of several workers: limits of the whole gateway are divided, and rounded up."""
     parts = {name: math.ceil(getattr(settings, name) / workers) for name in DIVIDED}
     drift = settings.drift_per_second / workers
     return settings.model_copy(update={"workers": workers, "drift_per_second": drift, **parts})
 
 
 def processors() -> float:
-    """Processors that this process may use: its affinity and its control groups' quotas."""
+    """Return the number of processors that this process may use, by its affinity and its control groups."""
     return min([len(os.sched_getaffinity(0)), *quotas(_own_groups())])
 
 
 def memory_limit() -> int | None:
-    """Memory limit of this process' control groups in bytes; None if unlimited."""
+    """Return the memory limit of this process' control groups in bytes; None if unlimited."""
     return min(memory_limits(_own_groups()), default=None)
 
 
 def quotas(groups: Sequence[Path]) -> list[float]:
-    """Processor quotas of control groups of either version; those without a quota are omitted."""
+    """Return the processor quotas of control groups (version 1 or 2). Groups without a quota are omitted."""
     return [quota for group in groups if (quota := _quota(group)) is not None]
 
 
 def memory_limits(groups: Sequence[Path]) -> list[int]:
-    """Memory limits of control groups of either version, in bytes; those without a limit are omitted."""
+    """Return the memory limits of control groups (version 1 or 2), in bytes. Groups without a limit are omitted."""
     texts = [_read(group / "memory.max") or _read(group / "memory.limit_in_bytes") for group in groups]
     limits = [int(text) for text in texts if text and text.isdecimal()]
     return [limit for limit in limits if limit < _NO_LIMIT]
 
 
 def control_groups(text: str, mounts: Path) -> list[Path]:
-    """Return the control groups that bound a process, each with those above it.
+    """Return the control groups of a process and all their parents.
 
     Args:
-        text: of ``/proc/PID/cgroup``.
-        mounts: folder where the hierarchies are mounted. Inside a container a process' own group may be mounted as the
-            top of the hierarchy.
+        text: content of ``/proc/PID/cgroup``.
+        mounts: folder where the hierarchies are mounted. Inside a container the process' own group may be mounted as
+            the top of the hierarchy.
     """
     folders = []
     for line in text.splitlines():

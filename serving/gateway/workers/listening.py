@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def reserve(host: str, port: int) -> list[socket.socket]:
-    """Bind each address of ``host``; port 0 takes a free one, the same for all addresses.
+    """Bind all addresses of ``host`` to one port; port 0 takes a free one.
 
     Raises:
         OSError: an address cannot be bound, or another program has the port.
@@ -20,8 +20,8 @@ def reserve(host: str, port: int) -> list[socket.socket]:
             one = _new_socket(family)
             reserved.append(one)
             chosen = reserved[0].getsockname()[1] if len(reserved) > 1 else address[1]
-            # SO_REUSEADDR: connections of an earlier process may still be closing. SO_REUSEPORT only after the bind: it
-            # would let this one share the port with another program of the same user.
+            # SO_REUSEADDR: connections of an earlier process may still be closing. SO_REUSEPORT only after the bind:
+            # with it the bind would succeed on a port of another program of the same user.
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             one.bind((address[0], chosen, *address[2:]))
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
@@ -45,7 +45,7 @@ def share(host: str, port: int) -> list[socket.socket]:
 
 
 def close(sockets: Sequence[socket.socket]) -> None:
-    """Close all of them."""
+    """Close all sockets."""
     for one in sockets:
         one.close()
 

@@ -8,7 +8,7 @@ from serving.gateway.workers.supervisor_link import Reports
 
 
 class ReadinessReport(TypedDict):
-    """What one worker reports: a sentence for each model that cannot answer, and the number of models."""
+    """One worker's report: a sentence for each model that cannot answer, and the number of models."""
 
     problems: dict[str, str]
     models: int
@@ -19,7 +19,7 @@ def reasons_of_others(
 ) -> list[str]:
     """Reasons against readiness that the other workers add.
 
-    A worker that restarts is no reason: it has no port, and the others answer.
+    A restarting worker is not a reason: it does not listen, and the others answer.
 
     Args:
         reports: of kind ``readiness``.
@@ -45,7 +45,7 @@ def reasons_of_others(
 
 
 def notes_of_others(reports: Reports) -> list[str]:
-    """Say which workers restart."""
+    """Return a note for each worker that is restarting."""
     count = len(reports["workers"])
     return [
         f"worker {one['worker']} of {count} is restarting" for one in reports["workers"] if one["state"] == "restarting"

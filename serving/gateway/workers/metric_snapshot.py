@@ -1,7 +1,7 @@
 """Metrics as plain values, and their sum over workers.
 
 Counters and histograms are added. Gauges are merged by their meaning: requests in flight and the resources of the
-processes are added, a model is ready if it is in every worker, and all else is the largest value.
+processes are added, a model is ready if it is ready in every worker, and other gauges take the largest value.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,7 +33,7 @@ _GAUGES: dict[str, Callable[[Sequence[float]], float]] = {
 
 
 def merge(snapshots: Iterable[Sequence[Family]]) -> list[Family]:
-    """The metrics of all workers together, in the order in which they first appear."""
+    """Merge the metrics of all workers, in the order in which they first appear."""
     families: dict[str, Family] = {}
     values: dict[str, dict[tuple[str, frozenset[tuple[str, str]]], tuple[Sample, list[float]]]] = {}
     for family in (family for snapshot in snapshots for family in snapshot):
@@ -49,7 +49,7 @@ def merge(snapshots: Iterable[Sequence[Family]]) -> list[Family]:
 
 
 def cumulative(snapshot: Sequence[Family]) -> list[Family]:
-    """Omit gauges, which end with their process."""
+    """Return the metrics without gauges, which end with their process."""
     return [family for family in snapshot if family["type"] in _CUMULATIVE]
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _HEARTBEAT_SECONDS = 5.0
 _MAX_MISSED_HEARTBEATS = 6  # in a row; then the worker is killed
-_HEALTHY_SECONDS = 60.0  # after so long a life, the next restart has no back-off
+_HEALTHY_SECONDS = 60.0  # a worker that ran this long is restarted without back-off
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.5, 30.0
 _KILL_MARGIN_SECONDS = 4.0  # after the drain and grace periods, for the rest of the shutdown
 
@@ -37,7 +37,7 @@ class WorkersFailed(Exception):
 
 
 def run(settings: Settings, workers: int) -> int:
-    """Serve with several workers until a signal comes; returns the exit code."""
+    """Serve with several workers until a signal comes. Return the exit code."""
     logs.set_up(settings.log_level, settings.log_format)
     try:
         reserved = listening.reserve(settings.host, settings.port)
@@ -52,7 +52,12 @@ def run(settings: Settings, workers: int) -> int:
 
 
 def next_backoff(previous: float, lifetime: float) -> float:
-    """Seconds before a restart, from those before the previous one and the time that the worker lived."""
+    """Return the seconds to wait before a restart.
+
+    Args:
+        previous: the wait before the previous restart, in seconds.
+        lifetime: how long the worker ran, in seconds.
+    """
     if lifetime >= _HEALTHY_SECONDS:
         return 0.0
     return min(max(2 * previous, _FIRST_BACKOFF), _MAX_BACKOFF)
@@ -74,27 +79,27 @@ class Supervisor:
         self._counts: RequestCounts | None = None
 
     async def run(self) -> int:
-        """Run until a signal comes or no worker can serve; returns the exit code."""
+        """Run until a signal comes or no worker can serve. Return the exit code."""
         shares = ", ".join(f"{name} {self._share[name]}" for name in limits.DIVIDED)
         log.info("starting %d workers, each with %s", len(self._numbers), shares)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._pass_on, number)
+            loop.add_signal_handler(number, self._stop_workers, number)
         heartbeat = asyncio.create_task(self._heartbeat())
-        keepers = [asyncio.create_task(self._keep(number)) for number in self._numbers]
+        runs = [asyncio.create_task(self._run_and_restart(number)) for number in self._numbers]
         try:
-            await asyncio.gather(*keepers)
+            await asyncio.gather(*runs)
         except WorkersFailed as error:
             log.error("%s", error)
             self._code = 1
-            self._pass_on(signal.SIGTERM)
-            await asyncio.gather(*keepers, return_exceptions=True)
+            self._stop_workers(signal.SIGTERM)
+            await asyncio.gather(*runs, return_exceptions=True)
         finally:
             heartbeat.cancel()
             await asyncio.gather(heartbeat, return_exceptions=True)
         return self._code
 
-    def _pass_on(self, number: int) -> None:
+    def _stop_workers(self, number: int) -> None:
         if not self._stop.is_set():
             self._stop.set()
             limit = self._settings.drain_seconds + self._settings.grace_seconds + _KILL_MARGIN_SECONDS
@@ -107,7 +112,7 @@ class Supervisor:
             log.error("worker %d (pid %d) did not stop in time and is killed", worker.number, worker.pid)
             worker.send_signal(signal.SIGKILL)
 
-    async def _keep(self, number: int) -> None:
+    async def _run_and_restart(self, number: int) -> None:
         """Run a worker, and restart it until the program stops.
 
         Raises:
@@ -128,7 +133,7 @@ class Supervisor:
                 await asyncio.wait_for(self._stop.wait(), backoff)
 
     async def _run_worker(self, number: int) -> tuple[bool, str]:
-        """Run a worker until it ends; returns whether it served, and how it ended."""
+        """Run a worker until it ends. Return whether it served, and how it ended."""
         try:
             worker = self._workers[number] = await WorkerProcess.start(number, self._handlers(number))
         except OSError as error:
@@ -158,7 +163,7 @@ class Supervisor:
     async def _hit(self, request: tuple[str, str]) -> float | None:
         """Count a request for a rate limit: one storage for all workers."""
         if self._counts is None:
-            from serving.gateway.http.rate_limits import StoredCounts  # a tenth of a second, for rate limits only
+            from serving.gateway.http.rate_limits import StoredCounts  # takes 0.1 s, for rate limits only
 
             self._counts = StoredCounts("memory://")
         return await self._counts.hit(*request)
@@ -171,32 +176,30 @@ class Supervisor:
             self._retired = merge([self._retired, cumulative(last["families"])])
 
     async def _heartbeat(self) -> None:
-        """Ask each worker for its metrics: to have them when it dies, and to find one that hangs.
+        """Request each worker's metrics: they outlive the worker, and a worker that hangs does not answer.
 
-        Heartbeats are counted, not seconds: after all processes were paused together, none has missed one.
+        Heartbeats are counted, not seconds: a pause of all processes together is not a worker's fault.
         """
         while True:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
             serving = [worker for worker in self._workers.values() if worker.serving]
             reports = await asyncio.gather(*(worker.report("metrics") for worker in serving))
             for worker, report in zip(serving, reports, strict=True):
-                worker.missed_heartbeats = 0 if report is not None else worker.missed_heartbeats + 1
-                if worker.missed_heartbeats >= _MAX_MISSED_HEARTBEATS and not self._stop.is_set():
-                    log.error(
-                        "worker %d (pid %d) missed %d heartbeats", worker.number, worker.pid, _MAX_MISSED_HEARTBEATS
-                    )
+                missed = worker.missed_heartbeats = 0 if report is not None else worker.missed_heartbeats + 1
+                if missed >= _MAX_MISSED_HEARTBEATS and not self._stop.is_set():
+                    log.error("worker %d (pid %d) missed %d heartbeats", worker.number, worker.pid, missed)
                     worker.send_signal(signal.SIGKILL)
 
     async def _reports(self, kind: str) -> Reports:
-        """The reports of all workers; called by the worker that answers a client."""
-        asked = [worker for worker in self._workers.values() if worker.serving]
-        answers = await asyncio.gather(*(worker.report(kind) for worker in asked))
-        answered = {worker for worker, report in zip(asked, answers, strict=True) if report is not None}
+        """Collect the reports of all workers for the one that answers a client."""
+        serving = [worker for worker in self._workers.values() if worker.serving]
+        answers = await asyncio.gather(*(worker.report(kind) for worker in serving))
+        answered = {worker for worker, report in zip(serving, answers, strict=True) if report is not None}
         reports: list[WorkerReport] = []
         for number in self._numbers:
-            worker = self._workers.get(number)  # not one that died meanwhile: its counters are retired
+            worker = self._workers.get(number)  # a worker that has died meanwhile is not here: its counters are retired
             state: WorkerState = "restarting" if number in self._ever_served else "starting"
-            if worker in asked:
+            if worker in serving:
                 state = "serving" if worker in answered else "silent"
             latest = worker.latest.get(kind) if worker is not None else None
             reports.append({"worker": number, "state": state, "report": latest})

@@ -8,16 +8,16 @@ from typing import Any, Literal, TypedDict
 
 from serving.gateway.workers.control_connection import ControlConnection
 
-#: The supervisor waits for a worker's report for this time, and a worker for the supervisor's answer for twice as long.
+#: Time limit of the supervisor for a worker's report. Workers wait twice as long for the supervisor.
 REPORT_SECONDS = 0.5
-_CONFIGURATION_SECONDS = 30.0
+_START_SECONDS = 30.0  # a worker that starts has time, and without the supervisor it would have to end
 
 #: ``starting``: has not served yet. ``restarting``: its process died. ``silent``: serves but does not answer in time.
 WorkerState = Literal["starting", "serving", "silent", "restarting"]
 
 
 class WorkerReport(TypedDict):
-    """What one worker says of itself; a silent worker's report is its last one, None if none is known."""
+    """One worker's state and report. A silent worker's report is its last one, or None."""
 
     worker: int
     state: WorkerState
@@ -25,32 +25,31 @@ class WorkerReport(TypedDict):
 
 
 class Reports(TypedDict):
-    """The reports of all workers, and what the supervisor adds to them."""
+    """The reports of all workers, and the supervisor's own metrics."""
 
     workers: list[WorkerReport]
     supervisor: Any
 
 
 class SupervisorLink:
-    """Asks for the reports of all workers, and answers for this one."""
+    """Requests the reports of all workers, and gives those of this one."""
 
     def __init__(self, end: socket.socket) -> None:
         self.worker = 0
         self._end = end
         self._sources: dict[str, Callable[[], Any]] = {}
-        self._connection: ControlConnection | None = None
 
     async def open(self) -> dict[str, Any]:
-        """Connect; returns the settings of this worker.
+        """Connect, and return the settings of this worker.
 
         Raises:
             TimeoutError: the supervisor does not answer.
         """
         self._connection = await ControlConnection.open(self._end, {"report": self._report})
-        self._task = asyncio.create_task(self._run(self._connection))
-        found = await self._connection.call("configuration", None, _CONFIGURATION_SECONDS)
-        self.worker = found["worker"]
-        settings: dict[str, Any] = found["settings"]
+        self._task = asyncio.create_task(self._run())
+        configuration = await self._call("configuration", None, _START_SECONDS)
+        self.worker = configuration["worker"]
+        settings: dict[str, Any] = configuration["settings"]
         return settings
 
     def answer_with(self, kind: str, source: Callable[[], Any]) -> None:
@@ -75,16 +74,14 @@ class SupervisorLink:
 
     async def report_serving(self) -> None:
         """Tell the supervisor that this worker accepts connections."""
-        await self._call("serving", None)
+        await self._call("serving", None, _START_SECONDS)
 
-    async def _call(self, method: str, argument: Any) -> Any:
-        if self._connection is None:
-            raise TimeoutError
-        return await self._connection.call(method, argument, 2 * REPORT_SECONDS)
+    async def _call(self, method: str, argument: Any, seconds: float = 2 * REPORT_SECONDS) -> Any:
+        return await self._connection.call(method, argument, seconds)
 
     async def _report(self, kind: str) -> Any:
         return self._sources[kind]() if kind in self._sources else None
 
-    async def _run(self, connection: ControlConnection) -> None:
-        await connection.run()
-        signal.raise_signal(signal.SIGINT)  # the supervisor has died: finish the requests under way and end
+    async def _run(self) -> None:
+        await self._connection.run()
+        signal.raise_signal(signal.SIGINT)  # the supervisor has died: finish the requests in flight and end

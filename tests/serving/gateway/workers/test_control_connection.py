@@ -33,14 +33,14 @@ async def connected(handlers: Mapping[str, Handler]) -> AsyncIterator[tuple[Cont
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_calls_at_once_each_get_their_answer() -> None:
+async def test_concurrent_calls_get_their_own_results() -> None:
     async with connected({"double": double}) as (end, _):
         assert await asyncio.gather(*(end.call("double", n, 10) for n in range(50))) == [2 * n for n in range(50)]
         large = "x" * 5_000_000
         assert await end.call("double", large, 10) == 2 * large
 
 
-async def test_a_failed_handler_runs_into_the_time_limit_and_later_calls_work() -> None:
+async def test_a_failed_handler_times_out_and_later_calls_work() -> None:
     async with connected({"double": double, "fail": fail}) as (end, _):
         for method in ("fail", "unknown"):
             with pytest.raises(TimeoutError):
@@ -65,10 +65,19 @@ async def test_calls_fail_at_once_when_the_other_end_closes() -> None:
             await end.call("wait", None, 60)
 
 
-async def test_bytes_that_are_no_message_end_the_connection() -> None:
+async def test_invalid_message_ends_the_connection() -> None:
     one, other = socket.socketpair()
     end = await ControlConnection.open(one, {})
     with other:
         other.sendall(b"hello\n")
         await asyncio.wait_for(end.run(), 10)
         assert other.recv(1) == b""
+
+
+async def test_a_message_cut_off_by_the_death_of_the_other_end_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    one, other = socket.socketpair()
+    end = await ControlConnection.open(one, {})
+    with other:
+        other.sendall(b'[0, {"families"')
+    await asyncio.wait_for(end.run(), 10)
+    assert caplog.records == []
