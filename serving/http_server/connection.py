@@ -343,6 +343,6 @@ def _head_error(version: str, hosts: int, host: bytes, coding: bytes | None) -> 
     if not _HOST.fullmatch(host):
         return "the Host header is not a host name with an optional port"
     if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
-        shown = coding.decode("latin-1")[:40]
-        return f"Transfer-Encoding in HTTP/{version} is {shown!r}; send chunked by 1.1"
+        value = coding.decode("latin-1")[:40]
+        return f"Transfer-Encoding in HTTP/{version} is {value!r}; send chunked, in HTTP/1.1"
     return ""

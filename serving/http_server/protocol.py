@@ -77,7 +77,7 @@ class LimitedHttpProtocol(HttpConnection):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data; a head that is not complete must be soon."""
+        """Parse the data, and start the timer of an incomplete head."""
         super().data_received(data)
         if self.is_waiting:
             expects_head = False

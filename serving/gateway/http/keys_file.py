@@ -58,7 +58,7 @@ class Key(BaseModel):
 
     id: str = Field(pattern=r"^[0-9a-f]{8}$")
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="of the whole key")
-    name: str = Field(min_length=1, description="whose it is")
+    name: str = Field(min_length=1, description="who uses it")
     models: frozenset[str] = frozenset()
     verbs: frozenset[str] = frozenset()
     rate: Rate | None = None
@@ -173,7 +173,7 @@ def read(path: Path) -> dict[str, Key]:
 
 @contextlib.contextmanager
 def _edit(path: Path) -> Iterator[dict[str, Key]]:
-    """The keys, held for one writer; the file is replaced in one step and only its owner may read it."""
+    """Lock the file and yield its keys, then replace it; only its owner may read it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.with_name(f".{path.name}.lock").open("w") as lock:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from serving.gateway.errors import Overloaded, TooLarge
 
-Made = TypeVar("Made")
+T = TypeVar("T")
 
 
 class Stopped(Exception):
@@ -146,17 +146,17 @@ class Reservation:
                 self._stopped = True
                 self._budget._give_back(self)
 
-    async def run(self, function: Callable[..., Made], *arguments: Any) -> Made:
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in a thread.
 
         A cancelled call that has not started never starts. If it has started, the bytes stay reserved until it ends.
         """
         return await self._submit(function, *arguments)  # a local variable would form a cycle with its exception
 
-    def _submit(self, function: Callable[..., Made], *arguments: Any) -> asyncio.Future[Made]:
+    def _submit(self, function: Callable[..., T], *arguments: Any) -> asyncio.Future[T]:
         self.enter()
         try:
-            future: Future[Made] = self._budget._threads.submit(function, *arguments)
+            future: Future[T] = self._budget._threads.submit(function, *arguments)
         except BaseException:
             self.leave()
             raise

@@ -23,19 +23,19 @@ from serving.gateway.http.keys_file import Key
 _STORAGE_TIMEOUT = 0.25  # seconds
 _PAUSE = 1.0  # seconds without counting after a time-out
 _FAILURE_COUNTERS = 4096
-_LOG_INTERVAL = 10.0  # seconds between two log lines about it
+_LOG_INTERVAL = 10.0  # seconds between two log lines about a failing storage
 
 log = logging.getLogger("vitrine.rates")
 
 
 class RequestCounts(Protocol):
-    """Requests by counter, in this process, in the supervisor of several workers, or in Redis."""
+    """Counters of requests: in this process, in the supervisor of several workers, or in Redis."""
 
     async def hit(self, rate: str, counter: str) -> float | None:
         """Count a request if the rate allows it.
 
         Returns:
-            None, or if it is one too many, the Unix time at which the window ends.
+            None if the rate allows the request, else the Unix time at which the window ends.
 
         Raises:
             StorageError, TimeoutError: the storage does not answer.

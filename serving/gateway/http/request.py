@@ -150,9 +150,8 @@ class Request:
         match = _TIMEOUT.fullmatch(timeout)
         seconds = float(match[1]) / (1000 if match[2] == b"ms" else 1) if match else 0
         if not seconds:
-            raise BadOption(
-                f"X-Request-Timeout is seconds above 0, like 1.5, 1.5s or 250ms, not {timeout.decode('latin-1')[:40]!r}"
-            )
+            text = timeout.decode("latin-1")[:40]
+            raise BadOption(f"X-Request-Timeout must be a time above 0, like 1.5, 1.5s or 250ms, not {text!r}")
         if seconds < self.timeout:
             self.deadline += seconds - self.timeout
             self.timeout = seconds
@@ -166,15 +165,15 @@ class Request:
         return point(model, share, caller) if caller else random.random() * 100
 
     def _sticky_value(self, sticky: str) -> bytes:
-        """Return what identifies a caller: the key, a header or a cookie (a new one if the caller has none)."""
+        """Return the value that identifies a caller: key, header or cookie (a new one if the caller has none)."""
         kind, _, name = sticky.partition(":")
         if kind == "key":
             return self.key.id.encode("ascii") if self.key is not None else b""
         if kind == "header":
             return self.headers.get(name.lower().encode("ascii"), b"")
         for pair in self.header(b"cookie").split(";"):
-            held, _, value = pair.partition("=")
-            if held.strip() == name and value:
+            cookie, _, value = pair.partition("=")
+            if cookie.strip() == name and value:
                 return value.strip().encode("latin-1")
         if self._cookie is None:
             self._cookie = name, secrets.token_urlsafe(12)

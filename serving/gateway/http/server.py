@@ -22,10 +22,10 @@ from serving.gateway.workers import listening
 from serving.gateway.workers.supervisor_link import SupervisorLink
 from serving.http_server.protocol import LimitedHttpProtocol
 
-_M_MMAP_THRESHOLD = -3  # malloc.h
+_M_MMAP_THRESHOLD = -3  # from malloc.h
 _LARGE_BLOCK = 131_072  # bytes
-_HANDSHAKE_SECONDS = 1.0  # for TLS with a client that was accepted last
-_LISTENERS = 4  # each more takes about 5 µs from a client that connects alone
+_HANDSHAKE_SECONDS = 1.0  # time limit of TLS handshakes with clients that are accepted at shutdown
+_LISTENERS = 4  # for each address; an additional one costs a lone client about 5 µs
 
 
 class GatewayServer(uvicorn.Server):
@@ -46,13 +46,13 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on each socket several times.
 
-        uvloop accepts one connection per listener and turn of its loop. Under load a turn is long: of many clients that
+        uvloop accepts one connection per listener and turn of its loop. Under load a turn is long: if many clients
         connect at once, the last would wait while the first send request after request.
         """
         await super().startup(sockets)
-        kind: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        protocol_class: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
         state = {"server_state": self.server_state, "app_state": self.lifespan.state}
-        self._protocol = functools.partial(kind, config=self.config, **state)
+        self._protocol = functools.partial(protocol_class, config=self.config, **state)
         self._listeners = [_copy(listener) for server in self.servers for listener in server.sockets]
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {"ssl": self.config.ssl, "backlog": self.config.backlog}
@@ -72,7 +72,7 @@ class GatewayServer(uvicorn.Server):
         connecting = [
             loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
             for listener in self._listeners
-            for connection in _accept_last(listener)
+            for connection in _accept_waiting(listener)
         ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HANDSHAKE_SECONDS):
@@ -122,7 +122,7 @@ def _config(gateway: Gateway) -> uvicorn.Config:
             head_seconds=settings.head_seconds,
             send_seconds=settings.send_seconds,
             on_rejected=functools.partial(gateway.metrics.refused, ""),  # no model: the path is unknown
-            on_disconnect=_hang_up,
+            on_disconnect=_disconnect,
             render_error=_render,
             is_draining=lambda: gateway.draining,
         ),
@@ -145,7 +145,7 @@ def _copy(listener: socket.socket) -> socket.socket:
     return socket.fromfd(listener.fileno(), listener.family, listener.type)
 
 
-def _accept_last(listener: socket.socket) -> list[socket.socket]:
+def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
     """Accept the connections that wait, and stop listening at once."""
     waiting = []
     with listener, contextlib.suppress(OSError):
@@ -157,7 +157,7 @@ def _accept_last(listener: socket.socket) -> list[socket.socket]:
     return waiting
 
 
-def _hang_up(scope: dict[str, Any]) -> None:
+def _disconnect(scope: dict[str, Any]) -> None:
     request = scope.get("vitrine")
     if isinstance(request, Request):
         request.disconnect()

@@ -1,8 +1,8 @@
 """Drift: how far requests and responses have moved from those in training, as the model card describes them.
 
-Of each version the gateway samples a limited number of requests per second, and of each request the first rows. It
-counts the quantities that the model's kind measures in the bins of :mod:`population_stability`. The counts cover
-the current hour and the previous one.
+The gateway samples a limited number of requests per second and version, and the first rows of each request. It counts
+the quantities that the model's kind measures in the bins of :mod:`population_stability`. The counts cover the current
+hour and the previous one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from serving.gateway.observability.population_stability import Reference, from_q
 MIN_ROWS = 200  # below, chance alone moves the index too much
 WINDOW = 3600.0  # seconds; the counts cover the current window and the previous one
 
-#: Names of the metrics: the index, and the rows that it is of.
+#: Names of the metrics: the index, and the number of rows behind it.
 DRIFT_METRICS = ("vitrine_drift_psi", "vitrine_drift_rows")
 
 #: Model, version, quantity, and twice the number of rows in each bin.
@@ -104,7 +104,7 @@ class VersionDrift:
 
 
 class Drift(Collector):
-    """The drift of all versions that have a model card. Times are of ``perf_counter``, in seconds."""
+    """The drift of all versions that have a model card. Times are from ``perf_counter``, in seconds."""
 
     def __init__(self, per_second: float) -> None:
         """``per_second`` is the maximum number of requests that are sampled per version."""
@@ -126,7 +126,7 @@ class Drift(Collector):
         if card is None or kind is None:
             return None
         known = self._versions.get((version.model, version.version))
-        if known is None or known[0] is not card:  # other files under the same number
+        if known is None or known[0] is not card:  # the version was replaced under the same number
             known = self._versions[version.model, version.version] = card, VersionDrift(card, kind)
         return known[1]
 
@@ -161,9 +161,9 @@ class Drift(Collector):
         labels = ["model", "version", "quantity"]
         index_name, rows_name = DRIFT_METRICS
         index = GaugeMetricFamily(
-            index_name, f"Population stability index against the model card, of {MIN_ROWS} rows or more.", labels=labels
+            index_name, f"Population stability index against the model card, from {MIN_ROWS} rows on.", labels=labels
         )
-        rows = GaugeMetricFamily(rows_name, "Rows that the index is of.", labels=labels)
+        rows = GaugeMetricFamily(rows_name, "Rows behind the index.", labels=labels)
         for (model, version), drift in self._current():
             for name, quantity in _with_others(model, version, drift, others).items():
                 rows.add_metric([model, str(version), name], quantity.rows)

@@ -1,6 +1,6 @@
 """Prometheus metrics of one gateway process, in a registry of its own.
 
-Label values are bounded: a model's name appears only if it is configured, a version only if it answered.
+The number of label values is limited: only configured models and versions that have answered appear.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -44,23 +44,23 @@ class GatewayMetrics:
         self._registry = CollectorRegistry()
         self._requests = self._counter(
             "vitrine_requests",
-            "Requests answered, by model, version (empty: none answered), verb and HTTP status.",
+            "Responses by model, version (empty if none answered), verb and HTTP status.",
             ["model", "version", "verb", "code"],
         )
         self._refused = self._counter(
             "vitrine_refused",
-            "Requests answered by an error or cut off, by the error's code; of those turned away, by which bound.",
+            "Requests that failed or lost their connection, by error code; overloaded_… names the limit.",
             ["model", "reason"],
         )
         self._seconds = self._histogram(
-            "vitrine_request_seconds", "From the request's head to its answer.", ["model", "verb"], _SECONDS
+            "vitrine_request_seconds", "Time from the request's head to its response.", ["model", "verb"], _SECONDS
         )
         self._decode = self._histogram(
-            "vitrine_decode_seconds", "From the body to tensors that fit the signature.", ["model"], _SHORT
+            "vitrine_decode_seconds", "Time from the body to tensors that fit the signature.", ["model"], _SHORT
         )
         self._queue = self._histogram(
             "vitrine_queue_seconds",
-            "From tensors to the call to the model server that takes them along.",
+            "Time that tensors wait for a call to the model server.",
             ["model"],
             _SHORT,
         )
@@ -72,38 +72,38 @@ class GatewayMetrics:
             self._registry.register(drift)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
-        self._in_flight = self._gauge("vitrine_in_flight", "Requests under way.")
-        self._ready = self._gauge("vitrine_model_ready", "1 where the model has an AVAILABLE version.", ["model"])
+        self._in_flight = self._gauge("vitrine_in_flight", "Requests in flight.")
+        self._ready = self._gauge("vitrine_model_ready", "1 if the model has an AVAILABLE version.", ["model"])
         self._info = self._gauge("vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"])
         self._card_unreadable = self._gauge(
             "vitrine_model_card_unreadable",
-            "1 for each AVAILABLE version that publishes a model card which cannot be read.",
+            "1 for each AVAILABLE version whose model card cannot be read.",
             ["model", "version"],
         )
         self._canary = self._gauge(
             "vitrine_canary_share",
-            "Percent of the requests that name no version which the canary answers.",
+            "Percentage of the requests without a version that go to the canary.",
             ["model", "version"],
         )
         self._shadow = self._counter(
             "vitrine_shadow_requests",
-            "Copies for a shadow version, by outcome: compared, failed, dropped.",
+            "Requests copied to a shadow version, by outcome: compared, failed, dropped.",
             ["model", "version", "outcome"],
         )
         self._shadow_rows = self._counter(
             "vitrine_shadow_rows",
-            "Rows whose likeliest class in the shadow version's answer was the live one's, or another.",
+            "Rows for which the shadow version predicted the same class as the live version, or another.",
             ["model", "version", "agreement"],
         )
         self._shadow_difference = self._histogram(
             "vitrine_shadow_difference",
-            "Mean absolute difference of the shadow version's answer, relative to the live one's mean absolute value.",
+            "Mean absolute difference between shadow and live outputs, relative to the live mean absolute value.",
             ["model", "version"],
             _DIFFERENCES,
         )
         self._rejected_file = self._gauge(
             "vitrine_file_refused",
-            "1 where the file as it stands is not valid and what was read before stays.",
+            "1 if the file is invalid and its last valid content stays in use.",
             ["file"],
         )
 
@@ -167,7 +167,7 @@ class GatewayMetrics:
                 self._canary.labels(name, state.canary.version).set(state.canary.percent)
 
     def shadow_compared(self, model: str, version: int, comparison: Comparison) -> None:
-        """Count a copy that the shadow version answered, and how far the two answers agree."""
+        """Count a copied request that the shadow version answered, and the agreement of both outputs."""
         self._shadow.add((model, version, "compared"))
         if comparison.agree is not None and comparison.differ is not None:
             self._shadow_rows.add((model, version, "same"), comparison.agree)
@@ -176,11 +176,11 @@ class GatewayMetrics:
             self._shadow_difference.of((model, version)).observe(comparison.difference)
 
     def shadow_failed(self, model: str, version: int) -> None:
-        """Count a copy that the shadow version did not answer."""
+        """Count a copied request that the shadow version did not answer."""
         self._shadow.add((model, version, "failed"))
 
     def shadow_dropped(self, model: str, version: int) -> None:
-        """Count a copy that did not fit into the queue."""
+        """Count a copied request that did not fit into the queue."""
         self._shadow.add((model, version, "dropped"))
 
     def watch_file(self, name: str, is_rejected: Callable[[], bool]) -> None:

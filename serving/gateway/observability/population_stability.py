@@ -5,8 +5,8 @@
 over the shares of the bins. By convention, a value below 0.1 means no change and a value above 0.25 a large one. Of
 n rows, chance alone gives about 10 / n for ten bins.
 
-A table column or a model's classes may repeat a value, so that a decile is a value that many rows have exactly.
-Such rows count half in each of the two bins beside it (the mid-distribution), in the reference as in the counts.
+A table column or a model's classes may repeat a value, so that many rows lie exactly on a decile. Such rows count half
+in each of the two adjacent bins (the mid-distribution), in the reference and in the counts.
 """
 
 import math

@@ -5,7 +5,7 @@
     ├── queue                       waiting for a call to the model server
     └── predict                     that call; ``vitrine.batch.requests`` is the number of requests that share it
 
-A call that several requests share is a span in each one's trace; its gRPC metadata has the first request's context.
+A call that several requests share is a span in the trace of each; its gRPC metadata has the first request's context.
 The SDK reads its other settings from its own variables, such as ``OTEL_SERVICE_NAME`` and ``OTEL_TRACES_SAMPLER``.
 Without an endpoint, OpenTelemetry is not imported.
 """
@@ -19,9 +19,7 @@ from typing import Any
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SERVICE = "vitrine-gateway"
-_LONGEST_STATE = (
-    512  # bytes of ``tracestate``: what W3C requires to propagate; gRPC servers reject much larger metadata
-)
+_MAX_TRACESTATE_BYTES = 512  # W3C requires that many; gRPC servers reject much larger metadata
 
 log = logging.getLogger("vitrine.traces")
 
@@ -57,11 +55,11 @@ class Traces:
         self._offset = time.time_ns() - time.perf_counter_ns()
 
     def begin(self, headers: Mapping[bytes, bytes], request_id: str, started: float) -> "Trace | None":
-        """Begin the trace of a request; None if the sampler drops it. ``started`` is of ``perf_counter``."""
+        """Begin the trace of a request; None if the sampler drops it. ``started`` is from ``perf_counter``."""
         carrier = {
             name.decode("ascii"): headers[name].decode("latin-1")
             for name in (b"traceparent", b"tracestate")
-            if 0 < len(headers.get(name, b"")) <= _LONGEST_STATE
+            if 0 < len(headers.get(name, b"")) <= _MAX_TRACESTATE_BYTES
         }
         span = self.tracer.start_span(
             "POST",
@@ -73,7 +71,7 @@ class Traces:
         return Trace(self, span) if span.is_recording() else None
 
     def nanoseconds(self, counter: float) -> int:
-        """Convert a time of ``perf_counter`` to Unix nanoseconds."""
+        """Convert a time from ``perf_counter`` to Unix nanoseconds."""
         return int(counter * 1e9) + self._offset
 
     def close(self) -> None:
@@ -97,7 +95,7 @@ class Trace:
         return f"{self._span.get_span_context().trace_id:032x}"
 
     def stage(self, name: str, started: float, ended: float) -> None:
-        """Add a span for a finished part of the request. Times are of ``perf_counter``."""
+        """Add a span for a finished part of the request. Times are from ``perf_counter``."""
         nanoseconds = self._traces.nanoseconds
         span = self._traces.tracer.start_span(name, self._context, start_time=nanoseconds(started))
         span.end(nanoseconds(ended))

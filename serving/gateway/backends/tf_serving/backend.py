@@ -24,8 +24,8 @@ from serving.tfs_api import messages
 from serving.tfs_api.methods import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STATUS, PREDICT, REGRESS
 from serving.tfs_api.status_codes import Code
 
-_RETRY_PAUSE = 0.05
-_MOST_ENCODERS = 1024  # kept for signatures in use; a signature of an unloaded version stays until then
+_RETRY_PAUSE = 0.05  # seconds
+_MAX_ENCODERS = 1024  # kept for signatures in use; above it all are dropped, unloaded versions included
 
 
 class TFServingBackend:
@@ -106,7 +106,7 @@ class TFServingBackend:
         known = self._encoders.get(key)
         if known is not None and known[0] is signature:
             return known[1]
-        if len(self._encoders) >= _MOST_ENCODERS:
+        if len(self._encoders) >= _MAX_ENCODERS:
             self._encoders.clear()
         encoder = RequestEncoder(model, version, signature)
         self._encoders[key] = signature, encoder
@@ -121,7 +121,7 @@ class TFServingBackend:
         response = _parse(messages.GetModelMetadataResponse, answer)
         definitions = messages.SignatureDefMap()
         if not response.metadata["signature_def"].Unpack(definitions):
-            raise BadUpstream(f"the model server's metadata of {model} version {version} holds no signatures")
+            raise BadUpstream(f"the model server's metadata of {model} version {version} has no signatures")
         return definitions
 
     async def _call(self, path: str, request: bytes, deadline: float, metadata: Metadata | None = None) -> bytes:
@@ -149,4 +149,4 @@ def _parse(kind: Any, answer: bytes) -> Any:
     try:
         return kind.FromString(answer)
     except DecodeError:
-        raise BadUpstream(f"the model server's response is no {kind.DESCRIPTOR.name}") from None
+        raise BadUpstream(f"the model server's response is not a {kind.DESCRIPTOR.name}") from None

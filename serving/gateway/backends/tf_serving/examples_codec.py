@@ -14,7 +14,7 @@ from serving.tfs_api import messages
 
 
 def encode_examples(model: str, version: int, signature: str, examples: ExampleBatch) -> bytes:
-    """A ClassificationRequest, which is a RegressionRequest too: both have the same fields."""
+    """Encode a ClassificationRequest or RegressionRequest: both have the same fields."""
     request = messages.ClassificationRequest()
     request.model_spec.name = model
     request.model_spec.version.value = version
@@ -31,7 +31,7 @@ def encode_examples(model: str, version: int, signature: str, examples: ExampleB
 
 
 def classifications(result: Any) -> Classifications:
-    """The classes of a ClassificationResult.
+    """Return the classes of a ClassificationResult.
 
     Raises:
         BadUpstream: the examples have different numbers of classes.
@@ -47,5 +47,5 @@ def classifications(result: Any) -> Classifications:
 
 
 def regressions(result: Any) -> NDArray[np.float32]:
-    """The values of a RegressionResult, shape [N]."""
+    """Return the values of a RegressionResult, shape [N]."""
     return np.fromiter((one.value for one in result.regressions), np.float32, len(result.regressions))

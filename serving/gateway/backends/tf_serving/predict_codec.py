@@ -33,9 +33,9 @@ class RequestEncoder:
         ]
 
     def encode(self, parts: Sequence[Arrays]) -> bytes:
-        """A PredictRequest whose inputs hold the rows of all parts, in their order.
+        """Encode a PredictRequest with the rows of all parts, in their order.
 
-        The arrays are valid and differ in their first size only. A single part may have any shape.
+        The arrays are valid and differ in their first dimension only. A single part may have any shape.
         """
         pieces = [self._head]
         for name, is_string, key, data_type in self._inputs:
@@ -74,12 +74,12 @@ _CONTENT = 4
 
 
 def _field(number: int, size: int) -> bytes:
-    """Tag and size of a length-delimited field."""
+    """Return the tag and size of a length-delimited field."""
     return bytes([number << 3 | 2]) + varint(size)
 
 
 def decode_response(response: Any, signature: Signature) -> Outputs:
-    """The outputs of a PredictResponse by name.
+    """Return the outputs of a PredictResponse by name.
 
     Raises:
         BadUpstream: an output is missing or cannot be read.

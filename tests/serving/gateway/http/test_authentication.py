@@ -1,4 +1,4 @@
-"""Keys, scopes, rates, origins and TLS with real processes, Redis and certificates."""
+"""Keys, scopes, rate limits, CORS and TLS with real processes, Redis and certificates."""
 
 import asyncio
 import contextlib
@@ -38,8 +38,8 @@ def address(models_root: Path) -> Iterator[str]:
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """keys.json with one key for everything; the file ``ANY_KEY`` beside it has the key."""
     file = tmp_path_factory.mktemp("keys") / "keys.json"
-    _, shown = keys_file.create(file, "anybody")
-    file.with_name("ANY_KEY").write_text(shown)
+    _, secret_key = keys_file.create(file, "anybody")
+    file.with_name("ANY_KEY").write_text(secret_key)
     return file
 
 
@@ -57,114 +57,117 @@ def guarded(address: str, models_root: Path, file: Path, anybody: dict[str, str]
         yield gateway
 
 
-def bearer(shown: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {shown}"}
+def bearer(secret_key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret_key}"}
 
 
-def ask(gateway: Gateway, headers: dict[str, str] | None = None, path: str = PREDICT) -> httpx.Response:
+def predict(gateway: Gateway, headers: dict[str, str] | None = None, path: str = PREDICT) -> httpx.Response:
     return gateway.http.post(path, content=PICTURE, headers=headers)
 
 
 def test_only_probes_and_the_page_are_open(guarded: Gateway, anybody: dict[str, str]) -> None:
     for headers in (None, bearer("vt_00000000_x"), {"Authorization": "Basic abc"}, {"X-API-Key": "nonsense"}):
-        refused = ask(guarded, headers)
-        assert refused.status_code == 401
-        assert refused.json()["code"] == "unauthorized"
-        assert refused.headers["www-authenticate"].startswith("Bearer")
+        response = predict(guarded, headers)
+        assert response.status_code == 401
+        assert response.json()["code"] == "unauthorized"
+        assert response.headers["www-authenticate"].startswith("Bearer")
     for path in ("/v1/models", "/v1/models/shade", "/v1/models/shade/card", "/nowhere"):
         assert guarded.http.get(path).status_code == 401
         assert guarded.http.get(path, headers=anybody).status_code in (200, 404)
     for path in ("/", "/page/page.js", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json"):
         assert guarded.http.get(path).status_code == 200
-    assert ask(guarded, anybody).status_code == 200
-    assert ask(guarded, {"X-API-Key": anybody["Authorization"][7:]}).status_code == 200
+    assert predict(guarded, anybody).status_code == 200
+    assert predict(guarded, {"X-API-Key": anybody["Authorization"][7:]}).status_code == 200
 
 
 def test_scope_of_a_key(guarded: Gateway, file: Path) -> None:
-    key, shown = keys_file.create(file, "shop", frozenset({"shade"}), frozenset({"predict"}))
-    until(lambda: ask(guarded, bearer(shown)).status_code == 200)
+    key, secret_key = keys_file.create(file, "shop", frozenset({"shade"}), frozenset({"predict"}))
+    until(lambda: predict(guarded, bearer(secret_key)).status_code == 200)
     for path in ("/v1/models/shade:embed", "/v1/models/line:predict", "/v1/models/nobody:predict"):
-        refused = ask(guarded, bearer(shown), path)
-        assert refused.status_code == 403
-        assert refused.json()["code"] == "forbidden"
-        assert key.id in refused.json()["error"] and shown not in refused.text
+        response = predict(guarded, bearer(secret_key), path)
+        assert response.status_code == 403
+        assert response.json()["code"] == "forbidden"
+        assert key.id in response.json()["error"] and secret_key not in response.text
     for path in ("/v1/models/line", "/V1/Models/line/metadata", "/v2/models/line", "/v2/models/shade:line"):
-        assert guarded.http.get(path, headers=bearer(shown)).status_code == 403
+        assert guarded.http.get(path, headers=bearer(secret_key)).status_code == 403
     for path, body in (
         ("/v1/embeddings", {"model": "shade", "input": []}),
         ("/v1/timeseries/forecast", {"model": "trend"}),
         ("/v2/models/line/infer", {}),
         ("/v1/models/line:classify", {}),
     ):
-        assert guarded.http.post(path, json=body, headers=bearer(shown)).status_code == 403
-    assert guarded.http.get("/v1/models/shade/card", headers=bearer(shown)).status_code == 200
-    listed = guarded.http.get("/v1/models", headers=bearer(shown)).json()
+        assert guarded.http.post(path, json=body, headers=bearer(secret_key)).status_code == 403
+    assert guarded.http.get("/v1/models/shade/card", headers=bearer(secret_key)).status_code == 200
+    listed = guarded.http.get("/v1/models", headers=bearer(secret_key)).json()
     assert [model["name"] for model in listed["models"]] == ["shade"]
     assert [model["id"] for model in listed["data"]] == ["shade"]
 
 
 def test_keys_are_reloaded_and_a_broken_file_is_ignored(guarded: Gateway, file: Path, anybody: dict[str, str]) -> None:
-    key, shown = keys_file.create(file, "guest")
-    until(lambda: ask(guarded, bearer(shown)).status_code == 200)
+    key, secret_key = keys_file.create(file, "guest")
+    until(lambda: predict(guarded, bearer(secret_key)).status_code == 200)
     good = file.read_bytes()
     file.write_text("[")
     until(lambda: "keys.json" in str(guarded.http.get("/readyz", headers=anybody).json()["notes"]))
     assert "keys.json" not in guarded.http.get("/readyz").text
-    assert ask(guarded, bearer(shown)).status_code == 200
+    assert predict(guarded, bearer(secret_key)).status_code == 200
     file.write_bytes(good)
     keys_file.revoke(file, key.id)
-    until(lambda: ask(guarded, bearer(shown)).status_code == 401)
-    assert ask(guarded, anybody).status_code == 200
+    until(lambda: predict(guarded, bearer(secret_key)).status_code == 401)
+    assert predict(guarded, anybody).status_code == 200
 
 
 def test_probes_without_a_key_name_no_models(tmp_path: Path) -> None:
-    file, nobody = tmp_path / "keys.json", f"127.0.0.1:{free_port()}"
-    shown = {
+    file, address = tmp_path / "keys.json", f"127.0.0.1:{free_port()}"
+    secret_keys = {
         "everything": keys_file.create(file, "everything")[1],
         "one": keys_file.create(file, "one", frozenset({"secret_one"}))[1],
         "unknown": "vt_00000000_x",
     }
     flags = ("--models=secret_one,secret_two", f"--keys={file}", f"--routing={tmp_path / 'routing.json'}")
-    with programs.gateway(nobody, tmp_path / "none", *flags) as gateway:
+    with programs.gateway(address, tmp_path / "none", *flags) as gateway:
         (tmp_path / "routing.json").write_text('{"secret_two": 1}')
 
-        def told(key: str | None) -> str:
-            answer = gateway.http.get("/readyz", headers=bearer(shown[key]) if key else None)
-            assert answer.status_code == 503
-            return answer.text
+        def readiness(key: str | None) -> str:
+            response = gateway.http.get("/readyz", headers=bearer(secret_keys[key]) if key else None)
+            assert response.status_code == 503
+            return response.text
 
-        until(lambda: "secret_two: Input" in told("everything"))
-        assert "model secret_one: " in told("everything") and "model secret_two: " in told("everything")
-        assert "model secret_one: " in told("one") and "secret_two" not in told("one")
-        assert "1 of 2 models cannot answer" in told("one") and "an edit of a file was rejected" in told("one")
+        until(lambda: "secret_two: Input" in readiness("everything"))
+        page = readiness("everything")
+        assert "model secret_one: " in page and "model secret_two: " in page
+        page = readiness("one")
+        assert "model secret_one: " in page and "secret_two" not in page
+        assert "1 of 2 models cannot answer" in page and "an edit of a file was rejected" in page
         for key in (None, "unknown"):
-            assert "secret" not in told(key) and "routing.json" not in told(key) and nobody not in told(key)
-            assert "2 of 2 models cannot answer" in told(key)
+            page = readiness(key)
+            assert "secret" not in page and "routing.json" not in page and address not in page
+            assert "2 of 2 models cannot answer" in page
         assert gateway.http.get("/v2/health/ready").json() == {"ready": False}
 
 
 def test_keys_are_never_logged(guarded: Gateway, anybody: dict[str, str]) -> None:
-    ask(guarded, anybody)
-    ask(guarded, bearer("vt_00000000_secret-that-is-wrong"))
+    predict(guarded, anybody)
+    predict(guarded, bearer("vt_00000000_secret-that-is-wrong"))
     until(lambda: PREDICT in guarded.program.output)
     assert anybody["Authorization"][19:] not in guarded.program.output
     assert "secret-that-is-wrong" not in guarded.program.output
 
 
 def test_cors_allows_one_origin(guarded: Gateway, anybody: dict[str, str]) -> None:
-    asked = "authorization, content-type, inference-header-content-length, traceparent"
-    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": asked}
+    requested = "authorization, content-type, inference-header-content-length, traceparent"
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": requested}
     allowed = guarded.http.options(PREDICT, headers={"Origin": ORIGIN, **preflight})
     assert (allowed.status_code, allowed.headers["access-control-allow-origin"]) == (200, ORIGIN)
     assert (
         "access-control-allow-origin"
         not in guarded.http.options(PREDICT, headers={"Origin": "https://other.example", **preflight}).headers
     )
-    answer = ask(guarded, {"Origin": ORIGIN, **anybody})
-    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    response = predict(guarded, {"Origin": ORIGIN, **anybody})
+    assert response.headers["access-control-allow-origin"] == ORIGIN
     for name in ("X-Model-Version", "Inference-Header-Content-Length"):
-        assert name in answer.headers["access-control-expose-headers"]
-    assert "access-control-allow-origin" not in ask(guarded, {"Origin": "https://other.example", **anybody}).headers
+        assert name in response.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in predict(guarded, {"Origin": "https://other.example", **anybody}).headers
 
 
 def test_page_forbids_framing(guarded: Gateway) -> None:
@@ -232,14 +235,14 @@ def test_rate_of_a_key(address: str, models_root: Path, tmp_path: Path) -> None:
     flags = (f"--keys={file}", "--rate=5/hour", "--metrics-need-key")
     with programs.gateway(address, models_root / "models.config", *flags) as gateway:
         programs.wait_until_ready(gateway, "shade")
-        for shown, most in ((slow, 3), (plain, 5)):
-            assert [ask(gateway, bearer(shown)).status_code for _ in range(most + 1)] == [200] * most + [429]
-        refused = ask(gateway, bearer(slow))
-        assert refused.json()["code"] == "too_many_requests"
-        assert 1 <= int(refused.headers["retry-after"]) <= 3600
+        for secret_key, limit in ((slow, 3), (plain, 5)):
+            assert [predict(gateway, bearer(secret_key)).status_code for _ in range(limit + 1)] == [200] * limit + [429]
+        response = predict(gateway, bearer(slow))
+        assert response.json()["code"] == "too_many_requests"
+        assert 1 <= int(response.headers["retry-after"]) <= 3600
         assert gateway.http.get("/livez").status_code == 200
         assert gateway.http.get("/metrics").status_code == 401
-        assert slow not in refused.text
+        assert slow not in response.text
 
 
 def test_failed_attempts_count_against_their_address(address: str, models_root: Path, tmp_path: Path) -> None:
@@ -256,15 +259,15 @@ def test_failed_attempts_count_against_their_address(address: str, models_root: 
             bearer("vt_11111111_y"),
             {},
         ]
-        answers = [ask(gateway, headers) for headers in wrong]
-        assert [answer.status_code for answer in answers] == [401] * 4 + [429] * 2
-        assert "without a valid key, address 127.0.0.1 may make 4/hour requests" in answers[4].json()["error"]
+        responses = [predict(gateway, headers) for headers in wrong]
+        assert [response.status_code for response in responses] == [401] * 4 + [429] * 2
+        assert "without a valid key, address 127.0.0.1 may make 4/hour requests" in responses[4].json()["error"]
         assert gateway.http.get("/v1/models", headers=bearer("vt_22222222_z")).status_code == 429
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as other:
             assert other.post(gateway.url + PREDICT, content=PICTURE).status_code == 401
         forbidden = gateway.http.get("/v1/models/line", headers=bearer(good))
         assert forbidden.status_code == 403  # counts against the key
-        statuses = [ask(gateway, bearer(good)).status_code for _ in range(4)]
+        statuses = [predict(gateway, bearer(good)).status_code for _ in range(4)]
         assert statuses == [200] * 3 + [429]
 
 
@@ -302,9 +305,9 @@ def test_gateways_share_rates_in_redis_and_serve_without_it(address: str, models
         for gateway in (one, other):
             programs.wait_until_ready(gateway, "shade")
         with redis(port, tmp_path):
-            seen = [ask(gateway).status_code for gateway in (one, other) * 4]
-            assert seen == [200] * 6 + [429] * 2
-        assert ask(one).status_code == 200  # nobody counts: let in
+            statuses = [predict(gateway).status_code for gateway in (one, other) * 4]
+            assert statuses == [200] * 6 + [429] * 2
+        assert predict(one).status_code == 200  # without storage every request is accepted
         one.program.wait_for("rates cannot be counted, so all requests are accepted")
 
 
@@ -329,11 +332,11 @@ def test_tls_on_both_sides(models_root: Path, tmp_path: Path) -> None:
     (tmp_path / "ssl.config").write_text("\n".join([*lines, "client_verify: true"]))
     config = models_root / "models.config"
     https = (f"--tls-cert={cert}", f"--tls-key={key}", f"--model-server-ca={ca}")
-    known = (f"--model-server-cert={own_cert}", f"--model-server-key={own_key}")
+    identity = (f"--model-server-cert={own_cert}", f"--model-server-key={own_key}")
     trusting = ssl.create_default_context(cafile=str(ca))
     with model_server(models_root, *programs.PROMPT, f"--ssl_config_file={tmp_path / 'ssl.config'}") as address:
         with (
-            programs.gateway(address, config, *https, *known) as gateway,
+            programs.gateway(address, config, *https, *identity) as gateway,
             httpx.Client(base_url=gateway.url.replace("http:", "https:"), verify=trusting) as client,
         ):
             programs.wait_until_ready(gateway, "shade")
@@ -342,11 +345,11 @@ def test_tls_on_both_sides(models_root: Path, tmp_path: Path) -> None:
                 httpx.get(f"{client.base_url}/livez")
             with pytest.raises(httpx.RemoteProtocolError):
                 gateway.http.get("/livez")
-        with programs.gateway(address, config, *https) as stranger:
-            stranger.program.wait_for("model shade: the model server at")
+        with programs.gateway(address, config, *https) as anonymous:
+            anonymous.program.wait_for("model shade: the model server at")
 
 
 def test_insecure_setup_must_be_explicit(address: str, models_root: Path) -> None:
     with programs.gateway(address, models_root / "models.config", "--host=0.0.0.0", "--insecure") as gateway:
         programs.wait_until_ready(gateway, "shade")
-        assert ask(gateway).status_code == 200
+        assert predict(gateway).status_code == 200

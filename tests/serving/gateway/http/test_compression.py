@@ -17,29 +17,29 @@ from tests.serving.gateway.codecs.test_large_json import reservation
 from tests.serving.gateway.conftest import npy, picture
 from tests.serving.gateway.programs import Gateway
 
-WAYS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}
 TEXT = b"a picture of a cross " * 50
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_decompression_within_the_limit(way: str) -> None:
-    packed = WAYS[way](TEXT)
-    assert compression.decompress(packed, way.upper(), len(TEXT), reservation()) == TEXT
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_decompression_within_the_limit(encoding: str) -> None:
+    packed = ENCODERS[encoding](TEXT)
+    assert compression.decompress(packed, encoding.upper(), len(TEXT), reservation()) == TEXT
     with pytest.raises(TooLarge, match=f"more than {len(TEXT) - 1} bytes after decompression"):
-        compression.decompress(packed, way, len(TEXT) - 1, reservation())
+        compression.decompress(packed, encoding, len(TEXT) - 1, reservation())
     for broken in (packed[:-4], packed + b"more", b"", TEXT):
         with pytest.raises(BadDocument):
-            compression.decompress(broken, way, 100_000, reservation())
+            compression.decompress(broken, encoding, 100_000, reservation())
 
 
 def test_unknown_encodings_are_rejected() -> None:
-    for encoding in ("zstd", "gzip, gzip"):
+    for unknown in ("zstd", "gzip, gzip"):
         with pytest.raises(UnsupportedMedia, match="gzip, deflate or br"):
-            compression.decompress(b"", encoding, 10, reservation())
+            compression.decompress(b"", unknown, 10, reservation())
 
 
 @pytest.mark.parametrize(
-    ("accepted", "way"),
+    ("accepted", "encoding"),
     [
         ("gzip, deflate, br", "br"),
         ("gzip", "gzip"),
@@ -52,12 +52,12 @@ def test_unknown_encodings_are_rejected() -> None:
         ("", None),
     ],
 )
-def test_preferred_encoding(accepted: str, way: str | None) -> None:
-    assert compression.choose_encoding(accepted, "application/json") == way
+def test_preferred_encoding(accepted: str, encoding: str | None) -> None:
+    assert compression.choose_encoding(accepted, "application/json") == encoding
     assert compression.choose_encoding(accepted, "application/octet-stream") is None
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("encoding", ENCODERS)
 @pytest.mark.parametrize(
     ("path", "kind", "body"),
     [
@@ -90,46 +90,50 @@ def test_preferred_encoding(accepted: str, way: str | None) -> None:
         ),
     ],
 )
-def test_every_api_accepts_compressed_bodies(http: httpx.Client, path: str, kind: str, body: bytes, way: str) -> None:
+def test_every_api_accepts_compressed_bodies(
+    http: httpx.Client, path: str, kind: str, body: bytes, encoding: str
+) -> None:
     plain = http.post(path, content=body, headers={"content-type": kind})
-    packed = http.post(path, content=WAYS[way](body), headers={"content-type": kind, "content-encoding": way})
+    packed = http.post(
+        path, content=ENCODERS[encoding](body), headers={"content-type": kind, "content-encoding": encoding}
+    )
     assert plain.status_code == packed.status_code == 200, packed.text
     assert _without_ids(packed) == _without_ids(plain)
 
 
-def _without_ids(answer: httpx.Response) -> dict[str, object]:
+def _without_ids(response: httpx.Response) -> dict[str, object]:
     return {
-        key: value for key, value in answer.json().items() if key not in ("request_id", "id", "created_at", "outputs")
+        key: value for key, value in response.json().items() if key not in ("request_id", "id", "created_at", "outputs")
     }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_decompression_bomb_is_rejected(http: httpx.Client, way: str) -> None:
-    bomb = WAYS[way](bytes(60_000_000))
+@pytest.mark.parametrize("encoding", ENCODERS)
+def test_decompression_bomb_is_rejected(http: httpx.Client, encoding: str) -> None:
+    bomb = ENCODERS[encoding](bytes(60_000_000))
     assert len(bomb) < 100_000
-    answer = http.post("/v1/models/line:predict", content=bomb, headers={"content-encoding": way})
-    assert answer.status_code == 413
-    assert "1000000 bytes after decompression" in answer.json()["error"]
+    response = http.post("/v1/models/line:predict", content=bomb, headers={"content-encoding": encoding})
+    assert response.status_code == 413
+    assert "1000000 bytes after decompression" in response.json()["error"]
 
 
 def test_body_that_does_not_match_its_encoding(http: httpx.Client) -> None:
-    answer = http.post("/v1/models/shade:predict", content=picture(), headers={"content-encoding": "gzip"})
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_document")
-    answer = http.post("/v1/models/shade:predict", content=picture(), headers={"content-encoding": "zstd"})
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    response = http.post("/v1/models/shade:predict", content=picture(), headers={"content-encoding": "gzip"})
+    assert (response.status_code, response.json()["code"]) == (400, "bad_document")
+    response = http.post("/v1/models/shade:predict", content=picture(), headers={"content-encoding": "zstd"})
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("way", ["gzip", "br"])
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
 @pytest.mark.parametrize("path", ["/v1/models/line:predict", "/v1/models/shade:predict"])
-def test_large_responses_are_compressed_if_accepted(http: httpx.Client, path: str, way: str) -> None:
+def test_large_responses_are_compressed_if_accepted(http: httpx.Client, path: str, encoding: str) -> None:
     if "line" in path:
         sent = {"content": orjson.dumps({"instances": [[-n / 7e9] * 3 for n in range(128)]})}
     else:
         sent = {"content": npy(np.zeros((100, 4, 4, 1), np.uint8)), "headers": {"content-type": "application/x-npy"}}
     headers = sent.get("headers", {})
-    packed = http.post(path, content=sent["content"], headers={**headers, "accept-encoding": way})
+    packed = http.post(path, content=sent["content"], headers={**headers, "accept-encoding": encoding})
     plain = http.post(path, content=sent["content"], headers={**headers, "accept-encoding": "identity"})
-    assert packed.headers["content-encoding"] == way
+    assert packed.headers["content-encoding"] == encoding
     assert "content-encoding" not in plain.headers
     assert packed.headers["vary"] == plain.headers["vary"] == "accept-encoding"
     assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
@@ -137,22 +141,24 @@ def test_large_responses_are_compressed_if_accepted(http: httpx.Client, path: st
 
 
 def test_small_responses_are_not_compressed(http: httpx.Client) -> None:
-    answer = http.post("/v1/models/shade:predict", content=picture(), headers={"accept-encoding": "gzip, br"})
-    assert "content-encoding" not in answer.headers
-    assert "vary" not in answer.headers
+    response = http.post("/v1/models/shade:predict", content=picture(), headers={"accept-encoding": "gzip, br"})
+    assert "content-encoding" not in response.headers
+    assert "vary" not in response.headers
 
 
 def test_fastapi_responses_are_compressed(http: httpx.Client) -> None:
     for path in ("/openapi.json", "/metrics", "/page/page.css"):
-        answer = http.get(path, headers={"accept-encoding": "gzip"})
-        assert answer.headers["content-encoding"] == "gzip", path
-        assert "accept-encoding" in answer.headers["vary"].lower()
+        response = http.get(path, headers={"accept-encoding": "gzip"})
+        assert response.headers["content-encoding"] == "gzip", path
+        assert "accept-encoding" in response.headers["vary"].lower()
 
 
-@pytest.mark.parametrize("way", ["gzip", "deflate"])
-def test_tritonclient_compresses_its_tensors(served: Gateway, way: str) -> None:
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_tritonclient_compresses_its_tensors(served: Gateway, encoding: str) -> None:
     with tritonclient.http.InferenceServerClient(served.url.removeprefix("http://")) as client:
         tensor = tritonclient.http.InferInput("x", [100, 3], "FP32")
         tensor.set_data_from_numpy(np.arange(300, dtype=np.float32).reshape(100, 3))
-        result = client.infer("line", [tensor], request_compression_algorithm=way, response_compression_algorithm=way)
+        result = client.infer(
+            "line", [tensor], request_compression_algorithm=encoding, response_compression_algorithm=encoding
+        )
         assert result.as_numpy("y").ravel().tolist() == list(range(300))

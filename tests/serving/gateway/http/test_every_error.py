@@ -22,65 +22,69 @@ from tests.serving.gateway.conftest import npy, picture
 
 HISTORY = [1.0, 2.0, 3.0, 4.0]
 JSON = {"content-type": "application/json"}
-Ask = dict[str, Any]  # arguments of httpx.Client.request
+RequestArguments = dict[str, Any]  # arguments of httpx.Client.request
 
 
-def ask(path: str, document: Any) -> Ask:
+def post_json(path: str, document: Any) -> RequestArguments:
     """Write NaN as Python's json does."""
     return {"method": "POST", "url": path, "content": json.dumps(document), "headers": JSON}
 
 
-def native_series(model: str = "trend", place: str = "", value: Any = HISTORY, name: str = "history") -> Ask:
-    return ask(f"/v1/models/{model}{place}:forecast", {name: value, "horizon": 2})
+def native_series(
+    model: str = "trend", suffix: str = "", value: Any = HISTORY, name: str = "history"
+) -> RequestArguments:
+    return post_json(f"/v1/models/{model}{suffix}:forecast", {name: value, "horizon": 2})
 
 
-def native_pictures(model: str = "shade", place: str = "", value: Any = None, verb: str = "predict") -> Ask:
+def native_pictures(
+    model: str = "shade", suffix: str = "", value: Any = None, verb: str = "predict"
+) -> RequestArguments:
     array = np.zeros((1, 4, 4, 1), np.uint8) if value is None else value
     headers = {"content-type": "application/x-npy"}
-    return {"method": "POST", "url": f"/v1/models/{model}{place}:{verb}", "content": npy(array), "headers": headers}
+    return {"method": "POST", "url": f"/v1/models/{model}{suffix}:{verb}", "content": npy(array), "headers": headers}
 
 
 def tensorflow_rows(
-    model: str = "trend", place: str = "", value: Any = (HISTORY,), name: str = "history", signature: str = ""
-) -> Ask:
+    model: str = "trend", suffix: str = "", value: Any = (HISTORY,), name: str = "history", signature: str = ""
+) -> RequestArguments:
     document = {"instances": [{name: row} for row in value], "signature_name": signature}
-    return ask(f"/v1/models/{model}{place}:predict", document)
+    return post_json(f"/v1/models/{model}{suffix}:predict", document)
 
 
 def tensorflow_columns(
-    model: str = "trend", place: str = "", value: Any = (HISTORY,), name: str = "history", signature: str = ""
-) -> Ask:
-    return ask(f"/v1/models/{model}{place}:predict", {"inputs": {name: value}, "signature_name": signature})
+    model: str = "trend", suffix: str = "", value: Any = (HISTORY,), name: str = "history", signature: str = ""
+) -> RequestArguments:
+    return post_json(f"/v1/models/{model}{suffix}:predict", {"inputs": {name: value}, "signature_name": signature})
 
 
 def tensorflow_examples(
-    model: str = "line", place: str = "", value: Any = (1.0,), name: str = "examples", signature: str = ""
-) -> Ask:
+    model: str = "line", suffix: str = "", value: Any = (1.0,), name: str = "examples", signature: str = ""
+) -> RequestArguments:
     document = {name: [{"x": one} for one in value], "signature_name": signature}
-    return ask(f"/v1/models/{model}{place}:classify", document)
+    return post_json(f"/v1/models/{model}{suffix}:classify", document)
 
 
 def inference_json(
     model: str = "trend",
-    place: str = "",
+    suffix: str = "",
     value: Any = (HISTORY,),
     name: str = "history",
     signature: str = "serving_default",
-) -> Ask:
+) -> RequestArguments:
     shape = [len(value), len(value[0])]
     tensor = {"name": name, "datatype": "FP32", "shape": shape, "data": value}
     document = {"inputs": [tensor], "parameters": {"signature_name": signature}}
-    return ask(f"/v2/models/{model}{place}/infer", document)
+    return post_json(f"/v2/models/{model}{suffix}/infer", document)
 
 
 def inference_binary(
     model: str = "trend",
-    place: str = "",
+    suffix: str = "",
     value: Any = (HISTORY,),
     name: str = "history",
     signature: str = "serving_default",
     datatype: str = "FP32",
-) -> Ask:
+) -> RequestArguments:
     array = np.array(value, np.float32 if datatype == "FP32" else np.float64)
     tensor = {
         "name": name,
@@ -91,22 +95,22 @@ def inference_binary(
     head = json.dumps({"inputs": [tensor], "parameters": {"signature_name": signature}}).encode()
     headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(len(head))}
     content = head + array.tobytes()
-    return {"method": "POST", "url": f"/v2/models/{model}{place}/infer", "content": content, "headers": headers}
+    return {"method": "POST", "url": f"/v2/models/{model}{suffix}/infer", "content": content, "headers": headers}
 
 
 URL = "data:image/png;base64," + base64.b64encode(picture()).decode()
 
 
-def embeddings(model: str = "shade", value: Any = (URL,), name: str = "input") -> Ask:
-    return ask("/v1/embeddings", {"model": model, name: value})
+def embeddings(model: str = "shade", value: Any = (URL,), name: str = "input") -> RequestArguments:
+    return post_json("/v1/embeddings", {"model": model, name: value})
 
 
-def timeseries(model: str = "trend", value: Any = (HISTORY,), name: str = "series") -> Ask:
+def timeseries(model: str = "trend", value: Any = (HISTORY,), name: str = "series") -> RequestArguments:
     inputs = [{"type": "univariate_time_series", "name": "a", name: one, "frequency": "day"} for one in value]
-    return ask("/v1/timeseries/forecast", {"model": model, "inputs": inputs, "options": {"horizon": 2}})
+    return post_json("/v1/timeseries/forecast", {"model": model, "inputs": inputs, "options": {"horizon": 2}})
 
 
-APIS: dict[str, Callable[..., Ask]] = {
+APIS: dict[str, Callable[..., RequestArguments]] = {
     "native, series": native_series,
     "native, pictures": native_pictures,
     "TensorFlow Serving, rows": tensorflow_rows,
@@ -125,28 +129,36 @@ OPENAI = ("OpenAI, embeddings", "KServe, time series")
 
 
 def form(api: str, *, body_was_read: bool) -> str:
-    """Whose form an error has. That ``:predict`` is asked in TensorFlow Serving's form its body alone says; what is
-    refused before has the native one, which holds the same ``error``."""
+    """Return the form of an error.
+
+    Only the body shows that ``:predict`` is called in TensorFlow Serving's form. Requests that are rejected before have
+    the native form, which has the same ``error``.
+    """
     if api in OPENAI:
         return "OpenAI"
     return "native" if api in NATIVE or (api in PREDICT and not body_was_read) else "plain"
 
 
-def refused(
-    answer: httpx.Response, status: int, expected: str, code: str, words: str = "", kind: str = "invalid_request_error"
+def assert_error(
+    response: httpx.Response,
+    status: int,
+    expected: str,
+    code: str,
+    words: str = "",
+    kind: str = "invalid_request_error",
 ) -> None:
-    assert answer.status_code == status, answer.text
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["x-request-id"]
-    error = answer.json()["error"]
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["x-request-id"]
+    error = response.json()["error"]
     match expected:
         case "native":
-            assert answer.json().keys() == {"error", "code", "request_id"}
-            assert (answer.json()["code"], answer.json()["request_id"]) == (code, answer.headers["x-request-id"])
+            assert response.json().keys() == {"error", "code", "request_id"}
+            assert (response.json()["code"], response.json()["request_id"]) == (code, response.headers["x-request-id"])
         case "plain":
-            assert answer.json().keys() == {"error"}
+            assert response.json().keys() == {"error"}
         case "OpenAI":
-            assert answer.json().keys() == {"error"}
+            assert response.json().keys() == {"error"}
             assert error.keys() == {"message", "type", "param", "code"}
             assert (error["type"], error["param"], error["code"]) == (kind, None, code)
             error = error["message"]
@@ -154,10 +166,10 @@ def refused(
 
 
 SHORT, WORDS, NAN, MANY = [[1.0, 2.0, 3.0]], [["1", 2.0, 3.0, 4.0]], [[float("nan"), 2.0, 3.0, 4.0]], [HISTORY] * 129
-SERIES: dict[str, tuple[Ask, int, str, str]] = {
+SERIES: dict[str, tuple[RequestArguments, int, str, str]] = {
     "no such model": ({"model": "nobody"}, 404, "unknown_model", "'nobody'"),
-    "no such version": ({"place": "/versions/9"}, 404, "unknown_version", "no version 9"),
-    "no such label": ({"place": "/labels/none"}, 400, "unknown_label", "label: none"),
+    "no such version": ({"suffix": "/versions/9"}, 404, "unknown_version", "no version 9"),
+    "no such label": ({"suffix": "/labels/none"}, 400, "unknown_label", "label: none"),
     "no such signature": ({"signature": "nope"}, 400, "unknown_signature", "'nope'"),
     "no such input": ({"name": "z"}, 400, "bad_tensor", "no input 'z'"),
     "shape": ({"value": SHORT}, 400, "bad_tensor", "[N, 4]"),
@@ -166,7 +178,7 @@ SERIES: dict[str, tuple[Ask, int, str, str]] = {
     "too many rows": ({"value": MANY}, 400, "bad_tensor", "1 to 128"),
 }
 ABSENT = ({}, 0, "", "")  # the API cannot express it
-WRONG: dict[str, dict[str, tuple[Ask, int, str, str]]] = {
+WRONG: dict[str, dict[str, tuple[RequestArguments, int, str, str]]] = {
     "native, series": SERIES
     | {
         "no such signature": ({"model": "shade"}, 404, "unknown_verb", ":forecast"),
@@ -190,7 +202,7 @@ WRONG: dict[str, dict[str, tuple[Ask, int, str, str]]] = {
         "no such input": ({"name": "example"}, 400, "bad_document", '"examples"'),
         "shape": ({"value": [[[1.0]]]}, 400, "bad_tensor", "x"),
         "type": ({"value": [[1.0, "1"]]}, 400, "bad_tensor", "mixes"),
-        "NaN": ABSENT,  # examples have no card, and may hold it
+        "NaN": ABSENT,  # examples have no model card and may contain it
         "too many rows": ABSENT,
     },
     "Open Inference Protocol, JSON": SERIES
@@ -226,18 +238,18 @@ WRONG: dict[str, dict[str, tuple[Ask, int, str, str]]] = {
         "NaN": ({"value": NAN}, 400, "bad_document", "not finite"),
     },
 }
-#: What is told from the path, before the body is read.
+#: Mistakes in the path, which are found before the body is read.
 BY_PATH = {"no such model", "no such version", "no such label"}
 
 
 @pytest.mark.parametrize("api", APIS)
 def test_valid_request(http: httpx.Client, api: str) -> None:
     """Otherwise the tables below could fail for another reason."""
-    answer = http.request(**APIS[api]())
+    response = http.request(**APIS[api]())
     if api == EXAMPLES:  # no model here classifies
-        refused(answer, 400, "plain", "unknown_signature", "cannot classify")
+        assert_error(response, 400, "plain", "unknown_signature", "cannot classify")
     else:
-        assert answer.status_code == 200, answer.text
+        assert response.status_code == 200, response.text
 
 
 @pytest.mark.parametrize("mistake", SERIES)
@@ -247,7 +259,7 @@ def test_input_that_the_model_rejects(http: httpx.Client, api: str, mistake: str
     if not status:
         return
     expected = form(api, body_was_read=mistake not in BY_PATH)
-    refused(http.request(**APIS[api](**wrong)), status, expected, code, words)
+    assert_error(http.request(**APIS[api](**wrong)), status, expected, code, words)
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -263,26 +275,25 @@ def test_malformed_request(http: httpx.Client, api: str) -> None:
 
     kind = "bad_option" if api == BINARY else "bad_document"
     for content in (b'{"', b"", b"[1]"):
-        refused(sent(content=content, headers=JSON if api == NATIVE[1] else good["headers"]), 400, before, kind)
-    refused(sent(content=bytes(1_000_001)), 413, before, "too_large", "1000000 are accepted")
-    refused(typed(content_encoding="zstd"), 415, before, "unsupported_media_type", "'zstd'")
-    refused(typed(content_encoding="gzip"), 400, before, "bad_document", "not valid gzip")
-    refused(typed(x_request_timeout="soon"), 400, before, "bad_option", "'soon'")
+        assert_error(sent(content=content, headers=JSON if api == NATIVE[1] else good["headers"]), 400, before, kind)
+    assert_error(sent(content=bytes(1_000_001)), 413, before, "too_large", "1000000 are accepted")
+    assert_error(typed(content_encoding="zstd"), 415, before, "unsupported_media_type", "'zstd'")
+    assert_error(typed(content_encoding="gzip"), 400, before, "bad_document", "not valid gzip")
+    assert_error(typed(x_request_timeout="soon"), 400, before, "bad_option", "'soon'")
     for method in ("GET", "PUT", "DELETE", "PATCH"):
-        answer = sent(method=method)
-        refused(answer, 405, before, "method_not_allowed", f"POST, not {method}")
-        assert answer.headers["allow"] == "POST"
-    answer = typed(content_type="application/pdf")
-    if api in (*NATIVE, *PREDICT):  # where it says what the body is
-        refused(answer, 415, before, "unsupported_media_type", "'application/pdf'")
-    else:  # where the body can be but one thing, as with TensorFlow Serving
-        assert answer.json() == http.request(**good).json() or api == "KServe, time series"
+        response = sent(method=method)
+        assert_error(response, 405, before, "method_not_allowed", f"POST, not {method}")
+        assert response.headers["allow"] == "POST"
+    response = typed(content_type="application/pdf")
+    if api in (*NATIVE, *PREDICT):  # the content type selects the codec
+        assert_error(response, 415, before, "unsupported_media_type", "'application/pdf'")
+    else:  # the content type is ignored, as in TensorFlow Serving
+        assert response.json() == http.request(**good).json() or api == "KServe, time series"
 
 
 @dataclass(frozen=True)
 class Guarded:
-    """A gateway with keys: one for everything, one for no model of the APIs above, one for no verb of theirs, one
-    whose rate is used up."""
+    """A gateway with keys by name, see the fixture."""
 
     http: httpx.Client
     server: Program
@@ -292,7 +303,7 @@ class Guarded:
 @pytest.fixture(scope="module")
 def guarded(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     file = tmp_path_factory.mktemp("keys") / "keys.json"
-    shown = {
+    secret_keys = {
         "everything": keys_file.create(file, "everything")[1],
         "another model": keys_file.create(file, "another model", frozenset({"price"}))[1],
         "another verb": keys_file.create(file, "another verb", frozenset(), frozenset({"neighbours"}))[1],
@@ -304,8 +315,8 @@ def guarded(models_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         programs.gateway(address, models_root / "models.config", f"--keys={file}") as gateway,
     ):
         programs.wait_until_ready(gateway, "shade", "trend", "line")
-        gateway.http.get("/v1/models", headers={"x-api-key": shown["used up"]})
-        yield Guarded(gateway.http, server, shown)
+        gateway.http.get("/v1/models", headers={"x-api-key": secret_keys["used up"]})
+        yield Guarded(gateway.http, server, secret_keys)
 
 
 KEYS: dict[str, tuple[int, str, str]] = {
@@ -321,25 +332,25 @@ KEYS: dict[str, tuple[int, str, str]] = {
 @pytest.mark.parametrize("api", APIS)
 def test_unauthorized_request(guarded: Guarded, api: str, key: str) -> None:
     good = APIS[api]()
-    shown = {"x-api-key": guarded.keys[key]} if key in guarded.keys else {}
-    answer = guarded.http.request(**good | {"headers": good["headers"] | shown})
+    key_header = {"x-api-key": guarded.keys[key]} if key in guarded.keys else {}
+    response = guarded.http.request(**good | {"headers": good["headers"] | key_header})
     status, code, words = KEYS[key]
-    refused(answer, status, form(api, body_was_read=False), code, words)
-    assert ("www-authenticate" in answer.headers) == (status == 401)
-    assert ("retry-after" in answer.headers) == (status == 429)
+    assert_error(response, status, form(api, body_was_read=False), code, words)
+    assert ("www-authenticate" in response.headers) == (status == 401)
+    assert ("retry-after" in response.headers) == (status == 429)
 
 
 def test_model_server_does_not_answer(guarded: Guarded) -> None:
-    """The last test of the module: the server does not answer afterwards."""
+    """Run as the last test of the module: the server does not answer afterwards."""
     guarded.server.process.send_signal(signal.SIGSTOP)
     try:
-        for api, asked in APIS.items():
-            if api == EXAMPLES:  # refused before it is asked
+        for api, make_request in APIS.items():
+            if api == EXAMPLES:  # rejected without a call
                 continue
-            good = asked()
+            good = make_request()
             more = {"x-api-key": guarded.keys["everything"], "x-request-timeout": "1s"}
-            answer = guarded.http.request(**good | {"headers": good["headers"] | more})
+            response = guarded.http.request(**good | {"headers": good["headers"] | more})
             expected = form(api, body_was_read=True)
-            refused(answer, 504, expected, "deadline_exceeded", "1 s", "server_error")
+            assert_error(response, 504, expected, "deadline_exceeded", "1 s", "server_error")
     finally:
         guarded.server.process.send_signal(signal.SIGCONT)

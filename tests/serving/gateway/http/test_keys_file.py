@@ -21,24 +21,25 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_key_is_found_by_its_secret(path: Path) -> None:
-    key, shown = create(path, "shop", models=frozenset({"a"}), verbs=frozenset({"predict"}), rate="10/second")
+    key, secret_key = create(path, "shop", models=frozenset({"a"}), verbs=frozenset({"predict"}), rate="10/second")
     _, other = create(path, "till")
     known = read(path)
-    assert find(known, shown, NOW) == key
-    for wrong in ("", "vt_", shown[:-1], shown + "x", shown[:12] + other[12:], f"vt_{key.id}_", "é" * 60, "\udc80"):
+    assert find(known, secret_key, NOW) == key
+    mixed = secret_key[:12] + other[12:]
+    for wrong in ("", "vt_", secret_key[:-1], secret_key + "x", mixed, f"vt_{key.id}_", "é" * 60, "\udc80"):
         assert find(known, wrong, NOW) is None
-    assert shown[12:] not in path.read_text()
+    assert secret_key[12:] not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert (key.allows("a", "predict"), key.allows("a", "embed"), key.allows("b", "predict")) == (True, False, False)
     revoke(path, key.id)
-    assert find(read(path), shown, NOW) is None
+    assert find(read(path), secret_key, NOW) is None
     assert find(read(path), other, NOW) is not None
 
 
 def test_key_expires(path: Path) -> None:
-    _, shown = create(path, "guest", expires=NOW + timedelta(hours=1))
-    assert find(read(path), shown, NOW) is not None
-    assert find(read(path), shown, NOW + timedelta(hours=1)) is None
+    _, secret_key = create(path, "guest", expires=NOW + timedelta(hours=1))
+    assert find(read(path), secret_key, NOW) is not None
+    assert find(read(path), secret_key, NOW + timedelta(hours=1)) is None
 
 
 @pytest.mark.parametrize(
@@ -76,11 +77,12 @@ def test_command_line(path: Path) -> None:
         return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
 
     assert "has no keys" in vitrine("list").stdout
-    shown = vitrine("create", "shop", "--model", "a", "--verb", "predict", "--rate", "5/minute", "--days", "1").stdout
-    key = find(read(path), shown.strip(), NOW)
+    options = ("--model", "a", "--verb", "predict", "--rate", "5/minute", "--days", "1")
+    secret_key = vitrine("create", "shop", *options).stdout
+    key = find(read(path), secret_key.strip(), NOW)
     assert key is not None and (key.models, key.verbs, key.rate) == ({"a"}, {"predict"}, "5/minute")
     listed = vitrine("list").stdout
-    assert key.id in listed and "5/minute" in listed and shown.strip()[12:] not in listed
+    assert key.id in listed and "5/minute" in listed and secret_key.strip()[12:] not in listed
     vitrine("create", "till [/b]")  # no markup
     assert "till [/b]" in vitrine("list").stdout
     assert "is revoked" in vitrine("revoke", key.id).stdout
@@ -92,5 +94,5 @@ def test_command_line(path: Path) -> None:
         (("create", "shop", "--verb", "predcit"), "'predcit'; one of"),
         (("create", "shop", "--days", "1e9"), "--days"),
     ):
-        refused = vitrine(*wrong)
-        assert refused.returncode in (1, 2) and words in refused.stderr and "Traceback" not in refused.stderr
+        result = vitrine(*wrong)
+        assert result.returncode in (1, 2) and words in result.stderr and "Traceback" not in result.stderr

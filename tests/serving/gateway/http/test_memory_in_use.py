@@ -76,30 +76,30 @@ COSTLY = {
 
 @pytest.mark.parametrize("name", COSTLY)
 def test_four_large_requests_fit_a_small_container(gateway: Gateway, name: str) -> None:
-    path, headers, made, allowed = COSTLY[name]
-    body = made()
+    path, headers, make_body, allowed = COSTLY[name]
+    body = make_body()
 
-    def ask(_: int) -> httpx.Response:
+    def post(_: int) -> httpx.Response:
         return httpx.post(gateway.url + path, content=body, headers=headers, timeout=100)
 
     with ThreadPoolExecutor(4) as threads:
-        answers = list(threads.map(ask, range(4)))
-    statuses = Counter(answer.status_code for answer in answers)
-    assert statuses.keys() <= allowed, [answer.text[:300] for answer in answers]
-    assert statuses.keys() != {503}  # at least one is answered
-    assert all(answer.headers["retry-after"] for answer in answers if answer.status_code == 503)
+        responses = list(threads.map(post, range(4)))
+    statuses = Counter(response.status_code for response in responses)
+    assert statuses.keys() <= allowed, [response.text[:300] for response in responses]
+    assert statuses.keys() != {503}  # at least one is accepted
+    assert all(response.headers["retry-after"] for response in responses if response.status_code == 503)
     assert peak(gateway) < CONTAINER
     assert gateway.http.post(LINE, json={"instances": [[1.0, 2.0, 3.0]]}).status_code == 200
 
 
 def test_large_requests_of_different_kinds_fit(gateway: Gateway) -> None:
     with ThreadPoolExecutor(len(COSTLY)) as threads:
-        asked = [
-            threads.submit(httpx.post, gateway.url + path, content=made(), headers=headers, timeout=100)
-            for path, headers, made, _ in COSTLY.values()
+        pending = [
+            threads.submit(httpx.post, gateway.url + path, content=make_body(), headers=headers, timeout=100)
+            for path, headers, make_body, _ in COSTLY.values()
         ]
-        answers = [one.result() for one in asked]
-    assert {answer.status_code for answer in answers} <= {200, 400, 413, 503}
+        responses = [one.result() for one in pending]
+    assert {response.status_code for response in responses} <= {200, 400, 413, 503}
     assert peak(gateway) < CONTAINER
 
 
@@ -110,9 +110,9 @@ def test_the_budget_is_a_setting(models_root: Path) -> None:
     ):
         programs.wait_until_ready(small, "line", "shade")
         for path, body in ((LINE, b'{"inputs":[' + b"1," * 750_000 + b"1]}"), ("/v1/models/shade:predict", png(1500))):
-            refused = small.http.post(path, content=body)
-            assert refused.status_code == 413
-            assert "bytes of memory when it is decoded, but at most 3000000 are available" in refused.json()["error"]
+            response = small.http.post(path, content=body)
+            assert response.status_code == 413
+            assert "bytes of memory when it is decoded, but at most 3000000 are available" in response.json()["error"]
         assert small.http.post(LINE, json={"instances": [[1.0, 2.0, 3.0]]}).status_code == 200
 
 

@@ -40,10 +40,10 @@ def test_small_deviations_of_large_values_are_measured(models_root: Path, kind: 
 def test_the_counts_cover_the_current_and_the_previous_window(models_root: Path) -> None:
     drift = VersionDrift(cards.read(models_root / "shade" / "1"), IMAGE)
     pictures = RANDOM.integers(0, 255, (8, 4, 4, 1)).astype(np.uint8)
-    answers = Outputs({"probabilities": np.tile(np.float32([0.2, 0.7, 0.1]), (8, 1))}, True)
+    outputs = Outputs({"probabilities": np.tile(np.float32([0.2, 0.7, 0.1]), (8, 1))}, True)
     rows = []
     for now in (10, 20, 10 + WINDOW, 10 + 2 * WINDOW, 10 + 9 * WINDOW):
-        drift.add({"image": pictures}, answers, now)
+        drift.add({"image": pictures}, outputs, now)
         rows.append(drift.quantities["brightness"].rows)
         assert drift.quantities["class"].rows == rows[-1]
     assert rows == [8, 16, 24, 16, 8]
@@ -65,10 +65,10 @@ def predict(client: httpx.Client, brightness: float) -> None:
     for _ in range(MIN_ROWS // 8 + 5):
         means = RANDOM.normal(brightness, 30, (8, 1, 1, 1))
         pictures = (means + RANDOM.normal(0, 10, (8, 4, 4, 1))).clip(0, 255).astype(np.uint8)
-        answer = client.post(
+        response = client.post(
             "/v1/models/shade:predict", content=npy(pictures), headers={"content-type": "application/x-npy"}
         )
-        assert answer.status_code == 200
+        assert response.status_code == 200
 
 
 def metric(client: httpx.Client, quantity: str) -> float | None:
@@ -106,9 +106,9 @@ def test_tables_count_by_column_and_series_by_level(client: httpx.Client) -> Non
 
 
 def test_models_without_a_card_or_without_statistics(client: httpx.Client) -> None:
-    answer = client.get("/v1/models/line/drift")
-    assert answer.status_code == 404
-    assert "no model card" in answer.json()["error"]
-    answer = client.get("/v1/models/pulse/drift").json()
-    assert answer["quantities"] == {}
-    assert len(answer["notes"]) == 2
+    missing = client.get("/v1/models/line/drift")
+    assert missing.status_code == 404
+    assert "no model card" in missing.json()["error"]
+    drift = client.get("/v1/models/pulse/drift").json()
+    assert drift["quantities"] == {}
+    assert len(drift["notes"]) == 2

@@ -16,9 +16,9 @@ VALUES = (0.0001, 0.001, 0.0011, 0.25, 0.9, 1, 10, 10.5)
 def test_the_page_is_the_same_as_with_the_library() -> None:
     disable_created_metrics()
     theirs, ours = CollectorRegistry(), CollectorRegistry()
-    counter = Counter("asked", "How often.", ["model", "code"], registry=theirs)
+    counter = Counter("requests", "How often.", ["model", "code"], registry=theirs)
     histogram = Histogram("took_seconds", "How long.", ["model"], buckets=BOUNDS, registry=theirs)
-    own_counter = counters.Counter("asked", "How often.", ["model", "code"])
+    own_counter = counters.Counter("requests", "How often.", ["model", "code"])
     own_histogram = counters.Histogram("took_seconds", "How long.", ["model"], BOUNDS)
 
     class Families(Collector):

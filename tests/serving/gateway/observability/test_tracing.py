@@ -101,15 +101,15 @@ def test_a_request_is_a_trace_from_the_caller_to_the_model_server(tmp_path: Path
     assert spans["decode"].end_time_unix_nano <= spans["predict"].start_time_unix_nano
     propagated = [metadata["traceparent"] for metadata in model_server.received_metadata if "traceparent" in metadata]
     assert propagated == [f"00-{TRACE}-{spans['predict'].span_id.hex()}-01"]
-    (refused,) = [span for span in collector.spans if span.trace_id.hex() != TRACE]
-    assert {one.key: one.value.int_value for one in refused.attributes}["http.response.status_code"] == 400
+    (rejected,) = [span for span in collector.spans if span.trace_id.hex() != TRACE]
+    assert {one.key: one.value.int_value for one in rejected.attributes}["http.response.status_code"] == 400
 
 
 def test_a_long_tracestate_is_not_propagated(tmp_path: Path) -> None:
     """gRPC servers reject a call with large metadata, and so all requests that share the call."""
     model_server = RecordingServer()
-    nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
-    with traced(model_server, tmp_path, **nobody) as one:
+    unreachable = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    with traced(model_server, tmp_path, **unreachable) as one:
         for members, kept in ((2, True), (32, False)):
             state = ",".join(f"k{number}={'v' * 250}" for number in range(members))
             headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": state}
@@ -123,8 +123,8 @@ def test_without_an_endpoint_nothing_is_sent_and_a_missing_receiver_does_no_harm
     with traced(model_server, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT="") as one:
         assert one.http.post("/v1/models/echo:predict", json=ROW).status_code == 200
     assert "traceparent" not in model_server.received_metadata[-1]
-    nobody = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
-    with traced(model_server, tmp_path, **nobody) as one:
+    unreachable = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    with traced(model_server, tmp_path, **unreachable) as one:
         assert one.http.post("/v1/models/echo:predict", json=ROW).status_code == 200
         with pytest.raises(httpx.HTTPStatusError):
             one.http.post("/v1/models/echo:predict", json={}).raise_for_status()

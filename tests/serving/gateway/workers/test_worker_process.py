@@ -4,12 +4,12 @@ import asyncio
 import signal
 import socket
 import time
-from pathlib import Path
 
 import pytest
 
 from serving.gateway.workers.control_connection import ControlConnection
 from serving.gateway.workers.worker_process import WorkerProcess
+from tests.serving.gateway.workers.test_supervisor import is_alive
 
 
 def test_a_signal_after_the_end_does_not_change_the_exit_code() -> None:
@@ -19,12 +19,13 @@ def test_a_signal_after_the_end_does_not_change_the_exit_code() -> None:
 
 async def _signal_after_the_end() -> None:
     ours, theirs = socket.socketpair()
+    connection = await ControlConnection.open(ours, {})
     with theirs:
         process = await asyncio.create_subprocess_exec("true", pass_fds=[theirs.fileno()])
-    worker = WorkerProcess(1, process, await ControlConnection.open(ours, {}))
+    worker = WorkerProcess(1, process, connection)
     until = time.monotonic() + 20
-    while Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < until  # does not yield to the event loop, which would reap the process
+    while is_alive(worker.pid):
+        assert time.monotonic() < until  # does not yield to the event loop, which would notice the end
     worker.send_signal(signal.SIGTERM)
     assert await worker.run() == 0
     worker.send_signal(signal.SIGTERM)

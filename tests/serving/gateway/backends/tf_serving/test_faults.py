@@ -1,4 +1,4 @@
-"""Failures and changes while the gateway runs, which never needs a restart."""
+"""Failures and changes that the gateway survives without a restart."""
 
 import contextlib
 import errno
@@ -41,20 +41,20 @@ def pair(root: Path) -> Iterator[Gateway]:
 
 
 def version(gateway: Gateway, path: str = EMBED) -> int:
-    answer = gateway.http.post(path, content=picture())
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["embeddings"][0][1] == answer.json()["version"]  # the model says it too
-    return int(answer.headers["x-model-version"])
+    response = gateway.http.post(path, content=picture())
+    assert response.status_code == 200, response.text
+    assert response.json()["embeddings"][0][1] == response.json()["version"]  # the model returns its version as well
+    return int(response.headers["x-model-version"])
 
 
 def test_model_server_restarts(root: Path) -> None:
     port = free_port()
     with programs.gateway(f"127.0.0.1:{port}", root / "models.config") as gateway:
         gateway.program.wait_for("model shade: the model server at")
-        refused = gateway.http.post(EMBED, content=picture())
-        assert refused.status_code == 503
-        assert refused.headers["retry-after"] == "1"
-        assert refused.json()["code"] == "unavailable"
+        response = gateway.http.post(EMBED, content=picture())
+        assert response.status_code == 503
+        assert response.headers["retry-after"] == "1"
+        assert response.json()["code"] == "unavailable"
         assert gateway.http.get("/readyz").status_code == 503
         assert gateway.http.get("/livez").status_code == 200
 
@@ -70,33 +70,33 @@ def test_model_server_restarts(root: Path) -> None:
 
         with model_server(root, *programs.PROMPT, port=port):
             gateway.program.wait_for("model shade: recovered")
-            while (answer := gateway.http.post(EMBED, content=picture())).status_code == 503:
-                assert answer.headers["retry-after"]
+            while (response := gateway.http.post(EMBED, content=picture())).status_code == 503:
+                assert response.headers["retry-after"]
             assert version(gateway) == 1
         assert "Traceback" not in gateway.program.output
 
 
 def test_new_version_and_moved_label_lose_no_request(pair: Gateway, root: Path) -> None:
-    """Concurrent requests are all answered, first by version 1, in the end by version 2."""
-    answered: list[list[int]] = [[] for _ in range(4)]
+    """All concurrent requests are answered, first by version 1, in the end by version 2."""
+    versions: list[list[int]] = [[] for _ in range(4)]
     failed: list[str] = []
-    begun, stop = threading.Barrier(5, timeout=20), threading.Event()
+    started, stop = threading.Barrier(5, timeout=20), threading.Event()
 
-    def ask(seen: list[int]) -> None:
+    def embed(versions_of_caller: list[int]) -> None:
         with httpx.Client(base_url=pair.url) as client:
             while not stop.is_set():
-                answer = client.post(EMBED, content=picture())
-                if answer.status_code == 200:
-                    seen.append(answer.json()["version"])
+                response = client.post(EMBED, content=picture())
+                if response.status_code == 200:
+                    versions_of_caller.append(response.json()["version"])
                 else:
-                    failed.append(answer.text)
-                if len(seen) + len(failed) == 1:
-                    begun.wait()
+                    failed.append(response.text)
+                if len(versions_of_caller) + len(failed) == 1:
+                    started.wait()
 
-    callers = [threading.Thread(target=ask, args=(seen,)) for seen in answered]
+    callers = [threading.Thread(target=embed, args=(versions_of_caller,)) for versions_of_caller in versions]
     for caller in callers:
         caller.start()
-    begun.wait()
+    started.wait()
     models.shade(root, 2)
     models.configure(root, {"shade": {"stable": 2}})
     pair.program.wait_for("answered by version 2")
@@ -107,9 +107,9 @@ def test_new_version_and_moved_label_lose_no_request(pair: Gateway, root: Path) 
     for caller in callers:
         caller.join()
     assert not failed
-    for seen in answered:
-        assert seen == sorted(seen)
-        assert {seen[0], seen[-1]} == {1, 2}
+    for versions_of_caller in versions:
+        assert versions_of_caller == sorted(versions_of_caller)
+        assert {versions_of_caller[0], versions_of_caller[-1]} == {1, 2}
     assert version(pair, "/v1/models/shade/labels/stable:embed") == 2
     gone = pair.http.post("/v1/models/shade/versions/1:embed", content=picture())
     assert gone.status_code == 404
@@ -134,19 +134,19 @@ def test_broken_models_config_is_ignored(pair: Gateway, root: Path, text: str, p
 
 
 def test_concurrent_callers_get_their_own_responses(pair: Gateway) -> None:
-    """Merged calls return each caller's own brightness."""
+    """Each caller gets the brightness of its own picture, although calls are merged."""
     numbers = itertools.count()
     wrong: list[object] = []
 
-    def ask() -> None:
+    def embed() -> None:
         with httpx.Client(base_url=pair.url) as client:
             while (number := next(numbers)) < 1500:
                 value = 5 + number % 115  # darker pictures are blank
-                answer = client.post(EMBED, content=picture(value))
-                if answer.status_code != 200 or answer.json()["embeddings"][0][0] != value:
-                    wrong.append((value, answer.text))
+                response = client.post(EMBED, content=picture(value))
+                if response.status_code != 200 or response.json()["embeddings"][0][0] != value:
+                    wrong.append((value, response.text))
 
-    callers = [threading.Thread(target=ask) for _ in range(24)]
+    callers = [threading.Thread(target=embed) for _ in range(24)]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -154,7 +154,7 @@ def test_concurrent_callers_get_their_own_responses(pair: Gateway) -> None:
     assert not wrong
     calls = pair.http.get("/metrics").text
     count = next(line for line in calls.splitlines() if line.startswith('vitrine_batch_rows_count{model="shade"}'))
-    assert float(count.split()[-1]) < 1500  # some travelled together
+    assert float(count.split()[-1]) < 1500  # some requests shared a call
 
 
 def test_forecasts_of_different_horizons_are_cropped_to_each(tmp_path: Path) -> None:
@@ -167,16 +167,16 @@ def test_forecasts_of_different_horizons_are_cropped_to_each(tmp_path: Path) -> 
     ):
         programs.wait_until_ready(gateway, "trend")
 
-        def ask(first: int) -> None:
+        def forecast(first: int) -> None:
             with httpx.Client(base_url=gateway.url) as client:
                 for horizon in (first, 50, 1, 7):
-                    answer = client.post(
+                    response = client.post(
                         "/v1/models/trend:forecast", json={"history": [0, 0, 0, first], "horizon": horizon}
                     ).json()
-                    if answer["forecasts"][0]["mean"] != [first + step for step in range(1, horizon + 1)]:
-                        wrong.append(answer)
+                    if response["forecasts"][0]["mean"] != [first + step for step in range(1, horizon + 1)]:
+                        wrong.append(response)
 
-        callers = [threading.Thread(target=ask, args=(number,)) for number in range(1, 25)]
+        callers = [threading.Thread(target=forecast, args=(number,)) for number in range(1, 25)]
         for caller in callers:
             caller.start()
         for caller in callers:
@@ -185,7 +185,7 @@ def test_forecasts_of_different_horizons_are_cropped_to_each(tmp_path: Path) -> 
 
 
 @contextlib.contextmanager
-def stopped(root: Path, *flags: str) -> Iterator[Gateway]:
+def hanging(root: Path, *flags: str) -> Iterator[Gateway]:
     """A gateway whose model server hangs, with a limit of two requests for a model."""
     with (
         model_server_program(root, *programs.PROMPT) as (address, server),
@@ -213,7 +213,7 @@ def requests_in_flight(gateway: Gateway, count: int) -> Iterator[None]:
 
 
 def test_requests_over_the_limit_are_rejected_at_once(root: Path) -> None:
-    with stopped(root, "--max-share=1") as gateway, requests_in_flight(gateway, 2):
+    with hanging(root, "--max-share=1") as gateway, requests_in_flight(gateway, 2):
         full = gateway.http.post(EMBED, content=picture())
         assert full.status_code == 503
         assert full.headers["retry-after"] == "1"
@@ -223,12 +223,12 @@ def test_requests_over_the_limit_are_rejected_at_once(root: Path) -> None:
 
 
 def test_share_of_an_address(root: Path) -> None:
-    with stopped(root) as gateway, requests_in_flight(gateway, 1), httpx.Client(transport=own_address()) as same:
+    with hanging(root) as gateway, requests_in_flight(gateway, 1), httpx.Client(transport=own_address()) as same:
         full = same.post(gateway.url + EMBED, content=picture())
         assert full.status_code == 503
         assert "address 127.0.0.2 has 1 requests in flight for model shade" in full.json()["error"]
         other = gateway.http.post(EMBED, content=picture(), headers={"X-Request-Timeout": "300ms"})
-        assert other.status_code == 504  # it has a place, but the model server hangs
+        assert other.status_code == 504  # it is admitted, but the model server hangs
         page = gateway.http.get("/metrics").text
         assert 'vitrine_refused_total{model="shade",reason="overloaded_share"} 1.0' in page
 
@@ -258,17 +258,16 @@ def test_body_that_is_too_late(root: Path) -> None:
     ):
         programs.wait_until_ready(gateway, "shade")
         with half_sent(gateway) as connection:
-            answered = connection.recv(65536)
-            assert answered.startswith(b"HTTP/1.1 408 ")
-            assert b'"code":"too_late"' in answered
+            response = connection.recv(65536)
+            assert response.startswith(b"HTTP/1.1 408 ")
+            assert b'"code":"too_late"' in response
             while gateway.http.post(EMBED, content=picture()).status_code == 504:
-                pass  # a busy machine may need longer than that deadline; the place is free all the same
+                pass  # a busy machine may need longer than the deadline
             assert version(gateway) == 1
 
 
 def test_shutdown_finishes_requests_in_flight(pair: Gateway) -> None:
-    """A body that is still coming when SIGTERM arrives gets its answer, though nobody can connect any longer, and the
-    process ends with code 0."""
+    """SIGTERM closes the port, an incomplete request is still answered, and the exit code is 0."""
     body = picture()
     with half_sent(pair, body) as connection:
         while b"vitrine_in_flight 1.0" not in pair.http.get("/metrics").content:
