@@ -46,13 +46,13 @@ def _rejection(error: Exception) -> RejectedRequest:
     return RejectedRequest(b"400 Bad Request", "bad_request", "the request cannot be read as HTTP/1.1")
 
 
-class _HoldingFlowControl(FlowControl):
-    """uvicorn's flow control, but reading stays paused while the connection holds unparsed bytes."""
+class _PausingFlowControl(FlowControl):
+    """uvicorn's flow control, but reading stays paused while the connection has unparsed bytes."""
 
-    holding = False
+    has_unparsed = False
 
     def resume_reading(self) -> None:
-        if self.read_paused and not self.holding:
+        if self.read_paused and not self.has_unparsed:
             super().resume_reading()
 
 
@@ -98,14 +98,14 @@ class HttpConnection(HttpToolsProtocol):
         self._body_left = 0
         self._valid_host = b""  # of the last request
         self._chunks: list[bytes] = []
-        self._held: bytes | memoryview = b""  # unparsed
+        self._unparsed: bytes | memoryview = b""
         self._after_responses: Callable[[], None] | None = None
         self._discarded_bytes = -1  # received after a rejection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Replace uvicorn's flow control."""
         super().connection_made(transport)
-        self.flow = self._flow = _HoldingFlowControl(transport)
+        self.flow = self._flow = _PausingFlowControl(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request in progress."""
@@ -113,7 +113,7 @@ class HttpConnection(HttpToolsProtocol):
         self._cancel_running()
 
     def _cancel_running(self) -> None:
-        running, self._running, self._held = self._running, None, b""
+        running, self._running, self._unparsed = self._running, None, b""
         if running is not None and not running.response_complete:
             running.disconnected = True
             running.message_event.set()
@@ -124,7 +124,7 @@ class HttpConnection(HttpToolsProtocol):
         if self.scheme == "https":
             return False  # a TLS transport cannot stay open for writing
         self._after_responses = self.transport.close
-        if self.is_waiting and not self._held:
+        if self.is_waiting and not self._unparsed:
             self.cycle.keep_alive = False  # so that the response says "Connection: close"
         self._finish()
         return not self.transport.is_closing()
@@ -142,8 +142,8 @@ class HttpConnection(HttpToolsProtocol):
 
     def close_after_response(self) -> None:
         """Close; if more requests have arrived, read on for a moment so that the response is not lost."""
-        if self._held or self.pipeline:
-            self._held, self._flow.holding = b"", False
+        if self._unparsed or self.pipeline:
+            self._unparsed, self._flow.has_unparsed = b"", False
             self.pipeline.clear()
             self._close_gently()
         else:
@@ -182,10 +182,10 @@ class HttpConnection(HttpToolsProtocol):
             if self._discarded_bytes > LINGER_BYTES:
                 self.transport.close()
         else:
-            self._feed(bytes(self._held) + data if self._held else data)
+            self._feed(bytes(self._unparsed) + data if self._unparsed else data)
 
     def _feed(self, data: bytes | memoryview) -> None:
-        """Parse until a request waits for its response, and hold the rest."""
+        """Parse until a request waits for its response, and keep the rest unparsed."""
         try:
             while data and not self.is_waiting:
                 size = max(PIECE, self._body_left)
@@ -200,15 +200,15 @@ class HttpConnection(HttpToolsProtocol):
             self._after_responses = functools.partial(self.reject, _rejection(error))
         if data:
             self.flow.pause_reading()
-        self._flow.holding = bool(data)
-        if self._held and not data:
+        self._flow.has_unparsed = bool(data)
+        if self._unparsed and not data:
             self.flow.resume_reading()
-        self._held = data
+        self._unparsed = data
         if self._after_responses is not None:
             self._finish()
 
     def _finish(self) -> None:
-        if self._after_responses is not None and not self._held and not self.is_waiting and not self.is_ending:
+        if self._after_responses is not None and not self._unparsed and not self.is_waiting and not self.is_ending:
             action, self._after_responses = self._after_responses, None
             action()
 
@@ -305,15 +305,15 @@ class HttpConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
-        """Continue with the held bytes."""
+        """Continue with the unparsed bytes."""
         if self._after_responses is not None and self.pipeline and self.pipeline[-1][0].more_body:
             self.pipeline.clear()  # the rest of its body never arrives
             self.cycle.response_complete = True
         super().on_response_complete()
         if self.transport.is_closing():
             return
-        if self._held:
-            self._feed(self._held)
+        if self._unparsed:
+            self._feed(self._unparsed)
         elif self._after_responses is not None:
             self._finish()
 

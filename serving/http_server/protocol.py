@@ -90,7 +90,7 @@ class LimitedHttpProtocol(HttpConnection):
             self._stop_head_timer()
 
     def on_response_complete(self) -> None:
-        """Continue with the held bytes, which may be part of a head."""
+        """Continue with the unparsed bytes, which may be part of a head."""
         super().on_response_complete()
         if self._in_head and not self.is_waiting and not self.is_ending:
             self._unset_keepalive_if_required()

@@ -164,7 +164,7 @@ def test_half_closed_client_gets_all_responses(server: Server) -> None:
     wait_until(lambda: not server.connections)
 
 
-def test_held_requests_are_answered_after_a_half_close(server: Server) -> None:
+def test_unparsed_requests_are_answered_after_a_half_close(server: Server) -> None:
     count = 3000
     with server.connect() as connection:
         connection.sendall(GET % b"wait" + GET % b"b" * count)
@@ -210,10 +210,10 @@ def test_pipelined_requests_wait_unparsed(server: Server) -> None:
 
         sender = threading.Thread(target=send)
         sender.start()
-        wait_until(lambda: server.started and any(one._held for one in server.connections))
-        (held,) = server.connections
-        assert len(held.pipeline) <= PIECE // len(GET)
-        assert len(held._held) <= 262_144  # one read of uvloop
+        wait_until(lambda: server.started and any(one._unparsed for one in server.connections))
+        (waiting,) = server.connections
+        assert len(waiting.pipeline) <= PIECE // len(GET)
+        assert len(waiting._unparsed) <= 262_144  # one read of uvloop
         assert exchange(server, GET % b"other")[0][0] == 200  # other connections get their turn
         server.release()
         stream = connection.makefile("rb")

@@ -61,7 +61,7 @@ class HeaderDecoder:
     """Decodes the header blocks of one connection."""
 
     def __init__(self, max_bytes: int) -> None:
-        """Args: max_bytes: largest decoded header list, as RFC 9113 counts SETTINGS_MAX_HEADER_LIST_SIZE."""
+        """``max_bytes`` limits a decoded header list, counted as for SETTINGS_MAX_HEADER_LIST_SIZE."""
         self._max_bytes = max_bytes
         self._decoder = hpack.Decoder(max_header_list_size=max_bytes)
         self._cache: dict[bytes, Mapping[str, str]] = {}  # valid while the decoder's dynamic table does not change
