@@ -101,8 +101,8 @@ class Gateway(FastAPI):
 
     def _add_routes(self, reports: GatewayReports) -> None:
         """Add everything but the inference paths."""
-        for kind in (GatewayError, RequestValidationError, HTTPException):
-            self.add_exception_handler(kind, self._error_response)
+        for error in (GatewayError, RequestValidationError, HTTPException):
+            self.add_exception_handler(error, self._error_response)
         self.include_router(models.router(self._models, self._model_server))
         self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
         self.include_router(open_inference.router(self._models, reports.is_ready))
@@ -202,7 +202,7 @@ class Gateway(FastAPI):
                         self._drift.of(version)
 
     async def _models_loaded(self) -> None:
-        """Wait until the models are known and none is loading: the port opens afterwards."""
+        """Wait until all models are known and loaded; a worker opens its port afterwards."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOADING_SECONDS):
                 while not self.draining and not self._discovery.loaded.is_set():
@@ -237,7 +237,7 @@ class Gateway(FastAPI):
 
 
 def create_app(settings: Settings, link: SupervisorLink | None = None, kinds: Sequence[Kind] = KINDS) -> Gateway:
-    """Create the gateway. Needs a running event loop: the back end connects to the model server, or loads models.
+    """Create the gateway. Call it in a running event loop: the back end connects to the model server, or loads models.
 
     Args:
         settings: all settings.

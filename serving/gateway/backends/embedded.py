@@ -103,7 +103,7 @@ class EmbeddedBackend:
         deadline: float,
         metadata: Metadata | None = None,
     ) -> Outputs:
-        """Run the signature on the parts, concatenated if they are several.
+        """Run a signature on the concatenated parts.
 
         A call that is cancelled before a thread takes it does not run.
         """

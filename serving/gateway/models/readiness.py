@@ -9,7 +9,7 @@ def reasons_against(
     models: Mapping[str, ModelState],
     names_problem: str | None,
     draining: bool,
-    may_know: Callable[[str], bool] = lambda model: True,
+    may_see: Callable[[str], bool] = lambda model: True,
 ) -> list[str]:
     """Return the reasons against readiness.
 
@@ -20,12 +20,12 @@ def reasons_against(
         models: the current state.
         names_problem: why models.config was rejected.
         draining: whether the gateway shuts down.
-        may_know: whether the caller may see a model's name.
+        may_see: whether the caller may see a model's name.
     """
     reasons = ["the gateway is shutting down"] if draining else []
     if not models:
         reasons.append(names_problem or "no models are configured")
-    return reasons + for_caller(model_problems(models), len(models), may_know)
+    return reasons + for_caller(model_problems(models), len(models), may_see)
 
 
 def model_problems(models: Mapping[str, ModelState]) -> dict[str, str]:
@@ -40,9 +40,9 @@ def model_problems(models: Mapping[str, ModelState]) -> dict[str, str]:
     return problems
 
 
-def for_caller(problems: Mapping[str, str], count: int, may_know: Callable[[str], bool]) -> list[str]:
+def for_caller(problems: Mapping[str, str], count: int, may_see: Callable[[str], bool]) -> list[str]:
     """Return the sentences about models that the caller may see, and count the others of ``count`` models."""
-    reasons = [sentence for name, sentence in problems.items() if may_know(name)]
+    reasons = [sentence for name, sentence in problems.items() if may_see(name)]
     unnamed = len(problems) - len(reasons)
     if unnamed:
         reasons.append(f"{unnamed} of {count} models cannot answer; a key for them shows which and why")
@@ -60,7 +60,7 @@ def is_loading(models: Mapping[str, ModelState]) -> bool:
 
 
 def unreadable_cards(
-    models: Mapping[str, ModelState], may_know: Callable[[str], bool] = lambda model: True
+    models: Mapping[str, ModelState], may_see: Callable[[str], bool] = lambda model: True
 ) -> list[str]:
     """Return a sentence for each version whose model card cannot be read.
 
@@ -73,8 +73,8 @@ def unreadable_cards(
         for version in state.versions.values()
         if version.card_problem is not None
     ]
-    notes = [note for name, note in found if may_know(name)]
-    unnamed = len({name for name, _ in found if not may_know(name)})
+    notes = [note for name, note in found if may_see(name)]
+    unnamed = len({name for name, _ in found if not may_see(name)})
     if unnamed:
         notes.append(f"{unnamed} of {len(models)} models have a card that cannot be read; a key for them shows which")
     return notes

@@ -15,7 +15,7 @@ class ReadinessReport(TypedDict):
 
 
 def reasons_of_others(
-    reports: Reports, worker: int, own: Mapping[str, str], may_know: Callable[[str], bool]
+    reports: Reports, worker: int, own: Mapping[str, str], may_see: Callable[[str], bool]
 ) -> list[str]:
     """Reasons against readiness that the other workers add.
 
@@ -25,7 +25,7 @@ def reasons_of_others(
         reports: of kind ``readiness``.
         worker: number of this worker.
         own: its model problems; the same problem of another worker is not repeated.
-        may_know: whether the caller may see a model's name.
+        may_see: whether the caller may see a model's name.
     """
     reasons = []
     count = len(reports["workers"])
@@ -40,7 +40,7 @@ def reasons_of_others(
         elif one["state"] == "serving":
             report: ReadinessReport = one["report"]
             added = {model: text for model, text in report["problems"].items() if model not in own}
-            reasons += [f"{name}: {reason}" for reason in for_caller(added, report["models"], may_know)]
+            reasons += [f"{name}: {reason}" for reason in for_caller(added, report["models"], may_see)]
     return reasons
 
 

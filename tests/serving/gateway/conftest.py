@@ -1,4 +1,4 @@
-"""A gateway and a model server for all tests that change neither."""
+"""A gateway and a model server that tests share, and encoded inputs."""
 
 import asyncio
 import io
@@ -12,8 +12,7 @@ import uvloop
 from PIL import Image
 
 from tests.programs import model_server
-from tests.serving.gateway import programs
-from tests.serving.gateway import served_models as models
+from tests.serving.gateway import programs, served_models
 from tests.serving.gateway.programs import Gateway
 
 
@@ -25,7 +24,7 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 @pytest.fixture(scope="session")
 def models_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of served_models.py. Tests must not change them."""
-    return models.write(tmp_path_factory.mktemp("models"))
+    return served_models.write(tmp_path_factory.mktemp("models"))
 
 
 @pytest.fixture(scope="session")
@@ -34,10 +33,10 @@ def served(models_root: Path) -> Iterator[Gateway]:
         model_server(models_root, *programs.PROMPT) as address,
         programs.gateway(
             address, models_root / "models.config", "--max-body-bytes=1000000", "--max-pixels=1000000"
-        ) as one,
+        ) as gateway,
     ):
-        programs.wait_until_ready(one, *models.NAMES)
-        yield one
+        programs.wait_until_ready(gateway, *served_models.NAMES)
+        yield gateway
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def http(served: Gateway) -> httpx.Client:
 def picture(
     value: int | np.ndarray = 200, side: int = 4, mode: str = "L", form: str = "PNG", **options: object
 ) -> bytes:
-    """An encoded picture of these pixels, or of this mean brightness with lighter top and darker bottom rows."""
+    """Encode these pixels, or pixels of this mean brightness with lighter top and darker bottom rows."""
     if isinstance(value, int):
         pixels = np.full((side, side), value, np.uint8)
         contrast, rows = min(value, 255 - value, 8), (side + 3) // 4

@@ -9,7 +9,7 @@ import httpx
 
 from tests.programs import Program, free_port, running
 
-#: Flags with which the model server follows a test's changes quickly.
+#: Flags of the model server for short polls.
 PROMPT = (
     "--file_system_poll_wait_seconds=0.05",
     "--model_config_file_poll_wait_seconds=0.05",
@@ -27,18 +27,18 @@ class Gateway:
 def gateway(
     model_server: str, config: Path, *flags: str, env: dict[str, str] | None = None, ready: str = "Uvicorn running"
 ) -> contextlib.AbstractContextManager[Gateway]:
-    """``python -m serving.gateway`` in front of a model server."""
+    """Run ``python -m serving.gateway`` in front of a model server."""
     return _gateway(f"--model-server={model_server}", f"--models-config={config}", *flags, env=env, ready=ready)
 
 
 def embedded_gateway(root: Path, *flags: str) -> contextlib.AbstractContextManager[Gateway]:
-    """``python -m serving.gateway`` that runs the models below ``root`` itself."""
+    """Run ``python -m serving.gateway`` with the models below ``root`` in its process."""
     return _gateway(f"--exports={root}", *flags)
 
 
 @contextlib.contextmanager
 def _gateway(*flags: str, env: dict[str, str] | None = None, ready: str = "Uvicorn running") -> Iterator[Gateway]:
-    """A gateway, from the moment it prints ``ready``: its port is open."""
+    """Run a gateway; the block starts when it prints ``ready``, with its port open."""
     port = free_port()
     arguments = (f"--port={port}", "--poll-seconds=0.05")
     url = f"http://127.0.0.1:{port}"

@@ -1,9 +1,9 @@
-"""Small whole versions with model cards, made without TensorFlow, whose answers are easy to compute.
+"""Small versions with model cards, written without TensorFlow, with outputs that are easy to compute.
 
 shade/V   image 4×4×1: class by mean brightness (dark, middle, light), embedding [mean, V], neighbours among four
-trend/V   series, window 4: goes on from the last value by V a step
+trend/V   series, window 4: continues the last value by V per step
 price/V   table of two columns: V · rooms + 10 · age
-pulse/V   signal of four samples: the class by their mean (low, high)
+pulse/V   signal of four samples: class by their mean (low, high)
 line/V    no card: y = V · x, see tests/serving/model_server/versions.py
 broken/1  no card: y = NaN
 """
@@ -269,9 +269,10 @@ def _saved_model(signatures: Mapping[str, CardSignature]) -> bytes:
     described = {"describe": ({"query": (messages.DT_STRING, (None,))}, {"card": (messages.DT_STRING, (None,))})}
     converted = {
         name: tuple(
-            {key: (_TYPES[one.dtype], one.shape) for key, one in side.items()} for side in (made.inputs, made.outputs)
+            {key: (_TYPES[one.dtype], one.shape) for key, one in side.items()}
+            for side in (signature.inputs, signature.outputs)
         )
-        for name, made in signatures.items()
+        for name, signature in signatures.items()
     }
     for name, (inputs, outputs) in (converted | described).items():
         definition = meta.signature_def[name]
@@ -299,11 +300,14 @@ def _graph(
     graph = helper.make_graph(
         nodes,
         "test",
-        infos([made.inputs for made in signatures.values()]),
-        infos([made.outputs for made in signatures.values()]),
+        infos([signature.inputs for signature in signatures.values()]),
+        infos([signature.outputs for signature in signatures.values()]),
         [numpy_helper.from_array(np.asarray(value), key) for key, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    listed = {name: {"inputs": list(made.inputs), "outputs": list(made.outputs)} for name, made in signatures.items()}
+    listed = {
+        name: {"inputs": list(signature.inputs), "outputs": list(signature.outputs)}
+        for name, signature in signatures.items()
+    }
     helper.set_model_props(model, {"signatures": json.dumps(listed)})
     return model

@@ -1,7 +1,6 @@
-"""A model server of one's own making, over a real socket: it gives back what it gets, and writes down whatever does not
-fit the signature that was asked.
+"""Stub of a model server over a real socket: it echoes inputs, and records those that do not fit the signature.
 
-Every input ``x`` comes back as output ``echo_x``. The checks are written anew, not taken from the gateway.
+Output ``echo_x`` equals input ``x``. The checks share no code with the gateway.
 """
 
 import contextlib
@@ -21,6 +20,7 @@ Models = Mapping[str, Mapping[str, Signature]]
 
 
 def echo(name: str, *inputs: TensorSpec) -> Signature:
+    """Return a signature whose outputs echo these inputs."""
     outputs = [TensorSpec(f"echo_{spec.name}", spec.data_type, spec.shape) for spec in inputs]
     return Signature(name, {spec.name: spec for spec in inputs}, {spec.name: spec for spec in outputs})
 
@@ -52,9 +52,9 @@ class Stub:
     def metadata(self, request: Any, context: grpc.ServicerContext) -> Any:
         definitions = messages.SignatureDefMap()
         for name, signature in self.models[request.model_spec.name].items():
-            made = definitions.signature_def[name]
-            made.method_name = "tensorflow/serving/predict"
-            for infos, specs in ((made.inputs, signature.inputs), (made.outputs, signature.outputs)):
+            definition = definitions.signature_def[name]
+            definition.method_name = "tensorflow/serving/predict"
+            for infos, specs in ((definition.inputs, signature.inputs), (definition.outputs, signature.outputs)):
                 for spec in specs.values():
                     infos[spec.name].dtype = spec.data_type
                     if spec.shape is None:
@@ -74,19 +74,19 @@ class Stub:
         self, signature: Signature, arrays: Mapping[str, np.ndarray], protos: Mapping[str, Any]
     ) -> Iterator[str]:
         if set(arrays) != set(signature.inputs):
-            yield f"{set(arrays)} in place of {set(signature.inputs)}"
+            yield f"{set(arrays)}, not {set(signature.inputs)}"
             return
         rows = set()
         for name, spec in signature.inputs.items():
             array = arrays[name]
             if protos[name].dtype != spec.data_type or array.dtype != numpy_type(spec.data_type):
-                yield f"{name} is {array.dtype} in place of {spec}"
+                yield f"{name} is {array.dtype}, not {spec}"
             if spec.shape is None:
                 continue
             if array.ndim != len(spec.shape):
-                yield f"{name} has rank {array.ndim} in place of {spec}"
+                yield f"{name} has rank {array.ndim}, not {spec}"
             elif any(want not in (None, size) for want, size in zip(spec.shape, array.shape, strict=True)):
-                yield f"{name} has shape {array.shape} in place of {spec}"
+                yield f"{name} has shape {array.shape}, not {spec}"
             elif spec.shape[:1] == (None,):
                 rows.add(array.shape[0])
         # Without a card the gateway forwards inputs of no rows, or of different numbers of rows.
@@ -108,9 +108,9 @@ def serving(stub: Stub) -> Iterator[str]:
     for service, methods in services.items():
         handlers = {
             name: grpc.unary_unary_rpc_method_handler(
-                answer, request.FromString, lambda response: response.SerializeToString()
+                method, request.FromString, lambda response: response.SerializeToString()
             )
-            for name, (answer, request) in methods.items()
+            for name, (method, request) in methods.items()
         }
         server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(service, handlers)])
     port = server.add_insecure_port("127.0.0.1:0")
