@@ -1,7 +1,7 @@
 """The model registry: publishes versions atomically and moves their labels.
 
-The versions lie in a local folder or an object store (:mod:`serving.artifacts.backends`), by the same rules. Two
-publishers at once get two numbers. A version never changes afterwards; only its signature may come later.
+The versions lie in a local folder or an object store (:mod:`serving.artifacts.backends`), by the same rules. Concurrent
+publishers get different numbers. A version never changes afterwards; only its signature may come later.
 ``models.config`` (:mod:`serving.artifacts.models_config`) says which versions are loaded and where the labels point.
 
 Requests that name no version go to ``stable``. ``previous`` is the version that was stable before.
@@ -45,7 +45,7 @@ def check_name(model: str) -> None:
         RegistryError: The name has other characters than lower-case letters, digits and ``_``.
     """
     if not _NAME.fullmatch(model):
-        raise RegistryError(f"{model!r} is no model name; use lower-case letters, digits and _, first a letter")
+        raise RegistryError(f"{model!r} is not a model name; use lower-case letters, digits and _, and begin with a letter")
 
 
 class ModelRegistry:
@@ -181,7 +181,7 @@ class ModelRegistry:
             RegistryError: The version does not exist or cannot be served, or the label is invalid.
         """
         if not _LABEL.fullmatch(label):
-            raise RegistryError(f"{label!r} is no label; use letters, digits, _, . and -, first a letter")
+            raise RegistryError(f"{label!r} is not a label; use letters, digits, _, . and -, and begin with a letter")
         self._require_servable(model, version, "promoted")
         return self._point(model, version, label)
 

@@ -40,9 +40,9 @@ class Signer:
         try:
             key = load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
-            raise KeyFileError(f"{path} is no private key in PEM form without a passphrase: {error}") from None
+            raise KeyFileError(f"{path} is not a private key in PEM form without a passphrase: {error}") from None
         if not isinstance(key, Ed25519PrivateKey):
-            raise KeyFileError(f"{path} is no Ed25519 key; openssl genpkey -algorithm ed25519 makes one")
+            raise KeyFileError(f"{path} is not an Ed25519 key; create one with openssl genpkey -algorithm ed25519")
         self._key = key
 
     def sign(self, model: str, version: int, listed: bytes) -> bytes:
@@ -62,9 +62,9 @@ class Verifier:
         try:
             key = load_pem_public_key(path.read_bytes())
         except (OSError, ValueError) as error:
-            raise KeyFileError(f"{path} is no public key in PEM form: {error}") from None
+            raise KeyFileError(f"{path} is not a public key in PEM form: {error}") from None
         if not isinstance(key, Ed25519PublicKey):
-            raise KeyFileError(f"{path} is no Ed25519 key; openssl pkey -pubout writes that of a private one")
+            raise KeyFileError(f"{path} is not an Ed25519 key; openssl pkey -pubout extracts it from a private key")
         self._key = key
 
     def check(self, directory: Path, model: str | None = None, version: int | None = None) -> str | None:

@@ -1,4 +1,4 @@
-"""``Client`` and ``AsyncClient``: thin shells around the operations that both share."""
+"""``Client`` and ``AsyncClient``, which share their operations."""
 
 from types import TracebackType
 from typing import Any, Self, TypeVar

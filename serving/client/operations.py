@@ -55,7 +55,7 @@ class operation(Generic[P, T]):
 
 
 class Operations:
-    """What a client can do. All methods raise :class:`VitrineError`, and nothing else, if a call fails."""
+    """The methods of both clients. They raise :class:`VitrineError`, and nothing else, if a call fails."""
 
     @operation
     def predict(

@@ -13,7 +13,7 @@ from serving.inputs import npy
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What every result names: the model, the version that computed it and the request's id."""
+    """Common fields: the model, the version that computed the result, and the request's id."""
 
     model: str
     version: int

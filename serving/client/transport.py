@@ -1,6 +1,6 @@
 """Send a request with retries, one deadline for the whole call, and a size limit for the response.
 
-The header X-Request-Timeout tells the gateway how much time is left, so that it computes nothing in vain.
+The header X-Request-Timeout tells the gateway how much time is left, so that it does not compute results too late.
 """
 
 import asyncio

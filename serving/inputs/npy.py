@@ -21,7 +21,7 @@ def read(body: bytes) -> NDArray[Any]:
     """Return the array of an npy body, read-only and in the machine's byte order.
 
     Raises:
-        NpyError: the body is not npy, holds objects or records, or its size does not match its header.
+        NpyError: The body is not npy, holds objects or records, or its size does not match its header.
     """
     stream = io.BytesIO(body)
     try:
@@ -48,7 +48,7 @@ def read(body: bytes) -> NDArray[Any]:
 
 
 def write(array: NDArray[Any]) -> bytes:
-    """Return an array as npy."""
+    """Encode an array as npy."""
     stream = io.BytesIO()
     np.lib.format.write_array(stream, array, allow_pickle=False)
     return stream.getvalue()

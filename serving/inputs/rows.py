@@ -21,7 +21,7 @@ def series_rows(values: Array, recipe: SeriesRecipe) -> Array:
     """Return the newest values of each history, [N, window], from [T] or [N, T].
 
     Raises:
-        RowError: the rank is wrong, or a history is shorter than the window.
+        RowError: The rank is wrong, or a history is shorter than the window.
     """
     if values.ndim == 1:
         values = values[None]
@@ -38,7 +38,7 @@ def table_rows(values: Array, recipe: TableRecipe) -> Array:
     """Return table rows, [N, columns], from one row [F] or several [N, F].
 
     Raises:
-        RowError: the number of columns is wrong.
+        RowError: The number of columns is wrong.
     """
     if values.ndim == 1:
         values = values[None]
@@ -55,7 +55,7 @@ def in_column_order(row: Mapping[str, Any], recipe: TableRecipe) -> Sequence[Any
     """Return a row's values in the order of the model card's columns.
 
     Raises:
-        RowError: a column is missing or unknown.
+        RowError: A column is missing or unknown.
     """
     names = [column.name for column in recipe.columns]
     missing = [name for name in names if name not in row]
@@ -73,7 +73,7 @@ def signal_rows(values: Array, recipe: SignalRecipe) -> Array:
     A signal of one channel may also be [L], and several [N, L].
 
     Raises:
-        RowError: the length or the number of channels is wrong.
+        RowError: The length or the number of channels is wrong.
     """
     shape = values.shape
     if recipe.channels == 1 and values.ndim < 3 and shape[-1:] == (recipe.length,):

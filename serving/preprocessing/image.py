@@ -8,7 +8,7 @@ The model card holds an :class:`ImageRecipe`. The steps, in order:
    visible is white. Alpha that is 0 everywhere is ignored.
 2. Colour. ``rgb`` keeps the colours. ``grey`` takes the luminance. ``ink`` takes each pixel's distance from the
    background colour, evenly lit or not, so that a pen of any colour counts. ``grey`` and ``ink`` end light on a
-   background of 0, like Fashion-MNIST: the border tells which side is the background, unless the caller does
+   background of 0, like Fashion-MNIST: the border decides which side is the background, unless the caller states it
    (:data:`Polarity`). ``ink`` first cuts off bars along whole sides, which a board's cell leaves.
 3. Crop to the content with a margin, and pad to the input's shape with the background (``rgb``: pad only, with black).
    ``ink`` ignores specks, faint lines and marks that lie along the border alone.

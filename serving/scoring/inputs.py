@@ -72,14 +72,14 @@ def find(path: Path, card: ModelCard, column: str | None = None) -> Source:
     """
     if path.is_dir():
         if card.kind != "image":
-            raise InputError(f"a folder holds pictures, but {card.model} is no image model; give a Parquet file")
+            raise InputError(f"a folder holds pictures, but {card.model} is not an image model; give a Parquet file")
         try:
             found = picture_folder.find(path)
         except OSError as error:
             raise InputError(f"the folder cannot be read: {error}") from None
         if not found.names:
             hidden = f", but {found.left_out} hidden, thumbnails or in trash" if found.left_out else ""
-            raise InputError(f"there is no picture in {path}: no {', '.join(sorted(picture_folder.SUFFIXES))}{hidden}")
+            raise InputError(f"{path} has no picture ({', '.join(sorted(picture_folder.SUFFIXES))}){hidden}")
         return Source(path, (), found.names, len(found.names), found.left_out)
     try:
         file = pq.ParquetFile(path)
@@ -126,7 +126,7 @@ def _columns(schema: pa.Schema, card: ModelCard, column: str | None) -> tuple[st
     found = [name for name in schema.names if fits(schema.field(name).type)]
     if column is not None:
         if column not in found:
-            raise InputError(f"{column} is no column of {what}; such columns are: {', '.join(found) or 'none'}")
+            raise InputError(f"{column} is not a column of {what}; such columns: {', '.join(found) or 'none'}")
         return (column,)
     if len(found) != 1:
         raise InputError(f"one column of {what} is expected; found: {', '.join(found) or 'none'}. Choose with --column")

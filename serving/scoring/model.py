@@ -109,7 +109,7 @@ class ScoringModel:
         try:
             array = np.asarray(value, np.float32)
         except (TypeError, ValueError):
-            raise RowError("the value is no list of numbers, or its lists differ in length") from None
+            raise RowError("the value is not a list of numbers, or its lists differ in length") from None
         if not np.isfinite(array).all():
             raise RowError("a value is null, NaN or infinite")
         fitting = self._rows(array)

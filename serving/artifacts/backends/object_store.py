@@ -57,7 +57,7 @@ class ObjectStoreBackend:
         self._root: str = root.rstrip("/")
         self._is_google = "gs" in self._protocols()
         if not self._is_google and "s3" not in self._protocols():
-            raise ObjectStoreError(f"{url} is no address of an object store; s3://… and gs://… are")
+            raise ObjectStoreError(f"{url} is not the address of an object store; use s3://… or gs://…")
         self._local: Path | None = None
         self._folders: dict[tuple[str, int], str] = {}  # by model and number, as last listed: 001 is version 1
 

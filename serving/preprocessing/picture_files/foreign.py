@@ -59,7 +59,7 @@ _FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "send the picture in it"),
     (b"Rar!\x1a\x07", "a RAR archive", "send the picture in it"),
     (b"\x28\xb5\x2f\xfd", "zstd-compressed", "unpack it"),
-    (b"version https://git-lfs", "a Git LFS pointer", "send the picture that it stands for; `git lfs pull` fetches it"),
+    (b"version https://git-lfs", "a Git LFS pointer", "send the picture itself, which `git lfs pull` fetches"),
     (b"\x1f\x8b", "gzip-compressed", "unpack it, or send the header Content-Encoding: gzip"),
     (b"data:", "a data URL", 'send the bytes it holds, or JSON: {"b64": "…"}'),
     (b"iVBORw0KGgo", "Base64 text", 'send the bytes it holds, or JSON: {"b64": "…"}'),

@@ -133,7 +133,7 @@ def test_publishing_does_not_configure_an_unpromoted_model(tmp_path: Path) -> No
 def test_invalid_labels_are_rejected(tmp_path: Path, label: str) -> None:
     registry = ModelRegistry(tmp_path)
     publish(registry)
-    with pytest.raises(RegistryError, match="is no label"):
+    with pytest.raises(RegistryError, match="is not a label"):
         registry.promote("m", 1, label)
 
 
@@ -146,7 +146,7 @@ def test_errors_list_what_exists(tmp_path: Path) -> None:
         registry.promote("n", 1)
     with pytest.raises(RegistryError, match="no version before 1"):
         registry.rollback("m")
-    with pytest.raises(RegistryError, match="is no model name"), registry.staging("../m"):
+    with pytest.raises(RegistryError, match="is not a model name"), registry.staging("../m"):
         pass
 
 

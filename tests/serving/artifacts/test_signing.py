@@ -104,7 +104,7 @@ def test_a_signature_of_another_key_is_invalid(signed: tuple[Path, Verifier], tm
 def test_files_without_the_expected_key_are_rejected(tmp_path: Path) -> None:
     private, public = key_pair(tmp_path, "curve", ec.EllipticCurvePrivateKey)  # type: ignore[arg-type]
     for make, path in ((Signer, private), (Verifier, public)):
-        with pytest.raises(KeyFileError, match="no Ed25519 key"):
+        with pytest.raises(KeyFileError, match="not an Ed25519 key"):
             make(path)
     for make in (Signer, Verifier):
         with pytest.raises(KeyFileError, match="in PEM form"):
@@ -138,4 +138,4 @@ def test_vitrine_sign(tmp_path: Path) -> None:
     assert "version 1 is signed" in vitrine("m", "1", "--key", str(private)).stdout
     assert Verifier(public).check(registry.directory("m", 1)) is None
     refused = vitrine("m", "1", "--key", str(public))
-    assert refused.returncode == 1 and "no private key" in refused.stderr and "Traceback" not in refused.stderr
+    assert refused.returncode == 1 and "not a private key" in refused.stderr and "Traceback" not in refused.stderr

@@ -48,10 +48,10 @@ def test_pictures_in_every_form(client: Client, tmp_path: Path, form: str) -> No
         "[H, W, 1]": PIXELS[..., None],
     }
     sent = {**forms, "[N, H, W, C]": PIXELS[None, ..., None], "a list of all": list(forms.values())}[form]
-    answer = client.predict("shade", sent, polarity=None if form == "[N, H, W, C]" else "light_on_dark")  # type: ignore[arg-type]
-    assert (answer.model, answer.version, bool(answer.request_id)) == ("shade", 1, True)
-    assert len(answer.predictions) == (len(forms) if form == "a list of all" else 1)
-    for prediction in answer.predictions:
+    result = client.predict("shade", sent, polarity=None if form == "[N, H, W, C]" else "light_on_dark")  # type: ignore[arg-type]
+    assert (result.model, result.version, bool(result.request_id)) == ("shade", 1, True)
+    assert len(result.predictions) == (len(forms) if form == "a list of all" else 1)
+    for prediction in result.predictions:
         assert (prediction.label, prediction.index) == ("light", 2)
         assert prediction.probability == prediction.probabilities["light"] > 0.7
 
@@ -67,9 +67,9 @@ def test_all_other_operations(client: Client) -> None:
     assert [(one.index, one.label, one.distance) for one in near] == [(0, "light", 0), (1, "middle", 100)]
     values = np.array([1, 2, 3, 4], np.float32)
     for history in ([1, 2, 3, 4], values, list(values), range(1, 5), [values]):
-        made = client.forecast("trend", history, horizon=2, version=1)
-        assert (made.forecasts[0].mean, made.forecasts[0].lower) == ([5, 6], [4, 5])
-        assert (made.level, made.notes) == (0.9, ["It goes on as it went."])
+        result = client.forecast("trend", history, horizon=2, version=1)
+        assert (result.forecasts[0].mean, result.forecasts[0].lower) == ([5, 6], [4, 5])
+        assert (result.level, result.notes) == (0.9, ["It goes on as it went."])
     assert {one.name: one.default_version for one in client.models()}["shade"] == 1
     assert client.card("shade", version=1).labels == ("dark", "middle", "light")
 
@@ -122,14 +122,14 @@ def test_an_unreachable_gateway() -> None:
 
 
 @contextlib.contextmanager
-def moody(*moods: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[str, list[str]]]:
-    """A server with one handler for each request; yields its address and the X-Request-Timeout of each."""
-    seen: list[str] = []
+def http_server(*handlers: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[str, list[str]]]:
+    """Run a server with one handler for each request. Yields its address and the X-Request-Timeout of each request."""
+    timeouts: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            seen.append(self.headers["X-Request-Timeout"])
-            moods[len(seen) - 1](self)
+            timeouts.append(self.headers["X-Request-Timeout"])
+            handlers[len(timeouts) - 1](self)
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
@@ -138,15 +138,15 @@ def moody(*moods: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[tuple[st
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", seen
+        yield f"http://127.0.0.1:{server.server_port}", timeouts
     finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
-def refuse(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
-    def answer(request: BaseHTTPRequestHandler) -> None:
+def reject(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    def send(request: BaseHTTPRequestHandler) -> None:
         request.send_response(status)
         for name, value in headers.items():
             request.send_header(name.replace("_", "-"), value)
@@ -155,10 +155,10 @@ def refuse(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], No
         request.end_headers()
         request.wfile.write(body)
 
-    return answer
+    return send
 
 
-def answer_none(request: BaseHTTPRequestHandler) -> None:
+def send_no_models(request: BaseHTTPRequestHandler) -> None:
     body = b'{"models": []}'
     request.send_response(200)
     request.send_header("Content-Length", str(len(body)))
@@ -166,64 +166,71 @@ def answer_none(request: BaseHTTPRequestHandler) -> None:
     request.wfile.write(body)
 
 
-def hang_up(request: BaseHTTPRequestHandler) -> None:
+def disconnect(request: BaseHTTPRequestHandler) -> None:
     request.connection.shutdown(socket.SHUT_RDWR)
 
 
 def test_retries_until_success() -> None:
-    with moody(refuse(503), hang_up, refuse(429, Retry_After="0"), answer_none) as (url, seen), Client(url) as client:
+    with (
+        http_server(reject(503), disconnect, reject(429, Retry_After="0"), send_no_models) as (url, timeouts),
+        Client(url) as client,
+    ):
         assert client.models() == []
-    assert len(seen) == 4
-    assert 0 < float(seen[3]) < float(seen[0]) <= 30
+    assert len(timeouts) == 4
+    assert 0 < float(timeouts[3]) < float(timeouts[0]) <= 30
 
 
 async def test_the_asynchronous_client_retries() -> None:
-    with moody(hang_up, refuse(503), answer_none) as (url, seen):
+    with http_server(disconnect, reject(503), send_no_models) as (url, timeouts):
         async with AsyncClient(url) as client:
             assert await client.models() == []
-    assert len(seen) == 3
+    assert len(timeouts) == 3
 
 
 def test_the_last_error_is_raised_if_no_retry_fits() -> None:
     with (
-        moody(refuse(503, Retry_After="3600", X_Request_Id="r-1")) as (url, seen),
+        http_server(reject(503, Retry_After="3600", X_Request_Id="r-1")) as (url, timeouts),
         Client(url) as client,
         pytest.raises(VitrineError, match="not now") as caught,
     ):
         client.models()
-    assert (len(seen), caught.value.status, caught.value.code) == (1, 503, "overloaded")
+    assert (len(timeouts), caught.value.status, caught.value.code) == (1, 503, "overloaded")
     assert caught.value.request_id == "r-1"
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 500, 502, 504])
 def test_other_statuses_are_not_retried(status: int) -> None:
-    with moody(refuse(status)) as (url, seen), Client(url) as client, pytest.raises(VitrineError):
+    with http_server(reject(status)) as (url, timeouts), Client(url) as client, pytest.raises(VitrineError):
         client.models()
-    assert len(seen) == 1
+    assert len(timeouts) == 1
 
 
 def test_responses_of_other_servers() -> None:
-    def greet(request: BaseHTTPRequestHandler) -> None:
+    def send_html(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Length", "5")
         request.end_headers()
         request.wfile.write(b"<html")
 
-    def other(request: BaseHTTPRequestHandler) -> None:
+    def send_empty_object(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
         request.send_header("Content-Length", "2")
         request.end_headers()
         request.wfile.write(b"{}")
 
-    moved = refuse(308, Location="https://shop.example/v1/models")
-    for mood, status, word in ((greet, 200, "like the gateway"), (other, 200, "models"), (moved, 308, "https://")):
+    moved = reject(308, Location="https://shop.example/v1/models")
+    for handler, status, word in (
+        (send_html, 200, "like the gateway"),
+        (send_empty_object, 200, "models"),
+        (moved, 308, "https://"),
+    ):
         with (
-            moody(mood) as (url, seen),
+            http_server(handler) as (url, timeouts),
             Client(url) as client,
             pytest.raises(VitrineError, match=word) as caught,
         ):
             client.models()
-        assert (len(seen), caught.value.status, caught.value.code) == (1, status, "error")
+        assert (len(timeouts), caught.value.status, caught.value.code) == (1, status, "error")
 
 
 def test_back_off_grows_respects_retry_after_and_the_deadline() -> None:
@@ -237,15 +244,15 @@ def test_back_off_grows_respects_retry_after_and_the_deadline() -> None:
 
 
 def test_the_key_is_sent(served: Gateway) -> None:
-    seen: list[str | None] = []
+    keys: list[str | None] = []
 
-    def look(request: BaseHTTPRequestHandler) -> None:
-        seen.append(request.headers["Authorization"])
-        answer_none(request)
+    def record_key(request: BaseHTTPRequestHandler) -> None:
+        keys.append(request.headers["Authorization"])
+        send_no_models(request)
 
-    with moody(look) as (url, _), Client(url, "vt_secret") as client:
+    with http_server(record_key) as (url, _), Client(url, "vt_secret") as client:
         client.models()
-    assert seen == ["Bearer vt_secret"]
+    assert keys == ["Bearer vt_secret"]
 
 
 def test_png_is_lossless() -> None:
@@ -260,7 +267,7 @@ def test_pillow_images_are_read_like_their_files(mode: str) -> None:
     exif[0x0112] = 6
     file = io.BytesIO()
     Image.linear_gradient("L").resize((8, 16)).convert(mode).save(file, "JPEG", exif=exif.tobytes())
-    seen, expected = (np.asarray(image.read(data)) for data in (encode_picture(Image.open(file)), file.getvalue()))
-    assert (seen == expected).all()
+    sent, expected = (np.asarray(image.read(data)) for data in (encode_picture(Image.open(file)), file.getvalue()))
+    assert (sent == expected).all()
     assert expected.shape == (8, 16, 3)
     assert expected[:, 0].mean() > 200 > 50 > expected[:, -1].mean()

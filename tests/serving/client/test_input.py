@@ -15,11 +15,11 @@ from serving.client import AsyncClient, Client, VitrineError
 from serving.client.encoding import encode_picture
 from tests.serving.gateway.conftest import picture
 
-NOBODY = "http://127.0.0.1:1"
+UNREACHABLE = "http://127.0.0.1:1"
 
 
 @pytest.fixture(params=[Client, AsyncClient])
-def made(request: pytest.FixtureRequest) -> Any:
+def client_class(request: pytest.FixtureRequest) -> Any:
     return request.param
 
 
@@ -30,9 +30,9 @@ def made(request: pytest.FixtureRequest) -> Any:
         "http://host:port", "http://a\nb", "http://\ud800", 3, None,
     ],
 )  # fmt: skip
-def test_invalid_addresses(made: Any, url: Any) -> None:
+def test_invalid_addresses(client_class: Any, url: Any) -> None:
     with pytest.raises(VitrineError) as caught:
-        made(url)
+        client_class(url)
     assert caught.value.code == "bad_option"
 
 
@@ -54,28 +54,28 @@ async def test_unknown_hosts(url: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", [0, -1, math.nan, math.inf, None, "3"])
-def test_invalid_timeouts(made: Any, timeout: Any) -> None:
+def test_invalid_timeouts(client_class: Any, timeout: Any) -> None:
     with pytest.raises(VitrineError, match="timeout is") as caught:
-        made(NOBODY, timeout=timeout)
+        client_class(UNREACHABLE, timeout=timeout)
     assert caught.value.code == "bad_option"
 
 
 @pytest.mark.parametrize("key", ["vt_1\n", "vt_1\r\nX-Other: 1", "vt 1", "vt_ü", "vt_\0", "\ud800", b"vt_1"])
-def test_invalid_keys(made: Any, key: Any) -> None:
+def test_invalid_keys(client_class: Any, key: Any) -> None:
     with pytest.raises(VitrineError, match="printable") as caught:
-        made(NOBODY, key)
+        client_class(UNREACHABLE, key)
     assert "vt_1" not in caught.value.message
 
 
-def test_options_unknown_to_httpx(made: Any) -> None:
+def test_options_unknown_to_httpx(client_class: Any) -> None:
     with pytest.raises(TypeError, match="colour"):
-        made(NOBODY, colour="red")
+        client_class(UNREACHABLE, colour="red")
     with pytest.raises(VitrineError):
-        made(NOBODY, verify="/no/such/file.pem")
+        client_class(UNREACHABLE, verify="/no/such/file.pem")
 
 
 def refused(work: Callable[[Client], Any]) -> VitrineError:
-    with Client(NOBODY, timeout=0.5) as client, pytest.raises(VitrineError) as caught:
+    with Client(UNREACHABLE, timeout=0.5) as client, pytest.raises(VitrineError) as caught:
         work(client)
     return caught.value
 
@@ -121,19 +121,19 @@ def test_a_truncated_lazy_picture() -> None:
 def test_modes(mode: str) -> None:
     light = Image.new("L", (4, 4), 200)
     if mode in ("La", "RGBa"):
-        made = light.convert({"La": "LA", "RGBa": "RGBA"}[mode]).convert(mode)
+        drawn = light.convert({"La": "LA", "RGBa": "RGBA"}[mode]).convert(mode)
     elif mode == "HSV":
-        made = light.convert("RGB").convert(mode)
+        drawn = light.convert("RGB").convert(mode)
     elif mode == "PA":
-        made = light.convert("P").convert(mode)
+        drawn = light.convert("P").convert(mode)
     elif mode in ("I;16", "I;16B"):
-        made = light.convert("I").point(lambda value: value * 257).convert(mode)  # type: ignore[operator]
+        drawn = light.convert("I").point(lambda value: value * 257).convert(mode)  # type: ignore[operator]
     elif mode == "I":
-        made = light.convert("I").point(lambda value: value * 257)  # type: ignore[operator]
+        drawn = light.convert("I").point(lambda value: value * 257)  # type: ignore[operator]
     else:
-        made = light.convert(mode)
-    assert made.mode == mode
-    sent = Image.open(io.BytesIO(encode_picture(made)))
+        drawn = light.convert(mode)
+    assert drawn.mode == mode
+    sent = Image.open(io.BytesIO(encode_picture(drawn)))
     assert sent.format == "PNG"
     if mode.startswith("I"):
         assert (np.asarray(sent) == 200 * 257).all()

@@ -1,6 +1,6 @@
-"""Pictures as people have them, made from the Fashion test set, against the originals: at least .85 of the accuracy.
+"""Photos made from the Fashion-MNIST test set keep at least .85 of the originals' accuracy.
 
-The shipped fashion_cnn answers through its ONNX twin; the pictures go through the recipe that stands on its card.
+The shipped fashion_cnn runs as an ONNX export, and the pictures are prepared by the recipe on its model card.
 """
 
 import gzip
@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from serving.artifacts import model_card as card
+from serving.artifacts import model_card
 from serving.onnx_runtime import onnxruntime
 from serving.preprocessing import image
 from tests.programs import REPOSITORY
@@ -34,11 +34,11 @@ def enlarged(pixels: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize((600, 600), Image.Resampling.BICUBIC))
 
 
-def on_ground(pixels: Pixels, rng: np.random.Generator) -> Image.Image:
-    """A dark garment off centre on light coloured ground, 900×800."""
+def on_background(pixels: Pixels, rng: np.random.Generator) -> Image.Image:
+    """Draw a dark garment off centre on a light coloured background, 900×800."""
     garment = enlarged(pixels)
-    ground = rng.uniform([225, 215, 195], [250, 240, 230])
-    canvas = np.broadcast_to(ground, (800, 900, 3)).copy()
+    background = rng.uniform([225, 215, 195], [250, 240, 230])
+    canvas = np.broadcast_to(background, (800, 900, 3)).copy()
     top, left = rng.integers(0, 200), rng.integers(0, 300)
     canvas[top : top + 600, left : left + 600] *= 1 - garment[..., None] / 255
     return Image.fromarray((canvas + rng.normal(0, 2, canvas.shape)).clip(0, 255).astype(np.uint8))
@@ -49,7 +49,7 @@ VARIANTS: dict[str, Variant] = {
     "enlarged to 600 px": lambda pixels, rng: encoded(Image.fromarray(enlarged(pixels)), "PNG"),
     "inverted": lambda pixels, rng: encoded(Image.fromarray(255 - pixels), "PNG"),
     "enlarged and inverted": lambda pixels, rng: encoded(Image.fromarray(255 - enlarged(pixels)), "PNG"),
-    "off centre on coloured ground, JPEG": lambda pixels, rng: encoded(on_ground(pixels, rng), "JPEG"),
+    "off centre on coloured background, JPEG": lambda pixels, rng: encoded(on_background(pixels, rng), "JPEG"),
 }
 
 
@@ -66,7 +66,7 @@ def test_pictures_keep_the_accuracy(
     examples: tuple[Pixels, NDArray[np.uint8]], name: str, record_property: Callable[[str, object], None]
 ) -> None:
     pictures, labels = examples
-    recipe = card.read(VERSION).image
+    recipe = model_card.read(VERSION).image
     assert recipe
     session = onnxruntime.InferenceSession(VERSION / "assets.extra/model.onnx", providers=["CPUExecutionProvider"])
 

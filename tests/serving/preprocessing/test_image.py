@@ -100,7 +100,7 @@ class TestDecoding:
     @pytest.mark.parametrize("size", [(60, 60), (28, 28), (32, 32), (900, 700)])
     def test_a_blank_picture_is_refused(self, shade: int, recipe: ImageRecipe, size: tuple[int, int]) -> None:
         pixels = np.full((*size[::-1], 3), shade, np.uint8)
-        pixels[3, 4] = shade + 9 if shade < 200 else shade - 9  # too little to be seen
+        pixels[3, 4] = shade + 9 if shade < 200 else shade - 9  # less than visible contrast
         for picture in (Image.fromarray(pixels), Image.fromarray(pixels[..., 0])):
             with pytest.raises(PictureError, match="blank"):
                 decode(encoded(picture), recipe)
@@ -153,8 +153,7 @@ class TestDecoding:
 
     @pytest.mark.parametrize("mode", ["P", "LA", "RGB", "RGBA", "CMYK", "I;16"])
     @pytest.mark.parametrize("recipe", [GREY, INK])
-    def test_tiles_leave_no_trace(self, mode: str, recipe: ImageRecipe) -> None:
-        """Tile by tile conversion and reduction of a large picture equals that of the whole."""
+    def test_conversion_by_tiles_equals_that_of_the_whole(self, mode: str, recipe: ImageRecipe) -> None:
         whole = cross("navy", "ivory").resize((1900, 1300))
         form = "JPEG" if mode == "CMYK" else "PNG"
         if mode == "I;16":
@@ -184,7 +183,7 @@ class TestDecoding:
         data = encoded(arrow(), format, save_all=True, append_images=[arrow().rotate(90)])
         with pytest.raises(PictureError, match="animated"):
             read(data)
-        assert image.pixels(data) == 60 * 40  # which bounds a string that a model decodes itself
+        assert image.pixels(data) == 60 * 40  # limits pictures that the model decodes itself
 
     @pytest.mark.parametrize(
         "data", [b"", b"hello", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", b"GIF8"]
@@ -209,16 +208,16 @@ class TestDecoding:
     @pytest.mark.parametrize(
         ("size", "recipe", "expected"),
         [
-            ((640, 480), INK, (320, 240)),  # what it would be reduced to anyway
+            ((640, 480), INK, (320, 240)),  # the size of its later reduction
             ((2000, 1500), GREY, (500, 375)),
-            ((1500, 900), INK, (500, 300)),  # three times smaller, after libjpeg, which cannot do that
-            ((5000, 4000), INK, (417, 334)),  # four times by libjpeg, then three times
+            ((1500, 900), INK, (500, 300)),  # by a factor of 3, which libjpeg lacks
+            ((5000, 4000), INK, (417, 334)),  # by libjpeg by 4, then by 3
             ((640, 480), RGB, (640, 480)),
             ((2000, 1100), RGB, (1000, 550)),
             ((500, 400), INK, (500, 400)),
         ],
     )
-    def test_a_large_jpeg_is_read_smaller_and_no_worse(
+    def test_a_large_jpeg_is_reduced_without_loss_of_quality(
         self, size: tuple[int, int], recipe: ImageRecipe, expected: tuple[int, int]
     ) -> None:
         picture = cross("navy", "ivory").resize(size)
@@ -227,7 +226,7 @@ class TestDecoding:
         whole = decode(encoded(picture), recipe)
         assert np.abs(decode(jpeg, recipe).astype(int) - whole).max() < 20
 
-    def test_a_line_of_pixels_makes_no_giant_square(self) -> None:
+    def test_a_line_of_pixels_needs_no_large_frame(self) -> None:
         data = png(1, 4_000_000, 1, 0, b"\x00\x80" * 2_000_000 + b"\x00\x00" * 2_000_000)
         for recipe in RECIPES:
             try:
@@ -246,14 +245,14 @@ class TestSizes:
             try:
                 result = decode(encoded(Image.fromarray(pixels), format), recipe)
             except PictureError as error:
-                slim = recipe.colour == "grey" and max(size) > 28 * min(size)  # hardly a row is left of it
+                slim = recipe.colour == "grey" and max(size) > 28 * min(size)  # too narrow to remain visible
                 assert recipe is INK or pixels is not noise or size == (1, 1) or slim
                 assert "blank" in str(error)
                 continue
             assert result.shape == (recipe.height, recipe.width, recipe.channels)
             assert result.dtype == np.uint8
 
-    def test_a_picture_of_the_models_own_kind_is_untouched(self) -> None:
+    def test_a_picture_of_the_models_size_and_channels_passes_unchanged(self) -> None:
         grey = np.random.default_rng(1).integers(0, 256, (28, 28), np.uint8)
         grey[[0, -1]] = grey[:, [0, -1]] = 3
         assert (decode(encoded(Image.fromarray(grey)), GREY)[..., 0] == grey).all()
@@ -270,7 +269,7 @@ class TestSizes:
     @pytest.mark.parametrize("recipe", [PLAIN, RGB, INK])
     @pytest.mark.parametrize(("height", "width"), [(32, 96), (96, 32)])
     @pytest.mark.parametrize("size", [(400, 400), (600, 200), (200, 600)])
-    def test_a_disc_stays_round_in_an_input_that_is_no_square(
+    def test_a_disc_stays_round_in_an_input_that_is_not_square(
         self, recipe: ImageRecipe, height: int, width: int, size: tuple[int, int]
     ) -> None:
         picture = Image.new("RGB", size, "black")
@@ -326,7 +325,7 @@ class TestPolarity:
 
     @pytest.mark.parametrize("recipe", [GREY, INK])
     def test_the_caller_overrides_the_border(self, recipe: ImageRecipe) -> None:
-        picture = Image.new("L", (56, 56), 255)  # a white frame around black with a white stroke: which is the ground?
+        picture = Image.new("L", (56, 56), 255)  # a white frame, black, and a white stroke: the background is ambiguous
         draw = ImageDraw.Draw(picture)
         draw.rectangle((4, 4, 51, 51), fill=0)
         draw.line((14, 14, 42, 42), fill=255, width=6)
@@ -349,7 +348,7 @@ class TestPolarity:
         light = len(border) // 2 + more
         grey[tuple(border[:light].T)] = 128
         grey[inside] = 255
-        # A single row is its own opposite border and counts twice, which leaves the shares as they are.
+        # A single row counts twice, as both borders, which does not change the shares.
         untouched = light * 2 < len(border)
         recipe = ImageRecipe(height=height, width=width, channels=1, colour="grey")
         assert (decode(encoded(Image.fromarray(grey)), recipe)[..., 0] == grey).all() == untouched
@@ -403,9 +402,9 @@ class TestInk:
     def test_colours(self, ink: object, ground: object) -> None:
         assert alike(decode(encoded(cross(ink, ground)), INK), decode(encoded(cross()), INK))
 
-    @pytest.mark.parametrize("seen", [photographed, on_lined_paper, with_bars, with_specks])
-    def test_marks_that_are_no_part_of_the_drawing(self, seen: Callable[[Image.Image], Image.Image]) -> None:
-        assert alike(decode(encoded(seen(cross())), INK), decode(encoded(cross()), INK))
+    @pytest.mark.parametrize("variant", [photographed, on_lined_paper, with_bars, with_specks])
+    def test_marks_around_the_drawing_are_ignored(self, variant: Callable[[Image.Image], Image.Image]) -> None:
+        assert alike(decode(encoded(variant(cross())), INK), decode(encoded(cross()), INK))
 
     def test_position_and_scale(self) -> None:
         wide = Image.new("RGB", (400, 300), "white")
@@ -453,7 +452,7 @@ MAGIC = st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x40\x00\x
 
 
 @st.composite
-def spoilt(draw: st.DrawFn) -> bytes:
+def damaged(draw: st.DrawFn) -> bytes:
     """A picture's bytes, some changed, perhaps truncated."""
     data = bytearray(draw(st.sampled_from(VALID)))
     for at, value in draw(st.lists(st.tuples(st.integers(0, len(data) - 1), st.integers(0, 255)), max_size=8)):
@@ -463,11 +462,11 @@ def spoilt(draw: st.DrawFn) -> bytes:
 
 @settings(max_examples=400)
 @given(
-    st.one_of(st.binary(max_size=200), st.builds(bytes.__add__, MAGIC, st.binary(max_size=200)), spoilt()),
+    st.one_of(st.binary(max_size=200), st.builds(bytes.__add__, MAGIC, st.binary(max_size=200)), damaged()),
     st.sampled_from(RECIPES),
     st.sampled_from(["auto", "light_on_dark", "dark_on_light"]),
 )
-def test_no_bytes_raise_anything_but_a_picture_error(data: bytes, recipe: ImageRecipe, polarity: Polarity) -> None:
+def test_any_bytes_give_a_picture_or_a_picture_error(data: bytes, recipe: ImageRecipe, polarity: Polarity) -> None:
     try:
         result = decode(data, recipe, polarity, max_pixels=1_000_000)
     except PictureError as error:

@@ -84,11 +84,11 @@ def test_series_of_a_parquet_file(tmp_path: Path) -> None:
 def test_the_gateway_reads_the_same_histories(served: Gateway) -> None:
     """Only the newest values count, as in the Parquet file above; here a window of four."""
     for history in ([1, 2, 3, 4], [9, 1, 2, 3, 4], [None, 1, 2, 3, 4]):
-        answer = served.http.post("/v1/models/trend:forecast", json={"history": history, "horizon": 1})
-        assert answer.json()["forecasts"][0]["mean"] == [5], answer.text
+        response = served.http.post("/v1/models/trend:forecast", json={"history": history, "horizon": 1})
+        assert response.json()["forecasts"][0]["mean"] == [5], response.text
         by_kserve = {"name": "a", "type": "univariate_time_series", "series": history, "frequency": "D"}
-        asked = {"model": "trend", "inputs": [by_kserve], "options": {"horizon": 1}}
-        assert served.http.post("/v1/timeseries/forecast", json=asked).status_code == 200
+        document = {"model": "trend", "inputs": [by_kserve], "options": {"horizon": 1}}
+        assert served.http.post("/v1/timeseries/forecast", json=document).status_code == 200
     assert served.http.post("/v1/models/trend:forecast", json={"history": [1, None, 3, 4], "horizon": 1}).is_error
 
 
@@ -105,7 +105,7 @@ def test_an_unsupported_format_is_named_in_its_row(tmp_path: Path) -> None:
 
 
 def test_hidden_files_thumbnails_and_trash_are_skipped_and_counted(tmp_path: Path) -> None:
-    folder, out = tmp_path / ".pictures", tmp_path / "results.parquet"  # whoever names a hidden folder means it
+    folder, out = tmp_path / ".pictures", tmp_path / "results.parquet"  # a hidden folder that the user names is scored
     kept = ["a.png", "b.JFIF", "c.jpe", "more/d.png", "thumbnails.png", "trash.d/e.png"]
     left = [
         "._a.png", ".hidden.png", ".ipynb_checkpoints/a-checkpoint.png", "__MACOSX/._a.png", "more/__MACOSX/x/a.png",
@@ -126,12 +126,12 @@ def test_hidden_files_thumbnails_and_trash_are_skipped_and_counted(tmp_path: Pat
     assert f"{len(left)} pictures were skipped" in done.stdout
     rows = pq.read_table(out).to_pylist()
     assert [(row["id"], row["label"]) for row in rows] == [(name, "Ankle boot") for name in sorted(kept)]
-    with pytest.raises(InputError, match=r"there is no picture in.*but 2 hidden"):
+    with pytest.raises(InputError, match=r"has no picture.*but 2 hidden"):
         inputs.find(empty, model("fashion_cnn").card)
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
-    """They are scored, in Parquet and CSV, and such a run resumes."""
+    """Such files are scored, to Parquet and CSV, and the run resumes."""
     folder = tmp_path / "L"
     (folder / os.fsdecode(b"m\xf6re")).mkdir(parents=True)
     names = [b"sch\xf6n.png", b"m\xf6re/a.png", "schön.png".encode(), b'b\n,".png']
@@ -151,9 +151,9 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     out = tmp_path / "again.parquet"
     with pytest.raises(KeyboardInterrupt):
         parts.score(model("fashion_cnn"), source, out, interrupt_after(3), rows=1)
-    seen: list[int] = []
-    parts.score(model("fashion_cnn"), source, out, seen.append, rows=1)
-    assert seen == [3, 4] and pq.read_table(out).equals(pq.read_table(tmp_path / "r.parquet"))
+    progress: list[int] = []
+    parts.score(model("fashion_cnn"), source, out, progress.append, rows=1)
+    assert progress == [3, 4] and pq.read_table(out).equals(pq.read_table(tmp_path / "r.parquet"))
 
 
 def interrupt_after(rows: int) -> Callable[[int], None]:
@@ -211,9 +211,9 @@ def test_unusable_inputs_are_explained(tmp_path: Path) -> None:
     assert inputs.find(path, card, "b").columns == ("b",)
     with pytest.raises(InputError, match="one column of lists of numbers is expected; found: none"):
         inputs.find(path, model("sine_rnn").card)
-    with pytest.raises(InputError, match="n is no column of encoded pictures"):
+    with pytest.raises(InputError, match="n is not a column of encoded pictures"):
         inputs.find(path, card, "n")
-    with pytest.raises(InputError, match="there is no picture in"):
+    with pytest.raises(InputError, match="has no picture"):
         inputs.find(tmp_path, card)
     with pytest.raises(InputError, match="a folder holds pictures"):
         inputs.find(tmp_path, model("sine_rnn").card)
@@ -244,15 +244,15 @@ def test_a_killed_run_resumes_with_the_same_output(tmp_path: Path) -> None:
     finished = sorted(tmp_path.glob("results.parquet.parts/*.parquet"))
     assert len(finished) >= 2
     before = {file: file.stat().st_mtime_ns for file in finished}
-    seen: list[tuple[int, bool]] = []
+    progress: list[tuple[int, bool]] = []
     parts.score(
         model("fashion_cnn"),
         source,
         out,
-        lambda done: seen.append((done, all(file.stat().st_mtime_ns == at for file, at in before.items()))),
+        lambda done: progress.append((done, all(file.stat().st_mtime_ns == at for file, at in before.items()))),
         rows=100,
     )
-    assert seen[0] == (100 * len(finished), True) and seen[-1] == (700, True)
+    assert progress[0] == (100 * len(finished), True) and progress[-1] == (700, True)
     assert pq.read_table(out).equals(pq.read_table(whole))
     assert not (tmp_path / "results.parquet.parts").exists()
 

@@ -182,4 +182,4 @@ def test_unknown_jobs_and_missing_data_are_errors(tmp_path: Path) -> None:
     done = train(tmp_path / "exports", "sine_rnn", "--learning-rate", "3")
     assert done.returncode == 2 and "No such option: --learning-rate" in done.stderr
     done = train(tmp_path / "exports", "sine_rnn", "--quick", "--fresh", "--as", "../elsewhere")
-    assert done.returncode == 1 and "'../elsewhere' is no model name" in done.stderr
+    assert done.returncode == 1 and "'../elsewhere' is not a model name" in done.stderr

@@ -50,4 +50,4 @@ def test_only_signed_versions_are_loaded(root: Path) -> None:
 
 def test_a_key_file_that_is_none_ends_the_start(root: Path) -> None:
     said = fails(f"--model_config_file={root / 'models.config'}", f"--verify_key_file={root / 'models.config'}")
-    assert "INVALID_ARGUMENT" in said and "no public key in PEM form" in said
+    assert "INVALID_ARGUMENT" in said and "not a public key in PEM form" in said

@@ -243,7 +243,7 @@ REFUSED = {
 }  # fmt: skip
 
 
-def seen(data: bytes) -> tuple[np.ndarray, str | None]:
+def read_with_note(data: bytes) -> tuple[np.ndarray, str | None]:
     picture = read(data, recipe=RECIPE)
     return prepare(picture, RECIPE).astype(int), picture.info.get(NOTE)
 
@@ -255,7 +255,7 @@ def alike(pixels: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("name", READ)
 def test_an_odd_file_is_read(name: str) -> None:
-    pixels, note = seen(READ[name])
+    pixels, note = read_with_note(READ[name])
     assert alike(pixels) and note is None
 
 
@@ -268,7 +268,7 @@ def test_a_few_hot_pixels_do_not_darken_a_picture_of_12_bits(kind: int) -> None:
 
 @pytest.mark.parametrize("name", CUT)
 def test_a_cut_file_with_all_its_pixels_is_read_with_a_note(name: str) -> None:
-    pixels, note = seen(CUT[name])
+    pixels, note = read_with_note(CUT[name])
     assert alike(pixels)
     assert note is not None and "lacks its last bytes" in note
 
@@ -277,12 +277,12 @@ def test_a_cut_file_with_all_its_pixels_is_read_with_a_note(name: str) -> None:
 def test_a_file_without_all_its_pixels_is_refused(name: str) -> None:
     data, words = REFUSED[name]
     with pytest.raises(PictureError, match=re.escape(words)):
-        seen(data)
+        read_with_note(data)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PROGRESSIVE", "PNG", "WEBP", "GIF", "BMP"])
 def test_a_cut_file_is_read_as_a_whole_one_or_refused(form: str) -> None:
-    """No cut makes the reader invent pixels."""
+    """The reader never invents pixels."""
     original = NOISE.resize((40, 40))
     data = encoded(original, form.replace("PROGRESSIVE", "JPEG"), progressive=form == "PROGRESSIVE")
     recipe = ImageRecipe(height=40, width=40, channels=3, colour="rgb")
