@@ -45,7 +45,7 @@ def check_name(model: str) -> None:
         RegistryError: The name has other characters than lower-case letters, digits and ``_``.
     """
     if not _NAME.fullmatch(model):
-        raise RegistryError(f"{model!r} is not a model name; use lower-case letters, digits and _, and begin with a letter")
+        raise RegistryError(f"{model!r} is not a model name; use lower-case letters, digits and _, first a letter")
 
 
 class ModelRegistry:
@@ -181,7 +181,7 @@ class ModelRegistry:
             RegistryError: The version does not exist or cannot be served, or the label is invalid.
         """
         if not _LABEL.fullmatch(label):
-            raise RegistryError(f"{label!r} is not a label; use letters, digits, _, . and -, and begin with a letter")
+            raise RegistryError(f"{label!r} is not a label; use letters, digits, _, . and -, first a letter")
         self._require_servable(model, version, "promoted")
         return self._point(model, version, label)
 
