@@ -27,13 +27,13 @@ def study(
     try:
         with console.status("starting TensorFlow"):
             chosen = find_study(name)
-        from training.experiments import study as studies
+        from training.experiments.study import PLOT_FILE, TABLE_FILE, perform, table
 
         into = folder / name
-        findings = studies.perform(chosen, JobOptions(quick=quick, stand_in=stand_in), into, console.print)
+        findings = perform(chosen, JobOptions(quick=quick, stand_in=stand_in), into, console.print)
     except (JobError, OSError) as error:
         raise fail(error) from None
-    console.print(studies.table(chosen, findings))
+    console.print(table(chosen, findings))
     for note in findings.notes:
         console.print(note, style="yellow", markup=False, soft_wrap=True)
-    console.print(f"{into / studies.TABLE_FILE} and {studies.PLOT_FILE}, after {findings.seconds:.0f} s")
+    console.print(f"{into / TABLE_FILE} and {PLOT_FILE}, after {findings.seconds:.0f} s")

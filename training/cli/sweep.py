@@ -49,11 +49,11 @@ def sweep(
         with console.status("starting TensorFlow"):
             job = find(name)
             from training.core.pipeline import with_start
-            from training.experiments import sweep as sweeps
-        stages = (sweeps.Stage("coarse", subset, trials), sweeps.Stage("fine", 1.0, fine_trials))
+            from training.experiments.sweep import Stage, search
+        stages = (Stage("coarse", subset, trials), Stage("fine", 1.0, fine_trials))
         options = with_start(job, JobOptions(quick=quick, stand_in=stand_in), ModelRegistry(exports))
         with _progress_bars(stages) as report:
-            best = sweeps.sweep(job, options, stages, storage, report)
+            best = search(job, options, stages, storage, report)
     except KeyboardInterrupt:
         console.print("interrupted; the same command resumes it")
         raise typer.Exit(130) from None

@@ -22,7 +22,7 @@ from training.core.errors import JobError, WorkerLost
 from training.core.job import Job, JobOptions
 
 if TYPE_CHECKING:
-    from training.core.fit import Progress as ProgressReport
+    from training.core.fit import ProgressReport
     from training.core.pipeline import Outcome, Publication
 
 _REFUSED = 2  # exit code if the gate refuses

@@ -23,7 +23,7 @@ from training.core.worker_group import WorkerGroup
 _PROGRESS_SECONDS = 0.1  # between two reports of an epoch's progress
 
 #: Receives (epoch, per cent of the epoch, metrics so far).
-Progress = Callable[[int, int, Mapping[str, float]], None]
+ProgressReport = Callable[[int, int, Mapping[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def fit(
     examples: Examples,
     recipe: Recipe,
     checkpoint: Checkpoint,
-    progress: Progress,
+    progress: ProgressReport,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     worker_group: WorkerGroup | None = None,
 ) -> Fitted:
@@ -89,7 +89,7 @@ def fit(
             verbose=0,
             initial_epoch=epoch,
             epochs=end,
-            callbacks=[*callbacks, _ReportProgress(progress)],
+            callbacks=[*callbacks, _ProgressCallback(progress)],
             **validation,
         ).history
         for name, values in metrics.items():
@@ -123,12 +123,12 @@ def _seed_layers(model: keras.Model, seed: int, worker: int) -> None:
         state.assign([1000 * seed + index, worker << 24])
 
 
-class _ReportProgress(keras.callbacks.Callback):  # type: ignore[misc]
+class _ProgressCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """Reports the progress of an epoch, at most ten times a second."""
 
     async_safe = True  # otherwise Keras waits for the metrics of each step before it starts the next one
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: ProgressReport) -> None:
         super().__init__()
         self._epoch = 0
         self._progress = progress

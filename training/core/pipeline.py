@@ -13,7 +13,7 @@ from training.core.card import Trained, model_card
 from training.core.checkpoint import Checkpoint
 from training.core.errors import JobError
 from training.core.examples import Evaluation, Examples
-from training.core.fit import Progress, fit, seed_everything
+from training.core.fit import ProgressReport, fit, seed_everything
 from training.core.job import Job, JobOptions
 from training.core.recipe import Recipe
 from training.core.worker_group import WorkerGroup
@@ -62,7 +62,7 @@ def run(
     *,
     fresh: bool = False,
     worker_group: WorkerGroup | None = None,
-    progress: Progress = lambda epoch, percent, metrics: None,
+    progress: ProgressReport = lambda epoch, percent, metrics: None,
     say: Say = log.info,
 ) -> Outcome | None:
     """Train the job, and publish and promote the version if the gate accepts it.

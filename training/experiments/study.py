@@ -125,12 +125,11 @@ def markdown(study: Study, findings: Findings) -> str:
     lines = [f"# {study.title}", ""]
     if findings.quick:
         lines += ["**A quick run with a shortened recipe: its figures mean little.**", ""]
-    lines += [f"Data: {findings.data}. {findings.seconds:.0f} s.", "", *grid(findings), ""]
+    lines += [f"Data: {findings.data}. {findings.seconds:.0f} s.", "", *grid(findings.columns, findings.rows), ""]
     lines += [f"- {note}" for note in findings.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def grid(findings: Findings) -> list[str]:
-    """Return the table as lines of Markdown."""
-    rows = (findings.columns, ("---",) * len(findings.columns), *(tuple(map(shown, row)) for row in findings.rows))
-    return ["| " + " | ".join(row) + " |" for row in rows]
+def grid(columns: tuple[str, ...], rows: tuple[tuple[Cell, ...], ...]) -> list[str]:
+    """Return a table as lines of Markdown."""
+    return ["| " + " | ".join(map(shown, row)) + " |" for row in (columns, ("---",) * len(columns), *rows)]

@@ -107,7 +107,7 @@ def storage(url: str) -> RDBStorage:
         ) from None
 
 
-def sweep(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, report: Report) -> Best:
+def search(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, report: Report) -> Best:
     """Run all stages in turn; finished trials of earlier and other processes count.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from training.experiments.study import shown
+from training.experiments.study import grid
 from training.reproduction.rows import Row, RowEntry, duration, number
 
 HEAD = """# Reproduction
@@ -66,8 +66,7 @@ def _details(rows: list[Row]) -> Iterator[str]:
             if result.stand_in:
                 yield f"**Stand-in data: {result.stand_in}. The figures say nothing about the real task.**\n"
             if result.rows:
-                for line in (result.columns, ("---",) * len(result.columns), *result.rows):
-                    yield "| " + " | ".join(map(shown, line)) + " |"
+                yield from grid(result.columns, result.rows)
                 yield ""
             for note in result.notes:
                 yield f"- {note}"
