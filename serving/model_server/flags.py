@@ -116,7 +116,7 @@ class Flags:
 
 @dataclass(frozen=True)
 class Parsed:
-    """Flags, given flags without effect, and unknown arguments."""
+    """Flags, the given flags that have no effect, and unknown arguments."""
 
     flags: Flags
     without_effect: tuple[str, ...]

@@ -2,8 +2,8 @@
 
 Source: tensorflow_serving/util/prometheus_exporter.cc: ``/`` becomes ``:`` in names, there are no HELP lines, and a
 metric without values has its TYPE line only. The text is written here because prometheus_client rejects names with a
-leading colon. Latencies are in microseconds. Clients that invent model names also invent label values: the real server
-has no limit on those, this one has.
+leading colon. Latencies are in microseconds. Model names of requests are label values, so the number of series is
+limited, unlike in TensorFlow Serving.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ def exponential(scale: float, growth: float, count: int) -> list[float]:
 
 
 class ServerMetrics:
-    """All metrics of the server. Threads may lose an addition now and then, which is the price of no lock."""
+    """All metrics of the server. Without a lock, threads may rarely lose an addition."""
 
     def __init__(self) -> None:
         serving, batching = ":tensorflow:serving:", ":tensorflow:serving:batching_session:"

@@ -14,11 +14,11 @@ M = TypeVar("M", bound=Message)
 
 
 def read(path: Path, kind: type[M]) -> M:
-    """Return the message of this class that a file holds.
+    """Read a message of this class.
 
     Raises:
-        NOT_FOUND: the file cannot be read.
-        INVALID_ARGUMENT: the file holds no such message. The log has protobuf's reason.
+        ServingError: NOT_FOUND if the file cannot be read, INVALID_ARGUMENT if it is not such a message. The log has
+            protobuf's reason.
     """
     try:
         return text_format.Parse(path.read_text(encoding="utf-8"), kind())

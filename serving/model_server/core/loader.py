@@ -65,25 +65,25 @@ class Loader:
                 the model, or a warm-up request fails.
         """
         started = time.perf_counter()
-        servable, kind = self._counted(directory)
+        servable, kind = self._load_counted(directory)
         replayed = self._warm_up(servable, directory) if self.warmup_iterations else 0
         memory.release()
         seconds = time.perf_counter() - started
         logger.info("loaded %s in %.2f s (%s, %d warm-up requests)", directory, seconds, kind, replayed)
         return servable
 
-    def _counted(self, directory: Path) -> tuple[Servable, str]:
+    def _load_counted(self, directory: Path) -> tuple[Servable, str]:
         started = time.perf_counter()
         status = "fail"
         try:
-            loaded = self._checked(directory)
+            loaded = self._check_and_open(directory)
             status = "success"
         finally:
             self.metrics.load_attempt_count.add((str(directory), status))
         self.metrics.load_latency.add((str(directory),), by=(time.perf_counter() - started) * 1e6)
         return loaded
 
-    def _checked(self, directory: Path) -> tuple[Servable, str]:
+    def _check_and_open(self, directory: Path) -> tuple[Servable, str]:
         """Check the files and load the version without warm-up; also name the kind of model."""
         problem = manifest.check(directory)
         if problem:

@@ -170,7 +170,7 @@ class Manager:
         return failed
 
     async def close(self) -> None:
-        """Stop loading, without waiting for a load in its thread."""
+        """Stop loading. A load in its thread goes on."""
         tasks = [v.task for versions in self._models.values() for v in versions.values() if v.task]
         for task in tasks:
             task.cancel()

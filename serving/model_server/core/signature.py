@@ -89,7 +89,7 @@ def _meta_graph(directory: Path, tags: Sequence[str]) -> Any:
 
 
 def _parse_binary(path: Path, message: Any) -> None:
-    """Fill the message. Texts of errors are those of ReadBinaryProto (tensorflow/core/platform/env.cc)."""
+    """Parse the file into the message. Error messages: ReadBinaryProto (tensorflow/core/platform/env.cc)."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -24,9 +24,12 @@ _MAX_CALLABLES = 64  # one for each signature and choice of outputs
 
 @functools.cache
 def load_tensorflow() -> Any:
-    """TensorFlow, as it is used here; raises ImportError where it is not installed."""
-    # With oneDNN a picture of the wrong rank aborts the process, and small models run slower; without, the graph's ops
-    # refuse it themselves.
+    """Import TensorFlow with the settings of this server.
+
+    Raises:
+        ImportError: TensorFlow is not installed.
+    """
+    # With oneDNN an image of the wrong rank aborts the process, and small models run slower.
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow

@@ -42,9 +42,9 @@ def _check_pem(path: Path, config: messages.SSLConfig) -> None:
             file.flush()
             context.load_cert_chain(file.name)
     except ssl.SSLError as error:
-        raise invalid_argument(f"{path}: server_key and server_cert are no key and its certificate: {error}") from None
+        raise invalid_argument(f"{path}: server_key and server_cert do not match: {error}") from None
     if config.client_verify:
         try:
             context.load_verify_locations(cadata=config.custom_ca)
         except ssl.SSLError as error:
-            raise invalid_argument(f"{path}: custom_ca is no certificate: {error}") from None
+            raise invalid_argument(f"{path}: custom_ca is not a certificate: {error}") from None

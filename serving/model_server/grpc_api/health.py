@@ -50,4 +50,4 @@ def _service(request: bytes) -> str:
     try:
         return messages.HealthCheckRequest.FromString(request).service
     except DecodeError:
-        raise internal("the bytes sent are no grpc.health.v1.HealthCheckRequest") from None
+        raise internal("the request is not a grpc.health.v1.HealthCheckRequest") from None

@@ -1,4 +1,4 @@
-"""The listening side of gRPC: grpcio's asyncio server with handlers that take and return bytes."""
+"""The gRPC server: grpcio's asyncio server with handlers that take and return bytes."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

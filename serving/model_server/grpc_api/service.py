@@ -49,7 +49,7 @@ class GrpcService:
                 try:
                     request = await self._decoded(len(data), lambda: _decode(data, message))
                 except DecodeError:
-                    raise internal(f"the bytes sent are no {message.DESCRIPTOR.full_name}") from None
+                    raise internal(f"the request is not a {message.DESCRIPTOR.full_name}") from None
                 return await respond(request, len(data))
 
         return method

@@ -1,4 +1,4 @@
-"""A caller of the model server, over a real socket."""
+"""A gRPC client of the model server."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_le
 
 
 class Rest:
-    """A caller of the REST interface."""
+    """A client of the REST interface."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -24,7 +24,7 @@ class Rest:
     def call(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers by their names in small letters, and body; a body that is no bytes is sent as JSON."""
+        """Return status, headers by lower-case name, and body. A body other than bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection = http.client.HTTPConnection("localhost", self._port, timeout=240)
         with contextlib.closing(connection):
@@ -33,7 +33,7 @@ class Rest:
             return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
 
     def ask(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
-        """The JSON of an answer that must have this status."""
+        """Check the status of a JSON response and return its value."""
         found, headers, text = self.call(method, path, body)
         assert (found, headers["content-type"]) == (status, "application/json"), text
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""SavedModels as other people write them, made in a process of its own: ``python -m … FOLDER``.
+"""Write foreign SavedModels, in a process of its own: ``python -m … FOLDER``.
 
 half_plus_two/00000123   TensorFlow 2, y = x / 2 + 2, and the same with a second output
 old/1                    TensorFlow 1, built graph by graph; a scalar goes in and a vector comes out
@@ -108,7 +108,7 @@ def lite(directory: Path, aliases: dict[str, str] | None = None) -> None:
 
 
 def with_metadata(content: bytes, aliases: dict[str, str]) -> bytes:
-    """As tensorflow/lite/tools/signature/signature_def_util.cc puts a SignatureDef into a model."""
+    """Add a SignatureDef, like tensorflow/lite/tools/signature/signature_def_util.cc."""
     interpreter = tf.lite.Interpreter(model_content=content)
     definition = meta_graph_pb2.SignatureDef(method_name="tensorflow/serving/predict")
     definition.inputs[aliases["x"]].name = interpreter.get_input_details()[0]["name"]
@@ -235,7 +235,7 @@ def tf2(directory: Path) -> None:
 
 
 def pictures(directory: Path) -> None:
-    """Without a card, so that clients cannot know that the strings are pictures."""
+    """Write a model of pictures without a model card."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "encoded")])
     def infer(encoded: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""A model server for a test: a real process over a folder of models."""
+"""Run a model server in a process of its own."""
 
 import contextlib
 import subprocess
@@ -14,7 +14,7 @@ from tests.serving.model_server.client import Client, Rest
 
 READY = "Running gRPC ModelServer"
 REST_READY = "Exporting HTTP/REST API"
-#: Look often and give up early: a test has no minutes. And refuse no caller.
+#: Short polls, no retries, and enough concurrent calls.
 PROMPT = ("--file_system_poll_wait_seconds=0.05", "--max_num_load_retries=0", "--grpc_max_threads=200")
 
 
@@ -32,7 +32,7 @@ def flags(port: int, *more: str) -> list[str]:
 
 
 def configure(root: Path, models: Sequence[ModelConfig]) -> Path:
-    """Write models.config, whole or not at all."""
+    """Write models.config in one step."""
     path = root / "models.config"
     draft = root / "models.config.new"
     draft.write_text(models_config.render({model.name: model for model in models}))
@@ -41,7 +41,7 @@ def configure(root: Path, models: Sequence[ModelConfig]) -> Path:
 
 @contextlib.contextmanager
 def serving(*more: str, rest: bool = False, env: dict[str, str] | None = None) -> Iterator[Server]:
-    """Without ``rest`` nothing listens on ``rest_port``."""
+    """Run a server; without ``rest`` its REST port stays closed."""
     port, rest_port = free_port(), free_port()
     rest_flags = [f"--rest_api_port={rest_port}"] if rest else []
     with (
@@ -52,7 +52,7 @@ def serving(*more: str, rest: bool = False, env: dict[str, str] | None = None) -
 
 
 def fails(*more: str) -> str:
-    """What it prints before it ends with the exit code of TensorFlow Serving's failed start."""
+    """Expect a failed start with TensorFlow Serving's exit code, and return the log."""
     ended = subprocess.run(
         [sys.executable, *flags(free_port(), *more)], cwd=REPOSITORY, capture_output=True, text=True, timeout=300
     )

@@ -1,4 +1,4 @@
-"""The shipped models, as a clone has them: served from their ONNX exports, and the same by TensorFlow."""
+"""The shipped models, run from their ONNX exports and by TensorFlow."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from serving.artifacts import model_card as card
-from serving.artifacts import models_config
+from serving.artifacts import model_card, models_config
 from serving.artifacts.model_card import ModelCard
 from serving.tfs_api import messages
 from tests.conftest import SHIPPED
@@ -41,15 +40,15 @@ def tensorflow(flags: list[str]) -> Iterator[Client]:
         yield running.client
 
 
-def inputs(model_card: ModelCard) -> dict[str, np.ndarray]:
+def inputs(card: ModelCard) -> dict[str, np.ndarray]:
     """Five rows that the model could be sent."""
     random = np.random.default_rng(0)
-    if model_card.image:
-        shape = model_card.image.height, model_card.image.width, model_card.image.channels
+    if card.image:
+        shape = card.image.height, card.image.width, card.image.channels
         return {"image": random.integers(0, 256, (5, *shape), np.uint8)}
-    assert model_card.series
-    start = model_card.inputs["history"].mean if "history" in model_card.inputs else 0.0
-    return {"history": (start + random.normal(size=(5, model_card.series.window))).astype(np.float32)}
+    assert card.series
+    start = card.inputs["history"].mean if "history" in card.inputs else 0.0
+    return {"history": (start + random.normal(size=(5, card.series.window))).astype(np.float32)}
 
 
 def test_every_shipped_model_is_available_and_needs_no_tensorflow(server: Server) -> None:
@@ -63,15 +62,15 @@ def test_every_shipped_model_is_available_and_needs_no_tensorflow(server: Server
 
 
 @pytest.mark.parametrize("model", SHIPPED)
-def test_a_model_describes_itself(server: Server, model: str) -> None:
+def test_describe(server: Server, model: str) -> None:
     (text,) = server.client.predict(model, "describe", query=np.array([""]))["card"]
-    assert card.parse(text) == card.read(EXPORTS / model / "1")
-    assert card.parse(text).model == model
+    assert model_card.parse(text) == model_card.read(EXPORTS / model / "1")
+    assert model_card.parse(text).model == model
 
 
 @pytest.mark.parametrize("model", SHIPPED)
-def test_both_engines_give_the_same_answers(server: Server, tensorflow: Client, model: str) -> None:
-    known = card.read(EXPORTS / model / "1")
+def test_both_engines_return_the_same_outputs(server: Server, tensorflow: Client, model: str) -> None:
+    known = model_card.read(EXPORTS / model / "1")
     sent = inputs(known)
     for signature, entry in known.signatures.items():
         if signature in ("describe", "serving_bytes"):
@@ -97,8 +96,10 @@ def refusal(client: Client, request: messages.PredictRequest) -> tuple[str, str]
 
 
 @pytest.mark.parametrize("model", SHIPPED)
-def test_both_engines_refuse_the_same_in_the_same_words(server: Server, tensorflow: Client, model: str) -> None:
-    ((name, rows),) = inputs(card.read(EXPORTS / model / "1")).items()
+def test_both_engines_reject_the_same_inputs_with_the_same_message(
+    server: Server, tensorflow: Client, model: str
+) -> None:
+    ((name, rows),) = inputs(model_card.read(EXPORTS / model / "1")).items()
     bad = {
         "a dimension too few": ("", {name: rows[0]}, []),
         "a size that does not fit": ("", {name: rows[:, :1]}, []),

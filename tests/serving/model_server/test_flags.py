@@ -50,7 +50,7 @@ def test_forms(arguments: list[str], expected: Flags) -> None:
         (["--mount=exports"], "--mount must be /POINT=DIRECTORY, not 'exports'"),
     ],
 )
-def test_what_is_refused(arguments: list[str], message: str) -> None:
+def test_rejected(arguments: list[str], message: str) -> None:
     with pytest.raises(FlagError, match=message.replace("(", r"\(")):
         parse(arguments)
 
@@ -61,7 +61,7 @@ def test_unknown_arguments_are_reported_and_ignored(argument: str) -> None:
     assert (parsed.unknown, parsed.flags) == ((argument,), Flags(port=1, model_name="m"))
 
 
-def test_flags_that_do_not_go_together() -> None:
+def test_flags_that_exclude_each_other() -> None:
     with raises_status(Code.INVALID_ARGUMENT, match="batching_parameters_file is set without setting"):
         parse(["--batching_parameters_file=f"])
     assert parse(["--batching_parameters_file=f", "--enable_batching"]).flags.enable_batching
@@ -79,7 +79,7 @@ def test_threads_are_set_once() -> None:
     )
 
 
-def test_flags_without_effect_are_taken_and_named() -> None:
+def test_flags_without_effect_are_accepted_and_listed() -> None:
     parsed = parse(["--mixed_precision=x", "--noenable_profiler", "--per_process_gpu_memory_fraction", "0.5"])
     assert parsed.without_effect == ("mixed_precision", "enable_profiler", "per_process_gpu_memory_fraction")
     assert parsed.flags == Flags()

@@ -1,4 +1,4 @@
-"""The text that Prometheus reads."""
+"""The metrics page."""
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -36,7 +36,7 @@ def test_a_histogram_adds_up_and_the_next_bucket_includes_a_bound() -> None:
     ]
 
 
-def test_invented_names_do_not_fill_the_memory() -> None:
+def test_number_of_series_is_limited() -> None:
     server_metrics = ServerMetrics()
     for number in range(5000):
         server_metrics.request_count.add((str(number), "OK"))
@@ -47,7 +47,7 @@ def test_invented_names_do_not_fill_the_memory() -> None:
     assert ':tensorflow:serving:request_count{model_name="0",status="OK"} 2' in lines(server_metrics.request_count)
 
 
-def test_the_page_has_every_metric_of_the_contract_and_prometheus_reads_it() -> None:
+def test_page_has_every_metric_and_parses() -> None:
     server_metrics = ServerMetrics()
     server_metrics.request_count.add(("m", "OK"))
     server_metrics.request_latency.of(("m", "Predict", "GRPC")).observe(123)

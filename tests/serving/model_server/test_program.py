@@ -1,4 +1,4 @@
-"""The program: how it starts, what it says when it cannot, and how it ends."""
+"""The program: start, errors at the start, and shutdown."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ def test_one_model_by_flags(model: Path) -> None:
         assert f"Running gRPC ModelServer at 0.0.0.0:{server.port} ..." in server.program.output
 
 
-def test_an_unknown_argument_is_reported_with_the_usage_and_ignored(model: Path) -> None:
+def test_unknown_argument_is_reported_and_ignored(model: Path) -> None:
     with serving(f"--model_base_path={model}", "--no_such_flag=1", "stray") as server:
         assert "unknown argument: --no_such_flag=1\nunknown argument: stray\nusage: " in server.program.output
         np.testing.assert_array_equal(server.client.predict("default", x=X)["y"], X + 1)
@@ -69,7 +69,7 @@ def test_a_unix_socket_and_channel_arguments(model: Path, tmp_path: Path) -> Non
         np.testing.assert_array_equal(client.predict("line", x=X)["y"], X + 1)
 
 
-def test_flags_without_effect_are_warned_of(model: Path) -> None:
+def test_flags_without_effect_are_logged(model: Path) -> None:
     with serving(f"--model_base_path={model}", "--flush_filesystem_caches", "--noenable_profiler") as server:
         assert "--flush_filesystem_caches has no effect" in server.program.output
         assert "--enable_profiler has no effect" in server.program.output
@@ -90,7 +90,7 @@ def test_the_health_service(model: Path) -> None:
         assert refused.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-def test_a_health_watch_does_not_delay_the_end(model: Path) -> None:
+def test_health_watch_does_not_delay_the_shutdown(model: Path) -> None:
     with serving(f"--model_base_path={model}", "--enable_grpc_healthcheck_service") as server:
         watching = server.client.channel.unary_stream("/grpc.health.v1.Health/Watch")(b"")
         assert next(watching) == b"\x08\x01"
@@ -99,14 +99,14 @@ def test_a_health_watch_does_not_delay_the_end(model: Path) -> None:
         assert server.program.process.wait(20) == 0
 
 
-def test_the_mount_makes_paths_of_a_container_work(model: Path) -> None:
+def test_mount_replaces_a_path_prefix(model: Path) -> None:
     config = configure(model.parent, [ModelConfig("line", "/models/line", labels={"stable": 1})])
     labels = "--allow_version_labels_for_unavailable_models"
     with serving(f"--model_config_file={config}", "--mount", f"/models={model.parent}", labels) as server:
         np.testing.assert_array_equal(server.client.predict("line", label="stable", x=X)["y"], X + 1)
 
 
-def test_it_does_not_start_without_a_model(model: Path) -> None:
+def test_start_fails_without_a_model(model: Path) -> None:
     assert "Failed to start server. Error: INVALID_ARGUMENT: Both server_options.model_base_path" in fails()
     assert "Error: NOT_FOUND: /nowhere/models.config; No such file" in fails(
         "--model_config_file=/nowhere/models.config"
@@ -117,7 +117,7 @@ def test_it_does_not_start_without_a_model(model: Path) -> None:
     )
 
 
-def test_it_does_not_start_with_a_bad_configuration(model: Path) -> None:
+def test_start_fails_with_an_invalid_configuration(model: Path) -> None:
     path = model.parent / "models.config"
     path.write_text("model_config_list { config { name: 'x' ")
     text = fails(f"--model_config_file={path}")
@@ -132,7 +132,7 @@ def test_it_does_not_start_with_a_bad_configuration(model: Path) -> None:
     assert "Illegal setting neither ModelServerConfig::model_type" in fails(f"--model_config_file={path}")
 
 
-def test_it_does_not_start_with_a_label_on_a_version_that_is_not_loaded(model: Path) -> None:
+def test_start_fails_with_a_label_on_an_unavailable_version(model: Path) -> None:
     config = configure(model.parent, [ModelConfig("line", str(model), labels={"stable": 1})])
     text = fails(f"--model_config_file={config}")
     assert (
@@ -142,7 +142,7 @@ def test_it_does_not_start_with_a_label_on_a_version_that_is_not_loaded(model: P
     assert "--allow_version_labels_for_unavailable_models would allow it" in text
 
 
-def test_it_does_not_start_when_a_model_cannot_be_loaded(model: Path) -> None:
+def test_start_fails_if_a_model_cannot_be_loaded(model: Path) -> None:
     (model / "1" / "saved_model.pb").write_bytes(b"changed")
     text = fails(f"--model_base_path={model}", "--model_name=line")
     assert (
@@ -152,7 +152,7 @@ def test_it_does_not_start_when_a_model_cannot_be_loaded(model: Path) -> None:
     assert "saved_model.pb is not the file that was published" in text
 
 
-def test_it_does_not_share_a_port(model: Path) -> None:
+def test_start_fails_if_the_port_is_in_use(model: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))
         taken.listen()
@@ -162,7 +162,7 @@ def test_it_does_not_share_a_port(model: Path) -> None:
         )
 
 
-def test_the_port_opens_when_the_models_serve_and_a_model_without_versions_is_waited_for(tmp_path: Path) -> None:
+def test_port_opens_after_every_model_has_loaded(tmp_path: Path) -> None:
     (tmp_path / "line").mkdir()
     port = free_port()
     program = Program([sys.executable, *flags(port, f"--model_base_path={tmp_path / 'line'}", "--model_name=line")])
@@ -179,7 +179,7 @@ def test_the_port_opens_when_the_models_serve_and_a_model_without_versions_is_wa
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_a_signal_also_while_it_waits_for_a_model(tmp_path: Path, how: signal.Signals) -> None:
+def test_signal_stops_a_server_that_waits_for_a_model(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "line").mkdir()
     program = Program([sys.executable, *flags(free_port(), f"--model_base_path={tmp_path / 'line'}")])
     program.wait_for("No versions of servable")
@@ -187,26 +187,26 @@ def test_it_ends_at_a_signal_also_while_it_waits_for_a_model(tmp_path: Path, how
     assert "Traceback" not in program.output
 
 
-def test_calls_in_flight_are_answered_before_it_ends(model: Path) -> None:
+def test_calls_in_flight_finish_before_the_exit(model: Path) -> None:
     rows = np.ones((2_000_000, 3), np.float32)
     content = "--enable_serialization_as_tensor_content"
     with serving(f"--model_base_path={model}", "--model_name=line", content) as server, ThreadPoolExecutor(4) as pool:
         server.client.predict("line", x=X)
         calls = [pool.submit(server.client.predict, "line", x=rows) for _ in range(4)]
-        _wait_until_it_works(server.program.process.pid)
+        _wait_for_load(server.program.process.pid)
         assert server.program.stop(signal.SIGTERM) == 0
         answers = []
         for call in calls:
             try:
                 answers.append(call.result()["y"].shape)
-            except Exception as error:  # a call that came after the signal
+            except Exception as error:  # a call after the signal
                 assert "UNAVAILABLE" in repr(error) or "CANCELLED" in repr(error)
     assert rows.shape in answers
     assert "Traceback" not in server.program.output
 
 
-def _wait_until_it_works(pid: int) -> None:
-    """Until the process has used a fifth of a second of CPU more."""
+def _wait_for_load(pid: int) -> None:
+    """Wait until the process has used another 0.2 s of processor time."""
 
     def used() -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -217,7 +217,7 @@ def _wait_until_it_works(pid: int) -> None:
         threading.Event().wait(0.01)
 
 
-def test_more_calls_at_once_than_the_flag_allows_are_refused(model: Path) -> None:
+def test_calls_above_grpc_max_threads_are_rejected(model: Path) -> None:
     rows = np.ones((2_000_000, 3), np.float32)
     one = ["--grpc_max_threads=1", "--enable_serialization_as_tensor_content"]
     with (
@@ -225,7 +225,7 @@ def test_more_calls_at_once_than_the_flag_allows_are_refused(model: Path) -> Non
         ThreadPoolExecutor(4) as pool,
     ):
         errors: list[BaseException | None] = []
-        for _ in range(20):  # until two of them are there at the same time
+        for _ in range(20):  # until two calls overlap
             calls = [pool.submit(server.client.predict, "line", x=rows) for _ in range(4)]
             errors += [call.exception() for call in calls]
             if any(errors):
@@ -235,7 +235,7 @@ def test_more_calls_at_once_than_the_flag_allows_are_refused(model: Path) -> Non
     assert "RESOURCE_EXHAUSTED" in text and "Server Threadpool Exhausted" in text
 
 
-def test_no_tensorflow_in_a_process_that_serves_onnx_exports(model: Path) -> None:
+def test_onnx_exports_run_without_tensorflow(model: Path) -> None:
     with serving(f"--model_base_path={model}", "--model_name=line") as server:
         server.client.predict("line", x=X)
         mapped = Path(f"/proc/{server.program.process.pid}/maps").read_text()
@@ -244,8 +244,8 @@ def test_no_tensorflow_in_a_process_that_serves_onnx_exports(model: Path) -> Non
     assert "_pywrap_tensorflow" not in mapped
 
 
-def test_nothing_heavy_is_imported_at_start() -> None:
-    """A cold start of less than a second is imports for the most part."""
+def test_large_packages_are_not_imported_at_the_start() -> None:
+    """Imports take most of a cold start."""
     heavy = "pydantic", "PIL", "uvicorn", "tensorflow.python", "fastapi", "httpx"
     code = f"import sys, serving.model_server.server; print([name for name in {heavy!r} if name in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)

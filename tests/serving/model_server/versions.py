@@ -1,4 +1,4 @@
-"""Small whole versions for tests, made without TensorFlow: ``y = slope · x + offset`` by an ONNX export.
+"""Write small versions without TensorFlow: ``y = slope · x + offset`` by an ONNX export.
 
 ``saved_model.pb`` holds the signatures alone, which is all that the model server reads of it where an export runs them.
 """
@@ -33,10 +33,13 @@ def write(
     warmup: Iterable[bytes] | None = None,
     ballast: int = 0,
 ) -> Path:
-    """A version: ``serving_default`` x → y, ``both`` x, shift → y, z = y + shift, ``describe``, ``slow`` (no export).
+    """Write a version and return its directory.
+
+    Its signatures are ``serving_default`` (x → y), ``both`` (x, shift → y, z = y + shift), ``describe``, and ``slow``,
+    which the export lacks.
 
     Args:
-        ballast: megabytes of weights that change nothing.
+        ballast: Megabytes of weights without effect.
     """
     extra = directory / "assets.extra"
     extra.mkdir(parents=True)
@@ -60,10 +63,10 @@ def saved_model() -> bytes:
             _info(definition.inputs[alias], f"{name}_{alias}:0", *_TENSORS[alias])
         for alias in entry["outputs"]:
             _info(definition.outputs[alias], f"{name}_{alias}_out:0", *_TENSORS[alias])
-    for name, given, answered in (("describe", "query", "card"), ("slow", "text", "y")):
+    for name, input_alias, output_alias in (("describe", "query", "card"), ("slow", "text", "y")):
         definition = meta.signature_def[name]
-        _info(definition.inputs[given], f"{name}:0", messages.DT_STRING, [-1])
-        _info(definition.outputs[answered], f"{name}_out:0", messages.DT_STRING, [-1])
+        _info(definition.inputs[input_alias], f"{name}:0", messages.DT_STRING, [-1])
+        _info(definition.outputs[output_alias], f"{name}_out:0", messages.DT_STRING, [-1])
     return message.SerializeToString()
 
 
@@ -110,12 +113,12 @@ def predict_request(model: str, signature: str = "", **inputs: Array) -> message
 def predict_log(signature: str = "", **inputs: Array) -> bytes:
     """A warm-up record."""
     log = messages.PredictionLog()
-    log.predict_log.request.CopyFrom(predict_request("whatever", signature, **inputs))
+    log.predict_log.request.CopyFrom(predict_request("line", signature, **inputs))
     return log.SerializeToString()
 
 
 def record(data: bytes) -> bytes:
-    """Framed as TFRecord has it."""
+    """Return the data as a TFRecord."""
     length = struct.pack("<Q", len(data))
     return length + _masked_crc(length) + data + _masked_crc(data)
 

@@ -1,4 +1,4 @@
-"""Batching in a real server, with both engines: answers go back to their callers, limits and faults as documented."""
+"""Batching in a real server, with both engines: outputs, limits and errors."""
 
 import concurrent.futures
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         yield running
 
 
-def test_calls_that_are_merged_get_their_own_answers(server: Server) -> None:
+def test_merged_calls_get_their_own_outputs(server: Server) -> None:
     def call(number: int) -> None:
         rows = np.full((number % 3 + 1, 3), number, np.float32)
         np.testing.assert_allclose(server.client.predict("default", x=rows)["y"], 2 * rows + 1, atol=1e-5)
@@ -42,7 +42,7 @@ def test_calls_that_are_merged_get_their_own_answers(server: Server) -> None:
         list(callers.map(call, range(64)))
 
 
-def test_a_batch_that_fails_fails_for_all_in_it_and_the_next_does_not(server: Server) -> None:
+def test_failed_batch_fails_for_all_its_calls_only(server: Server) -> None:
     def call(columns: int) -> str:
         try:
             server.client.predict("default", x=np.ones((4, columns), np.float32))
@@ -75,7 +75,7 @@ def test_a_large_call_is_cut_and_joined(tmp_path: Path) -> None:
         np.testing.assert_allclose(server.client.predict("default", x=rows)["y"], 2 * rows)
 
 
-def test_a_full_queue_refuses(tmp_path: Path) -> None:
+def test_full_queue_rejects_calls(tmp_path: Path) -> None:
     versions.write(tmp_path / "line" / "1")
     narrow = """
         max_batch_size { value: 2 } batch_timeout_micros { value: 60000000 } max_enqueued_batches { value: 1 }
@@ -97,7 +97,7 @@ def test_a_full_queue_refuses(tmp_path: Path) -> None:
         assert waiting.result()
 
 
-def test_a_version_brings_its_own_parameters(tmp_path: Path) -> None:
+def test_parameters_of_a_version(tmp_path: Path) -> None:
     own = versions.write(tmp_path / "own" / "1")
     (own / "batching_params.pbtxt").write_text("max_batch_size { value: 3 }")
     versions.write(tmp_path / "none" / "1")
@@ -114,7 +114,7 @@ def test_a_version_brings_its_own_parameters(tmp_path: Path) -> None:
             server.client.predict("own", x=np.ones((4, 3), np.float32))
 
 
-def test_files_that_cannot_be_followed_are_refused_when_a_version_loads(tmp_path: Path) -> None:
+def test_invalid_parameters_fail_the_load(tmp_path: Path) -> None:
     versions.write(tmp_path / "line" / "1")
     base = f"--model_base_path={tmp_path / 'line'}"
     said = fails(base, *flags(tmp_path, "max_batch_size: 8"))

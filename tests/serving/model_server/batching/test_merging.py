@@ -1,12 +1,12 @@
-"""Merging and splitting: one is the other backwards, whatever is filled in between."""
+"""Merging calls and splitting their outputs."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays_of
+from hypothesis.extra.numpy import arrays
 
-from serving.model_server.batching import merging as batch_merging
+from serving.model_server.batching import merging
 from serving.model_server.core.servable import SignatureCall
 from serving.model_server.core.signature import ServableSignature, TensorInfo
 from serving.tfs_api import messages
@@ -19,7 +19,7 @@ X = ServableSignature("serving_default", "", {"x": TensorInfo("serving_default_x
 
 def batches(columns: st.SearchStrategy[int]) -> st.SearchStrategy[list[Array]]:
     shape = st.tuples(st.integers(0, 5), columns)
-    one = shape.flatmap(lambda sizes: arrays_of.arrays(np.int64, sizes, elements=st.integers(-9, 9)))
+    one = shape.flatmap(lambda sizes: arrays(np.int64, sizes, elements=st.integers(-9, 9)))
     return st.lists(one, min_size=1, max_size=8)
 
 
@@ -27,9 +27,9 @@ def batches(columns: st.SearchStrategy[int]) -> st.SearchStrategy[list[Array]]:
 def test_split_of_merge_is_identity(calls: list[Array], extra: int) -> None:
     total = sum(map(len, calls))
     rows = total + extra if total else 0
-    merged = batch_merging.merge(X, [{"x": call} for call in calls], rows, pad_variable_length=False)
+    merged = merging.merge(X, [{"x": call} for call in calls], rows, pad_variable_length=False)
     assert len(merged["x"]) == rows
-    for call, (found,) in zip(calls, batch_merging.split([merged["x"]], list(map(len, calls)), rows), strict=True):
+    for call, (found,) in zip(calls, merging.split([merged["x"]], list(map(len, calls)), rows), strict=True):
         np.testing.assert_array_equal(found, call)
     if extra and total:
         last = next(call for call in reversed(calls) if len(call))
@@ -39,33 +39,33 @@ def test_split_of_merge_is_identity(calls: list[Array], extra: int) -> None:
 @given(calls=batches(st.integers(1, 6)))
 def test_rows_of_different_sizes_are_padded_with_the_first_value_of_their_tensor(calls: list[Array]) -> None:
     total = sum(map(len, calls))
-    merged = batch_merging.merge(X, [{"x": call} for call in calls], total, pad_variable_length=True)["x"]
+    merged = merging.merge(X, [{"x": call} for call in calls], total, pad_variable_length=True)["x"]
     widest = max(call.shape[1] for call in calls)
     assert merged.shape == (total, widest)
-    for call, (found,) in zip(calls, batch_merging.split([merged], list(map(len, calls)), total), strict=True):
+    for call, (found,) in zip(calls, merging.split([merged], list(map(len, calls)), total), strict=True):
         np.testing.assert_array_equal(found[:, : call.shape[1]], call)
         assert not call.size or (found[:, call.shape[1] :] == call.flat[0]).all()
 
 
-@given(array=arrays_of.arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(0, 3))), cuts=st.data())
-def test_what_was_cut_is_joined(array: Array, cuts: st.DataObject) -> None:
+@given(array=arrays(np.int32, st.tuples(st.integers(1, 9), st.integers(0, 3))), cuts=st.data())
+def test_cut_and_join_round_trip(array: Array, cuts: st.DataObject) -> None:
     places = sorted(cuts.draw(st.lists(st.integers(0, len(array)), max_size=4)))
     call = SignatureCall(X, {"x": array}, ())
     bounds = zip([0, *places], [*places, len(array)], strict=True)
-    parts = [[batch_merging.cut(call, start, stop).inputs["x"]] for start, stop in bounds]
-    np.testing.assert_array_equal(batch_merging.join(parts)[0], array)
+    parts = [[merging.cut(call, start, stop).inputs["x"]] for start, stop in bounds]
+    np.testing.assert_array_equal(merging.join(parts)[0], array)
 
 
 def test_strings_are_merged() -> None:
     calls = [{"x": np.array([[b"a"]], object)}, {"x": np.array([[b"b", b"c"]], object)}]
-    merged = batch_merging.merge(X, calls, 3, pad_variable_length=True)["x"]
+    merged = merging.merge(X, calls, 3, pad_variable_length=True)["x"]
     assert merged.tolist() == [[b"a", b"a"], [b"b", b"c"], [b"b", b"c"]]
 
 
-def test_rows_of_different_sizes_are_refused_without_padding() -> None:
+def test_rows_of_different_sizes_are_rejected_without_padding() -> None:
     calls = [{"x": np.zeros((1, 2))}, {"x": np.zeros((1, 3))}]
     with raises_status(Code.FAILED_PRECONDITION) as caught:
-        batch_merging.merge(X, calls, 2, pad_variable_length=False)
+        merging.merge(X, calls, 2, pad_variable_length=False)
     assert str(caught.value).startswith(
         "Tensors with name 'serving_default_x:0' from different tasks have different shapes and padding is turned off."
     )
@@ -82,9 +82,9 @@ def test_rows_of_different_sizes_are_refused_without_padding() -> None:
         ),
     ],
 )
-def test_what_is_no_batch_is_refused(inputs: dict[str, Array], message: str) -> None:
+def test_invalid_batches_are_rejected(inputs: dict[str, Array], message: str) -> None:
     with raises_status(Code.INVALID_ARGUMENT) as caught:
-        batch_merging.count_rows({name: np.asarray(value) for name, value in inputs.items()})
+        merging.count_rows({name: np.asarray(value) for name, value in inputs.items()})
     assert str(caught.value) == message
 
 
@@ -95,6 +95,6 @@ def test_what_is_no_batch_is_refused(inputs: dict[str, Array], message: str) -> 
         (np.zeros(3), "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes"),
     ],
 )
-def test_what_is_no_batch_of_outputs_is_refused(output: Array, message: str) -> None:
+def test_invalid_output_batches_are_rejected(output: Array, message: str) -> None:
     with raises_status(Code.FAILED_PRECONDITION, match=message):
-        batch_merging.split([output], [1, 1], 2)
+        merging.split([output], [1, 1], 2)

@@ -1,4 +1,4 @@
-"""The batching parameters file: defaults, all fields, and what is refused."""
+"""The batching parameters file: defaults, all fields, and errors."""
 
 import re
 from pathlib import Path
@@ -69,11 +69,11 @@ def test_every_field(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_rejected(tmp_path: Path, text: str, message: str) -> None:
     with raises_status(Code.INVALID_ARGUMENT, match=re.escape(message)):
         read(tmp_path, text).check()
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_file(tmp_path: Path) -> None:
     with raises_status(Code.NOT_FOUND):
         batching_parameters.read(tmp_path / "none", threads=1)

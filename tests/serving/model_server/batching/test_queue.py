@@ -1,4 +1,4 @@
-"""The queue of batches: what goes in comes out, once, in order, in batches that are not too large."""
+"""The queue of batches: order, sizes, times and limits."""
 
 import pytest
 from hypothesis import given
@@ -24,7 +24,7 @@ def parameters(**given: object) -> BatchingParameters:
     execution=st.integers(1, 12),
     enqueued=st.integers(1, 5),
 )
-def test_nothing_is_lost_and_order_is_kept(
+def test_every_row_runs_once_in_order(
     rows: list[int], takes: list[bool], splitting: bool, execution: int, enqueued: int
 ) -> None:
     limits = parameters(
@@ -59,7 +59,7 @@ def test_nothing_is_lost_and_order_is_kept(
     assert queue.take(now=1e9) is None
 
 
-def test_an_open_batch_waits_until_it_is_full_or_its_first_call_has_waited_long_enough() -> None:
+def test_open_batch_waits_until_full_or_timeout() -> None:
     queue: BatchQueue[str] = BatchQueue(parameters(max_batch_size=4, batch_timeout_micros=1_000_000))
     assert queue.due() == float("inf")
     queue.schedule("a", 1, now=10.0)
@@ -73,7 +73,7 @@ def test_an_open_batch_waits_until_it_is_full_or_its_first_call_has_waited_long_
     assert queue.take(now=12.0) is not None
 
 
-def test_a_call_that_does_not_fit_closes_the_batch_before_it() -> None:
+def test_call_that_does_not_fit_closes_the_open_batch() -> None:
     queue: BatchQueue[str] = BatchQueue(parameters(max_batch_size=4, batch_timeout_micros=NEVER))
     queue.schedule("a", 3, now=0.0)
     queue.schedule("b", 2, now=0.0)
@@ -82,7 +82,7 @@ def test_a_call_that_does_not_fit_closes_the_batch_before_it() -> None:
     assert queue.take(now=0.0) is None
 
 
-def test_a_large_call_fills_the_open_batch_and_goes_on_in_new_ones() -> None:
+def test_large_call_is_split_over_several_batches() -> None:
     limits = parameters(
         max_batch_size=20, enable_large_batch_splitting=True, max_execution_batch_size=4, batch_timeout_micros=NEVER
     )
@@ -125,7 +125,7 @@ def test_a_large_call_fills_the_open_batch_and_goes_on_in_new_ones() -> None:
         ),
     ],
 )
-def test_what_does_not_fit_is_refused(
+def test_calls_above_the_limits_are_rejected(
     limits: dict[str, object], before: int, rows: int, code: Code, message: str
 ) -> None:
     queue: BatchQueue[int] = BatchQueue(parameters(**limits))

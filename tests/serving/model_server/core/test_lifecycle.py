@@ -21,17 +21,17 @@ from tests.serving.model_server.servers import configure, serving
 ZERO = np.zeros((1, 3), np.float32)
 
 
-def eventually(condition: Callable[[], bool], what: str = "it") -> None:
+def eventually(condition: Callable[[], bool], expected: str = "the condition") -> None:
     """Poll the server, which does not notify its clients."""
     for _ in range(600):
         if condition():
             return
         threading.Event().wait(0.05)
-    raise AssertionError(f"{what} did not come to pass within 30 s")
+    raise AssertionError(f"{expected} was not reached within 30 s")
 
 
 def publish(root: Path, number: int, offset: float | None = None, ballast: int = 0) -> None:
-    """As serving.artifacts.registry publishes: whole, by one rename."""
+    """Publish a version by one rename, like serving.artifacts.registry."""
     offset = number if offset is None else offset
     staged = versions.write(root / "line" / f".staging-{number}", offset=offset, ballast=ballast)
     staged.rename(root / "line" / str(number))
@@ -55,8 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 @contextlib.contextmanager
 def callers(client: Client, count: int = 16, pause: float = 0.0) -> Iterator[list[int]]:
-    """Callers that never stop, but for a pause after each call; every answer must be right. Yields the versions that
-    answered."""
+    """Send requests and check every response; yield the versions that answered, in order."""
     stop = threading.Event()
     answered: list[int] = []
 
@@ -78,7 +77,7 @@ def mounted(root: Path) -> list[str]:
     return [f"--model_config_file={root / 'models.config'}", f"--mount=/models={root}"]
 
 
-def test_swaps_under_load_lose_no_request(root: Path) -> None:
+def test_version_changes_under_load_lose_no_request(root: Path) -> None:
     with serving(*mounted(root)) as server, callers(server.client) as answered:
         eventually(lambda: answered[-1:] == [1], "version 1")
         for number in range(2, 7):
@@ -92,12 +91,12 @@ def test_swaps_under_load_lose_no_request(root: Path) -> None:
     assert set(answered) == set(range(1, 7))
 
 
-def test_fifty_swaps_under_load_take_no_more_memory_than_one_copy_more(root: Path) -> None:
+def test_fifty_version_changes_under_load_leak_no_memory(root: Path) -> None:
     ballast = 16
 
-    def resident(pid: int, what: str = "VmRSS") -> int:
+    def resident(pid: int, field: str = "VmRSS") -> int:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(what)).split()[1]) // 1024
+        return int(next(line for line in lines if line.startswith(field)).split()[1]) // 1024
 
     with serving(*mounted(root)) as server, callers(server.client, 2, 0.005) as answered:
         pid = server.program.process.pid
@@ -109,14 +108,14 @@ def test_fifty_swaps_under_load_take_no_more_memory_than_one_copy_more(root: Pat
             publish(root, number, ballast=ballast)
             eventually(lambda number=number: answered[-1:] == [number], f"version {number}")
             shutil.rmtree(root / "line" / str(number - 1))
-        eventually(lambda: resident(pid) < before + ballast, "the end of what was before")
+        eventually(lambda: resident(pid) < before + ballast, "the memory without the previous version")
         most = resident(pid, "VmHWM")
-    # The new copy, onnxruntime's reading of it, and on a busy machine an old copy that is not trimmed yet.
+    # The new copy, onnxruntime's buffer while it reads it, and an old copy that is not yet trimmed.
     assert most < before + 4 * ballast
     assert set(answered) == set(range(1, 52))
 
 
-def test_a_version_without_its_files_or_with_others_is_refused_and_the_one_before_serves(root: Path) -> None:
+def test_previous_version_serves_while_damaged_versions_fail(root: Path) -> None:
     with serving(*mounted(root)) as server:
         client, program = server.client, server.program
         (root / "line" / "2").mkdir()
@@ -140,7 +139,7 @@ def test_a_version_without_its_files_or_with_others_is_refused_and_the_one_befor
 
 
 @pytest.mark.parametrize("name", ["assets.extra/MANIFEST.sha256", "saved_model.pb", "assets.extra/model.onnx", "x/y"])
-def test_special_files_are_refused_and_the_next_version_loads(root: Path, name: str) -> None:
+def test_special_files_are_rejected_and_the_next_version_loads(root: Path, name: str) -> None:
     with serving(*mounted(root)) as server:
         path = versions.write(root / "line" / "2.new", offset=2).joinpath(name)
         path.parent.mkdir(exist_ok=True)
@@ -152,7 +151,7 @@ def test_special_files_are_refused_and_the_next_version_loads(root: Path, name: 
         eventually(lambda: answering(server.client) == 3, "version 3")
 
 
-def test_a_version_that_is_copied_slowly_is_served_when_it_is_whole(root: Path) -> None:
+def test_incomplete_version_loads_after_the_copy_is_complete(root: Path) -> None:
     patient = ["--max_num_load_retries=1000", "--load_retry_interval_micros=50000"]
     with serving(*mounted(root), *patient) as server:
         source = versions.write(root / "elsewhere", offset=2)
@@ -165,7 +164,7 @@ def test_a_version_that_is_copied_slowly_is_served_when_it_is_whole(root: Path) 
         eventually(lambda: answering(server.client) == 2, "version 2")
 
 
-def test_a_base_path_that_vanishes_unloads_nothing(root: Path) -> None:
+def test_missing_base_path_unloads_nothing(root: Path) -> None:
     with serving(*mounted(root)) as server:
         (root / "line").rename(root / "away")
         server.program.wait_for("FileSystemStoragePathSource encountered a filesystem access error")
@@ -175,7 +174,7 @@ def test_a_base_path_that_vanishes_unloads_nothing(root: Path) -> None:
         eventually(lambda: answering(server.client) == 2, "version 2")
 
 
-def test_the_configuration_file_is_followed(root: Path) -> None:
+def test_configuration_file_changes_are_applied(root: Path) -> None:
     publish(root, 2)
     versions.write(root / "more" / "1", offset=1)
     with serving(*mounted(root), "--model_config_file_poll_wait_seconds=0.05") as server:
@@ -195,7 +194,7 @@ def test_the_configuration_file_is_followed(root: Path) -> None:
             answering(client, "more")
 
         configure(root, [labelled, ModelConfig("nowhere", "/models/nowhere")])
-        server.program.wait_for("Could not find base path")  # and what stands in the file is followed all the same
+        server.program.wait_for("Could not find base path")  # the other models follow the file
 
         (root / "models.config").write_text("model_config_list { config {")
         server.program.wait_for("INVALID_ARGUMENT: Invalid protobuf file: ")
@@ -234,7 +233,7 @@ def test_reload_by_rpc(root: Path) -> None:
     with serving(*mounted(root)) as server:
         client = server.client
         assert client.reload(reload_config(line, more)).status.error_code == 0
-        assert answering(client, "more") == 1, "the answer comes when the new model serves"
+        assert answering(client, "more") == 1, "the reload returns after the new model is available"
         client.reload(reload_config(more))
         eventually(lambda: client.states("line") == {1: "END"}, "the end of line")
 
@@ -260,7 +259,7 @@ def test_reload_by_rpc(root: Path) -> None:
             assert answering(client, "more") == 1
 
 
-def test_without_polling_the_base_paths_are_looked_at_once_for_each_configuration(root: Path) -> None:
+def test_without_polling_base_paths_are_read_once_for_each_configuration(root: Path) -> None:
     with serving(*mounted(root), "--file_system_poll_wait_seconds=0") as server:
         publish(root, 2)
         assert server.client.states("line") == {1: "AVAILABLE"}
@@ -268,7 +267,7 @@ def test_without_polling_the_base_paths_are_looked_at_once_for_each_configuratio
         eventually(lambda: answering(server.client) == 2, "version 2")
 
 
-def test_a_version_that_is_tried_again_is_loading_without_an_error(root: Path) -> None:
+def test_version_is_loading_without_an_error_during_retries(root: Path) -> None:
     (root / "bad" / "1").mkdir(parents=True)
     flags = ("--max_num_load_retries=1", "--load_retry_interval_micros=700000")
     with serving(*mounted(root), *flags) as server, ThreadPoolExecutor(1) as pool:
@@ -284,7 +283,7 @@ def test_a_version_that_is_tried_again_is_loading_without_an_error(root: Path) -
         assert f"{line} {{name: bad version: 1}}" in server.program.output
 
 
-def test_a_reload_goes_on_without_its_caller_and_the_next_one_waits_for_it(root: Path) -> None:
+def test_reload_continues_after_its_caller_gives_up(root: Path) -> None:
     line, late = ("line", root / "line"), ("late", root / "late")
     with serving(*mounted(root)) as server, ThreadPoolExecutor(1) as pool:
         with (
@@ -298,8 +297,8 @@ def test_a_reload_goes_on_without_its_caller_and_the_next_one_waits_for_it(root:
         versions.write(root / ".staging", offset=3).rename(make(root / "late") / "1")
         assert waiting.result(20).status.error_code == 0
         eventually(lambda: server.client.states("late") == {1: "END"}, "the end of late")
-        for what in LOGGED:
-            server.program.wait_for(f"{what} servable version {{name: late version: 1}}")
+        for action in LOGGED:
+            server.program.wait_for(f"{action} servable version {{name: late version: 1}}")
 
 
 LOGGED = ("Approving load for", "Successfully loaded", "Quiescing", "Done unloading")
@@ -310,7 +309,7 @@ def make(directory: Path) -> Path:
     return directory
 
 
-def test_a_reload_with_a_new_model_and_its_label_is_rejected_as_a_whole(root: Path) -> None:
+def test_reload_with_a_new_model_and_its_label_is_rejected_as_a_whole(root: Path) -> None:
     versions.write(root / "new" / "1", offset=3)
     config = reload_config(("line", root / "line"), ("new", root / "new"))
     config.model_config_list.config[1].version_labels["stable"] = 1
@@ -322,11 +321,11 @@ def test_a_reload_with_a_new_model_and_its_label_is_rejected_as_a_whole(root: Pa
         server.client.reload(reload_config(("line", root / "line"), ("new", root / "new")))
         server.client.reload(config)
         assert server.client.predict("new", label="stable", x=ZERO)["y"][0, 0] == 3
-        config.model_config_list.config[1].version_labels["canary"] = 9  # a model that answers: as the flag says
+        config.model_config_list.config[1].version_labels["canary"] = 9  # the model is loaded, so the flag allows it
         server.client.reload(config)
 
 
-def test_a_new_model_with_a_label_in_the_file_is_served(root: Path) -> None:
+def test_label_in_the_file_is_assigned_after_its_new_model_has_loaded(root: Path) -> None:
     """The registry writes a first version and its label in one edit; the server loads first and labels afterwards."""
     versions.write(root / "new" / "1", offset=3)
     poll = "--model_config_file_poll_wait_seconds=0.05"
@@ -342,7 +341,7 @@ def test_a_new_model_with_a_label_in_the_file_is_served(root: Path) -> None:
         assert server.program.output.count("Request to assign label to version 1 of model new") == 1
 
 
-def test_a_logging_config_and_an_unknown_platform_are_refused(root: Path) -> None:
+def test_logging_config_and_unknown_platform_are_rejected(root: Path) -> None:
     with serving(*mounted(root)) as server:
         with pytest.raises(grpc.RpcError, match="Model d requests unsupported platform zz"):
             server.client.reload(reload_config(("d", root / "line"), platform="zz"))
@@ -353,7 +352,7 @@ def test_a_logging_config_and_an_unknown_platform_are_refused(root: Path) -> Non
         assert answering(server.client, "line") == 1
 
 
-def test_a_label_may_move_only_to_a_version_that_is_there(root: Path) -> None:
+def test_label_moves_only_to_an_available_version(root: Path) -> None:
     publish(root, 2)
 
     def config(stable: int) -> messages.ModelServerConfig:

@@ -1,4 +1,4 @@
-"""LoadThreads in threads: a bounded number, and one that hangs blocks no other."""
+"""Threads that load versions: their limit, and loads and polls that hang."""
 
 import asyncio
 import threading
@@ -21,7 +21,7 @@ from tests.serving.model_server.statuses import raises_status
 
 @pytest.fixture
 def release() -> Iterator[threading.Event]:
-    """What loads of ``dead`` wait for, as a read from a dead mount would."""
+    """The event that loads of ``dead`` wait for, like a read from a dead mount."""
     event = threading.Event()
     yield event
     event.set()
@@ -46,7 +46,7 @@ class Load:
         return Loader().load(path)
 
 
-async def test_a_load_that_hangs_gives_its_place_to_others(
+async def test_hanging_load_does_not_count_towards_the_limit(
     root: Path, release: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     hung: list[Path] = []
@@ -66,7 +66,7 @@ async def test_a_load_that_hangs_gives_its_place_to_others(
             await loads.run(root / "good" / "1")
 
 
-async def test_at_most_so_many_load_at_once_also_where_callers_give_up(root: Path, release: threading.Event) -> None:
+async def test_number_of_loads_is_limited_after_callers_cancel(root: Path, release: threading.Event) -> None:
     load = Load(release)
     loads = LoadThreads(load, 2)
     tasks = [asyncio.create_task(loads.run(root / "dead" / "1")) for _ in range(4)]
@@ -80,7 +80,7 @@ async def test_at_most_so_many_load_at_once_also_where_callers_give_up(root: Pat
         await asyncio.gather(*tasks[1:], other)
 
 
-async def test_the_manager_loads_other_models_while_one_hangs(root: Path, release: threading.Event) -> None:
+async def test_manager_loads_other_models_while_one_hangs(root: Path, release: threading.Event) -> None:
     manager = Manager(Load(release), retries=Retries(0, 0), hang_seconds=0.2)
     manager.aspire("dead", {1: root / "dead" / "1"})
     manager.aspire("good", {1: root / "good" / "1"})
@@ -95,7 +95,7 @@ async def test_the_manager_loads_other_models_while_one_hangs(root: Path, releas
 
 
 class Source(FileSystemSource):
-    """A source one of whose base paths lies on a mount that does not answer."""
+    """A source whose base path of model ``dead`` is on a mount that does not answer."""
 
     def __init__(self, release: threading.Event) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Source(FileSystemSource):
         return super().poll(listed)
 
 
-async def test_a_base_path_that_hangs_delays_no_other_model(
+async def test_hanging_base_path_delays_no_other_model(
     root: Path, release: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager = Manager(Loader().load, retries=Retries(0, 0))
@@ -129,7 +129,7 @@ async def test_a_base_path_that_hangs_delays_no_other_model(
     await core.close()
 
 
-async def test_a_slow_base_path_is_read_where_it_is_polled_only_once(
+async def test_slow_base_path_is_used_without_another_poll(
     root: Path, release: threading.Event, caplog: pytest.LogCaptureFixture
 ) -> None:
     manager = Manager(Loader().load, retries=Retries(0, 0))

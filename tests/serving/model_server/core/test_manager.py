@@ -1,4 +1,4 @@
-"""The Manager: versions come and go by policy while handles keep alive what is in use."""
+"""The Manager loads and unloads versions by policy; handles keep a version loaded."""
 
 import asyncio
 import threading
@@ -24,8 +24,8 @@ def paths(tmp_path: Path) -> dict[int, Path]:
     return {number: versions.write(tmp_path / str(number), offset=number) for number in (1, 2, 3)}
 
 
-class Gate:
-    """LoadThreads versions, each when the test lets it."""
+class BlockedLoads:
+    """Loads each version after the test has set its event."""
 
     def __init__(self) -> None:
         self.open = {number: threading.Event() for number in (1, 2, 3)}
@@ -50,14 +50,14 @@ async def until(manager: Manager, condition: Callable[[], bool]) -> None:
             await manager.changed()
 
 
-async def test_a_version_is_served_once_it_is_loaded(paths: dict[int, Path]) -> None:
-    gate = Gate()
-    manager = Manager(gate.load, retries=NO_RETRIES)
+async def test_version_is_available_after_its_load(paths: dict[int, Path]) -> None:
+    blocked = BlockedLoads()
+    manager = Manager(blocked.load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     assert states(manager) == {1: VersionState.LOADING}
     with raises_status(Code.NOT_FOUND, match=r"Servable not found for request: Latest\(m\)"):
         manager.handle("m")
-    gate.open[1].set()
+    blocked.open[1].set()
     assert await manager.settled(["m"]) == []
     assert manager.handle("m").version == 1
     with raises_status(Code.NOT_FOUND, match=r"Servable not found for request: Specific\(m, 2\)"):
@@ -65,22 +65,22 @@ async def test_a_version_is_served_once_it_is_loaded(paths: dict[int, Path]) -> 
     await manager.close()
 
 
-async def test_the_version_before_answers_until_the_new_one_is_there(paths: dict[int, Path]) -> None:
-    gate = Gate()
-    gate.open[1].set()
-    manager = Manager(gate.load, retries=NO_RETRIES)
+async def test_previous_version_serves_until_the_new_one_is_available(paths: dict[int, Path]) -> None:
+    blocked = BlockedLoads()
+    blocked.open[1].set()
+    manager = Manager(blocked.load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     await manager.settled(["m"])
     manager.aspire("m", {2: paths[2]})
     assert states(manager) == {2: VersionState.LOADING, 1: VersionState.AVAILABLE}
     assert manager.handle("m").version == 1
-    gate.open[2].set()
+    blocked.open[2].set()
     await until(manager, lambda: states(manager) == {2: VersionState.AVAILABLE, 1: VersionState.END})
     assert manager.handle("m").version == 2
     await manager.close()
 
 
-async def test_a_version_in_use_stays_until_its_last_user_has_gone(paths: dict[int, Path]) -> None:
+async def test_version_in_use_unloads_after_its_last_handle(paths: dict[int, Path]) -> None:
     manager = Manager(Loader().load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     await manager.settled(["m"])
@@ -98,23 +98,23 @@ async def test_a_version_in_use_stays_until_its_last_user_has_gone(paths: dict[i
     await manager.close()
 
 
-async def test_of_several_the_highest_is_loaded_first_one_at_a_time(paths: dict[int, Path]) -> None:
-    gate = Gate()
-    manager = Manager(gate.load, retries=NO_RETRIES)
+async def test_highest_version_loads_first(paths: dict[int, Path]) -> None:
+    blocked = BlockedLoads()
+    manager = Manager(blocked.load, retries=NO_RETRIES)
     manager.aspire("m", paths)
-    gate.open[3].set()
+    blocked.open[3].set()
     await manager.settled(["m"])
-    assert gate.started[0] == 3
+    assert blocked.started[0] == 3
     assert manager.handle("m").version == 3
-    gate.open[1].set()
-    gate.open[2].set()
+    blocked.open[1].set()
+    blocked.open[2].set()
     await until(manager, lambda: set(states(manager).values()) == {VersionState.AVAILABLE})
-    assert gate.started == [3, 2, 1]
+    assert blocked.started == [3, 2, 1]
     assert [manager.handle("m", number).version for number in (1, 2, 3)] == [1, 2, 3]
     await manager.close()
 
 
-async def test_a_failed_load_is_tried_again_and_then_given_up(paths: dict[int, Path]) -> None:
+async def test_failed_load_is_retried_up_to_the_limit(paths: dict[int, Path]) -> None:
     tries = 0
 
     def load(path: Path) -> Servable:
@@ -128,11 +128,11 @@ async def test_a_failed_load_is_tried_again_and_then_given_up(paths: dict[int, P
     assert tries == 3
     assert (failed.state, str(failed.error)) == (VersionState.END, "it is damaged")
     manager.aspire("m", {1: paths[1]})
-    assert states(manager) == {1: VersionState.END}, "it is not tried again until it has been away"
+    assert states(manager) == {1: VersionState.END}, "a failed version is loaded again only after it was not aspired"
     await manager.close()
 
 
-async def test_a_load_that_succeeds_at_last_leaves_no_error(paths: dict[int, Path]) -> None:
+async def test_successful_retry_clears_the_error(paths: dict[int, Path]) -> None:
     errors = [data_loss("half written"), RuntimeError("surprise")]
 
     def load(path: Path) -> Servable:
@@ -147,7 +147,7 @@ async def test_a_load_that_succeeds_at_last_leaves_no_error(paths: dict[int, Pat
     await manager.close()
 
 
-async def test_the_version_before_goes_on_serving_when_the_new_one_fails(paths: dict[int, Path]) -> None:
+async def test_previous_version_serves_if_the_new_one_fails(paths: dict[int, Path]) -> None:
     manager = Manager(Loader().load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     await manager.settled(["m"])
@@ -162,21 +162,21 @@ async def test_the_version_before_goes_on_serving_when_the_new_one_fails(paths: 
     await manager.close()
 
 
-async def test_a_version_that_is_no_longer_aspired_while_it_loads(paths: dict[int, Path]) -> None:
-    gate = Gate()
-    manager = Manager(gate.load, retries=NO_RETRIES)
+async def test_version_no_longer_aspired_during_its_load(paths: dict[int, Path]) -> None:
+    blocked = BlockedLoads()
+    manager = Manager(blocked.load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
-    await asyncio.to_thread(gate.begun[1].wait)
+    await asyncio.to_thread(blocked.begun[1].wait)
     manager.aspire("m", {2: paths[2]})
     assert states(manager)[1] is VersionState.END
-    gate.open[1].set()
-    gate.open[2].set()
+    blocked.open[1].set()
+    blocked.open[2].set()
     await manager.settled(["m"])
     assert states(manager) == {2: VersionState.AVAILABLE, 1: VersionState.END}
     await manager.close()
 
 
-async def test_a_version_that_is_aspired_again_while_it_unloads_loads_again(paths: dict[int, Path]) -> None:
+async def test_version_aspired_again_while_it_unloads(paths: dict[int, Path]) -> None:
     manager = Manager(Loader().load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     await manager.settled(["m"])
@@ -190,7 +190,7 @@ async def test_a_version_that_is_aspired_again_while_it_unloads_loads_again(path
     await manager.close()
 
 
-async def test_a_model_that_goes_and_comes_back(paths: dict[int, Path]) -> None:
+async def test_model_removed_and_added_again(paths: dict[int, Path]) -> None:
     manager = Manager(Loader().load, retries=NO_RETRIES)
     manager.aspire("m", {1: paths[1]})
     manager.aspire("n", {1: paths[1]})
@@ -205,10 +205,10 @@ async def test_a_model_that_goes_and_comes_back(paths: dict[int, Path]) -> None:
 
 
 async def test_closing_does_not_wait_for_a_load_or_a_retry(paths: dict[int, Path]) -> None:
-    gate = Gate()
-    manager = Manager(gate.load, retries=Retries(5, 3600))
+    blocked = BlockedLoads()
+    manager = Manager(blocked.load, retries=Retries(5, 3600))
     manager.aspire("m", {1: paths[1]})
-    await asyncio.to_thread(gate.begun[1].wait)
+    await asyncio.to_thread(blocked.begun[1].wait)
     async with asyncio.timeout(5):
         await manager.close()
-    gate.open[1].set()
+    blocked.open[1].set()

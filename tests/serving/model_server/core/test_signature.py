@@ -1,4 +1,4 @@
-"""Signatures as they are read from saved_model.pb."""
+"""Signatures read from saved_model.pb."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ def test_aliases_types_and_shapes(tmp_path: Path) -> None:
     assert list(both.outputs) == ["y", "z"]
 
 
-def test_the_map_for_get_model_metadata_is_the_saved_models_own(tmp_path: Path) -> None:
+def test_signature_def_map_equals_the_saved_models(tmp_path: Path) -> None:
     found = signature.read(versions.write(tmp_path / "1"), ["serve"])
     sent = messages.SignatureDefMap.FromString(found.signature_def_map)
     assert sent.signature_def["serving_default"].inputs["x"].name == "serving_default_x:0"
     assert sent.signature_def.keys() == found.by_name.keys()
 
 
-def test_what_foreign_models_say(foreign: Path) -> None:
+def test_foreign_models(foreign: Path) -> None:
     free = signature.read(foreign / "free" / "1", ["serve"]).by_name["serving_default"]
     assert free.inputs["x"].shape is None
     old = signature.read(foreign / "old" / "1", ["serve"]).by_name["serving_default"]

@@ -1,4 +1,4 @@
-"""--verify_key_file: a version is loaded if it bears the key's signature, else the server says why not."""
+"""--verify_key_file: only versions that are signed with the key are loaded."""
 
 from pathlib import Path
 
@@ -22,13 +22,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def publish(store: ModelRegistry, offset: float) -> None:
-    with store.staging("line") as directory:
-        versions.write(directory / "made", offset=offset)
-        for path in (directory / "made").iterdir():
+def publish(registry: ModelRegistry, offset: float) -> None:
+    with registry.staging("line") as directory:
+        versions.write(directory / "version", offset=offset)
+        for path in (directory / "version").iterdir():
             path.rename(directory / path.name)
-        (directory / "made").rmdir()
-        store.publish("line", directory)
+        (directory / "version").rmdir()
+        registry.publish("line", directory)
 
 
 def states(client: Client) -> dict[int, tuple[int, str]]:
@@ -39,7 +39,7 @@ def states(client: Client) -> dict[int, tuple[int, str]]:
 def test_only_signed_versions_are_loaded(root: Path) -> None:
     private, public = key_pair(root)
     flags = (f"--model_config_file={root / 'models.config'}", f"--mount=/models={root}", f"--verify_key_file={public}")
-    assert "PERMISSION_DENIED" in (said := fails(*flags)) and "it is not signed" in said
+    assert "PERMISSION_DENIED" in (output := fails(*flags)) and "it is not signed" in output
     publish(ModelRegistry(root, Signer(private)), 2)
     with serving(*flags) as server:
         eventually(lambda: 7 in dict(states(server.client).values()))  # PERMISSION_DENIED
@@ -48,6 +48,6 @@ def test_only_signed_versions_are_loaded(root: Path) -> None:
         assert found[2] == (0, "")
 
 
-def test_a_key_file_that_is_none_ends_the_start(root: Path) -> None:
-    said = fails(f"--model_config_file={root / 'models.config'}", f"--verify_key_file={root / 'models.config'}")
-    assert "INVALID_ARGUMENT" in said and "not a public key in PEM form" in said
+def test_invalid_key_file_is_reported_at_the_start(root: Path) -> None:
+    output = fails(f"--model_config_file={root / 'models.config'}", f"--verify_key_file={root / 'models.config'}")
+    assert "INVALID_ARGUMENT" in output and "not a public key in PEM form" in output

@@ -1,4 +1,4 @@
-"""Which versions are aspired, by policy and by what lies on the disk."""
+"""The aspired versions of base paths, and what the source logs."""
 
 import logging
 from pathlib import Path
@@ -33,9 +33,7 @@ def test_only_directories_named_by_a_number_are_versions(tmp_path: Path) -> None
     assert found == {"m": {1: tmp_path / "1", 7: tmp_path / "007", 2**63 - 1: tmp_path / str(2**63 - 1)}}
 
 
-def test_a_base_path_that_is_away_is_told_once_and_unloads_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_missing_base_path_is_logged_once_and_unloads_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "here" / "1").mkdir(parents=True)
     models = [ModelConfig("here", str(tmp_path / "here")), ModelConfig("away", str(tmp_path / "away"))]
     source = FileSystemSource()
@@ -47,9 +45,7 @@ def test_a_base_path_that_is_away_is_told_once_and_unloads_nothing(
     ]
 
 
-def test_a_base_path_without_versions_is_told_once_and_again_after_it_was_well(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_base_path_without_versions_is_logged_once_per_outage(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     source, models = FileSystemSource(), [ModelConfig("m", str(tmp_path))]
     assert source.poll(models) == source.poll(models) == {"m": {}}
     (tmp_path / "1").mkdir()
@@ -63,7 +59,7 @@ def test_a_base_path_without_versions_is_told_once_and_again_after_it_was_well(
     )
 
 
-def test_a_specific_version_that_is_missing_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_missing_specific_version_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "1").mkdir()
     assert list(FileSystemSource().poll([ModelConfig("m", str(tmp_path), specific=(1, 2))])["m"]) == [1]
     assert caplog.records[0].message.startswith("Version 2 of servable m, which was requested to be served")

@@ -23,13 +23,13 @@ def file_of(tmp_path: Path, data: bytes) -> Path:
     return path
 
 
-def test_records_are_read_as_they_were_written(tmp_path: Path) -> None:
+def test_records_round_trip(tmp_path: Path) -> None:
     written = [b"one", b"", b"three" * 10_000]
     assert list(warmup.records(file_of(tmp_path, b"".join(map(record, written))))) == written
     assert list(warmup.records(file_of(tmp_path, b""))) == []
 
 
-def test_a_file_cut_anywhere_is_data_loss(tmp_path: Path) -> None:
+def test_truncated_file_is_data_loss(tmp_path: Path) -> None:
     whole = record(b"first") + record(b"second")
     ends = {0, len(record(b"first")), len(whole)}
     for length in range(len(whole) + 1):
@@ -41,7 +41,7 @@ def test_a_file_cut_anywhere_is_data_loss(tmp_path: Path) -> None:
                 list(warmup.records(path))
 
 
-def test_a_file_with_any_bit_flipped_is_data_loss(tmp_path: Path) -> None:
+def test_file_with_a_flipped_bit_is_data_loss(tmp_path: Path) -> None:
     whole = record(b"some data")
     for position in range(len(whole)):
         damaged = bytearray(whole)
@@ -50,7 +50,7 @@ def test_a_file_with_any_bit_flipped_is_data_loss(tmp_path: Path) -> None:
             list(warmup.records(file_of(tmp_path, bytes(damaged))))
 
 
-def test_what_tensorflow_writes_is_read(foreign: Path) -> None:
+def test_file_written_by_tensorflow(foreign: Path) -> None:
     assert list(warmup.records(foreign / "records")) == [b"one", b"", b"three"]
 
 
@@ -65,8 +65,8 @@ BAD = {
     "not a TFRecord": (Code.DATA_LOSS, None, "Please verify your warmup data is in TFRecord format"),
     "not a PredictionLog": (Code.INVALID_ARGUMENT, b"\xff\xff", "Failed to parse warmup record: 1"),
     "an empty log": (Code.UNIMPLEMENTED, b"", "Unsupported log_type for warmup: None"),
-    "a signature that is not there": (Code.FAILED_PRECONDITION, predict_log("gone"), '"gone" not found'),
-    "an input that does not fit": (
+    "an unknown signature": (Code.FAILED_PRECONDITION, predict_log("gone"), '"gone" not found'),
+    "an input of the wrong shape": (
         Code.INVALID_ARGUMENT,
         predict_log(x=np.zeros((2, 2), np.float32)),
         "must have shape",
@@ -80,13 +80,13 @@ def test_a_bad_record_fails_the_load(tmp_path: Path, case: str) -> None:
     directory = versions.write(tmp_path / "1", warmup=[GOOD, data] if data is not None else [])
     if data is None:
         (directory / "assets.extra" / "MANIFEST.sha256").unlink()
-        (directory / warmup.WARMUP_FILE).write_bytes(b"these are no records, whatever they are")
+        (directory / warmup.WARMUP_FILE).write_bytes(b"these bytes are not a TFRecord file")
     with raises_status(code, match=message.replace("record: 1", "record: 2")):
         Loader().load(directory)
     Loader(warmup_iterations=0).load(directory)
 
 
-def test_a_session_run_log_is_not_replayed_by_anyone(tmp_path: Path) -> None:
+def test_session_run_log_is_unimplemented(tmp_path: Path) -> None:
     log = messages.PredictionLog()
     log.session_run_log.SetInParent()
     with raises_status(Code.UNIMPLEMENTED, match="session_run_log"):

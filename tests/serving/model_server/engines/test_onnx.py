@@ -21,19 +21,19 @@ def engine(tmp_path: Path) -> OnnxEngine:
     return OnnxEngine(versions.write(tmp_path / "1", slope=2, offset=1))
 
 
-def test_it_runs_its_signatures_and_describe(engine: OnnxEngine) -> None:
+def test_signatures_and_describe(engine: OnnxEngine) -> None:
     assert engine.signatures == {"serving_default", "both", "describe"}
     (y,) = engine.run("serving_default", {"x": X}, ["y"])
     np.testing.assert_array_equal(y, 2 * X + 1)
 
 
-def test_an_input_that_the_signature_does_not_name_is_fed_zeros(engine: OnnxEngine) -> None:
+def test_graph_input_outside_the_signature_is_zero(engine: OnnxEngine) -> None:
     y, z = engine.run("serving_default", {"x": X}, ["y", "z"])
     np.testing.assert_array_equal(y, z)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 4095, 4096, 4097, 10_000])
-def test_a_large_batch_run_in_parts_gives_what_it_gives_whole(engine: OnnxEngine, rows: int) -> None:
+def test_chunks_give_the_outputs_of_the_whole_batch(engine: OnnxEngine, rows: int) -> None:
     x = np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)
     shift = np.arange(rows, dtype=np.int32)[:, np.newaxis]
     z, y = engine.run("both", {"x": x, "shift": shift}, ["z", "y"])
@@ -41,17 +41,17 @@ def test_a_large_batch_run_in_parts_gives_what_it_gives_whole(engine: OnnxEngine
     np.testing.assert_array_equal(z, 2 * x + 1 + shift.astype(np.float32))
 
 
-def test_inputs_with_different_numbers_of_rows_are_refused(engine: OnnxEngine) -> None:
+def test_inputs_with_different_numbers_of_rows_are_rejected(engine: OnnxEngine) -> None:
     with raises_status(Code.INVALID_ARGUMENT, match="All inputs must have the same number of rows"):
         engine.run("both", {"x": X, "shift": np.zeros((3, 1), np.int32)}, ["z"])
 
 
-def test_describe_is_the_card_once_for_each_query(engine: OnnxEngine) -> None:
+def test_describe_returns_the_card_for_each_query(engine: OnnxEngine) -> None:
     (cards,) = engine.run("describe", {"query": np.array([b"", b"?"], object)}, ["card"])
     assert [json.loads(card)["slope"] for card in cards] == [2, 2]
 
 
-def test_describe_does_not_fill_the_memory(engine: OnnxEngine) -> None:
+def test_describe_limits_its_memory(engine: OnnxEngine) -> None:
     with raises_status(Code.INVALID_ARGUMENT, match="copies of the model card"):
         engine.run("describe", {"query": np.full(10_000_000, b"", object)}, ["card"])
 

@@ -1,4 +1,4 @@
-"""Foreign SavedModels, run by TensorFlow; and the signatures that an export lacks."""
+"""Foreign SavedModels and signatures without an ONNX export, run by TensorFlow."""
 
 import os
 import shutil
@@ -39,19 +39,19 @@ def test_tensorflow_1_with_a_scalar(client: Client) -> None:
     np.testing.assert_array_equal(client.predict("old", x=np.array(2, np.float32))["y"], [2, 4, 6])
 
 
-def test_strings_tables_and_assets(client: Client) -> None:
+def test_string_lookup_tables_and_assets(client: Client) -> None:
     answer = client.predict("text", words=np.array(["shirt", "hat", ""]))
     assert answer["number"].tolist() == [1, -1, -1]
     assert answer["upper"].tolist() == [b"SHIRT", b"HAT", b""]
 
 
-def test_metadata_holds_all_that_the_saved_model_has(client: Client) -> None:
+def test_metadata_has_all_signatures_of_the_saved_model(client: Client) -> None:
     signatures = messages.SignatureDefMap()
     client.metadata("half_plus_two", "signature_def").metadata["signature_def"].Unpack(signatures)
     assert {"serving_default", "both", "__saved_model_init_op"} == set(signatures.signature_def)
 
 
-def test_what_would_kill_tensorflow_serving_is_an_error_like_any_other(client: Client) -> None:
+def test_wrong_rank_is_invalid_argument(client: Client) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         client.predict("conv", image=np.zeros((8, 8, 1), np.float32))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -60,7 +60,7 @@ def test_what_would_kill_tensorflow_serving_is_an_error_like_any_other(client: C
     assert client.predict("conv", image=np.zeros((2, 8, 8, 1), np.float32))["y"].shape == (2, 6, 6, 4)
 
 
-def test_the_graphs_own_errors_come_through(client: Client) -> None:
+def test_errors_of_the_graph_reach_the_client(client: Client) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         client.predict("free", x=np.zeros((2, 3), np.float32))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
@@ -73,7 +73,7 @@ def test_wrong_type(client: Client) -> None:
         client.predict("half_plus_two", x=np.array(["a"]))
 
 
-def test_a_model_without_card_or_describe_is_served_by_its_signature_alone(client: Client) -> None:
+def test_model_without_card_or_describe(client: Client) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         client.predict("half_plus_two", "describe", query=np.array([""]))
     assert raised.value.details() == 'Serving signature key "describe" not found.'
@@ -91,7 +91,7 @@ def test_tensorflow_is_imported_only_for_signatures_that_the_export_lacks(mixed:
     np.testing.assert_array_equal(mixed.client.predict("mixed", x=x)["y"], 2 * x + 1)
 
 
-def test_both_engines_agree_when_tensorflow_is_asked_for(foreign_server: Server, mixed: Server) -> None:
+def test_tensorflow_engine_returns_the_outputs_of_the_export(foreign_server: Server, mixed: Server) -> None:
     x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     np.testing.assert_allclose(
         foreign_server.client.predict("mixed", x=x)["y"], mixed.client.predict("mixed", x=x)["y"], atol=1e-6
@@ -100,7 +100,7 @@ def test_both_engines_agree_when_tensorflow_is_asked_for(foreign_server: Server,
     assert "(ONNX export, 0 warm-up requests)" in mixed.program.output
 
 
-def test_damaged_saved_models_are_refused_with_the_reason(foreign: Path, tmp_path: Path) -> None:
+def test_damaged_saved_models_are_rejected_with_the_reason(foreign: Path, tmp_path: Path) -> None:
     """Without its variables, and with the file of their values cut."""
     for name in ("missing", "cut"):
         shutil.copytree(foreign / "half_plus_two" / "00000123", tmp_path / name / "1")

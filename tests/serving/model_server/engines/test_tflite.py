@@ -20,11 +20,11 @@ def test_predict_at_any_batch_size(client: Client) -> None:
         np.testing.assert_array_equal(client.predict("lite", x=array)["y"], array / 2 + 2)
 
 
-def test_names_of_the_metadata(client: Client) -> None:
+def test_aliases_from_the_metadata(client: Client) -> None:
     assert client.predict("lite_metadata", a=np.float32([2.0]))["b"].tolist() == [3.0]
 
 
-def test_a_version_without_one_is_served_by_its_saved_model(client: Client) -> None:
+def test_version_without_a_tflite_model_runs_its_saved_model(client: Client) -> None:
     assert client.predict("half_plus_two", x=np.float32([2.0]))["y"].tolist() == [3.0]
 
 
@@ -36,7 +36,7 @@ def test_its_signature(client: Client) -> None:
     assert [dim.size for dim in definition.inputs["x"].tensor_shape.dim] == [-1]
 
 
-def test_what_it_refuses(client: Client) -> None:
+def test_rejected(client: Client) -> None:
     for given in ({"x": np.array(["a"])}, {"z": np.float32([1])}):
         with pytest.raises(grpc.RpcError) as refused:
             client.predict("lite", **given)

@@ -1,4 +1,4 @@
-"""A gRPC server with methods to try it by, on a real socket."""
+"""A gRPC server with test methods, on a real socket."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_le
 
 
 class Running:
-    """A server in a loop of its own thread, with methods to try it by."""
+    """A server with test methods, in an event loop in its own thread."""
 
     def __init__(self, arguments: str = "") -> None:
         self.loop = uvloop.new_event_loop()

@@ -79,7 +79,7 @@ def test_multi_inference(client: Client) -> None:
     assert [first.model_spec.signature_name, second.model_spec.signature_name] == [name for _, name in tasks]
 
 
-def test_predict_takes_what_the_graph_takes(client: Client) -> None:
+def test_predict_with_examples(client: Client) -> None:
     """TensorFlow Serving's own tests send [1] and [3] where the signature says [-1, 1]."""
     assert client.predict("examples", x=np.float32([2.0]))["y"].tolist() == [3.0]
     assert client.predict("examples", x=np.float32([[2.0], [4.0]]))["y"].tolist() == [[3.0], [4.0]]
@@ -111,7 +111,7 @@ def test_predict_takes_what_the_graph_takes(client: Client) -> None:
         ),
     ],
 )
-def test_refused(client: Client, call: Any, arguments: tuple[Any, ...], code: str, message: str) -> None:
+def test_rejected(client: Client, call: Any, arguments: tuple[Any, ...], code: str, message: str) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         call(client, *arguments)
     assert refused.value.code().name == code

@@ -39,11 +39,11 @@ def test_a_large_array_is_one_element() -> None:
 
 
 @given(st.binary(max_size=60))
-def test_malformed_bytes_pass_on_to_the_decoder(data: bytes) -> None:
+def test_malformed_bytes_are_left_to_the_decoder(data: bytes) -> None:
     check_elements(data, DESCRIPTOR)
 
 
-def test_a_message_of_many_strings_takes_neither_memory_nor_the_event_loop(tmp_path: Path) -> None:
+def test_message_of_many_strings_is_rejected_without_decoding(tmp_path: Path) -> None:
     versions.write(tmp_path / "line" / "1")
     with serving(f"--model_base_path={tmp_path / 'line'}", "--model_name=line") as server:
         server.client.predict("line", x=np.zeros((1, 3), np.float32))

@@ -1,4 +1,4 @@
-"""The RPCs over a real socket: answers, and codes and words of what is refused (CONTRACT D.3, D.5)."""
+"""The RPCs over a real socket: responses, status codes and messages."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ def test_the_newest_version_a_number_or_a_label(client: Client) -> None:
     assert [offset(label=label) for label in ("stable", "canary")] == [5, 8]
 
 
-def test_the_answer_names_version_and_signature(client: Client) -> None:
+def test_response_names_version_and_signature(client: Client) -> None:
     request = versions.predict_request("line", x=X)
     request.model_spec.version_label = "stable"
     spec = client.send(request).model_spec
@@ -60,7 +60,7 @@ def test_several_signatures_and_an_output_filter(client: Client) -> None:
     assert b'"model": "line"' in client.predict("other", "describe", query=np.array([""]))["card"][0]
 
 
-def test_values_come_in_fields_of_their_type_unless_told_otherwise(client: Client) -> None:
+def test_values_are_in_typed_fields_by_default(client: Client) -> None:
     answer = client.send(versions.predict_request("line", x=X)).outputs["y"]
     assert answer.float_val
     assert not answer.tensor_content
@@ -98,7 +98,7 @@ def test_values_come_in_fields_of_their_type_unless_told_otherwise(client: Clien
         ),
     ],
 )
-def test_predict_refuses(
+def test_predict_rejects(
     client: Client, request_: messages.PredictRequest, code: grpc.StatusCode, message: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as raised:
@@ -138,7 +138,7 @@ def test_status(client: Client) -> None:
         ("zz", 1, "Could not find version 1 of model zz"),
     ],
 )
-def test_status_of_what_is_not_there(client: Client, model: str, version: int | None, message: str) -> None:
+def test_status_of_unknown_models_and_versions(client: Client, model: str, version: int | None, message: str) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         client.status(model, version)
     assert (raised.value.code(), raised.value.details()) == (grpc.StatusCode.NOT_FOUND, message)
@@ -167,7 +167,7 @@ def test_metadata(client: Client) -> None:
         ("", ("signature_def",), "INVALID_ARGUMENT", "ModelSpec has no name specified."),
     ],
 )
-def test_metadata_refuses(client: Client, model: str, fields: tuple[str, ...], code: str, message: str) -> None:
+def test_metadata_rejects(client: Client, model: str, fields: tuple[str, ...], code: str, message: str) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         client.metadata(model, *fields)
     assert (raised.value.code().name, raised.value.details()) == (code, message)
@@ -200,7 +200,7 @@ def test_an_rpc_that_is_not_served(client: Client) -> None:
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_bytes_that_are_no_message_do_no_harm(client: Client) -> None:
+def test_invalid_messages_are_internal_errors(client: Client) -> None:
     raw = client.channel.unary_unary(methods.PREDICT)
     good = versions.predict_request("line", x=X).SerializeToString()
     with pytest.raises(grpc.RpcError) as raised:
@@ -222,14 +222,14 @@ def test_no_rows(client: Client) -> None:
     assert client.predict("line", x=np.zeros((0, 3), np.float32))["y"].shape == (0, 3)
 
 
-def test_a_signature_that_only_tensorflow_could_run_fails_alone(client: Client) -> None:
+def test_signature_that_needs_tensorflow_fails_alone(client: Client) -> None:
     """saved_model.pb of this model holds no graph: TensorFlow refuses it, and the rest goes on."""
     with pytest.raises(grpc.RpcError):
         client.predict("other", "slow", text=np.array(["a"]))
     assert client.predict("other", x=X)["y"].shape == (2, 3)
 
 
-def test_many_callers_at_once_each_get_their_own_answer(client: Client) -> None:
+def test_concurrent_callers_get_their_own_responses(client: Client) -> None:
     def ask(number: int) -> bool:
         x = np.full((1 + number % 5, 3), number, np.float32)
         version = (3, 5, 8)[number % 3]

@@ -122,7 +122,7 @@ def test_calls_longer_than_the_grace_period_are_cancelled() -> None:
         assert server.cancelled.wait(20)
 
 
-def test_no_call_is_lost_when_connections_end_by_age() -> None:
+def test_no_call_is_lost_when_connections_reach_their_maximum_age() -> None:
     with running("grpc.max_connection_age_ms=300") as server, channel(server) as opened:
         echo = opened.unary_unary("/t/echo")
         end = time.monotonic() + 2
@@ -130,7 +130,7 @@ def test_no_call_is_lost_when_connections_end_by_age() -> None:
             assert echo(b"x", timeout=20) == b"x"
 
 
-def test_the_grace_period_after_an_age_ends_longer_calls() -> None:
+def test_calls_end_with_the_grace_period_after_the_maximum_age() -> None:
     arguments = "grpc.max_connection_age_ms=30,grpc.max_connection_age_grace_ms=30"
     with running(arguments) as server, channel(server) as opened, pytest.raises(grpc.RpcError) as raised:
         opened.unary_unary("/t/wait")(b"x", timeout=20)

@@ -1,4 +1,4 @@
-"""TLS by --ssl_config_file, with and without certificates of the clients."""
+"""TLS with --ssl_config_file, with and without client certificates."""
 
 import json
 from pathlib import Path
@@ -43,7 +43,7 @@ def credentials(authority: trustme.CA, certificate: trustme.LeafCert | None = No
     )
 
 
-def test_only_who_trusts_the_server_and_speaks_tls_is_answered(model: Path, tmp_path: Path) -> None:
+def test_clients_need_tls_and_the_servers_certificate(model: Path, tmp_path: Path) -> None:
     with serving(
         f"--model_base_path={model}", "--model_name=line", f"--ssl_config_file={ssl_config(tmp_path)}"
     ) as server:
@@ -56,7 +56,7 @@ def test_only_who_trusts_the_server_and_speaks_tls_is_answered(model: Path, tmp_
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
-def test_client_verify_asks_for_a_certificate_of_the_custom_ca(model: Path, tmp_path: Path) -> None:
+def test_client_verify_requires_a_certificate_of_the_custom_ca(model: Path, tmp_path: Path) -> None:
     config = ssl_config(tmp_path, client_verify=True)
     with serving(f"--model_base_path={model}", "--model_name=line", f"--ssl_config_file={config}") as server:
         address = f"localhost:{server.port}"
@@ -76,11 +76,11 @@ def test_client_verify_asks_for_a_certificate_of_the_custom_ca(model: Path, tmp_
         ("nosuch: 'x'", "Error parsing text-format tensorflow.serving.SSLConfig"),
         ("server_key: 'x'", "must have a server_key and a server_cert"),
         ("server_key: 'x' server_cert: 'y' client_verify: true", "needs the custom_ca"),
-        ("server_key: 'x' server_cert: 'y'", "are no key and its certificate"),
+        ("server_key: 'x' server_cert: 'y'", "server_key and server_cert do not match"),
         (None, "Error: NOT_FOUND: "),
     ],
 )
-def test_it_does_not_start_with_a_bad_file(model: Path, tmp_path: Path, text: str | None, message: str) -> None:
+def test_start_fails_with_an_invalid_file(model: Path, tmp_path: Path, text: str | None, message: str) -> None:
     path = tmp_path / "ssl.config"
     if text is not None:
         path.write_text(text)

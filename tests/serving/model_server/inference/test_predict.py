@@ -1,4 +1,4 @@
-"""Requests that do not fit their signature: the code and the words of each refusal (CONTRACT D.5)."""
+"""Requests that do not fit their signature: the code and message of each error."""
 
 from collections.abc import Callable
 from typing import Any
@@ -33,7 +33,7 @@ def prepare(servable: Servable, request: Any) -> SignatureCall:
 
 
 def broken(change: Callable[[Any], None]) -> Any:
-    """A good request with its tensor ``x`` changed."""
+    """Return a valid request with a changed tensor ``x``."""
     request = predict_request("m", x=X)
     change(request.inputs["x"])
     return request
@@ -54,7 +54,7 @@ def wanting(*outputs: str) -> Any:
     return request
 
 
-REFUSED = {
+REJECTED = {
     "unknown signature": (predict_request("m", "x", x=X), PRECONDITION, 'Serving signature key "x" not found.'),
     "no input": (
         predict_request("m"),
@@ -94,8 +94,8 @@ REFUSED = {
     "too little content": (broken(sized(3, 3)), INVALID, "tensor parsing error: x"),
     "too much content": (broken(sized(1, 3)), INVALID, "tensor parsing error: x"),
     "a negative size": (broken(sized(-1, 3)), INVALID, "tensor parsing error: x"),
-    "a claim of terabytes": (broken(sized(2**40, 3)), INVALID, "tensor parsing error: x"),
-    "a claim that overflows": (broken(sized(2**62, 2**62)), INVALID, "tensor parsing error: x"),
+    "a shape of terabytes": (broken(sized(2**40, 3)), INVALID, "tensor parsing error: x"),
+    "a shape that overflows": (broken(sized(2**62, 2**62)), INVALID, "tensor parsing error: x"),
     "no rank": (
         broken(lambda proto: setattr(proto.tensor_shape, "unknown_rank", True)),
         INVALID,
@@ -121,15 +121,15 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_refused(servable: Servable, case: str) -> None:
-    request, code, message = REFUSED[case]
+@pytest.mark.parametrize("case", REJECTED)
+def test_rejected(servable: Servable, case: str) -> None:
+    request, code, message = REJECTED[case]
     with pytest.raises(ServingError) as raised:
         prepare(servable, request)
     assert (raised.value.code, str(raised.value)) == (code, message)
 
 
-def test_a_claim_beyond_the_message_allocates_nothing(servable: Servable) -> None:
+def test_shape_larger_than_the_message_allocates_nothing(servable: Servable) -> None:
     request = predict_request("m", x=X)
     request.inputs["x"].ClearField("tensor_content")
     request.inputs["x"].float_val.append(1.0)
@@ -139,7 +139,7 @@ def test_a_claim_beyond_the_message_allocates_nothing(servable: Servable) -> Non
 
 
 @pytest.mark.parametrize("as_content", [True, False])
-def test_an_answer_names_what_made_it(servable: Servable, as_content: bool) -> None:
+def test_response_names_version_and_signature(servable: Servable, as_content: bool) -> None:
     call = prepare(servable, wanting())
     outputs = PredictOutputs("m", 7, "both", dict(zip(call.outputs, servable.run(call), strict=True)))
     response = responses.predict_response(outputs, as_content=as_content)
@@ -153,7 +153,7 @@ def test_an_answer_names_what_made_it(servable: Servable, as_content: bool) -> N
     assert bool(response.outputs["y"].float_val) != as_content
 
 
-def test_outputs_come_in_the_order_asked_for(servable: Servable) -> None:
+def test_outputs_have_the_requested_order(servable: Servable) -> None:
     assert list(prepare(servable, wanting("z", "y")).outputs) == ["z", "y"]
     assert list(prepare(servable, wanting("z")).outputs) == ["z"]
     assert list(prepare(servable, wanting()).outputs) == ["y", "z"]
