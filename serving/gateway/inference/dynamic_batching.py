@@ -254,14 +254,20 @@ class DynamicBatcher:
         except (BadTensor, RowsDiffer) as error:
             if len(batch) == 1:
                 _fail(batch, error)
-                return
-            for request in batch:
-                if not request.future.done():
-                    await self._send([request], request.rows)
+            else:
+                for request in batch:
+                    if not request.future.done():
+                        await self._send([request], request.rows)
+        except asyncio.CancelledError:
+            self._record(max(perf_counter() - started, self._call_seconds))  # it would have taken longer
+            raise
         except Exception as error:  # including defects: the requests must not wait forever
             _fail(batch, error)
-        finally:
-            self._call_seconds += (perf_counter() - started - self._call_seconds) * _NEWEST_WEIGHT
+        self._record(perf_counter() - started)
+
+    def _record(self, seconds: float) -> None:
+        """Update the moving average of a call's time."""
+        self._call_seconds += (seconds - self._call_seconds) * _NEWEST_WEIGHT
 
     async def _call(self, batch: Sequence[QueuedRequest], rows: int) -> None:
         started = perf_counter()

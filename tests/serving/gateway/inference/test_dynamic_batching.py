@@ -357,6 +357,29 @@ async def test_a_call_is_cancelled_with_the_last_of_its_requests() -> None:
     assert batcher.idle
 
 
+async def test_cancelled_calls_do_not_make_a_model_look_fast() -> None:
+    """A client that gives up early says nothing about how long a call takes."""
+    model = Model()
+    batcher = make_batcher(model.predict)
+    slow = await running_call(model, batcher)
+    await asyncio.sleep(0.3)  # the time of the first call: an average of 0.06 s from now on
+    model.release.set()
+    await slow
+    for number in range(2, 22):
+        model.release.clear()
+        request = asyncio.create_task(submit(batcher, 1))
+        await model.wait_for_calls(number)
+        request.cancel()
+        await asyncio.wait([request])
+        await asyncio.sleep(0)
+    running = asyncio.create_task(submit(batcher, 1))
+    await model.wait_for_calls(22)
+    with pytest.raises(Overloaded, match="the deadline is in"):
+        await batcher.submit({"x": np.ones((1, 1), np.float32)}, 1, asyncio.get_running_loop().time() + 0.05)
+    model.release.set()
+    await running
+
+
 async def test_a_batcher_is_idle_after_its_last_request_is_cancelled() -> None:
     model = Model()
     batcher = make_batcher(model.predict)
