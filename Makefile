@@ -26,7 +26,7 @@ test: setup
 # Builds the images without Docker and runs them: as root, with buildah and debootstrap. VITRINE_IMAGES=all takes the
 # trainers too, which are gigabytes; VITRINE_IMAGES=gateway,trainer these two. -rP shows the images' sizes.
 test-images: setup
-	VITRINE_IMAGES=$(or $(VITRINE_IMAGES),small) $(BIN)/python -m pytest -rP --durations=0 tests/images
+	VITRINE_IMAGES=$(or $(VITRINE_IMAGES),small) $(BIN)/python -m pytest -rP --durations=0 tests/container_images
 
 # Clients of other projects, each in an environment of its own under .vitrine/sdks, which is built on first use. `make
 # test` has them too, without the checks that repeat the first ones with more data. -rs says which were skipped, and why.

@@ -5,6 +5,7 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -39,16 +40,16 @@ from serving.gateway.models.routing import ModelState
 from serving.gateway.observability import tracing
 from serving.gateway.observability.drift import Drift
 from serving.gateway.observability.metrics import GatewayMetrics
+from serving.gateway.operator_reports import GatewayReports
 from serving.gateway.protocols import open_inference
 from serving.gateway.protocols.dispatch import InferenceDispatcher
 from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.open_inference import OpenInferenceProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
-from serving.gateway.reports import GatewayReports
 from serving.gateway.settings import Settings
 from serving.gateway.workers.supervisor_link import SupervisorLink
 
-_LOADING_SECONDS = 30.0  # a worker opens its port after this time even if a model is still loading
+_LOADING_SECONDS = 30.0  # limit for what waits for all models: the port of a worker, and garbage collection
 _CHECK_SECONDS = 0.05
 _GC_THRESHOLDS = 50_000, 50, 100  # new objects before a collection, collections before one of the next generation
 
@@ -94,7 +95,7 @@ class Gateway(FastAPI):
             self._discovery,
             self.metrics,
             self._drift,
-            BatchLimits(settings.max_rows, settings.max_queue_rows, settings.calls_per_signature),
+            _batch_limits(settings),
         )
         reports = GatewayReports(self._discovery, self._model_server, files, self.metrics, lambda: self.draining, link)
         self._add_routes(reports)
@@ -219,7 +220,9 @@ class Gateway(FastAPI):
         The first halves the slowest latencies. The second saves a seventh of the time at 256 concurrent requests, whose
         objects are no garbage.
         """
-        await self._discovery.loaded.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._discovery.loaded.wait(), _LOADING_SECONDS)
+        gc.enable()  # the program disables it for its start
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -245,6 +248,11 @@ def create_app(settings: Settings, link: SupervisorLink | None = None, kinds: Se
         kinds: the kinds of models that are served natively.
     """
     return Gateway(settings, link, kinds)
+
+
+def _batch_limits(settings: Settings) -> BatchLimits:
+    limits = BatchLimits(settings.max_rows, settings.max_queue_rows, settings.calls_per_signature)
+    return limits if settings.exports is None else replace(limits, shares=1)
 
 
 def _with_cors(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import large_json, multipart, tensor_json
+from serving.gateway.codecs import large_json, multipart, tf_serving_json
 from serving.gateway.errors import BadDocument, UnsupportedMedia
 from serving.gateway.http.memory_budget import Reservation
 from serving.inputs import npy
@@ -83,14 +83,14 @@ def read(body: bytes, content_type: str, max_parts: int, memory: Reservation, pl
     if media.startswith("image/"):  # the bytes tell the format more reliably
         return EncodedPictures([body])
     if media == "application/json" or media.endswith("+json") or (plain and media not in _BINARY):
-        return JsonDocument(document(body, memory, tensor_json.is_request))
+        return JsonDocument(document(body, memory, tf_serving_json.is_request))
     if media == NPY:
         return _array(body, memory)
     if media in _DEFAULT_TYPES:
         if body.startswith(npy.MAGIC):
             return _array(body, memory)
         if body.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
-            return JsonDocument(document(body, memory, tensor_json.is_request))
+            return JsonDocument(document(body, memory, tf_serving_json.is_request))
         return EncodedPictures([body])
     raise UnsupportedMedia(
         f"content type {media!r} is not supported; send a picture ({', '.join(PICTURE_TYPES)}), multipart/form-data, "

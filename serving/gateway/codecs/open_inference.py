@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import base64, open_inference_types, tensor_json
+from serving.gateway.codecs import base64, open_inference_types, tf_serving_json
 from serving.gateway.codecs import body as body_codec
 from serving.gateway.codecs.open_inference_types import DATATYPES
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
@@ -188,7 +188,7 @@ def _spec(tensor: Mapping[str, Any], signature: Signature) -> TensorSpec:
     name = tensor.get("name")
     if not isinstance(name, str):
         raise BadDocument("each input has a name, a string")
-    spec = tensor_json.spec_of(signature, name)
+    spec = tf_serving_json.spec_of(signature, name)
     expected = DATATYPES.get(spec.data_type)
     if expected is None:
         raise BadTensor(f"input {name} has type {spec}, which is not served over HTTP")
@@ -225,7 +225,7 @@ def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ..
     data = tensor["data"]
     if not isinstance(data, (list, np.ndarray)):
         raise BadTensor(f"the data of input {spec.name} must be a list, not {json_type(data)}")
-    array = tensor_json.tensor(spec, data)
+    array = tf_serving_json.tensor(spec, data)
     if spec.is_string and _parameters(tensor, _OF_INPUT, "").get("content_type") == _BASE64:
         array = _from_base64(array, f"input {spec.name}, whose content_type is base64,")
     if array.shape != shape and (array.ndim != 1 or array.size != math.prod(shape)):

@@ -8,7 +8,7 @@ import orjson
 from numpy.typing import NDArray
 
 from serving.gateway.backends.base import Outputs
-from serving.gateway.codecs import tensor_json_response
+from serving.gateway.codecs import tf_serving_json_response
 from serving.gateway.codecs.finite import finite
 from serving.gateway.codecs.open_inference_types import DATATYPES, to_bytes
 from serving.gateway.errors import BadOption, BadTensor, BadUpstream, listed
@@ -35,7 +35,7 @@ def selected(requested: Mapping[str, bool | None], binary: bool, signature: Sign
 def cost(outputs: Outputs, selected: Mapping[str, bool]) -> int:
     """Estimate the memory, in bytes, of the Python objects that writing the outputs takes."""
     as_json = {name: outputs[name] for name, binary in selected.items() if not binary}
-    return tensor_json_response.cost(Outputs(as_json, outputs.clean))
+    return tf_serving_json_response.cost(Outputs(as_json, outputs.clean))
 
 
 def answer(result: PredictResult, identity: str | None, outputs: Mapping[str, bool]) -> tuple[bytes, int | None]:

@@ -7,7 +7,7 @@ of one type: whole numbers (also true and false), fractions, or text and ``{"b64
 from typing import Any
 
 from serving.gateway.backends.base import ExampleBatch
-from serving.gateway.codecs.tensor_json import named_signature
+from serving.gateway.codecs.tf_serving_json import named_signature
 from serving.gateway.errors import BadDocument, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.tfs_api.rest_json.errors import BadBase64, RestJsonError, json_type

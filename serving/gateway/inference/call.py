@@ -11,7 +11,7 @@ import numpy as np
 from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.errors import BadOption, BadPicture
 from serving.gateway.inference.validation import check
-from serving.gateway.kinds.pictures import check_total
+from serving.gateway.kinds.image_input import check_total
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.signature import Signature
 from serving.preprocessing import image

@@ -25,7 +25,7 @@ from serving.gateway.observability.tracing import Trace
 
 _NEWEST_WEIGHT = 0.2  # EWMA weight of the newest call's time
 _FEWEST_ROWS = 16  # a call may always take this many rows
-_SHARES = 4  # with more rows under way, a call takes one of this many equal shares
+_SHARES = 4  # keeps gateway and model server busy at the same time
 
 #: ``ModelServer.predict`` for one signature: parts, deadline, trace metadata.
 Predict = Callable[[Sequence[Arrays], float, Metadata | None], Awaitable[Outputs]]
@@ -39,11 +39,15 @@ class BatchLimits:
         rows: most rows of one call, unless a single request has more.
         waiting: most rows in the queue.
         calls: calls that run at the same time.
+        shares: a call takes at most one of this many equal shares of the rows under way, if they are many. More than
+            one share keeps the gateway busy while a model server in another process runs a call; in one process, one
+            share gives the largest and cheapest calls.
     """
 
     rows: int
     waiting: int
     calls: int
+    shares: int = _SHARES
 
 
 class RowsDiffer(BadUpstream):
@@ -88,9 +92,9 @@ def take_batch(queue: deque[QueuedRequest], max_rows: int) -> tuple[list[QueuedR
     return batch, rows + cancelled
 
 
-def rows_per_call(rows: int, max_rows: int) -> int:
-    """Return the most rows that one call takes while ``rows`` are under way."""
-    return min(max(rows // _SHARES, _FEWEST_ROWS), max_rows)
+def rows_per_call(rows: int, max_rows: int, shares: int = _SHARES) -> int:
+    """The most rows that one call takes of ``rows`` under way."""
+    return min(max(rows // shares, _FEWEST_ROWS), max_rows)
 
 
 def expected_seconds(call_seconds: float, rows_ahead: int, rows_each: int, calls: int) -> float:
@@ -203,7 +207,7 @@ class DynamicBatcher:
 
     @property
     def _rows_per_call(self) -> int:
-        return rows_per_call(self._rows_waiting + self._rows_running, self._limits.rows)
+        return rows_per_call(self._rows_waiting + self._rows_running, self._limits.rows, self._limits.shares)
 
     def _check_queue(self, rows: int, deadline: float) -> None:
         if self._rows_waiting + rows > self._limits.waiting and self._rows_waiting:

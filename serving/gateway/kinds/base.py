@@ -15,7 +15,7 @@ from serving.artifacts.model_card import ModelCard
 from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.codecs.body import Payload
 from serving.gateway.http.memory_budget import Reservation
-from serving.gateway.kinds.expected import Expected
+from serving.gateway.kinds.expected_signature import Expected
 from serving.gateway.models.signature import Signature
 
 #: Rows of one request that drift measures.

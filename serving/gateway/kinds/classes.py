@@ -9,7 +9,7 @@ from serving.gateway.backends.base import Outputs
 from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadOption, BadUpstream
 from serving.gateway.kinds.base import MEASURED_ROWS, Measurements, ModelOutput
-from serving.gateway.kinds.expected import ExpectedTensor, tensor
+from serving.gateway.kinds.expected_signature import ExpectedTensor, tensor
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
 
 TOP_PARAMETER = {

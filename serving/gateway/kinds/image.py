@@ -23,8 +23,8 @@ from serving.gateway.kinds.base import (
     Parser,
     ReadContext,
 )
-from serving.gateway.kinds.expected import Expected, ExpectedTensor, tensor
-from serving.gateway.kinds.pictures import check_encoded, image_recipe, parse_polarity, read_pictures
+from serving.gateway.kinds.expected_signature import Expected, ExpectedTensor, tensor
+from serving.gateway.kinds.image_input import check_encoded, image_recipe, parse_polarity, read_pictures
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
 from serving.gateway.models.signature import Signature
 

@@ -24,7 +24,7 @@ from serving.gateway.kinds.base import (
     Parser,
     ReadContext,
 )
-from serving.gateway.kinds.expected import Expected, ExpectedTensor, tensor
+from serving.gateway.kinds.expected_signature import Expected, ExpectedTensor, tensor
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
 from serving.inputs.rows import series_rows
 from serving.tfs_api.rest_json.errors import json_type

@@ -21,7 +21,7 @@ from serving.gateway.kinds.base import (
     Parser,
     ReadContext,
 )
-from serving.gateway.kinds.expected import Expected, tensor
+from serving.gateway.kinds.expected_signature import Expected, tensor
 from serving.gateway.kinds.schemas import array_of, object_of
 from serving.inputs.rows import signal_rows, signal_size
 

@@ -22,7 +22,7 @@ from serving.gateway.kinds.base import (
     Options,
     ReadContext,
 )
-from serving.gateway.kinds.expected import Expected, tensor
+from serving.gateway.kinds.expected_signature import Expected, tensor
 from serving.gateway.kinds.schemas import NUMBER, TEXT, array_of, object_of
 from serving.gateway.models.signature import Signature
 from serving.inputs.rows import RowError, in_column_order, table_rows

@@ -16,7 +16,7 @@ from serving.counters import Counter, Histogram
 from serving.gateway.inference.comparison import Comparison
 from serving.gateway.models.routing import ModelState
 from serving.gateway.observability.drift import DRIFT_METRICS, Drift
-from serving.gateway.observability.families import family
+from serving.gateway.observability.metric_families import family
 from serving.gateway.workers.metric_snapshot import Family, merge
 from serving.gateway.workers.supervisor_link import Reports
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from serving.gateway.codecs import body as body_codec
-from serving.gateway.codecs import tensor_json
+from serving.gateway.codecs import tf_serving_json
 from serving.gateway.codecs.offload import offload
 from serving.gateway.errors import BadDocument, MethodNotAllowed
 from serving.gateway.http.admission import Admission
@@ -100,7 +100,7 @@ class InferenceDispatcher:
         media = request.header(b"content-type")
         content = await offload(memory, len(body), body_codec.read, body, media, self._max_rows, memory, plain)
         if isinstance(content, body_codec.JsonDocument) and (
-            plain or (target.verb == "predict" and tensor_json.is_request(content.keys))
+            plain or (target.verb == "predict" and tf_serving_json.is_request(content.keys))
         ):
             request.form = Form.PLAIN
             return await self._tensorflow_serving.predict(request, target, version, content.keys)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.gateway.backends.base import Classifications, ExampleBatch, ModelServer
-from serving.gateway.codecs import tensor_json, tensor_json_response, tf_examples
+from serving.gateway.codecs import tf_examples, tf_serving_json, tf_serving_json_response
 from serving.gateway.codecs.offload import offload
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
@@ -52,10 +52,10 @@ class TensorFlowServingProtocol:
 
         result = await self._predictor.run(version, target.choice, prepare, request)
         outputs = result.outputs
-        if tensor_json.has_bare_scalars(keys, result.call.signature):
+        if tf_serving_json.has_bare_scalars(keys, result.call.signature):
             outputs = outputs.without_column()
-        encode = tensor_json_response.columns if "inputs" in keys else tensor_json_response.predictions
-        cost = tensor_json_response.cost(outputs)
+        encode = tf_serving_json_response.columns if "inputs" in keys else tf_serving_json_response.predictions
+        cost = tf_serving_json_response.cost(outputs)
         request.memory.hold(cost)
         return respond(result.version, await offload(request.memory, max(outputs.size, cost), encode, outputs))
 
@@ -76,15 +76,15 @@ class TensorFlowServingProtocol:
                 return result
 
             results = await in_order(inputs, call, self._calls_at_once)
-            encode: Any = tensor_json_response.classifications if classify else tensor_json_response.regressions
+            encode: Any = tf_serving_json_response.classifications if classify else tf_serving_json_response.regressions
             size = _RESULT_BYTES * sum(map(_values, results))
             return respond(version, await offload(request.memory, size, encode, results))
 
         return await self._predictor.retry_on_version_change(version, target.choice, attempt)
 
     def _call(self, version: ModelVersion, keys: dict[str, Any]) -> ModelCall:
-        signature = version.signature(tensor_json.signature_name(keys))
-        return validated_call(version, signature, tensor_json.read(keys, signature), self._limits, splits=True)
+        signature = version.signature(tf_serving_json.signature_name(keys))
+        return validated_call(version, signature, tf_serving_json.read(keys, signature), self._limits, splits=True)
 
 
 def _values(result: Classifications | NDArray[np.float32]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from serving.preprocessing.picture_files import bmp, foreign, gif, jpeg, png, png_16_bit, webp
+from serving.preprocessing.picture_files import bmp, gif, jpeg, png, png_16_bit, unsupported_formats, webp
 from serving.preprocessing.picture_files.header import Cleaned, Header, PictureError, truncated
 
 
@@ -95,7 +95,7 @@ def _format_of(data: bytes) -> _Format:
     for file_format in _FORMATS:
         if data.startswith(file_format.magic):
             return file_format
-    raise foreign.error(data)
+    raise unsupported_formats.error(data)
 
 
 def _load(

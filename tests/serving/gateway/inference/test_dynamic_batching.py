@@ -250,6 +250,14 @@ def test_rows_per_call(rows: int, max_rows: int, most: int) -> None:
     assert rows_per_call(rows, max_rows) == most
 
 
+async def test_with_one_share_a_call_takes_all_rows() -> None:
+    """The model then runs in this process, and no other work could go on meanwhile."""
+    model = Model()
+    batcher = DynamicBatcher("m", SIGNATURE, model.predict, BatchLimits(128, 1000, 2, shares=1), keeps_rows=True)
+    await asyncio.gather(*(submit(batcher, value) for value in range(100)))
+    assert model.calls == [100]
+
+
 async def test_a_call_takes_no_more_than_its_share() -> None:
     """The model server then has the next call when it ends one."""
     model = Model()

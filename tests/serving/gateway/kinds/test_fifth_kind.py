@@ -30,7 +30,7 @@ from serving.gateway.kinds.base import (
     Parser,
     ReadContext,
 )
-from serving.gateway.kinds.expected import Expected, tensor
+from serving.gateway.kinds.expected_signature import Expected, tensor
 from serving.gateway.kinds.schemas import INTEGER, TEXT, array_of, object_of
 from serving.gateway.models.signature import Signature, TensorSpec
 from serving.gateway.settings import Settings

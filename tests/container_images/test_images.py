@@ -18,7 +18,7 @@ from serving.artifacts.backends.object_store import ObjectStoreBackend
 from serving.artifacts.signing import Verifier
 from serving.artifacts.sync import Sync
 from tests import s3
-from tests.images.builder import Builder
+from tests.container_images.builder import Builder
 from tests.programs import REPOSITORY, Program, free_port
 from tests.serving.artifacts.test_signing import key_pair
 from training.deploy import kubernetes

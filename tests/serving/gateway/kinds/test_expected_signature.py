@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from serving.gateway.kinds.expected import Expected, tensor
+from serving.gateway.kinds.expected_signature import Expected, tensor
 from serving.gateway.models.signature import Shape, Signature, TensorSpec
 from serving.tfs_api.messages import DT_FLOAT, DT_INT32, DT_UINT8
 

@@ -7,7 +7,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from serving import counters
-from serving.gateway.observability.families import family
+from serving.gateway.observability.metric_families import family
 
 BOUNDS = (0.001, 0.25, 1, 10)
 VALUES = (0.0001, 0.001, 0.0011, 0.25, 0.9, 1, 10, 10.5)
