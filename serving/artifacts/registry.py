@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from serving.artifacts import manifest, model_card, routing_file, version_files
+from serving.artifacts import model_card, publishing, routing_file, version_files
 from serving.artifacts.backends.base import RegistryBackend
 from serving.artifacts.backends.local import LocalBackend
 from serving.artifacts.manifest import CARD_FILE, MANIFEST_FILE, SIGNATURE_FILE, ManifestError
 from serving.artifacts.model_card import ModelCard, ModelCardError
-from serving.artifacts.models_config import CONFIG_FILE, ConfigError, ModelConfig
+from serving.artifacts.models_config import CONFIG_FILE, ModelConfig
 from serving.artifacts.routing_file import RoutingEntry
 from serving.artifacts.version_labels import ConfigFile
 
@@ -141,25 +141,10 @@ class ModelRegistry:
             ConfigError: models.config is invalid.
             OSError: The disk is full, or the disk or object store fails. Nothing visible remains after any error.
         """
-        configured = self.configured()
         try:
-            manifest.write(staged)
+            return publishing.publish(self._backend, self._config, model, staged, self._signer)
         except ManifestError as error:
             raise RegistryError(f"the new version of {model} cannot be published: {error}") from None
-
-        def seal(number: int) -> None:
-            if self._signer:
-                listed = (staged / MANIFEST_FILE).read_bytes()
-                (staged / SIGNATURE_FILE).write_bytes(self._signer.sign(model, number, listed))
-
-        number = self._backend.add(model, staged, seal)
-        if model in configured:
-            try:
-                self._config.edit_labels(model, lambda labels: labels)
-            except (OSError, ConfigError):
-                self._backend.withdraw(model, number, staged)  # models.config cannot list it
-                raise
-        return number
 
     def sign(self, model: str, version: int, signer: "Signer") -> None:
         """Sign an existing version. Replaces any signature.

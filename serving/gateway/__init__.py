@@ -2,5 +2,5 @@
 
 A request passes ``http`` (authentication, limits), ``protocols`` (one per API), ``codecs`` and ``kinds`` (bytes to
 arrays), ``inference`` (validation, dynamic batching) and ``backends`` (the model server). Only ``http`` and
-``protocols`` know HTTP. ``http/middleware.py`` alone turns errors into status codes.
+``protocols`` know HTTP. ``http/error_responses.py`` alone turns errors into status codes.
 """

@@ -25,9 +25,10 @@ from serving.gateway.errors import GatewayError
 from serving.gateway.http import compression, keys_file
 from serving.gateway.http.admission import Admission
 from serving.gateway.http.authentication import Authentication
+from serving.gateway.http.error_responses import error_response
 from serving.gateway.http.keys_file import Keys
 from serving.gateway.http.memory_budget import MemoryBudget
-from serving.gateway.http.middleware import GatewayMiddleware, error_response
+from serving.gateway.http.middleware import GatewayMiddleware
 from serving.gateway.http.paths import error_form
 from serving.gateway.inference.call import InputLimits
 from serving.gateway.inference.dynamic_batching import BatchLimits

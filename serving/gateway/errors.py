@@ -28,7 +28,7 @@
     └── BadUpstream             the model server failed, or sent a response that is not valid
         └── BadOutput             an output holds NaN or infinity, which JSON cannot represent
 
-``http/middleware.py`` maps the tree to HTTP.
+``http/error_responses.py`` maps the tree to HTTP.
 """
 
 from collections.abc import Collection

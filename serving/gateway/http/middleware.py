@@ -1,4 +1,4 @@
-"""The gateway's ASGI middleware: request ids, deadlines, authentication, metrics, access log, and errors as HTTP.
+"""The gateway's ASGI middleware: request ids, deadlines, authentication, metrics and access log.
 
 It answers the hot paths (``POST /v1/models/…:verb``, ``/v2/models/…/infer`` and the like) itself. All other paths go
 to FastAPI, whose own middleware would take a tenth of a hot request's time.
@@ -11,73 +11,24 @@ import random
 import secrets
 from collections.abc import Awaitable, Callable, Container
 from time import perf_counter
-from typing import Any
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.gateway import errors
 from serving.gateway.errors import GatewayError
 from serving.gateway.http.authentication import Authentication
-from serving.gateway.http.paths import Form, Target, is_hot, normalize, parse_target
-from serving.gateway.http.request import Disconnected, Header, Request, Response
+from serving.gateway.http.error_responses import error_response
+from serving.gateway.http.paths import Target, is_hot, normalize, parse_target
+from serving.gateway.http.request import Disconnected, Request, Response
 from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.observability.tracing import Traces
 from serving.gateway.settings import Settings
 
 log = logging.getLogger("vitrine.requests")
 
-STATUS: dict[type[GatewayError], int] = {
-    errors.InvalidInput: 400,
-    errors.Unauthorized: 401,
-    errors.Forbidden: 403,
-    errors.NotFound: 404,
-    errors.UnknownSignature: 400,  # the signature is in the body, not in the path
-    errors.UnknownLabel: 400,  # as in TensorFlow Serving
-    errors.MethodNotAllowed: 405,
-    errors.TooLate: 408,
-    errors.TooLarge: 413,
-    errors.UnsupportedMedia: 415,
-    errors.TooMany: 429,
-    errors.Unimplemented: 501,
-    errors.BadUpstream: 502,
-    errors.Unavailable: 503,
-    errors.DeadlineExceeded: 504,
-    GatewayError: 500,
-}
-
 _CLIENT_CLOSED_REQUEST = 499  # nginx's status, only for traces
 
 HotHandler = Callable[[Target, Request], Awaitable[Response]]
-
-
-def status_of(error: GatewayError) -> int:
-    """Return the HTTP status of an error: that of its nearest class with one."""
-    return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
-
-
-def error_response(error: GatewayError, request_id: str, retry_after: int, form: Form) -> Response:
-    """Convert an error to HTTP, in the form of the API that was called."""
-    status = status_of(error)
-    headers: list[Header] = []
-    if status in (429, 503):
-        headers.append((b"retry-after", b"%d" % (error.retry_after or retry_after)))
-    if status == 401:
-        headers.append((b"www-authenticate", b'Bearer realm="vitrine"'))
-    if isinstance(error, errors.MethodNotAllowed):
-        headers.append((b"allow", error.allowed.encode("ascii")))
-    return Response(status, orjson.dumps(_error_document(error, status, request_id, form)), headers=headers)
-
-
-def _error_document(error: GatewayError, status: int, request_id: str, form: Form) -> dict[str, Any]:
-    match form:
-        case Form.NATIVE:
-            return {"error": error.message, "code": error.code, "request_id": request_id}
-        case Form.PLAIN:
-            return {"error": error.message}
-        case Form.OPENAI:
-            kind = "invalid_request_error" if status < 500 else "server_error"
-            return {"error": {"message": error.message, "type": kind, "param": None, "code": error.code}}
 
 
 class GatewayMiddleware:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving.gateway.http.test_every_error import APIS, JSON
+from tests.serving.gateway.http.test_error_responses import APIS, JSON
 
 BOM = b"\xef\xbb\xbf"
 BODIES = {name: request() for name, request in APIS.items() if request()["headers"] == JSON}
