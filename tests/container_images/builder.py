@@ -118,11 +118,11 @@ def _pip_settings() -> dict[str, str]:
 
 
 def _host_folders() -> list[str]:
-    """List the folders of this machine that the builds read: certificates, and pip's local package folders."""
+    """List the folders of this machine that the builds read: certificates, and those of pip's settings."""
     words = " ".join(_pip_settings().values()).split()
     indexes = [Path(word.removeprefix("file://")).parent for word in words if word.startswith("file:///")]
     named = [*indexes, *(Path(word) for word in words if word.startswith("/"))]
-    return sorted({"/etc/ssl/certs", *(str(path) for path in named if path.is_dir())})
+    return sorted({"/etc/ssl/certs", *(str(path if path.is_dir() else path.parent) for path in named if path.exists())})
 
 
 def run(command: list[Any]) -> str:
