@@ -1,11 +1,7 @@
 """``python -m serving.gateway``: see ``--help``."""
 
-import gc
 import sys
 
-gc.disable()  # create_app enables it after the start, a tenth of which collections would take
-
-# ruff: noqa: E402
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 

@@ -50,7 +50,7 @@ from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtoc
 from serving.gateway.settings import Settings
 from serving.gateway.workers.supervisor_link import SupervisorLink
 
-_LOADING_SECONDS = 30.0  # limit for what waits for all models: the port of a worker, and garbage collection
+_LOADING_SECONDS = 30.0  # a worker opens its port after this time even if a model is still loading
 _CHECK_SECONDS = 0.05
 _GC_THRESHOLDS = 50_000, 50, 100  # new objects before a collection, collections before one of the next generation
 
@@ -221,9 +221,7 @@ class Gateway(FastAPI):
         The first halves the slowest latencies. The second saves a seventh of the time at 256 concurrent requests, whose
         objects are no garbage.
         """
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._discovery.loaded.wait(), _LOADING_SECONDS)
-        gc.enable()  # the program disables it for its start
+        await self._discovery.loaded.wait()
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)

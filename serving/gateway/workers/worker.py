@@ -3,13 +3,9 @@
 FD is the worker's end of the control connection, which also brings its settings.
 """
 
-import gc
 import socket
 import sys
 
-gc.disable()  # as in serving.gateway.__main__
-
-# ruff: noqa: E402
 import uvloop
 
 from serving.gateway.http import server
