@@ -319,8 +319,10 @@ def tls_server(protocols: list[str], sent: bytes, received: list[bytes], *, clos
     def serve(listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                connection = context.wrap_socket(listener.accept()[0], server_side=True)
+                client = listener.accept()[0]
+                connection = context.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
                 accepted.append(connection)
+                connection.do_handshake()
                 connection.sendall(frame(SETTINGS, 0, 0))
                 received.append(connection.recv(65536))
                 connection.sendall(sent)
@@ -328,9 +330,15 @@ def tls_server(protocols: list[str], sent: bytes, received: list[bytes], *, clos
                     connection.close()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
+        while thread.is_alive():  # it may still read from a client that has just connected
+            for connection in list(accepted):
+                with contextlib.suppress(OSError):
+                    socket.socket.shutdown(connection, socket.SHUT_RDWR)
+            thread.join(0.05)
     for connection in accepted:
         connection.close()
 
