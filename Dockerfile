@@ -38,7 +38,7 @@ LABEL org.opencontainers.image.title="Vitrine gateway" \
       org.opencontainers.image.description="HTTP gateway to TensorFlow Serving for pictures, series, tables and signals"
 COPY --from=packages-gateway /opt/vitrine .
 COPY serving serving
-# One process for each processor of the container, within its memory limit: docs/workers.md.
+# One process for each processor of the container, within its memory limit: docs/operations/workers.md.
 ENV VITRINE_WORKERS=auto
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=40s \

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up test test-images test-sdks lint lock protos images sbom clean
+.PHONY: setup up test test-images test-sdks lint docs lock protos images sbom clean
 
 setup: $(VENV)/.ready
 
@@ -47,8 +47,15 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation's site, in .vitrine/site. A warning, such as a link to a missing page, is an error.
+DOCS := .vitrine/docs
+docs:
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/pip install --quiet --require-hashes -r requirements/docs.lock
+	$(DOCS)/bin/zensical build --strict --clean
+
 # Renews all lock files: hashes, but no address of a registry. all: everything, for developers; one for each image;
-# protoc: the compiler of serving/tfs_api/proto; sdks: the clients of tests/sdks.
+# docs: make docs; protoc: the compiler of serving/tfs_api/proto; sdks: the clients of tests/sdks.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 lock:
 	$(COMPILE) --extra dev pyproject.toml -o requirements/all.lock
@@ -58,6 +65,7 @@ lock:
 	$(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
 	echo 'tensorflow[and-cuda]==2.21.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
+	echo 'zensical==0.0.73' | $(COMPILE) - -o requirements/docs.lock
 	echo 'grpcio-tools~=1.76' | $(COMPILE) - -o requirements/protoc.lock
 	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 ovmsclient~=2023.1; do \
 	  echo $$sdk | $(COMPILE) - -o requirements/sdks/$${sdk%%~*}.lock || exit 1; \
@@ -87,4 +95,4 @@ sbom:
 	done
 
 clean:
-	rm -rf $(VENV) .vitrine
+	rm -rf $(VENV) .vitrine .cache

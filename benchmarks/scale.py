@@ -1,6 +1,6 @@
-"""Simulate the capacity model of docs/scale.md: gateways, model servers, autoscaler and faults.
+"""Simulate the capacity model of docs/operations/scale.md: gateways, model servers, autoscaler and faults.
 
-    python -m benchmarks.scale [--plot docs/scale.png]
+    python -m benchmarks.scale [--plot docs/operations/scale.png]
 
 Requests arrive as a Poisson process. Each gateway is one event loop that decodes requests and batches the waiting ones
 into calls, which go to the model servers in turn. Most inputs are measured; assumptions about the cluster are marked.
@@ -23,7 +23,7 @@ from serving.gateway.inference.dynamic_batching import rows_per_call
 
 @dataclass(frozen=True)
 class Measured:
-    """Inputs: seconds on one core of the machine in benchmarks/README.md. docs/scale.md gives their sources."""
+    """Inputs: seconds on one core of the machine in benchmarks/README.md. Sources: docs/operations/scale.md."""
 
     gateway_request: float = 93e-6
     gateway_call: float = 480e-6

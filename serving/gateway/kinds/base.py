@@ -1,6 +1,6 @@
 """The protocol that each kind of model implements.
 
-A :class:`Kind` has one :class:`Operation` for each native verb. ``docs/adding-a-kind.md`` explains how to add a kind.
+A :class:`Kind` has one :class:`Operation` for each native verb. How to add a kind: ``docs/how-to/adding-a-kind.md``.
 """
 
 from abc import ABC, abstractmethod

@@ -1,7 +1,8 @@
 """TensorFlow Serving's REST API: ``:predict`` with tensors, ``:classify`` and ``:regress`` with examples.
 
-A client of TensorFlow Serving only changes the port. ``docs/tensorflow-serving.md`` lists the differences: a header
-names the version, inputs are validated before they reach the model, and large requests are split into several calls.
+A client of TensorFlow Serving only changes the port. The differences are in
+``docs/reference/tensorflow-serving.md``: a header names the version, inputs are validated before they reach the model,
+and large requests are split into several calls.
 """
 
 from typing import Any

@@ -207,7 +207,7 @@ def test_without_a_card_the_content_type_does_not_matter(both: Both) -> None:
     assert (refused.status_code, "no model card" in refused.json()["error"]) == (404, True)
 
 
-#: Status of the gateway and of TensorFlow Serving; docs/tensorflow-serving.md explains the differences.
+#: Status of the gateway and of TensorFlow Serving; docs/reference/tensorflow-serving.md explains the differences.
 DIFFERENT: dict[str, tuple[str, Any, int, int]] = {
     "a list by column for [N, 1]": ("examples:predict", columns([1.0, 2.0]), 400, 200),
     "no rows of a declared size": ("conv:predict", columns([]), 200, 400),
