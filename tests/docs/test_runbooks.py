@@ -1,0 +1,41 @@
+"""Each alert has a page in the operations handbook, and each page an alert."""
+
+import re
+
+import pytest
+import yaml
+
+from tests.programs import REPOSITORY
+
+HANDBOOK = REPOSITORY / "docs/operations"
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (HANDBOOK / "runbooks").glob("*.md")}
+
+
+def alerts() -> dict[str, str]:
+    """Return the severity of each alert in the repository, by name."""
+    found = {}
+    for path in [*(REPOSITORY / "k8s").rglob("*.yaml"), *(REPOSITORY / "monitoring").rglob("*.y*ml")]:
+        for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
+            groups = document.get("spec", document).get("groups", []) if isinstance(document, dict) else []
+            for rule in (rule for group in groups for rule in group.get("rules", []) if "alert" in rule):
+                found[rule["alert"]] = rule["labels"]["severity"]
+    return found
+
+
+def test_alerts_and_pages_have_the_same_names() -> None:
+    assert len(PAGES) >= 8
+    assert alerts().keys() == PAGES.keys()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_answers_the_questions_of_an_operator(name: str) -> None:
+    page = PAGES[name]
+    assert page.startswith(f"# {name}\n\n**Severity: {alerts()[name]}.** ")
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert headings == ["Check", "Likely causes", "What to do", "Escalate"]
+
+
+def test_the_handbook_lists_each_alert_with_its_severity() -> None:
+    index = (HANDBOOK / "index.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[(\w+)\]\(runbooks/\1\.md\) \| (\w+) \|", index, re.MULTILINE)
+    assert dict(rows) == alerts()
