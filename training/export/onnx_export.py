@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from training.export.exported_model import Endpoint
+from training.export.onnx_scalars import flatten_scalar_operations
 
 OPSET = 17
 SIGNATURES_KEY = "signatures"
@@ -52,6 +53,7 @@ def write(endpoints: Mapping[str, Endpoint], path: Path) -> str | None:
     table: dict[str, Any] = {
         name: {"inputs": list(endpoint.inputs), "outputs": list(endpoint.outputs)} for name, endpoint in chosen.items()
     }
+    flatten_scalar_operations(model)
     onnx.helper.set_model_props(model, {SIGNATURES_KEY: json.dumps(table)})
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(model, path)
