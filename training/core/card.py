@@ -40,7 +40,7 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
     return ModelCard(
         model=name,
         kind=exported.kind,
-        title=job.title,
+        title=examples.title or job.title,
         course=job.course,
         created=datetime.now(UTC).replace(microsecond=0),
         labels=examples.labels,
@@ -75,7 +75,7 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
 
 def _notes(trained: Trained) -> tuple[str, ...]:
     options, data = trained.options, trained.examples.data
-    notes = list(trained.evaluation.notes)
+    notes = [*trained.examples.notes, *trained.evaluation.notes]
     if data.stand_in:
         notes.append(f"Trained on stand-in data: {data.stand_in}.")
     if options.start:

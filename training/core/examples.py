@@ -20,6 +20,8 @@ class Examples:
         labels: class names by class number; empty without classes.
         inputs: statistics of the training inputs, for drift detection.
         extra: values for the job's own functions only.
+        title: replaces the job's title on the model card, if the data is the user's own.
+        notes: sentences about the data, for the terminal and the model card.
     """
 
     train: tuple[Array, Array]
@@ -29,6 +31,8 @@ class Examples:
     labels: tuple[str, ...] = ()
     inputs: Mapping[str, Distribution] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    title: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
