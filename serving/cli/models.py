@@ -5,19 +5,20 @@ from rich.table import Table
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
-from serving.cli.options import Exports
+from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import console, fail
 
 #: Main metrics; the first that the card has is shown.
 _METRICS = ("test_accuracy", "skill", "test_mae")
 
 
-def models(exports: Exports = "exports") -> None:
+def models(exports: Exports = None) -> None:
     """List every model with its versions, labels, main metric and notes."""
     table = Table("model", "version", "labels", "created", "metric", "data")
     notes: list[str] = []
     try:
-        registry = ModelRegistry(exports)
+        folder = exports_or_default(exports)
+        registry = ModelRegistry(folder)
         for model in registry.models():
             for number in reversed(registry.versions(model)):
                 cells = _describe(registry, model, number, notes)
@@ -25,7 +26,7 @@ def models(exports: Exports = "exports") -> None:
     except (ConfigError, RegistryError, OSError) as error:
         raise fail(error) from None
     if not table.row_count:
-        console.print(f"{exports} has no models; vitrine train --list prints the jobs that train one.")
+        console.print(f"{folder} has no models; vitrine train --list prints the jobs that train one.")
         return
     console.print(table)
     for note in notes:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import ModelRegistry, RegistryError
-from serving.cli.options import Exports
+from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import console, fail
 from serving.model_server.errors import ServingError
 
@@ -33,7 +33,7 @@ def score(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Workers with --on ray; without it, one for each core.")
     ] = None,
-    exports: Exports = "exports",
+    exports: Exports = None,
 ) -> None:
     """Run a model version over many inputs. An interrupted run resumes."""
     from serving.scoring import parts
@@ -41,7 +41,7 @@ def score(
     from serving.scoring.model import ScoringModel
 
     try:
-        registry = ModelRegistry(exports)
+        registry = ModelRegistry(exports_or_default(exports))
         number = registry.live(model) if version is None else version
         if number is None:
             raise fail(f"there is no model {model}; there are: {', '.join(registry.models()) or 'none'}")

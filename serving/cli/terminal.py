@@ -13,3 +13,8 @@ def fail(error: Exception | str) -> typer.Exit:
     text = str(error).encode(errors="backslashreplace").decode()  # a file name may not be valid UTF-8
     _errors.print(text, style="red", soft_wrap=True)
     return typer.Exit(1)
+
+
+def note(text: str) -> None:
+    """Print a remark on standard error, which is not part of the command's result."""
+    _errors.print(text, style="dim", soft_wrap=True)

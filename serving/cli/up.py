@@ -16,9 +16,9 @@ from typing import Annotated
 
 import typer
 
-from serving.artifacts.models_config import MOUNT_POINT
-from serving.artifacts.registry import ModelRegistry
-from serving.cli.options import Exports
+from serving.artifacts.models_config import MOUNT_POINT, ConfigError
+from serving.artifacts.registry import ModelRegistry, RegistryError
+from serving.cli.options import Exports, exports_or_default
 from serving.cli.programs import RunningProgram, UpError, bind_error, running, stop_on_signal
 from serving.cli.terminal import console, fail
 
@@ -206,11 +206,11 @@ def up(
     keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="File of API keys: vitrine keys.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
     train_missing: Annotated[bool, typer.Option(help="Train models of the page without a version.")] = True,
-    exports: Exports = "exports",
+    exports: Exports = None,
     logs: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path(".vitrine/logs"),
 ) -> None:
     """Train missing models, start the gateway with its models, and print where to look."""
-    if "://" in exports:
+    if exports and "://" in exports:
         raise fail(
             f"--exports is {exports}; a folder is expected. "
             f"Copy the models to one with: python -m serving.artifacts.sync {exports} FOLDER"
@@ -219,15 +219,20 @@ def up(
         raise fail(f"--engine {engine} needs --model-server-process: the gateway runs ONNX exports only")
     if grpc_port and workers != "1" and not model_server_process:
         raise fail(f"--grpc-port with --workers {workers} needs --model-server-process: workers cannot share the port")
+    try:
+        folder = Path(exports_or_default(exports))
+    except (ConfigError, RegistryError) as error:
+        raise fail(error) from None
+    registry = ModelRegistry(folder)
     if train_missing:
-        missing = [name for name in SHOWN if not ModelRegistry(exports).versions(name)]
+        missing = [name for name in SHOWN if not registry.versions(name)]
         for name in missing:
             console.print(f"{name} has no version yet: training it")
-            subprocess.run([sys.executable, "-m", "training", name, "--exports", exports], check=False)
-    if not ModelRegistry(exports).models():
-        raise fail(f"{exports} has no models; train one with: vitrine train {SHOWN[0]}")
+            subprocess.run([sys.executable, "-m", "training", name, "--exports", str(folder)], check=False)
+    if not registry.models():
+        raise fail(f"{folder} has no models; train one with: vitrine train {SHOWN[0]}")
     setup = Setup(
-        exports=Path(exports),
+        exports=folder,
         logs=logs,
         host=host,
         port=port,

@@ -9,7 +9,7 @@ from serving.artifacts import rollout
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import PREVIOUS, STABLE, ModelRegistry, RegistryError
 from serving.artifacts.routing_file import RoutingEntry, RoutingError
-from serving.cli.options import Exports
+from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import console, fail
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ def promote(
     model: str,
     version: int,
     label: Annotated[str, typer.Option(help="The label to move.")] = STABLE,
-    exports: Exports = "exports",
+    exports: Exports = None,
 ) -> None:
     """Verify a version's files and point a label (stable: the live version) at it.
 
     This ends the version's run as canary or shadow.
     """
     try:
-        moved = rollout.promote(ModelRegistry(exports), model, version, label)
+        moved = rollout.promote(ModelRegistry(exports_or_default(exports)), model, version, label)
     except (ConfigError, RoutingError, RegistryError, OSError) as error:
         raise fail(error) from None
     came_from = f" (was {moved.before})" if moved.before not in (None, version) else ""
@@ -39,11 +39,11 @@ def sign(
     model: str,
     version: int,
     key: Annotated[Path, typer.Option(envvar="VITRINE_SIGNING_KEY", help="Ed25519 private key (PEM).")],
-    exports: Exports = "exports",
+    exports: Exports = None,
 ) -> None:
     """Sign a version's manifest, which model server and sync verify with the public key."""
     try:
-        ModelRegistry(exports).sign(model, version, load_signer(key))
+        ModelRegistry(exports_or_default(exports)).sign(model, version, load_signer(key))
     except (RegistryError, OSError) as error:
         raise fail(error) from None
     console.print(f"{model}: version {version} is signed")
@@ -59,10 +59,10 @@ def load_signer(key: Path) -> "Signer":
         raise fail(error) from None
 
 
-def rollback(model: str, exports: Exports = "exports") -> None:
+def rollback(model: str, exports: Exports = None) -> None:
     """End the canary. Without one, make the previously live version live again."""
     try:
-        moved = rollout.rollback(ModelRegistry(exports), model)
+        moved = rollout.rollback(ModelRegistry(exports_or_default(exports)), model)
     except (ConfigError, RoutingError, RegistryError, OSError) as error:
         raise fail(error) from None
     if moved.version == moved.before:
@@ -84,14 +84,14 @@ def canary(
         bool, typer.Option("--shadow", help="Send copies of the requests and compare the answers instead.")
     ] = False,
     off: Annotated[bool, typer.Option("--off", help="End the canary, or with --shadow the shadow.")] = False,
-    exports: Exports = "exports",
+    exports: Exports = None,
 ) -> None:
     """Send a share of the requests, or a copy of them, to another version.
 
     With a model alone, print its current routing.
     """
     try:
-        registry = ModelRegistry(exports)
+        registry = ModelRegistry(exports_or_default(exports))
         _route(registry, model, version, percent, sticky, shadow, off)
         live, entry = registry.live(model), registry.routing().get(model, RoutingEntry())
     except (ConfigError, RoutingError, RegistryError, OSError) as error:

@@ -8,7 +8,8 @@ import typer
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import RegistryError
-from serving.cli.terminal import fail
+from serving.artifacts.user_models import default_exports
+from serving.cli.terminal import fail, note
 from training.cli.terminal import Quick, console, quiet_tensorflow
 from training.core.errors import JobError
 
@@ -21,7 +22,9 @@ def reproduce(
     again: Annotated[bool, typer.Option(help="Also run jobs and studies that are up to date.")] = False,
     run: Annotated[bool, typer.Option(help="--no-run only rewrites the page from the existing results.")] = True,
     docs: Annotated[Path | None, typer.Option(help="Folder of the page; docs/reproduction without it.")] = None,
-    exports: Annotated[Path | None, typer.Option(help="Folder of the versions; exports without it.")] = None,
+    exports: Annotated[
+        Path | None, typer.Option(help="Folder of the versions; without it, that of your models.", show_default=False)
+    ] = None,
     work: Annotated[Path, typer.Option(help="Folder of unfinished runs, studies and logs.")] = Path(".vitrine"),
 ) -> None:
     """Run every outdated job and study, and compare the figures with the courses'.
@@ -32,11 +35,6 @@ def reproduce(
     from training.reproduction.results import Results
 
     separate = work / "quick" if quick else None
-    folders = runner.Folders(
-        docs=docs or (separate / "reproduction" if separate else Path("docs/reproduction")),
-        exports=exports or (separate / "exports" if separate else Path("exports")),
-        work=separate or work,
-    )
     quiet_tensorflow()
 
     def say(line: str) -> None:
@@ -44,6 +42,11 @@ def reproduce(
 
     try:
         chosen = runner.check_names(names or [])
+        folders = runner.Folders(
+            docs=docs or (separate / "reproduction" if separate else Path("docs/reproduction")),
+            exports=exports or (separate / "exports" if separate else default_exports(note)),
+            work=separate or work,
+        )
         try:
             if run:
                 runner.reproduce(chosen, folders, quick=quick, again=again, say=say)

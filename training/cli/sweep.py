@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import ModelRegistry, RegistryError
-from serving.cli.options import Exports
+from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import fail
 from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow
 from training.core.errors import JobError
@@ -35,7 +35,7 @@ def sweep(
     out: Annotated[
         Path | None, typer.Option(help="File for the best parameters; .vitrine/sweeps/JOB.json without it.")
     ] = None,
-    exports: Exports = "exports",
+    exports: Exports = None,
 ) -> None:
     """Search a job's hyper-parameters: coarsely on a subset, then finely.
 
@@ -51,7 +51,8 @@ def sweep(
             from training.core.pipeline import with_start
             from training.experiments.sweep import Stage, search
         stages = (Stage("coarse", subset, trials), Stage("fine", 1.0, fine_trials))
-        options = with_start(job, JobOptions(quick=quick, stand_in=stand_in), ModelRegistry(exports))
+        registry = ModelRegistry(exports_or_default(exports))
+        options = with_start(job, JobOptions(quick=quick, stand_in=stand_in), registry)
         with _progress_bars(stages) as report:
             best = search(job, options, stages, storage, report)
     except KeyboardInterrupt:

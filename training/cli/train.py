@@ -13,7 +13,7 @@ from rich.table import Table
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
-from serving.cli.options import Exports, SigningKey
+from serving.cli.options import Exports, SigningKey, exports_or_default
 from serving.cli.terminal import fail
 from serving.cli.versions import load_signer
 from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, print_names, quiet_tensorflow
@@ -54,7 +54,7 @@ def train(
     promote: Annotated[bool, typer.Option(help="Point --label at the new version.")] = True,
     label: Annotated[str, typer.Option(help="stable makes the new version live; canary does not.")] = STABLE,
     signing_key: SigningKey = None,
-    exports: Exports = "exports",
+    exports: Exports = None,
     runs: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = Path(".vitrine/runs"),
 ) -> None:
     """Train a model, compare it with the live version, and publish a new version."""
@@ -69,7 +69,7 @@ def train(
         with console.status("starting TensorFlow"):
             job = find(name)
             from training.core.pipeline import Publication
-        registry = ModelRegistry(exports, load_signer(signing_key) if signing_key else None)
+        registry = ModelRegistry(exports_or_default(exports), load_signer(signing_key) if signing_key else None)
         publication = Publication(registry, model, label if promote else None, force)
         options = JobOptions(
             quick=quick,
