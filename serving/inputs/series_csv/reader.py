@@ -1,0 +1,308 @@
+"""Read one series from a CSV file: bytes → text → table → columns → values in order of time."""
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.inputs.series_csv import columns, layout
+from serving.inputs.series_csv.errors import SeriesFileError
+from serving.inputs.series_csv.layout import Row, Table, line_numbers
+from serving.inputs.series_csv.numbers import Numbers, is_missing, looks_numeric, read_numbers, unit_in
+from serving.inputs.series_csv.period import PERIODS, Period, find_period
+from serving.inputs.series_csv.text import decode
+from serving.inputs.series_csv.time_column import TimeColumn, find_time_column
+from serving.inputs.series_csv.times import (
+    CLOCK,
+    DAY,
+    MONTH,
+    QUARTER,
+    Times,
+    could_be_time,
+    read_times,
+)
+
+MOST_BYTES = 50_000_000
+_SAMPLE = 1_000  # rows that decide what a column holds
+_MANY = 0.1  # share of rows without a value that is refused
+_TAIL = 5  # last rows that may be totals
+_TOTAL = re.compile(
+    r"(grand |sub)?(total|sum|summe|gesamt|average|mean|avg|count|min|max|std|totale|soma|suma|média|media|mittelwert)"
+    r"\b.*",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """The user's choices; None: find it, or refuse the file where it is ambiguous.
+
+    Attributes:
+        column: name of the column of values.
+        time_column: name of the column of times, or "none": the rows are in order of time.
+        period: a key of :data:`serving.inputs.series_csv.period.PERIODS`.
+        season: steps of a season.
+        unit: unit of a value.
+        day_first: whether 02/01/2024 is 2 January.
+        decimal: "." or ",".
+        drop_missing: accept any number of rows without a value.
+    """
+
+    column: str | None = None
+    time_column: str | None = None
+    period: str | None = None
+    season: int | None = None
+    unit: str | None = None
+    day_first: bool | None = None
+    decimal: str | None = None
+    drop_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series in order of time.
+
+    Attributes:
+        values: float64 [n].
+        lines: line of each value in the file, [n].
+        times: datetime64[s] [n]; None without a time column.
+        column: name of the column of values.
+        time_column: name of the column of times.
+        period: step, and season in steps.
+        unit: unit of a value; None if the file does not say it.
+        first: time of the first value, as text.
+        last: time of the last value.
+        notes: what was found, chosen and left out: sentences for the log.
+    """
+
+    values: NDArray[np.float64]
+    lines: NDArray[np.int64]
+    times: NDArray[np.datetime64] | None
+    column: str
+    time_column: str | None
+    period: Period
+    unit: str | None
+    first: str | None
+    last: str | None
+    notes: tuple[str, ...]
+
+
+@dataclass
+class _Rows:
+    """The rows that are kept, with the cells of time and value."""
+
+    lines: list[int]
+    times: list[str]
+    values: list[str]
+
+
+def read(path: Path, options: ReadOptions | None = None) -> Series:
+    """Read a file.
+
+    Raises:
+        SeriesFileError: the file cannot be read as one series; the message begins with the file's name.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise SeriesFileError(f"{path} cannot be read as a CSV: {error.strerror or error}") from None
+    try:
+        return read_bytes(content, options)
+    except SeriesFileError as error:
+        where = f"{path}, line {error.line}:" if error.line else f"{path}"
+        raise SeriesFileError(f"{where} {error}", error.line) from None
+
+
+def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
+    """Read a file's content.
+
+    Raises:
+        SeriesFileError: the content cannot be read as one series.
+    """
+    options = options or ReadOptions()
+    if len(content) > MOST_BYTES:
+        raise SeriesFileError(
+            f"has more than {MOST_BYTES // 1_000_000} MB; keep only the columns of times and values, or a longer period"
+        )
+    text, encoding = decode(content)
+    table = layout.parse(text)
+    notes = [*_format_notes(table, encoding), *table.notes]
+    time = find_time_column(table, options.time_column)
+    numeric = _numeric(table, time)
+    if options.column:
+        value, why = columns.by_name(table.header, options.column, "--column"), None
+    else:
+        value, why = columns.choose_value(table.header, numeric)
+    column = table.header[value] or f"column {value + 1}"
+    notes.append(f"values: column {column}" + (f", {why}" if why else ""))
+    rows = _kept(table, time, value, options, notes)
+    others = [table.column(index, _SAMPLE) for index in numeric if index != value]
+    numbers = read_numbers(rows.values, rows.lines, column, options.decimal, others=others, separator=table.separator)
+    if numbers.decimal == ",":
+        notes.append("decimal commas")
+    lines, values = np.array(rows.lines), numbers.values
+    times = None
+    if time is not None:
+        unordered = read_times(rows.times, rows.lines, time.name, options.day_first)
+        order = _order(unordered, values, lines, _hint(table, time, value), notes)
+        lines, values, times = lines[order], values[order], replace(unordered, values=unordered.values[order])
+        notes.append(f"times: column {time.name}" + (f", {times.form}" if times.form else ""))
+    period = _period(times, options)
+    if period.gaps:
+        notes.append(f"{period.gaps} steps of one {period.step} have no row")
+    return Series(
+        values=values,
+        lines=lines,
+        times=times.values if times else None,
+        column=column,
+        time_column=time.name if time else None,
+        period=period,
+        unit=options.unit or _unit(numbers, column),
+        first=_text(times.values[0], times) if times else None,
+        last=_text(times.values[-1], times) if times else None,
+        notes=tuple(notes),
+    )
+
+
+def _format_notes(table: Table, encoding: str | None) -> list[str]:
+    notes = [f"encoding: {encoding}"] if encoding else []
+    if table.separator != ",":
+        notes.append(f"columns separated by {layout.SEPARATORS.get(table.separator, table.separator)}")
+    return notes
+
+
+def _numeric(table: Table, time: TimeColumn | None) -> list[int]:
+    """Return the columns of numbers without those of times and row numbers."""
+    found = []
+    for index, name in enumerate(table.header):
+        cells = [cell for cell in table.column(index, _SAMPLE) if not is_missing(cell)]
+        if not cells or (time and index in time.indices):
+            continue
+        if sum(map(looks_numeric, cells)) > 0.7 * len(cells) and not _is_row_number(name, cells):
+            found.append(index)
+    return found
+
+
+def _is_row_number(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column counts the rows, as R and pandas write it."""
+    if columns.normalised(name) not in ("", "unnamed 0", "index", "id", "no", "nr", "row", "x"):
+        return False
+    numbers = [int(cell) for cell in cells if cell.isdigit()]
+    return len(numbers) == len(cells) and {b - a for a, b in itertools.pairwise(numbers)} <= {1, -1}
+
+
+def _kept(table: Table, time: TimeColumn | None, value: int, options: ReadOptions, notes: list[str]) -> _Rows:
+    """Return the rows with a value, without totals at the end.
+
+    Raises:
+        SeriesFileError: many rows have no value, or a row with a value has no time.
+    """
+    rows = list(table.rows)
+    totals: list[int] = []
+    while rows and len(totals) < _TAIL and _is_total(rows[-1], time):
+        totals.insert(0, rows.pop().line)
+    if totals:
+        notes.append(f"totals after the data left out ({line_numbers(totals)})")
+    kept, missing = _Rows([], [], []), []
+    for row in rows:
+        if is_missing(row.cells[value]):
+            missing.append(row.line)
+            continue
+        moment = time.cell(row) if time else ""
+        if time and is_missing(moment):
+            raise SeriesFileError(f"{time.name} is empty; a date is expected", row.line)
+        kept.lines.append(row.line)
+        kept.times.append(moment)
+        kept.values.append(row.cells[value])
+    name = table.header[value]
+    if len(missing) > _MANY * len(rows) and not options.drop_missing:
+        raise SeriesFileError(
+            f"has no value of {name} in {len(missing)} of {len(rows)} rows ({line_numbers(missing)}); choose another "
+            "--column, fill them, or leave them out with --drop-missing"
+        )
+    if missing:
+        notes.append(f"{len(missing)} rows without a value left out ({line_numbers(missing)})")
+    return kept
+
+
+def _is_total(row: Row, time: TimeColumn | None) -> bool:
+    if any(_TOTAL.fullmatch(cell) for cell in row.cells):
+        return True
+    return time is not None and len(time.indices) == 1 and not could_be_time(row.cells[time.indices[0]])
+
+
+def _order(
+    times: Times, values: NDArray[np.float64], lines: NDArray[np.int64], hint: str, notes: list[str]
+) -> NDArray[np.int64]:
+    """Return the indices of the rows in order of time, without repeated rows.
+
+    Raises:
+        SeriesFileError: the rows are in no order, or two rows of a time have different values.
+    """
+    steps = np.diff(times.values).astype(np.int64)
+    order = np.arange(len(values))
+    if (steps < 0).sum() > (steps > 0).sum():
+        order = order[::-1]
+        notes.append("newest first: turned round")
+    ordered, numbers = times.values[order], lines[order]
+    back = np.flatnonzero(np.diff(ordered).astype(np.int64) < 0)
+    if len(back):
+        early, late = sorted((back[0], back[0] + 1), key=lambda i: int(numbers[i]))
+        raise SeriesFileError(
+            f"{_text(ordered[late], times)} comes after {_text(ordered[early], times)}; rows must be in order of "
+            f"time{hint}",
+            int(numbers[late]),
+        )
+    same = np.flatnonzero(np.diff(ordered).astype(np.int64) == 0)
+    differ = [i for i in same if values[order[i]] != values[order[i + 1]]]
+    if differ:
+        first, second = sorted((int(numbers[differ[0]]), int(numbers[differ[0] + 1])))
+        raise SeriesFileError(
+            f"{_text(ordered[differ[0]], times)} is a duplicate of line {first} with another value; one row for each "
+            f"time is expected{hint}",
+            second,
+        )
+    if len(same):
+        notes.append(f"{len(same)} repeated rows left out ({line_numbers([int(numbers[i + 1]) for i in same])})")
+    return np.delete(order, same + 1)
+
+
+def _hint(table: Table, time: TimeColumn, value: int) -> str:
+    """Explain rows of several series: a column of a few names."""
+    for index, name in enumerate(table.header):
+        cells = table.column(index)
+        names = list(dict.fromkeys(cells)) if index != value and index not in time.indices else []
+        if 1 < len(names) <= len(cells) / 2 and not any(map(looks_numeric, names)):
+            return f". Column {name} has {len(names)} names ({columns.listed(names[:3])}): keep the rows of one"
+    return ""
+
+
+def _period(times: Times | None, options: ReadOptions) -> Period:
+    if options.period:
+        if options.period not in PERIODS:
+            raise SeriesFileError(f"cannot have the period {options.period!r}; --period is one of {', '.join(PERIODS)}")
+        period = PERIODS[options.period]
+    elif times is None:
+        raise SeriesFileError(
+            f"has no column of times, so that its period is unknown; name it with --period: {', '.join(PERIODS)}"
+        )
+    elif len(times.values) < 3:
+        raise SeriesFileError(f"has {len(times.values)} rows with a value; more are needed")
+    else:
+        period = find_period(times)
+    return replace(period, season=options.season) if options.season else period
+
+
+def _unit(numbers: Numbers, column: str) -> str | None:
+    return numbers.unit or unit_in(column)
+
+
+def _text(moment: np.datetime64, times: Times) -> str:
+    """Return a time as precisely as the file has it."""
+    digits = {CLOCK: "s", DAY: "D", MONTH: "M", QUARTER: "M"}.get(times.precision, "Y")
+    return str(moment.astype(f"datetime64[{digits}]")).replace("T", " ")
