@@ -1,26 +1,38 @@
-# make up    set everything up, train what is missing, start model server and gateway, say where to look
-# make test  set everything up, run all tests
+# make up                     install what serving needs, serve the shipped models, say where to look
+# make up TRAIN=xo_mobilenet  the same, after training a model; installs TensorFlow
+# make test                   install everything, run all tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PORT ?= 8000
 # Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up test test-images test-sdks lint docs lock protos images sbom clean
+.PHONY: setup up port test test-images test-sdks lint docs lock protos images sbom clean
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.all
 
-$(VENV)/.ready: requirements/all.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Vitrine needs Python 3.11 to 3.13; name one with: make PYTHON=python3.12 …")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --require-hashes -r requirements/all.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+# One environment. Each lock file adds packages to it: all of them pin the same versions.
+$(VENV)/.%: requirements/%.lock requirements/build.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Vitrine needs Python 3.11 to 3.13; name one with: make PYTHON=python3.12 …")'
+	@echo "installing the packages of requirements/$*.lock in $(VENV)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/build.lock -r requirements/$*.lock
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
 
-up: setup
-	$(BIN)/vitrine up
+# An environment that has everything serves as well.
+SERVES = $(or $(wildcard $(VENV)/.all),$(VENV)/.$(if $(TRAIN),trainer,embedded-server))
+up: port $(SERVES)
+	$(if $(TRAIN),$(BIN)/vitrine train $(TRAIN))
+	$(BIN)/vitrine up --port=$(PORT)
+
+port:
+	@$(PYTHON) -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2> /dev/null || \
+	  { echo "port $(PORT) is taken by another program: choose another with make up PORT=8001" >&2; exit 1; }
 
 test: setup
+	@$(BIN)/python -m tests.system_packages
 	$(BIN)/python -m pytest
 
 # Builds the images without Docker and runs them: as root, with buildah and debootstrap. VITRINE_IMAGES=all takes the
@@ -54,16 +66,19 @@ docs:
 	$(DOCS)/bin/pip install --quiet --require-hashes -r requirements/docs.lock
 	$(DOCS)/bin/zensical build --strict --clean
 
-# Renews all lock files: hashes, but no address of a registry. all: everything, for developers; one for each image;
-# docs: make docs; protoc: the compiler of serving/tfs_api/proto; sdks: the clients of tests/sdks.
+# Renews all lock files: hashes, but no address of a registry. all: everything, for developers; its versions are those of
+# all images. build: what installs the project; docs: make docs; protoc: the compiler of serving/tfs_api/proto; sdks: the
+# clients of tests/sdks.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+AS_TESTED = $(COMPILE) --constraint requirements/all.lock
 lock:
 	$(COMPILE) --extra dev pyproject.toml -o requirements/all.lock
-	$(COMPILE) --extra redis --extra otel pyproject.toml -o requirements/gateway.lock
-	$(COMPILE) --extra model-server pyproject.toml -o requirements/embedded-server.lock
-	$(COMPILE) --extra object-store pyproject.toml -o requirements/sync.lock
-	$(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
-	echo 'tensorflow[and-cuda]==2.21.*' | $(COMPILE) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
+	echo 'hatchling~=1.27' | $(AS_TESTED) - -o requirements/build.lock
+	$(AS_TESTED) --extra redis --extra otel pyproject.toml -o requirements/gateway.lock
+	$(AS_TESTED) --extra model-server pyproject.toml -o requirements/embedded-server.lock
+	$(AS_TESTED) --extra object-store pyproject.toml -o requirements/sync.lock
+	$(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
+	echo 'tensorflow[and-cuda]==2.21.*' | $(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
 	echo 'zensical==0.0.73' | $(COMPILE) - -o requirements/docs.lock
 	echo 'grpcio-tools~=1.76' | $(COMPILE) - -o requirements/protoc.lock

@@ -9,18 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.programs import free_port
-
-
-def binaries() -> Path:
-    """Find the folder of initdb and pg_ctl. .ci/packages names their Debian package."""
-    found = shutil.which("initdb")
-    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not folders:
-        pytest.skip("PostgreSQL is not installed; apt-get install postgresql")
-    return folders[-1]
+from tests.system_packages import require
 
 
 @contextlib.contextmanager
@@ -30,7 +20,7 @@ def running() -> Iterator[str]:
     user = {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid} if root else {}
     if root:
         shutil.chown(folder, "nobody")
-    bin_, port, cluster = binaries(), free_port(), folder / "cluster"
+    bin_, port, cluster = Path(require("postgresql")).parent, free_port(), folder / "cluster"
 
     def call(*command: str | Path) -> None:
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, **user)  # type: ignore[call-overload]

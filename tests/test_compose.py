@@ -1,7 +1,6 @@
 """compose.yaml matches the Compose specification, the files it names and the Dockerfile."""
 
 import re
-import shutil
 import subprocess
 from copy import deepcopy
 from pathlib import Path
@@ -11,12 +10,13 @@ import pytest
 import yaml
 
 from tests.programs import REPOSITORY
+from tests.system_packages import needs
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 
 
-@pytest.mark.skipif(shutil.which("docker-compose") is None, reason="docker-compose is needed")
+@needs("docker-compose")
 @pytest.mark.parametrize("profile", ["cpu", "gpu", "embedded", "train"])
 def test_compose_matches_the_specification(profile: str, tmp_path: Path) -> None:
     """Debian's docker-compose has an older specification, without `name` and `depends_on.required`."""
@@ -63,7 +63,7 @@ def test_service(name: str) -> None:
         assert port.startswith("127.0.0.1:"), "the gateway has no keys here, so its port must be local"
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is needed")
+@needs("prometheus")
 def test_prometheus_reads_its_configuration(tmp_path: Path) -> None:
     text = (REPOSITORY / "monitoring/prometheus.yml").read_text()
     alerts = REPOSITORY / "k8s/components/monitoring/alerts.yaml"

@@ -4,7 +4,14 @@ import pytest
 
 from tests.source_tree import below, imports, modules
 
-SHARED = ("serving.artifacts", "serving.counters", "serving.preprocessing", "serving.inputs", "serving.tfs_api")
+SHARED = (
+    "serving.artifacts",
+    "serving.counters",
+    "serving.extras",
+    "serving.preprocessing",
+    "serving.inputs",
+    "serving.tfs_api",
+)
 ONNX = "serving.onnx_runtime"
 
 #: Packages of the project that each package may import, besides itself. A module's most specific entry applies.
@@ -15,6 +22,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "serving.artifacts": SHARED,
     "serving.sync": ("serving.artifacts",),
     "serving.counters": (),
+    "serving.extras": (),
     "serving.onnx_runtime": (),
     "serving.preprocessing": ("serving.artifacts",),
     "serving.inputs": ("serving.artifacts", "serving.preprocessing"),

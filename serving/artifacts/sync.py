@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,8 +33,10 @@ from serving.artifacts.backends.object_store import ObjectStoreBackend, ObjectSt
 from serving.artifacts.manifest import ManifestError
 from serving.artifacts.models_config import CONFIG_FILE, ConfigError, ModelConfig, aspired_versions
 from serving.artifacts.routing_file import RoutingError
-from serving.artifacts.signing import KeyFileError, Verifier
 from serving.artifacts.version_labels import first_step
+
+if TYPE_CHECKING:
+    from serving.artifacts.signing import Verifier
 
 logger = logging.getLogger("serving.artifacts.sync")
 
@@ -62,7 +64,7 @@ class Sync:
 
     source: ObjectStoreBackend
     target: Path
-    verifier: Verifier | None = None
+    verifier: "Verifier | None" = None
     _logged: dict[str, str] = field(default_factory=dict)
     _unused: set[Path] = field(default_factory=set)
 
@@ -187,8 +189,8 @@ def main(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))  # at once: the next start resumes interrupted work
     try:
-        sync = Sync(ObjectStoreBackend(source), target, Verifier(verify_key) if verify_key else None)
-    except (ObjectStoreError, KeyFileError) as error:
+        sync = Sync(ObjectStoreBackend(source), target, _verifier(verify_key))
+    except (ObjectStoreError, ValueError) as error:
         raise SystemExit(str(error)) from None
     target.mkdir(parents=True, exist_ok=True)
     logged = ""
@@ -204,6 +206,15 @@ def main(
         if once:
             raise SystemExit(0 if complete else 1)
         time.sleep(interval)
+
+
+def _verifier(key: Path | None) -> "Verifier | None":
+    """Load the public key. Raises KeyFileError, a ValueError."""
+    if key is None:
+        return None
+    from serving.artifacts.signing import Verifier  # imports cryptography
+
+    return Verifier(key)
 
 
 if __name__ == "__main__":

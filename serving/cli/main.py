@@ -4,10 +4,14 @@ Training commands are in :mod:`training.cli.commands`. They are imported when on
 quickly and work without TensorFlow.
 """
 
-import typer
+from typing import Annotated, Any
 
+import typer
+from typer.core import TyperGroup
+
+import serving
+from serving import extras
 from serving.cli import bench, keys, models, predict, score, up, versions
-from serving.cli.terminal import fail
 
 #: Training commands and their lines in ``vitrine --help``.
 TRAINING = {
@@ -21,9 +25,36 @@ TRAINING = {
 #: Settings of a command that passes its arguments on.
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app = typer.Typer(
-    help="Small Keras models from training job to HTTP answer.", no_args_is_help=True, pretty_exceptions_enable=False
-)
+
+class Commands(TyperGroup):
+    """The group of all commands. A command that lacks an optional package names the extra to install."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command."""
+        try:
+            return super().invoke(ctx)
+        except ImportError as error:
+            raise extras.named(f"vitrine {ctx.invoked_subcommand}", error) from None
+
+
+app = typer.Typer(cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"vitrine {serving.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def vitrine(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Small Keras models from training job to HTTP answer."""
+
+
 app.add_typer(keys.app, name="keys")
 for command in (
     models.models,
@@ -42,18 +73,9 @@ app.command(add_help_option=False, context_settings=_PASS_ON)(bench.bench)
 
 
 def _training(context: typer.Context) -> None:
-    try:
-        from training.cli import commands
+    from training.cli import commands
 
-        commands.app([context.info_name or "", *context.args], prog_name=context.find_root().info_name)
-    except ModuleNotFoundError as error:
-        package = (error.name or "serving").partition(".")[0]
-        if package in ("serving", "training"):
-            raise
-        raise fail(
-            f"vitrine {context.info_name} needs the package {package}, which is not installed. "
-            "Install the training extra: pip install -e '.[training]'"
-        ) from None
+    commands.app([context.info_name or "", *context.args], prog_name=context.find_root().info_name)
 
 
 for _name, _help in TRAINING.items():

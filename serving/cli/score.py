@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from serving import extras
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import ModelRegistry, RegistryError
@@ -73,6 +74,6 @@ def score(
 def _ray(workers: int | None) -> "Engine":
     try:
         from serving.scoring import on_ray
-    except ModuleNotFoundError as error:
-        raise fail(f"--on ray needs Ray Data, which is not installed ({error}): pip install -e '.[ray]'") from None
+    except ImportError as error:
+        raise extras.named("vitrine score --on ray", error) from None
     return on_ray.engine(workers)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 
+from serving import extras
 from serving.gateway.backends.tf_serving.grpc_client import Address
 from serving.gateway.http import keys_file
 
@@ -201,7 +202,7 @@ class Settings(BaseSettings):
         if not self.exports.is_dir():
             raise ValueError(f"exports: {self.exports} is not a folder")
         if importlib.util.find_spec("onnxruntime") is None:
-            raise ValueError("exports needs onnxruntime: pip install vitrine[model-server]")
+            raise ValueError(extras.needs("exports", "onnxruntime"))
         if self.workers != 1 and (self.model_server_grpc_port or self.model_server_rest_port):
             raise ValueError(
                 f"workers is {self.workers}, but only one worker can open TensorFlow Serving's ports: run the model "
@@ -230,7 +231,7 @@ class Settings(BaseSettings):
         if not _STORAGE.fullmatch(self.rate_storage):
             raise ValueError(f"rate storage {self.rate_storage!r} is neither memory:// nor redis://HOST:PORT")
         if not self.rate_storage.startswith("memory") and importlib.util.find_spec("redis") is None:
-            raise ValueError(f"rate storage {self.rate_storage} needs the redis library: pip install vitrine[redis]")
+            raise ValueError(extras.needs(f"rate storage {self.rate_storage}", "redis"))
 
     def _check_origins(self) -> None:
         for origin in self.origins:

@@ -7,6 +7,7 @@ import pytest
 from tests.faults import scenarios
 from tests.faults.cluster import GATEWAYS, SERVERS, cluster
 from tests.faults.network import NetworkError, network
+from tests.system_packages import require
 
 RATE = 22  # requests a second
 REQUESTS = 60  # minimum in each phase
@@ -14,6 +15,7 @@ REQUESTS = 60  # minimum in each phase
 
 @pytest.fixture(scope="module", autouse=True)
 def _namespaces() -> None:
+    require("iproute2")
     try:
         with network("probe", names={}):
             pass

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.programs import REPOSITORY
 from tests.serving.gateway import programs
+from tests.system_packages import needs
 
 FOLDER = REPOSITORY / "k8s/components/monitoring"
-PROMTOOL = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is needed")
 
 
 def expressions() -> list[str]:
@@ -45,7 +44,7 @@ def test_panels_do_not_overlap() -> None:
     assert len(set(positions)) == len({panel["id"] for panel in panels}) == len(panels)
 
 
-@PROMTOOL
+@needs("prometheus")
 @pytest.mark.parametrize(
     "arguments",
     [("check", "rules", "k8s/components/monitoring/alerts.yaml"), ("test", "rules", "tests/k8s/alerts_test.yaml")],
@@ -55,7 +54,7 @@ def test_promtool(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@PROMTOOL
+@needs("prometheus")
 def test_promtool_accepts_the_metrics(tmp_path: Path) -> None:
     with programs.gateway("127.0.0.1:1", tmp_path / "none", "--models=m") as gateway:
         gateway.http.post("/v1/models/m:predict", content=b"")

@@ -21,7 +21,7 @@ print(*sorted({{name.partition(".")[0] for name in sys.modules.keys() - before}}
 
 
 def installed_with(*extras: str) -> set[str]:
-    """Return the names of all distributions that ``pip install vitrine[extras]`` installs."""
+    """Return the names of all distributions that ``pip install vitrine-serving[extras]`` installs."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found: set[str] = set()
     waiting = [Requirement(line) for line in project["dependencies"]]

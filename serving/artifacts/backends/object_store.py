@@ -22,8 +22,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
+from serving import extras
 from serving.artifacts import manifest, saved_model
 from serving.artifacts.atomic_write import sync_tree
 from serving.artifacts.manifest import MANIFEST_FILE, SIGNATURE_FILE, ManifestError
@@ -51,8 +50,12 @@ class ObjectStoreBackend:
         """
         self.url = url.rstrip("/")
         try:
+            import fsspec
+
             self._fs, root = fsspec.url_to_fs(self.url, use_listings_cache=False, skip_instance_cache=True)
-        except (ImportError, ValueError) as error:
+        except ImportError:
+            raise ObjectStoreError(extras.needs(url, "fsspec")) from None
+        except ValueError as error:
             raise ObjectStoreError(f"{url} cannot be used: {error}") from None
         self._root: str = root.rstrip("/")
         self._is_google = "gs" in self._protocols()

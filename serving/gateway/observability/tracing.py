@@ -17,6 +17,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from serving import extras
+
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _SERVICE = "vitrine-gateway"
 _MAX_TRACESTATE_BYTES = 512  # W3C requires that many; gRPC servers reject much larger metadata
@@ -29,7 +31,7 @@ def configured() -> "Traces | None":
     if not any(map(os.environ.get, _ENDPOINTS)) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
     if importlib.util.find_spec("opentelemetry") is None:
-        log.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set, but OpenTelemetry is missing: pip install vitrine[otel]")
+        log.warning("no traces: %s", extras.needs("OTEL_EXPORTER_OTLP_ENDPOINT", "opentelemetry"))
         return None
     return Traces()
 

@@ -20,7 +20,7 @@ _EXCEL_HINT = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """Cells of a row and the number of its first line."""
 
     line: int
@@ -32,7 +32,7 @@ class Table:
     """Header and rows; each row has as many cells as the header. ``notes`` says what was left out."""
 
     header: list[str]
-    rows: list[Row]
+    rows: list[TableRow]
     separator: str
     notes: list[str] = field(default_factory=list)
 
@@ -50,7 +50,7 @@ def parse(text: str) -> Table:
     """
     hint = _EXCEL_HINT.fullmatch(next(lines(text)))
     separator = hint[1] if hint else _separator(text)
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for row in _rows(text, separator):
         if len(rows) > MOST_ROWS:
             raise SeriesFileError(f"has more than {MOST_ROWS:,} rows; keep the newest, or a longer period")
@@ -65,7 +65,7 @@ def parse(text: str) -> Table:
     return _table(header, rows[first:], firm, separator, start)
 
 
-def _rows(text: str, separator: str) -> Iterator[Row]:
+def _rows(text: str, separator: str) -> Iterator[TableRow]:
     """Yield the rows that are not blank."""
     source = lines(text)
     reader = csv.reader(source, delimiter=separator, skipinitialspace=True, strict=True)
@@ -82,7 +82,7 @@ def _rows(text: str, separator: str) -> Iterator[Row]:
         if separator == " " and cells and not cells[-1]:
             cells.pop()
         if any(cells):
-            yield Row(line, cells)
+            yield TableRow(line, cells)
 
 
 def _separator(text: str) -> str:
@@ -104,7 +104,7 @@ def _separator(text: str) -> str:
     return ","
 
 
-def _width(rows: Sequence[Row]) -> int:
+def _width(rows: Sequence[TableRow]) -> int:
     return Counter(len(row.cells) for row in rows).most_common(1)[0][0]
 
 
@@ -112,7 +112,7 @@ def _is_value(cell: str) -> bool:
     return looks_numeric(cell) or looks_like_time(cell)
 
 
-def _first_data(rows: Sequence[Row], width: int) -> tuple[int, list[int]]:
+def _first_data(rows: Sequence[TableRow], width: int) -> tuple[int, list[int]]:
     """Return the index of the first row of data, and the columns whose cells are numbers or times."""
     full = [row.cells for row in rows if len(row.cells) == width]
     firm = []
@@ -138,7 +138,7 @@ def _refuse_wide(names: Sequence[str]) -> None:
         )
 
 
-def _header(rows: Sequence[Row], first: int, width: int) -> tuple[list[str], Row]:
+def _header(rows: Sequence[TableRow], first: int, width: int) -> tuple[list[str], TableRow]:
     """Return the names of the columns, and the row that has them: the one with the most known names."""
     before = rows[:first]
     candidates = [row for row in before if len(row.cells) == width] or [row for row in before if len(row.cells) > 1]
@@ -146,7 +146,7 @@ def _header(rows: Sequence[Row], first: int, width: int) -> tuple[list[str], Row
     if not candidates:
         raise SeriesFileError("has no header: values begin at once. Add a line of names, such as Date,Close")
 
-    def score(row: Row) -> tuple[bool, int, int]:
+    def score(row: TableRow) -> tuple[bool, int, int]:
         names = row.cells
         return len(set(names)) == len(names), sum(map(is_known, names)), sum(map(bool, names))
 
@@ -160,7 +160,7 @@ def _header(rows: Sequence[Row], first: int, width: int) -> tuple[list[str], Row
     return names, best
 
 
-def _table(header: list[str], rows: Sequence[Row], firm: Sequence[int], separator: str, start: Row) -> Table:
+def _table(header: list[str], rows: Sequence[TableRow], firm: Sequence[int], separator: str, start: TableRow) -> Table:
     notes = []
     if start.line > 1:
         notes.append(f"header: line {start.line}")
@@ -173,7 +173,7 @@ def _table(header: list[str], rows: Sequence[Row], firm: Sequence[int], separato
     if repeated:
         notes.append(f"{_count(repeated, 'repeated header')} left out ({_lines(repeated)})")
     kept, header = _fit(kept, header, notes)
-    footer: list[Row] = []
+    footer: list[TableRow] = []
     while kept and len(kept[-1].cells) != len(header) and not _is_value(kept[-1].cells[0]):
         footer.insert(0, kept.pop())
     if footer:
@@ -188,7 +188,7 @@ def _table(header: list[str], rows: Sequence[Row], firm: Sequence[int], separato
     return Table(header, kept, separator, notes)
 
 
-def _fit(rows: list[Row], header: list[str], notes: list[str]) -> tuple[list[Row], list[str]]:
+def _fit(rows: list[TableRow], header: list[str], notes: list[str]) -> tuple[list[TableRow], list[str]]:
     """Allow for a separator at the end of lines, and for row names, which have no name in the header."""
     width = _width(rows)
     while len(header) > width and not header[-1]:
@@ -196,7 +196,7 @@ def _fit(rows: list[Row], header: list[str], notes: list[str]) -> tuple[list[Row
     if width == len(header) + 1:
         longer = [row for row in rows if len(row.cells) == width]
         if not any(row.cells[-1] for row in longer):
-            return [Row(row.line, row.cells[:-1]) if len(row.cells) == width else row for row in rows], header
+            return [TableRow(row.line, row.cells[:-1]) if len(row.cells) == width else row for row in rows], header
         names = [row.cells[0] for row in longer]
         counted = all(name.isdigit() for name in names) and len(set(names)) == len(names)
         dated = all(map(looks_like_time, names))
@@ -210,11 +210,11 @@ def _fit(rows: list[Row], header: list[str], notes: list[str]) -> tuple[list[Row
     return rows, header
 
 
-def _count(rows: Sequence[Row], what: str) -> str:
+def _count(rows: Sequence[TableRow], what: str) -> str:
     return f"{len(rows)} {what}{'s' if len(rows) > 1 else ''}"
 
 
-def _lines(rows: Sequence[Row]) -> str:
+def _lines(rows: Sequence[TableRow]) -> str:
     return line_numbers([row.line for row in rows])
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from serving.inputs.series_csv import columns, layout
 from serving.inputs.series_csv.errors import SeriesFileError
-from serving.inputs.series_csv.layout import Row, Table, line_numbers
+from serving.inputs.series_csv.layout import Table, TableRow, line_numbers
 from serving.inputs.series_csv.numbers import Numbers, is_missing, looks_numeric, read_numbers, unit_in
 from serving.inputs.series_csv.period import PERIODS, Period, find_period
 from serving.inputs.series_csv.text import decode
@@ -230,7 +230,7 @@ def _kept(table: Table, time: TimeColumn | None, value: int, options: ReadOption
     return kept
 
 
-def _is_total(row: Row, time: TimeColumn | None) -> bool:
+def _is_total(row: TableRow, time: TimeColumn | None) -> bool:
     if any(_TOTAL.fullmatch(cell) for cell in row.cells):
         return True
     return time is not None and len(time.indices) == 1 and not could_be_time(row.cells[time.indices[0]])

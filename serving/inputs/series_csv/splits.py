@@ -11,7 +11,7 @@ _UNUSUAL = 10  # times the usual size of a change
 
 
 @dataclass(frozen=True)
-class Split:
+class ShareSplit:
     """A jump between two rows: values before ``index`` are ``ratio`` times too large (or too small, below 1)."""
 
     index: int
@@ -21,7 +21,7 @@ class Split:
         return f"{self.ratio:g}:1" if self.ratio > 1 else f"1:{1 / self.ratio:g}"
 
 
-def find_splits(values: NDArray[np.float64]) -> list[Split]:
+def find_splits(values: NDArray[np.float64]) -> list[ShareSplit]:
     """Return the jumps of positive values that look like splits: sudden, close to a ratio of splits, and lasting."""
     logs = np.log(values)
     changes = np.diff(logs)
@@ -33,11 +33,11 @@ def find_splits(values: NDArray[np.float64]) -> list[Split]:
         before, after = logs[max(index - 5, 0) : index], logs[index : index + 5]
         lasting = abs(abs(float(np.median(before) - np.median(after))) - np.log(ratio or 1)) < 2 * _TOLERANCE
         if ratio and lasting:
-            found.append(Split(index, ratio if changes[at] < 0 else 1 / ratio))
+            found.append(ShareSplit(index, ratio if changes[at] < 0 else 1 / ratio))
     return found
 
 
-def adjust(values: NDArray[np.float64], splits: list[Split]) -> NDArray[np.float64]:
+def adjust(values: NDArray[np.float64], splits: list[ShareSplit]) -> NDArray[np.float64]:
     """Divide the values before each split by its ratio."""
     adjusted = values.copy()
     for split in splits:

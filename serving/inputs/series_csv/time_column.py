@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from serving.inputs.series_csv import columns
-from serving.inputs.series_csv.layout import Row, Table
+from serving.inputs.series_csv.layout import Table, TableRow
 from serving.inputs.series_csv.numbers import is_missing
 from serving.inputs.series_csv.times import could_be_time, is_clock, joined, looks_like_time
 
@@ -20,7 +20,7 @@ class TimeColumn:
     indices: tuple[int, ...]
     clock: bool = False
 
-    def cell(self, row: Row) -> str:
+    def cell(self, row: TableRow) -> str:
         """Return a row's time as one text."""
         cells = [row.cells[index] for index in self.indices]
         if self.clock and not any(map(is_missing, cells)):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from serving import extras
 from serving.model_server import errors
 from serving.model_server.core.signature import ServableSignature
 from serving.tfs_api.status_codes import Code
@@ -66,7 +67,7 @@ class TensorFlowEngine:
             tensorflow = load_tensorflow()
         except ImportError as error:
             raise errors.unimplemented(
-                f"TensorFlow is not installed, and the ONNX export lacks this: {error}"
+                f"The ONNX export lacks this, and TensorFlow cannot be imported ({error}): {extras.install('training')}"
             ) from None
         self._op_error = tensorflow.errors.OpError
         self._signatures = signatures

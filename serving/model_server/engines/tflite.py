@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from serving import extras
 from serving.model_server.core import signature
 from serving.model_server.engines import tensorflow as tensorflow_engine
 from serving.model_server.errors import data_loss, internal, invalid_argument, unimplemented
@@ -34,7 +35,7 @@ class TfliteEngine:
         try:
             tensorflow = tensorflow_engine.load_tensorflow()
         except ImportError as error:
-            raise unimplemented(f"TensorFlow is not installed: {error}") from None
+            raise unimplemented(f"TensorFlow cannot be imported ({error}): {extras.install('training')}") from None
         self._lock = threading.Lock()
         try:
             content = path.read_bytes()

@@ -72,8 +72,7 @@ def test_a_base_install_names_the_extra_that_a_training_command_needs(arguments:
     done = base_install(*arguments)
     assert done.returncode == 1, done.stderr
     assert done.stderr == (
-        f"vitrine {arguments[0]} needs the package {package}, which is not installed. "
-        "Install the training extra: pip install -e '.[training]'\n"
+        f"vitrine {arguments[0]} needs {package}, which is not installed: pip install 'vitrine-serving[training]'\n"
     )
 
 

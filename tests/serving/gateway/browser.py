@@ -1,15 +1,14 @@
 """Headless Chromium, driven through chromedriver by the W3C WebDriver protocol."""
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.programs import Program, free_port
+from tests.system_packages import require
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's key of an element reference
 _SECONDS = 30.0
@@ -86,10 +85,8 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(width: int = 1200, height: int = 2200) -> Iterator[Browser]:
-    """Open a window; skip the test without chromedriver (Debian: chromium-driver)."""
-    driver = shutil.which("chromedriver")
-    if driver is None:
-        pytest.skip("there is no chromedriver")
+    """Open a window; skip the test without chromedriver."""
+    driver = require("chromium-driver")
     port = free_port()
     program = Program([driver, f"--port={port}"])
     flags = ["--headless", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},{height}"]

@@ -292,5 +292,5 @@ def test_ray_is_unavailable(tmp_path: Path) -> None:
     program = "import sys; sys.modules['ray'] = None; from serving.cli.main import app; app()"
     without = [sys.executable, "-c", program, "score"]
     missing = vitrine(*arguments, command=without)
-    assert missing.returncode == 1 and "pip install -e '.[ray]'" in missing.stderr
+    assert missing.returncode == 1 and "pip install 'vitrine-serving[ray]'" in missing.stderr
     assert "Traceback" not in nobody.stderr + missing.stderr

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import shutil
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.serving.gateway import programs
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.models.test_canary import until
 from tests.serving.gateway.programs import Gateway
+from tests.system_packages import require
 
 PREDICT = "/v1/models/shade:predict"
 PICTURE = picture()
@@ -287,9 +287,9 @@ def test_ipv6_callers_are_networks(host: str, address: str) -> None:
 
 @contextlib.contextmanager
 def redis(port: int, folder: Path) -> Iterator[None]:
-    server = shutil.which("redis-server")
-    assert server, "these tests need redis-server, which .ci/packages names"
-    program = Program([server, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""])
+    program = Program(
+        [require("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    )
     try:
         program.wait_for("Ready to accept connections")
         yield
