@@ -5,10 +5,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
-# Data sets for tests and trainings (see README, "Data"); left alone where the folder is missing.
+# Data sets for tests and trainings (see docs/how-to/train.md, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up port test test-images test-sdks lint docs lock protos images sbom clean
+.PHONY: setup up port test test-images test-sdks lint docs docs-reference lock protos images sbom clean
 
 setup: $(VENV)/.all
 
@@ -65,6 +65,10 @@ docs:
 	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/pip install --quiet --require-hashes -r requirements/docs.lock
 	$(DOCS)/bin/zensical build --strict --clean
+
+# Renews the pages of docs/reference that are generated from the code.
+docs-reference: setup
+	$(BIN)/python -m tests.docs.reference
 
 # Renews all lock files: hashes, but no address of a registry. all: everything, for developers; its versions are those of
 # all images. build: what installs the project; docs: make docs; protoc: the compiler of serving/tfs_api/proto; sdks: the

@@ -6,7 +6,6 @@ Each page has a folder of its own. A page starts its servers itself, with a visi
 import contextlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,8 +15,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.artifacts.registry import ModelRegistry
-from tests.conftest import SHIPPED
 from tests.docs.command_blocks import Command, Elsewhere, read
 from tests.programs import REPOSITORY, free_port
 
@@ -46,11 +43,6 @@ class Reader:
         }
         if data := os.environ.get("VITRINE_DATA"):
             self._env["VITRINE_DATA"] = data
-        exports = folder / ".vitrine" / "exports"
-        for model in SHIPPED:
-            shutil.copytree(REPOSITORY / "exports" / model / "1", exports / model / "1")
-            ModelRegistry(exports).promote(model, 1)
-        self._env["VITRINE_EXPORTS"] = ".vitrine/exports"
 
     def do(self, command: Command) -> None:
         """Run a command or script. Fails with its output if it fails or prints something else than the page shows."""
@@ -102,10 +94,10 @@ class Reader:
                 ["bash", "-c", f"exec {text}"], cwd=self._folder, env=self._env, stdout=output, stderr=output
             )
         self._servers |= dict.fromkeys(ports, server)
-        ready = _is_ready if "vitrine up" in text or "serving.gateway" in text else _listens
+        is_gateway = text.startswith(("vitrine up", "python -m serving.gateway"))
         port = int(_OWN_PORT.findall(text)[0])
         until = time.monotonic() + _SECONDS
-        while not ready(port):
+        while not all(map(_listens, ports)) or (is_gateway and not _is_ready(port)):
             if server.poll() is not None or time.monotonic() > until:
                 pytest.fail(f"{text}\nis not ready:\n{log.read_text()}", pytrace=False)
             time.sleep(0.05)
