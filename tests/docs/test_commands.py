@@ -6,6 +6,7 @@ Each page has a folder of its own. A page starts its servers itself, with a visi
 import contextlib
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -49,6 +50,9 @@ class Reader:
         text = self._with_free_ports(command.text)
         if _SERVER.match(text) and not command.script:
             return self._serve(text)
+        if text.startswith("export ") and not command.script:  # each command has a shell of its own
+            self._env |= dict(part.split("=", 1) for part in shlex.split(text, comments=True)[1:])
+            return None
         arguments = [sys.executable, "-c", text] if command.script else ["bash", "-c", text]
         done = subprocess.run(
             arguments,

@@ -1,11 +1,14 @@
 """Each alert has a page in the operations handbook, and each page an alert."""
 
 import re
+import subprocess
+from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
-from tests.programs import REPOSITORY
+from tests.programs import REPOSITORY, free_port, running
 
 HANDBOOK = REPOSITORY / "docs/operations"
 PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (HANDBOOK / "runbooks").glob("*.md")}
@@ -39,3 +42,19 @@ def test_the_handbook_lists_each_alert_with_its_severity() -> None:
     index = (HANDBOOK / "index.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \[(\w+)\]\(runbooks/\1\.md\) \| (\w+) \|", index, re.MULTILINE)
     assert dict(rows) == alerts()
+
+
+def test_the_checks_work(exports: Path) -> None:
+    """Each ``curl`` of the pages finds what it looks for on a gateway that has answered a request."""
+    checks = [line for page in PAGES.values() for line in re.findall(r"^\$ (curl .*)$", page, re.MULTILINE)]
+    assert len(checks) >= len(PAGES)
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    with running(
+        "-m", "serving.gateway", f"--exports={exports}", f"--port={port}", "--workers=2", ready="workers serve"
+    ):
+        picture = (REPOSITORY / "examples/ankle_boot.png").read_bytes()
+        assert httpx.post(f"{url}/v1/models/fashion_cnn:predict", content=picture).status_code == 200
+        for check in checks:
+            command = check.replace("http://127.0.0.1:8000", url)
+            done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, timeout=30)
+            assert done.returncode == 0 and done.stdout, f"{check}: {done.stdout}{done.stderr}"
