@@ -44,9 +44,15 @@ class SeriesRecipe(_CardPart):
 
     window: int = Field(gt=0, description="newest values of the history that one forecast reads")
     max_horizon: int = Field(gt=0, description="most steps ahead")
-    step: str = Field(description="duration of a step: 'day', 'π/10', …")
+    step: str = Field(description="period, the duration of a step: 'day', 'business day', 'month', 'π/10', …")
     unit: str = Field(description="unit of a value: 'USD', '1', …")
+    season: int | None = Field(default=None, gt=0, description="steps of a season; older cards lack it")
     level: float | None = Field(default=None, description="nominal coverage of lower…upper; None: no interval")
+
+    @property
+    def duration(self) -> str:
+        """The step with its number, for sentences: one day, 15 minutes."""
+        return self.step if self.step[:1].isdigit() else f"one {self.step}"
 
 
 class NeighboursRecipe(_CardPart):
@@ -90,6 +96,16 @@ class SignalRecipe(_CardPart):
     unit: str = Field(description="unit of a sample: 'mV', '1', …")
 
 
+class SeriesFile(_CardPart):
+    """How a series was read from a file."""
+
+    column: str = Field(description="name of the column of values")
+    time_column: str | None = Field(default=None, description="name of the column of times")
+    first: str | None = Field(default=None, description="time of the first value, as precise as the file")
+    last: str | None = Field(default=None, description="time of the last value")
+    reading: tuple[str, ...] = Field(default=(), description="what was found, chosen and left out, one phrase each")
+
+
 class Data(_CardPart):
     """Source of the examples."""
 
@@ -98,6 +114,7 @@ class Data(_CardPart):
     licence: str
     stand_in: str | None = Field(default=None, description="description of the data if it is not the real data")
     rows: dict[str, int] = Field(description="examples by part: train, validation, test")
+    file: SeriesFile | None = Field(default=None, description="of a series from the user's file")
     sha256: str | None = Field(default=None, description="of the training inputs and targets, in order")
 
 

@@ -16,6 +16,7 @@ from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
 from serving.cli.options import Exports, SigningKey, exports_or_default
 from serving.cli.terminal import fail
 from serving.cli.versions import load_signer
+from serving.inputs.series_csv.period import PERIODS
 from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, print_names, quiet_tensorflow
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError, WorkerLost
@@ -33,8 +34,24 @@ def train(
     list_jobs: Annotated[bool, typer.Option("--list", help="Print every job.")] = False,
     quick: Quick = False,
     stand_in: StandIn = False,
-    csv: Annotated[Path | None, typer.Option(help="File of daily prices, for stock_rnn and stock_forecaster.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="File of prices, for stock_rnn and stock_forecaster.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of --csv to forecast.")] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of times in --csv; none: the rows are in order of time.")
+    ] = None,
+    period: Annotated[str | None, typer.Option(help=f"Distance of the rows in --csv: {', '.join(PERIODS)}.")] = None,
+    season: Annotated[int | None, typer.Option(help="Steps of a season, for the seasonal naive forecast.")] = None,
+    unit: Annotated[str | None, typer.Option(help="Unit of the values in --csv, such as EUR.")] = None,
+    day_first: Annotated[
+        bool | None, typer.Option("--day-first/--month-first", help="Order of dates such as 01/02/2024 in --csv.")
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal separator in --csv: point or comma.")] = None,
+    splits: Annotated[
+        str | None, typer.Option(help="Jumps in --csv that look like share splits: adjust or keep.")
+    ] = None,
+    drop_missing: Annotated[
+        bool, typer.Option("--drop-missing", help="Accept any number of rows in --csv without a value.")
+    ] = False,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with the folders x and o, for xo_cnn and xo_mobilenet.")
     ] = None,
@@ -66,22 +83,31 @@ def train(
     from training.export.check import CheckError
 
     try:
-        with console.status("starting TensorFlow"):
-            job = find(name)
-            from training.core.pipeline import Publication
-        registry = ModelRegistry(exports_or_default(exports), load_signer(signing_key) if signing_key else None)
-        publication = Publication(registry, model, label if promote else None, force)
         options = JobOptions(
             quick=quick,
             stand_in=stand_in,
             csv=csv,
             column=column,
+            time_column=time_column,
+            period=period,
+            season=season,
+            unit=unit,
+            day_first=day_first,
+            decimal=decimal,
+            splits=splits,
+            drop_missing=drop_missing,
             data_dir=data_dir,
             head=head,
             seed=seed,
             from_version=from_version,
             params=read_params(params) if params else {},
         )
+        _say_series(options)
+        with console.status("starting TensorFlow"):
+            job = find(name)
+            from training.core.pipeline import Publication
+        registry = ModelRegistry(exports_or_default(exports), load_signer(signing_key) if signing_key else None)
+        publication = Publication(registry, model, label if promote else None, force)
         outcome = _run(job, options, publication, runs, fresh)
     except WorkerLost as error:
         fail(error)
@@ -98,6 +124,15 @@ def train(
         f"[green]published as version {outcome.version}"
         + (f", {'live' if label == STABLE else label}" if promote else "")
     )
+
+
+def _say_series(options: JobOptions) -> None:
+    """Read the user's series before TensorFlow starts, and print what it was taken for."""
+    if options.csv:
+        from training.data import stocks
+
+        for phrase in stocks.describe(stocks.load(options)):
+            console.print(phrase, soft_wrap=True, markup=False, highlight=False)
 
 
 def read_params(path: Path) -> dict[str, float | int]:

@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
     from training.export.exported_model import ExportedModel
 
+#: Options of the jobs that read a series from a CSV file.
+CSV_OPTIONS = frozenset(
+    {"csv", "column", "time_column", "period", "season", "unit", "day_first", "decimal", "splits", "drop_missing"}
+)
+
 
 @dataclass(frozen=True)
 class JobOptions:
@@ -29,8 +34,16 @@ class JobOptions:
     Attributes:
         quick: use the job's short recipe.
         stand_in: use synthetic data instead of the real data set.
-        csv: file of daily prices.
-        column: column of ``csv``.
+        csv: file of a series; the eight options below say how to read it.
+        column: column of values.
+        time_column: column of times, or "none".
+        period: a key of :data:`serving.inputs.series_csv.period.PERIODS`.
+        season: steps of a season.
+        unit: unit of a value.
+        day_first: whether 02/01/2024 is 2 January.
+        decimal: "point" or "comma".
+        splits: "adjust" or "keep" jumps that look like share splits.
+        drop_missing: accept any number of rows without a value.
         data_dir: folder of the user's pictures.
         head: output layer of xo_mobilenet.
         seed: replaces the recipe's seeds.
@@ -43,6 +56,14 @@ class JobOptions:
     stand_in: bool = False
     csv: Path | None = None
     column: str | None = None
+    time_column: str | None = None
+    period: str | None = None
+    season: int | None = None
+    unit: str | None = None
+    day_first: bool | None = None
+    decimal: str | None = None
+    splits: str | None = None
+    drop_missing: bool = False
     data_dir: Path | None = None
     head: str | None = None
     seed: int | None = None
@@ -101,8 +122,8 @@ class Job:
         Raises:
             JobError: the job does not take an option, or a parameter is invalid.
         """
-        for name in ("stand_in", "csv", "column", "data_dir", "head", "from_version"):
-            if getattr(options, name) and name not in self.takes:
+        for name in ("stand_in", *sorted(CSV_OPTIONS), "data_dir", "head", "from_version"):
+            if getattr(options, name) not in (None, False) and name not in self.takes:
                 raise JobError(f"{self.name} takes no --{name.replace('_', '-')}")
         recipe = self.quick if options.quick else self.recipe
         if options.seed is not None:

@@ -218,6 +218,6 @@ def _plot(
     if examples.labels:
         plots.confusion(evaluation.truth, evaluation.answer, examples.labels, folder / "confusion.png")
     elif exported.series:
-        plots.forecast(evaluation.truth, evaluation.answer, exported.series.unit, folder / "forecast.png")
+        plots.forecast(evaluation.truth, evaluation.answer, exported.series, folder / "forecast.png")
     elif exported.table:
         plots.prediction(evaluation.truth, evaluation.answer, exported.table.target, folder / "prediction.png")

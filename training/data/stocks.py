@@ -1,66 +1,183 @@
-"""Daily prices from the user's CSV file, or Google's of 2004 to 2008.
+"""Prices from the user's CSV file, or Google's daily ones of 2004 to 2008.
 
 Google's prices, 2004-08-19 to 2008-10-14, are a sample data set of matplotlib.
 """
 
-import csv
-import datetime
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from serving.artifacts.model_card import Data, SeriesFile, SeriesRecipe
+from serving.inputs.series_csv import reader
+from serving.inputs.series_csv.errors import SeriesFileError
+from serving.inputs.series_csv.period import PERIODS, Period
+from serving.inputs.series_csv.reader import ReadOptions, Series
+from serving.inputs.series_csv.splits import adjust, find_splits
 from training.core.array import Array
 from training.core.errors import JobError
+from training.core.job import CSV_OPTIONS, JobOptions
+from training.data import sources
 
-_FEWEST = 240  # rows; the test part, 15 % of them, must hold a forecast of 30 days
+_FEWEST = 240  # rows; the test part, 15 % of them, must hold a forecast of 30 steps
+_HORIZON = 30
+_DECIMALS = {"point": ".", "comma": ","}
 
 
 @dataclass(frozen=True)
 class Prices:
-    """Closing prices in chronological order, float64 [n], with their origin."""
+    """Prices above 0 in order of time, float64 [n], with their origin.
+
+    Attributes:
+        values: the prices.
+        name: name for the model card.
+        source: file or data set.
+        licence: licence of the data.
+        period: step and season.
+        unit: unit of a price; "1" if unknown.
+        file: how the user's file was read; None for a data set.
+        notes: warnings for the model card.
+    """
 
     values: Array
     name: str
     source: str
     licence: str
+    period: Period
+    unit: str
+    file: SeriesFile | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def recipe(self, window: int) -> SeriesRecipe:
+        """Return the recipe of a model that reads ``window`` prices."""
+        return SeriesRecipe(
+            window=window,
+            max_horizon=_HORIZON,
+            step=self.period.step,
+            unit=self.unit,
+            season=self.period.season,
+            level=0.9,
+        )
+
+    def data(self, rows: dict[str, int], *arrays: Array) -> Data:
+        """Return the model card's description: rows by part, and the digest of the training arrays."""
+        return Data(
+            name=self.name,
+            source=self.source,
+            licence=self.licence,
+            rows=rows,
+            file=self.file,
+            sha256=sources.digest(*arrays),
+        )
 
 
-def load(path: Path | None = None, column: str | None = None) -> Prices:
-    """Load daily prices.
-
-    Args:
-        path: CSV file with a header and one row per day; None for matplotlib's GOOG.
-        column: column of prices; by default the first whose name contains "adjusted", "adj close" or "close".
+def load(options: JobOptions) -> Prices:
+    """Load the prices of ``options.csv``, or matplotlib's GOOG without one.
 
     Raises:
-        JobError: the file cannot be read, lacks the column, has an invalid price or too few rows, or its days are
-            duplicated or out of order.
+        JobError: the file cannot be read as one series, is ambiguous, has too few rows, a price that is not above 0, or
+            a jump as of a share split.
     """
-    if path is None:
-        if column:
-            raise JobError("--column needs --csv")
+    if options.csv is None:
+        wrong = sorted(name for name in CSV_OPTIONS - {"csv"} if getattr(options, name) not in (None, False))
+        if wrong:
+            raise JobError(f"--{wrong[0].replace('_', '-')} needs --csv")
         return _goog()
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise JobError(f"{path} cannot be read as a CSV: {error}") from None
-    if not rows:
-        raise JobError(f"{path} is empty; a CSV with a header and one row a day is expected")
-    header = [cell.strip() for cell in rows[0][1]]
-    if len(header) == 1 and ";" in header[0]:
+        series = reader.read(options.csv, _read_options(options))
+    except SeriesFileError as error:
+        raise JobError(str(error)) from None
+    return _prices(series, options)
+
+
+def describe(prices: Prices) -> list[str]:
+    """Return what a file was taken for, one phrase each, with the options that overrule it."""
+    if prices.file is None:
+        return []
+    span = f", {prices.file.first} to {prices.file.last}" if prices.file.first else ""
+    unit = "unknown (name it with --unit)" if prices.unit == "1" else prices.unit
+    return [
+        f"{prices.source}: {len(prices.values):,} values{span}",
+        *prices.file.reading,
+        f"period: {prices.period.duration}; season: {prices.period.season} steps; unit: {unit}",
+    ]
+
+
+def _read_options(options: JobOptions) -> ReadOptions:
+    if options.decimal not in (None, *_DECIMALS):
+        raise JobError(f"--decimal is {options.decimal!r}; point or comma is expected")
+    if options.period not in (None, *PERIODS):
+        raise JobError(f"--period is {options.period!r}; one of {', '.join(PERIODS)} is expected")
+    if options.season is not None and options.season < 1:
+        raise JobError(f"--season is {options.season}; a number of steps of at least 1 is expected")
+    if options.splits not in (None, "adjust", "keep"):
+        raise JobError(f"--splits is {options.splits!r}; adjust or keep is expected")
+    return ReadOptions(
+        column=options.column,
+        time_column=options.time_column,
+        period=options.period,
+        season=options.season,
+        unit=options.unit,
+        day_first=options.day_first,
+        decimal=options.decimal and _DECIMALS[options.decimal],
+        drop_missing=options.drop_missing,
+    )
+
+
+def _prices(series: Series, options: JobOptions) -> Prices:
+    path, period = options.csv, series.period
+    assert path is not None
+    count = len(series.values)
+    if count < _FEWEST:
+        raise JobError(f"{path} has {count} rows with a value; at least {_FEWEST} are needed to train and to measure")
+    low = np.flatnonzero(series.values <= 0)
+    if len(low):
         raise JobError(
-            f"{path} separates its columns by semicolons; commas are expected, and decimal points in numbers. "
-            "Save it from the spreadsheet as CSV in an English locale"
+            f"{path}, line {series.lines[low[0]]}: {series.column} is {series.values[low[0]]}; "
+            "a price above 0 is expected"
         )
-    chosen = _column(path, header, column)
-    values = np.array([_price(path, line, row, chosen, header) for line, row in rows[1:]])
-    if len(values) < _FEWEST:
-        raise JobError(f"{path} has {len(values)} rows; at least {_FEWEST} days are needed to train and to measure")
-    _check_dates(path, header, rows)
-    return Prices(values, f"{path.stem}, {header[chosen]}", path.name, "the user's own")
+    if period.season > count // 2:
+        raise JobError(f"{path} has {count} rows, less than two seasons of {period.season}; choose a shorter --season")
+    values, notes = _without_splits(series, options)
+    return Prices(
+        values=values,
+        name=f"{path.stem}, {series.column}",
+        source=path.name,
+        licence="the user's own",
+        period=period,
+        unit=series.unit or "1",
+        file=SeriesFile(
+            column=series.column,
+            time_column=series.time_column,
+            first=series.first,
+            last=series.last,
+            reading=(*series.notes, *notes),
+        ),
+        notes=notes,
+    )
+
+
+def _without_splits(series: Series, options: JobOptions) -> tuple[Array, tuple[str, ...]]:
+    """Return the values and a note, with jumps treated as the user wants.
+
+    Raises:
+        JobError: there are jumps, and the user has not chosen.
+    """
+    splits = find_splits(series.values)
+    if not splits:
+        return series.values, ()
+    first = splits[0]
+    before, after = series.values[first.index - 1], series.values[first.index]
+    line = series.lines[first.index]
+    if options.splits is None:
+        more = f", and {len(splits) - 1} more" if len(splits) > 1 else ""
+        raise JobError(
+            f"{options.csv}, line {line}: {series.column} jumps from {before:g} to {after:g}, as by a share split of "
+            f"{first}{more}. Choose a column of adjusted prices with --column, --splits adjust, or --splits keep"
+        )
+    listed = ", ".join(f"{split} at line {series.lines[split.index]}" for split in splits[:5])
+    if options.splits == "adjust":
+        return adjust(series.values, splits), (f"Prices before share splits were adjusted: {listed}.",)
+    return series.values, (f"Jumps as of share splits were kept: {listed}.",)
 
 
 def _goog() -> Prices:
@@ -70,53 +187,10 @@ def _goog() -> Prices:
     with cbook.get_sample_data("goog.npz") as file:  # type: ignore[union-attr]
         prices = file["price_data"]  # type: ignore[index]
     return Prices(
-        prices["adj_close"].astype(np.float64),
-        "GOOG daily, 2004-08-19 to 2008-10-14",
-        "matplotlib's sample data, goog.npz",
-        "as matplotlib (PSF-based)",
+        values=prices["adj_close"].astype(np.float64),
+        name="GOOG daily, 2004-08-19 to 2008-10-14",
+        source="matplotlib's sample data, goog.npz",
+        licence="as matplotlib (PSF-based)",
+        period=PERIODS["business-daily"],
+        unit="USD",
     )
-
-
-def _column(path: Path, header: list[str], column: str | None) -> int:
-    if column:
-        if column not in header:
-            raise JobError(f"{path} has no column {column!r}; it has: {', '.join(header)}")
-        return header.index(column)
-    for wanted in ("adjusted", "adj close", "adj_close", "close"):
-        for index, name in enumerate(header):
-            if wanted in name.lower():
-                return index
-    raise JobError(f"{path} has no column of closing prices; choose one with --column: {', '.join(header)}")
-
-
-def _price(path: Path, line: int, row: list[str], column: int, header: list[str]) -> float:
-    cell = row[column].strip() if column < len(row) else ""
-    try:
-        value = float(cell)
-    except ValueError:
-        value = float("nan")
-    if not np.isfinite(value):
-        what = "is empty" if not cell else f"holds {cell!r}"
-        raise JobError(f"{path}, line {line}: {header[column]} {what}; a number is expected")
-    if value <= 0:
-        raise JobError(f"{path}, line {line}: {header[column]} is {value}; a price above 0 is expected")
-    return value
-
-
-def _check_dates(path: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> None:
-    """Require ascending days in the first column whose name contains "date", if any."""
-    index = next((i for i, name in enumerate(header) if "date" in name.lower()), None)
-    if index is None:
-        return
-    before: datetime.date | None = None
-    for line, row in rows[1:]:
-        try:
-            day = datetime.date.fromisoformat(row[index].strip()[:10])
-        except (ValueError, IndexError):
-            found = row[index] if index < len(row) else ""
-            raise JobError(f"{path}, line {line}: {found!r} is not a date; YYYY-MM-DD is expected") from None
-        if before and day == before:
-            raise JobError(f"{path}, line {line}: {day} is a duplicate; one row per day is expected")
-        if before and day < before:
-            raise JobError(f"{path}, line {line}: {day} comes after {before}; the oldest day must come first")
-        before = day

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from serving.artifacts.model_card import Column
+from serving.artifacts.model_card import Column, SeriesRecipe
 from training.core.array import Array
 
 _SHOWN = 120  # last values of a series
@@ -63,13 +63,13 @@ def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) ->
     save(figure, path)
 
 
-def forecast(truth: Array, answer: Array, unit: str, path: Path) -> None:
+def forecast(truth: Array, answer: Array, recipe: SeriesRecipe, path: Path) -> None:
     """Plot the end of the test part and its one-step forecasts."""
     figure, axis = plt.subplots(figsize=(8, 3.4))
     axis.plot(truth[-_SHOWN:], label="truth", color="black", linewidth=1)
-    axis.plot(answer[-_SHOWN:], label="forecast, one step ahead", linewidth=1.2)
+    axis.plot(answer[-_SHOWN:], label=f"forecast, {recipe.duration} ahead", linewidth=1.2)
     axis.legend(frameon=False)
-    dress(axis, "step of the test part", "value" if unit == "1" else unit)
+    dress(axis, f"end of the test part, in steps of {recipe.duration}", "value" if recipe.unit == "1" else recipe.unit)
     save(figure, path)
 
 

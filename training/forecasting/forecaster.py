@@ -41,6 +41,11 @@ class Forecaster:
     ahead: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     width: Callable[[tf.Tensor], tf.Tensor] = _constant_width
 
+    @property
+    def season(self) -> int:
+        """Steps of the seasonal naive forecast."""
+        return self.recipe.season or 1
+
     def interval(self, history: tf.Tensor, mean: tf.Tensor, spread: Array) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the lower and upper bound [n, steps] around a mean [n, steps].
 

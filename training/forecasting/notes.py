@@ -25,7 +25,7 @@ def notes(metrics: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tu
         "seasonal": f"the value of {season} steps before repeats",
         "drift": "the mean change since the start continues",
     }
-    for prefix, span in {"": f"one {recipe.step} ahead", "horizon_": f"over {recipe.max_horizon} steps ahead"}.items():
+    for prefix, span in {"": f"{recipe.duration} ahead", "horizon_": f"over {recipe.max_horizon} steps ahead"}.items():
         better = [
             f'"{sentence}" ({metrics[f"{prefix}{name}_mae"]:.4g}{unit})'
             for name, sentence in naive.items()

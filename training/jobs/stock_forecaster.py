@@ -19,11 +19,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from serving.artifacts.model_card import Data, SeriesRecipe
 from training.core.array import Array
 from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.job import Job, JobOptions
+from training.core.job import CSV_OPTIONS, Job, JobOptions
 from training.core.recipe import Recipe
 from training.data import sources, stocks
 from training.export.exported_model import ExportedModel
@@ -31,42 +30,36 @@ from training.export.series import series_model
 from training.forecasting.forecaster import Forecaster
 from training.forecasting.windows import chronological, windows
 
-SERIES = SeriesRecipe(window=41, max_horizon=30, step="day", unit="USD", level=0.9)
-SEASON = 5  # trading days in a week
+WINDOW = 41
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
-    prices = stocks.load(options.csv, options.column)
-    parts = chronological(prices.values, SERIES.window)
+    prices = stocks.load(options)
+    parts = chronological(prices.values, WINDOW)
     scale = float(np.diff(np.log(parts.train)).std()) or 1.0
 
     def examples(part: Array) -> tuple[Array, Array]:
-        x, y = windows(np.diff(np.log(part)) / scale, SERIES.window - 1)
+        x, y = windows(np.diff(np.log(part)) / scale, WINDOW - 1)
         return x[..., None].astype(np.float32), y[:, None].astype(np.float32)
 
     x, y = examples(parts.train)
-    raw, _ = windows(parts.train, SERIES.window)
+    raw, _ = windows(parts.train, WINDOW)
     validation, test = examples(parts.validation), examples(parts.test)
     return Examples(
         train=(x, y),
         validation=validation,
         test=test,
-        extra={"scale": scale, "parts": parts},
+        extra={"scale": scale, "parts": parts, "series": prices.recipe(WINDOW)},
         inputs={"level": sources.distribution(raw.mean(axis=1)), "volatility": sources.distribution(raw.std(axis=1))},
-        data=Data(
-            name=prices.name,
-            source=prices.source,
-            licence=prices.licence,
-            rows={"train": len(x), "validation": len(validation[0]), "test": len(test[0])},
-            sha256=sources.digest(x, y),
-        ),
+        data=prices.data({"train": len(x), "validation": len(validation[0]), "test": len(test[0])}, x, y),
+        notes=prices.notes,
     )
 
 
 def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     model = keras.Sequential(
         [
-            keras.Input((SERIES.window - 1, 1)),
+            keras.Input((WINDOW - 1, 1)),
             layers.GRU(8, use_cudnn=False),
             layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.3)),
         ]
@@ -86,13 +79,13 @@ def laplace(truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     ours, parts = forecaster(model, examples), examples.extra["parts"]
-    near, far = parts.test_origins(1, SEASON), parts.test_origins(SERIES.max_horizon, SEASON)
-    return ours.measure(near, far, _spread(ours, examples), SEASON)
+    near, far = (parts.test_origins(horizon, ours.season) for horizon in (1, ours.recipe.max_horizon))
+    return ours.measure(near, far, _spread(ours, examples), ours.season)
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model, examples)
-    samples, _ = windows(examples.extra["parts"].test, SERIES.window)
+    samples, _ = windows(examples.extra["parts"].test, WINDOW)
     return series_model(model, ours, _spread(ours, examples), samples[:32])
 
 
@@ -113,11 +106,11 @@ def forecaster(model: keras.Model, examples: Examples) -> Forecaster:
     def width(prices: tf.Tensor) -> tf.Tensor:
         return prices[:, -1:] * tf.exp(read(prices)[:, 1:]) * scale
 
-    return Forecaster(SERIES, step, ahead, width)
+    return Forecaster(examples.extra["series"], step, ahead, width)
 
 
 def _spread(ours: Forecaster, examples: Examples) -> Array:
-    return ours.calibrate(examples.extra["parts"].validation_origins(SERIES.max_horizon, SEASON))
+    return ours.calibrate(examples.extra["parts"].validation_origins(ours.recipe.max_horizon, ours.season))
 
 
 JOB = Job(
@@ -131,5 +124,5 @@ JOB = Job(
     build=build,
     evaluate=evaluate,
     serve=serve,
-    takes=frozenset({"csv", "column"}),
+    takes=CSV_OPTIONS,
 )

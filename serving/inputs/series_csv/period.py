@@ -20,6 +20,11 @@ class Period:
     season: int
     gaps: int = 0
 
+    @property
+    def duration(self) -> str:
+        """The step with its number, for sentences: one day, 15 minutes."""
+        return self.step if self.step[:1].isdigit() else f"one {self.step}"
+
 
 #: Periods by the name of the option ``--period``.
 PERIODS = {

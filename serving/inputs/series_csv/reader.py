@@ -154,7 +154,7 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
         notes.append(f"times: column {time.name}" + (f", {times.form}" if times.form else ""))
     period = _period(times, options)
     if period.gaps:
-        notes.append(f"{period.gaps} steps of one {period.step} have no row")
+        notes.append(f"{period.gaps} steps of {period.duration} have no row")
     return Series(
         values=values,
         lines=lines,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.artifacts.model_card import Data
+from serving.artifacts.model_card import Data, SeriesRecipe
 from tests.programs import REPOSITORY
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError
@@ -40,6 +40,7 @@ from training.jobs import (
 )
 
 DATA = Data(name="none", source="test", licence="none", rows={})
+SERIES = SeriesRecipe(window=41, max_horizon=30, step="day", unit="USD", level=0.9)
 RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=0.001)
 
 
@@ -215,7 +216,7 @@ def test_stock_rnn_has_24_and_5_parameters() -> None:
 def test_stock_forecaster_expects_no_return_after_the_first_day() -> None:
     model = stock_forecaster.build(some(1, 40, 1), JobOptions(), RECIPE)
     model.layers[-1].set_weights([np.zeros((8, 2)), np.array([1.0, np.log(0.5)])])
-    forecaster = stock_forecaster.forecaster(model, replace(some(1, 40, 1), extra={"scale": 0.01}))
+    forecaster = stock_forecaster.forecaster(model, replace(some(1, 40, 1), extra={"scale": 0.01, "series": SERIES}))
     prices = np.linspace(90, 100, 41, dtype=np.float32)[None]
     mean = forecaster.ahead(tf.constant(prices), tf.constant(30)).numpy()
     assert mean == pytest.approx(np.full((1, 30), 100 * np.exp(0.01)))  # one return of one deviation
