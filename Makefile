@@ -113,5 +113,6 @@ sbom:
 	    --output-reproducible --output-file $(SBOM)/$$image.cdx.json || exit 1; \
 	done
 
+# Not .vitrine itself: it holds your models, keys and logs.
 clean:
-	rm -rf $(VENV) .vitrine .cache
+	rm -rf $(VENV) .cache $(addprefix .vitrine/,protoc sbom docs site sdks)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import importlib.util
 import os
 import shlex
 import ssl
@@ -9,25 +10,26 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from serving import extras
 from serving.artifacts.models_config import MOUNT_POINT, ConfigError
 from serving.artifacts.registry import ModelRegistry, RegistryError
+from serving.artifacts.user_models import shipped_models
 from serving.cli.options import Exports, exports_or_default
 from serving.cli.programs import RunningProgram, UpError, bind_error, running, stop_on_signal
 from serving.cli.terminal import console, fail
 
 #: Address of the model server's ports, which have no authentication.
 LOCAL = "127.0.0.1"
-EXAMPLES = Path(__file__).parents[2] / "examples"
 
-#: Models that the gateway's page shows; `vitrine up` trains those without a version.
-SHOWN = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", "xo_mobilenet")
+#: Models that ``--train-missing`` trains if they have no version.
+TRAINED = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn", "xo_mobilenet")
 
 _GRPC_PORT = 8500  # default with a model server process
 _READY_SECONDS = 120.0
@@ -108,12 +110,9 @@ def run(setup: Setup, say: Callable[[str], None]) -> None:
     Once the gateway is ready, ``say`` gets the lines of :func:`greeting`.
 
     Raises:
-        UpError: a port cannot be bound, the gateway does not become ready, or a program has ended.
+        UpError: the gateway does not become ready, or a program has ended.
     """
-    _check_port(setup.host, setup.port, "--port")
     grpc_port = setup.model_server_port
-    if grpc_port is not None:
-        _check_port(LOCAL, grpc_port, "--grpc-port")
     setup.logs.mkdir(parents=True, exist_ok=True)
     programs = []
     with stop_on_signal(), contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack() as stack:
@@ -125,9 +124,8 @@ def run(setup: Setup, say: Callable[[str], None]) -> None:
         log = setup.logs / f"gateway-{setup.port}.log"
         programs.append(stack.enter_context(running("serving.gateway", setup.gateway(), log)))
         _wait(lambda: _is_ready(setup.url), programs, f"{setup.url}/readyz is not ready")
-        for line in greeting(
-            setup.url, setup.logs, keyed=any(flag.startswith("--keys") for flag in setup.gateway_flags)
-        ):
+        keyed = any(flag.startswith("--keys") for flag in setup.gateway_flags)
+        for line in greeting(setup.url, setup.logs, ModelRegistry(setup.exports).models(), keyed=keyed):
             say(line)
         while True:
             for program in programs:
@@ -136,24 +134,35 @@ def run(setup: Setup, say: Callable[[str], None]) -> None:
     say("stopped")
 
 
-def greeting(url: str, logs: Path, *, keyed: bool = False) -> list[str]:
-    """Return the URL and three commands to try; ``keyed`` ones send VITRINE_KEY."""
+def greeting(url: str, logs: Path, models: Collection[str], *, keyed: bool = False) -> list[str]:
+    """Return the URL and commands to try with the models; ``keyed`` ones send VITRINE_KEY."""
     key = """ -H "Authorization: Bearer $VITRINE_KEY\"""" if keyed else ""
-    boot, cross = (shlex.quote(_shown(EXAMPLES / name)) for name in ("ankle_boot.png", "cross.jpg"))
-    return [
-        f"Vitrine answers at {url}",
-        f"  a page to try it: {url}    every call: {url}/docs    logs: {_shown(logs.absolute())}",
-        "Three commands to try in another terminal; Ctrl-C stops Vitrine:",
-        f"  curl --data-binary @{boot} -H 'Content-Type: image/png'{key} {url}/v1/models/fashion_cnn:predict",
-        f"  curl --data-binary @{cross} -H 'Content-Type: image/jpeg'{key} {url}/v1/models/xo_cnn:predict",
-        f"""  curl -d '{{"history": [0.31, 0.58], "horizon": 12}}' -H 'Content-Type: application/json'{key} """
+    examples = shipped_models().parent / "examples"
+    boot, cross = (shlex.quote(_shown(examples / name)) for name in ("ankle_boot.png", "cross.jpg"))
+    calls = {
+        "fashion_cnn": f"--data-binary @{boot} -H 'Content-Type: image/png'{key} {url}/v1/models/fashion_cnn:predict",
+        "xo_cnn": f"--data-binary @{cross} -H 'Content-Type: image/jpeg'{key} {url}/v1/models/xo_cnn:predict",
+        "sine_rnn": f"""-d '{{"history": [0.31, 0.58], "horizon": 12}}' -H 'Content-Type: application/json'{key} """
         f"{url}/v1/models/sine_rnn:forecast",
+    }
+    return [
+        f"Vitrine answers at {url} with {', '.join(models)}",
+        f"  a page to try it: {url}    every call: {url}/docs    logs: {_shown(logs.absolute())}",
+        "Commands to try in another terminal; Ctrl-C stops Vitrine:",
+        *([f"  curl {calls[name]}" for name in calls if name in models] or [f"  curl{key} {url}/v1/models"]),
     ]
 
 
 def _shown(path: Path) -> str:
     directory = Path.cwd()
     return str(path.relative_to(directory) if path.is_relative_to(directory) else path)
+
+
+def check_ports(setup: Setup) -> None:
+    """Raise UpError if a port cannot be bound."""
+    _check_port(setup.host, setup.port, "--port")
+    if setup.model_server_port is not None:
+        _check_port(LOCAL, setup.model_server_port, "--grpc-port")
 
 
 def _check_port(host: str, port: int, flag: str) -> None:
@@ -205,11 +214,17 @@ def up(
     engine: Annotated[str, typer.Option(help="Engine of --model-server-process: auto or tensorflow.")] = "auto",
     keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="File of API keys: vitrine keys.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
-    train_missing: Annotated[bool, typer.Option(help="Train models of the page without a version.")] = True,
+    train_missing: Annotated[
+        bool, typer.Option(help=f"First train those of {', '.join(TRAINED)} that have no version.")
+    ] = False,
     exports: Exports = None,
     logs: Annotated[Path, typer.Option(help="Folder of the logs.")] = Path(".vitrine/logs"),
 ) -> None:
-    """Train missing models, start the gateway with its models, and print where to look."""
+    """Start the gateway with its models, and print where to look."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise fail(extras.needs("vitrine up", "onnxruntime"))
+    if train_missing and importlib.util.find_spec("keras") is None:
+        raise fail(extras.needs("--train-missing", "keras"))
     if exports and "://" in exports:
         raise fail(
             f"--exports is {exports}; a folder is expected. "
@@ -223,14 +238,6 @@ def up(
         folder = Path(exports_or_default(exports))
     except (ConfigError, RegistryError) as error:
         raise fail(error) from None
-    registry = ModelRegistry(folder)
-    if train_missing:
-        missing = [name for name in SHOWN if not registry.versions(name)]
-        for name in missing:
-            console.print(f"{name} has no version yet: training it")
-            subprocess.run([sys.executable, "-m", "training", name, "--exports", str(folder)], check=False)
-    if not registry.models():
-        raise fail(f"{folder} has no models; train one with: vitrine train {SHOWN[0]}")
     setup = Setup(
         exports=folder,
         logs=logs,
@@ -247,6 +254,14 @@ def up(
         ],
     )
     try:
+        check_ports(setup)
+        registry = ModelRegistry(folder)
+        for name in TRAINED if train_missing else ():
+            if not registry.versions(name):
+                console.print(f"{name} has no version yet: training it")
+                subprocess.run([sys.executable, "-m", "training", name, "--exports", str(folder)], check=False)
+        if not registry.models():
+            raise UpError(f"{folder} has no models; train one with: vitrine train fashion_cnn --exports {folder}")
         run(setup, lambda line: print(line, flush=True))
     except UpError as error:
         raise fail(error) from None

@@ -31,7 +31,7 @@ def up(exports: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterato
     folder = tmp_path / "with a space" / "exports"
     shutil.copytree(exports, folder)
     port = free_port()
-    command = ["-m", "training.cli.main", "up", "--no-train-missing", f"--port={port}"]
+    command = ["-m", "training.cli.main", "up", f"--port={port}"]
     command += [f"--exports={folder}", f"--logs={tmp_path / 'logs'}", *getattr(request, "param", [])]
     env = {"http_proxy": "http://127.0.0.1:9", "VITRINE_MODEL_SERVER": "nowhere:1"}  # neither is used
     program = Program([sys.executable, *command], env=env)
@@ -139,7 +139,7 @@ def test_ipv6_tls_and_the_access_log(exports: Path, tmp_path: Path) -> None:
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     authority.issue_cert("::1").private_key_and_cert_chain_pem.write_to_path(tmp_path / "cert.pem")
     port = free_port()
-    command = ["-m", "training.cli.main", "up", "--no-train-missing", "--host=::1", f"--port={port}"]
+    command = ["-m", "training.cli.main", "up", "--host=::1", f"--port={port}"]
     command += [f"--exports={exports}", f"--logs={tmp_path / 'logs'}"]
     pem = str(tmp_path / "cert.pem")
     env = {"VITRINE_TLS_CERT": pem, "VITRINE_TLS_KEY": pem, "VITRINE_ACCESS_LOG": "1"}
@@ -203,7 +203,7 @@ def children(pid: int) -> list[int]:
 def test_a_taken_port_is_an_error(exports: Path, up: tuple[Program, str]) -> None:
     _, url = up
     port = url.rpartition(":")[2]
-    command = [sys.executable, "-m", "training.cli.main", "up", "--no-train-missing"]
+    command = [sys.executable, "-m", "training.cli.main", "up"]
     command += [f"--port={port}", f"--exports={exports}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
     assert done.returncode == 1

@@ -1,0 +1,37 @@
+"""``vitrine up``: its greeting, and what is checked before anything slow."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from serving.cli.up import greeting
+from tests.programs import REPOSITORY
+
+
+def test_the_greeting_names_only_served_models() -> None:
+    text = "\n".join(greeting("http://127.0.0.1:8000", Path("logs"), ["sine_rnn", "xo_mobilenet"]))
+    assert "at http://127.0.0.1:8000 with sine_rnn, xo_mobilenet\n" in text
+    assert "sine_rnn:forecast" in text and "fashion_cnn" not in text and "xo_cnn" not in text
+    lines = greeting("http://127.0.0.1:8000", Path("logs"), ["own"], keyed=True)
+    assert lines[-1] == '  curl -H "Authorization: Bearer $VITRINE_KEY" http://127.0.0.1:8000/v1/models'
+
+
+def test_ports_are_checked_before_training_and_installing(exports: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "serving.cli.main", "up", "--train-missing", f"--port={port}"]
+        up = subprocess.run([*command, f"--exports={exports}"], capture_output=True, text=True, cwd=REPOSITORY)
+        made = subprocess.run(["make", "up", f"PORT={port}"], capture_output=True, text=True, cwd=REPOSITORY)
+    assert up.returncode == 1 and f"port {port} is taken by another program" in up.stderr and not up.stdout
+    assert made.returncode == 2 and not made.stdout
+    assert made.stderr.startswith(f"port {port} is taken by another program: choose another with make up PORT=8001\n")
+
+
+def test_a_folder_without_models(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "serving.cli.main", "up", "--port=0", f"--exports={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"{tmp_path} has no models; train one with: vitrine train fashion_cnn --exports {tmp_path}\n"
+    )
