@@ -42,6 +42,9 @@ class ModelEntry(BaseModel):
     ]
     title: Annotated[str | None, Field(examples=["Fashion-MNIST, small convolutional net"])]
     default_version: Annotated[int | None, Field(description="answers requests that name no version", examples=[1])]
+    classes: Annotated[
+        list[str], Field(description="class names of the default version, [] without", examples=[["O", "X"]])
+    ]
     verbs: Annotated[list[str], Field(description="native verbs", examples=[["predict", "embed"]])]
     versions: list[VersionEntry]
     problem: Annotated[str | None, Field(description="why the model server did not answer", examples=[None])]
@@ -151,6 +154,7 @@ def entry(state: ModelState) -> ModelEntry:
         kind=default_card.kind if default_card else None,
         title=default_card.title if default_card else None,
         default_version=state.default,
+        classes=list(default_card.labels) if default_card else [],
         verbs=[verb for verb, offer in offers.items() if isinstance(offer, Signature)],
         versions=[
             VersionEntry(

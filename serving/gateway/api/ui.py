@@ -3,16 +3,31 @@
 The page's files are served from memory, Swagger's from the package ``fastapi-offline``.
 """
 
+import functools
+import hashlib
 import importlib.util
+import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from fastapi import FastAPI, Response
+import brotli
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
+
+from serving.gateway.http.compression import choose_encoding
 
 _FOLDER = Path(__file__).parent.parent / "ui"
 _PATHS = {"index.html": "/", "docs.html": "/docs"}
-_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+}
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "br": lambda content: brotli.compress(content, mode=brotli.MODE_TEXT),
+    "gzip": lambda content: zlib.compress(content, 9, 31),
+}
 _SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 _HEADERS = {
     "content-security-policy": (
@@ -30,9 +45,11 @@ _HEADERS = {
 
 def mount(app: FastAPI) -> None:
     """Add the routes of the page and of ``/docs``."""
-    for file in sorted(_FOLDER.iterdir()):
-        path = _PATHS.get(file.name, f"/page/{file.name}")
-        app.add_api_route(path, _sender(file), include_in_schema=False, response_class=Response)
+    for file in sorted(_FOLDER.rglob("*.*")):
+        name = file.relative_to(_FOLDER).as_posix()
+        app.add_api_route(
+            _PATHS.get(name, f"/page/{name}"), _sender(file), include_in_schema=False, response_class=Response
+        )
     for name in _SWAGGER:
         app.add_api_route(f"/page/{name}", _swagger_sender(name), include_in_schema=False, response_class=Response)
 
@@ -46,10 +63,18 @@ def _swagger_sender(name: str) -> Callable[[], Awaitable[Response]]:
     return send
 
 
-def _sender(file: Path) -> Callable[[], Awaitable[Response]]:
-    content, media_type = file.read_bytes(), f"{_TYPES[file.suffix]}; charset=utf-8"
+def _sender(file: Path) -> Callable[[Request], Awaitable[Response]]:
+    content, media_type = file.read_bytes(), _TYPES[file.suffix]
+    tag = f'W/"{hashlib.sha256(content).hexdigest()[:16]}"'
+    headers = {**_HEADERS, "etag": tag, "vary": "accept-encoding"}
+    compressed = functools.cache(lambda encoding: _ENCODERS[encoding](content))
 
-    async def send() -> Response:
-        return Response(content, media_type=media_type, headers=_HEADERS)
+    async def send(request: Request) -> Response:
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        encoding = choose_encoding(request.headers.get("accept-encoding", ""), media_type)
+        if encoding is None:
+            return Response(content, media_type=media_type, headers=headers)
+        return Response(compressed(encoding), media_type=media_type, headers={**headers, "content-encoding": encoding})
 
     return send

@@ -20,20 +20,13 @@ TOP_PARAMETER = {
 }
 #: Schema of :func:`notes`.
 NOTES = {"notes": array_of(TEXT, description="about the picture, such as missing last bytes")}
-_SCHEMA = object_of(
+_PREDICTION = object_of(
     {
-        "predictions": array_of(
-            object_of(
-                {
-                    "label": TEXT,
-                    "index": INTEGER,
-                    "probability": NUMBER,
-                    "probabilities": {"type": "object", "additionalProperties": NUMBER},
-                }
-            )
-        )
-    },
-    NOTES,
+        "label": TEXT,
+        "index": INTEGER,
+        "probability": NUMBER,
+        "probabilities": {"type": "object", "additionalProperties": NUMBER},
+    }
 )
 _EXAMPLE = {
     "predictions": [
@@ -41,7 +34,16 @@ _EXAMPLE = {
     ]
 }
 #: Name, schema and example of the response, for the OpenAPI document.
-RESPONSE = ("Classes", _SCHEMA, _EXAMPLE)
+RESPONSE = ("Classes", object_of({"predictions": array_of(_PREDICTION)}, NOTES), _EXAMPLE)
+#: The same of pictures, which can be returned as the model read them.
+PICTURE_RESPONSE = (
+    "PictureClasses",
+    object_of(
+        {"predictions": array_of(_PREDICTION)},
+        NOTES | {"inputs": array_of(TEXT, description="with `input=true`: the prepared pictures, PNG in base64")},
+    ),
+    _EXAMPLE,
+)
 
 
 def probabilities(card: ModelCard) -> dict[str, ExpectedTensor]:

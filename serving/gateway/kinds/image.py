@@ -1,9 +1,13 @@
 """Pictures: encoded ones or arrays in; classes, embeddings or similar items out."""
 
+import base64
+import io
 from collections.abc import Awaitable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from serving.artifacts.model_card import ModelCard, NeighboursRecipe
 from serving.gateway.backends.base import Arrays, Outputs
@@ -30,6 +34,7 @@ from serving.gateway.models.signature import Signature
 
 _MEASURED_SIDE = 64  # about as many pixels are measured along each side of a picture
 _DEFAULT_NEIGHBOURS = 10
+_MOST_INPUTS = 8  # pictures of a request whose prepared form can be returned
 _BYTES_SIGNATURE = "serving_bytes"  # encoded pictures, decoded in the graph
 
 _BASE64 = {"type": "string", "contentEncoding": "base64"}
@@ -46,6 +51,12 @@ _POLARITY_PARAMETER = {
     "description": "whether the subject is light on dark or dark on light; `auto` looks at the border",
     "schema": {"type": "string", "enum": ["auto", "light_on_dark", "dark_on_light"], "default": "auto"},
 }
+_INPUT_PARAMETER = {
+    "name": "input",
+    "in": "query",
+    "description": f"`true`: also return `inputs`, the pictures as the model read them (of at most {_MOST_INPUTS})",
+    "schema": {"type": "boolean", "default": False},
+}
 
 
 class ImageOperation(Operation):
@@ -60,7 +71,11 @@ class ImageOperation(Operation):
 class ImagePredict(ImageOperation):
     """``:predict``: classes of pictures."""
 
-    options: ClassVar[Mapping[str, Parser]] = {"polarity": parse_polarity, "top": classes.parse_top}
+    options: ClassVar[Mapping[str, Parser]] = {
+        "polarity": parse_polarity,
+        "top": classes.parse_top,
+        "input": lambda text: _flag(text),
+    }
     docs = OperationDocs(
         description=(
             "A picture may be a photo of any size: the gateway prepares it as the model card says. "
@@ -68,8 +83,8 @@ class ImagePredict(ImageOperation):
             "converted, the camera's orientation is applied. An `application/x-npy` array is used as it is."
         ),
         request=_REQUEST,
-        response=classes.RESPONSE,
-        parameters=(_POLARITY_PARAMETER, classes.TOP_PARAMETER),
+        response=classes.PICTURE_RESPONSE,
+        parameters=(_POLARITY_PARAMETER, classes.TOP_PARAMETER, _INPUT_PARAMETER),
         media_types=_MEDIA_TYPES,
     )
 
@@ -77,7 +92,8 @@ class ImagePredict(ImageOperation):
         return Expected("serving_default", _image(card), classes.probabilities(card))
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
-        return classes.write_classes(output, options.get("top"))
+        answer = classes.write_classes(output, options.get("top"))
+        return answer | {"inputs": _encoded(output.arrays["image"])} if options.get("input") else answer
 
 
 class ImageEmbed(ImageOperation):
@@ -214,3 +230,22 @@ def _neighbour_count(text: str | None, most: int) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise BadOption(f"k must be a whole number of 1 to {most}, not {text!r}")
     return int(text)
+
+
+def _flag(text: str) -> bool:
+    """Parse the option ``input``."""
+    if text not in ("true", "false"):
+        raise BadOption(f"input must be true or false, not {text!r}")
+    return text == "true"
+
+
+def _encoded(pictures: NDArray[Any]) -> list[str]:
+    """Return prepared pictures, uint8 [N, H, W, C], as PNG in base64."""
+    if len(pictures) > _MOST_INPUTS:
+        raise BadOption(f"input=true is for at most {_MOST_INPUTS} pictures, not {len(pictures)}")
+    texts = []
+    for pixels in pictures:
+        stream = io.BytesIO()
+        Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG")
+        texts.append(base64.b64encode(stream.getvalue()).decode("ascii"))
+    return texts

@@ -1,124 +1,151 @@
-// Image models: the classes of a chosen or drawn picture, and the items most similar to it.
-import { answeredBy, bars, element, make, short, showError } from "./elements.js";
-import { modelPath, request } from "./gateway.js";
+// Image models: a drawn, chosen, dropped or pasted picture, and what all models of the same classes see in it.
+import { button, element, make } from "./elements.js";
+import { Latest } from "./gateway.js";
+import { Answer } from "./image/answer.js";
+import { Pad } from "./image/pad.js";
+import { t } from "./words.js";
 
-export const title = "What is in a picture?";
+const PAUSE = 40; // milliseconds after a movement of the pen
+
+export const title = t("What is in a picture?");
+export const early = true;
+export const accepts = (file) => file.type.startsWith("image/");
 export const content = `
-  <div class="side-by-side">
+  <div class="desk">
     <div>
-      <label id="drop" class="drop" tabindex="0">
-        <input id="file" type="file" accept="image/*">
-        <span id="drop-text">Drop a picture here,<br>or choose one</span>
-        <img id="preview" alt="the chosen picture" hidden>
-      </label>
+      <div class="paper">
+        <canvas id="canvas" width="560" height="560" role="img" aria-label="${t("Drawing pad")}" aria-describedby="pad-help"></canvas>
+        <img id="preview" alt="${t("the chosen picture")}" hidden>
+        <p id="unseen" hidden></p>
+      </div>
+      <p class="row">
+        <button id="clear" type="button">${t("Clear")}</button>
+        <label class="button">${t("Choose a picture")}<input id="file" type="file" accept="image/*"></label>
+        <label class="button touch">${t("Camera")}<input id="camera" type="file" accept="image/*" capture="environment"></label>
+      </p>
+      <p id="pad-help" class="quiet">${t("Draw here, or drop or paste a picture anywhere. With the keyboard: choose a sample or a file.")}</p>
+      <div id="samples" role="group" aria-label="${t("Sample pictures")}"></div>
+      <details class="quiet"><summary>${t("Options")}</summary>
+        <label>${t("Polarity")} <select id="polarity">
+          <option value="auto">${t("detect from the border")}</option>
+          <option value="light_on_dark">${t("light on dark")}</option>
+          <option value="dark_on_light">${t("dark on light")}</option>
+        </select></label>
+      </details>
     </div>
-    <div>
-      <canvas id="canvas" width="280" height="280" aria-label="draw here"></canvas>
-      <p class="row"><span>… or draw on this</span> <button id="clear" type="button">Clear</button></p>
-    </div>
-  </div>
-  <label>Polarity
-    <select id="polarity">
-      <option value="auto">detect from the border</option>
-      <option value="light_on_dark">light on dark</option>
-      <option value="dark_on_light">dark on light</option>
-    </select>
-  </label>
-  <div id="classes" class="answer" aria-live="polite"></div>`;
+    <div><div id="answers"></div><p id="spoken" class="hidden" role="status"></p></div>
+  </div>`;
+
+// Models of the same classes answer side by side.
+export function choices(models) {
+  const groups = new Map();
+  for (const model of models.filter(({ verbs }) => verbs.includes("predict") || verbs.includes("neighbours"))) {
+    const key = model.classes.length > 0 ? [...model.classes].sort().join("\n") : model.name;
+    groups.set(key, [...(groups.get(key) ?? []), model]);
+  }
+  const all = [...groups].map(([key, members]) => ({ key, name: nameOf(members), models: members }));
+  return all.sort((a, b) => isDrawn(b) - isDrawn(a)); // drawings first, because everyone can try them at once
+}
+
+const isDrawn = ({ models: [{ classes }] }) => classes.length === 2 && classes.includes("X") && classes.includes("O");
+
+function nameOf(models) {
+  if (isDrawn({ models })) return t("X or O");
+  const [first, ...others] = models.map(({ name }) => name.split("_"));
+  const shared = first.filter((part, index) => others.every((other) => other[index] === part));
+  return others.length > 0 && shared.length > 0 ? shared.join(" ") : first.join(" ");
+}
 
 export function start(section) {
-  let picture = null;
-  let requests = 0; // an answer is dropped if a newer request was sent
-  let modelChosen = false;
+  const latest = new Latest();
+  let answers = [];
+  let picture = null; // a chosen one; null for a drawing
+  let chosen = false; // a person has chosen the models
+  let timer = null;
 
-  async function classify(newest) {
-    picture = newest;
-    const number = ++requests;
-    const { name, verbs, card } = section.model;
-    const headers = { "content-type": picture.type || "application/octet-stream" };
-    const send = (verb, more = "") => request(`${modelPath(name, verb)}?polarity=${element("polarity").value}${more}`,
-      { method: "POST", body: picture, headers });
-    const target = element("classes");
-    try {
-      const shown = [];
-      if (verbs.includes("predict")) {
-        const body = await send("predict");
-        const notes = (body.notes ?? []).map((note) => make("p", { class: "note" }, note));
-        shown.push(...bars(body.predictions[0]), ...notes, answeredBy(body));
-      }
-      if (verbs.includes("neighbours")) {
-        const body = await send("neighbours", `&k=${Math.min(5, card.neighbours.max_k)}`);
-        shown.push(make("h3", {}, "Most similar items"), make("ol", { class: "similar" }, ...body.neighbours[0].map((item) =>
-          make("li", {}, make("b", {}, item.label), ` item ${item.index}, distance ${short(item.distance)}`))),
-        answeredBy(body, `; among ${card.neighbours.references} items: ${card.neighbours.source}`));
-      }
-      if (number === requests) target.replaceChildren(...shown);
-    } catch (error) {
-      if (number === requests) showError(target, error);
-    }
-  }
-
-  function choosePicture(file) {
-    if (!file) return;
-    element("preview").src = URL.createObjectURL(file);
-    element("preview").hidden = false;
-    element("drop-text").hidden = true;
-    classify(file);
-  }
-
-  // Someone who draws before choosing a model most likely draws an X or an O.
-  function preferDrawings() {
-    const fits = ({ card }) => ["X", "O"].every((label) => card.labels.includes(label));
-    const better = section.models.find(fits);
-    if (better && !fits(section.model)) section.choose(better.name);
-  }
-
-  function enableDrawing() {
-    const canvas = element("canvas");
-    const pen = canvas.getContext("2d");
-    let down = false;
-    const clear = () => { pen.fillStyle = "#fff"; pen.fillRect(0, 0, canvas.width, canvas.height); };
-    const position = (event) => {
-      const box = canvas.getBoundingClientRect();
-      return [(event.clientX - box.left) * canvas.width / box.width, (event.clientY - box.top) * canvas.height / box.height];
-    };
-    clear();
-    Object.assign(pen, { lineWidth: 16, lineCap: "round", lineJoin: "round", strokeStyle: "#1b2a4a" });
-    canvas.addEventListener("pointerdown", (event) => {
-      down = true;
-      if (!modelChosen) preferDrawings();
-      canvas.setPointerCapture(event.pointerId);
-      pen.beginPath();
-      pen.moveTo(...position(event));
-      pen.lineTo(...position(event));
-      pen.stroke();
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!down) return;
-      pen.lineTo(...position(event));
-      pen.stroke();
-    });
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => {
-      if (down) canvas.toBlob((blob) => classify(blob), "image/png");
-      down = false;
-    });
-    element("clear").addEventListener("click", () => {
-      clear();
-      picture = null;
-      requests++;
-      element("classes").replaceChildren();
-    });
-  }
-
-  enableDrawing();
-  element("file").addEventListener("change", (event) => choosePicture(event.target.files[0]));
-  for (const name of ["dragover", "dragleave", "drop"]) element("drop").addEventListener(name, (event) => {
-    event.preventDefault();
-    element("drop").classList.toggle("over", name === "dragover");
-    if (name === "drop") choosePicture(event.dataTransfer.files[0]);
+  const pad = new Pad(element("canvas"), (finished) => {
+    showPicture(null);
+    if (!chosen) prefer(isDrawn);
+    if (finished) return ask(true);
+    timer ??= setTimeout(() => { timer = null; if (!latest.running) ask(false); }, PAUSE);
   });
-  element("drop").addEventListener("keydown", (event) => { if (event.key === "Enter") element("file").click(); });
-  element("image-model").addEventListener("change", () => { modelChosen = true; });
-  element("polarity").addEventListener("change", () => { if (picture) classify(picture); });
-  return () => { if (picture) classify(picture); };
+
+  const polarity = () => element("polarity").value;
+
+  function ask(finished) {
+    clearTimeout(timer);
+    timer = null;
+    if (picture === null && pad.empty) return;
+    const sent = picture ?? pad.png();
+    return latest.run(async (signal) => {
+      const said = await Promise.all(answers.map((one) => one.ask(sent, polarity(), signal, () => ask(true))));
+      if (finished) element("spoken").textContent = said.filter(Boolean).join("; ");
+    });
+  }
+
+  function forget() {
+    latest.cancel();
+    clearTimeout(timer);
+    timer = null;
+    showPicture(null);
+    pad.clear();
+    for (const one of answers) one.clear();
+    element("spoken").textContent = "";
+  }
+
+  // Show a chosen picture on the pad, or none.
+  function showPicture(file) {
+    if (file === picture) return;
+    picture = file;
+    const preview = element("preview");
+    URL.revokeObjectURL(preview.src);
+    element("unseen").hidden = true;
+    preview.hidden = true;
+    if (file === null) return preview.removeAttribute("src");
+    preview.src = URL.createObjectURL(file);
+  }
+  element("preview").addEventListener("load", () => { element("preview").hidden = false; });
+  element("preview").addEventListener("error", () => {
+    if (picture === null) return;
+    element("unseen").textContent = t("The browser cannot show {name}.", { name: picture.name || t("this picture") });
+    element("unseen").hidden = false;
+  });
+
+  function take(file) {
+    if (!file) return;
+    pad.clear();
+    if (!chosen) prefer((choice) => !isDrawn(choice));
+    showPicture(file);
+    ask(true);
+  }
+
+  function prefer(fits) {
+    const better = section.choices.find(fits);
+    if (better && !fits(section.choice)) section.choose(better.key);
+  }
+
+  for (const id of ["file", "camera"]) element(id).addEventListener("change", ({ target }) => {
+    take(target.files[0]);
+    target.value = ""; // so that the same file can be chosen again
+  });
+  element("clear").addEventListener("click", forget);
+  element("polarity").addEventListener("change", () => ask(true));
+  section.element.addEventListener("change", ({ target }) => { if (target.type === "radio") chosen = true; });
+  section.receive = take;
+
+  async function showSamples() {
+    const { choice } = section;
+    const { samples } = await import("./image/samples.js");
+    const made = await samples(choice.models[0].classes, (lines) => pad.draw(lines), take);
+    if (section.choice === choice) element("samples").replaceChildren(...made);
+  }
+
+  return () => {
+    answers = section.choice.models.map((model) => new Answer(model));
+    for (const one of answers) one.clear();
+    element("answers").replaceChildren(...answers.map((one) => one.element));
+    if (picture === null && pad.empty) pad.restore();
+    ask(true);
+    showSamples();
+  };
 }

@@ -1,4 +1,5 @@
 // Numbers in a text, by the rules of serving/inputs/histories.py.
+import { t } from "./words.js";
 
 const NUMBER = /^[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?$/i;
 
@@ -12,7 +13,7 @@ export function numbers(text) {
     const plain = part.replace("−", "-");
     if (NUMBER.test(plain) && Number.isFinite(Number(plain))) return Number(plain);
     throw new Error(part.includes(",")
-      ? `“${part}” is not a number. Write decimals with a point, and a space after each comma between numbers.`
-      : `“${part}” is not a number. Write numbers such as 0.31.`);
+      ? t("“{part}” is not a number. Write decimals with a point, and a space after each comma between numbers.", { part })
+      : t("“{part}” is not a number. Write numbers such as 0.31.", { part }));
   });
 }

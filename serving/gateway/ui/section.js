@@ -1,72 +1,76 @@
-// One section of the page for each kind of model that the gateway serves. The module ui/<kind>.js exports
+// The section of one kind of model. The module ui/<kind>.js exports
 //   title    the section's heading,
 //   content  HTML between the choice of a model and its card,
-//   start    a function that gets the section once; returns a function to call when a model is chosen.
-import { element, make, short } from "./elements.js";
+//   start    a function that gets the section once; returns a function to call when a model is chosen,
+// and may export
+//   choices  a function from the models to a list of {key, name, models}; without it each model is a choice,
+//   early    true if it can answer before the model card has come,
+//   accepts  a function that says whether a dropped or pasted file is for it; `start` then sets `section.receive`.
+import { element, make, showError } from "./elements.js";
+import { cardOf } from "./gateway.js";
+import { t } from "./words.js";
 
-const sections = new Map();
-
-// Show the section of a kind with these models; hide it if there are none.
-export async function showKind(kind, models) {
-  if (!sections.has(kind)) {
-    if (models.length === 0) return;
-    const module = await import(`./${encodeURIComponent(kind)}.js`).catch((error) => console.warn(error));
-    if (!module) return; // a kind without a module is only listed
-    if (!sections.has(kind)) sections.set(kind, new Section(kind, module));
-  }
-  sections.get(kind).show(models);
-}
-
-export const shownKinds = () => [...sections.keys()];
-
-class Section {
-  #models = [];
-  #select;
+export class Section {
+  #module;
+  #choices = [];
+  #picker = make("fieldset", { class: "choices" }, make("legend", {}, t("Model")));
+  #card;
   #chosen;
 
-  constructor(kind, { title, content, start }) {
-    const template = make("template");
-    template.innerHTML = content;
-    this.#select = make("select", { id: `${kind}-model` });
-    this.element = make("section", { id: kind, "aria-labelledby": `${kind}-title` },
-      make("h2", { id: `${kind}-title` }, title),
-      make("label", {}, "Model ", this.#select),
-      template.content,
-      make("div", { id: `${kind}-card`, class: "card" }));
+  constructor(kind, module) {
     this.kind = kind;
+    this.#module = module;
+    const template = make("template");
+    template.innerHTML = module.content;
+    this.#card = make("div", { class: "card" });
+    this.element = make("section", { id: `${kind}-section`, "aria-labelledby": `${kind}-title` },
+      make("div", { class: "top" }, make("h2", { id: `${kind}-title` }, module.title), this.#picker),
+      template.content, this.#card);
+    this.#picker.addEventListener("change", () => this.#update());
     element("kinds").append(this.element);
-    this.#chosen = start(this);
-    this.#select.addEventListener("change", () => this.#update());
+    this.#chosen = module.start(this);
   }
 
-  get models() { return this.#models; }
+  accepts(file) { return this.#module.accepts?.(file) ?? false; }
 
-  get model() { return this.#models.find(({ name }) => name === this.#select.value); }
+  get choices() { return this.#choices; }
 
-  choose(name) {
-    this.#select.value = name;
-    this.#update();
+  get choice() {
+    const key = this.#picker.querySelector("input:checked")?.value;
+    return this.#choices.find((one) => one.key === key);
   }
 
-  show(models) {
-    this.#models = models;
-    this.element.hidden = models.length === 0;
-    this.#select.replaceChildren(...models.map(({ name, title }) => make("option", { value: name, title }, name)));
-    if (models.length > 0) this.#update();
+  get model() { return this.choice.models[0]; }
+
+  choose(key) {
+    for (const input of this.#picker.querySelectorAll("input")) input.checked = input.value === key;
+    return this.#update();
   }
 
-  #update() {
-    element(`${this.kind}-card`).replaceChildren(...describe(this.model.card));
-    this.#chosen();
+  async show(models) {
+    const before = this.choice?.key;
+    this.#choices = this.#module.choices?.(models) ?? models.map((model) => ({ key: model.name, name: model.name, models: [model] }));
+    const first = this.#choices.find(({ key }) => key === before) ?? this.#choices[0];
+    this.#picker.replaceChildren(this.#picker.firstChild, ...this.#choices.map(({ key, name }) => make("label", {},
+      make("input", { type: "radio", name: `${this.kind}-choice`, value: key, ...(key === first.key ? { checked: "" } : {}) }),
+      make("span", {}, name))));
+    await this.#update();
   }
-}
 
-function describe(card) {
-  const measured = Object.entries(card.metrics).filter(([name]) => name.startsWith("test") || name === "naive_mae");
-  const notes = [...card.notes];
-  if (card.training.quick) notes.unshift("A quick training run: its answers mean little.");
-  if (card.data.stand_in) notes.unshift(`Not trained on the real data: ${card.data.stand_in}`);
-  const metrics = measured.map(([name, value]) => `${name.replaceAll("_", " ")} ${short(value)}`).join(", ");
-  return [make("p", {}, `${card.title}. Trained on ${card.data.name}. ${metrics}`),
-    ...notes.map((note) => make("p", { class: "note" }, note))];
+  async #update() {
+    const { choice } = this;
+    const described = this.#describe(choice);
+    if (!this.#module.early) await described;
+    if (this.choice === choice && this.model.card !== undefined | this.#module.early) this.#chosen();
+  }
+
+  async #describe(choice) {
+    try {
+      const { describe } = await import("./card.js");
+      for (const model of choice.models) model.card = await cardOf(model);
+      if (this.choice === choice) this.#card.replaceChildren(...choice.models.flatMap(describe));
+    } catch (error) {
+      showError(this.#card, error, { again: () => this.#update() });
+    }
+  }
 }

@@ -1,64 +1,134 @@
-// Series models: an example or a pasted history, and its forecast.
+// Series models: an example, a pasted history or a column of a CSV file, and its forecast beside the naive one.
 import { chart } from "./chart.js";
-import { answeredBy, element, percent, short, showError } from "./elements.js";
-import { requestModel } from "./gateway.js";
+import { answeredBy, busy, date, element, make, percent, plain, showError } from "./elements.js";
+import { Latest, requestModel } from "./gateway.js";
 import { numbers } from "./numbers.js";
+import { t } from "./words.js";
 
-export const title = "How does a series go on?";
+const SHOWN = 60; // values of the history in the chart
+const KEPT = 2000; // newest values of a file that are put into the field
+
+export const title = t("How does a series go on?");
+export const accepts = (file) => /^text\/|csv|excel/.test(file.type) || /\.(csv|tsv|txt)$/i.test(file.name);
 export const content = `
-  <label class="tall">History, the newest value last
-    <textarea id="history" rows="4" spellcheck="false"></textarea>
-  </label>
-  <p class="row">
-    <label>Steps ahead <input id="horizon" type="number" min="1" value="12"></label>
-    <button id="example" type="button">Another example</button>
-    <button id="forecast" type="button" class="go">Forecast</button>
-  </p>
-  <p id="example-note" class="quiet"></p>
-  <div id="forecasts" class="answer" aria-live="polite"></div>`;
+  <div class="desk even">
+    <div>
+      <p class="row">
+        <label class="button">${t("Choose a CSV file")}<input id="csv" type="file" accept=".csv,.tsv,.txt,text/csv"></label>
+        <button id="example" type="button">${t("Example")}</button>
+      </p>
+      <p id="column-row" class="row" hidden><label>${t("Column")} <select id="column"></select></label></p>
+      <p id="example-note" class="quiet" role="status"></p>
+      <label class="tall">${t("History, the newest value last")}
+        <textarea id="history" rows="9" spellcheck="false"></textarea>
+      </label>
+      <p class="row">
+        <label>${t("Steps ahead")} <input id="horizon" type="number" min="1" value="12"></label>
+        <button id="forecast" type="button" class="go">${t("Forecast")}</button>
+      </p>
+    </div>
+    <div id="forecasts" class="answer plain"></div>
+  </div>`;
 
 export function start(section) {
-  let requests = 0; // an answer is dropped if a newer request was sent
+  const latest = new Latest();
+  const target = element("forecasts");
+  let known = {}; // of an example or a file: the dates of its first and last value, and what came later
+  let file = null;
 
-  function showExample() {
+  function put(history, note, more = {}) {
+    element("history").value = history.slice(-KEPT).map(plain).join(", ");
+    element("example-note").textContent = note;
+    known = { ...more, text: element("history").value };
+    return forecast();
+  }
+
+  async function showExample() {
     const { card } = section.model;
-    const length = Math.max(40, card.series.window);
-    const { level, volatility } = card.inputs;
-    let history;
+    closeFile();
     if (card.series.step.includes("π")) {
       const phase = Math.floor(Math.random() * 20);
-      history = Array.from({ length }, (_, step) => Math.sin((phase + step) * Math.PI / 10));
-      element("example-note").textContent = "The example is a sine.";
-    } else {
-      let value = level ? level.mean : 100;
-      const spread = volatility ? volatility.mean : 1;
-      history = Array.from({ length }, () => (value += (Math.random() - 0.5) * spread));
-      element("example-note").textContent = "The example is a random walk at the level of the training data.";
+      const sine = Array.from({ length: Math.max(40, card.series.window) }, (_, step) => Math.sin((phase + step) * Math.PI / 10));
+      return put(sine, t("A sine."));
     }
-    element("history").value = history.map(short).join(", ");
-    element("horizon").max = card.series.max_horizon;
-    element("horizon").value = Math.min(12, card.series.max_horizon);
-    forecast();
+    const { stock } = await import("./series/example.js");
+    const isStock = card.series.step === "day" && card.series.unit === "USD" && card.series.window <= stock.history.length;
+    if (isStock) return put(stock.history, t("Google's closing price until {date}, in USD. A real series: matplotlib's sample data.",
+      { date: date(stock.last) }), { ...stock, first: null, last: date(stock.last) });
+    const { level, volatility } = card.inputs;
+    let value = level ? level.mean : 100;
+    const walk = Array.from({ length: Math.max(40, card.series.window) }, () => (value += (Math.random() - 0.5) * (volatility ? volatility.mean : 1)));
+    return put(walk, t("A random walk at the level of the training data."));
   }
 
-  async function forecast() {
-    const target = element("forecasts");
-    const number = ++requests;
+  function closeFile() {
+    file = null;
+    element("column-row").hidden = true;
+  }
+
+  async function open(chosen) {
+    if (!chosen) return;
+    closeFile();
     try {
-      const history = numbers(element("history").value);
-      const document = { history, horizon: Number(element("horizon").value) };
-      const body = await requestModel(section.model.name, "forecast", document);
-      const unit = body.unit === "1" ? "" : `, unit ${body.unit}`;
-      const band = body.level ? `, nominal coverage of the band ${percent(body.level)}` : "";
-      if (number === requests) target.replaceChildren(chart(history.slice(-60), body.forecasts[0]),
-        answeredBy(body, `; one step is ${body.step}${unit}${band}`));
+      const { readCsv } = await import("./series/csv.js");
+      file = { name: chosen.name || t("Pasted text"), ...readCsv(await chosen.arrayBuffer()) };
     } catch (error) {
-      if (number === requests) showError(target, error);
+      element("example-note").textContent = "";
+      return showError(target, error);
     }
+    element("column").replaceChildren(...file.columns.map(({ name }, index) => make("option", { value: index }, name)));
+    element("column").value = file.likely;
+    element("column-row").hidden = file.columns.length < 2;
+    return showColumn();
   }
 
-  element("history").addEventListener("input", () => { element("example-note").textContent = ""; });
+  function showColumn() {
+    const { values, dropped } = file.columns[element("column").value];
+    const span = file.first ? [t("{first} to {last}", file)] : [];
+    const without = dropped > 0 ? [t("{dropped} without a number left out", { dropped })] : [];
+    return put(values, [file.name, ...file.remarks, ...span, ...without].join(" · "), { last: file.last });
+  }
+
+  function forecast() {
+    return latest.run((signal) => busy(target, show(signal))).catch((error) =>
+      showError(target, error, { kept: t("Your numbers are kept."), again: forecast }));
+  }
+
+  async function show(signal) {
+    const history = numbers(element("history").value);
+    const horizon = Number(element("horizon").value);
+    const body = await requestModel(section.model.name, "forecast", { history, horizon }, { signal });
+    const [values] = body.forecasts;
+    const last = history.at(-1);
+    const later = (known.later ?? []).slice(0, values.mean.length);
+    const drawn = chart(history.slice(-SHOWN), t("The history and its forecast"), {
+      ...values, later, naive: values.mean.map(() => last), ends: ["", known.last ?? t("now"), `+${values.mean.length} × ${body.step}`] });
+    const lines = [["mean", t("forecast")], ...(body.level ? [["band", t("{share} band", { share: percent(body.level) })]] : []),
+      ["naive", t("naive: the last value again")], ...(later.length > 0 ? [["later", t("what came")]] : [])];
+    target.replaceChildren(drawn, legend(lines), answeredBy(body, ...(body.unit === "1" ? [] : [t("in {unit}", body)])));
+  }
+
+  element("history").addEventListener("input", () => {
+    latest.cancel();
+    closeFile();
+    element("example-note").textContent = "";
+    known = {};
+  });
+  element("horizon").addEventListener("change", forecast);
+  element("column").addEventListener("change", showColumn);
+  element("csv").addEventListener("change", ({ target: field }) => {
+    open(field.files[0]);
+    field.value = "";
+  });
   element("example").addEventListener("click", showExample);
   element("forecast").addEventListener("click", forecast);
-  return showExample;
+  section.receive = open;
+  return () => {
+    const { card } = section.model;
+    element("horizon").max = card.series.max_horizon;
+    element("horizon").value = Math.min(12, card.series.max_horizon);
+    return file ? forecast() : showExample();
+  };
 }
+
+const legend = (lines) => make("ul", { class: "legend" }, ...lines.map(([name, text]) => make("li", { class: name }, text)));

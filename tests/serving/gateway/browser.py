@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -32,11 +33,23 @@ class Browser:
         """Run a function body in the page; return its result."""
         return self._send("POST", "/execute/sync", script=script, args=list(arguments))
 
+    def devtools(self, command: str, **parameters: Any) -> Any:
+        """Send a command of the Chrome DevTools Protocol."""
+        return self._send("POST", "/goog/cdp/execute", cmd=command, params=parameters)
+
+    def violations(self) -> list[str]:
+        """Return what the page's Content-Security-Policy has blocked."""
+        script = (
+            "const observer = new ReportingObserver(() => 0, {types: ['csp-violation'], buffered: true});"
+            "observer.observe(); return observer.takeRecords().map((one) => JSON.stringify(one.body))"
+        )
+        return list(self.run(script))
+
     def texts(self, selector: str) -> list[str]:
         """Return the text of each visible element."""
         script = (
             "return [...document.querySelectorAll(arguments[0])].filter((one) => one.checkVisibility())"
-            ".map((one) => one.innerText.trim()).filter(Boolean)"
+            ".map((one) => (one.innerText ?? one.textContent).trim()).filter(Boolean)"
         )
         return list(self.run(script, selector))
 
@@ -65,11 +78,15 @@ class Browser:
         self._send("POST", f"{self._find(selector)}/click")
 
     def type(self, selector: str, text: str) -> None:
-        """Replace the text of a field, or set the path of a file field."""
+        """Replace the text of a field."""
         found = self._find(selector)
-        if self.run("return document.querySelector(arguments[0]).type", selector) != "file":
-            self._send("POST", f"{found}/clear")
+        self._send("POST", f"{found}/clear")
         self._send("POST", f"{found}/value", text=text)
+
+    def type_path(self, selector: str, file: Path) -> None:
+        """Choose a file in a file field, which may be hidden behind its label."""
+        reference = self._send("POST", "/element", using="css selector", value=selector)[_ELEMENT]
+        self._send("POST", f"/element/{reference}/value", text=str(file))
 
     def drag(self, selector: str, *strokes: tuple[tuple[int, int], tuple[int, int]]) -> None:
         """Drag the mouse along each path, in pixels from the element's centre."""

@@ -12,6 +12,7 @@ def test_the_list(http: httpx.Client) -> None:
         "kind": "image",
         "title": "The shade of tests",
         "default_version": 1,
+        "classes": ["dark", "middle", "light"],
         "verbs": ["predict", "embed", "neighbours"],
         "versions": [{"version": 1, "state": "AVAILABLE", "labels": ["stable"]}],
         "problem": None,

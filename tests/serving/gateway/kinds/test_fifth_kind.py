@@ -216,7 +216,7 @@ def test_the_page_lists_kinds_without_a_module(words: httpx.Client) -> None:
     with browser() as window:
         window.open(str(words.base_url))
         window.wait_for("words", "#models")
-        assert window.texts("main section") == [] and window.texts("#problem") == []
+        assert window.texts("#tabs a") == ["Models"] and window.texts("#problem") == []
 
 
 def test_a_gateway_without_the_kind_serves_its_tensors(settings: Settings) -> None:

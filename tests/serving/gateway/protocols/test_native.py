@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.serving.gateway.conftest import npy, picture
 from tests.serving.gateway.served_models import SHADES
@@ -36,6 +37,22 @@ def test_a_complete_prediction(http: httpx.Client) -> None:
     assert one["probability"] == pytest.approx(expected[2], rel=1e-5)
     assert list(one["probabilities"]) == list(SHADES)
     assert list(one["probabilities"].values()) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_prediction_with_the_picture_as_the_model_read_it(http: httpx.Client) -> None:
+    two = {"b64": [base64.b64encode(data).decode() for data in (picture(200, side=64), DARK)]}
+    inputs = http.post(PREDICT, json=two, params={"input": "true"}).json()["inputs"]
+    shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(text)))) for text in inputs]
+    assert [pixels.shape for pixels in shown] == [(4, 4), (4, 4)]
+    again = http.post(PREDICT, content=npy(np.stack(shown)[..., None]), headers={"content-type": "application/x-npy"})
+    assert labels(again) == labels(http.post(PREDICT, json=two))
+    assert "inputs" not in http.post(PREDICT, json=two, params={"input": "false"}).json()
+    for query, body, message in (
+        ("yes", two, "true or false"),
+        ("true", {"b64": two["b64"] * 5}, "at most 8 pictures"),
+    ):
+        answer = http.post(PREDICT, json=body, params={"input": query})
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_option") and message in answer.json()["error"]
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "BMP", "GIF"])

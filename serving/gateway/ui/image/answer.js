@@ -1,0 +1,61 @@
+// The answers of one image model: classes, the picture that it read, and the items most similar to it.
+import { answeredBy, bars, busy, english, make, percent, showError } from "../elements.js";
+import { cardOf, modelPath, request } from "../gateway.js";
+import { t } from "../words.js";
+
+const LISTED = 5;
+
+export class Answer {
+  #body = make("div", { class: "body" });
+
+  constructor(model) {
+    this.model = model;
+    this.element = make("article", { class: "answer" }, make("h3", {}, model.name), this.#body);
+  }
+
+  get verbs() { return ["predict", "neighbours"].filter((verb) => this.model.verbs.includes(verb)); }
+
+  clear() { this.#body.replaceChildren(make("p", { class: "quiet" }, t("Nothing to see yet."))); }
+
+  // Ask the model; return the name of the class, or null if there is none.
+  async ask(picture, polarity, signal, again) {
+    const send = (verb, options) => {
+      const query = new URLSearchParams({ ...options, ...(polarity === "auto" ? {} : { polarity }) });
+      const headers = { "content-type": picture.type || "application/octet-stream" };
+      return request(`${modelPath(this.model.name, `:${verb}`)}?${query}`, { method: "POST", body: picture, headers, signal });
+    };
+    try {
+      return await busy(this.element, this.#show(send));
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      showError(this.#body, error, { kept: t("Your picture is kept."), again });
+      return null;
+    }
+  }
+
+  async #show(send) {
+    const began = performance.now();
+    const bodies = await Promise.all(this.verbs.map(async (verb) => send(verb, verb === "predict"
+      ? { input: true } : { k: Math.min(LISTED, (await cardOf(this.model)).neighbours.max_k) })));
+    const time = t("{time} ms", { time: Math.round(performance.now() - began) });
+    const shown = [];
+    let best = null;
+    for (const [index, verb] of this.verbs.entries()) {
+      if (verb === "predict") {
+        [best] = bodies[index].predictions;
+        shown.push(make("div", { class: "found" }, verdict(best), saw(bodies[index].inputs[0])), bars(best, LISTED));
+      } else {
+        const { similar } = await import("./similar.js");
+        shown.push(await similar(this.model, bodies[index]));
+      }
+      shown.push(...(bodies[index].notes ?? []).map((note) => english("p", { class: "note" }, note)));
+    }
+    this.#body.replaceChildren(...shown, answeredBy(bodies[0], time));
+    return best && `${this.model.name}: ${best.label}, ${percent(best.probability)}`;
+  }
+}
+
+const verdict = ({ label, probability }) => make("p", { class: "verdict" }, make("b", {}, label), make("span", {}, percent(probability)));
+
+const saw = (input) => make("figure", {}, make("img", { src: `data:image/png;base64,${input}`, alt: t("the picture as the model read it") }),
+  make("figcaption", {}, t("what it saw")));

@@ -1,0 +1,3 @@
+// The page in European Portuguese, by its English texts.
+export const portuguese = {
+};

@@ -1,0 +1,98 @@
+// CSV files: encodings, separators, decimal commas, missing values and the order of the rows.
+import { t } from "../words.js";
+
+const MISSING = /^(|-|–|\.|null|none|na|n\/a|nan|#n\/a)$/i;
+const PREFERRED = [/^adj[a-z]*[ ._]*close$/i, /(^|[ ._])adjusted$/i, /^close$/i, /(^|[._ ])close$/i, /^(value|price)$/i];
+const MOST_TEXT = 0.2; // share of cells of a column of numbers that are no numbers
+
+// The columns of numbers of a file: [{name, values, dropped}], the index of the likeliest, and remarks for people.
+export function readCsv(bytes) {
+  const text = decode(new Uint8Array(bytes));
+  const head = text.split(/\r\n?|\n/).find((line) => line.trim()) ?? "";
+  const separator = [";", "\t", ",", "|"].find((one) => split(head, one)[0]?.length > 1) ?? ";";
+  const rows = split(text, separator).filter((row) => row.some((cell) => cell !== ""));
+  if (rows.length < 2) throw new Error(t("The file has no rows."));
+  const titled = rows[0].every((cell) => Number.isNaN(number(cell, ".")) && !MISSING.test(cell));
+  const names = titled ? rows.shift() : rows[0].map((_, index) => t("column {number}", { number: index + 1 }));
+  const odd = rows.findIndex((row) => row.length !== names.length);
+  if (odd >= 0) throw new Error(t("Row {row} has {cells} cells, but {columns} are expected. Decimal commas need quotes or semicolons.",
+    { row: odd + 1 + titled, cells: rows[odd].length, columns: names.length }));
+  const remarks = [t("{rows} rows", { rows: rows.length })];
+  const order = dates(rows, names.length);
+  if (order?.newestFirst) {
+    rows.reverse();
+    remarks.push(t("newest first, so turned round"));
+  }
+  const columns = names.map((name, index) => column(name, rows.map((row) => row[index])))
+    .filter((one, index) => one !== null && index !== order?.index);
+  if (columns.length === 0) throw new Error(t("The file has no column of numbers."));
+  const likely = PREFERRED.map((pattern) => columns.findIndex(({ name }) => pattern.test(name.trim()))).find((index) => index >= 0);
+  return { columns, likely: likely ?? 0, first: order?.first ?? null, last: order?.last ?? null, remarks };
+}
+
+function decode(bytes) {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder("utf-16le").decode(bytes);
+  if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder("utf-16be").decode(bytes);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("windows-1252").decode(bytes);
+  }
+}
+
+// Rows of cells; quoted cells may hold separators, line ends and doubled quotes.
+function split(text, separator) {
+  const rows = [[]];
+  const cell = /(?:"((?:[^"]|"")*)"|([^\r\n]*?))(SEPARATOR|\r\n?|\n|$)/.source.replace("SEPARATOR", separator === "|" ? "\\|" : separator);
+  for (const [, quoted, raw, end] of text.matchAll(new RegExp(cell, "g"))) {
+    rows.at(-1).push((quoted?.replaceAll('""', '"') ?? raw).trim());
+    if (end !== separator) rows.push([]);
+    if (end === "") break;
+  }
+  return rows.slice(0, -1);
+}
+
+// The comma is decimal if some cell can be read in no other way, or if no cell has a point and not all look like thousands.
+function decimalSign(cells) {
+  if (cells.some((cell) => /\d,(\d{1,2}|\d{4,})$/.test(cell) || /\.\d{3},\d/.test(cell))) return ",";
+  if (cells.some((cell) => /\.\d/.test(cell))) return ".";
+  return cells.some((cell) => /^[-+]?0,\d/.test(cell)) ? "," : ".";
+}
+
+function number(cell, sign) {
+  const plain = cell.replace("−", "-").replace(/[\s'’]/g, "").replaceAll(sign === "," ? "." : ",", "").replace(",", ".");
+  return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(plain) ? Number(plain) : NaN;
+}
+
+function column(name, cells) {
+  const present = cells.filter((cell) => !MISSING.test(cell));
+  const sign = decimalSign(present);
+  const numbers = present.map((cell) => number(cell, sign));
+  const values = numbers.filter(Number.isFinite);
+  if (values.length === 0 || values.length < (1 - MOST_TEXT) * numbers.length) return null;
+  return { name, values, dropped: cells.length - values.length };
+}
+
+// The first column of dates: its index, whether the newest comes first, and the oldest and newest date.
+function dates(rows, width) {
+  for (let index = 0; index < width; index++) {
+    const cells = rows.map((row) => row[index]);
+    for (const read of [iso, (cell) => parts(cell, [2, 1, 0]), (cell) => parts(cell, [2, 0, 1])]) {
+      const days = cells.map(read);
+      if (days.some((day) => day === null)) continue;
+      const rises = days.every((day, row) => row === 0 || days[row - 1] <= day);
+      const falls = days.every((day, row) => row === 0 || days[row - 1] >= day);
+      if (rises === falls) continue;
+      return { index, newestFirst: falls, first: cells.at(falls ? -1 : 0), last: cells.at(falls ? 0 : -1) };
+    }
+  }
+  return null;
+}
+
+const iso = (cell) => /^\d{4}([-/.]?\d{2}){1,2}([ T].*)?$/.exec(cell)?.[0].replace(/[-/.]/g, "") ?? null;
+
+function parts(cell, [year, month, day]) {
+  const found = /^(\d{1,2})[-/.](\d{1,2})[-/.](\d{2,4})([ T].*)?$/.exec(cell)?.slice(1, 4).map(Number);
+  if (!found || found[month] > 12 || found[day] > 31) return null;
+  return (found[year] < 100 ? 2000 : 0) + found[year] + found[month] / 100 + found[day] / 10000;
+}
