@@ -14,7 +14,7 @@ from tests.programs import REPOSITORY
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
 
-SHIPPED = ("fashion_cnn", "fashion_embedding", "sine_rnn", "stock_rnn", "xo_cnn")
+SHIPPED = ("fashion_cnn", "fashion_embedding", "fashion_metric", "sine_rnn", "stock_rnn", "xo_cnn")
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """The shipped models are fully trained, complete, small, and free of local paths."""
 
+import math
 import re
 
 import pytest
+from PIL import Image
 
 from serving.artifacts import manifest, model_card, models_config
 from tests.conftest import SHIPPED
@@ -33,6 +35,19 @@ def test_files_name_no_path_of_the_training_machine(model: str) -> None:
     for file in (EXPORTS / model / "1").rglob("*"):
         if file.is_file() and file.suffix != ".png":
             assert not re.search(rb"/(home|root|work|tmp|Users|mnt|usr)/", file.read_bytes()), file
+
+
+def test_the_sprite_has_the_pictures_of_all_references() -> None:
+    version = EXPORTS / "fashion_metric" / "1"
+    card = model_card.read(version)
+    assert card.neighbours and card.neighbours.sprite and card.image
+    grid, rows = card.neighbours.sprite, math.ceil(card.neighbours.references / card.neighbours.sprite.columns)
+    assert (grid.width, grid.height) == (card.image.width, card.image.height)
+    with Image.open(version / "assets.extra" / grid.file) as sprite:
+        assert sprite.size == (grid.columns * grid.width, rows * grid.height)
+        assert "MIT, Copyright © 2017 Zalando SE" in sprite.info["Copyright"]
+    assert "Zalando" in card.data.licence and "85.2%" in card.notes[0]
+    assert sum(file.stat().st_size for file in version.rglob("*") if file.is_file()) < 1_600_000
 
 
 def test_models_config_names_the_shipped_models() -> None:

@@ -55,12 +55,25 @@ class SeriesRecipe(_CardPart):
         return self.step if self.step[:1].isdigit() else f"one {self.step}"
 
 
+class Sprite(_CardPart):
+    """One PNG of all reference pictures, in a grid, row by row.
+
+    Picture i is in column ``i % columns`` and row ``i // columns``.
+    """
+
+    file: Literal["references.png"] = "references.png"
+    columns: int = Field(gt=0, description="pictures in a row of the grid")
+    width: int = Field(gt=0, description="pixels of one picture")
+    height: int = Field(gt=0, description="pixels of one picture")
+
+
 class NeighboursRecipe(_CardPart):
     """Reference set for nearest-neighbour search."""
 
     references: int = Field(gt=0, description="number of items with an embedding")
     max_k: int = Field(gt=0, description="most neighbours of one picture")
     source: str = Field(description="the items, and the meaning of their index")
+    sprite: Sprite | None = Field(default=None, description="the pictures of the items, in the folder assets.extra")
 
 
 class Column(_CardPart):

@@ -58,7 +58,7 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
         data=Data(
             name="Fashion-MNIST",
             source=origin,
-            licence="MIT (Zalando Research)" if not stand_in else "none needed",
+            licence="MIT, Copyright © 2017 Zalando SE, https://tech.zalando.com" if not stand_in else "none needed",
             stand_in="synthetic silhouettes of ten shapes" if stand_in else None,
             rows={"train": len(x), "test": len(x_test)},
             sha256=sources.digest(*train),

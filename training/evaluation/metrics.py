@@ -59,3 +59,21 @@ def recall(embeddings: Array, labels: Array, ranks: tuple[int, ...] = (1, 10)) -
         nearest = np.where(alike, distance, np.inf).min(axis=1, keepdims=True)
         best[start : start + _ITEMS] = np.where(np.isinf(nearest[:, 0]), _NEVER, (distance < nearest).sum(axis=1))
     return {f"recall_at_{rank}": float((best < rank).mean()) for rank in ranks}
+
+
+def reference_recall(
+    queries: Array, truth: Array, references: Array, labels: Array, ranks: tuple[int, ...] = (1, 10)
+) -> dict[str, float]:
+    """Measure ``reference_recall_at_K``: how often one of the K nearest references has the query's class.
+
+    Args:
+        queries: embeddings, [n, d], compared by Euclidean distance.
+        truth: class numbers of the queries, [n].
+        references: embeddings, [r, d].
+        labels: class numbers of the references, [r].
+        ranks: values of K.
+    """
+    distance = np.square(references).sum(axis=1) / 2 - queries @ references.T
+    nearest = distance.argsort(axis=1)[:, : max(ranks)]
+    alike = labels[nearest] == truth[:, None]
+    return {f"reference_recall_at_{rank}": float(alike[:, :rank].any(axis=1).mean()) for rank in ranks}

@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from serving.artifacts.model_card import Column, SeriesRecipe
 from training.core.array import Array
@@ -82,6 +83,28 @@ def prediction(truth: Array, answer: Array, target: Column, path: Path) -> None:
     unit = f", {target.unit}" if target.unit else ""
     dress(axis, f"{target.name}{unit}", "prediction")
     save(figure, path)
+
+
+def sprite(pictures: Array, columns: int, about: str, path: Path) -> None:
+    """Save pictures, uint8 [n, height, width, c], in a grid, row by row; the last row is filled with black.
+
+    Grey pictures keep 16 levels, others 256 colours: that halves the file, and thumbnails look the same. ``about`` is
+    the file's copyright notice.
+    """
+    count, height, width, channels = pictures.shape
+    rows = -(-count // columns)
+    tiles = np.zeros((rows * columns, height, width, channels), np.uint8)
+    tiles[:count] = pictures
+    grid = tiles.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    grid = grid.reshape(rows * height, columns * width, channels)
+    text = PngInfo()
+    text.add_text("Copyright", about)
+    if channels == 1:
+        small = Image.fromarray(((grid[..., 0].astype(np.uint16) + 8) // 17).astype(np.uint8)).convert("P")
+        small.putpalette([level for level in range(0, 256, 17) for _ in "rgb"])
+    else:
+        small = Image.fromarray(grid).quantize(256, dither=Image.Dither.NONE)
+    small.save(path, optimize=True, pnginfo=text)
 
 
 def dress(axis: Axes, across: str, up: str) -> None:

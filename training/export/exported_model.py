@@ -47,7 +47,8 @@ class Endpoint:
 class ExportedModel:
     """The signatures of a version, the models that own its variables, and its recipe.
 
-    One recipe is set, the one of the kind; ``neighbours`` comes with ``image``.
+    One recipe is set, the one of the kind; ``neighbours`` comes with ``image``. ``reference_pictures`` are the pictures
+    of ``neighbours``, uint8 [r, height, width, c].
     """
 
     kind: Kind
@@ -55,6 +56,7 @@ class ExportedModel:
     models: tuple[keras.Model, ...]
     image: ImageRecipe | None = None
     neighbours: NeighboursRecipe | None = None
+    reference_pictures: Array | None = None
     series: SeriesRecipe | None = None
     table: TableRecipe | None = None
     signal: SignalRecipe | None = None

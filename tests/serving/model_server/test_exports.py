@@ -78,6 +78,8 @@ def test_both_engines_return_the_same_outputs(server: Server, tensorflow: Client
         rows = dict(sent)
         if "horizon" in entry.inputs:
             rows["horizon"] = np.array([1, 3, 2, 3, 1], np.int32)
+        if "k" in entry.inputs:
+            rows["k"] = np.array([1, 10, 2, 3, 1], np.int32)
         quick = server.client.predict(model, signature, **rows)
         slow = tensorflow.predict(model, signature, **rows)
         assert quick.keys() == slow.keys() == entry.outputs.keys()

@@ -1,14 +1,18 @@
 """Neighbours in TensorFlow and in the ONNX export, compared with a search with NumPy."""
 
+import math
 from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from serving.onnx_runtime import onnxruntime
 from serving.preprocessing.image import ImageRecipe
+from training.evaluation import plots
 from training.export import onnx_export
 from training.export.exported_model import ExportedModel
 from training.export.image import image_model
@@ -64,3 +68,20 @@ def test_k_is_clipped_to_its_range(exported: ExportedModel, k: int, columns: int
 def test_too_many_and_too_few_references_are_refused(exported: ExportedModel, count: int) -> None:
     with pytest.raises(ValueError, match=f"{count} references are given; 100 to 10000"):
         with_neighbours(exported, np.zeros((count, 3), np.float32), np.zeros(count), "zeros")
+
+
+def test_the_references_share_one_constant_of_the_onnx_export(exported: ExportedModel, tmp_path: Path) -> None:
+    assert onnx_export.write(exported.endpoints, tmp_path / "model.onnx") is None
+    graph = onnx.load(tmp_path / "model.onnx").graph
+    assert sum(REFERENCES.size == math.prod(one.dims) for one in graph.initializer) == 1
+
+
+@pytest.mark.parametrize(("channels", "error"), [(1, 8), (3, 16)])
+def test_a_sprite_shows_each_picture_in_its_cell(channels: int, error: int, tmp_path: Path) -> None:
+    tones = RNG.integers(0, 256, (7, 1, 1, channels))
+    plots.sprite(np.broadcast_to(tones, (7, 4, 5, channels)).astype(np.uint8), 3, "© A", tmp_path / "references.png")
+    with Image.open(tmp_path / "references.png") as sprite:
+        assert (sprite.size, sprite.info["Copyright"]) == ((15, 12), "© A")
+        cells = np.asarray(sprite.convert("RGB")).astype(int).reshape(3, 4, 3, 5, 3).swapaxes(1, 2).reshape(9, 4, 5, 3)
+    assert np.abs(cells[:7] - tones).max() <= error
+    assert not cells[7:].any()
