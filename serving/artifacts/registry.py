@@ -29,13 +29,20 @@ STABLE = "stable"
 PREVIOUS = "previous"
 
 _SETTLE = 2.5  # seconds; model servers read models.config once a second
-_ROUTING = "routing.json"
+#: File of a copy of an object store (``sync.py``); it names the store.
+COPIED_FROM = ".copied_from"
+ROUTING_FILE = "routing.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
+#: Pattern of a label.
+LABEL = r"[A-Za-z][A-Za-z0-9_.-]{0,63}"
 
 
 class RegistryError(Exception):
     """The registry rejects an operation. The message says why and what exists."""
+
+
+class NoSuchVersionError(RegistryError):
+    """The model or version does not exist."""
 
 
 def check_name(model: str) -> None:
@@ -165,7 +172,7 @@ class ModelRegistry:
         Raises:
             RegistryError: The version does not exist or cannot be served, or the label is invalid.
         """
-        if not _LABEL.fullmatch(label):
+        if not re.fullmatch(LABEL, label):
             raise RegistryError(f"{label!r} is not a label; use letters, digits, _, . and -, first a letter")
         self._require_servable(model, version, "promoted")
         return self._point(model, version, label)
@@ -197,7 +204,7 @@ class ModelRegistry:
         """
         live = self.live(model)
         if live is None:
-            raise RegistryError(self._not_found(model, None))
+            raise NoSuchVersionError(self._not_found(model, None))
         below = [number for number in self.versions(model) if number < live]
         target = self.labels(model).get(PREVIOUS) or (below[-1] if below else None)
         if target is None or target not in self.versions(model):
@@ -208,13 +215,25 @@ class ModelRegistry:
         self._point(model, target, STABLE)
         return live, target
 
+    @contextlib.contextmanager
+    def exclusive(self, model: str) -> Iterator[None]:
+        """Exclude others who do so, for a rollout of several steps. An object store does not exclude them.
+
+        Raises:
+            RegistryError: Another one is in progress.
+        """
+        with self._backend.exclusive(model) as alone:
+            if not alone:
+                raise RegistryError(f"another change of {model} is in progress; look at its labels and try again")
+            yield
+
     def routing(self) -> dict[str, RoutingEntry]:
         """Read routing.json.
 
         Raises:
             RoutingError: The file is invalid.
         """
-        return self._routes(self._backend.read(_ROUTING))
+        return self._routes(self._backend.read(ROUTING_FILE))
 
     def change_route(self, model: str, change: Callable[[RoutingEntry], RoutingEntry]) -> None:
         """Replace a model's entry in routing.json, or remove it if it has only default values.
@@ -230,14 +249,14 @@ class ModelRegistry:
                 del entries[model]
             return routing_file.render(entries).encode()
 
-        self._backend.change(_ROUTING, edit)
+        self._backend.change(ROUTING_FILE, edit)
 
     def _routes(self, content: bytes | None) -> dict[str, RoutingEntry]:
-        return routing_file.parse(content, f"{self.root}/{_ROUTING}") if content is not None else {}
+        return routing_file.parse(content, f"{self.root}/{ROUTING_FILE}") if content is not None else {}
 
     def _require(self, model: str, version: int) -> None:
         if version not in self.versions(model):
-            raise RegistryError(self._not_found(model, version))
+            raise NoSuchVersionError(self._not_found(model, version))
 
     def _require_servable(self, model: str, version: int, what: str) -> None:
         self._require(model, version)

@@ -24,16 +24,19 @@ class Moved:
     ended: int | None = None
 
 
-def canary(registry: ModelRegistry, model: str, version: int, percent: float, sticky: str | None = None) -> None:
+def canary(registry: ModelRegistry, model: str, version: int, percent: float, sticky: str | None = None) -> Moved:
     """Send a percentage of the requests that name no version to a version. Replaces any canary.
 
     Raises:
-        RegistryError: The version does not exist, cannot be served, or is live already.
+        RegistryError: The version does not exist, cannot be served, or is live already, or another change of the
+            model is in progress.
         RoutingError: The percentage or stickiness is invalid, or routing.json is.
     """
     route = _route(Canary, version=version, percent=percent, sticky=sticky)
-    _load(registry, model, version, CANARY)
-    _update(registry, model, canary=route)
+    with registry.exclusive(model):
+        before = _load(registry, model, version, CANARY)
+        _update(registry, model, canary=route)
+        return Moved(version, before)
 
 
 def shadow(registry: ModelRegistry, model: str, version: int, percent: float) -> None:
@@ -44,8 +47,9 @@ def shadow(registry: ModelRegistry, model: str, version: int, percent: float) ->
         RoutingError: See :func:`canary`.
     """
     route = _route(Shadow, version=version, percent=percent)
-    _load(registry, model, version, SHADOW)
-    _update(registry, model, shadow=route)
+    with registry.exclusive(model):
+        _load(registry, model, version, SHADOW)
+        _update(registry, model, shadow=route)
 
 
 def off(registry: ModelRegistry, model: str, what: str) -> None:
@@ -55,11 +59,8 @@ def off(registry: ModelRegistry, model: str, what: str) -> None:
         RegistryError: The model has none.
         RoutingError: routing.json is invalid.
     """
-    if getattr(registry.routing().get(model, RoutingEntry()), what) is not None:
-        _update(registry, model, **{what: None})
-    elif what not in registry.labels(model):
-        raise RegistryError(f"{model} has no {what}")
-    registry.unlabel(model, what)
+    with registry.exclusive(model):
+        _off(registry, model, what)
 
 
 def promote(registry: ModelRegistry, model: str, version: int, label: str = STABLE) -> Moved:
@@ -71,6 +72,11 @@ def promote(registry: ModelRegistry, model: str, version: int, label: str = STAB
         RegistryError: See :meth:`ModelRegistry.promote`.
         RoutingError: routing.json is invalid.
     """
+    with registry.exclusive(model):
+        return _promote(registry, model, version, label)
+
+
+def _promote(registry: ModelRegistry, model: str, version: int, label: str) -> Moved:
     entry = registry.routing().get(model)
     before = registry.promote(model, version, label)
     ended = None
@@ -79,7 +85,7 @@ def promote(registry: ModelRegistry, model: str, version: int, label: str = STAB
             _update(registry, model, live=STABLE)
         for what, route in ((CANARY, entry.canary), (SHADOW, entry.shadow)):
             if route is not None and route.version == version:
-                off(registry, model, what)
+                _off(registry, model, what)
                 ended = version
     return Moved(version, before, ended)
 
@@ -91,10 +97,15 @@ def rollback(registry: ModelRegistry, model: str) -> Moved:
         RegistryError: No version precedes the live one.
         RoutingError: routing.json is invalid.
     """
+    with registry.exclusive(model):
+        return _rollback(registry, model)
+
+
+def _rollback(registry: ModelRegistry, model: str) -> Moved:
     entry = registry.routing().get(model, RoutingEntry())
     live = registry.live(model)
     if entry.canary is not None:
-        off(registry, model, CANARY)
+        _off(registry, model, CANARY)
     # A canary of the live version is the rest of an interrupted promotion.
     if entry.canary is not None and live is not None and entry.canary.version != live:
         return Moved(live, live, entry.canary.version if isinstance(entry.canary.version, int) else None)
@@ -112,15 +123,23 @@ def _route(kind: type[Canary] | type[Shadow], **values: object) -> Canary | Shad
         raise RoutingError(f"{first['loc'][0]}: {first['msg']}") from None
 
 
-def _load(registry: ModelRegistry, model: str, version: int, label: str) -> None:
-    """Load a version by giving it a label.
+def _off(registry: ModelRegistry, model: str, what: str) -> None:
+    if getattr(registry.routing().get(model, RoutingEntry()), what) is not None:
+        _update(registry, model, **{what: None})
+    elif what not in registry.labels(model):
+        raise RegistryError(f"{model} has no {what}")
+    registry.unlabel(model, what)
+
+
+def _load(registry: ModelRegistry, model: str, version: int, label: str) -> int | None:
+    """Load a version by giving it a label, and return the label's old version.
 
     This happens before the version receives requests. If the command is interrupted here, the label changes no answer.
     """
     registry.routing()  # raises for an invalid file before anything is written
     if version == registry.live(model):
         raise RegistryError(f"version {version} of {model} is live already")
-    registry.promote(model, version, label)
+    return registry.promote(model, version, label)
 
 
 def _update(registry: ModelRegistry, model: str, **changes: object) -> None:

@@ -32,6 +32,7 @@ from serving.artifacts.backends.local import versions_in
 from serving.artifacts.backends.object_store import ObjectStoreBackend, ObjectStoreError
 from serving.artifacts.manifest import ManifestError
 from serving.artifacts.models_config import CONFIG_FILE, ConfigError, ModelConfig, aspired_versions
+from serving.artifacts.registry import COPIED_FROM
 from serving.artifacts.routing_file import RoutingError
 from serving.artifacts.version_labels import first_step
 
@@ -92,6 +93,7 @@ class Sync:
             if name not in incomplete
         }
         entries = updated | kept
+        self._write(COPIED_FROM, f"{self.source.url}\n")
         self._write(CONFIG_FILE, models_config.render(entries))
         self._write_routing(routes, incomplete)
         self._remove_unused(entries, models)

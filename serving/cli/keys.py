@@ -9,7 +9,7 @@ from rich.table import Table
 
 from serving.cli.terminal import console, fail
 from serving.gateway.http import keys_file
-from serving.gateway.http.keys_file import KeysError
+from serving.gateway.http.keys_file import ADMIN, KeysError
 from serving.gateway.http.paths import SCOPES
 
 app = typer.Typer(
@@ -24,7 +24,8 @@ def create(
     name: Annotated[str, typer.Argument(help="The key's owner.")],
     model: Annotated[list[str] | None, typer.Option(help="Allow this model only; repeat for several.")] = None,
     verb: Annotated[
-        list[str] | None, typer.Option(help=f"Allow this verb only; repeat for several: {', '.join(SCOPES)}.")
+        list[str] | None,
+        typer.Option(help=f"Allow this verb only; repeat for several: {', '.join(SCOPES)}. Without it, all but admin."),
     ] = None,
     rate: Annotated[str | None, typer.Option(help="Rate limit, for example 10/second.")] = None,
     days: Annotated[
@@ -57,7 +58,7 @@ def list_keys(file: File = Path(".vitrine/keys.json")) -> None:
             key.id,
             key.name,
             ", ".join(sorted(key.models)) or "all",
-            ", ".join(sorted(key.verbs)) or "all",
+            ", ".join(sorted(key.verbs)) or f"all but {ADMIN}",
             key.rate or "",
             f"{key.created:%Y-%m-%d}",
             f"{key.expires:%Y-%m-%d %H:%M}" if key.expires else "",

@@ -19,12 +19,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.artifacts import routing_file
 from serving.artifacts.routing_file import Routing
 from serving.gateway import errors
-from serving.gateway.api import drift, health, models, openapi, ui
+from serving.gateway.api import admin, drift, health, models, openapi, ui, versions
 from serving.gateway.backends.selection import open_model_server
 from serving.gateway.errors import GatewayError
 from serving.gateway.http import compression, keys_file
 from serving.gateway.http.admission import Admission
 from serving.gateway.http.authentication import Authentication
+from serving.gateway.http.change_permission import ChangePermission
 from serving.gateway.http.error_responses import error_response
 from serving.gateway.http.keys_file import Keys
 from serving.gateway.http.memory_budget import MemoryBudget
@@ -36,6 +37,7 @@ from serving.gateway.inference.predictor import Predictor
 from serving.gateway.kinds import KINDS
 from serving.gateway.kinds.base import Kind
 from serving.gateway.models.discovery import ConfiguredModels, ModelDiscovery
+from serving.gateway.models.exports_folder import ExportsFolder
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.models.routing import ModelState
 from serving.gateway.observability import tracing
@@ -105,8 +107,11 @@ class Gateway(FastAPI):
         """Add everything but the inference paths."""
         for error in (GatewayError, RequestValidationError, HTTPException):
             self.add_exception_handler(error, self._error_response)
-        self.include_router(models.router(self._models, self._model_server))
+        folder, permission = ExportsFolder(self.settings), ChangePermission(self.settings)
+        self.include_router(models.router(self._models, self._model_server, folder))
+        self.include_router(admin.router(folder, permission, self.settings.deadline_seconds))
         self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
+        self.include_router(versions.router(self._models, folder, permission, self._drift, reports.drift_of_others))
         self.include_router(open_inference.router(self._models, reports.is_ready))
         self.include_router(health.router(reports.readiness, reports.metrics_page))
         openapi.mount(self)

@@ -16,6 +16,8 @@
     │   ├── UnknownSignature
     │   └── UnknownVerb           no such verb, or the model does not offer it
     ├── MethodNotAllowed        the path has another method
+    ├── Conflict                the versions of the model do not allow the change
+    │   └── ReadOnly              the exports folder cannot be written
     ├── TooMany                 the key's rate limit is reached
     ├── TooLate                 the request body did not arrive before the deadline
     ├── TooLarge                the request body is over the limit
@@ -156,6 +158,18 @@ class MethodNotAllowed(GatewayError):
     def __init__(self, message: str, allowed: str) -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class Conflict(GatewayError):
+    """The versions of the model do not allow the change."""
+
+    code = "conflict"
+
+
+class ReadOnly(Conflict):
+    """The exports folder cannot be written."""
+
+    code = "read_only"
 
 
 class TooMany(GatewayError):

@@ -88,6 +88,11 @@ class Settings(BaseSettings):
         None, description="file of API keys, reloaded on change; required if other machines can reach the address"
     )
     insecure: CliImplicitFlag[bool] = Field(False, description="serve any address without API keys")
+    admin: CliImplicitFlag[bool] = Field(
+        False,
+        description="without keys, on a loopback address: allow :promote, :canary and :rollback; otherwise a key with "
+        "the verb admin does",
+    )
     metrics_need_key: CliImplicitFlag[bool] = Field(False, description="require an API key for /metrics")
     rate: str = Field(
         "", description="rate limit per API key, or per address without keys, such as 10/second; above it 429"
@@ -214,6 +219,11 @@ class Settings(BaseSettings):
             Verifier(self.verify_key_file)
 
     def _check_keys(self) -> None:
+        if self.admin and (self.keys is not None or not is_loopback(self.host)):
+            raise ValueError(
+                "admin is for a gateway without keys on a loopback address: remove it, and create a key that may "
+                "change versions with vitrine keys create NAME --verb admin"
+            )
         if self.keys is None:
             if not is_loopback(self.host) and not self.insecure:
                 raise ValueError(

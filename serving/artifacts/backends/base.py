@@ -55,6 +55,10 @@ class RegistryBackend(Protocol):
         """Write a file atomically."""
         ...
 
+    def exclusive(self, model: str) -> contextlib.AbstractContextManager[bool]:
+        """Hold the model for one caller. Yields whether no other caller holds it."""
+        ...
+
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
         """Replace a file's content by ``edit`` of it, atomically and without losing other writers' changes.
 

@@ -126,6 +126,21 @@ class LocalBackend:
             self._write(name, edit(self.read(name)))
 
     @contextlib.contextmanager
+    def exclusive(self, model: str) -> Iterator[bool]:
+        """Lock the model's folder, if its file system supports that."""
+        with contextlib.ExitStack() as held:
+            alone = True
+            try:
+                descriptor = os.open(self._root / model, os.O_RDONLY)
+                held.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                alone = False
+            except OSError:
+                pass  # no such model, or NFS, which has no exclusive locks on directories
+            yield alone
+
+    @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
         """Exclude other writers of files."""
         with (self._root / ".lock").open("w") as lock:

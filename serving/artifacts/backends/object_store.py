@@ -164,6 +164,10 @@ class ObjectStoreBackend:
         """Write an object."""
         self._call("pipe_file", self._path(name), content)
 
+    def exclusive(self, model: str) -> contextlib.AbstractContextManager[bool]:
+        """Lock nothing: an object store has no locks."""
+        return contextlib.nullcontext(True)
+
     def change(self, name: str, edit: Callable[[bytes | None], bytes]) -> None:
         """Replace an object's content by conditional writes until one succeeds."""
         until = time.monotonic() + _CHANGE_TIMEOUT

@@ -50,7 +50,7 @@ def router(
 
     async def compared(model: str, choice: VersionChoice) -> ModelDrift:
         version = choose(models(), model, choice)
-        return _compared(version, drift, await other_workers() if drift is not None else [])
+        return compared_with_card(version, drift, await other_workers() if drift is not None else [])
 
     @routes.get("/{model}/drift", summary="Drift of the version that answers by default")
     async def get_drift(model: ModelName) -> ModelDrift:
@@ -67,7 +67,14 @@ def router(
     return routes
 
 
-def _compared(version: ModelVersion, drift: Drift | None, others: Sequence[Sequence[DriftCounts]]) -> ModelDrift:
+def compared_with_card(
+    version: ModelVersion, drift: Drift | None, others: Sequence[Sequence[DriftCounts]]
+) -> ModelDrift:
+    """Compare a version's requests and answers with its card.
+
+    Raises:
+        UnknownModel: the version has no card.
+    """
     if version.card is None:
         why = f": {version.card_problem}" if version.card_problem else ""
         raise UnknownModel(f"model {version.model} version {version.version} has no model card to compare with{why}")

@@ -4,16 +4,18 @@ Status and metadata have exactly TensorFlow Serving's keys, because some of its 
 models twice: in the gateway's own form and in OpenAI's.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
-from serving.artifacts.model_card import ModelCard
+from serving.artifacts.model_card import ModelCard, ModelCardError
 from serving.gateway.backends.base import ModelServer
-from serving.gateway.errors import Unavailable, UnknownModel, UnknownVersion, listed
+from serving.gateway.errors import NotFound, Unavailable, UnknownModel, UnknownVersion, listed
 from serving.gateway.http.keys_file import Key
+from serving.gateway.models.exports_folder import ExportsFolder
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, VersionChoice, choose
 from serving.gateway.models.signature import Signature
@@ -90,8 +92,16 @@ class ModelStatus(BaseModel):
     model_version_status: list[ModelVersionStatus]
 
 
-def router(models: Callable[[], Mapping[str, ModelState]], model_server: ModelServer) -> APIRouter:
-    """Return the routes; ``models`` returns the current state of the models."""
+def router(
+    models: Callable[[], Mapping[str, ModelState]], model_server: ModelServer, folder: ExportsFolder
+) -> APIRouter:
+    """Return the routes.
+
+    Args:
+        models: returns the current state of the models.
+        model_server: returns the signatures of a version.
+        folder: has the cards of versions that are not loaded.
+    """
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
     def version_of(model: str, choice: VersionChoice) -> ModelVersion:
@@ -109,7 +119,8 @@ def router(models: Callable[[], Mapping[str, ModelState]], model_server: ModelSe
 
     @routes.get("/{model}/versions/{version}/card", summary="The model card of a version")
     async def get_version_card(model: ModelName, version: VersionNumber) -> ModelCard:
-        return card(version_of(model, VersionChoice(version=version)))
+        stored = None if version in known(models(), model).versions else await stored_card(folder, model, version)
+        return stored or card(version_of(model, VersionChoice(version=version)))
 
     @routes.get("/{model}/labels/{label}/card", summary="The model card of a label's version")
     async def get_label_card(model: ModelName, label: LabelName) -> ModelCard:
@@ -189,6 +200,14 @@ def card(version: ModelVersion) -> ModelCard:
         why = f": {version.card_problem}" if version.card_problem else ""
         raise UnknownModel(f"model {version.model} version {version.version} has no model card{why}")
     return version.card
+
+
+async def stored_card(folder: ExportsFolder, model: str, version: int) -> ModelCard | None:
+    """Return the card of a version on the disk; None if it cannot be read."""
+    try:
+        return await asyncio.to_thread(folder.card, model, version)
+    except (NotFound, ModelCardError, OSError):
+        return None
 
 
 def known(models: Mapping[str, ModelState], name: str) -> ModelState:

@@ -18,6 +18,7 @@ STATUS: dict[type[GatewayError], int] = {
     errors.UnknownLabel: 400,  # as in TensorFlow Serving
     errors.MethodNotAllowed: 405,
     errors.TooLate: 408,
+    errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
     errors.TooMany: 429,

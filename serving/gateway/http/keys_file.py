@@ -19,6 +19,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from serving.artifacts.atomic_write import remove_leftovers, write_atomically
 
+#: The verb of promote, canary and rollback. A key has it only if it names it.
+ADMIN = "admin"
+
 
 class KeysError(ValueError):
     """The file is not a valid keys.json, or an edit is not possible."""
@@ -50,7 +53,7 @@ class Key(BaseModel):
 
     Attributes:
         models: models that the key may use; empty for all.
-        verbs: verbs that it may use; empty for all.
+        verbs: verbs that it may use; empty for all but ``admin``.
         rate: replaces the gateway's own rate.
     """
 
@@ -71,7 +74,7 @@ class Key(BaseModel):
 
     def allows(self, model: str, verb: str) -> bool:
         """Whether the key may use a verb of a model."""
-        return self.reaches(model) and (not self.verbs or verb in self.verbs)
+        return self.reaches(model) and (verb in self.verbs or (not self.verbs and verb != ADMIN))
 
 
 Keys = Mapping[str, Key]

@@ -148,7 +148,10 @@ class GatewayMiddleware:
             if not status:
                 status = response.status
                 await request.respond(response, send)
-        self._record(request, "", "", "other", status, started)
+        state = scope["state"]
+        self._record(
+            request, self._model_label(state.get("model", "")), "", state.get("verb", "other"), status, started
+        )
 
     def _failed_response(self, request: Request, error: BaseException) -> Response | None:
         """Return the response to a failed request; None if the client has disconnected.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from serving.gateway.errors import UnknownPath, UnknownVerb, UnknownVersion, listed
+from serving.gateway.http.keys_file import ADMIN
 from serving.gateway.models.routing import VersionChoice
 
 
@@ -20,10 +21,13 @@ class Form(Enum):
     OPENAI = "openai"  # OpenAI and KServe's time series
 
 
-#: Verbs of ``/v1/models/…:verb``.
+#: Inference verbs of ``/v1/models/…:verb``.
 VERBS = ("predict", "embed", "neighbours", "forecast", "classify", "regress")
 #: Verbs with TensorFlow Serving's form only.
 _TENSORFLOW_VERBS = frozenset({"classify", "regress"})
+#: Verbs that change the versions of a model; ``api/admin.py`` answers them.
+ADMIN_VERBS = ("promote", "canary", "rollback")
+_ADMIN_ENDINGS = tuple(f":{verb}" for verb in ADMIN_VERBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ _SCOPES = {
 }
 
 #: Verbs that a key can be restricted to.
-SCOPES = tuple(verb for verb in VERBS if verb not in _SCOPES)
+SCOPES = (*(verb for verb in VERBS if verb not in _SCOPES), ADMIN)
 
 _IN_BODY = {
     "/v1/embeddings": Target("", VersionChoice(), "embeddings"),
@@ -74,7 +78,9 @@ def is_hot(path: str) -> bool:
     """Whether the middleware answers a path itself, valid or not."""
     if path.startswith("/v2/"):
         return path.endswith("/infer")
-    return path in _IN_BODY or (":" in path and path[:11].lower() == "/v1/models/")
+    return path in _IN_BODY or (
+        ":" in path and path[:11].lower() == "/v1/models/" and not path.endswith(_ADMIN_ENDINGS)
+    )
 
 
 @functools.lru_cache(maxsize=_CACHED_PATHS)

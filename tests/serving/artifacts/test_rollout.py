@@ -138,6 +138,22 @@ def test_commands_reject_a_damaged_version_with_one_sentence(registry: ModelRegi
     assert registry.labels("m") == {"stable": 1, "previous": 2}
 
 
+def test_two_rollouts_of_a_model_at_once_are_refused(registry: ModelRegistry) -> None:
+    other = ModelRegistry(registry.root, settle=0)
+    with registry.exclusive("m"):
+        for step in (
+            lambda: rollout.promote(other, "m", 3),
+            lambda: rollout.canary(other, "m", 3, 10),
+            lambda: rollout.shadow(other, "m", 3, 10),
+            lambda: rollout.off(other, "m", rollout.CANARY),
+            lambda: rollout.rollback(other, "m"),
+        ):
+            with pytest.raises(RegistryError, match="another change of m is in progress"):
+                step()
+    rollout.promote(other, "m", 3)
+    assert registry.labels("m")["stable"] == 3
+
+
 def commands(registry: ModelRegistry) -> Callable[..., subprocess.CompletedProcess[str]]:
     def vitrine(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [

@@ -52,6 +52,7 @@ def test_configured_versions_are_copied_and_others_removed_a_round_later(url: st
     publish(registry, "unpromoted")
     registry.promote("m", 3)
     assert sync.once() and here(tmp_path) == {"m": [2, 3]}
+    assert (tmp_path / ".copied_from").read_text() == f"{url}\n"
     registry.promote("m", 1)
     rollout.canary(registry, "m", 2, 5)
     assert sync.once() and here(tmp_path) == {"m": [1, 2, 3]}

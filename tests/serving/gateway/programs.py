@@ -31,9 +31,11 @@ def gateway(
     return _gateway(f"--model-server={model_server}", f"--models-config={config}", *flags, env=env, ready=ready)
 
 
-def embedded_gateway(root: Path, *flags: str) -> contextlib.AbstractContextManager[Gateway]:
+def embedded_gateway(
+    root: Path, *flags: str, ready: str = "Uvicorn running"
+) -> contextlib.AbstractContextManager[Gateway]:
     """Run ``python -m serving.gateway`` with the models below ``root`` in its process."""
-    return _gateway(f"--exports={root}", *flags)
+    return _gateway(f"--exports={root}", *flags, ready=ready)
 
 
 @contextlib.contextmanager

@@ -68,6 +68,12 @@ def test_settings_of_exports_that_exclude_each_other(given: dict[str, Any], word
         Settings(**given)
 
 
+@pytest.mark.parametrize("given", [{"host": "0.0.0.0", "insecure": True}, {"keys": "pyproject.toml"}])
+def test_admin_without_keys_is_for_loopback_alone(given: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="admin is for a gateway without keys on a loopback address"):
+        Settings(admin=True, **given)
+
+
 def run(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serving.gateway", *arguments]
     return subprocess.run(

@@ -36,6 +36,13 @@ def test_key_is_found_by_its_secret(path: Path) -> None:
     assert find(read(path), other, NOW) is not None
 
 
+def test_the_verb_admin_must_be_named(path: Path) -> None:
+    everything, _ = create(path, "till")
+    operator, _ = create(path, "operator", verbs=frozenset({"admin"}))
+    assert everything.allows("a", "predict") and not everything.allows("a", "admin")
+    assert operator.allows("a", "admin") and not operator.allows("a", "predict")
+
+
 def test_key_expires(path: Path) -> None:
     _, secret_key = create(path, "guest", expires=NOW + timedelta(hours=1))
     assert find(read(path), secret_key, NOW) is not None
