@@ -116,6 +116,7 @@ class SeriesFile(_CardPart):
     time_column: str | None = Field(default=None, description="name of the column of times")
     first: str | None = Field(default=None, description="time of the first value, as precise as the file")
     last: str | None = Field(default=None, description="time of the last value")
+    options: dict[str, str | int | bool] = Field(default={}, description="the user's choices, by name of the option")
     reading: tuple[str, ...] = Field(default=(), description="what was found, chosen and left out, one phrase each")
 
 

@@ -3,7 +3,8 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,14 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from serving.artifacts.model_card import ModelCard
 from serving.cli.options import Url
 from serving.cli.terminal import console, fail
 from serving.client import Client, VitrineError
 from serving.inputs import histories
+from serving.inputs.series_csv import reader
+from serving.inputs.series_csv.period import PERIODS
+from serving.inputs.series_csv.reader import ReadOptions
 
 _BAR = 24  # characters of a full bar
 
@@ -57,17 +62,27 @@ def forecast(
     history: Annotated[
         str, typer.Option(help="Values separated by commas, oldest first; - reads one value a line from stdin.")
     ] = "-",
+    csv: Annotated[Path | None, typer.Option(help="CSV file with the history, read as vitrine train reads it.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Column of --csv; by default the one that the model was trained on.")
+    ] = None,
     horizon: Annotated[int, typer.Option(help="Number of steps to forecast.")] = 10,
     url: Url = "http://127.0.0.1:8000",
 ) -> None:
     """Forecast the next values of a series."""
+    values: Sequence[float] = []
     try:
-        values = histories.of_lines(sys.stdin.buffer.read()) if history == "-" else histories.of_text(history)
+        if not csv:
+            values = histories.of_lines(sys.stdin.buffer.read()) if history == "-" else histories.of_text(history)
+        with _client(url) as client:
+            if csv:
+                values = _of_csv(csv, column, client.card(model))
+            answer = client.forecast(model, values, horizon=horizon)
     except ValueError as error:
         raise fail(error) from None
-    with _client(url) as client:
-        answer = client.forecast(model, values, horizon=horizon)
-    table = Table("step", "mean", "lower", "upper", title=f"{answer.model}, version {answer.version}")
+    unit = "" if answer.unit == "1" else f", {answer.unit}"
+    title = f"{answer.model}, version {answer.version}"
+    table = Table(f"step ({answer.step})", f"mean{unit}", "lower", "upper", title=title)
     first = answer.forecasts[0]
     missing = [None] * horizon
     for step, row in enumerate(zip(first.mean, first.lower or missing, first.upper or missing, strict=True), 1):
@@ -75,6 +90,23 @@ def forecast(
     console.print(table)
     for note in answer.notes:
         console.print(note, style="yellow")
+
+
+def _of_csv(path: Path, column: str | None, card: ModelCard) -> Sequence[float]:
+    """Read a history with the options and the column of the training, and require the model's period.
+
+    Raises:
+        ValueError: the file cannot be read, or its rows are further or less far apart than the model's steps.
+    """
+    trained = card.data.file
+    options = ReadOptions(**trained.options) if trained else ReadOptions()  # type: ignore[arg-type]
+    series = reader.read(path, replace(options, column=column or (trained.column if trained else None)))
+    steps = {period.step for period in PERIODS.values()}
+    found, wanted = series.period.step, card.series.step if card.series else ""
+    if found != wanted and {found, wanted} <= steps and {found, wanted} != {"day", "business day"}:
+        raise ValueError(f"{path} has rows of {series.period.duration}, but the model's step is one {wanted}")
+    console.print(f"{path}: column {series.column}" + (f", up to {series.last}" if series.last else ""), style="dim")
+    return list(series.values.tolist())
 
 
 @contextlib.contextmanager

@@ -3,9 +3,11 @@
 A comma between digits can separate decimals, thousands or values. Ambiguous commas are refused.
 """
 
-import codecs
 import math
 import re
+
+from serving.inputs.series_csv.errors import SeriesFileError
+from serving.inputs.series_csv.text import decode, lines
 
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _BETWEEN = re.compile(r"[ \t\r\n;]+|,[ \t\r\n]+")  # no-break spaces are part of a number
@@ -15,15 +17,14 @@ def of_lines(content: bytes) -> list[float]:
     """Parse a text with one value on each line. Ignores empty lines.
 
     Raises:
-        ValueError: The text is not UTF-8 or empty, or a line is not one finite number.
+        ValueError: The content is not a text or empty, or a line is not one finite number.
     """
     try:
-        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # PowerShell writes UTF-16
-        text = content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the history is not UTF-8 text: {error}") from None
+        text, _ = decode(content)
+    except SeriesFileError as error:
+        raise ValueError(f"the history {error}" if error.line is None else f"line {error.line}: {error}") from None
     values = []
-    for number, line in enumerate(re.split(r"\r\n?|\n", text), 1):
+    for number, line in enumerate(lines(text), 1):
         if line.strip():
             values.append(_value(line.strip(), f"line {number}: ", "one number is expected"))
     return _not_empty(values)

@@ -150,6 +150,7 @@ def _prices(series: Series, options: JobOptions) -> Prices:
             time_column=series.time_column,
             first=series.first,
             last=series.last,
+            options=_read_options(options).given(),
             reading=(*series.notes, *notes),
         ),
         notes=notes,

@@ -38,6 +38,7 @@ Frequency = Literal[
 _LONG = dict(zip("STHDWMQY", ("second", "minute", "hour", "day", "week", "month", "quarter", "year"), strict=True))
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
+BUSINESS_DAY = "business day"  # KServe has no such frequency: requests say "day"
 _MOST_KEYS = 20  # pydantic makes an error of about a kilobyte for each unknown key
 
 
@@ -131,13 +132,15 @@ def _forecast_start(series: TimeSeriesInput, recipe: SeriesRecipe) -> str | None
             f"but it has {len(series.series)}"
         )
     frequency = _LONG.get(series.frequency, series.frequency)
-    if recipe.step in _LONG.values() and frequency != recipe.step:
-        raise BadOption(f"series {series.name} has frequency {frequency}, but this model's step is one {recipe.step}")
+    wanted = "day" if recipe.step == BUSINESS_DAY else recipe.step
+    if wanted in _LONG.values() and frequency != wanted:
+        raise BadOption(f"series {series.name} has frequency {frequency}, but this model's step is {recipe.duration}")
     if series.start_timestamp is None:
         return None
     try:
         start = datetime.datetime.fromisoformat(series.start_timestamp)
-        return later(start, frequency, len(series.series)).isoformat()
+        unit = BUSINESS_DAY if recipe.step == BUSINESS_DAY else frequency
+        return later(start, unit, len(series.series)).isoformat()
     except (ValueError, OverflowError):
         raise BadOption(
             f"series {series.name}: start_timestamp must be ISO 8601, such as 2026-01-31T00:00:00, and the forecast "
@@ -146,7 +149,14 @@ def _forecast_start(series: TimeSeriesInput, recipe: SeriesRecipe) -> str | None
 
 
 def later(start: datetime.datetime, frequency: str, steps: int) -> datetime.datetime:
-    """Return the time after some steps; a 31st becomes the last day of a shorter month."""
+    """Return the time after some steps.
+
+    A 31st becomes the last day of a shorter month. A weekend has no business day; holidays are not known.
+    """
+    if frequency == BUSINESS_DAY:
+        weekday = min(start.weekday(), 4)
+        weeks, days = divmod(weekday + steps, 5)
+        return start + datetime.timedelta(days=7 * weeks + days - start.weekday())
     if frequency in _SECONDS:
         return start + datetime.timedelta(seconds=_SECONDS[frequency] * steps)
     years, month = divmod(start.month - 1 + _MONTHS[frequency] * steps, 12)

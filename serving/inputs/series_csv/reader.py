@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,11 @@ class ReadOptions:
     day_first: bool | None = None
     decimal: str | None = None
     drop_missing: bool = False
+
+    def given(self) -> dict[str, str | int | bool]:
+        """Return the choices that were made, by name; the model card holds them."""
+        defaults = asdict(ReadOptions())
+        return {name: value for name, value in asdict(self).items() if value != defaults[name]}
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from serving.inputs import histories
 from tests.serving.gateway.conftest import models_root, served
 from tests.serving.gateway.programs import Gateway
+from tests.serving.inputs.series_csv.files import MONTHS, PRICES, newest_first, plain, table
 
 __all__ = ["models_root", "served"]
 
@@ -107,4 +109,22 @@ def test_vitrine_forecast(served: Gateway) -> None:
     for content, history in ((b"0,31\n0,58\n0,81\n0,95\n", "-"), (b"", "0,31 0,58 0,81 0,95"), (b"\xff\n", "-")):
         refused = vitrine(content, "--history", history, *more)
         assert refused.returncode == 1 and b"Traceback" not in refused.stderr
-        assert b"'0,31' is not a number" in refused.stderr or b"UTF-8" in refused.stderr
+        assert b"is not a number" in refused.stderr
+
+
+def test_vitrine_forecast_of_a_csv(served: Gateway, tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    path.write_text(newest_first(plain()), encoding="utf-16")
+    done = vitrine(b"", "trend", "--csv", str(path), "--horizon", "2", "--url", served.url)
+    assert done.returncode == 0, done.stderr
+    assert (
+        b"column Close, up to 2020-02-25" in done.stdout
+        and b"step (day)" in done.stdout
+        and b"mean, USD" in done.stdout
+    )
+    body = served.http.post("/v1/models/trend:forecast", json={"history": PRICES, "horizon": 2}).json()
+    assert all(f"{value:.4g}".encode() in done.stdout for value in body["forecasts"][0]["mean"])
+    path.write_text(table("Date,Close", lambda day, price: f"{day},{price}", MONTHS), encoding="utf-8")
+    refused = vitrine(b"", "trend", "--csv", str(path), "--url", served.url)
+    assert refused.returncode == 1
+    assert b"has rows of one month, but the model's step is one day" in refused.stderr.replace(b"\n", b" ")

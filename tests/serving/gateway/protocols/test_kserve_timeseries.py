@@ -104,6 +104,9 @@ def test_errors_have_the_form_of_the_api(http: httpx.Client, name: str) -> None:
         ("2024-02-29", "year", 1, "2025-02-28"),
         ("2026-12-31", "month", 12, "2027-12-31"),
         ("2026-01-01", "week", 2, "2026-01-15"),
+        ("2026-01-01", "business day", 2, "2026-01-05"),  # Thursday to Monday
+        ("2026-01-01", "business day", 11, "2026-01-16"),
+        ("2026-01-03", "business day", 1, "2026-01-05"),  # from a Saturday
     ],
 )
 def test_months_and_weeks(start: str, frequency: str, steps: int, end: str) -> None:
