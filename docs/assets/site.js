@@ -16,7 +16,7 @@ function repair() {
   for (const button of document.querySelectorAll(".language-console .md-code__button:not([data-clipboard-text])")) {
     const code = button.closest("pre").querySelector("code").cloneNode(true);
     for (const part of code.querySelectorAll(".gp, .go")) part.remove();
-    button.setAttribute("data-clipboard-text", code.textContent.trim());
+    button.setAttribute("data-clipboard-text", code.textContent.replace(/\n+/g, "\n").trim());
   }
 }
 
