@@ -27,6 +27,7 @@ VERBS = ("predict", "embed", "neighbours", "forecast", "classify", "regress")
 _TENSORFLOW_VERBS = frozenset({"classify", "regress"})
 #: Verbs that change the versions of a model; ``api/admin.py`` answers them.
 ADMIN_VERBS = ("promote", "canary", "rollback")
+_ADMIN_SLASHES = 3  # a change names no version in the path
 _ADMIN_ENDINGS = tuple(f":{verb}" for verb in ADMIN_VERBS)
 
 
@@ -79,7 +80,9 @@ def is_hot(path: str) -> bool:
     if path.startswith("/v2/"):
         return path.endswith("/infer")
     return path in _IN_BODY or (
-        ":" in path and path[:11].lower() == "/v1/models/" and not path.endswith(_ADMIN_ENDINGS)
+        ":" in path
+        and path[:11].lower() == "/v1/models/"
+        and not (path.endswith(_ADMIN_ENDINGS) and path.count("/") == _ADMIN_SLASHES)
     )
 
 

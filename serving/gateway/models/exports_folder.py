@@ -141,7 +141,7 @@ class ExportsFolder:
         try:
             return step(self._registry)
         except NoSuchVersionError as error:
-            raise UnknownVersion(str(error)) from None
+            raise (UnknownVersion if self.versions(model) else UnknownModel)(str(error)) from None
         except (RegistryError, RoutingError, ConfigError) as error:
             raise Conflict(str(error)) from None
         except OSError as error:

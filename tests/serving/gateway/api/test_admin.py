@@ -105,6 +105,7 @@ def test_only_the_gateway_s_own_page_and_allowed_origins_may_change(
     [
         ("shade:promote", {"version": 9}, 404, "shade has no version 9; there are: 1, 2, 3"),
         ("nobody:promote", {"version": 1}, 404, "there is no model nobody; there are: shade"),
+        ("shade/versions/2:promote", {"version": 2}, 404, "unknown verb :promote"),
         ("..:promote", {"version": 1}, 404, "is not a model name"),
         ("%2E%2E%2Fshade:promote", {"version": 1}, 404, ""),
         ("shade:promote", {"version": 3}, 409, "shade version 3 cannot be promoted"),
