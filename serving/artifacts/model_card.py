@@ -176,6 +176,14 @@ class Predicted(_CardPart):
     confidence: Distribution = Field(description="probability of the predicted class")
 
 
+class ClassFigures(_CardPart):
+    """Figures of one class on the test part."""
+
+    recall: float | None = Field(default=None, description="share of its examples that get its name; None without any")
+    precision: float | None = Field(default=None, description="share of answers of it that are right; None without any")
+    examples: int = Field(description="examples of the class in the test part")
+
+
 class ModelCard(_CardPart):
     """The description of one version."""
 
@@ -196,6 +204,7 @@ class ModelCard(_CardPart):
     training: Training
     metrics: dict[str, float]
     printed: dict[str, float] = Field(default={}, description="the course document's values of the same metrics")
+    by_class: dict[str, ClassFigures] = Field(default={}, description="of a classifier; older cards lack it")
     inputs: dict[str, Distribution] = {}
     predicted: Predicted | None = Field(default=None, description="of a classifier; older cards lack it")
     parameters: int

@@ -13,6 +13,7 @@ from training.core.fit import Fitted
 from training.core.job import Job, JobOptions
 from training.core.recipe import Recipe
 from training.data import sources
+from training.evaluation.metrics import by_class
 from training.export import version
 from training.export.exported_model import ExportedModel
 
@@ -63,6 +64,7 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
         ),
         metrics={key: float(f"{value:.6g}") for key, value in trained.metrics.items()},
         printed=dict(job.printed),
+        by_class=by_class(trained.evaluation.truth, trained.evaluation.answer, examples.labels),
         inputs=dict(examples.inputs),
         predicted=_predicted(trained.evaluation, len(examples.labels)),
         parameters=sum(network.count_params() for network in exported.models),

@@ -29,6 +29,7 @@ JOBS = {
     "fashion_inception": "Fashion-MNIST by two Inception-V1 modules, on 800 pictures",
     "fashion_metric": "Fashion-MNIST encoder by the triplet loss, with similar items",
     "fashion_resnet": "Fashion-MNIST by three residual blocks, on 800 pictures",
+    "image_classifier": "pictures of your own classes, by transfer from MobileNetV2",
     "mnist_transfer": "digits by transfer from a trained fashion_cnn",
     "sine_forecaster": "next values of noisy sums of sines by a temporal convolution",
     "sine_rnn": "next value of a sine by one recurrent cell",
@@ -37,6 +38,9 @@ JOBS = {
     "xo_cnn": "X or O, a small convolutional net from scratch",
     "xo_mobilenet": "X or O, transfer from MobileNetV2",
 }
+
+#: Jobs that have no data without the user's.
+OWN_DATA = frozenset({"image_classifier"})
 
 #: Titles of the studies, by name.
 STUDIES = {

@@ -4,6 +4,7 @@ A job is a value, built at the end of its own file in ``training/jobs/`` from fo
 in every job: ``load``, ``build``, ``evaluate`` and ``serve``. :mod:`training.core.pipeline` runs it.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 CSV_OPTIONS = frozenset(
     {"csv", "column", "time_column", "period", "season", "unit", "day_first", "decimal", "splits", "drop_missing"}
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class JobOptions:
         from_version: version of the model that the job starts from.
         start: directory of ``from_version``; the pipeline sets it.
         params: fields of the recipe by name, as a sweep writes them.
+        say: receives the progress while data is read; the pipeline sets it.
     """
 
     quick: bool = False
@@ -70,6 +74,7 @@ class JobOptions:
     from_version: int | None = None
     start: Path | None = None
     params: Mapping[str, float | int] = field(default_factory=dict)
+    say: Callable[[str], None] = log.info
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def run(
             f"{job.name} cannot be shared by {worker_group.size} workers: its loss compares the examples of a batch"
         )
     recipe = job.recipe_for(options)
-    options = with_start(job, options, publication.registry)
+    options = replace(with_start(job, options, publication.registry), say=say)
     examples = _load(job, options, recipe, say)
     seed_everything(recipe)
     model = job.build(examples, options, recipe)

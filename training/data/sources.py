@@ -17,6 +17,8 @@ from training.core.errors import JobError
 
 T = TypeVar("T")
 
+_BATCH = 256  # pictures that are float32 at once
+
 
 def local(name: str) -> Path | None:
     """Return the file or folder of that name in VITRINE_DATA; None if it does not exist.
@@ -78,8 +80,13 @@ def picture_statistics(pictures: Array) -> dict[str, Distribution]:
 
     Brightness is a picture's mean, contrast its standard deviation.
     """
-    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
-    return {"brightness": distribution(flat.mean(axis=1)), "contrast": distribution(flat.std(axis=1))}
+    batches = (pictures[start : start + _BATCH] for start in range(0, len(pictures), _BATCH))
+    flat = (batch.reshape(len(batch), -1).astype(np.float32) for batch in batches)
+    means, deviations = zip(*((batch.mean(axis=1), batch.std(axis=1)) for batch in flat), strict=True)
+    return {
+        "brightness": distribution(np.concatenate(means)),
+        "contrast": distribution(np.concatenate(deviations)),
+    }
 
 
 def column_statistics(names: Iterable[str], rows: Array) -> dict[str, Distribution]:

@@ -1,10 +1,12 @@
 """Metrics of classifiers and encoders."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import keras
 import numpy as np
 
+from serving.artifacts.model_card import ClassFigures
 from training.core.array import Array
 from training.core.examples import Evaluation, Examples
 
@@ -29,6 +31,40 @@ def classification(model: keras.Model, examples: Examples) -> Evaluation:
         found = model.predict(x, batch_size=256, verbose=0).argmax(axis=1)
         metrics["others_accuracy"] = float((found == (y if y.ndim == 1 else y.argmax(axis=1))).mean())
     return Evaluation(metrics, truth, answer, confidence=probabilities.max(axis=1))
+
+
+def by_class(truth: Array, answer: Array, labels: Sequence[str]) -> dict[str, ClassFigures]:
+    """Measure recall and precision of each class, from class numbers [n]."""
+    size = len(labels)
+    right = np.bincount(truth[truth == answer], minlength=size)
+    true, answered = np.bincount(truth, minlength=size), np.bincount(answer, minlength=size)
+    return {
+        label: ClassFigures(
+            recall=round(float(right[i] / true[i]), 6) if true[i] else None,
+            precision=round(float(right[i] / answered[i]), 6) if answered[i] else None,
+            examples=int(true[i]),
+        )
+        for i, label in enumerate(labels)
+    }
+
+
+def balanced(evaluation: Evaluation, classes: int) -> Evaluation:
+    """Add the mean recall of the classes, ``balanced_accuracy``, and two comparisons with the most frequent class.
+
+    Always answering the most frequent class has an accuracy of ``majority_accuracy`` and a mean recall of 1/classes.
+    ``balanced_accuracy_gain`` is 0 there and 1 for a perfect model (scikit-learn's ``adjusted=True``).
+    """
+    truth = evaluation.truth
+    counts = np.bincount(truth, minlength=classes)
+    right = np.bincount(truth[truth == evaluation.answer], minlength=classes)
+    mean = float((right[counts > 0] / counts[counts > 0]).mean())
+    chance = 1 / np.count_nonzero(counts)
+    figures = {
+        "balanced_accuracy": mean,
+        "balanced_accuracy_gain": (mean - chance) / (1 - chance),
+        "majority_accuracy": float(counts.max() / len(truth)),
+    }
+    return replace(evaluation, metrics={**evaluation.metrics, **figures})
 
 
 def fit_and_test(model: keras.Model, examples: Examples) -> Evaluation:

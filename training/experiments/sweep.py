@@ -123,9 +123,10 @@ def search(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, r
     trained, held_out = split(examples, recipe.seed)
     measure, direction = measured_by(job)
     ranges: Mapping[str, Range] = job.search
+    own = f"{examples.data.sha256}/" if options.data_dir else ""
     for stage in stages:
         study = optuna.create_study(
-            study_name=f"{job.name}/{'quick-' if options.quick else ''}{stage.name}",
+            study_name=f"{job.name}/{own}{'quick-' if options.quick else ''}{stage.name}",
             storage=shared,
             load_if_exists=True,
             direction=direction,

@@ -41,7 +41,10 @@ def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepa
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         picture = tf.io.decode_image(encoded, channels=recipe.channels, expand_animations=False)
-        picture = tf.image.resize(picture, (recipe.height, recipe.width), antialias=True)
+        if recipe.colour == "rgb":  # padded, as by serving.preprocessing
+            picture = tf.image.resize_with_pad(picture, recipe.height, recipe.width, antialias=True)
+        else:
+            picture = tf.image.resize(picture, (recipe.height, recipe.width), antialias=True)
         return tf.ensure_shape(tf.cast(tf.round(picture), tf.uint8), shape)
 
     def classify_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:

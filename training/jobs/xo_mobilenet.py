@@ -25,19 +25,19 @@ from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
 from training.core.job import Job, JobOptions, require_parameters
 from training.core.recipe import Recipe
-from training.data import noughts_crosses, sources
+from training.data import noughts_crosses
 from training.evaluation.metrics import classification
 from training.export.exported_model import ExportedModel
 from training.export.image import image_model
+from training.models import mobilenet
 
 RECIPE = ImageRecipe(height=96, width=96, channels=3, colour="ink", crop=True, margin=0.25)
-WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 HEADS = {"softmax": 12_832, "sigmoid": 12_821}
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
     drawings = noughts_crosses.load(options, RECIPE, count_per_class=recipe.examples or 1500)
-    base = mobilenet()
+    base = mobilenet.imagenet_encoder(RECIPE.width)
     parts = {"train": drawings.train, "test": drawings.test, **drawings.extra}
     encoded = {name: (features(base, x), np.eye(2, dtype=np.float32)[y]) for name, (x, y) in parts.items()}
     return Examples(
@@ -50,35 +50,12 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
     )
 
 
-def mobilenet() -> keras.Model:
-    """Return the frozen base: pictures of -1…1 [n, 96, 96, 3] → features [n, 1280].
-
-    Its weights were trained at 224×224.
-
-    Raises:
-        JobError: the weights are not in VITRINE_DATA and cannot be downloaded.
-    """
-    local = sources.local(WEIGHTS)
-    at_224 = sources.download(
-        "MobileNetV2's ImageNet weights",
-        lambda: keras.applications.MobileNetV2(include_top=False, weights=str(local) if local else "imagenet"),
-        WEIGHTS,
-        stand_in=None,
-    )
-    base = keras.applications.MobileNetV2(input_shape=(96, 96, 3), include_top=False, weights=None, pooling="avg")
-    base.set_weights(at_224.get_weights())
-    base.trainable = False
-    require_parameters(base, 2_257_984, trainable=0)
-    return base
-
-
 def features(base: keras.Model, pictures: Array) -> Array:
     """Encode pictures uint8 [n, 96, 96, 3] as float32 [n, 1280].
 
     Pictures are light on dark; the base gets them inverted.
     """
-    batches = (pictures[i : i + 64] for i in range(0, len(pictures), 64))
-    return np.concatenate([base.predict_on_batch(1 - batch.astype(np.float32) / 127.5) for batch in batches])
+    return mobilenet.encode(base, pictures, lambda batch: 1 - batch / 127.5)
 
 
 def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:

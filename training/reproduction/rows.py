@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from training.core.catalogue import JOBS, STUDIES
+from training.core.catalogue import JOBS, OWN_DATA, STUDIES
 from training.reproduction.results import Results, SystemResult
 from training.reproduction.systems import SYSTEMS, System, others
 
@@ -76,7 +76,7 @@ def rows(results: Results) -> list[Row]:
     titles = {**JOBS, **STUDIES}
     return [
         Row(system, tuple(_entry(name, titles.get(name, "not implemented"), results) for name in system.names))
-        for system in (*SYSTEMS, others([*JOBS, *STUDIES]))
+        for system in (*SYSTEMS, others([name for name in (*JOBS, *STUDIES) if name not in OWN_DATA]))
         if system.names
     ]
 

@@ -18,7 +18,7 @@ from typing import Literal
 
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.registry import ModelRegistry
-from training.core.catalogue import JOBS, STUDIES, find_study
+from training.core.catalogue import JOBS, OWN_DATA, STUDIES, find_study
 from training.core.errors import JobError
 from training.experiments.study import FINDINGS_FILE, PLOT_FILE, Findings
 from training.reproduction import fingerprint
@@ -71,7 +71,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     Raises:
         JobError: a name is neither a job nor a study.
     """
-    every = [*JOBS, *STUDIES]
+    every = [name for name in (*JOBS, *STUDIES) if name not in OWN_DATA]
     for name in names:
         if name not in every:
             raise JobError(f"there is no job or study {name}; there are: {', '.join(every)}")
@@ -120,7 +120,7 @@ def add_published(results: Results, folders: Folders) -> None:
     registry = ModelRegistry(folders.exports)
     for name in JOBS:
         known, live = results.results.get(name), registry.live(name)
-        if live is None or (known and known.status == "done" and not known.quick):
+        if name in OWN_DATA or live is None or (known and known.status == "done" and not known.quick):
             continue
         try:
             result = of_card(registry.card(name, live), live)

@@ -38,6 +38,7 @@ from training.jobs import (
     xo_cnn,
     xo_mobilenet,
 )
+from training.models.mobilenet import imagenet_encoder
 
 DATA = Data(name="none", source="test", licence="none", rows={})
 SERIES = SeriesRecipe(window=41, max_horizon=30, step="day", unit="USD", level=0.9)
@@ -266,7 +267,7 @@ def test_both_heads_of_xo_mobilenet_have_the_printed_parameters() -> None:
 
 
 def test_the_base_of_xo_mobilenet_is_frozen(data: Path) -> None:
-    base = xo_mobilenet.mobilenet()
+    base = imagenet_encoder(96)
     assert base.count_params() == 2_257_984 and not base.trainable_weights
 
 

@@ -22,6 +22,7 @@ from training.data import noughts_crosses
 from training.evaluation import plots
 from training.experiments.study import Findings, Say, Study
 from training.jobs import xo_cnn, xo_mobilenet
+from training.models.mobilenet import imagenet_encoder
 
 NETS = ("transfer", "from scratch")
 _STEPS = 400  # of gradient descent from scratch, for any number of drawings
@@ -55,7 +56,7 @@ def _examples(train: tuple[Array, Array]) -> Examples:
 
 def run(options: JobOptions, say: Say) -> Findings:
     counts, draws, tested, epochs = ((10, 20), 1, 20, 5) if options.quick else ((10, 20, 50, 100, 200), 3, 200, 100)
-    base = xo_mobilenet.mobilenet()
+    base = imagenet_encoder(xo_mobilenet.RECIPE.width)
     small, large = xo_cnn.RECIPE, xo_mobilenet.RECIPE
     test_small, test_large = (noughts_crosses.generate(tested, recipe, seed=999) for recipe in (small, large))
     test_encoded = (xo_mobilenet.features(base, test_large[0]), test_large[1])

@@ -1,0 +1,1 @@
+"""The user's own pictures: a folder or a ZIP file with one folder for each class."""
