@@ -5,7 +5,9 @@ export const element = (id) => document.getElementById(id);
 
 const format = (options) => { const one = new Intl.NumberFormat(locale, options); return (value) => one.format(value); };
 export const percent = format({ style: "percent", maximumFractionDigits: 1 });
-export const figure = format({ maximumSignificantDigits: 4 });
+const usual = format({ maximumSignificantDigits: 4 }), tiny = format({ maximumSignificantDigits: 2, notation: "scientific" });
+export const figure = (value) => (value !== 0 && Math.abs(value) < 1e-4 ? tiny(value) : usual(value));
+export const rough = format({ maximumSignificantDigits: 2 });
 export const precise = format({ maximumSignificantDigits: 7 });
 export const withUnit = (value, unit) => [precise(value), unit].filter(Boolean).join(" ");
 export const date = (text) => new Date(text).toLocaleDateString(locale, { dateStyle: "medium" });
@@ -41,13 +43,16 @@ export function button(text, action, attributes = {}) {
   return made;
 }
 
+const awaited = new WeakMap(); // the newest promise by element
+
 // Show that an answer is awaited, after a moment; style in page.css.
 export async function busy(target, promise) {
+  awaited.set(target, promise);
   target.setAttribute("aria-busy", "true");
   try {
     return await promise;
   } finally {
-    target.removeAttribute("aria-busy");
+    if (awaited.get(target) === promise) target.removeAttribute("aria-busy");
   }
 }
 

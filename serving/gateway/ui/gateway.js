@@ -17,9 +17,11 @@ const SENTENCES = {
   bad_picture: "This picture cannot be used.",
   bad_tensor: "These values cannot be used.",
   bad_upstream: "The model gave no usable answer.",
+  conflict: "This change is not possible now.",
   deadline_exceeded: "The model took too long.",
   forbidden: "The key does not allow this.",
   overloaded: "The server is busy.",
+  read_only: "This change is not possible now.",
   too_large: "The file is too large.",
   too_late: "The file took too long to arrive.",
   too_many_requests: "Too many requests. Wait a moment.",
@@ -48,7 +50,7 @@ export async function send(path, { headers = {}, ...options } = {}) {
   if (response.ok) return response;
   const { code, error } = await response.json().catch(() => ({}));
   if (response.status === 401) element("key-form").hidden = false;
-  throw new Problem(t(SENTENCES[code] ?? "The server refused the request."),
+  throw new Problem(SENTENCES[code] ? t(SENTENCES[code]) : t("The server refused the request."),
     { code, detail: error, again: PASSING.includes(code) });
 }
 

@@ -12,7 +12,7 @@ export const early = true;
 export const accepts = (file) => file.type.startsWith("image/");
 export const content = `
   <div class="desk">
-    <div>
+    <div class="pad">
       <div class="paper">
         <canvas id="canvas" width="560" height="560" role="img" aria-label="${t("Drawing pad")}" aria-describedby="pad-help"></canvas>
         <img id="preview" alt="${t("the chosen picture")}" hidden>
@@ -23,6 +23,9 @@ export const content = `
         <label class="button">${t("Choose a picture")}<input id="file" type="file" accept="image/*"></label>
         <label class="button touch">${t("Camera")}<input id="camera" type="file" accept="image/*" capture="environment"></label>
       </p>
+    </div>
+    <div class="found-in"><div id="answers"></div><p id="spoken" class="hidden" role="status"></p></div>
+    <div class="more">
       <p id="pad-help" class="quiet">${t("Draw here, or drop or paste a picture anywhere. With the keyboard: choose a sample or a file.")}</p>
       <div id="samples" role="group" aria-label="${t("Sample pictures")}"></div>
       <details class="quiet"><summary>${t("Options")}</summary>
@@ -33,7 +36,6 @@ export const content = `
         </select></label>
       </details>
     </div>
-    <div><div id="answers"></div><p id="spoken" class="hidden" role="status"></p></div>
   </div>`;
 
 // Models of the same classes answer side by side.
@@ -76,7 +78,7 @@ export function start(section) {
     clearTimeout(timer);
     timer = null;
     if (picture === null && pad.empty) return;
-    const sent = picture ?? pad.png();
+    const sent = picture ?? Object.assign(pad.png(), { drawn: true });
     return latest.run(async (signal) => {
       const said = await Promise.all(answers.map((one) => one.ask(sent, polarity(), signal, () => ask(true))));
       if (finished) element("spoken").textContent = said.filter(Boolean).join("; ");
@@ -144,7 +146,7 @@ export function start(section) {
     answers = section.choice.models.map((model) => new Answer(model));
     for (const one of answers) one.clear();
     element("answers").replaceChildren(...answers.map((one) => one.element));
-    if (picture === null && pad.empty) pad.restore();
+    if (picture === null && pad.empty) pad.restore(() => picture === null);
     ask(true);
     showSamples();
   };

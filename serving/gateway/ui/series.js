@@ -48,11 +48,11 @@ export function start(section) {
     closeFile();
     if (card.series.step.includes("π")) {
       const phase = Math.floor(Math.random() * 20);
-      const sine = Array.from({ length: Math.max(40, card.series.window) }, (_, step) => Math.sin((phase + step) * Math.PI / 10));
+      const sine = Array.from({ length: Math.max(40, card.series.window) }, (_, step) => Number(Math.sin((phase + step) * Math.PI / 10).toFixed(4)));
       return put(sine, t("A sine."));
     }
     const { stock } = await import("./series/example.js");
-    const isStock = card.series.step === "day" && card.series.unit === "USD" && card.series.window <= stock.history.length;
+    const isStock = card.series.step.endsWith("day") && card.series.unit === "USD" && card.series.window <= stock.history.length;
     if (isStock) return put(stock.history, t("Google's closing price until {date}, in USD. A real series: matplotlib's sample data.",
       { date: date(stock.last) }), { ...stock, first: null, last: date(stock.last) });
     const { level, volatility } = card.inputs;
@@ -71,7 +71,7 @@ export function start(section) {
     closeFile();
     try {
       const { readCsv } = await import("./series/csv.js");
-      file = { name: chosen.name || t("Pasted text"), ...readCsv(await chosen.arrayBuffer()) };
+      file = { name: chosen.name || t("Pasted text"), ...readCsv(await chosen.arrayBuffer(), section.model.card.data.file?.column) };
     } catch (error) {
       element("example-note").textContent = "";
       return showError(target, error);
@@ -104,7 +104,7 @@ export function start(section) {
     const drawn = chart(history.slice(-SHOWN), t("The history and its forecast"), {
       ...values, later, naive: values.mean.map(() => last), ends: ["", known.last ?? t("now"), `+${values.mean.length} × ${body.step}`] });
     const lines = [["mean", t("forecast")], ...(body.level ? [["band", t("{share} band", { share: percent(body.level) })]] : []),
-      ["naive", t("naive: the last value again")], ...(later.length > 0 ? [["later", t("what came")]] : [])];
+      ["naive", t("naive: the last value again")], ...(later.length > 0 ? [["later", t("what happened")]] : [])];
     target.replaceChildren(drawn, legend(lines), answeredBy(body, ...(body.unit === "1" ? [] : [t("in {unit}", body)])));
   }
 

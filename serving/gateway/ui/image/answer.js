@@ -28,7 +28,7 @@ export class Answer {
       return await busy(this.element, this.#show(send));
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      showError(this.#body, error, { kept: t("Your picture is kept."), again });
+      showError(this.#body, error, { kept: picture.drawn ? t("Your drawing is kept.") : t("Your picture is kept."), again });
       return null;
     }
   }

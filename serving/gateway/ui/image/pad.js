@@ -31,13 +31,14 @@ export class Pad {
     this.empty = true;
   }
 
-  // Show the drawing that this tab had before it was reloaded.
-  async restore() {
+  // Show the drawing that this tab had before it was reloaded, if that is still wanted when it is decoded.
+  async restore(wanted) {
     const kept = sessionStorage.getItem("drawing");
     if (!kept) return;
     const image = new Image();
     image.src = kept;
     await image.decode();
+    if (!this.empty || !wanted()) return;
     this.#pen.drawImage(image, 0, 0, this.#canvas.width, this.#canvas.height);
     this.empty = false;
     this.#changed(true);

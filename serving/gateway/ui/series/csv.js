@@ -2,11 +2,18 @@
 import { t } from "../words.js";
 
 const MISSING = /^(|-|–|\.|null|none|na|n\/a|nan|#n\/a)$/i;
-const PREFERRED = [/^adj[a-z]*[ ._]*close$/i, /(^|[ ._])adjusted$/i, /^close$/i, /(^|[._ ])close$/i, /^(value|price)$/i];
+// Names of values, best first, as in serving/inputs/series_csv/columns.py: exact, or at the end of a name without OTHERS.
+const NAMES = [
+  "adjusted|adj close|adjusted close|adjclose|adj closing price|adjusted closing price|close adj|close adjusted",
+  "close|closing price|close price|closing|price close|schlusskurs|schluss|fechamento|fecho|cierre|clôture|chiusura",
+  "price|last|last price|value|settle|settlement|nav|rate|mid|kurs|preis|wert|zuletzt|último|ultimo|preço|preco|valor|precio|prix|valeur|prezzo|y",
+].map((names) => names.split("|"));
+const OTHERS = /\b(prev|previous|prior|pre|last|unadjusted|unadj|raw|volume|vol|open|high|low|change|chg|pct|percent|diff|lag|next|ask|bid|split|cap|anterior)\b/;
 const MOST_TEXT = 0.2; // share of cells of a column of numbers that are no numbers
 
 // The columns of numbers of a file: [{name, values, dropped}], the index of the likeliest, and remarks for people.
-export function readCsv(bytes) {
+// `wanted` is the name of the column that the model was trained on, if it is known.
+export function readCsv(bytes, wanted = null) {
   const text = decode(new Uint8Array(bytes));
   const head = text.split(/\r\n?|\n/).find((line) => line.trim()) ?? "";
   const separator = [";", "\t", ",", "|"].find((one) => split(head, one)[0]?.length > 1) ?? ";";
@@ -26,8 +33,23 @@ export function readCsv(bytes) {
   const columns = names.map((name, index) => column(name, rows.map((row) => row[index])))
     .filter((one, index) => one !== null && index !== order?.index);
   if (columns.length === 0) throw new Error(t("The file has no column of numbers."));
-  const likely = PREFERRED.map((pattern) => columns.findIndex(({ name }) => pattern.test(name.trim()))).find((index) => index >= 0);
+  const likely = likeliest(columns.map(({ name }) => name), wanted);
+  if (likely === null) remarks.push(t("choose a column"));
   return { columns, likely: likely ?? 0, first: order?.first ?? null, last: order?.last ?? null, remarks };
+}
+
+function likeliest(names, wanted) {
+  if (names.length === 1) return 0;
+  if (names.includes(wanted)) return names.indexOf(wanted);
+  const plain = names.map((name) => name.replace(/\(.*?\)|\[.*?\]|^\s*\d+\.\s+/g, " ").replace(/([a-z])([A-Z])/g, "$1 $2")
+    .toLowerCase().replace(/[^\p{L}\d%]+/gu, " ").trim());
+  for (const known of NAMES) {
+    const exact = plain.findIndex((name) => known.includes(name));
+    if (exact >= 0) return exact;
+    const similar = plain.findIndex((name) => known.some((one) => name.endsWith(` ${one}`)) && !OTHERS.test(name));
+    if (similar >= 0) return similar;
+  }
+  return null;
 }
 
 function decode(bytes) {

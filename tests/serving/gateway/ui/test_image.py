@@ -51,12 +51,14 @@ def test_the_answer_follows_the_pen(page: Browser) -> None:
     page.run("""
         window.times = [];
         let moved = 0;
-        document.querySelector('#canvas').addEventListener('pointermove', () => { moved ||= performance.now(); });
+        document.querySelector('#canvas').addEventListener('pointermove',
+          ({buttons}) => { if (buttons) moved ||= performance.now(); });
         new MutationObserver(() => { if (moved) { window.times.push(performance.now() - moved); moved = 0; } })
           .observe(document.querySelector('#answers'), {childList: true, subtree: true});
     """)
-    page.drag("#canvas", *CROSS, *CROSS, *CROSS)
-    until(lambda: len(page.run("return window.times")) >= 3)
+    for count in (1, 2, 3):
+        page.drag("#canvas", *CROSS)
+        until(lambda count=count: len(page.run("return window.times")) >= count)
     assert min(page.run("return window.times")) < MOST_MILLISECONDS
     page.wait_for("version 1", "#answers")
     assert page.run("return document.querySelector('#spoken').textContent").startswith("shade: ")

@@ -19,7 +19,12 @@ def series(page: Browser) -> Browser:
 
 def test_a_series_is_forecast_with_its_band_and_the_naive_line(series: Browser) -> None:
     assert "Google's closing price" in series.texts("#example-note")[0]
-    assert series.texts("#forecasts .legend li") == ["forecast", "90% band", "naive: the last value again", "what came"]
+    assert series.texts("#forecasts .legend li") == [
+        "forecast",
+        "90% band",
+        "naive: the last value again",
+        "what happened",
+    ]
     series.type("#history", "1 2; 3,\n4")
     assert series.texts("#example-note") == []
     series.type("#horizon", "3")
@@ -61,6 +66,8 @@ CSV = {
     "UTF-16 and tabs": ("Date\tValue\n2020-01-01\t1\n2020-01-02\t2\n".encode("utf-16"), "Value", [1, 2]),
     "latin-1": ("Datum;Größe\n2020-01-01;1,0\n2020-01-02;2,0\n".encode("latin-1"), "Größe", [1, 2]),
     "missing values": (b"\xef\xbb\xbfDate,Value\n2020-01-01,1\n2020-01-02,null\n2020-01-03,3\n", "Value", [1, 3]),
+    "numbered names": (b"Date,1. open,4. close\n2020-01-01,1,2\n2020-01-02,2,3\n", "4. close", [2, 3]),
+    "never the volume": (b"date,volume,unadjustedVolume,fecho\n2020-01-01,1,2,3\n2020-01-02,2,3,4\n", "fecho", [3, 4]),
     "no header": (b"1\n2\n3\n", "column 1", [1, 2, 3]),
 }
 

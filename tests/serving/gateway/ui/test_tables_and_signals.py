@@ -20,7 +20,7 @@ def test_a_table_has_a_field_for_each_column(page: Browser) -> None:
 def test_an_example_or_a_pasted_signal_is_classified(page: Browser) -> None:
     page.run("location.hash = '#signal'")
     page.wait_for("version 1", "#signal-classes")
-    assert "test accuracy 0.9877 · test loss 0.00000012" in page.texts("#signal-section .card")[0]
+    assert "test accuracy 0.9877 · test loss 1.2E-7" in page.texts("#signal-section .card")[0]
     page.click("#square")
     page.wait_for("4 samples · 1 ms apart · in mV", "#signal-note")
     page.type("#samples-of-signal", "1 2 3 4")
