@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from serving.artifacts.user_models import USER_EXPORTS, seed, shipped_models
 from tests.docs.command_blocks import Command, Elsewhere, read
 from tests.programs import REPOSITORY, free_port
 
@@ -44,6 +45,7 @@ class Reader:
         }
         if data := os.environ.get("VITRINE_DATA"):
             self._env["VITRINE_DATA"] = data
+        seed(folder / USER_EXPORTS, shipped_models())  # which the first command would do, and say
 
     def do(self, command: Command) -> None:
         """Run a command or script. Fails with its output if it fails or prints something else than the page shows."""
