@@ -214,6 +214,9 @@ def up(
     engine: Annotated[str, typer.Option(help="Engine of --model-server-process: auto or tensorflow.")] = "auto",
     keys: Annotated[Path | None, typer.Option(envvar="VITRINE_KEYS", help="File of API keys: vitrine keys.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Serve other machines without keys.")] = False,
+    admin: Annotated[
+        bool, typer.Option("--admin", help="Without keys, on this machine: allow changes of versions over HTTP.")
+    ] = False,
     train_missing: Annotated[
         bool, typer.Option(help=f"First train those of {', '.join(TRAINED)} that have no version.")
     ] = False,
@@ -251,6 +254,7 @@ def up(
             *([f"--workers={workers}"] if workers != "1" else ()),
             *([f"--keys={keys}"] if keys else ()),
             *(["--insecure"] if insecure else ()),
+            *(["--admin"] if admin else ()),
         ],
     )
     try:

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.programs import REPOSITORY
+from tests.serving.gateway.browser import browser
 
 DOCS = REPOSITORY / "docs"
 SITE = REPOSITORY / ".vitrine" / "site"
@@ -90,3 +91,16 @@ def test_links_and_anchors_lead_somewhere(site: Path) -> None:
 def test_pages_load_nothing_from_other_hosts(site: Path) -> None:
     loads = {load for path in site.rglob("*.html") for load in page(path).loads if urlsplit(load).netloc}
     assert loads == set()
+
+
+def test_copying_takes_commands_without_prompt_and_output(site: Path) -> None:
+    with browser() as window:
+        window.open((site / "quick-start.html").as_uri())
+        copied = window.run(
+            "return [...document.querySelectorAll('[data-clipboard-text]')].map((one) => one.dataset.clipboardText)"
+        )
+    command = next(text for text in copied if text.startswith("vitrine predict"))
+    assert command.splitlines()[:2] == [
+        "vitrine predict examples/ankle_boot.png",
+        "vitrine embed examples/ankle_boot.png",
+    ]

@@ -76,7 +76,10 @@ def test_vitrine_predict_embed_and_forecast(up: tuple[Program, str], tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "up", [[], ["--model-server-process", f"--grpc-port={free_port()}"]], ids=["embedded", "process"], indirect=True
+    "up",
+    [["--admin"], ["--admin", "--model-server-process", f"--grpc-port={free_port()}"]],
+    ids=["embedded", "process"],
+    indirect=True,
 )
 def test_version_changes_and_a_rollback_lose_no_request(up: tuple[Program, str], tmp_path: Path) -> None:
     _, url = up
@@ -109,6 +112,11 @@ def test_version_changes_and_a_rollback_lose_no_request(up: tuple[Program, str],
     for thread in callers:
         thread.start()
 
+    def change(verb: str, **sent: object) -> object:
+        response = httpx.post(f"{url}/v1/models/fashion_cnn:{verb}", json=sent, timeout=30)
+        assert response.status_code == 200, response.text
+        return response.json()["version"], response.json()["before"]
+
     def publish() -> int:
         with registry.staging("fashion_cnn") as directory:
             shutil.copytree(registry.directory("fashion_cnn", 1), directory, dirs_exist_ok=True)
@@ -119,14 +127,17 @@ def test_version_changes_and_a_rollback_lose_no_request(up: tuple[Program, str],
         assert publish() == 2
         registry.promote("fashion_cnn", 2)
         wait_for_version(2)
-        assert registry.rollback("fashion_cnn") == (2, 1)
+        assert change("rollback") == (1, 2)
         wait_for_version(1)
         for number in (3, 4):  # after a rollback models.config lists versions by number
             assert publish() == number
             registry.promote("fashion_cnn", number)
             wait_for_version(number)
-        registry.promote("fashion_cnn", 1)  # which is no longer loaded
+        assert change("promote", version=1) == (1, 4)  # which is no longer loaded
         wait_for_version(1)
+        assert change("canary", version=3, percent=50) == (3, None)
+        wait_for_version(3)
+        assert change("rollback") == (1, 1)
     finally:
         stop.set()
         for thread in callers:

@@ -84,6 +84,30 @@ def test_responses_equal_the_outputs_of_the_version(exports: Path) -> None:
                 assert embedded[number]["embeddings"][0] == pytest.approx(vectors[number].tolist(), abs=1e-4)
 
 
+def test_each_picture_of_the_sprite_is_its_own_nearest_neighbour(exports: Path) -> None:
+    directory = exports / "fashion_metric" / "1"
+    card = model_card.read(directory)
+    assert card.neighbours is not None and card.neighbours.sprite is not None
+    grid, numbers = card.neighbours.sprite, (0, 39, 40, 500, 999)
+    with programs.embedded_gateway(exports) as gateway:
+        programs.wait_until_ready(gateway, "fashion_metric")
+        sent = gateway.http.get(f"/v1/models/fashion_metric/versions/1/files/{grid.file}").content
+        with Image.open(io.BytesIO(sent)) as sprite:
+            pixels = np.asarray(sprite.convert("L"))
+        rows = [
+            pixels[number // grid.columns * grid.height :, number % grid.columns * grid.width :] for number in numbers
+        ]
+        pictures = io.BytesIO()
+        np.save(pictures, np.stack([row[: grid.height, : grid.width, None] for row in rows]))
+        answer = gateway.http.post(
+            "/v1/models/fashion_metric:neighbours?k=2",
+            content=pictures.getvalue(),
+            headers={"Content-Type": "application/x-npy"},
+        ).json()
+    assert [nearest["index"] for nearest, _ in answer["neighbours"]] == list(numbers)
+    assert all(nearest["distance"] < 0.1 for nearest, _ in answer["neighbours"])  # the sprite has 16 levels of grey
+
+
 def test_forecasts_of_the_sine(exports: Path) -> None:
     history = [math.sin(step * math.pi / 10) for step in range(30)]
     expected = [math.sin(step * math.pi / 10) for step in range(30, 54)]
