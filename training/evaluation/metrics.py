@@ -34,7 +34,9 @@ def classification(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def by_class(truth: Array, answer: Array, labels: Sequence[str]) -> dict[str, ClassFigures]:
-    """Measure recall and precision of each class, from class numbers [n]."""
+    """Measure recall and precision of each class, from class numbers [n]. Without labels there are none."""
+    if not labels:
+        return {}
     size = len(labels)
     right = np.bincount(truth[truth == answer], minlength=size)
     true, answered = np.bincount(truth, minlength=size), np.bincount(answer, minlength=size)
