@@ -32,13 +32,13 @@ def free_port() -> int:
 class Program:
     """A running program and its output, standard output and error together."""
 
-    def __init__(self, arguments: Sequence[str], env: dict[str, str] | None = None) -> None:
+    def __init__(self, arguments: Sequence[str], env: dict[str, str] | None = None, folder: Path = REPOSITORY) -> None:
         self.process = subprocess.Popen(
             list(arguments),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            cwd=REPOSITORY,
+            cwd=folder,
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
         )
         self._lines: list[str] = []

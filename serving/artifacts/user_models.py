@@ -57,8 +57,8 @@ def default_exports(say: Say = log.info) -> Path:
 
 def shipped_models() -> Path:
     """Return the folder of the shipped models, which may not exist."""
-    installed = _PACKAGE / "shipped_models"
-    return installed if installed.is_dir() else _PACKAGE.parent / "exports"
+    installed = _PACKAGE / "shipped"
+    return (installed if installed.is_dir() else _PACKAGE.parent) / "exports"
 
 
 def seed(folder: Path, shipped: Path, say: Say = log.info) -> None:

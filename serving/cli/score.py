@@ -1,5 +1,6 @@
 """``vitrine score``."""
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -37,6 +38,8 @@ def score(
     exports: Exports = None,
 ) -> None:
     """Run a model version over many inputs. An interrupted run resumes."""
+    if on == "ray" and importlib.util.find_spec("ray") is None:
+        raise fail(extras.needs("vitrine score --on ray", "ray"))
     from serving.scoring import parts
     from serving.scoring.inputs import InputError, find, text
     from serving.scoring.model import ScoringModel
@@ -72,8 +75,6 @@ def score(
 
 
 def _ray(workers: int | None) -> "Engine":
-    try:
-        from serving.scoring import on_ray
-    except ImportError as error:
-        raise extras.named("vitrine score --on ray", error) from None
+    from serving.scoring import on_ray
+
     return on_ray.engine(workers)

@@ -37,10 +37,10 @@ def python(name: str) -> Path:
     interpreter = folder / "bin" / "python"
     stamp = _stamp(sys.version, lock.read_text())
     if not _is_current(folder, stamp):
-        _build(name, [sys.executable, "-m", "venv", "--without-pip", str(folder)])
+        build(name, [sys.executable, "-m", "venv", "--without-pip", str(folder)])
         # Without compiling: one package has 126 MB of modules, and the tests import few of them.
         install = ["install", "--quiet", "--no-compile", "--retries=1", "--timeout=20", "--require-hashes"]
-        _build(name, [sys.executable, "-m", "pip", f"--python={interpreter}", *install, f"--requirement={lock}"])
+        build(name, [sys.executable, "-m", "pip", f"--python={interpreter}", *install, f"--requirement={lock}"])
         (folder / "stamp").write_text(stamp)
     return interpreter
 
@@ -57,7 +57,7 @@ def node_modules() -> Path:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(NODE / name, folder)
         quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"]
-        _build("node", [npm, "ci", f"--prefix={folder}", *quietly])
+        build("node", [npm, "ci", f"--prefix={folder}", *quietly])
         (folder / "stamp").write_text(stamp)
     return folder / "node_modules"
 
@@ -75,7 +75,8 @@ def _is_current(folder: Path, stamp: str) -> bool:
     return False
 
 
-def _build(name: str, command: Sequence[str]) -> None:
+def build(name: str, command: Sequence[str]) -> None:
+    """Run a step of an installation. Skip the test if the registry cannot be reached."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=_BUILD_SECONDS)
     output = done.stdout + done.stderr
     if done.returncode and any(words in output for words in _UNREACHABLE):

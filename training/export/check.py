@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from serving import extras
 from training.core.array import Array
 
 TOLERANCE = 1e-4
@@ -173,4 +174,7 @@ def _difference(one: Array | None, other: Array) -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_main(*sys.argv[1:3])))
+    try:
+        print(json.dumps(_main(*sys.argv[1:3])))
+    except ImportError as error:
+        raise extras.named("training.export.check", error) from None

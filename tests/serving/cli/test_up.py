@@ -1,5 +1,6 @@
 """``vitrine up``: its greeting, and what is checked before anything slow."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -22,7 +23,9 @@ def test_ports_are_checked_before_training_and_installing(exports: Path) -> None
         port = taken.getsockname()[1]
         command = [sys.executable, "-m", "serving.cli.main", "up", "--train-missing", f"--port={port}"]
         up = subprocess.run([*command, f"--exports={exports}"], capture_output=True, text=True, cwd=REPOSITORY)
-        made = subprocess.run(["make", "up", f"PORT={port}"], capture_output=True, text=True, cwd=REPOSITORY)
+        # Without the variables of a make that runs the tests.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        made = subprocess.run(["make", "up", f"PORT={port}"], capture_output=True, text=True, cwd=REPOSITORY, env=env)
     assert up.returncode == 1 and f"port {port} is taken by another program" in up.stderr and not up.stdout
     assert made.returncode == 2 and not made.stdout
     assert made.stderr.startswith(f"port {port} is taken by another program: choose another with make up PORT=8001\n")
