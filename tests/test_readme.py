@@ -1,27 +1,33 @@
-"""README names every command, job and setting of the gateway."""
+"""The README is short, and its commands and links are right. ``tests/docs`` runs the commands."""
 
-from pathlib import Path
+import re
 
 import pytest
 
-from serving.gateway.settings import Settings
+from tests.docs.command_blocks import Command, read
 from tests.programs import REPOSITORY
-from training.core.catalogue import JOBS
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+MOST_WORDS = 900
 
 
-@pytest.mark.parametrize("name", [*JOBS, "make up", "make test"])
-def test_readme_names_all_jobs_and_commands(name: str) -> None:
-    assert f"`{name}`" in README or f"    {name} " in README
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) <= MOST_WORDS
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-def test_every_setting_is_in_the_table_with_its_default(name: str) -> None:
-    default = Settings.model_fields[name].default
-    assert f"| `VITRINE_{name.upper()}` | `{default}` |" in README
+@pytest.mark.parametrize(
+    "command", ["vitrine predict ", "curl ", "make up", "make test", "make docs", "docker compose up"]
+)
+def test_the_readme_has_the_first_commands(command: str) -> None:
+    assert command in README
 
 
-def test_linked_files_exist() -> None:
-    for path in ("docs/page.png", "benchmarks/README.md", "examples/ankle_boot.png", "examples/cross.jpg"):
-        assert path in README and Path(REPOSITORY, path).is_file()
+def test_three_lines_lead_to_an_answer() -> None:
+    section = README.partition("## Three lines to an answer")[2].partition("\n## ")[0]
+    commands = [part for part in read(section) if isinstance(part, Command) and part.shown]
+    assert len(commands) == 3
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_linked_files_exist(path: str) -> None:
+    assert (REPOSITORY / path).exists()

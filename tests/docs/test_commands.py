@@ -20,7 +20,7 @@ from serving.artifacts.user_models import USER_EXPORTS, seed, shipped_models
 from tests.docs.command_blocks import Command, Elsewhere, read
 from tests.programs import REPOSITORY, free_port
 
-PAGES = sorted((REPOSITORY / "docs").rglob("*.md"))
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 _SECONDS = 120.0  # for one command
 _SERVER = re.compile(r"(vitrine up|vitrine-model-server|python -m serving\.(gateway|model_server))\b")
 _OWN_PORT = re.compile(r"--port[= ](\d+)")

@@ -48,8 +48,8 @@ def _row(option: TyperArgument | TyperOption, context: typer.Context) -> tuple[s
     names = " ".join(code(name) for name in [*option.opts, *option.secondary_opts])
     if isinstance(option, TyperArgument):
         names = code((option.name or "").upper())
-    given = option.get_default(context, call=False)
-    default = code(str(given)) if given not in (None, False, ()) and not callable(given) else "–"
+    given = option.show_default if isinstance(option.show_default, str) else option.get_default(context, call=False)
+    default = code(str(given).strip("()")) if given not in (None, False, ()) and not callable(given) else "–"
     text = getattr(option, "help", None) or ""
     variable = option.envvar if isinstance(option.envvar, str) else ""
     return names, default, f"{text} Variable: {code(variable)}." if variable else text
