@@ -7,6 +7,9 @@ the gateway, :mod:`serving.preprocessing.image`.
 Labels: 0 is O and 1 is X, as in the course.
 """
 
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +17,32 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.artifacts.model_card import Data
-from serving.inputs import picture_folder
-from serving.preprocessing.image import ImageRecipe, PictureError, Pixels, decode, prepare
+from serving.preprocessing.image import ImageRecipe, Pixels, prepare
 from training.core.errors import JobError
 from training.core.examples import Examples
 from training.core.job import JobOptions
 from training.data import media, sources, strokes
+from training.data.pictures import own_pictures
+from training.data.pictures.class_folders import PARTS, Part, listed
+
+log = logging.getLogger(__name__)
 
 CLASSES = ("O", "X")
+_MOST = 20_000  # pictures of a part
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """The user's pictures by part, of the shapes of :func:`generate`, and a note on skipped files."""
+
+    name: str
+    parts: Mapping[Part, tuple[Pixels, NDArray[np.int64]]]
+    note: str
+
+    def joined(self, *parts: Part) -> tuple[Pixels, NDArray[np.int64]]:
+        """Return the pictures and labels of several parts."""
+        pictures, labels = zip(*(self.parts[part] for part in parts), strict=True)
+        return np.concatenate(pictures), np.concatenate(labels)
 
 
 def generate(count_per_class: int, recipe: ImageRecipe, seed: int) -> tuple[Pixels, NDArray[np.int64]]:
@@ -39,34 +60,17 @@ def generate(count_per_class: int, recipe: ImageRecipe, seed: int) -> tuple[Pixe
     return x, y
 
 
-def from_folders(directory: Path, recipe: ImageRecipe) -> tuple[Pixels, NDArray[np.int64]]:
-    """Read pictures from the folders ``o`` and ``x`` (in any case), O first.
-
-    Shapes are those of :func:`generate`.
+def from_folders(path: Path, recipe: ImageRecipe, say: Callable[[str], None] = log.info) -> Drawings:
+    """Read pictures from the folders ``o`` and ``x`` (in any case), or a ZIP file of them, O first.
 
     Raises:
-        ValueError: a folder is missing or empty, or holds files that are not readable pictures; the message lists all.
+        JobError: a folder is missing, empty or too much, or has too few usable pictures.
     """
-    if not directory.is_dir():
-        raise ValueError(f"{directory} is not a folder; one with two folders of pictures, o and x, is expected")
-    x, y, refused = [], [], []
-    for label, name in enumerate(CLASSES):
-        folders = [entry for entry in directory.iterdir() if entry.is_dir() and entry.name.upper() == name]
-        files = sorted(
-            file for folder in folders for file in folder.iterdir() if not picture_folder.is_left_out(file.name)
-        )
-        if not files:
-            what = "is empty" if folders else "is missing"
-            raise ValueError(f"{directory}: the folder {name.lower()} {what}; pictures of both classes are needed")
-        for file in files:
-            try:
-                x.append(decode(file.read_bytes(), recipe))
-                y.append(label)
-            except (PictureError, OSError) as error:
-                refused.append(f"{file.relative_to(directory)}: {error}")
-    if refused:
-        raise ValueError(f"{directory} holds {len(refused)} files that cannot be used:\n  " + "\n  ".join(refused))
-    return np.stack(x), np.array(y, np.int64)
+    found = own_pictures.find(path, _MOST, say)
+    if tuple(label.upper() for label in found.labels) != CLASSES:
+        raise JobError(f"{path} has the class folders {listed(found.labels)}; o and x are expected")
+    parts = {part: found.read(part, recipe, say) for part in PARTS}
+    return Drawings(found.name, parts, own_pictures.note(found.skipped))
 
 
 def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Image, int]:
@@ -86,30 +90,20 @@ def draw(rng: np.random.Generator, label: int | None = None) -> tuple[Image.Imag
 def load(options: JobOptions, recipe: ImageRecipe, count_per_class: int) -> Examples:
     """Generate drawings, or read the user's own from ``--data-dir``.
 
-    The test part of generated drawings comes from another seed; of the user's pictures it is every fifth.
+    The test part of generated drawings comes from another seed, the user's from :mod:`training.data.pictures`.
     ``extra["others"]`` has real drawings by other people if VITRINE_DATA has ``xo/test``; they are only measured.
 
     Raises:
         JobError: the folder cannot be used.
     """
     others = sources.local("xo/test")
-    try:
-        extra = {"others": from_folders(others, recipe)} if others else {}
-        own = from_folders(options.data_dir, recipe) if options.data_dir else None
-    except (ValueError, OSError) as error:
-        raise JobError(str(error)) from None
-    if options.data_dir and own:
-        x, y = own
-        held_out = np.concatenate([np.flatnonzero(y == label)[::5] for label in range(len(CLASSES))])
-        fitted = np.setdiff1d(np.arange(len(y)), held_out)
-        if not all((y[fitted] == label).any() for label in range(len(CLASSES))):
-            raise JobError(f"{options.data_dir}: at least two pictures of each class are needed, one to test on")
-        train, test = (x[fitted], y[fitted]), (x[held_out], y[held_out])
-        name, origin, licence = (
-            f"pictures in {options.data_dir.resolve().name}",
-            "two folders of pictures",
-            "the user's own",
-        )
+    extra = {"others": from_folders(others, recipe).joined(*PARTS)} if others else {}
+    notes: tuple[str, ...] = ()
+    if options.data_dir:
+        own = from_folders(options.data_dir, recipe, options.say)
+        train, test = own.joined("train", "validation"), own.joined("test")
+        notes = tuple(filter(None, (own.note,)))
+        name, origin, licence = f"pictures in {own.name}", "two folders of pictures", "the user's own"
     else:
         train, test = generate(count_per_class, recipe, seed=2), generate(400, recipe, seed=999)
         name, origin, licence = "generated drawings of X and O", "training.data.noughts_crosses", "none needed"
@@ -118,6 +112,7 @@ def load(options: JobOptions, recipe: ImageRecipe, count_per_class: int) -> Exam
         test=test,
         labels=CLASSES,
         extra=extra,
+        notes=notes,
         inputs=sources.picture_statistics(train[0]),
         data=Data(
             name=name,

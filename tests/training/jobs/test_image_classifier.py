@@ -112,6 +112,13 @@ def test_photos_of_any_size_are_answered_over_http(gateway: Gateway) -> None:
     assert right >= 9
 
 
+def test_vitrine_predict_names_the_class(gateway: Gateway, tmp_path: Path) -> None:
+    write(tmp_path, {"new.jpg": photo("square", 9300)})
+    command = ["vitrine", "predict", "--model", "shapes", "--url", gateway.url, str(tmp_path / "new.jpg")]
+    done = subprocess.run([sys.executable, "-m", "serving.cli.main", *command[1:]], capture_output=True, text=True)
+    assert done.returncode == 0 and "new.jpg: square" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_rotated_phone_photo_is_prepared_as_in_training(gateway: Gateway, published: Path, card: ModelCard) -> None:
     """The SavedModel's answer for training's preprocessing equals the gateway's for the file."""
     upright = Image.open(io.BytesIO(photo("square", 9100, "PNG"))).resize((1600, 1200))
