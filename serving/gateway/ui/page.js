@@ -98,9 +98,8 @@ for (const one of document.querySelectorAll("[data-text]")) one.textContent = t(
 element("tabs").setAttribute("aria-label", t("Models by kind"));
 chooseTheme(localStorage.getItem("theme"));
 const other = language === "en" ? "pt" : "en";
-element("language").textContent = other.toUpperCase();
+element("language").textContent = { en: "English", pt: "Português" }[other];
 element("language").setAttribute("lang", other);
-element("language").setAttribute("aria-label", { en: "English", pt: "Português" }[other]);
 element("language").addEventListener("click", () => chooseLanguage(other));
 element("key-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -67,6 +67,10 @@ class Browser:
             assert time.monotonic() < until, complaint()
             time.sleep(0.05)  # polling interval
 
+    def wait_for_element(self, selector: str) -> None:
+        """Wait until the first such element is visible."""
+        self._find(selector)
+
     def _find(self, selector: str) -> str:
         """Return the first such element as soon as it is visible."""
         script = "return document.querySelector(arguments[0])?.checkVisibility()"
@@ -82,6 +86,12 @@ class Browser:
         found = self._find(selector)
         self._send("POST", f"{found}/clear")
         self._send("POST", f"{found}/value", text=text)
+
+    def press(self, *keys: str) -> None:
+        """Press and release keys, where the focus is: ``Tab``, ``Enter``, ``Space``."""
+        codes = {"Tab": "\ue004", "Enter": "\ue007", "Space": " "}
+        actions = [{"type": kind, "value": codes[key]} for key in keys for kind in ("keyDown", "keyUp")]
+        self._send("POST", "/actions", actions=[{"type": "key", "id": "keyboard", "actions": actions}])
 
     def type_path(self, selector: str, file: Path) -> None:
         """Choose a file in a file field, which may be hidden behind its label."""

@@ -77,7 +77,7 @@ def test_nothing_on_the_page_breaks_its_content_security_policy(page: Browser) -
         ("signal", "#signal-classes .bars"),
     ):
         page.run("location.hash = arguments[0]", f"#{kind}")
-        page.wait_for("", shown)
+        page.wait_for_element(shown)
     assert page.violations() == []
 
 
