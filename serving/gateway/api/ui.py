@@ -14,10 +14,12 @@ import brotli
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
 
+from serving.gateway.api import first_view
 from serving.gateway.http.compression import choose_encoding
 
 _FOLDER = Path(__file__).parent.parent / "ui"
-_PATHS = {"index.html": "/", "docs.html": "/docs"}
+_INDEX = "index.html"
+_PATHS = {_INDEX: "/", "docs.html": "/docs"}
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -45,11 +47,15 @@ _HEADERS = {
 
 def mount(app: FastAPI) -> None:
     """Add the routes of the page and of ``/docs``."""
-    for file in sorted(_FOLDER.rglob("*.*")):
-        name = file.relative_to(_FOLDER).as_posix()
-        app.add_api_route(
-            _PATHS.get(name, f"/page/{name}"), _sender(file), include_in_schema=False, response_class=Response
-        )
+    files = {file.relative_to(_FOLDER).as_posix(): file.read_bytes() for file in sorted(_FOLDER.rglob("*.*"))}
+    modules = {name: content.decode() for name, content in files.items() if name.endswith(".js")}
+    index, joined, import_map = first_view.join(files[_INDEX].decode(), modules)
+    files |= {_INDEX: index.encode(), first_view.JOINED: joined.encode()}
+    for name, content in files.items():
+        policy = f"script-src 'self' {import_map}; " if name == _INDEX else ""
+        path = _PATHS.get(name, f"/page/{name}")
+        sender = _sender(content, _TYPES[Path(name).suffix], policy)
+        app.add_api_route(path, sender, include_in_schema=False, response_class=Response)
     for name in _SWAGGER:
         app.add_api_route(f"/page/{name}", _swagger_sender(name), include_in_schema=False, response_class=Response)
 
@@ -63,10 +69,10 @@ def _swagger_sender(name: str) -> Callable[[], Awaitable[Response]]:
     return send
 
 
-def _sender(file: Path) -> Callable[[Request], Awaitable[Response]]:
-    content, media_type = file.read_bytes(), _TYPES[file.suffix]
+def _sender(content: bytes, media_type: str, policy: str) -> Callable[[Request], Awaitable[Response]]:
     tag = f'W/"{hashlib.sha256(content).hexdigest()[:16]}"'
     headers = {**_HEADERS, "etag": tag, "vary": "accept-encoding"}
+    headers["content-security-policy"] = policy + headers["content-security-policy"]
     compressed = functools.cache(lambda encoding: _ENCODERS[encoding](content))
 
     async def send(request: Request) -> Response:

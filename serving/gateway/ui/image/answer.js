@@ -45,7 +45,7 @@ export class Answer {
         [best] = bodies[index].predictions;
         shown.push(make("div", { class: "found" }, verdict(best), saw(bodies[index].inputs[0])), bars(best, LISTED));
       } else {
-        const { similar } = await import("./similar.js");
+        const { similar } = await import("/page/image/similar.js");
         shown.push(await similar(this.model, bodies[index]));
       }
       shown.push(...(bodies[index].notes ?? []).map((note) => english("p", { class: "note" }, note)));
