@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.programs import model_server
 from tests.serving.gateway import programs, served_models
+from tests.serving.gateway.browser import Browser, browser
 from tests.serving.gateway.programs import Gateway
 
 
@@ -37,6 +38,21 @@ def served(models_root: Path) -> Iterator[Gateway]:
     ):
         programs.wait_until_ready(gateway, *served_models.NAMES)
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def window() -> Iterator[Browser]:
+    """A browser window that tests share. They must leave no settings behind."""
+    with browser() as one:
+        yield one
+
+
+@pytest.fixture
+def page(window: Browser, served: Gateway) -> Browser:
+    """The window on the page of ``served``."""
+    window.open(served.url)
+    window.wait_for("shade", "#image-section .choices")
+    return window
 
 
 @pytest.fixture

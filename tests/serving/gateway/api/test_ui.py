@@ -2,32 +2,17 @@
 
 import json
 import re
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
 from serving.gateway.kinds import KINDS
-from tests.serving.gateway.browser import Browser, browser
+from tests.serving.gateway.browser import Browser
 from tests.serving.gateway.programs import Gateway
 
 #: Most bytes of all files together, and of the first view, compressed, with the list of models.
 MOST_BYTES = 300_000
 MOST_FIRST_BYTES = 40_000
 ROUND_TRIP = 1000  # milliseconds that the browser adds to each request
-
-
-@pytest.fixture(scope="module")
-def window() -> Iterator[Browser]:
-    with browser() as one:
-        yield one
-
-
-@pytest.fixture
-def page(window: Browser, served: Gateway) -> Browser:
-    window.open(served.url)
-    window.wait_for_element(".answer")
-    return window
 
 
 def test_the_page_loads_nothing_from_other_hosts(http: httpx.Client) -> None:
