@@ -46,7 +46,7 @@ test-sdks: setup
 	VITRINE_SDKS=all $(BIN)/python -m pytest -rs --durations=0 tests/sdks
 
 # With Docker. TensorFlow Serving has an image for amd64 alone.
-VERSION := 0.1.0
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' serving/__init__.py)
 IMAGES ?= gateway embedded-server sync trainer model-server
 images:
 	for image in $(IMAGES); do \

@@ -92,9 +92,10 @@ def test_the_wheel_has_all_files_of_the_packages_and_the_shipped_models(wheel: P
     files = contents(wheel)
     about = f"vitrine_serving-{serving.__version__}.dist-info"
     assert {name for name in files if not name.startswith(about)} == expected
-    assert files[f"{about}/licenses/LICENSE"] == (REPOSITORY / "LICENSE").read_bytes()
+    for name in ("LICENSE", "NOTICE"):
+        assert files[f"{about}/licenses/{name}"] == (REPOSITORY / name).read_bytes()
     metadata = files[f"{about}/METADATA"].decode()
-    assert "\nName: vitrine-serving\n" in metadata and "\nLicense-Expression: Apache-2.0\n" in metadata
+    assert "\nName: vitrine-serving\n" in metadata and "\nLicense-Expression: Apache-2.0 AND MIT\n" in metadata
 
 
 def test_the_source_distribution_builds_the_same_wheel(wheel: Path, folder: Path) -> None:
@@ -106,6 +107,22 @@ def test_the_source_distribution_builds_the_same_wheel(wheel: Path, folder: Path
     assert {name: hashlib.sha256(data).digest() for name, data in again.items()} == {
         name: hashlib.sha256(data).digest() for name, data in contents(wheel).items()
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern"),
+    [
+        ("CITATION.cff", r"^version: (.*)$"),
+        ("compose.yaml", r"image: vitrine/[a-z-]+:(.*)$"),
+        ("k8s/base/kustomization.yaml", r"newTag: (.*)$"),
+        ("k8s/components/s3-exports/kustomization.yaml", r"newTag: (.*)$"),
+        ("k8s/overlays/production/kustomization.yaml", r"newTag: (.*)$"),
+        ("training/cli/kubernetes.py", r"vitrine/trainer.*:(.*?)\""),
+    ],
+)
+def test_all_files_name_one_version(file: str, pattern: str) -> None:
+    found = re.findall(pattern, (REPOSITORY / file).read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(found) == {serving.__version__}
 
 
 def run(environment: Path, folder: Path, command: str) -> subprocess.CompletedProcess[str]:
