@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from serving.inputs.series_csv.errors import SeriesFileError
+from serving.inputs.series_csv.numbers import is_currency
 
 _TIMES = (
     "date|datetime|time|timestamp|date time|day|month|quarter|year|period|time period|ds|dt|week|observation date|"
@@ -14,11 +15,13 @@ _ADJUSTED = (
     "adjusted|adj close|adjusted close|adjclose|adj closing price|adjusted closing price|close adj|close adjusted"
 )
 _CLOSE = (
-    "close|closing price|close price|closing|price close|schlusskurs|schluss|fechamento|cierre|clôture|cloture|chiusura"
+    "close|closing price|close price|closing|price close|px last|px close|schlusskurs|schluss|fechamento|cierre|"
+    "clôture|cloture|chiusura|zamknięcie|zamkniecie|slotkoers|slutkurs"
 )
 _PRICE = (
     "price|last|last price|close last|value|settle|settlement|settlement price|nav|rate|mid|kurs|preis|wert|zuletzt|"
-    "letzter|último|ultimo|preço|preco|valor|precio|dernier|prix|valeur|ultimo prezzo|prezzo|obs value|y"
+    "letzter|último|ultimo|preço|preco|valor|precio|dernier|prix|valeur|ultimo prezzo|prezzo|ostatnio|laatst|senaste|"
+    "obs value|y"
 )
 #: Names of values, best first. A name is exact, or ends in one of them: "AAPL.Close".
 _VALUES = tuple(tuple(names.split("|")) for names in (_ADJUSTED, _CLOSE, _PRICE))
@@ -32,7 +35,8 @@ def normalised(name: str) -> str:
     """Return a name in lower case and words: ``adjClose``, ``4. Adj_Close (USD)`` and ``<CLOSE>`` lose their dress."""
     text = re.sub(r"\(.*?\)|\[.*?\]|^\s*\d+\.\s+", " ", name)
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
-    return " ".join(re.split(r"[^\w*%]+|_", text.lower())).replace("*", "").strip()
+    words = " ".join(re.split(r"[^\w%]+|_", text)).split()
+    return " ".join(word for word in words if not is_currency(word) or len(words) == 1).lower()
 
 
 def is_known(name: str) -> bool:

@@ -36,9 +36,10 @@ class Table:
     separator: str
     notes: list[str] = field(default_factory=list)
 
-    def column(self, index: int, most: int | None = None) -> list[str]:
-        """Return the cells of a column, of the first ``most`` rows."""
-        return [row.cells[index] for row in self.rows[:most]]
+    def sample(self, index: int) -> list[str]:
+        """Return cells of a column that have a value, of at most 1,000 rows from all parts of the table."""
+        rows = self.rows[:: -(-len(self.rows) // _SAMPLE) or 1]
+        return [cell for row in rows if not is_missing(cell := row.cells[index])]
 
 
 def parse(text: str) -> Table:
@@ -62,11 +63,18 @@ def parse(text: str) -> Table:
     _refuse_wide(sample[first].cells)
     header, start = _header(rows, first, width)
     _refuse_wide(header)
-    return _table(header, rows[first:], firm, separator, start)
+    labels: list[TableRow] = []
+    data = rows[first:]
+    for row in reversed([row for row in rows[:first] if row.line > start.line]):
+        if any(_is_value(row.cells[index]) for index in firm if index < len(row.cells)):
+            data.insert(0, row)  # a wrong cell in the first rows
+        else:
+            labels.insert(0, row)
+    return _table(header, data, labels, separator, start)
 
 
 def _rows(text: str, separator: str) -> Iterator[TableRow]:
-    """Yield the rows that are not blank."""
+    """Yield the rows of the lines that are not blank; a row of empty cells is a row."""
     source = lines(text)
     reader = csv.reader(source, delimiter=separator, skipinitialspace=True, strict=True)
     while True:
@@ -81,7 +89,7 @@ def _rows(text: str, separator: str) -> Iterator[TableRow]:
         cells = [cell.strip() for cell in cells]
         if separator == " " and cells and not cells[-1]:
             cells.pop()
-        if any(cells):
+        if any(cells) or len(cells) > 1:
             yield TableRow(line, cells)
 
 
@@ -98,7 +106,7 @@ def _separator(text: str) -> str:
             continue
         width = _width(sample)
         same = sum(len(row.cells) == width for row in sample)
-        header = next((row for row in sample if len(row.cells) > 1), None)
+        header = next((row for row in sample if len(row.cells) > 1 and any(row.cells)), None)
         if width > 1 and same > len(sample) / 2 and header and not any(map(_is_value, header.cells)):
             return separator
     return ","
@@ -140,7 +148,7 @@ def _refuse_wide(names: Sequence[str]) -> None:
 
 def _header(rows: Sequence[TableRow], first: int, width: int) -> tuple[list[str], TableRow]:
     """Return the names of the columns, and the row that has them: the one with the most known names."""
-    before = rows[:first]
+    before = [row for row in rows[:first] if any(row.cells)]
     candidates = [row for row in before if len(row.cells) == width] or [row for row in before if len(row.cells) > 1]
     candidates = candidates or list(before[-1:])
     if not candidates:
@@ -150,7 +158,8 @@ def _header(rows: Sequence[TableRow], first: int, width: int) -> tuple[list[str]
         names = row.cells
         return len(set(names)) == len(names), sum(map(is_known, names)), sum(map(bool, names))
 
-    best = max(candidates, key=score)  # the first of equals: units and codes stand below names
+    known = any(map(is_known, max(candidates, key=score).cells))
+    best = max(reversed(candidates) if known else candidates, key=score)  # units and codes stand below unknown names
     names = [name.strip() for name in best.cells]
     names[0] = names[0].lstrip("# ")
     if len(set(names)) < len(names) and len(candidates) > 1:  # several levels, as pandas writes them
@@ -160,24 +169,30 @@ def _header(rows: Sequence[TableRow], first: int, width: int) -> tuple[list[str]
     return names, best
 
 
-def _table(header: list[str], rows: Sequence[TableRow], firm: Sequence[int], separator: str, start: TableRow) -> Table:
+def _table(
+    header: list[str], rows: Sequence[TableRow], labels: Sequence[TableRow], separator: str, start: TableRow
+) -> Table:
     notes = []
     if start.line > 1:
         notes.append(f"header: line {start.line}")
+    if labels:
+        notes.append(f"rows without values below the header left out: {len(labels)} ({_lines(labels)})")
     comments = [row for row in rows if row.cells[0].startswith("#")]
     repeated = [row for row in rows if row.cells == start.cells]
     left_out = {row.line for row in (*comments, *repeated)}
     kept = [row for row in rows if row.line not in left_out]
     if comments:
-        notes.append(f"{_count(comments, 'comment')} left out ({_lines(comments)})")
+        notes.append(f"comments left out: {len(comments)} ({_lines(comments)})")
     if repeated:
-        notes.append(f"{_count(repeated, 'repeated header')} left out ({_lines(repeated)})")
+        notes.append(f"repeated headers left out: {len(repeated)} ({_lines(repeated)})")
     kept, header = _fit(kept, header, notes)
     footer: list[TableRow] = []
+    while kept and not any(kept[-1].cells):
+        kept.pop()
     while kept and len(kept[-1].cells) != len(header) and not _is_value(kept[-1].cells[0]):
         footer.insert(0, kept.pop())
     if footer:
-        notes.append(f"{_count(footer, 'line')} after the data left out ({_lines(footer)})")
+        notes.append(f"lines after the data left out: {len(footer)} ({_lines(footer)})")
     wrong = [row for row in kept if len(row.cells) != len(header)]
     if wrong:
         more = f" (and {len(wrong) - 1} more lines like this)" if len(wrong) > 1 else ""
@@ -208,10 +223,6 @@ def _fit(rows: list[TableRow], header: list[str], notes: list[str]) -> tuple[lis
             notes.append("the first column has no name in the header: taken as names of the rows")
             return rows, shifted
     return rows, header
-
-
-def _count(rows: Sequence[TableRow], what: str) -> str:
-    return f"{len(rows)} {what}{'s' if len(rows) > 1 else ''}"
 
 
 def _lines(rows: Sequence[TableRow]) -> str:

@@ -19,6 +19,7 @@ _BETWEEN_DIGITS = re.compile(r"\d[\s'’´`]+(?!\d{3}(?!\d))\d")  # no thousands
 _GROUPED = r"(?:\d{1,3}(?:%s\d{2})*%s\d{3}|\d+)"  # India groups by two: 12,34,567
 _POINT = re.compile(rf"[+-]?(?:{_GROUPED % (',', ',')}(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(?:(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d*)?|,\d+)(?:e[+-]?\d+)?", re.ASCII)
+_PLAIN = re.compile(r"\d+(?:\.\d+)?", re.ASCII)  # most cells of most files
 _AFFIX = re.compile(r"[+-]?([^\d+\-.,()]{0,4})([+-]?[\d.,]+(?:e[+-]?\d+)?)([^\d.,()]{0,4})", re.IGNORECASE)
 _SCALES = {"": 1.0, "%": 1.0, "k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12}
 #: Currency signs that mean one currency. Others, such as $ and ¥, stay signs.
@@ -71,7 +72,10 @@ def read_numbers(
     Raises:
         SeriesFileError: a cell is not a number, or the decimal separator is ambiguous.
     """
-    bare = [None if is_missing(cell) else _bare(cell) or (cell, 1.0, None) for cell in cells]
+    bare = [
+        (cell, 1.0, None) if _PLAIN.fullmatch(cell) else None if is_missing(cell) else _bare(cell) or (cell, 1.0, None)
+        for cell in cells
+    ]
     decimal = decimal or _decimal(bare, others, separator, name)
     pattern = _POINT if decimal == "." else _COMMA
     values = np.full(len(cells), np.nan)
@@ -124,6 +128,11 @@ def _unit(text: str) -> str | None:
     if _CODES.fullmatch(text.upper()):
         return text.upper()
     return CURRENCIES.get(text, text) if text and _SIGNS.fullmatch(text) else None
+
+
+def is_currency(word: str) -> bool:
+    """Whether a word is the code of a currency."""
+    return bool(_CODES.fullmatch(word))
 
 
 def unit_in(name: str) -> str | None:

@@ -76,12 +76,12 @@ def _daily(days: NDArray[np.datetime64], values: NDArray[np.datetime64]) -> Peri
     steps = np.diff(days).astype(np.int64)
     weekdays = Counter(((days.astype(np.int64) + 3) % 7).tolist())  # 1970-01-01 was a Thursday
     usual = sum(count > 0.02 * len(days) for count in weekdays.values())
-    if usual > 5:
+    if usual > 6:
         return _regular("daily", steps, 1, values)
     if (steps <= 5).mean() < _REGULAR:
         raise _irregular(values)
     weeks = steps > 5
-    return Period("business day", PERIODS["business-daily"].season, int(weeks.sum()))
+    return Period("business day", max(usual, PERIODS["business-daily"].season), int(weeks.sum()))
 
 
 def _within_a_day(seconds: NDArray[np.int64], days: NDArray[np.datetime64], values: NDArray[np.datetime64]) -> Period:

@@ -27,7 +27,6 @@ from serving.inputs.series_csv.times import (
 )
 
 MOST_BYTES = 50_000_000
-_SAMPLE = 1_000  # rows that decide what a column holds
 _MANY = 0.1  # share of rows without a value that is refused
 _TAIL = 5  # last rows that may be totals
 _TOTAL = re.compile(
@@ -112,6 +111,8 @@ def read(path: Path, options: ReadOptions | None = None) -> Series:
         SeriesFileError: the file cannot be read as one series; the message begins with the file's name.
     """
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SeriesFileError(f"{path} is not a regular file; save the data to a file first")
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
@@ -146,7 +147,7 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
     column = table.header[value] or f"column {value + 1}"
     notes.append(f"values: column {column}" + (f", {why}" if why else ""))
     rows = _kept(table, time, value, options, notes)
-    others = [table.column(index, _SAMPLE) for index in numeric if index != value]
+    others = [table.sample(index) for index in numeric if index != value]
     numbers = read_numbers(rows.values, rows.lines, column, options.decimal, others=others, separator=table.separator)
     if numbers.decimal == ",":
         notes.append("decimal commas")
@@ -159,7 +160,12 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
         notes.append(f"times: column {time.name}" + (f", {times.form}" if times.form else ""))
     period = _period(times, options)
     if period.gaps:
-        notes.append(f"{period.gaps} steps of {period.duration} have no row")
+        what = (
+            "gaps of more than five days"
+            if period.step == "business day"
+            else f"steps of {period.duration} without row"
+        )
+        notes.append(f"{what}: {period.gaps}")
     return Series(
         values=values,
         lines=lines,
@@ -185,7 +191,7 @@ def _numeric(table: Table, time: TimeColumn | None) -> list[int]:
     """Return the columns of numbers without those of times and row numbers."""
     found = []
     for index, name in enumerate(table.header):
-        cells = [cell for cell in table.column(index, _SAMPLE) if not is_missing(cell)]
+        cells = table.sample(index)
         if not cells or (time and index in time.indices):
             continue
         if sum(map(looks_numeric, cells)) > 0.7 * len(cells) and not _is_row_number(name, cells):
@@ -198,7 +204,7 @@ def _is_row_number(name: str, cells: Sequence[str]) -> bool:
     if columns.normalised(name) not in ("", "unnamed 0", "index", "id", "no", "nr", "row", "x"):
         return False
     numbers = [int(cell) for cell in cells if cell.isdigit()]
-    return len(numbers) == len(cells) and {b - a for a, b in itertools.pairwise(numbers)} <= {1, -1}
+    return len(numbers) == len(cells) and len({b - a for a, b in itertools.pairwise(numbers)}) <= 1
 
 
 def _kept(table: Table, time: TimeColumn | None, value: int, options: ReadOptions, notes: list[str]) -> _Rows:
@@ -231,7 +237,7 @@ def _kept(table: Table, time: TimeColumn | None, value: int, options: ReadOption
             "--column, fill them, or leave them out with --drop-missing"
         )
     if missing:
-        notes.append(f"{len(missing)} rows without a value left out ({line_numbers(missing)})")
+        notes.append(f"rows without a value left out: {len(missing)} ({line_numbers(missing)})")
     return kept
 
 
@@ -273,14 +279,14 @@ def _order(
             second,
         )
     if len(same):
-        notes.append(f"{len(same)} repeated rows left out ({line_numbers([int(numbers[i + 1]) for i in same])})")
+        notes.append(f"repeated rows left out: {len(same)} ({line_numbers([int(numbers[i + 1]) for i in same])})")
     return np.delete(order, same + 1)
 
 
 def _hint(table: Table, time: TimeColumn, value: int) -> str:
     """Explain rows of several series: a column of a few names."""
     for index, name in enumerate(table.header):
-        cells = table.column(index)
+        cells = [row.cells[index] for row in table.rows]
         names = list(dict.fromkeys(cells)) if index != value and index not in time.indices else []
         if 1 < len(names) <= len(cells) / 2 and not any(map(looks_numeric, names)):
             return f". Column {name} has {len(names)} names ({columns.listed(names[:3])}): keep the rows of one"

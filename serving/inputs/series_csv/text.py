@@ -60,15 +60,12 @@ def decode(content: bytes) -> tuple[str, str | None]:
 
 def lines(text: str) -> Iterator[str]:
     """Yield the lines with their ends: LF, CR LF or CR, and no other character."""
-    start = 0
+    start, returns = 0, "\r" in text
     while start < len(text):
-        feed, back = text.find("\n", start), -1
-        if "\r" in text:
-            back = text.find("\r", start, feed if feed >= 0 else len(text))
+        end = text.find("\n", start) + 1 or len(text)
+        back = text.find("\r", start, end) if returns else -1
         if back >= 0:
             end = back + (2 if text.startswith("\n", back + 1) else 1)
-        else:
-            end = feed + 1 if feed >= 0 else len(text)
         yield text[start:end]
         start = end
 

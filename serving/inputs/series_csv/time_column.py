@@ -8,8 +8,8 @@ from serving.inputs.series_csv.layout import Table, TableRow
 from serving.inputs.series_csv.numbers import is_missing
 from serving.inputs.series_csv.times import could_be_time, is_clock, joined, looks_like_time
 
-_SAMPLE = 1_000  # rows that decide what a column holds
 _MOST = 0.9
+_CLOCKS = ("time", "hour", "zeit", "hora", "heure", "stunde", "ora")
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,17 @@ def find_time_column(table: Table, wanted: str | None) -> TimeColumn | None:
         index = columns.by_name(table.header, wanted, "--time-column")
     else:
         parts = _calendar(plain)
-        dated = [index for index in range(len(plain)) if _share(table.column(index, _SAMPLE), looks_like_time)]
+        dated = [index for index in range(len(plain)) if _share(table.sample(index), looks_like_time)]
         if parts and not dated:
             return TimeColumn("-".join(table.header[index] for index in parts), parts)
-        timely = [i for i in range(len(plain)) if i in dated or _is_timely(plain[i], table.column(i, _SAMPLE))]
+        timely = [i for i in range(len(plain)) if i in dated or _is_timely(plain[i], table.sample(i))]
         found = columns.choose_time(table.header, dated, timely)
         if found is None:
             return None
         index = found
-    clock = next((i for i, name in enumerate(plain) if name in ("time", "hour", "zeit", "hora") and i != index), None)
-    dates = [cell for cell in table.column(index, _SAMPLE) if not is_missing(cell)]
-    whole_days = not any(":" in cell for cell in dates)
-    if wanted is None and clock is not None and whole_days and _share(table.column(clock, _SAMPLE), is_clock):
+    clock = next((i for i, name in enumerate(plain) if name in _CLOCKS and i != index), None)
+    whole_days = not any(":" in cell for cell in table.sample(index))
+    if wanted is None and clock is not None and whole_days and _share(table.sample(clock), is_clock):
         return TimeColumn(f"{table.header[index]} {table.header[clock]}", (index, clock), clock=True)
     return TimeColumn(table.header[index] or f"column {index + 1}", (index,))
 
@@ -71,5 +70,4 @@ def _is_timely(name: str, cells: Sequence[str]) -> bool:
 
 
 def _share(cells: Sequence[str], look: Callable[[str], bool]) -> bool:
-    known = [cell for cell in cells if not is_missing(cell)]
-    return bool(known) and sum(map(look, known)) >= _MOST * len(known)
+    return bool(cells) and sum(map(look, cells)) >= _MOST * len(cells)

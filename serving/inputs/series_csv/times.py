@@ -1,5 +1,6 @@
 """Times as people and programs write them: ISO 8601, day or month first, names of months, seconds since 1970."""
 
+import contextlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,10 +36,10 @@ _MONTHS = {
     for name in names.split()
 }
 _LONG_MONTHS = "january|february|march|april|june|july|august|september|october|november|december"
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?|\d{3,6}")
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?|\d{1,6}")
 _CLOCK = (
     r"(?:(?:T|,?\s+|:)(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
-    r"\s*(?P<zone>Z|(?:UTC|GMT)?\s*[+-]\d{2}:?(?:\d{2})?|[A-Z]{2,5})?(?:\s*[\[(].*[\])])?)?(?P<only>Z)?"
+    r"\s*(?P<zone>Z|(?:UTC|GMT)?\s*[+-]\d{2}:?(?:\d{2})?|[A-Z]{2,5}|[A-Z]\w+/\w+)?(?:\s*[\[(].*[\])])?)?(?P<only>Z)?"
 )
 _WEEKDAY = r"(?:[^\W\d_]{2,10}\.?,?\s+)?"
 _NAME = r"(?P<name>[^\W\d_]{3,10})\.?"
@@ -122,7 +123,9 @@ def is_clock(cell: str) -> bool:
 def joined(date: str, clock: str) -> str:
     """Return a date and a time of day, from a column each, as one time."""
     digits = clock.strip()
-    if digits.isdigit():
+    if len(digits) < 3:
+        digits = f"{digits}:00"
+    elif digits.isdigit():
         digits = digits.zfill(6 if len(digits) > 4 else 4)
         digits = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
     compact = re.fullmatch(r"(\d{4})(\d{2})(\d{2})", date.strip())
@@ -202,6 +205,12 @@ def _day_first(cells: Sequence[str], lines: Sequence[int], name: str) -> bool | 
 
 
 def _moment(text: str, line: int, name: str, column: _Column, named: bool) -> datetime:
+    if text[4:5] == "-" == text[7:8]:  # nearly all files
+        with contextlib.suppress(ValueError):
+            iso = datetime.fromisoformat(text).replace(microsecond=0)
+            column.precision = max(column.precision, DAY if len(text) == 10 else CLOCK)
+            column.offsets |= iso.tzinfo is not None
+            return iso
     forms = (*_FORMS, *_NUMBER_FORMS) if named else _FORMS
     order = [column.last, *range(len(forms))] if column.last < len(forms) else range(len(forms))
     for i in order:
@@ -226,7 +235,7 @@ def _moment(text: str, line: int, name: str, column: _Column, named: bool) -> da
 def _of_number(text: str, column: _Column) -> datetime | None:
     if match := _EPOCH.fullmatch(text):
         scale = 1000 ** ((len(match[1]) - 9) // 3)
-        column.form, column.precision, column.offsets = "seconds since 1970", CLOCK, True
+        column.form, column.precision, column.offsets = "Unix time", CLOCK, True
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=int(match[1]) // scale)
     if _EXCEL_DAY.fullmatch(text):
         column.form, column.precision = "Excel's day numbers", max(column.precision, CLOCK if "." in text else DAY)

@@ -25,6 +25,8 @@ from tests.serving.inputs.series_csv.files import (
 )
 
 MONTH = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+MONTH_PT = ["janeiro", "fevereiro", "março", "abril", "maio", "junho", "julho"]
+MONTH_PT += ["agosto", "setembro", "outubro", "novembro", "dezembro"]
 YAHOO = table("Date,Open,High,Low,Close,Adj Close,Volume", lambda d, p: f"{d},1,1,1,{4 * p:.2f},{p},1000")
 STOOQ = table(
     "<TICKER>,<PER>,<DATE>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>,<OPENINT>",
@@ -61,7 +63,10 @@ SAME: dict[str, tuple[str | bytes, str]] = {
     "Excel's separator line": ("sep=;\n" + table("Date;Close", lambda d, p: f"{d};{p}"), "semicolons"),
     "bars": (table("Date|Close", lambda d, p: f"{d}|{p}"), "bars"),
     "Yahoo": (YAHOO, "Adj Close, not Close"),
-    "Yahoo with nulls": (changed(YAHOO, {5: "2019-01-07,null,null,null,null,null,null"}), "1 rows without a value"),
+    "Yahoo with nulls": (
+        changed(YAHOO, {5: "2019-01-07,null,null,null,null,null,null"}),
+        "rows without a value left out: 1",
+    ),
     "Stooq": (STOOQ, "times: column <DATE> <TIME>"),
     "Stooq, web": (table("Date,Open,High,Low,Close,Volume", lambda d, p: f"{d},1,1,1,{p},1e5"), "column Close"),
     "Alpha Vantage": (
@@ -151,7 +156,7 @@ SAME: dict[str, tuple[str | bytes, str]] = {
     "comments": ("# prices of a share\n# Closing, in USD\n" + plain(), "header: line 3"),
     "FRED": (
         changed(table("observation_date,DEXUSEU", lambda d, p: f"{d},{p}"), {9: "2019-01-11,", 99: "2019-05-17,."}),
-        "2 rows without a value",
+        "rows without a value left out: 2",
     ),
     "FRED, text": (
         joined(
@@ -175,20 +180,20 @@ SAME: dict[str, tuple[str | bytes, str]] = {
         "column BBK01.ABC",
     ),
     "a total": (plain() + "Total,,123456\n", "totals after the data left out"),
-    "sources after the data": (plain() + "\nSource: a vendor\n", "1 line after the data left out"),
+    "sources after the data": (plain() + "\nSource: a vendor\n", "lines after the data left out: 1"),
     "a repeated header": (
         changed(plain(), {50: "2019-03-11,1,0\nDate,Open,Close"}).replace(
             "2019-03-11,1,0\n", plain().split("\n")[49] + "\n"
         ),
-        "1 repeated header left out",
+        "repeated headers left out: 1",
     ),
-    "a repeated row": (changed(plain(), {50: "\n".join([plain().split("\n")[49]] * 2)}), "1 repeated rows left out"),
+    "a repeated row": (changed(plain(), {50: "\n".join([plain().split("\n")[49]] * 2)}), "repeated rows left out: 1"),
     "a comma at the end": (table("Date,Close", lambda d, p: f"{d},{p},"), "column Close"),
     "commas at the end": (table("Date,Close,,", lambda d, p: f"{d},{p},,"), "column Close"),
     "rows of commas": (plain().replace("2019-01-04", ",,\n2019-01-04"), "column Close"),
     "seconds": (
         table("time,close", lambda d, p: f"{(d - DAYS[0]).days * 86400 + 1546387200},{p}"),
-        "seconds since 1970",
+        "Unix time",
     ),
     "milliseconds": (
         table("Timestamp,Close", lambda d, p: f"{((d - DAYS[0]).days * 86400 + 1546387200) * 1000},{p}"),
@@ -204,6 +209,48 @@ SAME: dict[str, tuple[str | bytes, str]] = {
     "columns of year, month and day": (
         table("Year,Month,Day,Close", lambda d, p: f"{d.year},{d.month},{d.day},{p}"),
         "Year-Month-Day",
+    ),
+    "units below the header": (
+        joined("Date;Price", "DD.MM.YYYY;EUR", table("", lambda d, p: f"{d:%d.%m.%Y};{german(p)}")),
+        "rows without values below the header left out: 1",
+    ),
+    "Bloomberg": (
+        joined(
+            "Security,AAPL US Equity",
+            "Start Date,2019-01-02",
+            "Period,D",
+            "",
+            table("Date,PX_LAST", lambda d, p: f"{d:%m/%d/%Y},{p}"),
+        ),
+        "column PX_LAST",
+    ),
+    "Yahoo's page": (
+        table(
+            '"Date","Close*","Adj Close**"', lambda d, p: f'"{MONTH[d.month - 1]} {d.day}, {d.year}","{4 * p:,.2f}",{p}'
+        ),
+        "Adj Close**, not Close*",
+    ),
+    "CoinGecko": (
+        table("snapped_at,price,market_cap", lambda d, p: f"{d} 00:00:00 UTC,{p},1e9"),
+        "times: column snapped_at",
+    ),
+    "a central bank": (
+        table(
+            '"DATE","TIME PERIOD","EUR/USD (EXR.D)"', lambda d, p: f'"{d}","{d:%d} {MONTH[d.month - 1]} {d:%Y}","{p}"'
+        ),
+        "times: column DATE",
+    ),
+    "Polish names": (table("Data,Otwarcie,Zamkniecie,Wolumen", lambda d, p: f"{d},1,{p},9"), "column Zamkniecie"),
+    "Portuguese dates": (
+        table(
+            "Data;Preço",
+            lambda d, p: f"{d.day} de {MONTH_PT[d.month - 1]} de {d.year};R$ {german(p)}",
+        ),
+        "decimal commas",
+    ),
+    "MetaTrader": (
+        table("<DATE>\t<OPEN>\t<CLOSE>\t<TICKVOL>", lambda d, p: f"{d:%Y.%m.%d}\t1\t{p}\t9"),
+        "column <CLOSE>",
     ),
     "no-break spaces": (table("Date;Price", lambda d, p: f"{d};{p:,.2f} EUR".replace(",", "\u202f")), "Price"),
     "Switzerland": (table("Date;Price", lambda d, p: f"{d};CHF {p:,.2f}".replace(",", "'")), "Price"),
@@ -253,11 +300,14 @@ def test_a_price_in_its_currency() -> None:
         ([f"{np.datetime64('2018-01-01T00:00') + 60 * i}" for i in range(300)], "{}", "hour", 24),
         ([f"{np.datetime64('2018-01-01T00:00') + 60 * i}" for i in range(300)], "{}Z", "hour", 24),
         ([f"{np.datetime64('2018-01-01T00:00') + 15 * i}" for i in range(300)], "{}:00+01:00", "15 minutes", 96),
+        ([f"{np.datetime64('2018-01-01') + i // 24},{1 + i % 24}" for i in range(300)], "{}", "hour", 24),
+        ([f"{np.datetime64('2018-01-01') + i // 6 * 7 + i % 6}" for i in range(300)], "{}", "business day", 6),
         ([f"2018-03-{1 + i // 7:02} {9 + i % 7}:30" for i in range(210)], "{}", "hour", 7),
     ],
 )
 def test_the_period_is_found(days: list[str], form: str, step: str, season: int) -> None:
-    text = joined("Date,Value", (f"{form.format(day)},{100 + i % 17}.5" for i, day in enumerate(days)))
+    header = "Date,Hour,Value" if "," in days[0] else "Date,Value"
+    text = joined(header, (f"{form.format(day)},{100 + i % 17}.5" for i, day in enumerate(days)))
     period = read_bytes(text.encode()).period
     assert (period.step, period.season) == (step, season)
 
@@ -278,7 +328,7 @@ def test_clocks_that_change_are_read_by_their_offsets() -> None:
 def test_missing_months_are_said() -> None:
     rows = [f"{day},{price}" for day, price in zip(MONTHS, PRICES, strict=True)]
     series = read_bytes(joined("Date,Close", rows[:20], rows[22:]).encode())
-    assert series.period.gaps == 2 and "2 steps of one month have no row" in series.notes
+    assert series.period.gaps == 2 and "steps of one month without row: 2" in series.notes
 
 
 def test_options_overrule_what_is_found() -> None:
@@ -350,6 +400,15 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "two notations": (
         changed(plain(), {7: '2019-01-09,1,"1.234,56"'}),
         "line 7: Close holds '1.234,56'; a number is expected; with a decimal point",
+    ),
+    "infinity, in the first row": (changed(plain(), {2: "2019-01-02,inf,-inf"}), "line 2: Close holds '-inf'"),
+    "half of the rows without cells": (
+        plain().replace("\n2019", "\n,,\n2019"),
+        "has no value of Close in 259 of 559 rows",
+    ),
+    "a column for each month": (
+        joined("Year," + ",".join(MONTH), (f"{year}," + ",".join(["1.5"] * 12) for year in range(1950, 2000))),
+        "has one column for each time .Jan, Feb, Mar, ….; .*transpose it",
     ),
     "infinity": (changed(plain(), {7: "2019-01-09,1,1e999"}), "line 7: Close is 1e999, which is too large"),
     "no date": (changed(plain(), {7: "soon,1,100"}), "line 7: Date holds 'soon', which is not a date"),
