@@ -75,7 +75,7 @@ LABEL org.opencontainers.image.title="Vitrine trainer" \
 COPY serving /opt/vitrine/serving
 COPY training /opt/vitrine/training
 # Data sets, checkpoints and caches go to a mounted volume, because the root file system is read-only.
-ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 VITRINE_EXPORTS=/var/lib/vitrine/exports \
     KERAS_HOME=/var/lib/vitrine/keras MPLCONFIGDIR=/tmp/matplotlib TF_CPP_MIN_LOG_LEVEL=1
 USER 10001:10001
 WORKDIR /var/lib/vitrine

@@ -27,13 +27,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from serving.artifacts.registry import ModelRegistry, RegistryError
+from serving.artifacts.user_models import shipped_models
 from training.core import fit
 from training.core.catalogue import JOBS, find
 from training.core.checkpoint import Checkpoint
 from training.core.errors import JobError
 from training.core.examples import Examples
 from training.core.job import Job, JobOptions
-from training.core.pipeline import with_start
+from training.core.preflight import with_start
 
 _ROUNDS = 3  # minimum
 _TURNS = 2 * _ROUNDS  # turns that share a job's time
@@ -81,7 +82,7 @@ class Speed:
 
 def load(job: Job) -> tuple[Examples, JobOptions]:
     """Load the job's examples, or its stand-in if the data is unavailable, without the validation part."""
-    options = with_start(job, JobOptions(), ModelRegistry(Path("exports")))
+    options = with_start(job.name, JobOptions(), ModelRegistry(shipped_models()))
     try:
         examples = job.load(options, job.recipe)
     except JobError:

@@ -55,6 +55,16 @@ def check_name(model: str) -> None:
         raise RegistryError(f"{model!r} is not a model name; use lower-case letters, digits and _, first a letter")
 
 
+def check_label(label: str) -> None:
+    """Check the name of a label.
+
+    Raises:
+        RegistryError: The name has other characters than letters, digits, ``_``, ``.`` and ``-``.
+    """
+    if not re.fullmatch(LABEL, label):
+        raise RegistryError(f"{label!r} is not a label; use letters, digits, _, . and -, first a letter")
+
+
 class ModelRegistry:
     """The versions of all models. Safe to use from several processes, and several machines for an object store."""
 
@@ -172,8 +182,7 @@ class ModelRegistry:
         Raises:
             RegistryError: The version does not exist or cannot be served, or the label is invalid.
         """
-        if not re.fullmatch(LABEL, label):
-            raise RegistryError(f"{label!r} is not a label; use letters, digits, _, . and -, first a letter")
+        check_label(label)
         self._require_servable(model, version, "promoted")
         return self._point(model, version, label)
 

@@ -13,14 +13,14 @@ import fcntl
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from serving.artifacts import manifest
+from serving.artifacts import manifest, models_config
 from serving.artifacts.atomic_write import rename_synced, sync_tree, write_atomically
 from serving.artifacts.backends.local import LocalBackend
 from serving.artifacts.manifest import MANIFEST_FILE
-from serving.artifacts.models_config import CONFIG_FILE
+from serving.artifacts.models_config import CONFIG_FILE, MOUNT_POINT, ModelConfig
 from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
 from serving.artifacts.routing_file import RoutingError
 from serving.artifacts.version_labels import ConfigFile
@@ -47,9 +47,10 @@ def default_exports(say: Say = log.info) -> Path:
         return Path(given)
     try:
         seed(USER_EXPORTS, shipped_models(), say)
+        unlist_removed(USER_EXPORTS, say)
     except OSError as error:
         raise RegistryError(
-            f"the shipped models cannot be copied to {USER_EXPORTS}: {error}. "
+            f"{USER_EXPORTS}, the folder of your models, cannot be written: {error}. "
             "Change to a folder of your own, or name one with --exports or VITRINE_EXPORTS"
         ) from None
     return USER_EXPORTS
@@ -85,6 +86,29 @@ def seed(folder: Path, shipped: Path, say: Say = log.info) -> None:
         write_atomically(folder / _RECORD, "".join(f"{model}/{version}\n" for model, version in sorted(recorded)))
     if added:
         say(f"{folder} has your models; copied to it: {', '.join(added)}")
+
+
+def unlist_removed(folder: Path, say: Say = log.info) -> None:
+    """Take models whose folders the user has removed out of models.config: a gateway would wait for them.
+
+    Raises:
+        OSError: The folder cannot be written.
+        ConfigError: The folder's models.config is invalid.
+    """
+    config, backend = folder / CONFIG_FILE, LocalBackend(folder)
+
+    def removed(models: Mapping[str, ModelConfig]) -> list[str]:
+        here = (name for name, model in models.items() if model.base_path == f"{MOUNT_POINT}/{name}")
+        return [name for name in here if not backend.versions(name)]
+
+    def edit(content: bytes | None) -> bytes:
+        models = models_config.parse_bytes(content or b"", str(config))
+        gone = removed(models)
+        return models_config.render({name: model for name, model in models.items() if name not in gone}).encode()
+
+    if gone := removed(models_config.read(config)):
+        backend.change(CONFIG_FILE, edit)
+        say(f"{config} no longer lists {', '.join(gone)}, which has no version")
 
 
 def _new(folder: Path, shipped: Path) -> dict[str, list[int]]:

@@ -1,5 +1,6 @@
 """``vitrine keys``: the API keys of the gateway's callers."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +8,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from serving.cli.terminal import console, fail
+from serving.artifacts.registry import ModelRegistry
+from serving.artifacts.user_models import USER_EXPORTS, shipped_models
+from serving.cli.options import Exports
+from serving.cli.terminal import console, fail, note
 from serving.gateway.http import keys_file
 from serving.gateway.http.keys_file import ADMIN, KeysError
 from serving.gateway.http.paths import SCOPES
@@ -32,6 +36,7 @@ def create(
         float | None, typer.Option(help="Days until the key expires; without it, never.", min=0, max=36500)
     ] = None,
     file: File = Path(".vitrine/keys.json"),
+    exports: Exports = None,
 ) -> None:
     """Create a key and print it, once: the file keeps only its hash."""
     unknown = [name for name in verb or () if name not in SCOPES]
@@ -42,7 +47,19 @@ def create(
         _, key = keys_file.create(file, name, frozenset(model or ()), frozenset(verb or ()), rate, expires)
     except KeysError as error:
         raise fail(error) from None
+    if model:
+        _note_unknown(model, exports)
     print(key)
+
+
+def _note_unknown(models: list[str], exports: str | None) -> None:
+    """Name the models that do not exist. The key is valid: the gateway may have other models."""
+    folder = exports or (USER_EXPORTS if USER_EXPORTS.is_dir() else shipped_models())
+    with contextlib.suppress(OSError):
+        known = ModelRegistry(folder).models()
+        for name in models:
+            if name not in known:
+                note(f"note: {folder} has no model {name}; it has: {', '.join(known) or 'none'}")
 
 
 @app.command("list")

@@ -1,11 +1,14 @@
 """``vitrine k8s``: manifests of training jobs for ``kubectl apply -f -``."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from serving.cli.terminal import fail
-from training.core.catalogue import check_job, find
+from training.cli.sweep import sweep as local_sweep
+from training.cli.train import train
+from training.core.catalogue import TAKES, check_job, check_takes, find
 from training.core.errors import JobError
 from training.deploy import kubernetes
 from training.deploy.kubernetes import Trainer
@@ -36,7 +39,7 @@ def job(
 
     vitrine k8s job fashion_cnn --schedule "0 3 * * *" --label canary | kubectl apply -f -
     """
-    _check_name(name)
+    _check(train, name, context.args)
     if workers > 1 and find(name).whole_batches:
         raise fail(f"{name} cannot be shared by {workers} workers: its loss compares the examples of a batch")
     if schedule is not None and len(schedule.split()) != 5:
@@ -62,7 +65,7 @@ def sweep(
 
     vitrine k8s sweep fashion_cnn --workers 4 --storage-secret sweeps --trials 40 | kubectl apply -f -
     """
-    _check_name(name)
+    _check(local_sweep, name, context.args)
     trainer = Trainer(_trainer_image(image, gpu), gpu, store_secret, namespace=namespace)
     _print_manifests(kubernetes.sweep(name, context.args, trainer, secret=storage_secret, workers=workers))
 
@@ -73,9 +76,15 @@ def _print_manifests(manifests: list[kubernetes.Manifest]) -> None:
     print(yaml.safe_dump_all(manifests, sort_keys=False), end="")
 
 
-def _check_name(name: str) -> None:
+def _check(command: Callable[..., None], name: str, arguments: list[str]) -> None:
+    """Check the job's name, and the options that the pods give to the command."""
     try:
         check_job(name)
+        parser = typer.Typer(add_completion=False)
+        parser.command()(command)
+        title = f"vitrine {command.__name__}"
+        options = typer.main.get_command(parser).make_context(title, [name, *arguments]).params
+        check_takes(name, [option for option, value in options.items() if option in TAKES and value])
     except JobError as error:
         raise fail(error) from None
 

@@ -11,6 +11,7 @@ from serving.artifacts.registry import RegistryError
 from serving.artifacts.user_models import default_exports
 from serving.cli.terminal import fail, note
 from training.cli.terminal import Quick, console, quiet_tensorflow
+from training.core.catalogue import check_names
 from training.core.errors import JobError
 
 
@@ -31,9 +32,6 @@ def reproduce(
 
     With --quick, page and versions go to a folder of their own under --work.
     """
-    from training.reproduction import page, runner
-    from training.reproduction.results import Results
-
     separate = work / "quick" if quick else None
     quiet_tensorflow()
 
@@ -41,7 +39,10 @@ def reproduce(
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     try:
-        chosen = runner.check_names(names or [])
+        chosen = check_names(names or [])
+        from training.reproduction import page, runner
+        from training.reproduction.results import Results
+
         folders = runner.Folders(
             docs=docs or (separate / "reproduction" if separate else Path("docs/reproduction")),
             exports=exports or (separate / "exports" if separate else default_exports(note)),

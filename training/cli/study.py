@@ -7,9 +7,10 @@ import typer
 
 from serving.cli.terminal import fail
 from training.cli.terminal import Quick, StandIn, console, print_names, quiet_tensorflow
-from training.core.catalogue import STUDIES, find_study
+from training.core.catalogue import STUDIES, check_study, check_takes, find_study
 from training.core.errors import JobError
 from training.core.job import JobOptions
+from training.core.preflight import check_writable
 
 
 def study(
@@ -24,13 +25,17 @@ def study(
         print_names("study", STUDIES)
         return
     quiet_tensorflow()
+    options = JobOptions(quick=quick, stand_in=stand_in)
+    into = folder / name
     try:
+        check_study(name)
+        check_takes(name, options.own())
+        check_writable(into, "--folder")
         with console.status("starting TensorFlow"):
             chosen = find_study(name)
         from training.experiments.study import PLOT_FILE, TABLE_FILE, perform, table
 
-        into = folder / name
-        findings = perform(chosen, JobOptions(quick=quick, stand_in=stand_in), into, console.print)
+        findings = perform(chosen, options, into, console.print)
     except (JobError, OSError) as error:
         raise fail(error) from None
     console.print(table(chosen, findings))

@@ -15,6 +15,8 @@ from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import fail
 from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow
+from training.core import preflight
+from training.core.catalogue import find
 from training.core.errors import JobError
 from training.core.job import JobOptions
 
@@ -43,16 +45,20 @@ def sweep(
     """
     quiet_tensorflow()
     exit_on_sigterm()
-    from training.core.catalogue import find
-
+    path = out or Path(".vitrine/sweeps", f"{name}.json")
     try:
-        with console.status("starting TensorFlow"):
-            job = find(name)
-            from training.core.pipeline import with_start
-            from training.experiments.sweep import Stage, search
+        options = JobOptions(quick=quick, stand_in=stand_in)
+        preflight.check_options(name, options)
+        preflight.check_sweep(name, storage)
+        preflight.check_writable(path.parent, "--out")
+        options = preflight.with_start(name, options, ModelRegistry(exports_or_default(exports)))
+    except (JobError, RegistryError, ConfigError, OSError) as error:
+        raise fail(error) from None
+    with console.status("starting TensorFlow"):
+        job = find(name)
+        from training.experiments.sweep import Stage, search
+    try:
         stages = (Stage("coarse", subset, trials), Stage("fine", 1.0, fine_trials))
-        registry = ModelRegistry(exports_or_default(exports))
-        options = with_start(job, JobOptions(quick=quick, stand_in=stand_in), registry)
         with _progress_bars(stages) as report:
             best = search(job, options, stages, storage, report)
     except KeyboardInterrupt:
@@ -60,7 +66,6 @@ def sweep(
         raise typer.Exit(130) from None
     except (JobError, RegistryError, ModelCardError, ConfigError, OSError) as error:
         raise fail(error) from None
-    path = out or Path(".vitrine/sweeps", f"{name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(dict(best.params), indent=1) + "\n", encoding="utf-8")
     for param, value in best.params.items():

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -12,21 +12,20 @@ from rich.table import Table
 
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
-from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
+from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError, check_label, check_name
 from serving.cli.options import Exports, SigningKey, exports_or_default
 from serving.cli.terminal import fail
 from serving.cli.versions import load_signer
 from serving.inputs.series_csv.period import PERIODS
 from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, print_names, quiet_tensorflow
+from training.core import preflight
 from training.core.catalogue import JOBS, find
-from training.core.errors import JobError, WorkerLost
-from training.core.job import Job, JobOptions
+from training.core.errors import JobError, NotComparable, WorkerLost
+from training.core.job import CSV_OPTIONS, Job, JobOptions
 
 if TYPE_CHECKING:
     from training.core.fit import ProgressReport
     from training.core.pipeline import Outcome, Publication
-
-_REFUSED = 2  # exit code if the gate refuses
 
 
 def train(
@@ -56,12 +55,12 @@ def train(
         Path | None, typer.Option(help="Folder with the folders x and o, for xo_cnn and xo_mobilenet.")
     ] = None,
     head: Annotated[
-        str | None, typer.Option(help="Output layer of xo_mobilenet: softmax (default) or sigmoid.")
+        Literal["softmax", "sigmoid"] | None, typer.Option(help="Output layer of xo_mobilenet; softmax without it.")
     ] = None,
     from_version: Annotated[
-        int | None, typer.Option(help="Version of fashion_cnn that mnist_transfer starts from.")
+        int | None, typer.Option(min=1, help="Version of fashion_cnn that mnist_transfer starts from.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed instead of the course's seeds.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the course's seeds.")] = None,
     params: Annotated[
         Path | None, typer.Option(help="JSON file of recipe parameters, as vitrine sweep writes it.")
     ] = None,
@@ -74,14 +73,16 @@ def train(
     exports: Exports = None,
     runs: Annotated[Path, typer.Option(help="Folder of checkpoints.")] = Path(".vitrine/runs"),
 ) -> None:
-    """Train a model, compare it with the live version, and publish a new version."""
+    """Train a model, compare it with the live version, and publish a new version.
+
+    A --quick run publishes nothing without --as or --force; its card and plots stay below --runs.
+    """
     if list_jobs or name is None:
         print_names("job", JOBS)
         return
     quiet_tensorflow()
     exit_on_sigterm()
-    from training.export.check import CheckError
-
+    keep_apart = quick and model is None and not force
     try:
         options = JobOptions(
             quick=quick,
@@ -102,14 +103,29 @@ def train(
             from_version=from_version,
             params=read_params(params) if params else {},
         )
+        preflight.check_options(name, options)
+        check_name(model or name)
+        check_label(label)
         _say_series(options)
-        with console.status("starting TensorFlow"):
-            job = find(name)
-            from training.core.pipeline import Publication
+        preflight.check_writable(runs, "--runs")
         registry = ModelRegistry(exports_or_default(exports), load_signer(signing_key) if signing_key else None)
-        publication = Publication(registry, model, label if promote else None, force)
+        preflight.check_registry(registry)
+        preflight.with_start(name, options, registry)
+        if not keep_apart and not force:
+            preflight.check_live(model or name, options, registry)
+    except NotComparable as error:
+        fail(error)
+        raise typer.Exit(error.EXIT_CODE) from None
+    except (JobError, RegistryError, ModelCardError, ConfigError, OSError) as error:
+        raise fail(error) from None
+    with console.status("starting TensorFlow"):
+        job = find(name)
+        from training.core.pipeline import Publication
+        from training.export.check import CheckError
+    try:
+        publication = Publication(registry, model, label if promote else None, force, keep_apart)
         outcome = _run(job, options, publication, runs, fresh)
-    except WorkerLost as error:
+    except (WorkerLost, NotComparable) as error:
         fail(error)
         raise typer.Exit(error.EXIT_CODE) from None
     except (JobError, CheckError, RegistryError, ModelCardError, ConfigError, OSError) as error:
@@ -118,8 +134,16 @@ def train(
         console.print("[green]done; worker 0 prints the result")
         return
     _print_outcome(model or name, outcome)
+    if outcome.kept:
+        console.print(
+            f"[green]A quick run: nothing was published. Card and plots are in {outcome.kept}\n"
+            "The same command without --quick publishes the fully trained model. With --as NAME it publishes this "
+            "quick one as a model of its own.",
+            soft_wrap=True,
+        )
+        return
     if outcome.version is None:
-        raise typer.Exit(_REFUSED)
+        raise typer.Exit(NotComparable.EXIT_CODE)
     console.print(
         f"[green]published as version {outcome.version}"
         + (f", {'live' if label == STABLE else label}" if promote else "")
@@ -128,7 +152,7 @@ def train(
 
 def _say_series(options: JobOptions) -> None:
     """Read the user's series before TensorFlow starts, and print what it was taken for."""
-    if options.csv:
+    if CSV_OPTIONS & set(options.own()):
         from training.data import stocks
 
         for phrase in stocks.describe(stocks.load(options)):
@@ -203,12 +227,12 @@ def _print_outcome(name: str, outcome: "Outcome") -> None:
     for key, value in trained.metrics.items():
         table.add_row(key, number(value), number(trained.job.printed.get(key)))
     console.print(table)
-    for reason in outcome.verdict.reasons:
+    for reason in outcome.verdict.reasons if outcome.verdict else ():
         console.print(f"gate: {reason}", soft_wrap=True)
     if outcome.card is None:
         console.print("[red]The gate refused it: nothing was published. Publish it with --force.")
         return
-    if outcome.verdict.forced:
+    if outcome.verdict and outcome.verdict.forced:
         console.print("[yellow]The gate refused it; published by force, and the card says so.")
     for note in outcome.card.notes:
         console.print(f"[yellow]note: {note}", soft_wrap=True)

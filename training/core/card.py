@@ -35,7 +35,7 @@ class Trained:
     metrics: Mapping[str, float]
 
 
-def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Verdict) -> ModelCard:
+def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Verdict | None) -> ModelCard:
     """Return the card of the model before its export is checked."""
     job, options, examples = trained.job, trained.options, trained.examples
     return ModelCard(

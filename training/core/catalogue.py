@@ -1,12 +1,14 @@
-"""Names and titles of all jobs and studies.
+"""Names, titles and options of all jobs and studies.
 
-Their modules are imported on demand, so that listing them needs no TensorFlow.
+Their modules are imported on demand, so that listing them and checking a command needs no TensorFlow.
 """
 
 import importlib
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from training.core.errors import JobError
+from training.core.job import CSV_OPTIONS
 
 if TYPE_CHECKING:
     from training.core.job import Job
@@ -52,6 +54,25 @@ STUDIES = {
     "transfer": "transfer against scratch on X and O, by number of pictures",
 }
 
+#: Options that only some jobs and studies take, with their names: the fields of JobOptions and of Job.takes.
+TAKES = {
+    "stand_in": (
+        *("cifar100_deep", "cifar100_shallow", "cifar10_residual", "fashion_augmented", "fashion_cnn"),
+        *("fashion_embedding", "fashion_inception", "fashion_metric", "fashion_resnet", "mnist_transfer"),
+        *("bagging", "regularisation"),
+    ),
+    **dict.fromkeys(CSV_OPTIONS, ("stock_forecaster", "stock_rnn")),
+    "data_dir": ("image_classifier", "xo_cnn", "xo_mobilenet"),
+    "head": ("xo_mobilenet",),
+    "from_version": ("mnist_transfer",),
+}
+
+#: Jobs that start from a published version of another model, as in Job.starts_from.
+STARTS_FROM = {"mnist_transfer": "fashion_cnn"}
+
+#: Jobs without hyper-parameters to search.
+NOT_SEARCHED = ("compound_interest",)
+
 
 def find(name: str) -> "Job":
     """Import and return a job.
@@ -70,13 +91,45 @@ def check_job(name: str) -> None:
         raise JobError(f"there is no job {name}; there are: {', '.join(JOBS)}")
 
 
+def check_study(name: str) -> None:
+    """Raise JobError if no study has that name."""
+    if name not in STUDIES:
+        raise JobError(f"there is no study {name}; there are: {', '.join(STUDIES)}")
+
+
+def check_names(names: Sequence[str]) -> list[str]:
+    """Return the names of jobs and studies, or without names all that need no data of the user's.
+
+    Raises:
+        JobError: a name is no such job or study.
+    """
+    every = [name for name in (*JOBS, *STUDIES) if name not in OWN_DATA]
+    for name in names:
+        if name not in every:
+            raise JobError(f"there is no job or study {name}; there are: {', '.join(every)}")
+    return list(names) or every
+
+
+def check_takes(name: str, options: Iterable[str]) -> None:
+    """Raise JobError for an option that the job or study does not take.
+
+    Args:
+        name: the job or study.
+        options: names of the fields of JobOptions that are set.
+    """
+    kind, known = ("studies", STUDIES) if name in STUDIES else ("jobs", JOBS)
+    for option in options:
+        takers = [taker for taker in TAKES.get(option, ()) if taker in known]
+        if name not in takers:
+            raise JobError(f"{name} takes no --{option.replace('_', '-')}; these {kind} do: {', '.join(takers)}")
+
+
 def find_study(name: str) -> "Study":
     """Import and return a study.
 
     Raises:
         JobError: no study has that name.
     """
-    if name not in STUDIES:
-        raise JobError(f"there is no study {name}; there are: {', '.join(STUDIES)}")
+    check_study(name)
     study: Study = importlib.import_module(f"training.experiments.studies.{name}").STUDY
     return study

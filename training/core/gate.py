@@ -1,9 +1,10 @@
-"""The publish gate: a pure function that judges a candidate by its metrics."""
+"""The publish gate: pure functions that judge a candidate before the fit, and by its metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from serving.artifacts.model_card import Data, ModelCard, Verdict
+from serving.artifacts.registry import ModelRegistry
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class LiveVersion:
     card: ModelCard
 
 
+def live_version(registry: ModelRegistry, model: str) -> LiveVersion | None:
+    """Return a model's live version. None without one.
+
+    Raises:
+        ModelCardError: its card is missing or invalid.
+    """
+    number = registry.live(model)
+    return LiveVersion(number, registry.card(model, number)) if number is not None else None
+
+
 @dataclass
 class _Reasons:
     objections: list[str] = field(default_factory=list)
@@ -46,8 +57,49 @@ class _Reasons:
         (self.findings if accepted else self.objections).append(sentence)
 
 
+def of_options(live: LiveVersion, *, quick: bool, stand_in: bool) -> list[str]:
+    """Return the objections to a candidate that its options alone cause."""
+    objections = []
+    if quick and not live.card.training.quick:
+        objections.append(f"a quick run may not replace live version {live.version}, which had its full recipe")
+    if stand_in and not live.card.data.stand_in:
+        objections.append(f"trained on stand-in data; live version {live.version} is on real data")
+    return objections
+
+
+def before_fit(data: Data, labels: Sequence[str], live: LiveVersion, *, quick: bool) -> list[str]:
+    """Return the objections to a candidate that do not depend on its metrics.
+
+    Args:
+        data: the candidate's training data.
+        labels: its class names.
+        live: the version to compare with.
+        quick: the candidate comes from a shortened run.
+    """
+    objections = of_options(live, quick=quick, stand_in=bool(data.stand_in))
+    if bool(data.stand_in) != bool(live.card.data.stand_in):
+        return objections
+    if data.name != live.card.data.name:
+        objections.append(
+            f"measured on {data.name}, live version {live.version} on {live.card.data.name}: "
+            "the figures cannot be compared"
+        )
+    elif set(labels) != set(live.card.labels):
+        objections.append(
+            f"the classes are {', '.join(labels)}; those of live version {live.version} are "
+            f"{', '.join(live.card.labels)}: the figures cannot be compared"
+        )
+    return objections
+
+
 def judge(
-    metrics: Mapping[str, float], data: Data, policy: GatePolicy, live: LiveVersion | None, *, quick: bool = False
+    metrics: Mapping[str, float],
+    data: Data,
+    policy: GatePolicy,
+    live: LiveVersion | None,
+    *,
+    labels: Sequence[str] = (),
+    quick: bool = False,
 ) -> Verdict:
     """Accept or refuse a candidate, with reasons.
 
@@ -56,21 +108,22 @@ def judge(
         data: its training data.
         policy: the job's requirements.
         live: the version to compare with; None for the first version.
+        labels: the candidate's class names.
         quick: the candidate comes from a shortened run.
     """
     value = metrics.get(policy.metric)
     if value is None or value != value:
         return Verdict(accepted=False, reasons=(f"{policy.metric} was not measured",))
     reasons = _Reasons()
-    _check_bound(value, data, policy, reasons)
+    _check_bound(value, data, policy, reasons, quick=quick)
     if live is None:
         reasons.add("there is no live version to compare with", accepted=True)
+    elif objections := before_fit(data, labels, live, quick=quick):
+        reasons.objections.extend(objections)
+    elif live.card.data.stand_in and not data.stand_in:
+        reasons.add(f"live version {live.version} is on stand-in data", accepted=True)
     else:
-        if quick and not live.card.training.quick:
-            reasons.add(
-                f"a quick run may not replace live version {live.version}, which had its full recipe", accepted=False
-            )
-        _compare(value, data, policy, live, reasons)
+        _compare(value, policy, live, reasons)
     return Verdict(
         accepted=not reasons.objections,
         compared_with=live.version if live else None,
@@ -78,30 +131,22 @@ def judge(
     )
 
 
-def _check_bound(value: float, data: Data, policy: GatePolicy, reasons: _Reasons) -> None:
+def _check_bound(value: float, data: Data, policy: GatePolicy, reasons: _Reasons, *, quick: bool) -> None:
     if policy.bound is None:
         return
     required = f"{'at least' if policy.higher_is_better else 'at most'} {policy.bound:.4g} is required"
     if data.stand_in:
         reasons.add(f"{policy.metric} is {value:.4g} on stand-in data; {required} on the real data", accepted=True)
+    elif quick:
+        reasons.add(f"{policy.metric} is {value:.4g} after a quick run; {required} after a full one", accepted=True)
     else:
         reached = policy.gain(value, policy.bound) >= 0
         reasons.add(f"{policy.metric} is {value:.4g}; {required}", accepted=reached)
 
 
-def _compare(value: float, data: Data, policy: GatePolicy, live: LiveVersion, reasons: _Reasons) -> None:
+def _compare(value: float, policy: GatePolicy, live: LiveVersion, reasons: _Reasons) -> None:
     before = live.card.metrics.get(policy.metric)
-    if data.stand_in and not live.card.data.stand_in:
-        reasons.add(
-            f"trained on stand-in data ({data.stand_in}); live version {live.version} is on real data", accepted=False
-        )
-    elif data.name != live.card.data.name:
-        reasons.add(
-            f"measured on {data.name}, live version {live.version} on {live.card.data.name}: "
-            "the figures cannot be compared",
-            accepted=False,
-        )
-    elif before is None:
+    if before is None:
         reasons.add(f"live version {live.version} has no {policy.metric}", accepted=True)
     else:
         gain = policy.gain(value, before)

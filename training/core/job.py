@@ -6,7 +6,7 @@ in every job: ``load``, ``build``, ``evaluate`` and ``serve``. :mod:`training.co
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from training.export.exported_model import ExportedModel
 
-#: Options of the jobs that read a series from a CSV file.
+#: Fields of JobOptions for the jobs that read a series from a CSV file.
 CSV_OPTIONS = frozenset(
     {"csv", "column", "time_column", "period", "season", "unit", "day_first", "decimal", "splits", "drop_missing"}
 )
@@ -32,7 +32,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobOptions:
-    """The user's choices. A job refuses an option that it does not take.
+    """The user's choices. Its fields, but ``start`` and ``say``, are options of `vitrine train`.
+
+    A job refuses an option that it does not take. An option that only some jobs take is also in
+    :data:`training.core.catalogue.TAKES`, which is checked before TensorFlow is imported.
 
     Attributes:
         quick: use the job's short recipe.
@@ -75,6 +78,14 @@ class JobOptions:
     start: Path | None = None
     params: Mapping[str, float | int] = field(default_factory=dict)
     say: Callable[[str], None] = log.info
+
+    def own(self) -> list[str]:
+        """Return the names of the options that are set and that only some jobs take."""
+        names = (one.name for one in fields(self) if one.name not in _COMMON)
+        return [name for name in names if getattr(self, name) not in (None, False)]
+
+
+_COMMON = ("quick", "seed", "start", "params", "say")
 
 
 @dataclass(frozen=True)
@@ -127,8 +138,8 @@ class Job:
         Raises:
             JobError: the job does not take an option, or a parameter is invalid.
         """
-        for name in ("stand_in", *sorted(CSV_OPTIONS), "data_dir", "head", "from_version"):
-            if getattr(options, name) not in (None, False) and name not in self.takes:
+        for name in options.own():
+            if name not in self.takes:
                 raise JobError(f"{self.name} takes no --{name.replace('_', '-')}")
         recipe = self.quick if options.quick else self.recipe
         if options.seed is not None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from serving.artifacts.manifest import CARD_FILE
 from serving.artifacts.model_card import ModelCard, Verdict
-from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError, check_name
-from training.core import gate
+from serving.artifacts.registry import STABLE, ModelRegistry, check_name
+from training.core import gate, preflight
 from training.core.card import Trained, model_card
 from training.core.checkpoint import Checkpoint
 from training.core.errors import JobError
@@ -23,6 +24,8 @@ from training.export.exported_model import ExportedModel
 
 log = logging.getLogger(__name__)
 
+_APART = "-quick"  # no model's name has a hyphen
+
 #: Receives one sentence for each step.
 Say = Callable[[str], None]
 
@@ -36,22 +39,33 @@ class Publication:
         model: publish under this name instead of the job's.
         label: label to point at the new version; None moves no label.
         force: publish even if the gate refuses; the card records it.
+        keep_apart: publish nothing; keep card and plots below the folder of checkpoints.
     """
 
     registry: ModelRegistry
     model: str | None = None
     label: str | None = STABLE
     force: bool = False
+    keep_apart: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result of a run; ``version`` and ``card`` are None if the gate refused."""
+    """Result of a run.
+
+    Attributes:
+        trained: the fitted and evaluated model.
+        verdict: the gate's verdict; None if the run is kept apart.
+        version: the published version; None if the gate refused or the run is kept apart.
+        card: the model card; None if the gate refused.
+        kept: folder of card and plots, if the run is kept apart.
+    """
 
     trained: Trained
-    verdict: Verdict
+    verdict: Verdict | None
     version: int | None = None
     card: ModelCard | None = None
+    kept: Path | None = None
 
 
 def run(
@@ -83,6 +97,7 @@ def run(
     Raises:
         JobError: the data is unavailable, an option is invalid, the checkpoint belongs to another run, or another
             process trains in the same folder.
+        NotComparable: the gate would refuse any result, because data or classes differ from the live version's.
         WorkerLost: another worker has stopped.
         serving.artifacts.registry.RegistryError: the model's name is invalid.
         serving.artifacts.models_config.ConfigError: models.config is invalid.
@@ -96,12 +111,16 @@ def run(
             f"{job.name} cannot be shared by {worker_group.size} workers: its loss compares the examples of a batch"
         )
     recipe = job.recipe_for(options)
-    options = replace(with_start(job, options, publication.registry), say=say)
+    options = replace(preflight.with_start(job.name, options, publication.registry), say=say)
     examples = _load(job, options, recipe, say)
+    live = None if publication.keep_apart else gate.live_version(publication.registry, name)
+    if live and not publication.force:
+        preflight.refuse(name, gate.before_fit(examples.data, examples.labels, live, quick=options.quick))
     seed_everything(recipe)
     model = job.build(examples, options, recipe)
     say(f"model: {model.count_params():,} parameters")
-    unfinished = Checkpoint(runs / name, _identity(job, options, recipe, examples, worker_group))
+    folder = runs / (f"{name}{_APART}" if publication.keep_apart else name)
+    unfinished = Checkpoint(folder, _identity(job, options, recipe, examples, worker_group))
     leads = worker_group is None or worker_group.leads
     with _exclusive(unfinished, worker_group):
         if fresh and leads:
@@ -119,30 +138,13 @@ def run(
             before |= job.watch(model, examples)
         metrics = {**{key: values[-1] for key, values in fitted.history.items()}, **evaluation.metrics, **before}
         trained = Trained(job, options, recipe, examples, model, fitted, evaluation, metrics)
+        if publication.keep_apart:
+            unfinished.remove()
+            return _keep(trained, name, folder)
         outcome = _publish(trained, name, publication, say)
         if outcome.version is not None:
             unfinished.remove()
         return outcome
-
-
-def with_start(job: Job, options: JobOptions, registry: ModelRegistry) -> JobOptions:
-    """Add the version that the job starts from to the options, if any.
-
-    Raises:
-        JobError: the version does not exist.
-    """
-    if job.starts_from is None:
-        return options
-    number = registry.live(job.starts_from) if options.from_version is None else options.from_version
-    if number is None:
-        raise JobError(
-            f"{job.name} starts from a trained {job.starts_from}, and {registry.root} has none: "
-            f"train it first, with: vitrine train {job.starts_from}"
-        )
-    try:
-        return replace(options, from_version=number, start=registry.directory(job.starts_from, number))
-    except RegistryError as error:
-        raise JobError(f"{job.name} cannot start from that version: {error}") from None
 
 
 def _load(job: Job, options: JobOptions, recipe: Recipe, say: Say) -> Examples:
@@ -187,9 +189,14 @@ def _exclusive(unfinished: Checkpoint, worker_group: WorkerGroup | None) -> Iter
 def _publish(trained: Trained, name: str, publication: Publication, say: Say) -> Outcome:
     """Judge the model; if accepted or forced, export, publish and promote it."""
     job, examples, registry = trained.job, trained.examples, publication.registry
-    live = registry.live(name)
-    incumbent = gate.LiveVersion(live, registry.card(name, live)) if live is not None else None
-    verdict = gate.judge(trained.metrics, examples.data, job.policy, incumbent, quick=trained.options.quick)
+    verdict = gate.judge(
+        trained.metrics,
+        examples.data,
+        job.policy,
+        gate.live_version(registry, name),
+        labels=examples.labels,
+        quick=trained.options.quick,
+    )
     if not verdict.accepted:
         if not publication.force:
             return Outcome(trained, verdict)
@@ -204,6 +211,15 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
     if publication.label is not None:
         registry.promote(name, number, publication.label)
     return Outcome(trained, verdict, number, card)
+
+
+def _keep(trained: Trained, name: str, folder: Path) -> Outcome:
+    """Write card and plots of a run that is not published."""
+    exported = trained.job.serve(trained.model, trained.examples)
+    _plot(folder, trained.fitted.history, trained.evaluation, trained.examples, exported)
+    card = model_card(name, trained, exported, None)
+    (folder / Path(CARD_FILE).name).write_text(card.model_dump_json(indent=1), encoding="utf-8")
+    return Outcome(trained, None, card=card, kept=folder)
 
 
 def _plot(

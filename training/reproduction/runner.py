@@ -19,7 +19,6 @@ from typing import Literal
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.registry import ModelRegistry
 from training.core.catalogue import JOBS, OWN_DATA, STUDIES, find_study
-from training.core.errors import JobError
 from training.experiments.study import FINDINGS_FILE, PLOT_FILE, Findings
 from training.reproduction import fingerprint
 from training.reproduction.results import Results, SystemResult, of_card, of_findings
@@ -63,19 +62,6 @@ class Ended:
         if self.code < 0:
             return f"ended by signal {-self.code}"
         return f"ended with exit code {self.code} and no message"
-
-
-def check_names(names: Sequence[str]) -> list[str]:
-    """Return the names, or all without names.
-
-    Raises:
-        JobError: a name is neither a job nor a study.
-    """
-    every = [name for name in (*JOBS, *STUDIES) if name not in OWN_DATA]
-    for name in names:
-        if name not in every:
-            raise JobError(f"there is no job or study {name}; there are: {', '.join(every)}")
-    return list(names) or every
 
 
 def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: bool, say: Say) -> Results:
@@ -138,7 +124,7 @@ def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool,
     registry = ModelRegistry(folders.exports)
     known = registry.versions(name)
     command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
-    command += ["--quick"] * quick
+    command += ["--quick", "--as", name] * quick  # --as: to be published
     ended = _vitrine(command, folders, name, say)
     no_data = ended.reason if ended.lacks_data else None
     if no_data:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from serving.artifacts import manifest, user_models
+from serving.artifacts import manifest, models_config, user_models
+from serving.artifacts.models_config import ModelConfig
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.artifacts.rollout import canary
 from tests.conftest import SHIPPED
@@ -103,6 +104,20 @@ def test_a_removed_model_stays_removed_also_with_a_new_version(exports: Path, mi
     assert "sine_rnn" not in versions(mine)
 
 
+def test_a_removed_model_is_no_longer_in_models_config(exports: Path, mine: Path) -> None:
+    seed(mine, exports)
+    shutil.rmtree(mine / "sine_rnn")
+    config = mine / "models.config"
+    elsewhere = ModelConfig("other", "/elsewhere/other")
+    config.write_text(models_config.render(models_config.read(config) | {"other": elsewhere}))
+    said: list[str] = []
+    user_models.unlist_removed(mine, said.append)
+    assert said == [f"{config} no longer lists sine_rnn, which has no version"]
+    assert set(ModelRegistry(mine).configured()) == {*SHIPPED, "other"} - {"sine_rnn"}
+    user_models.unlist_removed(mine, said.append)
+    assert len(said) == 1
+
+
 def test_a_later_release_adds_models_and_leaves_the_users_alone(exports: Path, mine: Path) -> None:
     later = exports.with_name("later")
     shutil.copytree(exports, later)
@@ -163,5 +178,8 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_the_option(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VITRINE_EXPORTS", raising=False)
     Path(".vitrine").write_text("")
-    with pytest.raises(RegistryError, match=r"cannot be copied to \.vitrine/exports: .* --exports or VITRINE_EXPORTS"):
+    with pytest.raises(
+        RegistryError,
+        match=r"\.vitrine/exports, the folder of your models, cannot be written: .* --exports or VITRINE_EXPORTS",
+    ):
         user_models.default_exports()

@@ -1,5 +1,6 @@
 """The `vitrine` command: its commands, and what a base install runs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,14 @@ def base_install(*arguments: str) -> subprocess.CompletedProcess[str]:
         "atexit.register(lambda: print('imported training:', 'training' in sys.modules))\n"
         "app(prog_name='vitrine')\n"
     )
+    env = {**os.environ, "VITRINE_EXPORTS": str(REPOSITORY / "exports")}
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, cwd=REPOSITORY, timeout=120
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=env,
+        timeout=120,
     )
 
 
@@ -81,3 +88,10 @@ def test_options_of_training_commands_are_passed_on() -> None:
     assert done.exit_code == 0 and " train [OPTIONS] " in done.stdout and "--signing-key" in done.stdout
     done = CliRunner().invoke(app, ["train", "sine_rnn", "--learning-rate", "3"])
     assert done.exit_code == 2 and "No such option: --learning-rate" in done.stderr
+
+
+def test_a_key_for_an_unknown_model_is_created_with_a_note(exports: Path, tmp_path: Path) -> None:
+    command = ["keys", "create", "shop", "--model", "nope", "--model", "sine_rnn"]
+    done = CliRunner().invoke(app, [*command, "--keys", str(tmp_path / "keys.json"), "--exports", str(exports)])
+    assert done.exit_code == 0 and done.stdout.startswith("vt_")
+    assert f"{exports} has no model nope; it has: fashion_cnn, " in done.stderr and "sine_rnn;" not in done.stderr

@@ -7,7 +7,7 @@ import pytest
 
 from serving.artifacts.model_card import Data, ModelCard, Training, parse
 from training.core.catalogue import JOBS, find
-from training.core.gate import GatePolicy, LiveVersion, judge
+from training.core.gate import GatePolicy, LiveVersion, before_fit, judge
 
 DATA = Data(name="digits", source="test", licence="none", rows={"train": 1})
 TOYS = DATA.model_copy(update={"stand_in": "toys"})
@@ -53,6 +53,7 @@ def live(data: Data = DATA, **metrics: float) -> LiveVersion:
         (HIGH, {"accuracy": 0.9}, DATA, live(loss=1.0), True, "has no accuracy"),
         (HIGH, {"accuracy": 0.9}, DATA.model_copy(update={"name": "letters"}), live(accuracy=0.8), False, "compared"),
         (HIGH, {"accuracy": 0.9}, TOYS, live(accuracy=0.8), False, "stand-in"),
+        (HIGH, {"accuracy": 0.8}, DATA, live(TOYS, accuracy=0.99), True, "live version 3 is on stand-in data"),
         (HIGH, {"accuracy": 0.1}, TOYS, None, True, "0.1 on stand-in data; at least 0.8 is required on the real data"),
         (HIGH, {"accuracy": 0.1}, TOYS, live(TOYS, accuracy=0.2), False, "a loss of at most 0.01"),
     ],
@@ -75,6 +76,16 @@ def test_a_quick_run_does_not_replace_a_full_one() -> None:
     verdict = judge({"accuracy": 0.95}, DATA, HIGH, live(accuracy=0.9), quick=True)
     assert not verdict.accepted and "a quick run may not replace live version 3" in verdict.reasons[0]
     assert judge({"accuracy": 0.95}, DATA, HIGH, None, quick=True).accepted
+    assert judge({"accuracy": 0.1}, DATA, HIGH, None, quick=True).accepted, "the bound is for full runs"
+
+
+def test_other_classes_are_refused_before_the_fit() -> None:
+    card = live().card.model_copy(update={"labels": ("cat", "dog")})
+    (objection,) = before_fit(DATA, ("cat", "hen"), LiveVersion(3, card), quick=False)
+    assert "the classes are cat, hen; those of live version 3 are cat, dog" in objection
+    assert before_fit(DATA, ("dog", "cat"), LiveVersion(3, card), quick=False) == []
+    verdict = judge({"accuracy": 0.9}, DATA, HIGH, LiveVersion(3, card), labels=("cat", "hen"))
+    assert not verdict.accepted and objection in verdict.reasons
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -17,10 +17,10 @@ from serving.onnx_runtime import onnxruntime
 from tests.programs import REPOSITORY, Program
 
 
-def train(exports: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def train(exports: Path, *arguments: str, runs: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run ``python -m training …``."""
     command = [sys.executable, "-m", "training", *arguments]
-    folders = ["--exports", str(exports), "--runs", str(exports.parent / "runs")]
+    folders = ["--exports", str(exports), "--runs", str(runs or exports.parent / "runs")]
     return subprocess.run([*command, *folders], capture_output=True, text=True, cwd=REPOSITORY, timeout=240)
 
 
@@ -28,7 +28,7 @@ def train(exports: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 of sine_rnn, trained with its quick recipe."""
     exports = tmp_path_factory.mktemp("sine") / "exports"
-    done = train(exports, "sine_rnn", "--quick")
+    done = train(exports, "sine_rnn", "--quick", "--as", "sine_rnn")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "published as version 1, live" in done.stdout
     return exports / "sine_rnn" / "1"
@@ -74,7 +74,7 @@ def test_a_worse_version_is_refused_and_force_is_recorded(published: Path, tmp_p
     claim["metrics"]["test_mae"] = -1.0
     path.write_text(json.dumps(claim), encoding="utf-8")
 
-    refused = train(exports, "sine_rnn", "--quick")
+    refused = train(exports, "sine_rnn", "--quick", "--as", "sine_rnn")
     assert refused.returncode == 2, refused.stdout + refused.stderr
     assert "live version 1 has -1: a loss of at most 0.001 is allowed" in refused.stdout
     assert "nothing was published" in refused.stdout
@@ -148,7 +148,7 @@ def test_a_job_starts_from_the_live_or_chosen_version(tmp_path: Path) -> None:
     shutil.copytree(REPOSITORY / "exports" / "fashion_cnn", exports / "fashion_cnn")
     done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "3")
     assert done.returncode == 1 and "fashion_cnn has no version 3; there are: 1" in done.stderr
-    done = train(exports, "mnist_transfer", "--quick", "--stand-in")
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--as", "mnist_transfer")
     assert done.returncode == 0, done.stdout + done.stderr
     card = model_card.read(exports / "mnist_transfer" / "1")
     assert card.training.recipe["from_version"] == 1
@@ -170,16 +170,32 @@ def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:
     assert (directory / "assets.extra" / "tf_serving_warmup_requests").stat().st_size < 1_100_000
 
 
-def test_unknown_jobs_and_missing_data_are_errors(tmp_path: Path) -> None:
-    done = train(tmp_path / "exports", "fashion")
-    assert done.returncode == 1
-    assert "there is no job fashion; there are: " in done.stderr and "fashion_cnn" in done.stderr
-    done = train(tmp_path / "exports", "sine_rnn", "--stand-in")
-    assert done.returncode == 1 and "sine_rnn takes no --stand-in" in done.stderr
-    done = train(tmp_path / "exports", "stock_rnn", "--csv", "nowhere.csv")
-    assert done.returncode == 1 and "nowhere.csv cannot be read as a CSV" in done.stderr
-    assert not (tmp_path / "exports" / "stock_rnn").exists()
-    done = train(tmp_path / "exports", "sine_rnn", "--learning-rate", "3")
-    assert done.returncode == 2 and "No such option: --learning-rate" in done.stderr
-    done = train(tmp_path / "exports", "sine_rnn", "--quick", "--fresh", "--as", "../elsewhere")
-    assert done.returncode == 1 and "'../elsewhere' is not a model name" in done.stderr
+def test_a_quick_run_is_kept_apart(published: Path, tmp_path: Path) -> None:
+    """Also where it could not replace the live version. It leaves an unfinished full run alone."""
+    exports, runs = published.parents[1], tmp_path / "runs"
+    (runs / "sine_rnn").mkdir(parents=True)
+    (runs / "sine_rnn" / "run.json").write_text("of a full run")
+    done = train(exports, "sine_rnn", "--quick", runs=runs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = runs / "sine_rnn-quick"
+    assert f"nothing was published. Card and plots are in {kept}" in done.stdout
+    assert "The same command without --quick publishes the fully trained model." in done.stdout
+    assert {file.name for file in kept.iterdir()} == {"card.json", "history.png", "forecast.png"}
+    card = model_card.parse((kept / "card.json").read_bytes())
+    assert card.training.quick and card.gate is None and "test_mae" in card.metrics
+    assert (runs / "sine_rnn" / "run.json").read_text() == "of a full run"
+    assert ModelRegistry(exports).versions("sine_rnn") == [1]
+
+
+def test_data_that_cannot_be_compared_is_refused_before_the_fit(published: Path, tmp_path: Path) -> None:
+    exports = tmp_path / "exports"
+    shutil.copytree(published.parents[1], exports)
+    path = exports / "sine_rnn" / "1" / "assets.extra" / "card.json"
+    other = json.loads(path.read_text(encoding="utf-8"))
+    other["data"]["name"] = "a cosine"
+    path.write_text(json.dumps(other), encoding="utf-8")
+    done = train(exports, "sine_rnn")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "sine_rnn would be refused: measured on sin(x)" in done.stderr
+    assert "live version 1 on a cosine: the figures cannot be compared. Publish under another name" in done.stderr
+    assert "model:" not in done.stdout and not (tmp_path / "runs").exists()

@@ -10,6 +10,7 @@ import pytest
 from serving.artifacts.model_card import CARD_FILE
 from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY
+from training.core.catalogue import check_names
 from training.core.errors import JobError
 from training.reproduction import runner
 from training.reproduction.results import Results
@@ -109,6 +110,6 @@ def test_an_unreadable_card_is_ignored(tmp_path: Path, exports: Path) -> None:
 
 
 def test_names_are_checked_before_anything_runs() -> None:
-    assert "losses" in runner.check_names([])
+    assert "losses" in check_names([])
     with pytest.raises(JobError, match="there is no job or study fashion; there are: "):
-        runner.check_names(["fashion"])
+        check_names(["fashion"])
