@@ -1,5 +1,5 @@
 // Image models: a drawn, chosen, dropped or pasted picture, and what all models of the same classes see in it.
-import { button, element, make } from "./elements.js";
+import { element, showError } from "./elements.js";
 import { Latest } from "./gateway.js";
 import { Answer } from "./image/answer.js";
 import { Pad } from "./image/pad.js";
@@ -16,6 +16,7 @@ export const content = `
       <div class="paper">
         <canvas id="canvas" width="560" height="560" role="img" aria-label="${t("Drawing pad")}" aria-describedby="pad-help"></canvas>
         <img id="preview" alt="${t("the chosen picture")}" hidden>
+        <p id="hint" aria-hidden="true"></p>
         <p id="unseen" hidden></p>
       </div>
       <p class="row">
@@ -24,7 +25,7 @@ export const content = `
         <label class="button touch">${t("Camera")}<input id="camera" type="file" accept="image/*" capture="environment"></label>
       </p>
     </div>
-    <div class="found-in"><div id="answers"></div><p id="spoken" class="hidden" role="status"></p></div>
+    <div class="found-in"><div id="trouble"></div><div id="answers"></div><p id="spoken" class="hidden" role="status"></p></div>
     <div class="more">
       <p id="pad-help" class="quiet">${t("Draw here, or drop or paste a picture anywhere. With the keyboard: choose a sample or a file.")}</p>
       <div id="samples" role="group" aria-label="${t("Sample pictures")}"></div>
@@ -67,6 +68,7 @@ export function start(section) {
 
   const pad = new Pad(element("canvas"), (finished) => {
     showPicture(null);
+    showHint();
     if (!chosen) prefer(isDrawn);
     if (finished) return ask(true);
     timer ??= setTimeout(() => { timer = null; if (!latest.running) ask(false); }, PAUSE);
@@ -81,7 +83,12 @@ export function start(section) {
     const sent = picture ?? Object.assign(pad.png(), { drawn: true });
     return latest.run(async (signal) => {
       const said = await Promise.all(answers.map((one) => one.ask(sent, polarity(), signal, () => ask(true))));
+      element("trouble").replaceChildren();
       if (finished) element("spoken").textContent = said.filter(Boolean).join("; ");
+    }).catch((error) => {
+      for (const one of answers) one.clear();
+      const kept = sent.drawn ? t("Your drawing is kept.") : t("Your picture is kept.");
+      showError(element("trouble"), error, { kept, again: () => ask(true) });
     });
   }
 
@@ -91,8 +98,15 @@ export function start(section) {
     timer = null;
     showPicture(null);
     pad.clear();
+    showHint();
     for (const one of answers) one.clear();
+    element("trouble").replaceChildren();
     element("spoken").textContent = "";
+  }
+
+  function showHint() {
+    element("hint").hidden = picture !== null || !pad.empty;
+    element("hint").textContent = isDrawn(section.choice) ? t("Draw an X or an O") : t("Draw here, or drop a picture");
   }
 
   // Show a chosen picture on the pad, or none.
@@ -118,6 +132,7 @@ export function start(section) {
     pad.clear();
     if (!chosen) prefer((choice) => !isDrawn(choice));
     showPicture(file);
+    showHint();
     ask(true);
   }
 
@@ -146,6 +161,7 @@ export function start(section) {
     answers = section.choice.models.map((model) => new Answer(model));
     for (const one of answers) one.clear();
     element("answers").replaceChildren(...answers.map((one) => one.element));
+    showHint();
     if (picture === null && pad.empty) pad.restore(() => picture === null);
     ask(true);
     showSamples();

@@ -20,6 +20,8 @@ export const portuguese = {
   "Data": "Dados",
   "Draw here, or drop or paste a picture anywhere. With the keyboard: choose a sample or a file.":
     "Desenhe aqui, ou largue ou cole uma imagem em qualquer sítio. Com o teclado: escolha um exemplo ou um ficheiro.",
+  "Draw an X or an O": "Desenhe um X ou um O",
+  "Draw here, or drop a picture": "Desenhe aqui ou largue uma imagem",
   "Drawing pad": "Área de desenho",
   "Drift from the training data": "Desvio em relação aos dados de treino",
   "Drop the file anywhere": "Largue o ficheiro em qualquer sítio",

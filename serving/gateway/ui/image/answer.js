@@ -17,7 +17,8 @@ export class Answer {
 
   clear() { this.#body.replaceChildren(make("p", { class: "quiet" }, t("Nothing to see yet."))); }
 
-  // Ask the model; return the name of the class, or null if there is none.
+  // Ask the model; return its name, the class and the probability as a text, or null if there is none.
+  // A server that does not answer is the caller's to show, once for all models.
   async ask(picture, polarity, signal, again) {
     const send = (verb, options) => {
       const query = new URLSearchParams({ ...options, ...(polarity === "auto" ? {} : { polarity }) });
@@ -27,8 +28,8 @@ export class Answer {
     try {
       return await busy(this.element, this.#show(send));
     } catch (error) {
-      if (error.name === "AbortError") throw error;
-      showError(this.#body, error, { kept: picture.drawn ? t("Your drawing is kept.") : t("Your picture is kept."), again });
+      if (error.name === "AbortError" || error.code === "no_answer") throw error;
+      showError(this.#body, error, { again });
       return null;
     }
   }

@@ -8,7 +8,7 @@ const sheets = new Map(); // addresses of fetched pictures of all items, by mode
 export async function similar(model, { version, neighbours: [items] }) {
   const { neighbours } = await cardOf(model);
   const sheet = neighbours.sprite ? await sheetOf(model, version, neighbours.sprite) : null;
-  return make("div", {}, make("h4", {}, t("Most similar items")),
+  return make("div", { class: "neighbours" }, make("h4", {}, t("Most similar items")),
     make("ul", { class: "similar" }, ...items.map((item) => make("li", {}, ...(sheet ? [tile(sheet, neighbours, item)] : []),
       english("b", {}, item.label), make("span", {}, t("distance {distance}", { distance: figure(item.distance) }))))),
     make("p", { class: "quiet" }, t("among {count} items:", { count: figure(neighbours.references) }), " ",

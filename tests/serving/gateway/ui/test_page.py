@@ -64,8 +64,8 @@ def test_a_server_that_is_gone_is_said_in_a_sentence(models_root: Path, window: 
         window.open(gateway.url)
         window.wait_for("shade", "#image-section .choices")
     window.drag("#canvas", *CROSS)
-    window.wait_for("The server does not answer. Your drawing is kept.", "#answers .error")
-    assert window.texts("#answers .error button") == ["Try again"]
+    window.wait_for("The server does not answer. Your drawing is kept.", "#trouble .error")
+    assert window.texts("#trouble .error button") == ["Try again"]
     assert shows_no_broken_picture(window)
     assert not window.run("return document.querySelector('#canvas').hidden")
 
