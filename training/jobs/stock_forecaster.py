@@ -53,6 +53,7 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
         inputs={"level": sources.distribution(raw.mean(axis=1)), "volatility": sources.distribution(raw.std(axis=1))},
         data=prices.data({"train": len(x), "validation": len(validation[0]), "test": len(test[0])}, x, y),
         notes=prices.notes,
+        title=f"Next values of {prices.name} by a gated recurrent net over returns" if prices.file else None,
     )
 
 

@@ -52,6 +52,7 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
         inputs={"level": sources.distribution(raw.mean(axis=1)), "volatility": sources.distribution(raw.std(axis=1))},
         data=prices.data({"train": len(x), "validation": len(validation[0]), "test": len(test[0])}, x, y),
         notes=prices.notes,
+        title=f"Next value of {prices.name} by four recurrent cells" if prices.file else None,
     )
 
 

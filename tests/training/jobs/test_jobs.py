@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import tensorflow as tf
 
 from serving.artifacts.model_card import Data, SeriesRecipe
 from tests.programs import REPOSITORY
+from tests.serving.inputs.series_csv.files import MONTHS, table
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError
 from training.core.examples import Examples
@@ -222,6 +224,20 @@ def test_stock_forecaster_expects_no_return_after_the_first_day() -> None:
     mean = forecaster.ahead(tf.constant(prices), tf.constant(30)).numpy()
     assert mean == pytest.approx(np.full((1, 30), 100 * np.exp(0.01)))  # one return of one deviation
     assert forecaster.width(tf.constant(prices)).numpy() == pytest.approx(np.array([[100 * 0.5 * 0.01]]))
+
+
+@pytest.mark.parametrize("job", [stock_rnn, stock_forecaster])
+def test_the_user_s_series_has_its_own_period_unit_and_title(job: ModuleType, tmp_path: Path) -> None:
+    path = tmp_path / "gold.csv"
+    path.write_text(table("Month,Price", lambda day, price: f"{day:%Y-%m},{price}", MONTHS), encoding="utf-8")
+    examples = job.load(JobOptions(csv=path, unit="EUR"), RECIPE)
+    recipe = examples.extra["series"]
+    assert (recipe.step, recipe.season, recipe.unit) == ("month", 12, "EUR")
+    assert examples.title and examples.title.startswith("Next value") and "gold, Price" in examples.title
+    assert (examples.data.file.first, examples.data.file.last) == ("1990-01", "2014-12")
+    assert examples.data.file.options == {"unit": "EUR"}
+    ours = job.forecaster(job.build(examples, JobOptions(), RECIPE), examples)
+    assert ours.season == 12 and ours.recipe == recipe
 
 
 def test_stock_forecaster_s_loss_is_laplace_s_likelihood() -> None:
