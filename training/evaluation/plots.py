@@ -18,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from serving.artifacts.model_card import Column, SeriesRecipe
 from training.core.array import Array
 
+_NAME = 24  # characters of a class name
 _SHOWN = 120  # last values of a series
 
 
@@ -52,8 +53,9 @@ def confusion(truth: Array, answer: Array, labels: Sequence[str], path: Path) ->
     figure, axis = plt.subplots(figsize=(2 + side, 1.6 + side))
     axis.imshow(share, cmap="Blues", vmin=0, vmax=100)
     font: dict[str, Any] = {"fontsize": 5} if many else {}
-    axis.set_xticks(range(size), labels, rotation=90 if many else 45, ha="center" if many else "right", **font)
-    axis.set_yticks(range(size), labels, **font)
+    names = [label if len(label) <= _NAME else f"{label[: _NAME - 1]}…" for label in labels]
+    axis.set_xticks(range(size), names, rotation=90 if many else 45, ha="center" if many else "right", **font)
+    axis.set_yticks(range(size), names, **font)
     for i, j in np.ndindex(0 if many else size, size):
         if share[i, j] >= 0.5:
             axis.text(

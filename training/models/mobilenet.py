@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 
 WEIGHTS = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"
 FEATURES = 1280
-_BATCH = 64
-_REPORT_SECONDS = 10
+_BATCH = 32
+_REPORT_SECONDS = 20
 
 
 def imagenet_encoder(side: int) -> keras.Model:

@@ -81,7 +81,8 @@ def arrange(source: PictureSource, path: Path) -> ClassFolders:
         classes[part] = _classes(below, inside, PurePosixPath(top), path / wrapper / top)
     used = {file for found in classes.values() for files in found.values() for file in files}
     skipped += [(str(file), _OUTSIDE) for file in pictures if str(file) not in used]
-    labels = _labels(classes, path)
+    unread = "".join(f"; {name} cannot be read: {reason}" for name, reason in source.skipped[:1])
+    labels = _labels(classes, path, unread)
     numbers = {label: number for number, label in enumerate(labels)}
     assigned = {
         part: [(file, numbers[label]) for label in labels for file in found.get(label, ())]
@@ -181,7 +182,7 @@ def _classes(
     return {named[name]: files for name, files in found.items()}
 
 
-def _labels(classes: Mapping[Part, Mapping[str, Sequence[str]]], path: Path) -> tuple[str, ...]:
+def _labels(classes: Mapping[Part, Mapping[str, Sequence[str]]], path: Path, unread: str) -> tuple[str, ...]:
     """Return the sorted class names, and check that every part has pictures of each."""
     labels = sorted(
         {label for found in classes.values() for label in found}, key=lambda label: (label.casefold(), label)
@@ -194,5 +195,5 @@ def _labels(classes: Mapping[Part, Mapping[str, Sequence[str]]], path: Path) -> 
         empty = [label for label in labels if not found.get(label)]
         if empty:
             where = f"the part {part} holds" if len(classes) > 1 else "the folder holds"
-            raise JobError(f"{path}: {where} no pictures of {listed(empty)}; add some, or remove the class")
+            raise JobError(f"{path}: {where} no pictures of {listed(empty)}; add some, or remove the class{unread}")
     return tuple(labels)
