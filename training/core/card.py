@@ -56,6 +56,7 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
             recipe={
                 "job": job.name,
                 **asdict(trained.recipe),
+                **examples.chosen,
                 **{key: value for key in ("head", "from_version") if (value := getattr(options, key))},
             },
             quick=options.quick,

@@ -22,6 +22,7 @@ class Examples:
         extra: values for the job's own functions only.
         title: replaces the job's title on the model card, if the data is the user's own.
         notes: sentences about the data, for the terminal and the model card.
+        chosen: choices that follow from the data, for the card's recipe.
     """
 
     train: tuple[Array, Array]
@@ -33,6 +34,7 @@ class Examples:
     extra: Mapping[str, Any] = field(default_factory=dict)
     title: str | None = None
     notes: tuple[str, ...] = ()
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

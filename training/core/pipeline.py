@@ -154,6 +154,8 @@ def _load(job: Job, options: JobOptions, recipe: Recipe, say: Say) -> Examples:
     examples = job.load(options, recipe)
     rows = ", ".join(f"{count:,} {part}" for part, count in examples.data.rows.items())
     say(f"data: {examples.data.name} from {examples.data.source}, {rows}")
+    for name, choice in examples.chosen.items():
+        say(f"{name}: {choice}")
     for note in examples.notes:
         say(note)
     if examples.data.stand_in:

@@ -172,7 +172,7 @@ def test_transfer_with_imagenet_weights(data: Path, tmp_path: Path) -> None:
     options = JobOptions(data_dir=write(tmp_path, found))
     examples = image_classifier.load(options, image_classifier.JOB.quick)
     assert examples.train[0].shape == (2 * 24, 1280) and examples.validation and examples.test[0].shape == (6, 1280)
-    assert any(note.startswith("Input: 96×96 pixels, because") for note in examples.notes)
+    assert examples.chosen["input"].startswith("96×96 pixels, because the typical photo's longer side has")
     model = image_classifier.build(examples, options, image_classifier.JOB.quick)
     model.fit(*examples.train, epochs=20, verbose=0)
     evaluation = image_classifier.evaluate(model, examples)
@@ -193,7 +193,7 @@ def test_transfer_with_imagenet_weights(data: Path, tmp_path: Path) -> None:
     ],
 )
 def test_the_input_s_side_follows_the_data(typical: int, count: int, side: int, reason: str) -> None:
-    assert image_classifier.input_side(typical, count) == (side, f"Input: {side}×{side} pixels, because {reason}.")
+    assert image_classifier.input_side(typical, count) == (side, f"{side}×{side} pixels, because {reason}")
 
 
 def test_every_class_has_the_same_weight() -> None:
