@@ -55,6 +55,7 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
         )
     found = own_pictures.find(options.data_dir, min(recipe.examples or MAX_TRAIN, MAX_TRAIN), options.say)
     side, reason = input_side(found.typical_side, found.count)
+    options.say("loading MobileNetV2's ImageNet weights")
     try:
         encoder = mobilenet.imagenet_encoder(side)
     except JobError as error:

@@ -136,16 +136,6 @@ def test_a_rotated_phone_photo_is_prepared_as_in_training(gateway: Gateway, publ
         assert found[label] == pytest.approx(float(probability), abs=1e-3)
 
 
-def test_serving_bytes_pads_as_the_gateway_does(published: Path, card: ModelCard) -> None:
-    """TensorFlow resizes a little differently, so that the answers are close, not equal."""
-    encoded = photo("disc", 9200, "PNG")
-    assert card.image
-    signatures = tf.saved_model.load(str(published)).signatures
-    by_pixels = signatures["serving_default"](image=tf.constant(decode(encoded, card.image)[None]))["probabilities"]
-    by_bytes = signatures["serving_bytes"](image_bytes=tf.constant([encoded]))["probabilities"]
-    np.testing.assert_allclose(by_bytes, by_pixels, atol=0.1)
-
-
 def test_bad_input_fails_before_the_weights_are_loaded(tmp_path: Path) -> None:
     recipe = image_classifier.JOB.recipe
     with pytest.raises(JobError, match="has one class only, disc"):
