@@ -11,7 +11,7 @@ with the version.
 
 The metric is recall among the test pictures, before and after fine-tuning. Expect recall@1 .830 → .840
 (`fashion_embedding`: .835) and recall@10 .966 → .966 (.969). More epochs overfit the 10,000 pictures. Recall among the
-1,000 references is the metric of ``neighbours``.
+1,000 references, which the model was trained on, describes ``neighbours``: recall@1 .853, recall@10 .940.
 """
 
 from collections.abc import Mapping
@@ -69,12 +69,7 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     pictures, labels = examples.test
     known, known_labels = _references(examples)
     found = reference_recall(_embed(model, pictures), labels, _embed(model, known), known_labels)
-    note = (
-        f"neighbours searches {len(known):,} of the pictures that the model was trained on. For "
-        f"{found['reference_recall_at_1']:.1%} of the test pictures the nearest one has the same class, for "
-        f"{found['reference_recall_at_10']:.1%} at least one of the ten nearest has."
-    )
-    return replace(measured, metrics={**measured.metrics, **found}, notes=(*measured.notes, note))
+    return replace(measured, metrics={**measured.metrics, **found})
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
