@@ -112,16 +112,8 @@ def _check_class_folders(options: JobOptions) -> None:
 
 
 def _check_noughts_and_crosses(options: JobOptions) -> None:
-    folder = options.data_dir
-    if folder is None:
-        return
-    if not folder.is_dir():
-        raise JobError(f"--data-dir is {folder}, which is not a folder; one with the folders x and o is expected")
-    names = {entry.name.lower() for entry in folder.iterdir() if entry.is_dir()}
-    if missing := sorted({"o", "x"} - names):
-        raise JobError(
-            f"--data-dir {folder} has no folder {' and no folder '.join(missing)}; pictures of both are needed"
-        )
+    if options.data_dir is not None:
+        class_folders.check(options.data_dir, ("O", "X"))
 
 
 #: Checks of the user's own data, by job.

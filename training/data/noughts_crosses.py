@@ -18,12 +18,11 @@ from PIL import Image
 
 from serving.artifacts.model_card import Data
 from serving.preprocessing.image import ImageRecipe, Pixels, prepare
-from training.core.errors import JobError
 from training.core.examples import Examples
 from training.core.job import JobOptions
 from training.data import media, sources, strokes
-from training.data.pictures import own_pictures
-from training.data.pictures.class_folders import PARTS, Part, listed
+from training.data.pictures import class_folders, own_pictures
+from training.data.pictures.class_folders import PARTS, Part
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +65,8 @@ def from_folders(path: Path, recipe: ImageRecipe, say: Callable[[str], None] = l
     Raises:
         JobError: a folder is missing, empty or too much, or has too few usable pictures.
     """
+    class_folders.check(path, CLASSES)
     found = own_pictures.find(path, _MOST, say)
-    if tuple(label.upper() for label in found.labels) != CLASSES:
-        raise JobError(f"{path} has the class folders {listed(found.labels)}; o and x are expected")
     parts = {part: found.read(part, recipe, say) for part in PARTS}
     return Drawings(found.name, parts, own_pictures.note(found.skipped))
 

@@ -102,7 +102,7 @@ class TestFromFolders:
 
     def test_other_classes_are_an_error(self, folders: Path) -> None:
         (folders / "x").rename(folders / "cross")
-        with pytest.raises(JobError, match="has the class folders cross, O; o and x are expected"):
+        with pytest.raises(JobError, match="has the class folders cross, O; O and X are expected"):
             noughts_crosses.from_folders(folders, RECIPE)
 
     def test_a_missing_class_is_an_error(self, folders: Path) -> None:

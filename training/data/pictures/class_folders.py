@@ -52,13 +52,19 @@ class ClassFolders:
     skipped: Sequence[Skipped]
 
 
-def check(path: Path) -> None:
+def check(path: Path, expected: Sequence[str] = ()) -> None:
     """Check a folder or ZIP file by the names in it, without reading pictures.
+
+    Args:
+        path: the folder or ZIP file.
+        expected: the class names, sorted, in any case; empty if any names are accepted.
 
     Raises:
         JobError: it cannot be used; the message says why.
     """
-    arrange(open_source(path), path)
+    labels = arrange(open_source(path), path).labels
+    if expected and [label.casefold() for label in labels] != [label.casefold() for label in expected]:
+        raise JobError(f"{path} has the class folders {listed(labels)}; {' and '.join(expected)} are expected")
 
 
 def arrange(source: PictureSource, path: Path) -> ClassFolders:
