@@ -165,7 +165,7 @@ def _decimal(
     if separator == "," and not any("," in text for text in texts):
         return "."
     whole = [abs(float(text)) for text in texts if "," not in text and "." not in text]
-    if whole and max(whole) < 1000:  # separators exactly where thousands need them
+    if whole and 100 <= max(whole) < 1000:  # separators exactly where thousands need them
         return "." if "," in separated[0] else ","
     raise SeriesFileError(
         f"{name} has {separated[0]!r}, which may be {_value(separated[0], '.'):,g} or {_value(separated[0], ','):,g}; "

@@ -22,7 +22,6 @@ from serving.inputs.series_csv.times import (
     MONTH,
     QUARTER,
     Times,
-    could_be_time,
     read_times,
 )
 
@@ -242,9 +241,10 @@ def _kept(table: Table, time: TimeColumn | None, value: int, options: ReadOption
 
 
 def _is_total(row: TableRow, time: TimeColumn | None) -> bool:
-    if any(_TOTAL.fullmatch(cell) for cell in row.cells):
-        return True
-    return time is not None and len(time.indices) == 1 and not could_be_time(row.cells[time.indices[0]])
+    if time is None:
+        return any(_TOTAL.fullmatch(cell) for cell in row.cells)
+    first = row.cells[time.indices[0]]
+    return bool(_TOTAL.fullmatch(first)) or not any(map(str.isdigit, first))
 
 
 def _order(

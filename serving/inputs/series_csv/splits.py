@@ -23,6 +23,8 @@ class ShareSplit:
 
 def find_splits(values: NDArray[np.float64]) -> list[ShareSplit]:
     """Return the jumps of positive values that look like splits: sudden, close to a ratio of splits, and lasting."""
+    if len(values) < 3:
+        return []
     logs = np.log(values)
     changes = np.diff(logs)
     usual = float(np.median(np.abs(changes))) or 1e-4

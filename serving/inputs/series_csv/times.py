@@ -207,7 +207,7 @@ def _day_first(cells: Sequence[str], lines: Sequence[int], name: str) -> bool | 
 def _moment(text: str, line: int, name: str, column: _Column, named: bool) -> datetime:
     if text[4:5] == "-" == text[7:8]:  # nearly all files
         with contextlib.suppress(ValueError):
-            iso = datetime.fromisoformat(text).replace(microsecond=0)
+            iso = _plausible(datetime.fromisoformat(text).replace(microsecond=0))
             column.precision = max(column.precision, DAY if len(text) == 10 else CLOCK)
             column.offsets |= iso.tzinfo is not None
             return iso
@@ -265,7 +265,7 @@ def _of_match(match: re.Match[str], column: _Column) -> datetime | None:
     if len(parts["y"]) == 2:
         year += 1900 if year >= 70 else 2000
     if parts.get("w"):
-        return datetime.fromisocalendar(year, int(parts["w"]), int(parts.get("wd") or 1))
+        return _plausible(datetime.fromisocalendar(year, int(parts["w"]), int(parts.get("wd") or 1)))
     month, day = int(parts.get("m") or 1), int(parts.get("d") or 1)
     if parts.get("q"):
         month = 3 * int(parts["q"]) - 2
@@ -279,8 +279,19 @@ def _of_match(match: re.Match[str], column: _Column) -> datetime | None:
         first, second = int(parts["a"]), int(parts["b"])
         day_first = column.day_first if column.day_first is not None else first > 12
         day, month = (first, second) if day_first else (second, first)
-    moment = datetime(year, month, day)
+    moment = _plausible(datetime(year, month, day))
     return _with_clock(moment, parts) if parts.get("H") else moment
+
+
+def _plausible(moment: datetime) -> datetime:
+    """Refuse years far from any series, which arithmetic with zones could not represent either.
+
+    Raises:
+        ValueError: the year is before 1000 or after 2999.
+    """
+    if not 1000 <= moment.year <= 2999:
+        raise ValueError(f"year {moment.year}")
+    return moment
 
 
 def _with_clock(moment: datetime, parts: dict[str, str | None]) -> datetime:

@@ -18,6 +18,7 @@ WRONG = {
     "train sine_rnn --unit EUR": (1, "sine_rnn takes no --unit; these jobs do: stock_forecaster, stock_rnn"),
     "train xo_mobilenet --head relu": (2, "Invalid value for '--head'"),
     "train stock_rnn --csv {TMP}/nope.csv": (1, "nope.csv"),
+    "train stock_rnn --csv {TMP}/params.json": (1, "params.json is JSON, not a CSV; convert it to a header"),
     "train stock_rnn --column Close": (1, "--column needs --csv"),
     "train xo_cnn --data-dir {TMP}/nope": (1, "nope; a folder with one folder of pictures for each class"),
     "train xo_cnn --data-dir {TMP}": (1, " holds no pictures; bmp, dib"),

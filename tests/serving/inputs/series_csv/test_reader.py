@@ -361,6 +361,8 @@ def test_an_ambiguous_comma_is_asked_for() -> None:
     assert read_bytes(text, ReadOptions(decimal=".")).values[0] == 1100
     decided = joined("Date;Rate;Open", (f"{day};1,{100 + i};0,5" for i, day in enumerate(DAYS))).encode()
     assert read_bytes(decided).values[0] == 1.1
+    with pytest.raises(SeriesFileError, match="choose with --decimal"):
+        read_bytes(joined("Date;Rate", (f"{day};{'1' if i < 9 else '1,125'}" for i, day in enumerate(DAYS))).encode())
     thousands = joined("Date,Close", (f'{day},"{990 + i:,}"' for i, day in enumerate(DAYS))).encode()
     assert read_bytes(thousands).values[-1] == 1289
     points = joined("Date,Rate", (f"{day},1.{100 + i}" for i, day in enumerate(DAYS))).encode()
@@ -412,6 +414,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "infinity": (changed(plain(), {7: "2019-01-09,1,1e999"}), "line 7: Close is 1e999, which is too large"),
     "no date": (changed(plain(), {7: "soon,1,100"}), "line 7: Date holds 'soon', which is not a date"),
+    "no such date, in the last row": (plain().replace("2020-02-25", "2020-02-30"), "line 301: Date holds '2020-02-30'"),
     "no such date": (changed(plain(), {7: "2019-02-30,1,100"}), "line 7: Date holds '2019-02-30', which is not a date"),
     "an empty date": (changed(plain(), {7: ",1,100"}), "line 7: Date is empty; a date is expected"),
     "disorder": (
@@ -496,6 +499,40 @@ def test_missing_files_and_columns_are_named(tmp_path: Path) -> None:
         read_bytes(plain().encode(), ReadOptions(column="Last"))
     with pytest.raises(SeriesFileError, match="has no column 'When' for --time-column"):
         read_bytes(plain().encode(), ReadOptions(time_column="When"))
+
+
+def test_a_damaged_file_is_read_or_refused() -> None:
+    """No other exception, whatever a file holds."""
+    random = np.random.default_rng(1)
+    pieces = [
+        ",",
+        ";",
+        '"',
+        "\r",
+        "\0",
+        "9999-12-31 24:00",
+        "0000-00-00",
+        "1e308",
+        "-",
+        "(",
+        "99999999999999",
+        "Total",
+        "#",
+    ]
+    contents = [content if isinstance(content, str) else content.decode("latin-1") for content, _ in SAME.values()]
+    refused = 0
+    for _ in range(400):
+        lines = contents[random.integers(len(contents))].split("\n")[: random.integers(1, 40)]
+        for _ in range(random.integers(1, 5)):
+            line = random.integers(len(lines))
+            at = random.integers(len(lines[line]) + 1)
+            piece = pieces[random.integers(len(pieces))]
+            lines[line] = lines[line][:at] + piece + lines[line][at + random.integers(3) :]
+        try:
+            read_bytes("\n".join(lines).encode("latin-1", errors="replace"))
+        except SeriesFileError:
+            refused += 1
+    assert 100 < refused < 400
 
 
 def test_a_large_file_costs_bounded_memory_and_time(tmp_path: Path) -> None:
