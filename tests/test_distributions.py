@@ -112,6 +112,7 @@ def test_the_source_distribution_builds_the_same_wheel(wheel: Path, folder: Path
 @pytest.mark.parametrize(
     ("file", "pattern"),
     [
+        ("pyproject.toml", r"^version = \"(.*)\"$"),
         ("CITATION.cff", r"^version: (.*)$"),
         ("compose.yaml", r"image: vitrine/[a-z-]+:(.*)$"),
         ("k8s/base/kustomization.yaml", r"newTag: (.*)$"),
