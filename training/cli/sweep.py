@@ -28,6 +28,7 @@ def sweep(
     name: Annotated[str, typer.Argument(help="The job; vitrine train --list prints all.")],
     quick: Quick = False,
     stand_in: StandIn = False,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder of your own pictures, as for vitrine train.")] = None,
     trials: Annotated[int, typer.Option(min=1, help="Trials of the coarse stage.")] = 20,
     fine_trials: Annotated[int, typer.Option(min=1, help="Trials of the fine stage.")] = 10,
     subset: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the data in the coarse stage.")] = 0.2,
@@ -47,7 +48,7 @@ def sweep(
     exit_on_sigterm()
     path = out or Path(".vitrine/sweeps", f"{name}.json")
     try:
-        options = JobOptions(quick=quick, stand_in=stand_in)
+        options = JobOptions(quick=quick, stand_in=stand_in, data_dir=data_dir)
         preflight.check_options(name, options)
         preflight.check_sweep(name, storage)
         preflight.check_writable(path.parent, "--out")
@@ -73,7 +74,8 @@ def sweep(
     console.print(
         f"{best.measure} {best.value:.4f} on held-out data; {best.pruned} of {best.finished} fine trials were pruned"
     )
-    console.print(f"[green]vitrine train {name} --params {path}", soft_wrap=True)
+    data = f" --data-dir {data_dir}" if data_dir else ""
+    console.print(f"[green]vitrine train {name}{data} --params {path}", soft_wrap=True)
 
 
 @contextmanager

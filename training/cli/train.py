@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -23,7 +24,10 @@ from training.core.catalogue import JOBS, find
 from training.core.errors import JobError, NotComparable, WorkerLost
 from training.core.job import CSV_OPTIONS, Job, JobOptions
 
+_CLASSES = 10  # in the table of figures by class
+
 if TYPE_CHECKING:
+    from training.core.card import Trained
     from training.core.fit import ProgressReport
     from training.core.pipeline import Outcome, Publication
 
@@ -52,7 +56,11 @@ def train(
         bool, typer.Option("--drop-missing", help="Accept any number of rows in --csv without a value.")
     ] = False,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with the folders x and o, for xo_cnn and xo_mobilenet.")
+        Path | None,
+        typer.Option(
+            help="Folder (or for image_classifier a ZIP file) with one folder of pictures for each class; "
+            "x and o for xo_cnn and xo_mobilenet."
+        ),
     ] = None,
     head: Annotated[
         Literal["softmax", "sigmoid"] | None, typer.Option(help="Output layer of xo_mobilenet; softmax without it.")
@@ -65,6 +73,7 @@ def train(
         Path | None, typer.Option(help="JSON file of recipe parameters, as vitrine sweep writes it.")
     ] = None,
     model: Annotated[str | None, typer.Option("--as", help="Publish under this name.")] = None,
+    title: Annotated[str | None, typer.Option(help="Title on the model card and the page.")] = None,
     force: Annotated[bool, typer.Option(help="Publish even if the gate refuses; the card records it.")] = False,
     fresh: Annotated[bool, typer.Option(help="Discard an unfinished run instead of resuming it.")] = False,
     promote: Annotated[bool, typer.Option(help="Point --label at the new version.")] = True,
@@ -101,6 +110,7 @@ def train(
             head=head,
             seed=seed,
             from_version=from_version,
+            title=title,
             params=read_params(params) if params else {},
         )
         preflight.check_options(name, options)
@@ -217,16 +227,34 @@ def _progress_bar(epochs: int) -> Iterator[tuple[Progress, "ProgressReport"]]:
         yield bar, report
 
 
+def _figures_by_class(trained: "Trained") -> Iterator[Table]:
+    """Make a table of the ten classes of lowest recall, if the model has classes."""
+    from training.evaluation.metrics import by_class
+    from training.reproduction.rows import number
+
+    figures = by_class(trained.evaluation.truth, trained.evaluation.answer, trained.examples.labels)
+    if figures:
+        few = len(figures) > _CLASSES
+        title = f"the {_CLASSES} classes of lowest recall, of {len(figures)}" if few else None
+        table = Table("class", "recall", "precision", "in the test part", title=title)
+        for label, one in sorted(figures.items(), key=lambda pair: pair[1].recall or 0.0)[:_CLASSES]:
+            table.add_row(escape(label), number(one.recall), number(one.precision), str(one.examples))
+        yield table
+
+
 def _print_outcome(name: str, outcome: "Outcome") -> None:
     from training.reproduction.rows import number
 
     trained = outcome.trained
-    table = Table("figure", "ours", "printed in the course", title=f"{name}, {trained.fitted.seconds:.0f} s of fitting")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    printed = {} if trained.options.own_data else trained.job.printed
+    columns = ("figure", "ours", "printed in the course") if printed else ("figure", "value")
+    table = Table(*columns, title=f"{name}, {trained.fitted.seconds:.0f} s of fitting")
     for key, value in trained.metrics.items():
-        table.add_row(key, number(value), number(trained.job.printed.get(key)))
-    console.print(table)
+        table.add_row(key, number(value), *([number(printed.get(key))] if printed else ()))
+    for shown in (table, *_figures_by_class(trained)):
+        for column in shown.columns[1:]:
+            column.justify = "right"
+        console.print(shown)
     for reason in outcome.verdict.reasons if outcome.verdict else ():
         console.print(f"gate: {reason}", soft_wrap=True)
     if outcome.card is None:

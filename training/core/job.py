@@ -55,6 +55,7 @@ class JobOptions:
         seed: replaces the recipe's seeds.
         from_version: version of the model that the job starts from.
         start: directory of ``from_version``; the pipeline sets it.
+        title: replaces the title on the model card.
         params: fields of the recipe by name, as a sweep writes them.
         say: receives the progress while data is read; the pipeline sets it.
     """
@@ -76,6 +77,7 @@ class JobOptions:
     seed: int | None = None
     from_version: int | None = None
     start: Path | None = None
+    title: str | None = None
     params: Mapping[str, float | int] = field(default_factory=dict)
     say: Callable[[str], None] = log.info
 
@@ -84,8 +86,13 @@ class JobOptions:
         names = (one.name for one in fields(self) if one.name not in _COMMON)
         return [name for name in names if getattr(self, name) not in (None, False)]
 
+    @property
+    def own_data(self) -> bool:
+        """Whether the user's own data replaces the course's."""
+        return self.csv is not None or self.data_dir is not None
 
-_COMMON = ("quick", "seed", "start", "params", "say")
+
+_COMMON = ("quick", "seed", "start", "title", "params", "say")
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,21 @@ def test_a_quick_run_is_kept_apart(published: Path, tmp_path: Path) -> None:
     assert ModelRegistry(exports).versions("sine_rnn") == [1]
 
 
+def test_a_model_of_own_data_has_its_own_title_and_no_figures_of_the_course(tmp_path: Path) -> None:
+    pictures = tmp_path / "marks"
+    for name in ("o", "x"):
+        (pictures / name).mkdir(parents=True)
+        for number in range(5):
+            shutil.copy(REPOSITORY / "examples" / "cross.jpg", pictures / name / f"{number}.jpg")
+    own = ("--data-dir", str(pictures), "--title", "My marks")
+    done = train(tmp_path / "exports", "xo_cnn", "--quick", *own)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "printed in the course" not in done.stdout
+    assert "in the test part" in done.stdout  # the figures by class
+    card = model_card.parse((tmp_path / "runs" / "xo_cnn-quick" / "card.json").read_bytes())
+    assert (card.title, card.data.name, card.course, card.printed) == ("My marks", "pictures in marks", None, {})
+
+
 def test_data_that_cannot_be_compared_is_refused_before_the_fit(published: Path, tmp_path: Path) -> None:
     exports = tmp_path / "exports"
     shutil.copytree(published.parents[1], exports)
