@@ -58,8 +58,7 @@ def train(
     data_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Folder (or for image_classifier a ZIP file) with one folder of pictures for each class; "
-            "x and o for xo_cnn and xo_mobilenet."
+            help="Folder or ZIP file with one folder of pictures for each class; o and x for xo_cnn and xo_mobilenet."
         ),
     ] = None,
     head: Annotated[

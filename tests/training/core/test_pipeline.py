@@ -15,6 +15,7 @@ from serving.artifacts import manifest, model_card
 from serving.artifacts.registry import ModelRegistry
 from serving.onnx_runtime import onnxruntime
 from tests.programs import REPOSITORY, Program
+from training.data import noughts_crosses
 
 
 def train(exports: Path, *arguments: str, runs: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -188,11 +189,11 @@ def test_a_quick_run_is_kept_apart(published: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_of_own_data_has_its_own_title_and_no_figures_of_the_course(tmp_path: Path) -> None:
-    pictures = tmp_path / "marks"
-    for name in ("o", "x"):
+    pictures, rng = tmp_path / "marks", np.random.default_rng(1)
+    for label, name in enumerate(("o", "x")):
         (pictures / name).mkdir(parents=True)
-        for number in range(5):
-            shutil.copy(REPOSITORY / "examples" / "cross.jpg", pictures / name / f"{number}.jpg")
+        for number in range(12):
+            noughts_crosses.draw(rng, label)[0].save(pictures / name / f"{number}.png")
     own = ("--data-dir", str(pictures), "--title", "My marks")
     done = train(tmp_path / "exports", "xo_cnn", "--quick", *own)
     assert done.returncode == 0, done.stdout + done.stderr
