@@ -22,8 +22,8 @@ WRONG = {
     "train stock_rnn --csv {TMP}/params.json": (1, "params.json is JSON, not a CSV; convert it to a header"),
     "train stock_rnn --column Close": (1, "--column needs --csv"),
     "train xo_cnn --data-dir {TMP}/nope": (1, "nope; a folder with one folder of pictures for each class"),
-    "train xo_cnn --data-dir {TMP}": (1, " holds no pictures; bmp, dib"),
-    "train xo_cnn --data-dir {TMP}/pets": (1, "o and x are expected"),
+    "train xo_cnn --data-dir {TMP}/empty": (1, " holds no pictures; bmp, dib"),
+    "train xo_cnn --data-dir {TMP}/pets": (1, "O and X are expected"),
     "train image_classifier": (1, "--data-dir is missing: a folder or ZIP file"),
     "train image_classifier --data-dir {TMP}/nope": (1, "nope"),
     "train mnist_transfer --from-version 7": (1, "fashion_cnn has no version 7; there are: 1"),
@@ -69,6 +69,7 @@ json.dump(results, sys.stdout)
 def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("preflight")
     (folder / "params.json").write_text('{"rate": 0.1}')
+    (folder / "empty").mkdir()
     for name in ("cat", "dog"):
         (folder / "pets" / name).mkdir(parents=True)
         shutil.copy(REPOSITORY / "examples" / "cross.jpg", folder / "pets" / name)
