@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -50,6 +51,11 @@ def change(gateway: Gateway, verb: str, headers: dict[str, str] | None = None, *
     return gateway.http.post(f"/v1/models/shade:{verb}", json=sent, headers=headers)
 
 
+def audited(gateway: Gateway) -> list[dict[str, Any]]:
+    """Return the log's lines on changes."""
+    return [json.loads(line) for line in gateway.program.output.splitlines() if '"vitrine.admin"' in line]
+
+
 def test_changes_are_those_of_the_commands(served: Gateway, root: Path) -> None:
     unused = {"before": None, "ended": None}
     for verb, sent, answer, live in (
@@ -65,7 +71,8 @@ def test_changes_are_those_of_the_commands(served: Gateway, root: Path) -> None:
         until(lambda live=live: version(served) == live)
     assert ModelRegistry(root).labels("shade") == {"stable": 1, "previous": 2, "tried": 2}
     assert metric(served, 'vitrine_requests_total{code="200",model="shade",verb="rollback",version=""}') == 2
-    lines = [json.loads(line) for line in served.program.output.splitlines() if '"vitrine.admin"' in line]
+    until(lambda: len(audited(served)) == 5)
+    lines = audited(served)
     assert [(line["verb"], line["model"], line.get("version")) for line in lines] == [
         ("promote", "shade", 2),
         ("canary", "shade", 1),
@@ -175,8 +182,9 @@ def test_a_key_changes_versions_only_with_the_verb_admin(tmp_path: Path) -> None
         for name, allowed in (("admin", True), ("every verb", False)):
             listed = gateway.http.get("/v1/models/shade/versions", headers=bearer(given[name])).json()
             assert listed["admin"]["allowed"] is allowed
-        (line,) = [line for line in gateway.program.output.splitlines() if '"vitrine.admin"' in line]
-        assert json.loads(line)["by"].endswith("(operator)") and given["admin"] not in gateway.program.output
+        until(lambda: bool(audited(gateway)))
+        (line,) = audited(gateway)
+        assert line["by"].endswith("(operator)") and given["admin"] not in gateway.program.output
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
