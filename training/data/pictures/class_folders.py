@@ -6,7 +6,7 @@ folders below a class folder belong to the class.
 """
 
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,8 @@ Skipped = tuple[str, str]
 
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
 MAX_CLASSES = 500
+#: Fewest usable pictures of a class, and fewest in the part ``train`` of a folder that has parts.
+MIN_PICTURES, MIN_TRAIN = 10, 5
 _PARTS: Mapping[str, Part] = {
     "train": "train",
     "training": "train",
@@ -62,9 +64,16 @@ def check(path: Path, expected: Sequence[str] = ()) -> None:
     Raises:
         JobError: it cannot be used; the message says why.
     """
-    labels = arrange(open_source(path), path).labels
+    found = arrange(open_source(path), path)
+    labels = found.labels
     if expected and [label.casefold() for label in labels] != [label.casefold() for label in expected]:
         raise JobError(f"{path} has the class folders {listed(labels)}; {' and '.join(expected)} are expected")
+    for part, files in found.parts.items():
+        counts = Counter(label for _, label in files)
+        fewest, where = least(part, len(found.parts)), f" in {part}" if len(found.parts) > 1 else ""
+        few = [f"{label} has {counts[number]}" for number, label in enumerate(labels) if counts[number] < fewest]
+        if few:
+            raise JobError(f"{path}: at least {fewest} pictures of each class are needed{where}; {listed(few)}")
 
 
 def arrange(source: PictureSource, path: Path) -> ClassFolders:
@@ -101,6 +110,13 @@ def clean(name: str) -> str:
     """Clean a folder's name to a label: composed Unicode, without control characters and blanks at the ends."""
     text = unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
     return " ".join("".join(" " if unicodedata.category(c).startswith("C") else c for c in text).split())
+
+
+def least(part: Part, parts: int) -> int:
+    """Return the fewest usable pictures of a class in a part of a folder with so many parts."""
+    if part != "train":
+        return 1
+    return MIN_PICTURES if parts == 1 else MIN_TRAIN
 
 
 def listed(names: Collection[str]) -> str:

@@ -15,7 +15,7 @@ from serving.preprocessing.image import ImageRecipe, PictureError, Pixels, decod
 from training.core.errors import JobError
 from training.data.pictures.class_folders import Part, Skipped, arrange
 from training.data.pictures.picture_source import PictureSource, open_source
-from training.data.pictures.split import Picture, in_threads, inspect, split
+from training.data.pictures.split import Picture, in_threads, inspect, split, without_duplicates
 
 Say = Callable[[str], None]
 
@@ -106,13 +106,13 @@ def find(path: Path, at_most: int, say: Say) -> OwnPictures:
     source = open_source(path)
     folders = arrange(source, path)
     inspected, unusable = inspect(source, folders, say)
-    skipped = [*folders.skipped, *unusable]
+    unique, copies = without_duplicates(inspected)
+    skipped = [*folders.skipped, *unusable, *copies]
     try:
-        parts, copies = split(inspected, folders.labels, path, at_most)
+        parts = split(unique, folders.labels, path, at_most)
     except JobError as error:
         raise JobError(f"{error}. {note(skipped)}" if skipped else str(error)) from None
-    usable = sum(map(len, inspected.values())) - len(copies)
-    return OwnPictures(source.name, folders.labels, source, parts, usable, [*skipped, *copies])
+    return OwnPictures(source.name, folders.labels, source, parts, sum(map(len, unique.values())), skipped)
 
 
 def note(skipped: Iterable[Skipped]) -> str:

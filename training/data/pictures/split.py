@@ -16,14 +16,12 @@ from typing import TypeVar
 
 from serving.preprocessing.image import ImageRecipe, PictureError, header
 from training.core.errors import JobError
-from training.data.pictures.class_folders import PARTS, ClassFolders, Part, Skipped, listed
+from training.data.pictures.class_folders import PARTS, ClassFolders, Part, Skipped, least, listed
 from training.data.pictures.picture_source import PictureSource
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: Fewest usable pictures of a class, and fewest in its training part.
-MIN_PICTURES, MIN_TRAIN = 10, 5
 _SHARE = 0.15  # of a class, for the test part and for the validation part
 _LEAST = 2  # pictures of a class in each of them
 _THREADS = 4  # files that are read at once, each with up to 32 MB and its decoded picture
@@ -53,10 +51,35 @@ def inspect(
     return parts, skipped
 
 
+def without_duplicates(
+    parts: Mapping[Part, Sequence[Picture]],
+) -> tuple[dict[Part, list[Picture]], list[Skipped]]:
+    """Keep one copy of each picture, and none of a picture that is in several classes.
+
+    A copy in the test part stays there.
+    """
+    classes: dict[str, set[int]] = defaultdict(set)
+    for picture in (picture for found in parts.values() for picture in found):
+        classes[picture.digest].add(picture.label)
+    seen: set[str] = set()
+    unique: dict[Part, list[Picture]] = {part: [] for part in parts}
+    skipped = []
+    for part in reversed(PARTS):
+        for picture in sorted(parts.get(part, ()), key=lambda picture: (picture.digest, picture.file)):
+            if len(classes[picture.digest]) > 1:
+                skipped.append((picture.file, "the same picture in several classes"))
+            elif picture.digest in seen:
+                skipped.append((picture.file, "a copy of another picture"))
+            else:
+                seen.add(picture.digest)
+                unique[part].append(picture)
+    return unique, skipped
+
+
 def split(
     parts: Mapping[Part, Sequence[Picture]], labels: Sequence[str], path: Path, at_most: int
-) -> tuple[dict[Part, list[Picture]], list[Skipped]]:
-    """Return the three parts in the order of the content's hashes, and the duplicates.
+) -> dict[Part, list[Picture]]:
+    """Return the three parts of pictures without duplicates, in the order of the content's hashes.
 
     Parts of the folder stay as they are. Each part that it lacks takes 15 % of every class from the training part. The
     training part has at most ``at_most`` pictures, the others a quarter; the largest classes lose pictures first.
@@ -64,21 +87,20 @@ def split(
     Raises:
         JobError: a class has too few pictures.
     """
-    unique, skipped = _without_duplicates(parts)
-    result: dict[Part, list[Picture]] = {part: unique.get(part, []) for part in PARTS}
-    if len(parts) == 1:
-        _require(result["train"], labels, MIN_PICTURES, path)
+    result = {part: sorted(parts.get(part, ()), key=lambda picture: picture.digest) for part in PARTS}
+    for part in parts:
+        _require(result[part], labels, least(part, len(parts)), path, f" in {part}" if len(parts) > 1 else "")
     counts = Counter(picture.label for picture in result["train"])
     held_out = {label: max(_LEAST, math.ceil(_SHARE * count)) for label, count in counts.items()}
     for part in reversed(PARTS):
         if part not in parts:
             result[part], result["train"] = _first(result["train"], held_out)
     for part, found in result.items():
-        _require(found, labels, MIN_TRAIN if part == "train" else 1, path, f" in {part}")
+        _require(found, labels, least(part, len(PARTS)), path, f" in {part}")
         limit = at_most if part == "train" else at_most // 4
         counts = Counter(picture.label for picture in found)
         result[part], _ = _first(found, _even_limit(counts.values(), limit))
-    return result, skipped
+    return result
 
 
 def in_threads(do: Callable[[T], R], items: Sequence[T], say: Callable[[str], None], what: str) -> list[R]:
@@ -101,27 +123,6 @@ def _inspect(source: PictureSource, file: str, label: int) -> Picture | Skipped:
     return Picture(file, label, hashlib.sha256(data).hexdigest(), max(stated.width, stated.height))
 
 
-def _without_duplicates(
-    parts: Mapping[Part, Sequence[Picture]],
-) -> tuple[dict[Part, list[Picture]], list[Skipped]]:
-    classes: dict[str, set[int]] = defaultdict(set)
-    for picture in (picture for found in parts.values() for picture in found):
-        classes[picture.digest].add(picture.label)
-    seen: set[str] = set()
-    unique: dict[Part, list[Picture]] = {}
-    skipped = []
-    for part in reversed(PARTS):  # a copy in the test part stays there
-        for picture in sorted(parts.get(part, ()), key=lambda picture: (picture.digest, picture.file)):
-            if len(classes[picture.digest]) > 1:
-                skipped.append((picture.file, "the same picture in several classes"))
-            elif picture.digest in seen:
-                skipped.append((picture.file, "a copy of another picture"))
-            else:
-                seen.add(picture.digest)
-                unique.setdefault(part, []).append(picture)
-    return unique, skipped
-
-
 def _first(pictures: Iterable[Picture], per_class: Mapping[int, int] | int) -> tuple[list[Picture], list[Picture]]:
     """Return the first pictures of each class, and the others."""
     taken: list[Picture] = []
@@ -140,13 +141,13 @@ def _even_limit(counts: Iterable[int], at_most: int) -> int:
     for done, count in enumerate(ascending):
         limit = left // (len(ascending) - done)
         if count > limit:
-            return max(limit, MIN_TRAIN)
+            return max(limit, least("train", len(PARTS)))
         left -= count
     return ascending[-1]
 
 
-def _require(pictures: Sequence[Picture], labels: Sequence[str], least: int, path: Path, where: str = "") -> None:
+def _require(pictures: Sequence[Picture], labels: Sequence[str], fewest: int, path: Path, where: str) -> None:
     counts = Counter(picture.label for picture in pictures)
-    few = [f"{label} has {counts[number]}" for number, label in enumerate(labels) if counts[number] < least]
+    few = [f"{label} has {counts[number]}" for number, label in enumerate(labels) if counts[number] < fewest]
     if few:
-        raise JobError(f"{path}: at least {least} usable pictures of each class are needed{where}; {listed(few)}")
+        raise JobError(f"{path}: at least {fewest} usable pictures of each class are needed{where}; {listed(few)}")

@@ -64,6 +64,11 @@ def test_other_files_are_skipped_with_a_reason(tmp_path: Path) -> None:
         (("train/dog.1.jpg", "test/1.jpg"), "has pictures directly in test, train; put them in one folder for each"),
         (("train/dog/1.jpg", "train/cat/1.jpg", "test/1.jpg"), "has pictures directly in test; put them in one"),
         (("train/dog/1.jpg", "train/cat/1.jpg", "test/dog/1.jpg"), "the part test holds no pictures of cat"),
+        (("dog/1.jpg", "cat/1.jpg"), "at least 10 pictures of each class are needed; cat has 1, dog has 1"),
+        (
+            ("train/dog/1.jpg", "train/cat/1.jpg", "test/dog/1.jpg", "test/cat/1.jpg"),
+            "at least 5 pictures of each class are needed in train; cat has 1, dog has 1",
+        ),
         (("train/d/1.jpg", "val/d/1.jpg", "valid/d/1.jpg"), "two folders for the same part: train, val, valid"),
     ],
 )

@@ -86,6 +86,13 @@ def test_too_few_usable_pictures_say_what_was_skipped(tmp_path: Path) -> None:
         find(write(tmp_path, files), 1000, quiet)
 
 
+def test_pictures_that_are_in_two_classes_are_named_if_too_few_are_left(tmp_path: Path) -> None:
+    files = classes(12, "disc", "square")
+    files |= {f"square/also_{i}.jpg": files[f"disc/{i}.jpg"] for i in range(5)}
+    with pytest.raises(JobError, match=r"disc has 7\. Skipped 10 files: 10 × the same picture in several classes"):
+        find(write(tmp_path, files), 1000, quiet)
+
+
 def test_a_zip_file_with_parts_gives_the_same_as_its_folder(tmp_path: Path) -> None:
     parts = {"train": 12, "validation": 2, "test": 3}
     files = {

@@ -7,7 +7,7 @@ import pytest
 
 from training.core.errors import JobError
 from training.data.pictures.class_folders import Part
-from training.data.pictures.split import Picture, split
+from training.data.pictures.split import Picture, split, without_duplicates
 
 HERE = Path("own")
 LABELS = ("cat", "dog")
@@ -22,10 +22,9 @@ def many(count: int, label: int = 0, first: int = 0) -> list[Picture]:
 
 
 def test_shares_and_classes() -> None:
-    parts, skipped = split({"train": [*many(100), *many(10, 1)]}, LABELS, HERE, at_most=1000)
+    parts = split({"train": [*many(100), *many(10, 1)]}, LABELS, HERE, at_most=1000)
     counts = {part: Counter(one.label for one in found) for part, found in parts.items()}
     assert counts == {"train": {0: 70, 1: 6}, "validation": {0: 15, 1: 2}, "test": {0: 15, 1: 2}}
-    assert skipped == []
     found = [one.digest for part in parts.values() for one in part]
     assert len(set(found)) == 110
     assert [one.label for one in parts["train"]] != sorted(one.label for one in parts["train"])  # classes are mixed
@@ -34,7 +33,7 @@ def test_shares_and_classes() -> None:
 def test_names_and_order_do_not_matter() -> None:
     pictures = [*many(40), *many(40, 1)]
     renamed = [Picture(f"{i}.png", one.label, one.digest, one.side) for i, one in enumerate(reversed(pictures))]
-    one, other = (split({"train": given}, LABELS, HERE, at_most=1000)[0] for given in (pictures, renamed))
+    one, other = (split({"train": given}, LABELS, HERE, at_most=1000) for given in (pictures, renamed))
     for part in one:
         assert [picture.digest for picture in one[part]] == [picture.digest for picture in other[part]]
 
@@ -44,7 +43,7 @@ def test_parts_of_the_folder_stay_and_missing_ones_come_from_train() -> None:
         "train": [*many(20), *many(20, 1)],
         "test": [*many(3, 0, first=500), *many(1, 1, first=500)],
     }
-    parts, _ = split(given, LABELS, HERE, at_most=1000)
+    parts = split(given, LABELS, HERE, at_most=1000)
     assert {one.file for one in parts["test"]} == {one.file for one in given["test"]}
     assert len(parts["validation"]) == 6 and len(parts["train"]) == 34
 
@@ -57,7 +56,8 @@ def test_copies_are_used_once_and_contradictions_never() -> None:
         "train": [*many(20), copy, leak, *many(20, 1, first=100), contradiction],
         "test": [picture(2, name="test/leak.jpg"), picture(600, 1)],
     }
-    parts, skipped = split(given, LABELS, HERE, at_most=1000)
+    unique, skipped = without_duplicates(given)
+    parts = split(unique, LABELS, HERE, at_most=1000)
     assert "test/leak.jpg" in {one.file for one in parts["test"]}
     assert dict(skipped) == {
         "0/2.jpg": "a copy of another picture",
@@ -76,7 +76,7 @@ def test_copies_are_used_once_and_contradictions_never() -> None:
      ((100, 50), 1, {0: 5, 1: 5})],
 )  # fmt: skip
 def test_large_classes_lose_pictures_first(counts: tuple[int, int], at_most: int, expected: dict[int, int]) -> None:
-    parts, _ = split({"train": [*many(counts[0]), *many(counts[1], 1)]}, LABELS, HERE, at_most)
+    parts = split({"train": [*many(counts[0]), *many(counts[1], 1)]}, LABELS, HERE, at_most)
     assert Counter(one.label for one in parts["train"]) == expected
 
 
