@@ -74,4 +74,5 @@ JOB = Job("coffee", "Temperature of a cup of coffee", None, recipe, recipe, poli
 
 if __name__ == "__main__":
     outcome = run(JOB, JobOptions(), Publication(ModelRegistry(default_exports())), Path(".vitrine/runs"), say=print)
-    print(f"test_mae {outcome.trained.metrics['test_mae']:.2f}, version {outcome.version}", *outcome.verdict.reasons)
+    print(f"test_mae {outcome.trained.metrics['test_mae']:.2f}", *outcome.verdict.reasons, sep="; ")
+    print(f"published as version {outcome.version}" if outcome.version else "The gate refused it.")

@@ -46,7 +46,7 @@ def test_the_handbook_lists_each_alert_with_its_severity() -> None:
 
 def test_the_checks_work(exports: Path) -> None:
     """Each ``curl`` of the pages finds what it looks for on a gateway that has answered a request."""
-    checks = [line for page in PAGES.values() for line in re.findall(r"^\$ (curl .*)$", page, re.MULTILINE)]
+    checks = [line for page in PAGES.values() for line in re.findall(r"^\$ (curl (?:.*\\\n)*.*)$", page, re.MULTILINE)]
     assert len(checks) >= len(PAGES)
     url = f"http://127.0.0.1:{(port := free_port())}"
     with running(
