@@ -164,7 +164,7 @@ def _say_series(options: JobOptions) -> None:
     if CSV_OPTIONS & set(options.own()):
         from training.data import stocks
 
-        for phrase in stocks.describe(stocks.load(options)):
+        for phrase in stocks.describe(stocks.from_options(options)):
             console.print(phrase, soft_wrap=True, markup=False, highlight=False)
 
 

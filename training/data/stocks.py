@@ -4,6 +4,7 @@ Google's prices, 2004-08-19 to 2008-10-14, are a sample data set of matplotlib.
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -70,8 +71,13 @@ class Prices:
         )
 
 
-def load(options: JobOptions) -> Prices:
-    """Load the prices of ``options.csv``, or matplotlib's GOOG without one.
+def load(path: Path | None = None, column: str | None = None) -> Prices:
+    """Load the prices of a CSV file, or matplotlib's GOOG without one; see :func:`from_options`."""
+    return from_options(JobOptions(csv=path, column=column))
+
+
+def from_options(options: JobOptions) -> Prices:
+    """Load the prices of ``options.csv`` as the other options say, or matplotlib's GOOG without one.
 
     Raises:
         JobError: the file cannot be read as one series, is ambiguous, has too few rows, a price that is not above 0, or

@@ -34,7 +34,7 @@ WINDOW = 41
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
-    prices = stocks.load(options)
+    prices = stocks.from_options(options)
     parts = chronological(prices.values, WINDOW)
     scale = float(np.diff(np.log(parts.train)).std()) or 1.0
 

@@ -33,7 +33,7 @@ WINDOW = 10
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
-    prices = stocks.load(options)
+    prices = stocks.from_options(options)
     parts = chronological(prices.values, WINDOW)
     center, scale = float(parts.train.mean()), float(parts.train.std()) or 1.0
 

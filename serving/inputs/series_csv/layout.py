@@ -65,8 +65,9 @@ def parse(text: str) -> Table:
     _refuse_wide(header)
     labels: list[TableRow] = []
     data = rows[first:]
+    known = any(map(is_known, header))  # else the first row of a preamble may be the header
     for row in reversed([row for row in rows[:first] if row.line > start.line]):
-        if any(_is_value(row.cells[index]) for index in firm if index < len(row.cells)):
+        if any(_is_value(row.cells[index]) for index in (firm if known else firm[:1]) if index < len(row.cells)):
             data.insert(0, row)  # a wrong cell in the first rows
         else:
             labels.insert(0, row)
@@ -176,7 +177,7 @@ def _table(
     if start.line > 1:
         notes.append(f"header: line {start.line}")
     if labels:
-        notes.append(f"rows without values below the header left out: {len(labels)} ({_lines(labels)})")
+        notes.append(f"rows below the header left out: {len(labels)} ({_lines(labels)})")
     comments = [row for row in rows if row.cells[0].startswith("#")]
     repeated = [row for row in rows if row.cells == start.cells]
     left_out = {row.line for row in (*comments, *repeated)}

@@ -16,7 +16,7 @@ MISSING = frozenset(
 )
 _SPACES = re.compile(r"[\s'’´`]+")
 _BETWEEN_DIGITS = re.compile(r"\d[\s'’´`]+(?!\d{3}(?!\d))\d")  # no thousands: two numbers in one cell
-_GROUPED = r"(?:\d{1,3}(?:%s\d{2})*%s\d{3}|\d+)"  # India groups by two: 12,34,567
+_GROUPED = r"(?:\d{1,3}(?:%s\d{2,3})*%s\d{3}|\d+)"  # India groups by two: 12,34,567
 _POINT = re.compile(rf"[+-]?(?:{_GROUPED % (',', ',')}(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII)
 _COMMA = re.compile(r"[+-]?(?:(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d*)?|,\d+)(?:e[+-]?\d+)?", re.ASCII)
 _PLAIN = re.compile(r"\d+(?:\.\d+)?", re.ASCII)  # most cells of most files

@@ -58,7 +58,7 @@ def find_time_column(table: Table, wanted: str | None) -> TimeColumn | None:
 
 def _calendar(plain: Sequence[str]) -> tuple[int, ...]:
     """Return the indices of year and month, and of day if there is one."""
-    for names in (("year", "month", "day"), ("year", "month"), ("ano", "mês"), ("jahr", "monat")):
+    for names in (("year", "month", "day"), ("year", "month"), ("year", "period"), ("ano", "mês"), ("jahr", "monat")):
         if all(plain.count(name) == 1 for name in names):
             return tuple(plain.index(name) for name in names)
     return ()

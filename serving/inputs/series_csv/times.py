@@ -53,11 +53,12 @@ _FORMS = tuple(
         (DAY, rf"(?P<y>\d{{4}})([-/.])(?P<m>\d{{1,2}})\2(?P<d>\d{{1,2}}){_CLOCK}"),
         (DAY, rf"(?P<a>\d{{1,2}})([-/.])(?P<b>\d{{1,2}})\2(?P<y>\d{{4}}|\d{{2}}){_CLOCK}"),
         (DAY, rf"{_WEEKDAY}{_DAY}{_GAP}{_NAME}{_GAP}{_ANY_YEAR}{_CLOCK}"),
+        (DAY, r"(?P<d>\d{1,2})(?P<name>[^\W\d_]{3})(?P<y>\d{4}|\d{2})"),
         (DAY, rf"{_WEEKDAY}{_NAME}{_GAP}{_DAY}{_GAP}{_LONG_YEAR}{_CLOCK}"),
         (DAY, rf"{_LONG_YEAR}{_GAP}{_NAME}{_GAP}{_DAY}{_CLOCK}"),
         (MONTH, rf"{_NAME}{_GAP}{_ANY_YEAR}"),
         (MONTH, rf"{_LONG_YEAR}{_GAP}{_NAME}"),
-        (MONTH, r"(?P<y>\d{4})(?:[-/]|\s*M)(?P<m>\d{1,2})"),
+        (MONTH, r"(?P<y>\d{4})(?:[-/]|[-\s]*M)(?P<m>\d{1,2})"),
         (MONTH, r"(?P<m>\d{1,2})[-/.](?P<y>\d{4})"),
         (QUARTER, r"(?P<y>\d{4})[-/ ]?[QqTK](?P<q>[1-4])"),
         (QUARTER, r"[QqTK](?P<q>[1-4])[-/ ](?P<y>\d{4})"),
@@ -69,7 +70,7 @@ _NUMBER_FORMS = (
     (
         DAY,
         re.compile(
-            r"(?P<y>(?:18|19|20|21)\d{2})(?P<m>\d{2})(?P<d>\d{2})(?:[ T]?(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2})?)?"
+            r"(?P<y>(?:18|19|20|21)\d{2})(?P<m>\d{2})(?P<d>\d{2})(?:[ T]*(?P<H>\d{2}):?(?P<M>\d{2}):?(?P<S>\d{2})?)?"
         ),
     ),
     (MONTH, re.compile(r"(?P<y>(?:18|19|20|21)\d{2})[-/.]?(?P<m>0[1-9]|1[0-2])")),

@@ -14,7 +14,7 @@ from training.data.stocks import Prices
 def load(folder: Path, text: str, **options: object) -> Prices:
     path = folder / "mine.csv"
     path.write_text(text, encoding="utf-8")
-    return stocks.load(JobOptions(csv=path, **options))  # type: ignore[arg-type]
+    return stocks.from_options(JobOptions(csv=path, **options))  # type: ignore[arg-type]
 
 
 def test_a_csv_is_read_by_its_closing_price(tmp_path: Path) -> None:
@@ -29,6 +29,11 @@ def test_a_csv_is_read_by_its_closing_price(tmp_path: Path) -> None:
     assert "300 values, 2019-01-02 to 2020-02-25" in said and "unit: unknown (name it with --unit)" in said
 
 
+def test_a_column_can_be_named(tmp_path: Path) -> None:
+    load(tmp_path, plain())
+    assert set(stocks.load(tmp_path / "mine.csv", "Open").values) == {1.0}
+
+
 def test_a_month_is_no_day(tmp_path: Path) -> None:
     prices = load(tmp_path, table("Date,Close (EUR)", lambda day, price: f"{day},{price}", MONTHS))
     assert (prices.recipe(10).step, prices.recipe(10).season, prices.recipe(10).unit) == ("month", 12, "EUR")
@@ -40,7 +45,7 @@ def test_options_overrule_the_file(tmp_path: Path) -> None:
 
 
 def test_the_default_is_real() -> None:
-    prices = stocks.load(JobOptions())
+    prices = stocks.load()
     assert len(prices.values) == 1047
     assert prices.values[0] == pytest.approx(100.34)
     assert "GOOG" in prices.name and prices.recipe(10).unit == "USD"
@@ -89,4 +94,4 @@ def test_a_bad_csv_or_option_is_refused(tmp_path: Path, text: str, options: dict
 
 def test_options_without_a_file_are_refused() -> None:
     with pytest.raises(JobError, match="--time-column needs --csv"):
-        stocks.load(JobOptions(time_column="Date"))
+        stocks.from_options(JobOptions(time_column="Date"))

@@ -212,7 +212,7 @@ SAME: dict[str, tuple[str | bytes, str]] = {
     ),
     "units below the header": (
         joined("Date;Price", "DD.MM.YYYY;EUR", table("", lambda d, p: f"{d:%d.%m.%Y};{german(p)}")),
-        "rows without values below the header left out: 1",
+        "rows below the header left out: 1",
     ),
     "Bloomberg": (
         joined(
@@ -247,6 +247,17 @@ SAME: dict[str, tuple[str | bytes, str]] = {
             lambda d, p: f"{d.day} de {MONTH_PT[d.month - 1]} de {d.year};R$ {german(p)}",
         ),
         "decimal commas",
+    ),
+    "SAS": (table("DATE,PRICE", lambda d, p: f"{d.day:02}{MONTH[d.month - 1].upper()}{d.year},{p}"), "column PRICE"),
+    "a broker": (table("Date,Close", lambda d, p: f"{d:%Y%m%d}  00:00:00,{p}"), "column Close"),
+    "a statistics office": (
+        joined(
+            '"Title","An index"',
+            '"Source ID","AB"',
+            '"Release date","15-01-2020"',
+            table('"Important notes",""', lambda d, p: f'"{d.year} {MONTH[d.month - 1].upper()} {d.day}","{p}"'),
+        ),
+        "rows below the header left out: 3",
     ),
     "MetaTrader": (
         table("<DATE>\t<OPEN>\t<CLOSE>\t<TICKVOL>", lambda d, p: f"{d:%Y.%m.%d}\t1\t{p}\t9"),
@@ -363,6 +374,10 @@ def test_an_ambiguous_comma_is_asked_for() -> None:
     assert read_bytes(decided).values[0] == 1.1
     with pytest.raises(SeriesFileError, match="choose with --decimal"):
         read_bytes(joined("Date;Rate", (f"{day};{'1' if i < 9 else '1,125'}" for i, day in enumerate(DAYS))).encode())
+    millions = joined("Date,Close", (f'{day},"{1_100_000 + i:,}"' for i, day in enumerate(DAYS))).encode()
+    assert read_bytes(millions).values[0] == 1_100_000
+    lakhs = joined("Date,Close", (f'{day},"12,34,{500 + i}.5"' for i, day in enumerate(DAYS))).encode()
+    assert read_bytes(lakhs).values[0] == 1_234_500.5
     thousands = joined("Date,Close", (f'{day},"{990 + i:,}"' for i, day in enumerate(DAYS))).encode()
     assert read_bytes(thousands).values[-1] == 1289
     points = joined("Date,Rate", (f"{day},1.{100 + i}" for i, day in enumerate(DAYS))).encode()
