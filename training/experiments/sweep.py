@@ -25,6 +25,7 @@ from optuna.study import MaxTrialsCallback
 from optuna.trial import TrialState
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
+from serving.artifacts.model_card import Data
 from training.core import fit
 from training.core.array import Array
 from training.core.errors import JobError
@@ -123,10 +124,9 @@ def search(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, r
     trained, held_out = split(examples, recipe.seed)
     measure, direction = measured_by(job)
     ranges: Mapping[str, Range] = job.search
-    own = f"{examples.data.sha256}/" if options.data_dir else ""
     for stage in stages:
         study = optuna.create_study(
-            study_name=f"{job.name}/{own}{'quick-' if options.quick else ''}{stage.name}",
+            study_name=study_name(job, options, examples.data, stage),
             storage=shared,
             load_if_exists=True,
             direction=direction,
@@ -142,6 +142,12 @@ def search(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, r
         ranges = {name: narrowed(within, best[name]) for name, within in ranges.items()}
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     return Best(best, measure, study.best_value, sum(s in DONE for s in states), states.count(TrialState.PRUNED))
+
+
+def study_name(job: Job, options: JobOptions, data: Data, stage: Stage) -> str:
+    """Return the name of a stage's study; different data of the user's own has different studies."""
+    own = f"{data.sha256}/" if options.data_dir else ""
+    return f"{job.name}/{own}{'quick-' if options.quick else ''}{stage.name}"
 
 
 def measured_by(job: Job) -> tuple[str, str]:

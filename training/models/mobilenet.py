@@ -30,7 +30,9 @@ def imagenet_encoder(side: int) -> keras.Model:
     local = sources.local(WEIGHTS)
     at_224 = sources.download(
         "MobileNetV2's ImageNet weights",
-        lambda: keras.applications.MobileNetV2(include_top=False, weights=str(local) if local else "imagenet"),
+        lambda: keras.applications.MobileNetV2(
+            input_shape=(224, 224, 3), include_top=False, weights=str(local) if local else "imagenet"
+        ),
         WEIGHTS,
         stand_in=None,
     )

@@ -59,6 +59,15 @@ def test_ranges_are_fields_of_the_recipe(name: str) -> None:
         assert hasattr(job.recipe, field) and 0 < within.low < within.high
 
 
+def test_pictures_of_two_folders_do_not_share_trials() -> None:
+    job, stage = find("image_classifier"), sweep.Stage("coarse", 0.2, 3)
+    cats, dogs = (Data(name="own", source="own", licence="own", rows={}, sha256=digest) for digest in ("ca75", "d095"))
+    own = JobOptions(data_dir=Path("own"), quick=True)
+    assert sweep.study_name(job, own, cats, stage) == "image_classifier/ca75/quick-coarse"
+    assert sweep.study_name(job, own, dogs, stage) == "image_classifier/d095/quick-coarse"
+    assert sweep.study_name(find("sine_rnn"), JobOptions(), cats, stage) == "sine_rnn/coarse"
+
+
 def test_a_fifth_of_the_training_part_is_held_out_and_the_test_part_is_not_touched() -> None:
     (x, y), (held, truth) = sweep.split(examples(), seed=2)
     assert len(x) == 80 and len(held) == 20
