@@ -123,7 +123,8 @@ def _recorded(folder: Path) -> set[tuple[str, int]]:
         lines = (folder / _RECORD).read_text(encoding="utf-8").split()
     except FileNotFoundError:
         return set()
-    return {(model, int(version)) for model, _, version in (line.partition("/") for line in lines)}
+    pairs = (line.partition("/") for line in lines)
+    return {(model, int(version)) for model, _, version in pairs if version.isdecimal()}
 
 
 def _add(folder: Path, shipped: Path, model: str, versions: list[int]) -> list[str]:

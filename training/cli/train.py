@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
@@ -18,16 +16,14 @@ from serving.cli.options import Exports, SigningKey, exports_or_default
 from serving.cli.terminal import fail
 from serving.cli.versions import load_signer
 from serving.inputs.series_csv.period import PERIODS
+from training.cli.outcome import print_outcome
 from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, print_names, quiet_tensorflow
 from training.core import preflight
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError, NotComparable, WorkerLost
 from training.core.job import CSV_OPTIONS, Job, JobOptions
 
-_CLASSES = 10  # in the table of figures by class
-
 if TYPE_CHECKING:
-    from training.core.card import Trained
     from training.core.fit import ProgressReport
     from training.core.pipeline import Outcome, Publication
 
@@ -142,7 +138,7 @@ def train(
     if outcome is None:
         console.print("[green]done; worker 0 prints the result")
         return
-    _print_outcome(model or name, outcome)
+    print_outcome(model or name, outcome)
     if outcome.kept:
         console.print(
             f"[green]A quick run: nothing was published. Card and plots are in {outcome.kept}\n"
@@ -224,42 +220,3 @@ def _progress_bar(epochs: int) -> Iterator[tuple[Progress, "ProgressReport"]]:
             bar.update(task, completed=100 * epoch + percent, epoch=epoch + 1, metrics=shown, visible=True)
 
         yield bar, report
-
-
-def _figures_by_class(trained: "Trained") -> Iterator[Table]:
-    """Make a table of the ten classes of lowest recall, if the model has classes."""
-    from training.evaluation.metrics import by_class
-    from training.reproduction.rows import number
-
-    figures = by_class(trained.evaluation.truth, trained.evaluation.answer, trained.examples.labels)
-    if figures:
-        few = len(figures) > _CLASSES
-        title = f"the {_CLASSES} classes of lowest recall, of {len(figures)}" if few else None
-        table = Table("class", "recall", "precision", "in the test part", title=title)
-        for label, one in sorted(figures.items(), key=lambda pair: pair[1].recall or 0.0)[:_CLASSES]:
-            table.add_row(escape(label), number(one.recall), number(one.precision), str(one.examples))
-        yield table
-
-
-def _print_outcome(name: str, outcome: "Outcome") -> None:
-    from training.reproduction.rows import number
-
-    trained = outcome.trained
-    printed = {} if trained.options.own_data else trained.job.printed
-    columns = ("figure", "ours", "printed in the course") if printed else ("figure", "value")
-    table = Table(*columns, title=f"{name}, {trained.fitted.seconds:.0f} s of fitting")
-    for key, value in trained.metrics.items():
-        table.add_row(key, number(value), *([number(printed.get(key))] if printed else ()))
-    for shown in (table, *_figures_by_class(trained)):
-        for column in shown.columns[1:]:
-            column.justify = "right"
-        console.print(shown)
-    for reason in outcome.verdict.reasons if outcome.verdict else ():
-        console.print(f"gate: {reason}", soft_wrap=True)
-    if outcome.card is None:
-        console.print("[red]The gate refused it: nothing was published. Publish it with --force.")
-        return
-    if outcome.verdict and outcome.verdict.forced:
-        console.print("[yellow]The gate refused it; published by force, and the card says so.")
-    for note in outcome.card.notes:
-        console.print(f"[yellow]note: {note}", soft_wrap=True)

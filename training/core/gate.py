@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from serving.artifacts.model_card import Data, ModelCard, Verdict
 from serving.artifacts.registry import ModelRegistry
 
+#: ``Data.licence`` of data that the user has brought.
+OWN_LICENCE = "the user's own"
+
 
 @dataclass(frozen=True)
 class GatePolicy:
@@ -57,9 +60,21 @@ class _Reasons:
         (self.findings if accepted else self.objections).append(sentence)
 
 
-def of_options(live: LiveVersion, *, quick: bool, stand_in: bool) -> list[str]:
-    """Return the objections to a candidate that its options alone cause."""
+def of_options(live: LiveVersion, *, quick: bool, stand_in: bool, own_data: bool = False) -> list[str]:
+    """Return the objections to a candidate that its options alone cause.
+
+    Args:
+        live: the version to compare with.
+        quick: the candidate comes from a shortened run.
+        stand_in: its data is a stand-in.
+        own_data: its data is the user's own.
+    """
     objections = []
+    if own_data and live.card.data.licence != OWN_LICENCE:
+        objections.append(
+            f"measured on your own data, live version {live.version} on {live.card.data.name}: "
+            "the figures cannot be compared"
+        )
     if quick and not live.card.training.quick:
         objections.append(f"a quick run may not replace live version {live.version}, which had its full recipe")
     if stand_in and not live.card.data.stand_in:

@@ -61,7 +61,7 @@ def check_live(model: str, options: JobOptions, registry: ModelRegistry) -> None
     """
     live = gate.live_version(registry, model)
     if live:
-        refuse(model, gate.of_options(live, quick=options.quick, stand_in=options.stand_in))
+        refuse(model, gate.of_options(live, quick=options.quick, stand_in=options.stand_in, own_data=options.own_data))
 
 
 def refuse(model: str, objections: list[str]) -> None:

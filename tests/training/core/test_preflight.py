@@ -1,5 +1,6 @@
 """A mistake in a training command is reported before TensorFlow is imported."""
 
+import datetime
 import json
 import os
 import shutil
@@ -37,6 +38,10 @@ WRONG = {
     "train sine_rnn --runs {TMP}/params.json/runs": (1, "--runs is {TMP}/params.json/runs, and {TMP}/params.json is"),
     "train fashion_cnn --stand-in": (2, "fashion_cnn would be refused: trained on stand-in data; live version 1 is on"),
     "train fashion_cnn --quick --as fashion_cnn": (2, "a quick run may not replace live version 1"),
+    "train stock_rnn --csv {TMP}/prices.csv": (
+        2,
+        "on your own data, live version 1 on GOOG daily, 2004-08-19 to 2008-",
+    ),
     "study nope": (1, "there is no study nope; there are: bagging, "),
     "study losses --stand-in": (1, "losses takes no --stand-in; these studies do: bagging, regularisation"),
     "study losses --folder {TMP}/params.json": (1, "--folder is {TMP}/params.json/losses, and {TMP}/params.json is"),
@@ -70,6 +75,9 @@ def tmp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("preflight")
     (folder / "params.json").write_text('{"rate": 0.1}')
     (folder / "empty").mkdir()
+    days = [datetime.date(2020, 1, 1) + datetime.timedelta(days=day) for day in range(400)]
+    rows = [f"{day},{100 + index % 7}" for index, day in enumerate(days)]
+    (folder / "prices.csv").write_text("\n".join(["Date,Close", *rows]))
     for name in ("cat", "dog"):
         (folder / "pets" / name).mkdir(parents=True)
         shutil.copy(REPOSITORY / "examples" / "cross.jpg", folder / "pets" / name)
