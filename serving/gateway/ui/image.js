@@ -71,8 +71,17 @@ export function start(section) {
     showHint();
     if (!chosen) prefer(isDrawn);
     if (finished) return ask(true);
-    timer ??= setTimeout(() => { timer = null; if (!latest.running) ask(false); }, PAUSE);
+    later();
   });
+
+  // Ask after a pause, and not before the answer to the drawing so far has come.
+  function later() {
+    timer ??= setTimeout(() => {
+      timer = null;
+      if (latest.running) later();
+      else ask(false);
+    }, PAUSE);
+  }
 
   const polarity = () => element("polarity").value;
 

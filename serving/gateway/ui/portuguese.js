@@ -12,7 +12,7 @@ export const portuguese = {
   "Cancel": "Cancelar",
   "Card, plots and drift": "Ficha, gráficos e desvio",
   "Choose a CSV file": "Escolher um ficheiro CSV",
-  "Choose a picture": "Escolher uma imagem",
+  "Choose a picture": "Escolher imagem",
   "Classify": "Classificar",
   "Clear": "Limpar",
   "Column": "Coluna",

@@ -11,7 +11,7 @@ import pytest
 import uvloop
 from PIL import Image
 
-from tests.programs import model_server
+from tests.programs import REPOSITORY, model_server
 from tests.serving.gateway import programs, served_models
 from tests.serving.gateway.browser import Browser, browser
 from tests.serving.gateway.programs import Gateway
@@ -53,6 +53,14 @@ def page(window: Browser, served: Gateway) -> Browser:
     window.open(served.url)
     window.wait_for("shade", "#image-section .choices")
     return window
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Iterator[Gateway]:
+    """The shipped models, of which the page has samples."""
+    with programs.embedded_gateway(REPOSITORY / "exports") as gateway:
+        programs.wait_until_ready(gateway, "xo_cnn")
+        yield gateway
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import { cardOf, modelPath, request } from "../gateway.js";
 import { t } from "../words.js";
 
 const LISTED = 5;
+const SHORT = 4; // letters of a label in large type
 
 export class Answer {
   #body = make("div", { class: "body" });
@@ -56,7 +57,7 @@ export class Answer {
   }
 }
 
-const verdict = ({ label, probability }) => make("p", { class: "verdict" }, make("b", {}, label), make("span", {}, percent(probability)));
+const verdict = ({ label, probability }) => make("p", { class: label.length > SHORT ? "verdict long" : "verdict" }, make("b", {}, label), make("span", {}, percent(probability)));
 
 const saw = (input) => make("figure", {}, make("img", { src: `data:image/png;base64,${input}`, alt: t("the picture as the model read it") }),
   make("figcaption", {}, t("what it saw")));

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.programs import REPOSITORY
 from tests.sdks import environments
-from tests.serving.gateway import programs
 from tests.serving.gateway.browser import Browser
 from tests.serving.gateway.programs import Gateway
 
@@ -24,14 +22,6 @@ PHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 @pytest.fixture(scope="module")
 def axe() -> str:
     return (environments.node_modules() / "axe-core" / "axe.min.js").read_text()
-
-
-@pytest.fixture
-def samples() -> Iterator[Gateway]:
-    """The shipped models, of which the page has sample pictures."""
-    with programs.embedded_gateway(REPOSITORY / "exports") as gateway:
-        programs.wait_until_ready(gateway, "xo_cnn")
-        yield gateway
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -77,8 +67,8 @@ def test_a_phone_needs_no_sideways_scrolling(page: Browser) -> None:
         page.run("location.hash = ''")
 
 
-def test_everything_can_be_reached_and_used_by_the_keyboard(window: Browser, samples: Gateway) -> None:
-    window.open(samples.url)
+def test_everything_can_be_reached_and_used_by_the_keyboard(window: Browser, shipped: Gateway) -> None:
+    window.open(shipped.url)
     window.wait_for_element(".sample")
     reached = []
     for _ in range(30):

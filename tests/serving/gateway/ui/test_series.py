@@ -6,6 +6,7 @@ import pytest
 
 from tests.serving.gateway.browser import Browser
 from tests.serving.gateway.models.test_canary import until
+from tests.serving.gateway.programs import Gateway
 from tests.serving.gateway.ui.test_image import transfer
 from tests.serving.inputs.test_histories import TEXTS
 
@@ -42,6 +43,17 @@ def test_a_series_is_forecast_with_its_band_and_the_naive_line(series: Browser) 
         series.type("#history", text)
         series.click("#forecast")
         series.wait_for(message, "#forecasts .error")
+
+
+def test_errors_below_rounding_give_no_warning(window: Browser, shipped: Gateway) -> None:
+    window.open(f"{shipped.url}/#series")
+    window.wait_for("Practically exact", "#series-section .card")
+    assert any(
+        note.startswith("No better than") for note in shipped.http.get("/v1/models/sine_rnn/card").json()["notes"]
+    )
+    assert window.texts("#series-section .note") == []
+    window.run("document.querySelector('#series-section [value=stock_rnn]').click()")
+    window.wait_for("No better than", "#series-section .note")
 
 
 def test_the_page_reads_numbers_as_the_command_does(page: Browser) -> None:
