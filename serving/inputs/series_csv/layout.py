@@ -127,7 +127,7 @@ def _first_data(rows: Sequence[TableRow], width: int) -> tuple[int, list[int]]:
     firm = []
     for index in range(width):
         cells = [row[index] for row in full if not is_missing(row[index])]
-        if cells and sum(map(_is_value, cells)) > 0.7 * len(cells):
+        if cells and sum(map(_is_value, cells)) >= 0.5 * len(cells):
             firm.append(index)
     if not firm:
         raise SeriesFileError("has no column of numbers; a header and one row for each time are expected")

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.inputs.series_csv.errors import SeriesFileError
-from serving.inputs.series_csv.times import MONTH, QUARTER, YEAR, Times
+from serving.inputs.series_csv.time_forms import MONTH, QUARTER, YEAR
+from serving.inputs.series_csv.times import Times
 
 _REGULAR = 0.8  # least share of rows that are one step apart
 
@@ -91,9 +92,10 @@ def _within_a_day(seconds: NDArray[np.int64], days: NDArray[np.datetime64], valu
     if (np.abs(seconds - distance) <= 0.02 * distance).mean() < _REGULAR:
         raise _irregular(values)
     gaps = int((seconds > 1.5 * distance).sum())
-    around_the_clock = gaps < 0.02 * len(seconds)
-    rows_a_day = Counter(days.astype(np.int64).tolist())
-    season = round(86_400 / distance) if around_the_clock else int(np.median(list(rows_a_day.values())))
+    rows_a_day = Counter(days.astype(np.int64).tolist()).values()
+    whole_day = round(86_400 / distance)
+    around_the_clock = len(rows_a_day) == 1 or max(rows_a_day) > 0.9 * whole_day  # else hours of trading
+    season = whole_day if around_the_clock else int(np.median(list(rows_a_day)))
     return Period(_named(distance), max(season, 1), gaps if around_the_clock else 0)
 
 

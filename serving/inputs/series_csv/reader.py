@@ -1,9 +1,9 @@
 """Read one series from a CSV file: bytes → text → table → columns → values in order of time."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,28 +11,16 @@ from numpy.typing import NDArray
 
 from serving.inputs.series_csv import columns, layout
 from serving.inputs.series_csv.errors import SeriesFileError
-from serving.inputs.series_csv.layout import Table, TableRow, line_numbers
-from serving.inputs.series_csv.numbers import Numbers, is_missing, looks_numeric, read_numbers, unit_in
+from serving.inputs.series_csv.kept_rows import keep_rows
+from serving.inputs.series_csv.layout import Table
+from serving.inputs.series_csv.numbers import Numbers, looks_numeric, read_numbers, unit_in
+from serving.inputs.series_csv.order import time_order
 from serving.inputs.series_csv.period import PERIODS, Period, find_period
 from serving.inputs.series_csv.text import decode
 from serving.inputs.series_csv.time_column import TimeColumn, find_time_column
-from serving.inputs.series_csv.times import (
-    CLOCK,
-    DAY,
-    MONTH,
-    QUARTER,
-    Times,
-    read_times,
-)
+from serving.inputs.series_csv.times import Times, read_times
 
 MOST_BYTES = 50_000_000
-_MANY = 0.1  # share of rows without a value that is refused
-_TAIL = 5  # last rows that may be totals
-_TOTAL = re.compile(
-    r"(grand |sub)?(total|sum|summe|gesamt|average|mean|avg|count|min|max|std|totale|soma|suma|média|media|mittelwert)"
-    r"\b.*",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -94,15 +82,6 @@ class Series:
     notes: tuple[str, ...]
 
 
-@dataclass
-class _Rows:
-    """The rows that are kept, with the cells of time and value."""
-
-    lines: list[int]
-    times: list[str]
-    values: list[str]
-
-
 def read(path: Path, options: ReadOptions | None = None) -> Series:
     """Read a file.
 
@@ -145,7 +124,7 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
         value, why = columns.choose_value(table.header, numeric)
     column = table.header[value] or f"column {value + 1}"
     notes.append(f"values: column {column}" + (f", {why}" if why else ""))
-    rows = _kept(table, time, value, options, notes)
+    rows = keep_rows(table, time, value, options.drop_missing, notes)
     others = [table.sample(index) for index in numeric if index != value]
     numbers = read_numbers(rows.values, rows.lines, column, options.decimal, others=others, separator=table.separator)
     if numbers.decimal == ",":
@@ -154,7 +133,7 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
     times = None
     if time is not None:
         unordered = read_times(rows.times, rows.lines, time.name, options.day_first)
-        order = _order(unordered, values, lines, _hint(table, time, value), notes)
+        order = time_order(unordered, values, lines, partial(_hint, table, time, value), notes)
         lines, values, times = lines[order], values[order], replace(unordered, values=unordered.values[order])
         notes.append(f"times: column {time.name}" + (f", {times.form}" if times.form else ""))
     period = _period(times, options)
@@ -173,8 +152,8 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
         time_column=time.name if time else None,
         period=period,
         unit=options.unit or _unit(numbers, column),
-        first=_text(times.values[0], times) if times else None,
-        last=_text(times.values[-1], times) if times else None,
+        first=times.written(0) if times else None,
+        last=times.written(-1) if times else None,
         notes=tuple(notes),
     )
 
@@ -206,83 +185,6 @@ def _is_row_number(name: str, cells: Sequence[str]) -> bool:
     return len(numbers) == len(cells) and len({b - a for a, b in itertools.pairwise(numbers)}) <= 1
 
 
-def _kept(table: Table, time: TimeColumn | None, value: int, options: ReadOptions, notes: list[str]) -> _Rows:
-    """Return the rows with a value, without totals at the end.
-
-    Raises:
-        SeriesFileError: many rows have no value, or a row with a value has no time.
-    """
-    rows = list(table.rows)
-    totals: list[int] = []
-    while rows and len(totals) < _TAIL and _is_total(rows[-1], time):
-        totals.insert(0, rows.pop().line)
-    if totals:
-        notes.append(f"totals after the data left out ({line_numbers(totals)})")
-    kept, missing = _Rows([], [], []), []
-    for row in rows:
-        if is_missing(row.cells[value]):
-            missing.append(row.line)
-            continue
-        moment = time.cell(row) if time else ""
-        if time and is_missing(moment):
-            raise SeriesFileError(f"{time.name} is empty; a date is expected", row.line)
-        kept.lines.append(row.line)
-        kept.times.append(moment)
-        kept.values.append(row.cells[value])
-    name = table.header[value]
-    if len(missing) > _MANY * len(rows) and not options.drop_missing:
-        raise SeriesFileError(
-            f"has no value of {name} in {len(missing)} of {len(rows)} rows ({line_numbers(missing)}); choose another "
-            "--column, fill them, or leave them out with --drop-missing"
-        )
-    if missing:
-        notes.append(f"rows without a value left out: {len(missing)} ({line_numbers(missing)})")
-    return kept
-
-
-def _is_total(row: TableRow, time: TimeColumn | None) -> bool:
-    if time is None:
-        return any(_TOTAL.fullmatch(cell) for cell in row.cells)
-    first = row.cells[time.indices[0]]
-    return bool(_TOTAL.fullmatch(first)) or not any(map(str.isdigit, first))
-
-
-def _order(
-    times: Times, values: NDArray[np.float64], lines: NDArray[np.int64], hint: str, notes: list[str]
-) -> NDArray[np.int64]:
-    """Return the indices of the rows in order of time, without repeated rows.
-
-    Raises:
-        SeriesFileError: the rows are in no order, or two rows of a time have different values.
-    """
-    steps = np.diff(times.values).astype(np.int64)
-    order = np.arange(len(values))
-    if (steps < 0).sum() > (steps > 0).sum():
-        order = order[::-1]
-        notes.append("newest first: turned round")
-    ordered, numbers = times.values[order], lines[order]
-    back = np.flatnonzero(np.diff(ordered).astype(np.int64) < 0)
-    if len(back):
-        early, late = sorted((back[0], back[0] + 1), key=lambda i: int(numbers[i]))
-        raise SeriesFileError(
-            f"{_text(ordered[late], times)} comes after {_text(ordered[early], times)}; rows must be in order of "
-            f"time{hint}",
-            int(numbers[late]),
-        )
-    same = np.flatnonzero(np.diff(ordered).astype(np.int64) == 0)
-    differ = [i for i in same if values[order[i]] != values[order[i + 1]]]
-    if differ:
-        first, second = sorted((int(numbers[differ[0]]), int(numbers[differ[0] + 1])))
-        raise SeriesFileError(
-            f"{_text(ordered[differ[0]], times)} is a duplicate of line {first} with another value; one row for each "
-            f"time is expected{hint}",
-            second,
-        )
-    if len(same):
-        notes.append(f"repeated rows left out: {len(same)} ({line_numbers([int(numbers[i + 1]) for i in same])})")
-    return np.delete(order, same + 1)
-
-
 def _hint(table: Table, time: TimeColumn, value: int) -> str:
     """Explain rows of several series: a column of a few names."""
     for index, name in enumerate(table.header):
@@ -311,9 +213,3 @@ def _period(times: Times | None, options: ReadOptions) -> Period:
 
 def _unit(numbers: Numbers, column: str) -> str | None:
     return numbers.unit or unit_in(column)
-
-
-def _text(moment: np.datetime64, times: Times) -> str:
-    """Return a time as precisely as the file has it."""
-    digits = {CLOCK: "s", DAY: "D", MONTH: "M", QUARTER: "M"}.get(times.precision, "Y")
-    return str(moment.astype(f"datetime64[{digits}]")).replace("T", " ")

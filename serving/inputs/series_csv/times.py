@@ -10,74 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.inputs.series_csv.errors import SeriesFileError
+from serving.inputs.series_csv.time_forms import (
+    CLOCK,
+    DAY,
+    EPOCH,
+    EXCEL_DAY,
+    FORMS,
+    LONG_MONTHS,
+    MONTH,
+    MONTHS,
+    NUMBER_FORMS,
+    QUARTER,
+    TIME_OF_DAY,
+    YEAR,
+)
 
-#: Precisions in ascending order; a column has that of its finest cell.
-YEAR, QUARTER, MONTH, DAY, CLOCK = range(5)
-
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan ene gen janv",
-            "feb fev fév febr févr",
-            "mar mrz mär mars märz maer",
-            "apr abr avr",
-            "may mai mag maio mayo",
-            "jun juin giu",
-            "jul juil lug",
-            "aug ago aou aoû août",
-            "sep set sept",
-            "oct okt out ott",
-            "nov",
-            "dec dez dic déc",
-        ),
-        1,
-    )
-    for name in names.split()
-}
-_LONG_MONTHS = "january|february|march|april|june|july|august|september|october|november|december"
-_TIME_OF_DAY = re.compile(r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:\s*[AaPp]\.?[Mm]\.?)?|\d{1,6}")
-_CLOCK = (
-    r"(?:(?:T|,?\s+|:)(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
-    r"\s*(?P<zone>Z|(?:UTC|GMT)?\s*[+-]\d{2}:?(?:\d{2})?|[A-Z]{2,5}|[A-Z]\w+/\w+)?(?:\s*[\[(].*[\])])?)?(?P<only>Z)?"
-)
-_WEEKDAY = r"(?:[^\W\d_]{2,10}\.?,?\s+)?"
-_NAME = r"(?P<name>[^\W\d_]{3,10})\.?"
-_DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|\.|º)?"
-_LONG_YEAR = r"(?P<y>\d{4})"
-_ANY_YEAR = r"(?:'|\s*de\s+)?(?P<y>\d{4}|\d{2})"
-_GAP = r"(?:\s*[-/.,]\s*|\s+(?:de\s+)?)"
-_FORMS = tuple(
-    (precision, re.compile(form, re.ASCII if "name" not in form else 0))
-    for precision, form in (
-        (DAY, rf"(?P<y>\d{{4}})([-/.])(?P<m>\d{{1,2}})\2(?P<d>\d{{1,2}}){_CLOCK}"),
-        (DAY, rf"(?P<a>\d{{1,2}})([-/.])(?P<b>\d{{1,2}})\2(?P<y>\d{{4}}|\d{{2}}){_CLOCK}"),
-        (DAY, rf"{_WEEKDAY}{_DAY}{_GAP}{_NAME}{_GAP}{_ANY_YEAR}{_CLOCK}"),
-        (DAY, r"(?P<d>\d{1,2})(?P<name>[^\W\d_]{3})(?P<y>\d{4}|\d{2})"),
-        (DAY, rf"{_WEEKDAY}{_NAME}{_GAP}{_DAY}{_GAP}{_LONG_YEAR}{_CLOCK}"),
-        (DAY, rf"{_LONG_YEAR}{_GAP}{_NAME}{_GAP}{_DAY}{_CLOCK}"),
-        (MONTH, rf"{_NAME}{_GAP}{_ANY_YEAR}"),
-        (MONTH, rf"{_LONG_YEAR}{_GAP}{_NAME}"),
-        (MONTH, r"(?P<y>\d{4})(?:[-/]|[-\s]*M)(?P<m>\d{1,2})"),
-        (MONTH, r"(?P<m>\d{1,2})[-/.](?P<y>\d{4})"),
-        (QUARTER, r"(?P<y>\d{4})[-/ ]?[QqTK](?P<q>[1-4])"),
-        (QUARTER, r"[QqTK](?P<q>[1-4])[-/ ](?P<y>\d{4})"),
-        (DAY, r"(?P<y>\d{4})-?W(?P<w>\d{2})(?:-?(?P<wd>[1-7]))?"),
-    )
-)
-#: Forms that are plain numbers too, so that the column's name must say that it is a time.
-_NUMBER_FORMS = (
-    (
-        DAY,
-        re.compile(
-            r"(?P<y>(?:18|19|20|21)\d{2})(?P<m>\d{2})(?P<d>\d{2})(?:[ T]*(?P<H>\d{2}):?(?P<M>\d{2}):?(?P<S>\d{2})?)?"
-        ),
-    ),
-    (MONTH, re.compile(r"(?P<y>(?:18|19|20|21)\d{2})[-/.]?(?P<m>0[1-9]|1[0-2])")),
-    (YEAR, re.compile(r"(?P<y>(?:1[5-9]|20|21)\d{2})")),
-)
-_EPOCH = re.compile(r"(\d{9,10}|\d{12,13}|\d{15,16}|\d{18,19})(\.\d+)?")
-_EXCEL_DAY = re.compile(r"[2-7]\d{4}(\.\d+)?")  # 1954 to 2119
 _NO_TIME = datetime(1899, 12, 30)
 
 
@@ -92,6 +39,11 @@ class Times:
     precision: int
     universal: bool
     form: str | None
+
+    def written(self, index: int) -> str:
+        """Return a time as precisely as the file has it."""
+        digits = {CLOCK: "s", DAY: "D", MONTH: "M", QUARTER: "M"}.get(self.precision, "Y")
+        return str(self.values[index].astype(f"datetime64[{digits}]")).replace("T", " ")
 
 
 @dataclass
@@ -108,17 +60,17 @@ class _Column:
 def looks_like_time(cell: str) -> bool:
     """Whether a cell is a date or time in a form that is no plain number."""
     text = cell.strip()
-    return bool(text) and any((match := form.fullmatch(text)) and _valid(match) for _, form in _FORMS)
+    return bool(text) and any((match := form.fullmatch(text)) and _valid(match) for _, form in FORMS)
 
 
 def is_month(name: str) -> bool:
     """Whether a word is the name of a month."""
-    return name.lower().rstrip(".") in _MONTHS or name.lower() in _LONG_MONTHS.split("|")
+    return name.lower().rstrip(".") in MONTHS or name.lower() in LONG_MONTHS.split("|")
 
 
 def is_clock(cell: str) -> bool:
     """Whether a cell is a time of day: 15:30, 15:30:00, 153000."""
-    return bool(_TIME_OF_DAY.fullmatch(cell.strip()))
+    return bool(TIME_OF_DAY.fullmatch(cell.strip()))
 
 
 def joined(date: str, clock: str) -> str:
@@ -137,7 +89,7 @@ def could_be_time(cell: str) -> bool:
     """Whether a cell is a date or time in any form, also a plain number."""
     text = cell.strip()
     numbers = (
-        any(form.fullmatch(text) for _, form in _NUMBER_FORMS) or _EPOCH.fullmatch(text) or _EXCEL_DAY.fullmatch(text)
+        any(form.fullmatch(text) for _, form in NUMBER_FORMS) or EPOCH.fullmatch(text) or EXCEL_DAY.fullmatch(text)
     )
     return bool(numbers) or looks_like_time(text)
 
@@ -176,7 +128,7 @@ def read_times(
 
 def _day_first(cells: Sequence[str], lines: Sequence[int], name: str) -> bool | None:
     """Return the order of day and month of dates such as 13/01/2024; None if no cell has that form."""
-    form = _FORMS[1][1]
+    form = FORMS[1][1]
     found: dict[bool, tuple[str, int]] = {}
     example, dots = None, True
     for cell, line in zip(cells, lines, strict=True):
@@ -212,7 +164,7 @@ def _moment(text: str, line: int, name: str, column: _Column, named: bool) -> da
             column.precision = max(column.precision, DAY if len(text) == 10 else CLOCK)
             column.offsets |= iso.tzinfo is not None
             return iso
-    forms = (*_FORMS, *_NUMBER_FORMS) if named else _FORMS
+    forms = (*FORMS, *NUMBER_FORMS) if named else FORMS
     order = [column.last, *range(len(forms))] if column.last < len(forms) else range(len(forms))
     for i in order:
         precision, form = forms[i]
@@ -234,11 +186,11 @@ def _moment(text: str, line: int, name: str, column: _Column, named: bool) -> da
 
 
 def _of_number(text: str, column: _Column) -> datetime | None:
-    if match := _EPOCH.fullmatch(text):
+    if match := EPOCH.fullmatch(text):
         scale = 1000 ** ((len(match[1]) - 9) // 3)
         column.form, column.precision, column.offsets = "Unix time", CLOCK, True
         return datetime.fromtimestamp(0, UTC) + timedelta(seconds=int(match[1]) // scale)
-    if _EXCEL_DAY.fullmatch(text):
+    if EXCEL_DAY.fullmatch(text):
         column.form, column.precision = "Excel's day numbers", max(column.precision, CLOCK if "." in text else DAY)
         return _NO_TIME + timedelta(seconds=round(float(text) * 86_400))
     return None
@@ -272,7 +224,7 @@ def _of_match(match: re.Match[str], column: _Column) -> datetime | None:
         month = 3 * int(parts["q"]) - 2
     elif "name" in parts:
         word = parts["name"].lower()
-        found = _MONTHS.get(word) or _MONTHS.get(word[:4]) or _MONTHS.get(word[:3])
+        found = MONTHS.get(word) or MONTHS.get(word[:4]) or MONTHS.get(word[:3])
         if found is None:
             return None
         month = found

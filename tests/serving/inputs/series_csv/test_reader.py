@@ -313,6 +313,13 @@ def test_a_price_in_its_currency() -> None:
         ([f"{np.datetime64('2018-01-01T00:00') + 15 * i}" for i in range(300)], "{}:00+01:00", "15 minutes", 96),
         ([f"{np.datetime64('2018-01-01') + i // 24},{1 + i % 24}" for i in range(300)], "{}", "hour", 24),
         ([f"{np.datetime64('2018-01-01') + i // 6 * 7 + i % 6}" for i in range(300)], "{}", "business day", 6),
+        (
+            [f"2018-01-{1 + i // 390:02} {9 + i % 390 // 60:02}:{i % 390 % 60:02}" for i in range(1200)],
+            "{}",
+            "minute",
+            390,
+        ),
+        ([f"{np.datetime64('2018-01-01T00:00') + 5 * i}" for i in range(300)], "{}", "5 minutes", 288),
         ([f"2018-03-{1 + i // 7:02} {9 + i % 7}:30" for i in range(210)], "{}", "hour", 7),
     ],
 )
@@ -443,6 +450,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "two prices of a day": (
         changed(plain(), {7: "2019-01-08,1,100"}),
         "line 7: 2019-01-08 is a duplicate of line 6 with another value",
+    ),
+    "an hour that comes twice": (
+        joined("Time,Load", (f"2020-10-25 {hour:02}:00,{i}.5" for i, hour in enumerate((0, 1, 2, 2, 3, 4, 5)))),
+        r"line 5: 2020-10-25 02:00:00 is a duplicate of line 4 .* clocks that change need an offset",
     ),
     "two shares": (
         joined(table("Date,Name,Close", lambda d, p: f"{d},A,{p}").rstrip(), (f"{day},B,7" for day in DAYS)),
