@@ -1,7 +1,7 @@
 """Fingerprint of a result: code, imports and data files.
 
-Comments, docstrings and the machinery around a job (gate, export, checkpoints) do not count, so a figure that is added
-to a docstring after a run does not make the run out of date.
+Comments, docstrings, the places of modules and the machinery around a job (gate, export, checkpoints) do not count: a
+figure added to a docstring after a run, or a module that moves, does not make the run out of date.
 """
 
 import ast
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+_OWN = ("training.", "serving.")
 _MACHINERY = (
     "training.export.",
     "training.evaluation.plots.",
@@ -27,13 +28,13 @@ _MACHINERY = (
 
 
 def code(module: str) -> str:
-    """Return the SHA-256 of a module's syntax, its imports, TensorFlow and Keras.
+    """Return a hash of the module, of what it imports, and of the versions of TensorFlow and Keras.
 
-    The hash covers the versions of the two libraries, and is cut to 16 hexadecimal digits.
+    It is the first 16 hexadecimal digits of a SHA-256.
     """
     total = hashlib.sha256()
-    for name, tree in sorted(_closure(module).items()):
-        total.update(name.encode() + ast.dump(_without_docstrings(tree)).encode())
+    for tree in sorted(ast.dump(_Behaviour().visit(tree)) for tree in _closure(module).values()):
+        total.update(tree.encode())
     for library in ("tensorflow", "keras"):
         total.update(importlib.metadata.version(library).encode())
     return total.hexdigest()[:16]
@@ -72,14 +73,19 @@ def _closure(module: str) -> dict[str, ast.Module]:
 
 def _file(module: str) -> Path | None:
     path = ROOT.joinpath(*module.split(".")).with_suffix(".py")
-    return path if module.startswith(("training.", "serving.")) and path.is_file() else None
+    return path if module.startswith(_OWN) and path.is_file() else None
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
+class _Behaviour(ast.NodeTransformer):
+    """Removes docstrings, and imports of the project's own modules."""
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return tree
+        return super().generic_visit(node)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        return None if f"{node.module}.".startswith(_OWN) else node
 
 
 def _exists_in(folder: Path, name: str) -> bool:

@@ -21,7 +21,8 @@ RESULTS_FILE = "results.json"
 class SystemResult(BaseModel):
     """Result of one job or study.
 
-    ``printed`` has the course's values under the names of ``figures``.
+    ``printed`` has the course's values under the names of ``figures``. ``commit`` is the code's, with a + if files
+    had changed since.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +45,7 @@ class SystemResult(BaseModel):
     rows: tuple[tuple[Cell, ...], ...] = ()
     notes: tuple[str, ...] = ()
     plots: tuple[str, ...] = ()
+    commit: str | None = None
     code: str | None = None
     files: Mapping[str, int] = {}
 

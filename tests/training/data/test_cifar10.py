@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from training.core.errors import JobError
-from training.data import cifar10
+from training.data import cifar10, cifar100
 
 
 def jpeg(grey: int, side: int = 32) -> bytes:
@@ -32,7 +32,7 @@ def copy(tmp_path: Path) -> Path:
 
 def test_classes_alternate(copy: Path) -> None:
     """The first pictures are of every class."""
-    (x, y), (x_test, y_test) = cifar10.from_jpegs(copy)
+    (x, y), (x_test, y_test) = cifar100.from_zip(copy, cifar10.LABELS)
     assert x.shape == (20, 32, 32, 3) and x.dtype == np.uint8 and x_test.shape == (10, 32, 32, 3)
     assert y.tolist() == [*range(10), *range(10)] and y_test.tolist() == [*range(10)]
     assert x[:, 16, 16, 0].tolist() == [10 * (i % 10) + i // 10 for i in range(20)]
@@ -42,15 +42,15 @@ def test_unusable_files_are_named(copy: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(copy, "a") as archive:
         archive.writestr("train/frog/0009.jpg", b"croak")
     with pytest.raises(JobError, match=r"copy\.zip .*train/frog/0009\.jpg: the bytes are not a picture"):
-        cifar10.from_jpegs(copy)
+        cifar100.from_zip(copy, cifar10.LABELS)
     small = tmp_path / "small.zip"
     with zipfile.ZipFile(small, "w") as archive:
         archive.writestr("train/frog/0000.jpg", jpeg(1))
     with pytest.raises(JobError, match="train holds no pictures of airplane, automobile"):
-        cifar10.from_jpegs(small)
+        cifar100.from_zip(small, cifar10.LABELS)
     small.write_bytes(b"PK")
     with pytest.raises(JobError, match=r"small\.zip in VITRINE_DATA cannot be read"):
-        cifar10.from_jpegs(small)
+        cifar100.from_zip(small, cifar10.LABELS)
 
 
 def test_stand_in_data_is_marked() -> None:

@@ -43,6 +43,22 @@ def test_imported_code_counts(tree: Path, path: str, text: str) -> None:
     assert fingerprint.code(MODULE) != before
 
 
+def test_the_place_of_a_module_does_not_count(tree: Path) -> None:
+    before = fingerprint.code(MODULE)
+    (tree / "training/data/toys").mkdir()
+    (tree / "training/data/toy.py").rename(tree / "training/data/toys/toy.py")
+    job = tree / "training/jobs/toy.py"
+    job.write_text(job.read_text().replace("from training.data import", "from training.data.toys import"))
+    assert fingerprint.code(MODULE) == before
+
+
+def test_another_library_counts(tree: Path) -> None:
+    before = fingerprint.code(MODULE)
+    job = tree / "training/jobs/toy.py"
+    job.write_text(job.read_text() + "from math import sqrt as load\n")
+    assert fingerprint.code(MODULE) != before
+
+
 def test_files_that_the_code_names_count(tree: Path) -> None:
     assert fingerprint.files(MODULE) == {"toy.npz": 5}
 

@@ -41,6 +41,8 @@ def test_one_failure_is_reported_and_the_rest_runs(tmp_path: Path) -> None:
     assert reason.startswith("Boston Housing in VITRINE_DATA cannot be read") and reason in done.stdout
     assert results["losses"].status == "done" and results["losses"].figures["0-1"] == 0.2
     assert (tmp_path / "docs" / "plots" / results["losses"].plots[0]).is_file()
+    head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=REPOSITORY).stdout
+    assert (results["losses"].commit or "").rstrip("+") == head[:10]
     assert "cannot be read" in (tmp_path / "docs" / "README.md").read_text(encoding="utf-8")
 
     again = reproduce()
