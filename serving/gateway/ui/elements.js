@@ -8,6 +8,7 @@ export const percent = format({ style: "percent", maximumFractionDigits: 1 });
 const usual = format({ maximumSignificantDigits: 4 }), tiny = format({ maximumSignificantDigits: 2, notation: "scientific" });
 export const figure = (value) => (value !== 0 && Math.abs(value) < 1e-4 ? tiny(value) : usual(value));
 export const rough = format({ maximumSignificantDigits: 2 });
+export const count = format({ maximumFractionDigits: 0 });
 export const precise = format({ maximumSignificantDigits: 7 });
 export const withUnit = (value, unit) => [precise(value), unit].filter(Boolean).join(" ");
 export const date = (text) => new Date(text).toLocaleDateString(locale, { dateStyle: "medium" });

@@ -112,6 +112,7 @@ export const portuguese = {
   "available": "disponível",
   "choose a column": "escolha uma coluna",
   "column {number}": "coluna {number}",
+  "commas read as thousands": "vírgulas lidas como separador de milhares",
   "dark on light": "escuro sobre claro",
   "detect from the border": "detetar pela margem",
   "distance {distance}": "distância {distance}",

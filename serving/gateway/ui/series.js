@@ -83,10 +83,11 @@ export function start(section) {
   }
 
   function showColumn() {
-    const { values, dropped } = file.columns[element("column").value];
+    const { values, dropped, thousands } = file.columns[element("column").value];
     const span = file.first ? [t("{first} to {last}", file)] : [];
     const without = dropped > 0 ? [t("{dropped} without a number left out", { dropped })] : [];
-    return put(values, [file.name, ...file.remarks, ...span, ...without].join(" · "), { last: file.last });
+    const assumed = thousands ? [t("commas read as thousands")] : [];
+    return put(values, [file.name, ...file.remarks, ...span, ...without, ...assumed].join(" · "), { last: file.last });
   }
 
   function forecast() {

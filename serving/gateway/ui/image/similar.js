@@ -1,5 +1,5 @@
 // The items of a model's reference set that are most similar to a picture, with their pictures where the version has them.
-import { english, figure, make, rough } from "../elements.js";
+import { count, english, make, rough } from "../elements.js";
 import { cardOf, modelPath, send } from "../gateway.js";
 import { t } from "../words.js";
 
@@ -11,7 +11,7 @@ export async function similar(model, { version, neighbours: [items] }) {
   return make("div", { class: "neighbours" }, make("h4", {}, t("Most similar items")),
     make("ul", { class: "similar" }, ...items.map((item) => make("li", {}, ...(sheet ? [tile(sheet, neighbours, item)] : []),
       english("b", {}, item.label), make("span", {}, t("distance {distance}", { distance: rough(item.distance) }))))),
-    make("p", { class: "quiet" }, t("among {count} items:", { count: figure(neighbours.references) }), " ",
+    make("p", { class: "quiet" }, t("among {count} items:", { count: count(neighbours.references) }), " ",
       english("span", {}, neighbours.source)));
 }
 

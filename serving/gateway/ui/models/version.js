@@ -1,6 +1,6 @@
 // The versions of a model: state, share of the traffic, card, plots, drift, and what may be done with them.
 import { warnings } from "../card.js";
-import { button, date, element, english, figure, make, percent, showError } from "../elements.js";
+import { button, count, date, element, english, figure, make, percent, showError } from "../elements.js";
 import { modelPath, request, send } from "../gateway.js";
 import { t } from "../words.js";
 import { actions, rollBack } from "./actions.js";
@@ -49,14 +49,14 @@ async function showDetails(body, model, one) {
 function facts(card) {
   const rows = [
     [t("Trained"), date(card.created)],
-    [t("Data"), [card.data.name, ...Object.entries(card.data.rows).map(([part, count]) => `${part} ${figure(count)}`)].join(", ")],
+    [t("Data"), [card.data.name, ...Object.entries(card.data.rows).map(([part, rows]) => `${part} ${count(rows)}`)].join(", ")],
     [t("Licence of the data"), card.data.licence],
     ...(card.data.file ? [[t("File"), [card.data.file.column, [card.data.file.first, card.data.file.last].filter(Boolean).join(" – "),
       ...card.data.file.reading].filter(Boolean).join(" · ")]] : []),
-    [t("Parameters"), figure(card.parameters)],
+    [t("Parameters"), count(card.parameters)],
     ...Object.entries(card.metrics).map(([name, value]) => [name.replaceAll("_", " "), figure(value) +
       (name in card.printed ? ` (${t("in the course: {value}", { value: figure(card.printed[name]) })})` : "")]),
-    ...(card.gate ? [[t("Before publishing"), card.gate.reasons.join(" ")]] : []),
+    ...(card.gate ? [[t("Before publishing"), card.gate.reasons.join("; ")]] : []),
   ].filter(([, value]) => value);
   return make("dl", {}, ...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), english("dd", {}, value))));
 }

@@ -11,7 +11,7 @@ const NAMES = [
 const OTHERS = /\b(prev|previous|prior|pre|last|unadjusted|unadj|raw|volume|vol|open|high|low|change|chg|pct|percent|diff|lag|next|ask|bid|split|cap|anterior)\b/;
 const MOST_TEXT = 0.2; // share of cells of a column of numbers that are no numbers
 
-// The columns of numbers of a file: [{name, values, dropped}], the index of the likeliest, and remarks for people.
+// The columns of numbers of a file: [{name, values, dropped, thousands}], the index of the likeliest, and remarks for people.
 // `wanted` is the name of the column that the model was trained on, if it is known.
 export function readCsv(bytes, wanted = null) {
   const text = decode(new Uint8Array(bytes));
@@ -92,7 +92,8 @@ function column(name, cells) {
   const numbers = present.map((cell) => number(cell, sign));
   const values = numbers.filter(Number.isFinite);
   if (values.length === 0 || values.length < (1 - MOST_TEXT) * numbers.length) return null;
-  return { name, values, dropped: cells.length - values.length };
+  const thousands = sign === "." && present.some((cell) => cell.includes(",")) && !present.some((cell) => cell.includes("."));
+  return { name, values, thousands, dropped: cells.length - values.length };
 }
 
 // The first column of dates: its index, whether the newest comes first, and the oldest and newest date.

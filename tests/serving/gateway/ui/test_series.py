@@ -104,6 +104,9 @@ def test_a_csv_file_is_forecast_with_a_choice_of_columns(series: Browser) -> Non
     series.wait_for("2024-01-20", "#forecasts svg")
     transfer(series, "paste", b"Date,Open,Close\n2019-01-02,1,200.00,1,234.56\n", "", "text/plain")
     series.wait_for("Row 2 has 5 cells, but 3 are expected.", "#forecasts .error")
+    thousands = b"value\n" + b"1,234\n" * 8  # could be decimal commas
+    transfer(series, "drop", thousands, "ambiguous.csv", "text/csv")
+    series.wait_for("ambiguous.csv · 8 rows · commas read as thousands", "#example-note")
     transfer(series, "drop", b"a,b\nc,d\n", "words.csv", "text/csv")
     series.wait_for("The file has no column of numbers.", "#forecasts .error")
 
