@@ -30,7 +30,7 @@ def reproduce(
 ) -> None:
     """Run every outdated job and study, and compare the figures with the courses'.
 
-    With --quick, page and versions go to a folder of their own under --work.
+    With --quick, nothing is published, and the page goes to a folder of its own under --work.
     """
     separate = work / "quick" if quick else None
     quiet_tensorflow()
@@ -45,7 +45,7 @@ def reproduce(
 
         folders = runner.Folders(
             docs=docs or (separate / "reproduction" if separate else Path("docs/reproduction")),
-            exports=exports or (separate / "exports" if separate else default_exports(note)),
+            exports=exports or default_exports(note),
             work=separate or work,
         )
         try:
@@ -53,7 +53,8 @@ def reproduce(
                 runner.reproduce(chosen, folders, quick=quick, again=again, say=say)
         finally:  # also after an interruption
             results = Results.read(folders.docs)
-            runner.add_published(results, folders)
+            if not quick:
+                runner.add_published(results, folders)
             written = page.write(folders.docs, results)
     except KeyboardInterrupt:
         console.print("interrupted; the same command resumes it")

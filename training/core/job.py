@@ -30,6 +30,11 @@ CSV_OPTIONS = frozenset(
 log = logging.getLogger(__name__)
 
 
+def kept_apart(runs: Path, model: str) -> Path:
+    """Return the folder of card and plots of a quick run, which is not published."""
+    return runs / f"{model}-quick"  # no model's name has a hyphen
+
+
 @dataclass(frozen=True)
 class JobOptions:
     """The user's choices. Its fields, but ``start`` and ``say``, are options of `vitrine train`.

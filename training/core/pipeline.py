@@ -15,7 +15,7 @@ from training.core.checkpoint import Checkpoint
 from training.core.errors import JobError
 from training.core.examples import Evaluation, Examples
 from training.core.fit import ProgressReport, fit, seed_everything
-from training.core.job import Job, JobOptions
+from training.core.job import Job, JobOptions, kept_apart
 from training.core.recipe import Recipe
 from training.core.worker_group import WorkerGroup
 from training.evaluation import plots
@@ -23,8 +23,6 @@ from training.export import version
 from training.export.exported_model import ExportedModel
 
 log = logging.getLogger(__name__)
-
-_APART = "-quick"  # no model's name has a hyphen
 
 #: Receives one sentence for each step.
 Say = Callable[[str], None]
@@ -119,7 +117,7 @@ def run(
     seed_everything(recipe)
     model = job.build(examples, options, recipe)
     say(f"model: {model.count_params():,} parameters")
-    folder = runs / (f"{name}{_APART}" if publication.keep_apart else name)
+    folder = kept_apart(runs, name) if publication.keep_apart else runs / name
     unfinished = Checkpoint(folder, _identity(job, options, recipe, examples, worker_group))
     leads = worker_group is None or worker_group.leads
     with _exclusive(unfinished, worker_group):

@@ -88,8 +88,8 @@ class Results(BaseModel):
         write_atomically(folder / RESULTS_FILE, text + "\n")
 
 
-def of_card(card: ModelCard, version: int) -> SystemResult:
-    """Return the result that a published version's card describes."""
+def of_card(card: ModelCard, version: int | None) -> SystemResult:
+    """Return the result that a card describes: a published version's, or a quick run's without a version."""
     rows = ", ".join(f"{count:,} {part}" for part, count in card.data.rows.items())
     return SystemResult(
         kind="job",

@@ -1,7 +1,8 @@
 """Run jobs and studies one after the other, each in a process of its own.
 
-A job passes the gate and publishes a version as usual. If one fails, the runner reports it and continues. An
-interrupted reproduction resumes with the outdated ones, and the interrupted job from its checkpoint.
+A job passes the gate and publishes a version as usual, or with its quick recipe publishes nothing. If one fails, the
+runner reports it and continues. An interrupted reproduction resumes with the outdated ones, and the interrupted job from
+its checkpoint.
 """
 
 import os
@@ -16,9 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+from serving.artifacts import model_card
+from serving.artifacts.manifest import CARD_FILE
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.registry import ModelRegistry
 from training.core.catalogue import JOBS, OWN_DATA, STUDIES, find_study
+from training.core.job import kept_apart
 from training.experiments.study import FINDINGS_FILE, PLOT_FILE, Findings
 from training.reproduction import fingerprint
 from training.reproduction.results import Results, SystemResult, of_card, of_findings
@@ -78,7 +82,8 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
         JobError: the existing results are invalid.
     """
     results = Results.read(folders.docs)
-    add_published(results, folders)
+    if not quick:
+        add_published(results, folders)
     for position, name in enumerate(names, 1):
         module = f"training.jobs.{name}" if name in JOBS else f"training.experiments.studies.{name}"
         code, files = fingerprint.code(module), fingerprint.files(module)
@@ -123,8 +128,8 @@ def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool,
     """
     registry = ModelRegistry(folders.exports)
     known = registry.versions(name)
-    command = ["train", name, "--exports", str(folders.exports), "--runs", str(folders.work / "runs")]
-    command += ["--quick", "--as", name] * quick  # --as: to be published
+    runs = folders.work / "runs"
+    command = ["train", name, "--exports", str(folders.exports), "--runs", str(runs), *["--quick"] * quick]
     ended = _vitrine(command, folders, name, say)
     no_data = ended.reason if ended.lacks_data else None
     if no_data:
@@ -132,6 +137,10 @@ def _job(name: str, folders: Folders, current: SystemResult | None, quick: bool,
             say("the real data is still unavailable; the result on stand-in data is kept")
             return current
         ended = _on_stand_in(command, folders, name, say)
+    if quick and not ended.code:
+        kept = kept_apart(runs, name)
+        card = model_card.parse((kept / Path(CARD_FILE).name).read_bytes())
+        return _with_copies(of_card(card, None), name, sorted(kept.glob("*.png")), folders)
     new = [version for version in registry.versions(name) if version not in known]
     if ended.code or not new:
         return _failed("job", JOBS[name], ended, no_data)
