@@ -1,8 +1,8 @@
 """Run jobs and studies one after the other, each in a process of its own.
 
 A job passes the gate and publishes a version as usual, or with its quick recipe publishes nothing. If one fails, the
-runner reports it and continues. An interrupted reproduction resumes with the outdated ones, and the interrupted job from
-its checkpoint.
+runner reports it and continues. An interrupted reproduction resumes with the outdated ones, and the interrupted job
+from its checkpoint.
 """
 
 import os
