@@ -1,6 +1,7 @@
 """Read one series from a CSV file: bytes → text → table → columns → values in order of time."""
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -123,7 +124,7 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
     else:
         value, why = columns.choose_value(table.header, numeric)
     column = table.header[value] or f"column {value + 1}"
-    notes.append(f"values: column {column}" + (f", {why}" if why else ""))
+    notes.append(f"values: {_column(column)}" + (f", {why}" if why else ""))
     rows = keep_rows(table, time, value, options.drop_missing, notes)
     others = [table.sample(index) for index in numeric if index != value]
     numbers = read_numbers(rows.values, rows.lines, column, options.decimal, others=others, separator=table.separator)
@@ -135,7 +136,7 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
         unordered = read_times(rows.times, rows.lines, time.name, options.day_first)
         order = time_order(unordered, values, lines, partial(_hint, table, time, value), notes)
         lines, values, times = lines[order], values[order], replace(unordered, values=unordered.values[order])
-        notes.append(f"times: column {time.name}" + (f", {times.form}" if times.form else ""))
+        notes.append(f"times: {_column(time.name)}" + (f", {times.form}" if times.form else ""))
     period = _period(times, options)
     if period.gaps:
         what = (
@@ -156,6 +157,10 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
         last=times.written(-1) if times else None,
         notes=tuple(notes),
     )
+
+
+def _column(name: str) -> str:
+    return name if re.fullmatch(r"column \d+", name) else f"column {name}"  # a column without a name
 
 
 def _format_notes(table: Table, encoding: str | None) -> list[str]:

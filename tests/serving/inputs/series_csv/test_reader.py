@@ -143,7 +143,7 @@ SAME: dict[str, tuple[str | bytes, str]] = {
         "column AAPL.Adjusted",
     ),
     "pandas": (table(",Date,Close", lambda d, p: f"{DAYS.index(d)},{d},{p}"), "times: column Date"),
-    "pandas, index of times": (table(",Close", lambda d, p: f"{d} 00:00:00-05:00,{p}"), "times: column column 1"),
+    "pandas, index of times": (table(",Close", lambda d, p: f"{d} 00:00:00-05:00,{p}"), "times: column 1"),
     "yfinance": (
         joined(
             "Price,Close,High,Low,Open,Volume",
