@@ -13,8 +13,7 @@ from serving.artifacts.user_models import USER_EXPORTS, shipped_models
 from serving.cli.options import Exports
 from serving.cli.terminal import console, fail, note
 from serving.gateway.http import keys_file
-from serving.gateway.http.keys_file import ADMIN, KeysError
-from serving.gateway.http.paths import SCOPES
+from serving.gateway.http.keys_file import ADMIN, SCOPES, KeysError
 
 app = typer.Typer(
     help="Manage the API keys of callers. The gateway reloads the file when it changes.", no_args_is_help=True

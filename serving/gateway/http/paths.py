@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 
 from serving.gateway.errors import UnknownPath, UnknownVerb, UnknownVersion, listed
-from serving.gateway.http.keys_file import ADMIN
 from serving.gateway.models.routing import VersionChoice
 
 
@@ -60,9 +59,6 @@ _SCOPES = {
     "embeddings": "embed",
     "timeseries": "forecast",
 }
-
-#: Verbs that a key can be restricted to.
-SCOPES = (*(verb for verb in VERBS if verb not in _SCOPES), ADMIN)
 
 _IN_BODY = {
     "/v1/embeddings": Target("", VersionChoice(), "embeddings"),
