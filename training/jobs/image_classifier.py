@@ -139,8 +139,11 @@ def scaled(pictures: Array) -> Array:
 def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Model:
     classes = len(examples.labels)
     inputs = keras.Input(examples.train[0].shape[1:])
-    x = inputs if "encoder" in examples.extra else convolutions(augmented(scaled(inputs)))
-    outputs = layers.Dense(classes, activation="softmax")(layers.Dropout(0.3)(x))
+    if "encoder" in examples.extra:
+        x = layers.Dropout(0.5)(inputs)
+    else:
+        x = layers.Dropout(0.3)(convolutions(augmented(scaled(inputs))))
+    outputs = layers.Dense(classes, activation="softmax")(x)
     model = keras.Model(inputs, outputs)
     steps = recipe.epochs * -(-len(examples.train[0]) // recipe.batch_size)
     model.compile(
