@@ -3,6 +3,7 @@
 The page's files are served from memory, Swagger's from the package ``fastapi-offline``.
 """
 
+import asyncio
 import functools
 import hashlib
 import importlib.util
@@ -81,6 +82,7 @@ def _sender(content: bytes, media_type: str, policy: str) -> Callable[[Request],
         encoding = choose_encoding(request.headers.get("accept-encoding", ""), media_type)
         if encoding is None:
             return Response(content, media_type=media_type, headers=headers)
-        return Response(compressed(encoding), media_type=media_type, headers={**headers, "content-encoding": encoding})
+        body = await asyncio.to_thread(compressed, encoding)  # the first time takes tens of milliseconds
+        return Response(body, media_type=media_type, headers={**headers, "content-encoding": encoding})
 
     return send

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from fastapi import FastAPI, Response
 
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.app import create_app
@@ -37,7 +38,7 @@ from serving.gateway.settings import Settings
 from serving.tfs_api import messages
 from serving.tfs_api.tensors import to_array, to_proto
 from tests.serving.gateway import stub
-from tests.serving.gateway.browser import browser
+from tests.serving.gateway.browser import Browser
 from tests.serving.gateway.models.test_canary import until
 
 
@@ -136,12 +137,19 @@ def _card(models_root: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(settings: Settings, *more: Kind) -> Iterator[httpx.Client]:
-    """The gateway in a thread behind a port, with its own kinds and these."""
+def serving(settings: Settings, *more: Kind, page: dict[str, str] | None = None) -> Iterator[httpx.Client]:
+    """The gateway in a thread behind a port, with its own kinds and page modules, and these."""
+
+    def create() -> FastAPI:
+        app = create_app(settings, kinds=(*KINDS, *more))
+        for name, text in (page or {}).items():
+            app.add_api_route(f"/page/{name}", lambda text=text: Response(text, media_type="text/javascript"))
+        return app
+
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            lambda: create_app(settings, kinds=(*KINDS, *more)),
+            create,
             factory=True,
             interface="asgi3",
             lifespan="on",
@@ -212,11 +220,33 @@ def test_list_openapi_and_drift_include_the_kind(words: httpx.Client) -> None:
     assert quantities["length"]["rows"] > 0
 
 
-def test_the_page_lists_kinds_without_a_module(words: httpx.Client) -> None:
-    with browser() as window:
-        window.open(str(words.base_url))
-        window.wait_for("words", "#models")
-        assert window.texts("#tabs a") == ["Models"] and window.texts("#problem") == []
+PAGE_MODULE = """
+import { element } from "./elements.js";
+import { requestModel } from "./gateway.js";
+
+export const title = "How many letters has a word?";
+export const content = '<label>Word <input id="word" value="banana"></label> <p id="counts"></p>';
+export function start(section) {
+  return async () => {
+    const { letters } = await requestModel(section.model.name, "predict", { word: element("word").value });
+    element("counts").textContent = JSON.stringify(letters[0]);
+  };
+}
+"""
+
+
+def test_its_page_module_is_a_section_of_the_page(settings: Settings, window: Browser) -> None:
+    with serving(settings, WordKind(), page={"word.js": PAGE_MODULE}) as client:
+        window.open(str(client.base_url))
+        window.wait_for('{"a":3,"b":1}', "#counts")
+        assert window.texts("#tabs a") == ["word", "Models"]
+        assert window.texts("h2") == ["How many letters has a word?"]
+
+
+def test_the_page_lists_kinds_without_a_module(words: httpx.Client, window: Browser) -> None:
+    window.open(str(words.base_url))
+    window.wait_for("words", "#models")
+    assert window.texts("#tabs a") == ["Models"] and window.texts("#problem") == []
 
 
 def test_a_gateway_without_the_kind_serves_its_tensors(settings: Settings) -> None:
