@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from serving.cli.terminal import fail
-from training.cli.terminal import Quick, StandIn, console, print_names, quiet_tensorflow
+from training.cli.terminal import Quick, StandIn, console, print_names, quiet_tensorflow, starting_tensorflow
 from training.core.catalogue import STUDIES, check_study, check_takes, find_study
 from training.core.errors import JobError
 from training.core.job import JobOptions
@@ -31,7 +31,7 @@ def study(
         check_study(name)
         check_takes(name, options.own())
         check_writable(into, "--folder")
-        with console.status("starting TensorFlow"):
+        with starting_tensorflow():
             chosen = find_study(name)
         from training.experiments.study import PLOT_FILE, TABLE_FILE, perform, table
 

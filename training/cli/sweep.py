@@ -14,7 +14,7 @@ from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import fail
-from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow
+from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow, starting_tensorflow
 from training.core import preflight
 from training.core.catalogue import find
 from training.core.errors import JobError
@@ -55,7 +55,7 @@ def sweep(
         options = preflight.with_start(name, options, ModelRegistry(exports_or_default(exports)))
     except (JobError, RegistryError, ConfigError, OSError) as error:
         raise fail(error) from None
-    with console.status("starting TensorFlow"):
+    with starting_tensorflow():
         job = find(name)
         from training.experiments.sweep import Stage, search
     try:

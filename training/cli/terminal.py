@@ -4,7 +4,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -21,6 +22,27 @@ def quiet_tensorflow() -> None:
     """Hide TensorFlow's messages below errors. Call it before TensorFlow is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextmanager
+def starting_tensorflow() -> Iterator[None]:
+    """Show a status, and hide standard error, while TensorFlow is imported.
+
+    Its libraries ignore TF_CPP_MIN_LOG_LEVEL while they are loaded. With the value 0 nothing is hidden.
+    """
+    with console.status("starting TensorFlow"):
+        if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+            yield
+            return
+        stderr = os.dup(2)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            os.close(nowhere)
 
 
 def exit_on_sigterm() -> None:

@@ -17,7 +17,15 @@ from serving.cli.terminal import fail
 from serving.cli.versions import load_signer
 from serving.inputs.series_csv.period import PERIODS
 from training.cli.outcome import print_outcome
-from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, print_names, quiet_tensorflow
+from training.cli.terminal import (
+    Quick,
+    StandIn,
+    console,
+    exit_on_sigterm,
+    print_names,
+    quiet_tensorflow,
+    starting_tensorflow,
+)
 from training.core import preflight
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError, NotComparable, WorkerLost
@@ -123,7 +131,7 @@ def train(
         raise typer.Exit(error.EXIT_CODE) from None
     except (JobError, RegistryError, ModelCardError, ConfigError, OSError) as error:
         raise fail(error) from None
-    with console.status("starting TensorFlow"):
+    with starting_tensorflow():
         job = find(name)
         from training.core.pipeline import Publication
         from training.export.check import CheckError

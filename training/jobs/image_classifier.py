@@ -32,7 +32,7 @@ from training.core.job import Job, JobOptions
 from training.core.recipe import Recipe
 from training.data import sources
 from training.data.pictures import own_pictures
-from training.data.pictures.class_folders import PARTS, Part
+from training.data.pictures.class_folders import PARTS
 from training.data.pictures.own_pictures import OwnPictures
 from training.evaluation.metrics import balanced, classification
 from training.export.exported_model import ExportedModel
@@ -116,7 +116,7 @@ def pictures(found: OwnPictures, side: int, notes: tuple[str, ...], options: Job
 def encoded(examples: Examples, encoder: keras.Model, options: JobOptions) -> Examples:
     """Encode pictures as features float32 [n, 1280]; training pictures are encoded mirrored, too."""
 
-    def encode(part: Part, pictures: Array) -> Array:
+    def encode(part: str, pictures: Array) -> Array:
         options.say(f"encoding {len(pictures):,} {part} pictures by MobileNetV2")
         return mobilenet.encode(encoder, pictures, scaled, options.say)
 
@@ -124,7 +124,7 @@ def encoded(examples: Examples, encoder: keras.Model, options: JobOptions) -> Ex
     validation = examples.validation or test
     return replace(
         examples,
-        train=(np.concatenate([encode("train", x), encode("train", x[:, :, ::-1])]), np.concatenate([y, y])),
+        train=(np.concatenate([encode("train", x), encode("mirrored train", x[:, :, ::-1])]), np.concatenate([y, y])),
         validation=(encode("validation", validation[0]), validation[1]),
         test=(encode("test", test[0]), test[1]),
         extra={**examples.extra, "encoder": encoder},

@@ -32,6 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = train(exports, "sine_rnn", "--quick", "--as", "sine_rnn")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "published as version 1, live" in done.stdout
+    assert done.stderr == ""
     return exports / "sine_rnn" / "1"
 
 

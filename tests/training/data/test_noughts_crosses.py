@@ -98,7 +98,7 @@ class TestFromFolders:
         examples = noughts_crosses.load(JobOptions(data_dir=folders), RECIPE, count_per_class=1)
         assert examples.data.rows == {"train": 16, "test": 4} and examples.data.name == f"pictures in {folders.name}"
         (note,) = examples.notes
-        assert note.startswith("Skipped 3 files: 2 × no pictures by their names (plan.txt, notes.txt); 1 × hidden")
+        assert note.startswith("Skipped 3 files: 2 × not a picture by its name (plan.txt, notes.txt); 1 × hidden")
 
     def test_other_classes_are_an_error(self, folders: Path) -> None:
         (folders / "x").rename(folders / "cross")

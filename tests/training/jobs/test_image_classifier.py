@@ -91,7 +91,7 @@ def test_the_card_is_the_user_s(card: ModelCard) -> None:
 def test_the_card_says_what_the_user_must_know(card: ModelCard) -> None:
     notes = "\n".join(card.notes)
     assert "MobileNetV2's ImageNet weights are unavailable: trained from scratch" in notes
-    assert "Skipped 3 files: 1 × no pictures by their names (notes.txt); 1 × the file is a HEIC picture" in notes
+    assert "Skipped 3 files: 1 × not a picture by its name (notes.txt); 1 × the file is a HEIC picture" in notes
     assert "The test part has only 5 pictures of some classes: their figures are rough." in notes
     assert "/" not in card.data.name + card.data.source
 

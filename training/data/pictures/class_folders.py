@@ -34,7 +34,7 @@ _PARTS: Mapping[str, Part] = {
     "testing": "test",
 }
 _HIDDEN = "hidden files, thumbnails and trash"
-_NO_PICTURE = "no pictures by their names"
+_NO_PICTURE = "not a picture by its name"
 _OUTSIDE = "outside of the class folders"
 _ROWS = 5  # class names in a message
 

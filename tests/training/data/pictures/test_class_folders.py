@@ -29,7 +29,7 @@ def test_parts_above_the_classes(top: str, names: tuple[str, ...], tmp_path: Pat
     assert found.labels == ("cat", "dog")
     assert [len(files) for files in found.parts.values()] == [2] * len(names)
     assert set(found.parts) <= {"train", "validation", "test"} and "train" in found.parts
-    assert found.skipped == [(f"{top}README.md", "no pictures by their names")]
+    assert found.skipped == [(f"{top}README.md", "not a picture by its name")]
 
 
 def test_vehicles_may_be_a_train_or_a_bus(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_other_files_are_skipped_with_a_reason(tmp_path: Path) -> None:
         "__MACOSX/dog/1.jpg": "hidden files, thumbnails and trash",
         "cover.jpg": "outside of the class folders",
         "dog/.DS_Store": "hidden files, thumbnails and trash",
-        "dog/notes.txt": "no pictures by their names",
+        "dog/notes.txt": "not a picture by its name",
     }
 
 
