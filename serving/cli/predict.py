@@ -1,6 +1,7 @@
 """Commands that call the gateway: ``predict``, ``embed`` and ``forecast``."""
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -85,8 +86,9 @@ def forecast(
     table = Table(f"step ({answer.step})", f"mean{unit}", "lower", "upper", title=title)
     first = answer.forecasts[0]
     missing = [None] * horizon
+    decimals = max(0, 5 - math.floor(math.log10(max(map(abs, first.mean)) or 1)))  # six digits, never an exponent
     for step, row in enumerate(zip(first.mean, first.lower or missing, first.upper or missing, strict=True), 1):
-        table.add_row(str(step), *("" if value is None else f"{value:.4g}" for value in row))
+        table.add_row(str(step), *("" if value is None else f"{value:.{decimals}f}" for value in row))
     console.print(table)
     for note in answer.notes:
         console.print(note, style="yellow")

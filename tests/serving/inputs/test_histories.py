@@ -105,7 +105,9 @@ def test_vitrine_forecast(served: Gateway) -> None:
     more = ("trend", "--horizon", "2", "--url", served.url)
     for done in (vitrine(b"1\n2\n3\n4\n", *more), vitrine(b"", "--history", "1,2,3,4", *more)):
         assert done.returncode == 0, done.stderr
-        assert b"5" in done.stdout and b"6" in done.stdout
+        assert b"5.00000" in done.stdout and b"6.00000" in done.stdout
+    large = vitrine(b"", "--history", "1234561,1234562,1234563,1234564", *more)
+    assert b"1234565 " in large.stdout and b"e+" not in large.stdout
     for content, history in ((b"0,31\n0,58\n0,81\n0,95\n", "-"), (b"", "0,31 0,58 0,81 0,95"), (b"\xff\n", "-")):
         refused = vitrine(content, "--history", history, *more)
         assert refused.returncode == 1 and b"Traceback" not in refused.stderr
