@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
@@ -213,18 +214,18 @@ def _run(job: Job, options: JobOptions, publication: "Publication", runs: Path, 
 def _progress_bar(epochs: int) -> Iterator[tuple[Progress, "ProgressReport"]]:
     with Progress(
         TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
-        BarColumn(),
+        BarColumn(bar_width=10),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[metrics]}"),
+        TextColumn("[dim]{task.fields[metrics]}", table_column=Column()),  # wraps in a narrow terminal
         console=console,
     ) as bar:
         task = bar.add_task("", total=100 * epochs, epoch=1, epochs=epochs, metrics="", visible=False)
 
         def report(epoch: int, percent: int, metrics: Mapping[str, float]) -> None:
-            shown = " ".join(f"{key} {value:.4f}" for key, value in metrics.items())
+            shown = " ".join(f"{key} {value:.4g}" for key, value in metrics.items())
             bar.update(task, completed=100 * epoch + percent, epoch=epoch + 1, metrics=shown, visible=True)
 
         yield bar, report

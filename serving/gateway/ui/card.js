@@ -3,7 +3,7 @@ import { english, figure, make } from "./elements.js";
 import { t } from "./words.js";
 
 const EXACT = 1e-4; // of the series' deviation: smaller errors cannot be seen, and are mostly rounding
-const WORSE = "No better than";
+const WORSE = "No better than", QUICK = "A quick run"; // the page says the latter in the reader's language
 
 export function describe({ name, card }) {
   const parts = [make("p", {}, make("a", { href: `#models/${encodeURIComponent(name)}` }, name), " · ",
@@ -13,7 +13,7 @@ export function describe({ name, card }) {
 
 // What users should know before they trust an answer.
 export function warnings(card) {
-  const notes = isExact(card) ? card.notes.filter((note) => !note.startsWith(WORSE)) : card.notes;
+  const notes = card.notes.filter((note) => !(isExact(card) && note.startsWith(WORSE)) && !note.startsWith(QUICK));
   const shown = notes.map((note) => english("p", { class: "note" }, note));
   if (card.training.quick) shown.unshift(make("p", { class: "note" }, t("A quick training run: its answers mean little.")));
   if (card.data.stand_in) shown.unshift(make("p", { class: "note" },

@@ -7,6 +7,7 @@ import { t } from "./words.js";
 
 const SHOWN = 60; // values of the history in the chart
 const KEPT = 2000; // newest values of a file that are put into the field
+const exact = (value) => String(Number(value.toPrecision(7))); // of a float32
 
 export const title = t("How does a series go on?");
 export const accepts = (file) => /^text\/|csv|excel/.test(file.type) || /\.(csv|tsv|txt)$/i.test(file.name);
@@ -37,7 +38,7 @@ export function start(section) {
   let file = null;
 
   function put(history, note, more = {}) {
-    element("history").value = history.slice(-KEPT).map(plain).join(", ");
+    element("history").value = history.slice(-KEPT).map(exact).join(", ");
     element("example-note").textContent = note;
     known = { ...more, text: element("history").value };
     return forecast();
@@ -58,7 +59,7 @@ export function start(section) {
     const { level, volatility } = card.inputs;
     let value = level ? level.mean : 100;
     const walk = Array.from({ length: Math.max(40, card.series.window) }, () => (value += (Math.random() - 0.5) * (volatility ? volatility.mean : 1)));
-    return put(walk, t("A random walk at the level of the training data."));
+    return put(walk.map(plain).map(Number), t("A random walk at the level of the training data."));
   }
 
   function closeFile() {

@@ -126,3 +126,18 @@ def test_a_key_without_the_verb_cannot_change_versions(window: Browser, tmp_path
         stored = "return [JSON.stringify(localStorage), document.cookie]"
         assert window.run(stored) == ["{}", ""]  # the key is in sessionStorage alone
         window.run("sessionStorage.clear()")
+
+
+def test_a_quick_run_is_said_once(page: Browser) -> None:
+    card = {
+        "training": {"quick": True},
+        "notes": ["A quick run with a shortened recipe: its figures mean little.", "Another note."],
+        "data": {},
+        "metrics": {},
+        "inputs": {},
+    }
+    script = (
+        "const card = arguments[0]; return import('/page/card.js').then(({ warnings }) =>"
+        " warnings(card).map((note) => note.textContent))"
+    )
+    assert page.run(script, card) == ["A quick training run: its answers mean little.", "Another note."]

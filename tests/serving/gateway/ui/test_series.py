@@ -94,14 +94,17 @@ def test_csv_files_in_many_forms(page: Browser) -> None:
 
 
 def test_a_csv_file_is_forecast_with_a_choice_of_columns(series: Browser) -> None:
-    rows = "".join(f"2024-01-{day:02};{day},5;{100 - day},25\n" for day in range(20, 0, -1))
+    rows = "".join(f"2024-01-{day:02};{day},5;{1000 - day},25\n" for day in range(20, 0, -1))
     transfer(series, "drop", f"Date;Close;Volume\n{rows}".encode(), "prices.csv", "text/csv")
     series.wait_for("prices.csv · 20 rows · newest first, so turned round · 2024-01-01 to 2024-01-20", "#example-note")
     history = "return document.querySelector('#history').value"
     assert series.run(history).startswith("1.5, 2.5, 3.5")
     series.run("const one = document.querySelector('#column'); one.value = 1; one.dispatchEvent(new Event('change'))")
-    until(lambda: series.run(history).startswith("99.25, 98.25"))
+    until(lambda: series.run(history).startswith("999.25, 998.25"))
     series.wait_for("2024-01-20", "#forecasts svg")
+    series.type("#horizon", "2")
+    series.click("#forecast")
+    series.wait_for("2024-01-20 +2 × ", "#forecasts svg")  # side by side, the two labels would overlap
     transfer(series, "paste", b"Date,Open,Close\n2019-01-02,1,200.00,1,234.56\n", "", "text/plain")
     series.wait_for("Row 2 has 5 cells, but 3 are expected.", "#forecasts .error")
     thousands = b"value\n" + b"1,234\n" * 8  # could be decimal commas
