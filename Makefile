@@ -8,28 +8,30 @@ PORT ?= 8000
 # Data sets for tests and trainings (see docs/how-to/train.md, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up port test test-images test-sdks lint docs docs-reference lock protos images sbom clean
+.PHONY: setup up python port test test-images test-sdks lint docs docs-reference lock protos images sbom clean
 
 setup: $(VENV)/.all
 
 # One environment. Each lock file adds packages to it: all of them pin the same versions.
-$(VENV)/.%: requirements/%.lock requirements/build.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Vitrine needs Python 3.11 to 3.13; name one with: make PYTHON=python3.12 …")'
+$(VENV)/.%: requirements/%.lock requirements/build.lock pyproject.toml | python
 	@echo "installing the packages of requirements/$*.lock in $(VENV)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --require-hashes -r requirements/build.lock -r requirements/$*.lock
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/build.lock -r requirements/$*.lock || \
+	  { echo "pip could not install the packages; it needs PyPI or another package index. Try again: make $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 # An environment that has everything serves as well.
 SERVES = $(or $(wildcard $(VENV)/.all),$(VENV)/.$(if $(TRAIN),trainer,embedded-server))
-up: port $(SERVES)
+up: python port $(SERVES)
 	$(if $(TRAIN),$(BIN)/vitrine train $(TRAIN))
 	$(BIN)/vitrine up --port=$(PORT)
 
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Vitrine needs Python 3.11 to 3.13; name one with: make PYTHON=python3.12 …")'
+
 port:
-	@$(PYTHON) -c 'import socket; socket.create_server(("127.0.0.1", $(PORT)))' 2> /dev/null || \
-	  { echo "port $(PORT) is taken by another program: choose another with make up PORT=8001" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; from serving.cli.programs import bind_error; error = bind_error("127.0.0.1", "$(PORT)"); sys.exit(error and f"port $(PORT) cannot be used ({error.strerror}): choose another with make up PORT=8001")'
 
 test: setup
 	@$(BIN)/python -m tests.system_packages

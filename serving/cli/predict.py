@@ -35,8 +35,9 @@ def predict(
     url: Url = "http://127.0.0.1:8000",
 ) -> None:
     """Classify pictures."""
+    contents = [_read(path) for path in pictures]
     with _client(url) as client:
-        answer = client.predict(model, [_read(path) for path in pictures], polarity=_chosen(polarity))
+        answer = client.predict(model, contents, polarity=_chosen(polarity))
     console.print(f"{answer.model}, version {answer.version}", style="dim")
     for path, prediction in zip(pictures, answer.predictions, strict=True):
         console.print(Text.assemble(f"{path}: ", (prediction.label, "bold")), soft_wrap=True)
@@ -52,8 +53,9 @@ def embed(
     url: Url = "http://127.0.0.1:8000",
 ) -> None:
     """Print the embeddings of pictures: one line each, values separated by tabs."""
+    contents = [_read(path) for path in pictures]
     with _client(url) as client:
-        answer = client.embed(model, [_read(path) for path in pictures], polarity=_chosen(polarity))
+        answer = client.embed(model, contents, polarity=_chosen(polarity))
     for path, vector in zip(pictures, answer.vectors.tolist(), strict=True):
         print(path, *(f"{value:.7g}" for value in vector), sep="\t")
 
@@ -132,14 +134,14 @@ def _check(client: Client) -> None:
         client.models()
     except VitrineError as error:
         if error.code == "unreachable":
-            raise fail(f"{error}; start the gateway with: vitrine up") from None
+            raise fail(f"{error}; start the gateway with: vitrine up, or name its address with --url") from None
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise fail(error) from None
+        raise fail(f"{path} cannot be read ({error.strerror}); a picture file is expected") from None
 
 
 def _chosen(polarity: str) -> str | None:

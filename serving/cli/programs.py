@@ -18,7 +18,7 @@ class UpError(Exception):
     """A program cannot start, or has ended. The message says why."""
 
 
-def bind_error(host: str, port: int) -> OSError | None:
+def bind_error(host: str, port: int | str) -> OSError | None:
     """Return why the port cannot be bound; None if it can."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

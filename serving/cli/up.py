@@ -199,7 +199,7 @@ def _wait(done: Callable[[], bool], programs: Sequence[RunningProgram], complain
 
 def up(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the gateway.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port of the gateway.", min=1, max=65535)] = 8000,
     workers: Annotated[str, typer.Option(help="Gateway processes on the port: a number, or auto.")] = "1",
     grpc_port: Annotated[
         int | None,
