@@ -19,7 +19,7 @@ export function readCsv(bytes, wanted = null) {
   const separator = [";", "\t", ",", "|"].find((one) => split(head, one)[0]?.length > 1) ?? ";";
   const rows = split(text, separator).filter((row) => row.some((cell) => cell !== ""));
   if (rows.length < 2) throw new Error(t("The file has no rows."));
-  const titled = rows[0].every((cell) => Number.isNaN(number(cell, ".")) && !MISSING.test(cell));
+  const titled = rows[0].every((cell) => Number.isNaN(number(bare(cell), ".")) && !MISSING.test(cell));
   const names = titled ? rows.shift() : rows[0].map((_, index) => t("column {number}", { number: index + 1 }));
   const odd = rows.findIndex((row) => row.length !== names.length);
   if (odd >= 0) throw new Error(t("Row {row} has {cells} cells, but {columns} are expected. Decimal commas need quotes or semicolons.",
@@ -30,7 +30,10 @@ export function readCsv(bytes, wanted = null) {
     rows.reverse();
     remarks.push(t("newest first, so turned round"));
   }
-  const columns = names.map((name, index) => column(name, rows.map((row) => row[index])))
+  const cells = names.map((_, index) => rows.map((row) => bare(row[index])));
+  // A column whose commas or points may be thousands is read as the columns that leave no doubt.
+  const sure = cells.filter((_, index) => index !== order?.index).map((one) => certainSign(one)).find(Boolean);
+  const columns = names.map((name, index) => column(name, cells[index], sure))
     .filter((one, index) => one !== null && index !== order?.index);
   if (columns.length === 0) throw new Error(t("The file has no column of numbers."));
   const likely = likeliest(columns.map(({ name }) => name), wanted);
@@ -74,11 +77,17 @@ function split(text, separator) {
   return rows.slice(0, -1);
 }
 
-// The comma is decimal if some cell can be read in no other way, or if no cell has a point and not all look like thousands.
-function decimalSign(cells) {
-  if (cells.some((cell) => /\d,(\d{1,2}|\d{4,})$/.test(cell) || /\.\d{3},\d/.test(cell))) return ",";
-  if (cells.some((cell) => /\.\d/.test(cell))) return ".";
-  return cells.some((cell) => /^[-+]?0,\d/.test(cell)) ? "," : ".";
+// A cell without a sign of currency or percent before or after its digits.
+function bare(cell) {
+  const sign = /(?:[A-Z]{0,3}\$|[€£¥₹₽₩₺₪฿₫₴₦%]|kr|zł|Fr\.?|\b(?:USD|EUR|GBP|CHF|JPY|CNY|BRL|INR|CAD|AUD|SEK|NOK|DKK|PLN)\b)/.source;
+  return cell.replace(new RegExp(`^([-+−]?)${sign}\\s*(?=[-+−]?[\\d.,])|(?<=\\d)\\s*${sign}$`, "g"), "$1");
+}
+
+// The decimal sign if some cell can be read in one way alone; null if all may be thousands, or whole numbers.
+function certainSign(cells) {
+  const numbers = cells.filter((cell) => /^[-+−]?[\d.,\s'’]+$/.test(cell));
+  if (numbers.some((cell) => /\d,(\d{1,2}|\d{4,})$|\.\d{3}[.,]\d|^[-+−]?0,\d/.test(cell))) return ",";
+  return numbers.some((cell) => /\d\.(\d{1,2}|\d{4,})$|,\d{3}[.,]\d|^[-+−]?0\.\d/.test(cell)) ? "." : null;
 }
 
 function number(cell, sign) {
@@ -86,9 +95,9 @@ function number(cell, sign) {
   return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(plain) ? Number(plain) : NaN;
 }
 
-function column(name, cells) {
+function column(name, cells, sure) {
   const present = cells.filter((cell) => !MISSING.test(cell));
-  const sign = decimalSign(present);
+  const sign = certainSign(present) ?? sure ?? ".";
   const numbers = present.map((cell) => number(cell, sign));
   const values = numbers.filter(Number.isFinite);
   if (values.length === 0 || values.length < (1 - MOST_TEXT) * numbers.length) return null;

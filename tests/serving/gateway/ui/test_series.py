@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.inputs.series_csv import reader
+from tests.programs import REPOSITORY
 from tests.serving.gateway.browser import Browser
 from tests.serving.gateway.models.test_canary import until
 from tests.serving.gateway.programs import Gateway
@@ -74,6 +76,13 @@ CSV = {
     "adjusted": (b"Date,Close,Adj. Close\n2020-01-01,1,2\n2020-01-02,2,3\n", "Adj. Close", [2, 3]),
     "dotted": (b"Date,AAPL.Close,AAPL.Adjusted\n2020-01-01,1,2\n2020-01-02,2,3\n", "AAPL.Adjusted", [2, 3]),
     "decimal commas": (b"Tag;Wert\n01.02.2020;1,5\n02.02.2020;1.234,5\n", "Wert", [1.5, 1234.5]),
+    "signs of currency": (
+        "Datum;Schlusskurs;Stück\n02.01.2024;126,37 €;17.000\n01.01.2024;-1.126,90€;9.000\n".encode(),
+        "Schlusskurs",
+        [-1126.9, 126.37],
+    ),
+    "currency before": (b"Date,Close\n2024-01-01,$1.50\n2024-01-02,-US$ 2\n2024-01-03,EUR 3\n", "Close", [1.5, -2, 3]),
+    "points as thousands": (b"Tag;Menge;Rest\n01.02.2020;2.000;1,5\n02.02.2020;3.000;1,5\n", "Menge", [2000, 3000]),
     "quoted thousands": (b'Date,Close\n1/2/2020,"1,234.56"\n1/3/2020,"1,235.00"\n', "Close", [1234.56, 1235]),
     "UTF-16 and tabs": ("Date\tValue\n2020-01-01\t1\n2020-01-02\t2\n".encode("utf-16"), "Value", [1, 2]),
     "latin-1": ("Datum;Größe\n2020-01-01;1,0\n2020-01-02;2,0\n".encode("latin-1"), "Größe", [1, 2]),
@@ -84,13 +93,21 @@ CSV = {
 }
 
 
+READ = (
+    "const bytes = Uint8Array.from(arguments[0]); return import('/page/series/csv.js').then(({ readCsv }) => {"
+    " const { columns, likely } = readCsv(bytes.buffer); return [columns[likely].name, columns[likely].values]; })"
+)
+
+
 def test_csv_files_in_many_forms(page: Browser) -> None:
-    script = (
-        "const bytes = Uint8Array.from(arguments[0]); return import('/page/series/csv.js').then(({ readCsv }) => {"
-        " const { columns, likely } = readCsv(bytes.buffer); return [columns[likely].name, columns[likely].values]; })"
-    )
-    read = {name: page.run(script, list(content)) for name, (content, _, _) in CSV.items()}
+    read = {name: page.run(READ, list(content)) for name, (content, _, _) in CSV.items()}
     assert read == {name: [column, values] for name, (_, column, values) in CSV.items()}
+
+
+def test_the_example_file_is_read_as_the_command_reads_it(page: Browser) -> None:
+    file = REPOSITORY / "examples/prices.csv"
+    series = reader.read(file)
+    assert page.run(READ, list(file.read_bytes())) == [series.column, series.values.tolist()]
 
 
 def test_a_csv_file_is_forecast_with_a_choice_of_columns(series: Browser) -> None:
