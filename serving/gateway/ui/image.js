@@ -138,6 +138,10 @@ export function start(section) {
 
   function take(file) {
     if (!file) return;
+    if (file.type && !accepts(file)) { // the file chooser offers all files, too
+      forget();
+      return showError(element("trouble"), new Error(t("{name} is not a picture.", { name: file.name })));
+    }
     pad.clear();
     if (!chosen) prefer((choice) => !isDrawn(choice));
     showPicture(file);

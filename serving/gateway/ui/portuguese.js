@@ -147,6 +147,7 @@ export const portuguese = {
   "{first} to {last}": "{first} a {last}",
   "{length} samples": "{length} amostras",
   "{length} samples of {channels} channels": "{length} amostras de {channels} canais",
+  "{name} is not a picture.": "{name} não é uma imagem.",
   "{rate} requests a second": "{rate} pedidos por segundo",
   "{rate}/s": "{rate}/s",
   "{rows} rows": "{rows} linhas",

@@ -117,6 +117,14 @@ def test_a_file_that_no_browser_shows_is_named(page: Browser) -> None:
     page.wait_for("No model here reads a.pdf.", "#problem")
 
 
+def test_a_chosen_file_that_is_no_picture_is_not_sent(page: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("text")
+    page.type_path("#file", file)
+    page.wait_for("notes.txt is not a picture.", "#trouble .error")
+    assert page.texts("#answers .error") == []
+
+
 def test_the_drawing_survives_a_reload(page: Browser) -> None:
     page.drag("#canvas", *CROSS)
     page.wait_for("version 1", "#answers")
