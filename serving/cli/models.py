@@ -1,6 +1,6 @@
 """``vitrine models``: the versions in the model registry."""
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError
@@ -14,7 +14,7 @@ _METRICS = ("test_accuracy", "skill", "test_mae")
 
 def models(exports: Exports = None) -> None:
     """List every model with its versions, labels, main metric and notes."""
-    table = Table("model", "version", "labels", "created", "metric", "data")
+    table = Table(Column("model", no_wrap=True), "version", "labels", Column("created", no_wrap=True), "metric", "data")
     notes: list[str] = []
     try:
         folder = exports_or_default(exports)

@@ -68,7 +68,7 @@ def rollback(model: str, exports: Exports = None) -> None:
     if moved.version == moved.before:
         console.print(f"{model}: the canary has ended; version {moved.version} answers all")
     else:
-        console.print(f"{model}: {STABLE} is version {moved.version} (was {moved.before}; {PREVIOUS} now names it)")
+        console.print(f"{model}: {STABLE} is version {moved.version} (was {moved.before}, now labelled {PREVIOUS})")
 
 
 def canary(

@@ -139,6 +139,9 @@ def train(
     try:
         publication = Publication(registry, model, label if promote else None, force, keep_apart)
         outcome = _run(job, options, publication, runs, fresh)
+    except KeyboardInterrupt:
+        console.print("interrupted; the same command resumes it")
+        raise typer.Exit(130) from None
     except (WorkerLost, NotComparable) as error:
         fail(error)
         raise typer.Exit(error.EXIT_CODE) from None
@@ -162,6 +165,14 @@ def train(
         f"[green]published as version {outcome.version}"
         + (f", {'live' if label == STABLE else label}" if promote else "")
     )
+    if options.own_data and promote and label == STABLE:
+        _say_how_to_ask(model or name, csv)
+
+
+def _say_how_to_ask(model: str, csv: Path | None) -> None:
+    """Print the next commands for a live model of the user's own data."""
+    ask = f"vitrine forecast {model} --csv {csv}" if csv else f"vitrine predict --model {model} PICTURE"
+    console.print(f"vitrine up serves it, with a page. In another terminal: {ask}", markup=False, soft_wrap=True)
 
 
 def _say_series(options: JobOptions) -> None:

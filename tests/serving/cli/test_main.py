@@ -59,6 +59,12 @@ def test_serving_commands_do_not_import_training(arguments: list[str], tmp_path:
     assert done.stdout.endswith("imported training: False\n")
 
 
+def test_models_prints_whole_names() -> None:
+    done = CliRunner().invoke(app, ["models", "--exports", str(REPOSITORY / "exports")])
+    assert done.exit_code == 0, done.output
+    assert all(f" {name} " in done.stdout for name in ("fashion_cnn", "fashion_embedding", "sine_rnn", "xo_cnn"))
+
+
 def test_a_base_install_lists_jobs_and_studies() -> None:
     for command, names in (("train", JOBS), ("study", STUDIES)):
         done = base_install(command, "--list")

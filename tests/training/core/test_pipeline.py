@@ -108,6 +108,16 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     assert model_card.read(exports / "sine_rnn" / "1").training.resumed_at
 
 
+def test_ctrl_c_says_how_to_resume(tmp_path: Path) -> None:
+    state = tmp_path / "runs" / "sine_rnn" / "run.json"
+    folders = ["--exports", str(tmp_path / "exports"), "--runs", str(tmp_path / "runs")]
+    program = Program([sys.executable, "-m", "training", "sine_rnn", *folders])
+    program.wait_until(state.exists, timeout=240)
+    assert program.stop(signal.SIGINT) == 130, program.output
+    assert "interrupted; the same command resumes it" in program.output
+    assert "Traceback" not in program.output
+
+
 def test_a_run_exits_cleanly_on_sigterm_and_resumes(tmp_path: Path) -> None:
     """SIGTERM arrives after the first checkpoint, as from the kubelet."""
     exports = tmp_path / "exports"

@@ -56,6 +56,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "trained from scratch" in done.stdout and "cannot be downloaded" in done.stdout
     assert "published as version 1, live" in done.stdout
+    assert "vitrine predict --model shapes PICTURE" in done.stdout
     return folder / "exports" / "shapes" / "1"
 
 
