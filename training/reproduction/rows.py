@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from training.core.catalogue import JOBS, OWN_DATA, STUDIES
+from training.reproduction.course import System
 from training.reproduction.results import Results, SystemResult
-from training.reproduction.systems import SYSTEMS, System, others
+from training.reproduction.systems import SYSTEMS, others
 
 #: Metrics to show if the course prints none, by preference.
 _MAIN_METRICS = (

@@ -1,17 +1,21 @@
-"""The page shows every system with its figures and states."""
+"""The page shows every system with its figures and states, in both languages."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.programs import REPOSITORY
 from training.core.catalogue import JOBS, OWN_DATA, STUDIES
 from training.core.errors import JobError
 from training.reproduction import page
 from training.reproduction.results import RESULTS_FILE, Results, SystemResult
 from training.reproduction.rows import number, rows
 from training.reproduction.systems import SYSTEMS
+from training.reproduction.words import NAMES, WORDS
 
+DOCS = REPOSITORY / "docs" / "reproduction"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 FULL = SystemResult(
     kind="job",
@@ -56,21 +60,47 @@ def test_a_figure_on_stand_in_data_is_not_compared() -> None:
 
 
 def test_facts_are_asserted_if_all_runs_completed() -> None:
-    asserted = {row.system.title: row.asserted for row in rows(RESULTS)}
-    assert asserted["Fashion-MNIST, separable convolutions"]
+    asserted = {row.system.title.en: row.asserted for row in rows(RESULTS)}
+    assert asserted["Fashion-MNIST with separable convolutions"]
     assert not asserted["Next value of a sine"]
 
 
-def test_both_pages_show_figures_differences_and_failures(tmp_path: Path) -> None:
-    readme, html = (path.read_text(encoding="utf-8") for path in page.write(tmp_path, RESULTS))
+def test_both_languages_show_every_system_with_figures_and_states(tmp_path: Path) -> None:
+    english, portuguese = (path.read_text(encoding="utf-8") for path in page.write(tmp_path, RESULTS))
     for system in SYSTEMS:
-        assert system.title in readme and system.title in html
-    for text in ("0.8928", "+0.0072", "2 min", "random pictures", "quick run"):
-        assert text in readme and text in html
-    assert "no <ink> left" in readme and "no &lt;ink&gt; left" in html
-    assert "<note>" not in html
-    columns = {line.count(" | ") for line in readme.splitlines() if line.startswith("| ") and "`" in line}
-    assert columns == {8}
+        for text in (system.title, system.place, system.exercise, system.differences):
+            assert text.en in english and text.pt in portuguese
+    assert all(text in english for text in ("0.8928", "+0.0072", "2 min", "Stand-in data", "Quick run", "not run"))
+    assert all(text in portuguese for text in ("0,8928", "+0,0072", "2 min", "Dados substitutos", "Execução rápida"))
+    assert "no <ink> left" in english and "no <ink> left" in portuguese
+
+
+@pytest.fixture(params=page.FILES)
+def published(request: pytest.FixtureRequest) -> str:
+    """The page of the repository in each language."""
+    return str(request.param)
+
+
+def test_the_page_is_that_of_the_results(published: str) -> None:
+    """``vitrine reproduce --no-run`` would change nothing."""
+    made = page.page(Results.read(DOCS), page.FILES[published])
+    assert (DOCS / published).read_text(encoding="utf-8") == made
+
+
+def test_no_plot_is_missing_or_left_over(published: str) -> None:
+    shown = set(re.findall(r"\]\(plots/(.+?)\)", (DOCS / published).read_text(encoding="utf-8")))
+    assert shown == {path.name for path in (DOCS / "plots").iterdir()}
+
+
+def test_every_figure_heading_and_cell_has_a_translation() -> None:
+    entries = [entry for row in rows(Results.read(DOCS)) for entry in row.entries]
+    shown = {figure.name for entry in entries for figure in entry.figures if entry.result and not entry.result.rows}
+    results = [entry.result for entry in entries if entry.result and not entry.result.printed]
+    shown |= {
+        cell for result in results for row in (result.columns, *result.rows) for cell in row if isinstance(cell, str)
+    }
+    assert shown - set(WORDS) == set()
+    assert set(NAMES) <= set(WORDS)
 
 
 @pytest.mark.parametrize(

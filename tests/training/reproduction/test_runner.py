@@ -43,7 +43,7 @@ def test_one_failure_is_reported_and_the_rest_runs(tmp_path: Path) -> None:
     assert (tmp_path / "docs" / "plots" / results["losses"].plots[0]).is_file()
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=REPOSITORY).stdout
     assert (results["losses"].commit or "").rstrip("+") == head[:10]
-    assert "cannot be read" in (tmp_path / "docs" / "README.md").read_text(encoding="utf-8")
+    assert "cannot be read" in (tmp_path / "docs" / "index.md").read_text(encoding="utf-8")
 
     again = reproduce()
     assert "losses: up to date" in again.stdout and "boston_default: failed" in again.stdout
