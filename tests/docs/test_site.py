@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.programs import REPOSITORY
+from tests.sdks import environments
 from tests.serving.gateway.browser import browser
 
 DOCS = REPOSITORY / "docs"
@@ -104,3 +105,17 @@ def test_copying_takes_commands_without_prompt_and_output(site: Path) -> None:
         "vitrine predict examples/ankle_boot.png",
         "vitrine embed examples/ankle_boot.png",
     ]
+
+
+@pytest.mark.parametrize("name", ["index.html", "pt.html"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_reproduction_page_is_accessible_and_fits_a_phone(site: Path, name: str, scheme: str) -> None:
+    axe = (environments.node_modules() / "axe-core" / "axe.min.js").read_text()
+    with browser() as window:
+        window.devtools("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        window.devtools("Emulation.setDeviceMetricsOverride", width=390, height=844, deviceScaleFactor=2, mobile=True)
+        window.open((site / "reproduction" / name).as_uri())
+        assert window.run("return document.documentElement.scrollWidth") == 390
+        window.run(axe + "; 0")
+        found = window.run("return axe.run().then((all) => all.violations.map((one) => one.id))")
+    assert found == []
