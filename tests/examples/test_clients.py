@@ -42,7 +42,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         shutil.copytree(REPOSITORY / "exports" / model / "1", folder / "exports" / model / "1")
         ModelRegistry(folder / "exports").promote(model, 1)
     keys, port = folder / "keys.json", free_port()
-    limited = {name: keys_file.create(keys, name, rate="1 per 2 seconds")[1] for name in COMMANDS}
+    limited = {name: keys_file.create(keys, name, rate="1 per 5 seconds")[1] for name in COMMANDS}
     key = keys_file.create(keys, "all")[1]
     command = [sys.executable, "-m", "serving.cli.main", "up", "--no-train-missing", f"--port={port}", f"--keys={keys}"]
     program = Program([*command, f"--exports={folder / 'exports'}", f"--logs={folder / 'logs'}"])
