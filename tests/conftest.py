@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +14,10 @@ from tests.programs import REPOSITORY
 # Examples may be slow on a busy machine.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("patient")
+
+# A job in the background of a shell ignores SIGINT, and so would the programs that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SHIPPED = ("fashion_cnn", "fashion_embedding", "fashion_metric", "sine_rnn", "stock_rnn", "xo_cnn")
 
