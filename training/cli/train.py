@@ -176,7 +176,7 @@ def _say_how_to_ask(model: str, csv: Path | None) -> None:
 
 
 def _say_series(options: JobOptions) -> None:
-    """Read the user's series before TensorFlow starts, and print what it was taken for."""
+    """Read the user's series before TensorFlow starts, and print its column, period and unit."""
     if CSV_OPTIONS & set(options.own()):
         from training.data import stocks
 
