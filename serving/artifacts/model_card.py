@@ -120,6 +120,13 @@ class SeriesFile(_CardPart):
     reading: tuple[str, ...] = Field(default=(), description="what was found, chosen and left out, one phrase each")
 
 
+class DataPart(_CardPart):
+    """Rows of one part of the data, such as train, test or gate."""
+
+    rows: int
+    sha256: str = Field(description="of its inputs and targets, in order")
+
+
 class Data(_CardPart):
     """Source of the examples."""
 
@@ -130,6 +137,7 @@ class Data(_CardPart):
     rows: dict[str, int] = Field(description="examples by part: train, validation, test")
     file: SeriesFile | None = Field(default=None, description="of a series from the user's file")
     sha256: str | None = Field(default=None, description="of the training inputs and targets, in order")
+    parts: dict[str, DataPart] = Field(default={}, description="size and hash of each part; older cards lack it")
 
 
 class Training(_CardPart):
@@ -184,6 +192,25 @@ class ClassFigures(_CardPart):
     examples: int = Field(description="examples of the class in the test part")
 
 
+class Typicality(_CardPart):
+    """How `typicality` of the signature `assessed` was calibrated, and how well it finds foreign inputs."""
+
+    threshold: float = Field(description="a smaller value means: unlike the training data")
+    rows: int = Field(description="held-out rows of the calibration")
+    auroc: dict[str, float] = Field(default={}, description="against rows of the test part, by foreign set")
+
+
+class Calibration(_CardPart):
+    """Temperature scaling of a classifier, and its expected calibration error in 15 bins."""
+
+    temperature: float = Field(gt=0, description="divides the logits in the graph")
+    ece: float = Field(description="expected calibration error with the temperature")
+    ece_band: tuple[float, float] | None = Field(
+        default=None, description="95 % of the errors of a calibrated model on as many rows, by bootstrap"
+    )
+    rows: int = Field(description="rows on which the error was measured")
+
+
 class ModelCard(_CardPart):
     """The description of one version."""
 
@@ -207,6 +234,16 @@ class ModelCard(_CardPart):
     by_class: dict[str, ClassFigures] = Field(default={}, description="of a classifier; older cards lack it")
     inputs: dict[str, Distribution] = {}
     predicted: Predicted | None = Field(default=None, description="of a classifier; older cards lack it")
+    typicality: Typicality | None = Field(default=None, description="of a version with the signature assessed")
+    calibration: Calibration | None = Field(default=None, description="of a classifier; older cards lack it")
+    hurdles: dict[str, float] = Field(default={}, description="mean absolute error of each simple forecast, by name")
+    histories: dict[str, tuple[float | None, ...]] = Field(
+        default={}, description="values after each epoch, by metric; None: not finite"
+    )
+    seeds: dict[str, int] = Field(default={}, description="of the training run; older cards lack them")
+    code_revision: str | None = Field(
+        default=None, description="git commit, with + if files were changed, or version of the distribution"
+    )
     parameters: int
     trainable_parameters: int
     bytes: dict[str, int] = Field(default={}, description="sizes of saved_model.pb, variables and model.onnx")
