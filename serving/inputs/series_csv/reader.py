@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from serving.inputs.series_csv import columns, layout
 from serving.inputs.series_csv.errors import SeriesFileError
+from serving.inputs.series_csv.gaps import fill
 from serving.inputs.series_csv.kept_rows import keep_rows
 from serving.inputs.series_csv.layout import Table
 from serving.inputs.series_csv.numbers import Numbers, looks_numeric, read_numbers, unit_in
@@ -138,13 +139,11 @@ def read_bytes(content: bytes, options: ReadOptions | None = None) -> Series:
         lines, values, times = lines[order], values[order], replace(unordered, values=unordered.values[order])
         notes.append(f"times: {_column(time.name)}" + (f", {times.form}" if times.form else ""))
     period = _period(times, options)
-    if period.gaps:
-        what = (
-            "gaps of more than five days"
-            if period.step == "business day"
-            else f"steps of {period.duration} without row"
-        )
-        notes.append(f"{what}: {period.gaps}")
+    if times and period.step == "business day" and period.gaps:
+        notes.append(f"gaps of more than five days: {period.gaps}")
+    elif times:
+        regular = fill(values, times.values, lines, period, notes)
+        lines, values, times = regular.lines, regular.values, replace(times, values=regular.times)
     return Series(
         values=values,
         lines=lines,

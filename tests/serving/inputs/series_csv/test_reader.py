@@ -343,10 +343,13 @@ def test_clocks_that_change_are_read_by_their_offsets() -> None:
     assert (series.period.step, series.first) == ("business day", "2019-01-02")
 
 
-def test_missing_months_are_said() -> None:
+def test_missing_months_are_interpolated_and_said() -> None:
     rows = [f"{day},{price}" for day, price in zip(MONTHS, PRICES, strict=True)]
     series = read_bytes(joined("Date,Close", rows[:20], rows[22:]).encode())
-    assert series.period.gaps == 2 and "steps of one month without row: 2" in series.notes
+    assert series.period.gaps == 2 and "values interpolated at 2 steps of one month without row" in series.notes
+    assert len(series.values) == len(rows) and series.lines[18:24].tolist() == [20, 21, 21, 21, 22, 23]
+    assert series.values[19:23] == pytest.approx(np.linspace(PRICES[19], PRICES[22], 4))
+    assert str(series.times[20])[:7] == str(MONTHS[20])[:7]
 
 
 def test_options_overrule_what_is_found() -> None:
