@@ -23,6 +23,7 @@ class Examples:
         title: replaces the job's title on the model card, if the data is the user's own.
         notes: sentences about the data, for the terminal and the model card.
         chosen: choices that follow from the data, for the card's recipe.
+        shown: number of the first training pictures to plot with their classes.
     """
 
     train: tuple[Array, Array]
@@ -35,6 +36,7 @@ class Examples:
     title: str | None = None
     notes: tuple[str, ...] = ()
     chosen: Mapping[str, str] = field(default_factory=dict)
+    shown: int = 0
 
 
 @dataclass(frozen=True)

@@ -237,6 +237,9 @@ def _plot(
         plots.forecast(evaluation.truth, evaluation.answer, exported.series, folder / "forecast.png")
     elif exported.table:
         plots.prediction(evaluation.truth, evaluation.answer, exported.table.target, folder / "prediction.png")
+    if examples.shown:
+        pictures, numbers = (part[: examples.shown] for part in examples.train)
+        plots.pictures(pictures, [examples.labels[number] for number in numbers], folder / "pictures.png")
     if exported.reference_pictures is not None and exported.neighbours and (grid := exported.neighbours.sprite):
         about = f"{exported.neighbours.source}. Licence: {examples.data.licence}"
         plots.sprite(exported.reference_pictures, grid.columns, about, folder / grid.file)

@@ -87,6 +87,17 @@ def prediction(truth: Array, answer: Array, target: Column, path: Path) -> None:
     save(figure, path)
 
 
+def pictures(shown: Array, names: Sequence[str], path: Path) -> None:
+    """Plot pictures, uint8 [n, height, width, 3], in rows of five with their classes."""
+    figure, axes = plt.subplots(-(-len(shown) // 5), 5, figsize=(7, 1.7 * -(-len(shown) // 5)), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, picture, name in zip(axes.flat, shown, names, strict=False):
+        axis.imshow(picture)
+        axis.set_title(name.replace("_", " "), fontsize=9)
+    save(figure, path, colours=256)
+
+
 def sprite(pictures: Array, columns: int, about: str, path: Path) -> None:
     """Save pictures, uint8 [n, height, width, c], in a grid, row by row; the last row is filled with black.
 
@@ -117,11 +128,11 @@ def dress(axis: Axes, across: str, up: str) -> None:
     axis.grid(alpha=0.3)
 
 
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path, colours: int = 48) -> None:
     """Save as PNG with a palette, a third of the usual size: git stores some plots."""
     figure.tight_layout()
     figure.savefig(path, dpi=90)
     plt.close(figure)
     with Image.open(path) as picture:
-        small = picture.convert("RGB").quantize(48)
+        small = picture.convert("RGB").quantize(colours)
     small.save(path, optimize=True)
