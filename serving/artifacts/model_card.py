@@ -6,9 +6,9 @@ labels, sizes and ranges from the model server alone. The version's number is th
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from serving.artifacts.manifest import CARD_FILE
 from serving.preprocessing.recipe import ImageRecipe
@@ -39,6 +39,29 @@ class CardSignature(_CardPart):
     outputs: dict[str, Tensor]
 
 
+class Quantiles(_CardPart):
+    """Quantiles of a forecast at any level, from errors on held-out data.
+
+    Levels and steps between those listed are interpolated. The quantile 0.5 is the mean.
+    """
+
+    rows: int = Field(gt=0, description="forecasts whose errors were measured")
+    levels: tuple[float, ...] = Field(min_length=1, description="ascending, each between 0 and 1")
+    steps: tuple[int, ...] = Field(min_length=1, description="steps ahead, ascending; the last is the longest horizon")
+    offsets: tuple[tuple[float, ...], ...] = Field(
+        description="for each level: quantile - mean at each of the steps, as a share of upper - lower there"
+    )
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        columns = list(zip(*self.offsets, strict=False))
+        if [len(row) for row in self.offsets] != [len(self.steps)] * len(self.levels):
+            raise ValueError("offsets must have a number for each level and step")
+        if any(list(values) != sorted(values) for values in (self.levels, self.steps, *columns)):
+            raise ValueError("levels and steps must ascend, and offsets with the level")
+        return self
+
+
 class SeriesRecipe(_CardPart):
     """Input and output of a series model, in raw units."""
 
@@ -48,6 +71,7 @@ class SeriesRecipe(_CardPart):
     unit: str = Field(description="unit of a value: 'USD', '1', …")
     season: int | None = Field(default=None, gt=0, description="steps of a season; older cards lack it")
     level: float | None = Field(default=None, description="nominal coverage of lower…upper; None: no interval")
+    quantiles: Quantiles | None = Field(default=None, description="older cards lack it")
 
     @property
     def duration(self) -> str:

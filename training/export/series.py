@@ -6,10 +6,11 @@ import tensorflow as tf
 
 from training.core.array import Array
 from training.export.exported_model import Endpoint, ExportedModel
+from training.forecasting.conformal import Spread
 from training.forecasting.forecaster import Forecaster
 
 
-def series_model(network: keras.Model, forecaster: Forecaster, spread: Array, samples: Array) -> ExportedModel:
+def series_model(network: keras.Model, forecaster: Forecaster, spread: Spread, samples: Array) -> ExportedModel:
     """Export a forecaster: ``serving_default`` and ``forecast``.
 
     ``serving_default`` predicts the next value, ``forecast`` as many as the batch's largest horizon.
@@ -17,7 +18,7 @@ def series_model(network: keras.Model, forecaster: Forecaster, spread: Array, sa
     Args:
         network: the Keras model that the forecaster's functions call.
         forecaster: the functions to export.
-        spread: float32 [2, max_horizon], from the forecaster's ``calibrate``.
+        spread: from the forecaster's ``calibrate``.
         samples: raw histories, [n, window].
     """
     recipe = forecaster.recipe
@@ -35,7 +36,7 @@ def series_model(network: keras.Model, forecaster: Forecaster, spread: Array, sa
     ahead = ("float32", (None, None))
     return ExportedModel(
         kind="series",
-        series=recipe,
+        series=recipe.model_copy(update={"quantiles": spread.quantiles}),
         models=(network,),
         endpoints={
             "serving_default": Endpoint(

@@ -15,7 +15,7 @@ from training.core.array import Array
 from training.core.examples import Evaluation
 from training.forecasting import backtest
 from training.forecasting.backtest import Origins
-from training.forecasting.conformal import conformal_spread
+from training.forecasting.conformal import Spread, conformal_spread
 from training.forecasting.notes import notes
 
 _ROWS = 512  # windows forecast at once
@@ -46,17 +46,17 @@ class Forecaster:
         """Steps of the seasonal naive forecast."""
         return self.recipe.season or 1
 
-    def interval(self, history: tf.Tensor, mean: tf.Tensor, spread: Array) -> tuple[tf.Tensor, tf.Tensor]:
+    def interval(self, history: tf.Tensor, mean: tf.Tensor, spread: Spread) -> tuple[tf.Tensor, tf.Tensor]:
         """Return the lower and upper bound [n, steps] around a mean [n, steps].
 
         ``spread`` comes from :meth:`calibrate`.
         """
-        factors = tf.constant(spread, tf.float32)  # a constant outside would become an input of the ONNX graph
+        factors = tf.constant(spread.bounds, tf.float32)  # a constant outside would become an input of the ONNX graph
         steps, width = tf.shape(mean)[1], self.width(history)
         return mean + width * factors[0, :steps], mean + width * factors[1, :steps]
 
-    def calibrate(self, origins: Origins) -> Array:
-        """Return split-conformal bounds by step, float32 [2, max_horizon].
+    def calibrate(self, origins: Origins) -> Spread:
+        """Return split-conformal bounds by step.
 
         The origins must be held out from the fit. Errors are divided by ``width`` (locally weighted conformal
         prediction, Lei et al. 2018, 5.2).
@@ -65,7 +65,7 @@ class Forecaster:
         width = self._run(self.width, origins.history)
         return conformal_spread((origins.truth - mean) / width, self.recipe.level or 0.9)
 
-    def measure(self, near: Origins, far: Origins, spread: Array, season: int) -> Evaluation:
+    def measure(self, near: Origins, far: Origins, spread: Spread, season: int) -> Evaluation:
         """Measure the forecaster on the test part.
 
         Args:
@@ -77,7 +77,7 @@ class Forecaster:
         next_values = self._run(self.step, near.history)[:, None]
         mean = self._run(lambda history: self.ahead(history, tf.constant(self.recipe.max_horizon)), far.history)
         width = self._run(self.width, far.history)
-        lower, upper = mean + width * spread[0], mean + width * spread[1]
+        lower, upper = (mean + width * bound for bound in spread.bounds)
         level = self.recipe.level or 0.9
         metrics = backtest.against_naive(near, next_values)
         metrics = {"test_mae": metrics.pop("mae"), **metrics}

@@ -34,6 +34,7 @@ from training.export.exported_model import ExportedModel
 from training.export.series import series_model
 from training.forecasting import backtest
 from training.forecasting.backtest import Origins
+from training.forecasting.conformal import Spread
 from training.forecasting.forecaster import Forecaster
 
 SERIES = SeriesRecipe(window=64, max_horizon=40, step="step", unit="1", level=0.9)
@@ -144,7 +145,7 @@ def _origins(series: Waves, horizon: int) -> Origins:
     )
 
 
-def _spread(ours: Forecaster, examples: Examples) -> Array:
+def _spread(ours: Forecaster, examples: Examples) -> Spread:
     return ours.calibrate(_origins(examples.extra["validation"], SERIES.max_horizon))
 
 

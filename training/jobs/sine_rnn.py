@@ -28,6 +28,7 @@ from training.core.recipe import Recipe
 from training.data import sources
 from training.export.exported_model import ExportedModel
 from training.export.series import series_model
+from training.forecasting.conformal import Spread
 from training.forecasting.forecaster import Forecaster, recursive
 from training.forecasting.windows import chronological, windows
 
@@ -93,7 +94,7 @@ def forecaster(model: keras.Model) -> Forecaster:
     return recursive(SERIES, lambda window: model(window[..., tf.newaxis], training=False)[:, 0])
 
 
-def _spread(ours: Forecaster, examples: Examples) -> Array:
+def _spread(ours: Forecaster, examples: Examples) -> Spread:
     return ours.calibrate(examples.extra["parts"].validation_origins(SERIES.max_horizon, SEASON))
 
 

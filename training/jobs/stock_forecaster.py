@@ -27,6 +27,7 @@ from training.core.recipe import Recipe
 from training.data import sources, stocks
 from training.export.exported_model import ExportedModel
 from training.export.series import series_model
+from training.forecasting.conformal import Spread
 from training.forecasting.forecaster import Forecaster
 from training.forecasting.windows import chronological, windows
 
@@ -110,7 +111,7 @@ def forecaster(model: keras.Model, examples: Examples) -> Forecaster:
     return Forecaster(examples.extra["series"], step, ahead, width)
 
 
-def _spread(ours: Forecaster, examples: Examples) -> Array:
+def _spread(ours: Forecaster, examples: Examples) -> Spread:
     return ours.calibrate(examples.extra["parts"].validation_origins(ours.recipe.max_horizon, ours.season))
 
 

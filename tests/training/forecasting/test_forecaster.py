@@ -18,7 +18,7 @@ def test_a_recursive_forecast_feeds_its_own_values_back() -> None:
     mean = forecaster.ahead(tf.constant(far.history.astype(np.float32)), tf.constant(4)).numpy()
     assert (far.truth - mean == [-1, -2, -3, -4]).all()
     spread = forecaster.calibrate(far)
-    assert spread.tolist() == [[-1, -2, -3, -4], [0, 0, 0, 0]]
+    assert spread.bounds.tolist() == [[-1, -2, -3, -4], [0, 0, 0, 0]]
     evaluation = forecaster.measure(near, far, spread, season=5)
     assert evaluation.metrics["test_mae"] == 1 and evaluation.metrics["horizon_mae"] == 2.5
     assert evaluation.metrics["skill"] == 0 and evaluation.metrics["coverage"] == 1

@@ -31,14 +31,23 @@ def test_the_split_is_chronological() -> None:
 def test_the_interval_covers_its_level_on_exchangeable_errors() -> None:
     rng = np.random.default_rng(0)
     spread = conformal_spread(rng.normal(0, 1, (2000, 4)) * [1, 2, 3, 4], 0.9)
+    lower, upper = spread.bounds
     fresh = rng.normal(0, 1, (20_000, 4)) * [1, 2, 3, 4]
-    assert 0.88 < ((fresh >= spread[0]) & (fresh <= spread[1])).mean() < 0.93
-    assert (np.diff(spread[1]) >= 0).all() and (np.diff(spread[0]) <= 0).all()
+    assert 0.88 < ((fresh >= lower) & (fresh <= upper)).mean() < 0.93
+    assert (np.diff(upper) >= 0).all() and (np.diff(lower) <= 0).all()
+    for level, offsets in zip(spread.quantiles.levels, spread.quantiles.offsets, strict=True):
+        below = (fresh <= np.array(offsets) * (upper - lower)).mean()
+        assert below == pytest.approx(level, abs=0.02), level
+    tails = [spread.quantiles.offsets[spread.quantiles.levels.index(level)] for level in (0.05, 0.95)]
+    assert np.array(tails) * (upper - lower) == pytest.approx(spread.bounds, rel=1e-3)
 
 
-def test_few_errors_give_their_full_range() -> None:
+def test_few_errors_give_their_full_range_and_few_quantiles() -> None:
     spread = conformal_spread(np.array([[-1.0], [2.0], [0.5]]), 0.9)
-    assert spread.tolist() == [[-1.0], [2.0]]
+    assert spread.bounds.tolist() == [[-1.0], [2.0]]
+    assert spread.quantiles.rows == 3
+    assert spread.quantiles.levels == (0.3, 0.4, 0.5, 0.6, 0.7)  # the lowest of three errors supports 1/4
+    assert conformal_spread(np.ones((40, 100)), 0.9).quantiles.steps[-1] == 100
 
 
 def figures(ours: float, naive: float, seasonal: float, drift: float, coverage: float) -> dict[str, float]:

@@ -236,8 +236,11 @@ def test_the_user_s_series_has_its_own_period_unit_and_title(job: ModuleType, tm
     assert examples.title and examples.title.startswith("Next value") and "gold, Price" in examples.title
     assert (examples.data.file.first, examples.data.file.last) == ("1990-01", "2014-12")
     assert examples.data.file.options == {"unit": "EUR"}
-    ours = job.forecaster(job.build(examples, JobOptions(), RECIPE), examples)
+    model = job.build(examples, JobOptions(), RECIPE)
+    ours = job.forecaster(model, examples)
     assert ours.season == 12 and ours.recipe == recipe
+    served = job.serve(model, examples).series
+    assert served.quantiles.steps[-1] == recipe.max_horizon and 0.05 in served.quantiles.levels
 
 
 def test_stock_forecaster_s_loss_is_laplace_s_likelihood() -> None:
