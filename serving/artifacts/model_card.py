@@ -171,6 +171,7 @@ class Training(_CardPart):
     quick: bool = Field(description="a shortened run, whose metrics mean little")
     seconds: float
     resumed_at: int | None = Field(default=None, description="epoch from which a killed run resumed")
+    refitted: bool = Field(default=False, description="fitted again on all data after the test; metrics are older")
 
 
 class Parity(_CardPart):
@@ -184,12 +185,49 @@ class Parity(_CardPart):
     onnx_reason: str | None = Field(default=None, description="reason for a missing ONNX export")
 
 
+class Check(_CardPart):
+    """A figure with a bound that the gate requires, besides the job's metric."""
+
+    name: str
+    value: float
+    bound: float
+    at_least: bool = Field(default=True, description="false: the value may be at most the bound")
+    rows: int = Field(description="rows on which the value was measured")
+
+    @property
+    def passed(self) -> bool:
+        """Whether the value keeps its bound; NaN does not."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+    def __str__(self) -> str:
+        required = f"{'at least' if self.at_least else 'at most'} {self.bound:.4g} is required"
+        return f"{self.name} is {self.value:.4g} on {self.rows:,} rows; {required}"
+
+
+class PairedTest(_CardPart):
+    """A paired test between the candidate and a published version, on the same rows."""
+
+    version: int
+    live: bool = Field(description="the live version; else the best one that was published on the same rows")
+    test: str = Field(description="McNemar or bootstrap")
+    candidate: float = Field(description="the metric on these rows")
+    published: float = Field(description="the same of the published version, measured again")
+    margin: float = Field(description="accepted loss")
+    p_value: float = Field(description="probability of such a loss between equal versions")
+    level: float = Field(description="a larger loss than the margin counts below this p-value")
+    missed: float = Field(description="probability that a candidate passes that is worse by twice the margin")
+
+
 class Verdict(_CardPart):
     """The gate's verdict before the version was published."""
 
     accepted: bool
     forced: bool = False
     compared_with: int | None = Field(default=None, description="the live version at that time")
+    part: str | None = Field(default=None, description="part of the data that decided; its hash is in data.parts")
+    value: float | None = Field(default=None, description="the job's metric on this part")
+    comparisons: tuple[PairedTest, ...] = ()
+    checks: tuple[Check, ...] = ()
     reasons: tuple[str, ...]
 
 

@@ -62,6 +62,7 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
             quick=options.quick,
             seconds=round(trained.fitted.seconds, 1),
             resumed_at=trained.fitted.resumed_at,
+            refitted=exported.refitted,
         ),
         metrics={key: float(f"{value:.6g}") for key, value in trained.metrics.items()},
         printed={} if options.own_data else dict(job.printed),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from serving.artifacts.model_card import Data, Distribution
+from serving.artifacts.model_card import Check, Data, Distribution
 from training.core.array import Array
 
 
@@ -49,6 +49,8 @@ class Evaluation:
         answer: the predictions for ``truth``, [n].
         notes: sentences for the model card.
         confidence: probability of each predicted class, [n].
+        inputs: raw inputs of ``serving_default``, one row for each of ``truth``; None: ``Examples.test`` has them.
+        checks: figures with a bound of their own, for the gate.
     """
 
     metrics: Mapping[str, float]
@@ -56,3 +58,5 @@ class Evaluation:
     answer: Array
     notes: tuple[str, ...] = ()
     confidence: Array | None = None
+    inputs: Mapping[str, Array] | None = None
+    checks: tuple[Check, ...] = ()

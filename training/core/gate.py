@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from serving.artifacts.model_card import Data, ModelCard, Verdict
+from serving.artifacts.model_card import Check, Data, ModelCard, Verdict
 from serving.artifacts.registry import ModelRegistry
 
 #: ``Data.licence`` of data that the user has brought.
@@ -115,6 +115,7 @@ def judge(
     *,
     labels: Sequence[str] = (),
     quick: bool = False,
+    checks: Sequence[Check] = (),
 ) -> Verdict:
     """Accept or refuse a candidate, with reasons.
 
@@ -125,12 +126,15 @@ def judge(
         live: the version to compare with; None for the first version.
         labels: the candidate's class names.
         quick: the candidate comes from a shortened run.
+        checks: further figures with a bound; like the metric's, it is for full runs on the real data.
     """
     value = metrics.get(policy.metric)
     if value is None or value != value:
         return Verdict(accepted=False, reasons=(f"{policy.metric} was not measured",))
     reasons = _Reasons()
     _check_bound(value, data, policy, reasons, quick=quick)
+    for check in checks:
+        reasons.add(str(check), accepted=check.passed or quick or bool(data.stand_in))
     if live is None:
         reasons.add("there is no live version to compare with", accepted=True)
     elif objections := before_fit(data, labels, live, quick=quick):
@@ -142,6 +146,7 @@ def judge(
     return Verdict(
         accepted=not reasons.objections,
         compared_with=live.version if live else None,
+        checks=tuple(checks),
         reasons=tuple(reasons.objections or reasons.findings),
     )
 

@@ -189,6 +189,7 @@ def _exclusive(unfinished: Checkpoint, worker_group: WorkerGroup | None) -> Iter
 def _publish(trained: Trained, name: str, publication: Publication, say: Say) -> Outcome:
     """Judge the model; if accepted or forced, export, publish and promote it."""
     job, examples, registry = trained.job, trained.examples, publication.registry
+    exported = job.serve(trained.model, examples)
     verdict = gate.judge(
         trained.metrics,
         examples.data,
@@ -196,12 +197,12 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
         gate.live_version(registry, name),
         labels=examples.labels,
         quick=trained.options.quick,
+        checks=(*trained.evaluation.checks, *exported.checks),
     )
     if not verdict.accepted:
         if not publication.force:
             return Outcome(trained, verdict)
         verdict = verdict.model_copy(update={"forced": True})
-    exported = job.serve(trained.model, examples)
     draft = model_card(name, trained, exported, verdict)
     with registry.staging(name) as directory:
         _plot(directory / "assets.extra", trained.fitted.history, trained.evaluation, examples, exported)

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from serving.artifacts.model_card import Kind, NeighboursRecipe, SeriesRecipe, SignalRecipe, TableRecipe
+from serving.artifacts.model_card import Check, Kind, NeighboursRecipe, SeriesRecipe, SignalRecipe, TableRecipe
 from serving.preprocessing.image import ImageRecipe
 from training.core.array import Array
 
@@ -48,7 +48,8 @@ class ExportedModel:
     """The signatures of a version, the models that own its variables, and its recipe.
 
     One recipe is set, the one of the kind; ``neighbours`` comes with ``image``. ``reference_pictures`` are the pictures
-    of ``neighbours``, uint8 [r, height, width, c].
+    of ``neighbours``, uint8 [r, height, width, c]. ``refitted``: the model was fitted again on all data after its
+    evaluation; ``checks`` are figures of the graph for the gate.
     """
 
     kind: Kind
@@ -60,3 +61,5 @@ class ExportedModel:
     series: SeriesRecipe | None = None
     table: TableRecipe | None = None
     signal: SignalRecipe | None = None
+    refitted: bool = False
+    checks: tuple[Check, ...] = ()

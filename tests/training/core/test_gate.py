@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.artifacts.model_card import Data, ModelCard, Training, parse
+from serving.artifacts.model_card import Check, Data, ModelCard, Training, parse
 from training.core.catalogue import JOBS, find
 from training.core.gate import GatePolicy, LiveVersion, before_fit, judge
 
@@ -79,6 +79,19 @@ def test_a_quick_run_does_not_replace_a_full_one() -> None:
     assert judge({"accuracy": 0.1}, DATA, HIGH, None, quick=True).accepted, "the bound is for full runs"
 
 
+def test_checks_take_part_in_full_runs_on_real_data() -> None:
+    calibrated = Check(name="ece", value=0.03, bound=0.02, at_least=False, rows=500)
+    verdict = judge({"accuracy": 0.9}, DATA, HIGH, None, checks=[calibrated])
+    assert not verdict.accepted and verdict.checks == (calibrated,)
+    assert verdict.reasons == ("ece is 0.03 on 500 rows; at most 0.02 is required",)
+    passed = calibrated.model_copy(update={"value": 0.02})
+    assert judge({"accuracy": 0.9}, DATA, HIGH, None, checks=[passed]).accepted
+    assert judge({"accuracy": 0.9}, DATA, HIGH, None, checks=[calibrated], quick=True).accepted
+    assert judge({"accuracy": 0.9}, TOYS, HIGH, None, checks=[calibrated]).accepted
+    unmeasured = calibrated.model_copy(update={"value": float("nan")})
+    assert not judge({"accuracy": 0.9}, DATA, HIGH, None, checks=[unmeasured]).accepted
+
+
 def test_other_classes_are_refused_before_the_fit() -> None:
     card = live().card.model_copy(update={"labels": ("cat", "dog")})
     (objection,) = before_fit(DATA, ("cat", "hen"), LiveVersion(3, card), quick=False)
@@ -95,9 +108,10 @@ def test_the_policy_of_every_job(name: str) -> None:
     lower_is_better = policy.metric.endswith(("loss", "mae", "mse", "roundings"))
     assert policy.higher_is_better is not lower_is_better
     assert min(policy.largest_loss, policy.smallest_gain) == 0
+    assert policy.bound is not None, "every job needs a worst accepted value"
     sign = 1 if policy.higher_is_better else -1
     margin = policy.smallest_gain - policy.largest_loss  # required gain; negative: allowed loss
-    start = policy.bound if policy.bound is not None else 0.5
+    start = policy.bound
     before = start + sign * (abs(margin) + 1)
 
     def accepted(value: float, incumbent: LiveVersion | None = None) -> bool:
@@ -107,7 +121,7 @@ def test_the_policy_of_every_job(name: str) -> None:
         (before + sign * (margin + 1e-6), live(**{policy.metric: before}), True),
         (before + sign * (margin - 1e-6), live(**{policy.metric: before}), False),
         (start + sign * 1e-6, None, True),
-        (start - sign * 1e-6, None, policy.bound is None),
+        (start - sign * 1e-6, None, False),
         (float("nan"), None, False),
     ]
     assert [accepted(value, incumbent) for value, incumbent, _ in table] == [wanted for _, _, wanted in table]
