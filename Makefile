@@ -31,7 +31,7 @@ python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "Vitrine needs Python 3.11 to 3.13; name one with: make PYTHON=python3.12 …")'
 
 port:
-	@$(PYTHON) -c 'import sys; from serving.cli.programs import bind_error; error = bind_error("127.0.0.1", "$(PORT)"); sys.exit(error and f"port $(PORT) cannot be used ({error.strerror}): choose another with make up PORT=8001")'
+	@$(PYTHON) -c 'import sys; from serving.cli.programs import bind_error; error = bind_error("127.0.0.1", "$(PORT)" or "PORT="); sys.exit(error and f"port $(PORT) cannot be used ({error.strerror}): choose another with make up PORT=8001")'
 
 test: setup
 	@$(BIN)/python -m tests.system_packages
@@ -67,6 +67,7 @@ docs:
 	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
 	$(DOCS)/bin/pip install --quiet --require-hashes -r requirements/docs.lock
 	$(DOCS)/bin/zensical build --strict --clean
+	@echo "open .vitrine/site/index.html, or: $(PYTHON) -m http.server --directory .vitrine/site"
 
 # Renews the pages of docs/reference that are generated from the code.
 docs-reference: setup

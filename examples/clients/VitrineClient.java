@@ -25,6 +25,10 @@ public class VitrineClient {
   static final HttpClient CLIENT = HttpClient.newBuilder().connectTimeout(Duration.ofSeconds(5)).build();
 
   public static void main(String[] arguments) throws InterruptedException {
+    if (arguments.length != 1) {
+      System.err.println("usage: java VitrineClient.java PICTURE");
+      System.exit(2);
+    }
     try {
       BodyPublisher picture = BodyPublishers.ofFile(Path.of(arguments[0]));
       System.out.println(post("/v1/models/fashion_cnn:predict?top=1", picture, "application/octet-stream"));

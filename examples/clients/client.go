@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -28,6 +29,9 @@ type forecasts struct {
 }
 
 func main() {
+	if len(os.Args) != 2 {
+		fail(errors.New("usage: go run client.go PICTURE"))
+	}
 	picture, err := os.ReadFile(os.Args[1])
 	if err != nil {
 		fail(err)

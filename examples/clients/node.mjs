@@ -5,6 +5,10 @@
 import { readFile } from "node:fs/promises";
 import { Vitrine, VitrineError } from "./vitrine.mjs";
 
+if (process.argv.length !== 3) {
+  console.error("usage: node node.mjs PICTURE");
+  process.exit(2);
+}
 const vitrine = new Vitrine(process.env.VITRINE_URL ?? "http://127.0.0.1:8000", { key: process.env.VITRINE_KEY });
 try {
   const [best] = (await vitrine.predict("fashion_cnn", await readFile(process.argv[2]))).predictions;

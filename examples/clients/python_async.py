@@ -25,6 +25,8 @@ async def main(pictures: list[str]) -> None:
         print(*(f"{value:.3f}" for value in forecasts.forecasts[0].mean))
 
 
+if len(sys.argv) < 2:
+    sys.exit("usage: python python_async.py PICTURE...")
 try:
     asyncio.run(main(sys.argv[1:]))
 except VitrineError as error:

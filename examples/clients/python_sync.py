@@ -13,6 +13,8 @@ from serving.client import Client, VitrineError
 URL = os.environ.get("VITRINE_URL", "http://127.0.0.1:8000")
 KEY = os.environ.get("VITRINE_KEY")
 
+if len(sys.argv) != 2:
+    sys.exit("usage: python python_sync.py PICTURE")
 try:
     with Client(URL, KEY, timeout=10) as client:
         best = client.predict("fashion_cnn", sys.argv[1], top=1).predictions[0]

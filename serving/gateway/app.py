@@ -105,7 +105,7 @@ class Gateway(FastAPI):
 
     def _add_routes(self, reports: GatewayReports) -> None:
         """Add everything but the inference paths."""
-        for error in (GatewayError, RequestValidationError, HTTPException):
+        for error in (GatewayError, RequestValidationError, HTTPException, Exception):
             self.add_exception_handler(error, self._error_response)
         folder, permission = ExportsFolder(self.settings), ChangePermission(self.settings)
         self.include_router(models.router(self._models, self._model_server, folder))

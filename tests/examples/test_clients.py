@@ -107,6 +107,8 @@ def test_a_client_answers_and_waits_after_429(name: str, served: Served) -> None
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_client_explains_a_failure(name: str, served: Served) -> None:
     command = COMMANDS[name]()
+    alone = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert alone.returncode in (1, 2) and "usage: " in alone.stderr and "Traceback" not in alone.stderr
     wrong = run(command, REPOSITORY / "README.md", served.url, served.key)
     assert wrong.returncode == 1
     assert "400" in wrong.stderr and "PNG, JPEG, WebP, BMP or GIF is expected" in wrong.stderr

@@ -15,7 +15,9 @@ import httpx
 import numpy as np
 import pytest
 
+from serving.gateway.app import create_app
 from serving.gateway.http import keys_file
+from serving.gateway.settings import Settings
 from tests.programs import Program, model_server_program
 from tests.serving.gateway import programs
 from tests.serving.gateway.conftest import npy, picture
@@ -354,3 +356,21 @@ def test_model_server_does_not_answer(guarded: Guarded) -> None:
             assert_error(response, 504, expected, "deadline_exceeded", "1 s", "server_error")
     finally:
         guarded.server.process.send_signal(signal.SIGCONT)
+
+
+async def test_an_unexpected_error_of_a_route_has_the_form_of_its_path(exports: Path) -> None:
+    app = create_app(Settings(exports=exports))
+
+    @app.get("/v1/broken")
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://g") as client:
+        answer = await client.get("/v1/broken")
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "error": "the gateway failed",
+        "code": "internal",
+        "request_id": answer.headers["x-request-id"],
+    }
