@@ -71,6 +71,7 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
         predicted=_predicted(trained.evaluation, len(examples.labels)),
         parameters=sum(network.count_params() for network in exported.models),
         trainable_parameters=int(sum(np.prod(w.shape) for w in trained.model.trainable_weights)),
+        hurdles={key: float(f"{value:.6g}") for key, value in trained.evaluation.hurdles.items()},
         gate=verdict,
         versions=dict(version.versions()),
         notes=_notes(trained),

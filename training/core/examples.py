@@ -51,6 +51,7 @@ class Evaluation:
         confidence: probability of each predicted class, [n].
         inputs: raw inputs of ``serving_default``, one row for each of ``truth``; None: ``Examples.test`` has them.
         checks: figures with a bound of their own, for the gate.
+        hurdles: mean absolute error of each simple forecast on the same origins, by name.
     """
 
     metrics: Mapping[str, float]
@@ -60,3 +61,4 @@ class Evaluation:
     confidence: Array | None = None
     inputs: Mapping[str, Array] | None = None
     checks: tuple[Check, ...] = ()
+    hurdles: Mapping[str, float] = field(default_factory=dict)

@@ -12,7 +12,8 @@ import numpy as np
 
 from training.core.array import Array
 
-_EXACT = 1e-6  # share of the series' deviation; smaller errors are rounding of float32 and count as zero
+#: Share of the series' deviation; smaller errors are mostly rounding of float32, and count as zero.
+EXACT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Origins:
     Attributes:
         history: values before each origin, [n, window].
         truth: values from each origin on, [n, horizon].
-        naive: the forecasts ``naive``, ``seasonal`` and ``drift``, [n, horizon] each.
+        naive: the forecasts ``naive``, ``seasonal`` and ``drift``, [n, horizon] each;
+            :func:`training.forecasting.hurdles.with_hurdles` adds more.
     """
 
     history: Array
@@ -69,11 +71,12 @@ def roll(series: Array, first: int, *, window: int, horizon: int, season: int) -
 
 
 def joined(parts: Sequence[Origins]) -> Origins:
-    """Concatenate the origins of several series."""
+    """Concatenate the origins of several series, with the naive forecasts that all of them have."""
+    names = [name for name in parts[0].naive if all(name in part.naive for part in parts)]
     return Origins(
         history=np.concatenate([part.history for part in parts]),
         truth=np.concatenate([part.truth for part in parts]),
-        naive={name: np.concatenate([part.naive[name] for part in parts]) for name in parts[0].naive},
+        naive={name: np.concatenate([part.naive[name] for part in parts]) for name in names},
     )
 
 
@@ -83,7 +86,7 @@ def against_naive(origins: Origins, mean: Array) -> dict[str, float]:
     The skill against a naive forecast is 1 - own error / its error: at most 1, and above 0 if ``mean`` is better.
     ``skill`` is the one against ``naive``.
     """
-    nothing = _EXACT * float(origins.truth.std()) or 1.0
+    nothing = EXACT * float(origins.truth.std()) or 1.0
     ours = float(np.abs(origins.truth - mean).mean())
     figures = {"mae": ours}
     for name, forecast in origins.naive.items():

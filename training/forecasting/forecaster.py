@@ -13,7 +13,7 @@ import tensorflow as tf
 from serving.artifacts.model_card import SeriesRecipe
 from training.core.array import Array
 from training.core.examples import Evaluation
-from training.forecasting import backtest
+from training.forecasting import backtest, hurdles
 from training.forecasting.backtest import Origins
 from training.forecasting.conformal import Spread, conformal_spread
 from training.forecasting.notes import notes
@@ -84,8 +84,10 @@ class Forecaster:
         metrics |= {f"horizon_{name}": value for name, value in backtest.against_naive(far, mean).items()}
         metrics["coverage"] = float(((far.truth >= lower) & (far.truth <= upper)).mean())
         metrics["interval_score"] = backtest.interval_score(far.truth, lower, upper, level)
-        warnings = notes(metrics, self.recipe, season)
-        return Evaluation(metrics, truth=near.truth[:, 0], answer=next_values[:, 0], notes=warnings)
+        warnings = notes(metrics, self.recipe, season, float(far.truth.std()))
+        return Evaluation(
+            metrics, truth=near.truth[:, 0], answer=next_values[:, 0], notes=warnings, hurdles=hurdles.errors(far)
+        )
 
     def _run(self, function: Callable[[tf.Tensor], tf.Tensor], history: Array) -> Array:
         rows = history.astype(np.float32)

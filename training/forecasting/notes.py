@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 
 from serving.artifacts.model_card import SeriesRecipe
+from training.forecasting.backtest import EXACT
+from training.forecasting.hurdles import HURDLES, best
 
 
-def notes(metrics: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tuple[str, ...]:
-    """Return warnings about naive forecasts that are as good and a narrow interval.
+def notes(metrics: Mapping[str, float], recipe: SeriesRecipe, season: int, deviation: float) -> tuple[str, ...]:
+    """Return warnings about a hurdle that is as good, and about a narrow interval.
 
     Args:
         metrics: those of :meth:`training.forecasting.forecaster.Forecaster.measure`.
         recipe: level, unit, step and longest horizon of the forecaster.
         season: steps of the seasonal naive forecast.
+        deviation: standard deviation of the true values; a forecast whose error is rounding beside it is exact.
     """
     warnings = []
     if recipe.level and metrics["coverage"] < recipe.level - 0.1:
@@ -20,20 +23,13 @@ def notes(metrics: Mapping[str, float], recipe: SeriesRecipe, season: int) -> tu
             "the series behaves differently than in the validation part."
         )
     unit = "" if recipe.unit == "1" else f" {recipe.unit}"
-    naive = {
-        "naive": "the next value equals the last one",
-        "seasonal": f"the value of {season} steps before repeats",
-        "drift": "the mean change since the start continues",
-    }
     for prefix, span in {"": f"{recipe.duration} ahead", "horizon_": f"over {recipe.max_horizon} steps ahead"}.items():
-        better = [
-            f'"{sentence}" ({metrics[f"{prefix}{name}_mae"]:.4g}{unit})'
-            for name, sentence in naive.items()
-            if metrics[prefix + ("skill" if name == "naive" else f"{name}_skill")] <= 0
-        ]
-        if better:
-            ours = metrics["horizon_mae" if prefix else "test_mae"]
+        errors = {name: metrics[f"{prefix}{name}_mae"] for name in HURDLES if f"{prefix}{name}_mae" in metrics}
+        ours, hurdle = metrics["horizon_mae" if prefix else "test_mae"], best(errors)
+        if ours > EXACT * deviation and metrics[prefix + ("skill" if hurdle == "naive" else f"{hurdle}_skill")] <= 0:
+            sentence = HURDLES[hurdle].format(season=season)
             warnings.append(
-                f"No better than {' or '.join(better)}: {span} its mean absolute error is {ours:.4g}{unit}."
+                f"No better than {sentence} ({errors[hurdle]:.4g}{unit}): {span} its mean absolute error is "
+                f"{ours:.4g}{unit}."
             )
     return tuple(warnings)

@@ -6,6 +6,7 @@ import numpy as np
 
 from training.core.array import Array
 from training.forecasting.backtest import Origins, roll
+from training.forecasting.hurdles import with_hurdles
 
 
 def windows(series: Array, length: int) -> tuple[Array, Array]:
@@ -58,9 +59,13 @@ class Split:
         known = self.series[: self.first_test]
         return roll(known, self.first_validation, window=self.window, horizon=horizon, season=season)
 
-    def test_origins(self, horizon: int, season: int) -> Origins:
-        """Return the origins of a backtest in the test part."""
-        return roll(self.series, self.first_test, window=self.window, horizon=horizon, season=season)
+    def test_origins(self, horizon: int, season: int) -> tuple[Origins, Origins]:
+        """Return the origins of two backtests in the test part, one step ahead and ``horizon`` steps, with hurdles."""
+        near, far = (
+            roll(self.series, self.first_test, window=self.window, horizon=steps, season=season)
+            for steps in (1, horizon)
+        )
+        return with_hurdles(near, far, self.series, self.first_test, season)
 
 
 def chronological(series: Array, window: int, validation: float = 0.15, test: float = 0.15) -> Split:

@@ -76,7 +76,7 @@ def by_hand(weights: list[Array], inputs: Array) -> float:
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     ours, parts = forecaster(model), examples.extra["parts"]
-    near, far = parts.test_origins(1, SEASON), parts.test_origins(SERIES.max_horizon, SEASON)
+    near, far = parts.test_origins(SERIES.max_horizon, SEASON)
     evaluation = ours.measure(near, far, _spread(ours, examples), SEASON)
     weights = model.get_weights()
     sequences = (np.sin([0.31]), np.sin([0.31, 0.62]))

@@ -81,7 +81,7 @@ def laplace(truth: tf.Tensor, answer: tf.Tensor) -> tf.Tensor:
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     ours, parts = forecaster(model, examples), examples.extra["parts"]
-    near, far = (parts.test_origins(horizon, ours.season) for horizon in (1, ours.recipe.max_horizon))
+    near, far = parts.test_origins(ours.recipe.max_horizon, ours.season)
     return ours.measure(near, far, _spread(ours, examples), ours.season)
 
 

@@ -66,7 +66,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     ours, parts = forecaster(model, examples), examples.extra["parts"]
-    near, far = (parts.test_origins(horizon, ours.season) for horizon in (1, ours.recipe.max_horizon))
+    near, far = parts.test_origins(ours.recipe.max_horizon, ours.season)
     return ours.measure(near, far, _spread(ours, examples), ours.season)
 
 

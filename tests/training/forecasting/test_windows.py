@@ -22,7 +22,7 @@ def test_windows_end_before_their_target() -> None:
 def test_the_split_is_chronological() -> None:
     parts = chronological(np.arange(100.0), window=3, validation=0.2, test=0.1)
     assert parts.validation_origins(2, season=5).truth[[0, -1]].tolist() == [[70, 71], [88, 89]]
-    assert parts.test_origins(2, season=5).truth[[0, -1]].tolist() == [[90, 91], [98, 99]]
+    assert parts.test_origins(2, season=5)[1].truth[[0, -1]].tolist() == [[90, 91], [98, 99]]
     assert parts.train.tolist() == list(range(70))
     assert parts.validation.tolist() == list(range(67, 90))
     assert parts.test.tolist() == list(range(87, 100))
@@ -57,14 +57,28 @@ def figures(ours: float, naive: float, seasonal: float, drift: float, coverage: 
     return {"test_mae": ours, "horizon_mae": ours, "coverage": coverage} | near | far
 
 
-def test_a_forecast_worse_than_a_naive_one_gets_a_warning() -> None:
-    assert not notes(figures(1, naive=2, seasonal=3, drift=4, coverage=0.9), RECIPE, 5)
-    covered, near, far = notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.5), RECIPE, 5)
+def test_a_forecast_no_better_than_the_best_hurdle_gets_a_warning() -> None:
+    assert not notes(figures(1, naive=2, seasonal=3, drift=4, coverage=0.9), RECIPE, 5, deviation=10)
+    covered, near, far = notes(figures(2, naive=4, seasonal=1.5, drift=1.8, coverage=0.5), RECIPE, 5, deviation=10)
     assert "covers 50% of the test part" in covered
     assert near == (
-        'No better than "the next value equals the last one" (1.5 USD) or "the value of 5 steps before repeats" '
-        "(2 USD): one day ahead its mean absolute error is 2 USD."
+        'No better than "the value of 5 steps before repeats" (1.5 USD): one day ahead its mean absolute error is '
+        "2 USD."
     )
     assert "over 4 steps ahead" in far
     pure = RECIPE.model_copy(update={"unit": "1"})
-    assert '(1.5) or "the value' in notes(figures(2, naive=1.5, seasonal=2, drift=4, coverage=0.9), pure, 5)[0]
+    assert (
+        'repeats" (1.5): one day'
+        in notes(figures(2, naive=4, seasonal=1.5, drift=4, coverage=0.9), pure, 5, deviation=10)[0]
+    )
+
+
+def test_an_exact_forecast_gets_no_warning() -> None:
+    assert not notes(figures(2e-4, naive=1e-14, seasonal=1, drift=1, coverage=0.9), RECIPE, 5, deviation=10)
+
+
+def test_a_better_statistical_model_gets_the_warning() -> None:
+    metrics = figures(1.5, naive=2, seasonal=3, drift=4, coverage=0.9) | {"auto_ets_mae": 1.2, "auto_ets_skill": -0.25}
+    assert notes(metrics, RECIPE, 5, deviation=10) == (
+        "No better than AutoETS (1.2 USD): one day ahead its mean absolute error is 1.5 USD.",
+    )
