@@ -292,4 +292,4 @@ def _as_gateway_error(error: Exception) -> GatewayError:
         case HTTPException(status_code=404):
             return errors.UnknownPath("there is no such path; /docs lists all paths")
         case _:
-            return GatewayError("the gateway failed")
+            return GatewayError("the gateway failed; its log has the reason under this request id")

@@ -370,7 +370,7 @@ async def test_an_unexpected_error_of_a_route_has_the_form_of_its_path(exports: 
         answer = await client.get("/v1/broken")
     assert answer.status_code == 500
     assert answer.json() == {
-        "error": "the gateway failed",
-        "code": "internal",
+        "error": "the gateway failed; its log has the reason under this request id",
+        "code": "error",
         "request_id": answer.headers["x-request-id"],
     }
