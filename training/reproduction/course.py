@@ -40,3 +40,22 @@ class System:
     differences: Text
     names: tuple[str, ...] = field(kw_only=True)
     exact: Text | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A written or multiple-choice question of a document, with our answer.
+
+    Attributes:
+        place: exercise, or theme in the document.
+        question: the question in one sentence.
+        answer: our answer with the reason; ``{job:metric}`` stands for a figure of our results.
+        option: letter of the option that we choose; empty without options.
+        shown_by: jobs and studies that show it.
+    """
+
+    place: Text
+    question: Text
+    answer: Text
+    option: str = ""
+    shown_by: tuple[str, ...] = ()

@@ -1,15 +1,19 @@
 """Write the page from the results, as Markdown in English and in Portuguese."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
 from training.core.catalogue import JOBS
+from training.reproduction.course import Question
 from training.reproduction.results import Results
 from training.reproduction.rows import Row, RowEntry, duration, rows
+from training.reproduction.systems import QUESTIONS
 from training.reproduction.words import ENGLISH, INTRO, PORTUGUESE, Language
 
 FILES = {"index.md": ENGLISH, "pt.md": PORTUGUESE}
+_FIGURE = re.compile(r"\{(\w+):([^}]+)\}")
 
 
 def write(folder: Path, results: Results) -> list[Path]:
@@ -31,6 +35,9 @@ def page(results: Results, say: Language) -> str:
             blocks.append(f"{say('Document')} `{document.key}` {say('on the model cards')}.")
         for row in group:
             blocks += _section(row, say)
+        if questions := QUESTIONS.get(document):
+            blocks.append(f"### {say('Questions and answers')}")
+            blocks += [block for question in questions for block in _question(question, results, say)]
     if say is not ENGLISH:
         blocks = [f'<div lang="{say.code}" markdown>', *blocks, "</div>"]
     return "\n\n".join(blocks) + "\n"
@@ -54,6 +61,22 @@ def _overview(systems: list[Row], say: Language) -> Iterator[str]:
     yield _table([(say("exercise"), say("printed"), say("ours")), *compared])
 
 
+def _question(question: Question, results: Results, say: Language) -> Iterator[str]:
+    """Yield the question, then the answer with links to the sections of the jobs and studies that show it."""
+
+    def figure(found: re.Match[str]) -> str:
+        result = results.results.get(found[1])
+        return say.number(result.figures.get(found[2]) if result else None)
+
+    yield f"**{say(question.place)}.** {say(question.question)}"
+    option = f" ({question.option})" if question.option else ""
+    answer = f"*{say('Answer')}{option}.* {_FIGURE.sub(figure, say(question.answer))}"
+    if question.shown_by:
+        links = ", ".join(f"[{name}](#{name})" for name in question.shown_by)
+        answer += f" {say('See')} {links}."
+    yield answer
+
+
 def _section(row: Row, say: Language) -> Iterator[str]:
     system = row.system
     yield f"### {say(system.title)}"
@@ -68,7 +91,7 @@ def _section(row: Row, say: Language) -> Iterator[str]:
 def _entry(entry: RowEntry, say: Language) -> Iterator[str]:
     """Yield code file, run, figures or the study's table, and plots."""
     folder = "training/jobs" if entry.name in JOBS else "training/experiments/studies"
-    code = f"`{folder}/{entry.name}.py`"
+    code = f'<a id="{entry.name}"></a>`{folder}/{entry.name}.py`'
     result = entry.result
     if result is None:
         yield f"{code}: {say('not run')}."

@@ -5,10 +5,20 @@ tests/training asserts them too.
 """
 
 from training.reproduction.course import System, Text
-from training.reproduction.linked_education_exercises import ALL, LINKED_EDUCATION
-from training.reproduction.mba_exercises import MBA
+from training.reproduction.linked_education_exercises import ALL, DEEP_LEARNING, LINKED_EDUCATION
+from training.reproduction.mba_exercises import ARCHITECTURES, MBA, NETWORKS, STRATEGIES, TOPICS
+from training.reproduction.questions import architectures, deep_learning, networks, strategies, topics
 
 SYSTEMS = (*MBA, *LINKED_EDUCATION)
+
+#: The documents' questions with our answers.
+QUESTIONS = {
+    NETWORKS: networks.QUESTIONS,
+    ARCHITECTURES: architectures.QUESTIONS,
+    STRATEGIES: strategies.QUESTIONS,
+    TOPICS: topics.QUESTIONS,
+    DEEP_LEARNING: deep_learning.QUESTIONS,
+}
 
 
 def others(names: list[str]) -> System:

@@ -37,6 +37,9 @@ WORDS = {
         Text("Reproduction of the courses", "Reprodução dos cursos"),
         Text("Overview", "Resumo"),
         Text("exercise", "exercício"),
+        Text("Questions and answers", "Perguntas e respostas"),
+        Text("Answer", "Resposta"),
+        Text("See", "Ver"),
         Text("figure", "valor"),
         Text("printed", "impresso"),
         Text("ours", "nosso"),
@@ -62,6 +65,7 @@ WORDS = {
         # Plots
         Text("history", "curvas de treino"),
         Text("confusion", "matriz de confusão"),
+        Text("pictures", "as dez primeiras imagens de treino com as suas classes"),
         Text("prediction", "previsão e valor real"),
         Text("forecast", "previsão e valor real"),
         Text("plot", "gráfico"),
@@ -154,6 +158,7 @@ NAMES = {
     "triplet": "triplet loss, after training",
     "history": "training curves",
     "confusion": "confusion matrix",
+    "pictures": "the first ten training pictures with their classes",
     "prediction": "prediction and truth",
     "forecast": "forecast and truth",
 }

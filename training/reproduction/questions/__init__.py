@@ -1,0 +1,1 @@
+"""Questions of the course documents with our answers, one module for each document."""
