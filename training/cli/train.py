@@ -42,7 +42,7 @@ def train(
     list_jobs: Annotated[bool, typer.Option("--list", help="Print every job.")] = False,
     quick: Quick = False,
     stand_in: StandIn = False,
-    csv: Annotated[Path | None, typer.Option(help="File of prices, for stock_rnn and stock_forecaster.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="File of a series: forecaster, stock_forecaster, stock_rnn.")] = None,
     column: Annotated[str | None, typer.Option(help="Column of --csv to forecast.")] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Column of times in --csv; none: the rows are in order of time.")

@@ -70,7 +70,9 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
         inputs=dict(examples.inputs),
         predicted=_predicted(trained.evaluation, len(examples.labels)),
         parameters=sum(network.count_params() for network in exported.models),
-        trainable_parameters=int(sum(np.prod(w.shape) for w in trained.model.trainable_weights)),
+        trainable_parameters=int(
+            sum(np.prod(weight.shape) for network in exported.models for weight in network.trainable_weights)
+        ),
         hurdles={key: float(f"{value:.6g}") for key, value in trained.evaluation.hurdles.items()},
         gate=verdict,
         versions=dict(version.versions()),

@@ -25,6 +25,7 @@ JOBS = {
     "conv1d_a": "1,024-sample signals by 1-D convolutions with pooling",
     "conv1d_b": "1,024-sample signals by 1-D convolutions with strides",
     "conv2d_1024": "encoder of 1024×1024 pictures by four convolutions",
+    "forecaster": "next values of a series of your own, by the best of twelve forecasters",
     "fashion_augmented": "Fashion-MNIST by a residual net on augmented pictures, better than the course's",
     "fashion_cnn": "Fashion-MNIST classifier with separable convolutions",
     "fashion_embedding": "Fashion-MNIST encoder with a 64-value embedding",
@@ -42,7 +43,7 @@ JOBS = {
 }
 
 #: Jobs that have no data without the user's.
-OWN_DATA = frozenset({"image_classifier"})
+OWN_DATA = frozenset({"forecaster", "image_classifier"})
 
 #: Titles of the studies, by name.
 STUDIES = {
@@ -61,7 +62,7 @@ TAKES = {
         *("fashion_embedding", "fashion_inception", "fashion_metric", "fashion_resnet", "mnist_transfer"),
         *("bagging", "regularisation"),
     ),
-    **dict.fromkeys(CSV_OPTIONS, ("stock_forecaster", "stock_rnn")),
+    **dict.fromkeys(CSV_OPTIONS, ("forecaster", "stock_forecaster", "stock_rnn")),
     "data_dir": ("image_classifier", "xo_cnn", "xo_mobilenet"),
     "head": ("xo_mobilenet",),
     "from_version": ("mnist_transfer",),

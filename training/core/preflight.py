@@ -105,6 +105,11 @@ def with_start(name: str, options: JobOptions, registry: ModelRegistry) -> JobOp
     return replace(options, from_version=number, start=registry.directory(model, number))
 
 
+def _check_csv(options: JobOptions) -> None:
+    if options.csv is None:
+        raise JobError("--csv is missing: a file with one row for each time, and a column of values")
+
+
 def _check_class_folders(options: JobOptions) -> None:
     if options.data_dir is None:
         raise JobError("--data-dir is missing: a folder or ZIP file with one folder of pictures for each class")
@@ -118,6 +123,7 @@ def _check_noughts_and_crosses(options: JobOptions) -> None:
 
 #: Checks of the user's own data, by job.
 _OWN_DATA: Mapping[str, Callable[[JobOptions], None]] = {
+    "forecaster": _check_csv,
     "image_classifier": _check_class_folders,
     "xo_cnn": _check_noughts_and_crosses,
     "xo_mobilenet": _check_noughts_and_crosses,

@@ -1,0 +1,67 @@
+"""The candidates as forecasters of raw values."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from serving.artifacts.model_card import SeriesRecipe
+from training.core.array import Array
+from training.forecasting import candidates, classical
+
+WINDOW, HORIZON, SEASON = 48, 6, 7
+RECIPE = SeriesRecipe(window=WINDOW, max_horizon=HORIZON, step="day", unit="1", season=SEASON, level=0.9)
+
+
+def series(n: int) -> Array:
+    rng = np.random.default_rng(0)
+    values: Array = 30 + np.cumsum(rng.normal(size=n)) + 4 * np.sin(np.arange(n) * 2 * np.pi / SEASON)
+    return values
+
+
+def nets() -> dict[str, keras.Model]:
+    rows = np.lib.stride_tricks.sliding_window_view(series(200), WINDOW + HORIZON)
+    fitted = classical.fitted(*candidates.scaled(rows[:, :WINDOW], rows[:, WINDOW:]), SEASON)
+    return {name: candidates.fixed(weights) for name, weights in fitted.items()} | candidates.nets(WINDOW, HORIZON)
+
+
+NETS = nets()
+
+
+def test_every_candidate_has_words() -> None:
+    assert set(NETS) == set(candidates.WORDS) and set(candidates.NAIVE) < set(NETS)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_forecast_moves_with_level_and_unit(name: str) -> None:
+    ours = candidates.forecaster(NETS[name], RECIPE)
+    history = series(WINDOW)[None].astype(np.float32)
+    plain, moved = (
+        ours.ahead(tf.constant(rows), tf.constant(HORIZON)).numpy() for rows in (history, history * 8 - 500)
+    )
+    assert plain.shape == (1, HORIZON)
+    assert moved == pytest.approx(plain * 8 - 500, rel=1e-3, abs=1e-2)
+    assert ours.step(tf.constant(history)).numpy() == pytest.approx(plain[:, 0], rel=1e-6)
+    short = ours.ahead(tf.constant(history), tf.constant(2)).numpy()
+    assert short == pytest.approx(plain[:, :2], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("value", [0.0, 5.0, -1e30, 1e-30])
+def test_a_constant_history_has_a_finite_forecast(name: str, value: float) -> None:
+    """The classical ones repeat it exactly."""
+    ours = candidates.forecaster(NETS[name], RECIPE)
+    mean = ours.ahead(tf.fill((1, WINDOW), np.float32(value)), tf.constant(HORIZON)).numpy()
+    assert np.isfinite(mean).all()
+    if name not in candidates.nets(WINDOW, HORIZON):
+        assert (mean == np.float32(value)).all()
+
+
+def test_nets_side_by_side_have_the_loss_of_each() -> None:
+    members = list(candidates.nets(WINDOW, HORIZON).values())
+    rows = np.lib.stride_tricks.sliding_window_view(series(100), WINDOW + HORIZON)
+    x, y = candidates.scaled(rows[:, :WINDOW], rows[:, WINDOW:])
+    answer = candidates.side_by_side(members)(x)
+    errors = [np.abs(y[:, : net.output_shape[1]] - net(x).numpy()) for net in members]
+    found = candidates.absolute_error(members)(tf.constant(y), answer).numpy()
+    assert found == pytest.approx(np.concatenate(errors, axis=1).mean(axis=1), rel=1e-5)

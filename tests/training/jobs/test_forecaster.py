@@ -1,0 +1,124 @@
+"""The job on the user's own series, from a CSV file to forecasts over HTTP."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serving.artifacts import model_card
+from serving.artifacts.model_card import ModelCard
+from tests.programs import REPOSITORY
+from tests.serving.gateway.programs import Gateway, embedded_gateway, wait_until_ready
+from training.core.array import Array
+from training.core.errors import JobError
+from training.core.job import JobOptions
+from training.core.recipe import Recipe
+from training.jobs import forecaster
+
+WEEK = np.array([0, -40, 25, 310, 480, -220, 15])
+RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=0.001)
+
+
+def write(path: Path, values: Array, *, first: date = date(2023, 1, 1), days: int = 1) -> Path:
+    rows = [f"{first + timedelta(days=days * i)},{value}" for i, value in enumerate(values)]
+    path.write_text("\n".join(["date,sales", *rows]), encoding="utf-8")
+    return path
+
+
+def train(csv: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``vitrine train forecaster --quick``."""
+    folders = ["--exports", str(csv.parent / "exports"), "--runs", str(csv.parent / "runs")]
+    command = [sys.executable, "-m", "training", "forecaster", "--quick", "--csv", str(csv), *arguments, *folders]
+    env = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=env, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Version 1 of a model of a series that repeats each week: the seasonal naive forecast wins."""
+    csv = write(tmp_path_factory.mktemp("own") / "sales.csv", np.resize(WEEK, 300) + 1000.0)
+    done = train(csv, "--as", "sales", "--unit", "pieces")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "published as version 1, live" in done.stdout
+    assert "note: This is the seasonal naive forecast (the last season repeats): none of 12 " in done.stdout
+    return csv.parent / "exports" / "sales" / "1"
+
+
+@pytest.fixture(scope="module")
+def card(published: Path) -> ModelCard:
+    return model_card.read(published)
+
+
+@pytest.fixture(scope="module")
+def gateway(published: Path) -> Iterator[Gateway]:
+    with embedded_gateway(published.parents[1]) as running:
+        wait_until_ready(running, "sales")
+        yield running
+
+
+def test_the_card_has_the_winner_period_and_hurdles(card: ModelCard) -> None:
+    assert card.series is not None
+    assert (card.series.step, card.series.season, card.series.unit) == ("day", 7, "pieces")
+    assert (card.series.window, card.series.max_horizon) == (60, 14)
+    assert card.notes[0].startswith("This is the seasonal naive forecast (the last season repeats): none of 12 ")
+    assert card.metrics["horizon_mae"] == 0 and card.metrics["coverage"] == 1
+    assert card.hurdles["seasonal"] == 0 and card.metrics["hurdle_ratio"] == 1
+    assert {key for key in card.metrics if key.startswith("backtest_")} == {
+        f"backtest_{name}_mae" for name in forecaster.candidates.WORDS
+    }
+    assert card.training.refitted
+    assert card.parity and card.parity.onnx_reason is None
+
+
+def test_the_answer_names_the_winner(gateway: Gateway) -> None:
+    """From a history at another level, in the middle of the week."""
+    history = [*np.resize(WEEK, 101) + 5000.0]
+    answer = gateway.http.post("/v1/models/sales:forecast", json={"history": history, "horizon": 14}).json()
+    lower, mean, upper = (np.array(answer["forecasts"][0][name]) for name in ("lower", "mean", "upper"))
+    assert mean == pytest.approx(np.resize(WEEK, 115)[101:] + 5000.0)
+    assert (lower <= mean).all() and (mean <= upper).all()
+    assert any("the seasonal naive forecast" in note for note in answer["notes"])
+
+
+@pytest.mark.parametrize(
+    ("days", "rows", "step", "season", "horizon"), [(1, 800, "day", 7, 14), (7, 300, "week", 52, 13)]
+)
+def test_horizon_and_window_follow_the_period(
+    days: int, rows: int, step: str, season: int, horizon: int, tmp_path: Path
+) -> None:
+    csv = write(tmp_path / "own.csv", 50 + np.random.default_rng(0).normal(size=rows), days=days)
+    examples = forecaster.load(JobOptions(csv=csv), RECIPE)
+    series = examples.extra["series"]
+    assert (series.step, series.season, series.max_horizon) == (step, season, horizon)
+    assert series.window == min(max(64, 3 * season), rows // 5)
+    assert examples.train[0].shape[1] == series.window and examples.train[1].shape[1] == horizon
+    assert examples.title == "Next values of own, sales by the best of 12 forecasters"
+
+
+def test_a_net_is_fitted_again_on_all_values(tmp_path: Path) -> None:
+    csv = write(tmp_path / "own.csv", 50 + np.random.default_rng(0).normal(size=300))
+    examples = forecaster.load(JobOptions(csv=csv), RECIPE)
+    every = forecaster._examples(examples.extra["parts"].series, 60, 14)
+    net = forecaster.refitted("convolution", every, examples)
+    assert net.name == "convolution" and len(every[0]) > sum(len(part[0]) for part in (examples.train, examples.test))
+    held = forecaster.held_out("convolution", examples, 255)
+    assert len(held.truth) == 255 - 210 - 14 + 1
+    assert len(forecaster.held_out("theta", examples, 255).truth) == 255 - 60 - 14 + 1
+
+
+def test_the_sentence_about_a_winner() -> None:
+    errors = {"theta": 1.25, "naive": 2.0, "drift": 3.0}
+    assert forecaster.chosen(errors, "EUR") == (
+        "This is Theta, the best of 3 candidates in the backtest: its mean absolute error there was 1.25 EUR, that of "
+        "the naive forecast (the last value repeats) 2 EUR."
+    )
+
+
+def test_a_file_is_needed() -> None:
+    with pytest.raises(JobError, match="--csv is missing"):
+        forecaster.load(JobOptions(), RECIPE)
