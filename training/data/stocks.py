@@ -26,10 +26,10 @@ _DECIMALS = {"point": ".", "comma": ","}
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices above 0 in order of time, float64 [n], with their origin.
+    """Prices, or other values, in order of time, float64 [n], with their origin.
 
     Attributes:
-        values: the prices.
+        values: the values.
         name: name for the model card.
         source: file or data set.
         licence: licence of the data.
@@ -76,12 +76,16 @@ def load(path: Path | None = None, column: str | None = None) -> Prices:
     return from_options(JobOptions(csv=path, column=column))
 
 
-def from_options(options: JobOptions) -> Prices:
+def from_options(options: JobOptions, *, above_zero: bool = False) -> Prices:
     """Load the prices of ``options.csv`` as the other options say, or matplotlib's GOOG without one.
 
+    Args:
+        options: the file, and how to read it.
+        above_zero: refuse values that are not above 0.
+
     Raises:
-        JobError: the file cannot be read as one series, is ambiguous, has too few rows, a price that is not above 0, or
-            a jump as of a share split.
+        JobError: the file cannot be read as one series, is ambiguous, has too few rows, a value at or below 0 where
+            none may be, or a jump as of a share split.
     """
     if options.csv is None:
         wrong = sorted(name for name in CSV_OPTIONS - {"csv"} if getattr(options, name) not in (None, False))
@@ -92,6 +96,8 @@ def from_options(options: JobOptions) -> Prices:
         series = reader.read(options.csv, _read_options(options))
     except SeriesFileError as error:
         raise JobError(str(error)) from None
+    if above_zero:
+        _check_above_zero(series, options)
     return _prices(series, options)
 
 
@@ -135,12 +141,6 @@ def _prices(series: Series, options: JobOptions) -> Prices:
     count = len(series.values)
     if count < _FEWEST:
         raise JobError(f"{path} has {count} rows with a value; at least {_FEWEST} are needed to train and to measure")
-    low = np.flatnonzero(series.values <= 0)
-    if len(low):
-        raise JobError(
-            f"{path}, line {series.lines[low[0]]}: {series.column} is {series.values[low[0]]}; "
-            "a price above 0 is expected"
-        )
     if period.season > count // 2:
         raise JobError(f"{path} has {count} rows, less than two seasons of {period.season}; choose a shorter --season")
     values, notes = _without_splits(series, options)
@@ -163,13 +163,22 @@ def _prices(series: Series, options: JobOptions) -> Prices:
     )
 
 
+def _check_above_zero(series: Series, options: JobOptions) -> None:
+    low = np.flatnonzero(series.values <= 0)
+    if len(low):
+        raise JobError(
+            f"{options.csv}, line {series.lines[low[0]]}: {series.column} is {series.values[low[0]]:g}. "
+            "A model of returns needs prices above 0; stock_rnn takes any values"
+        )
+
+
 def _without_splits(series: Series, options: JobOptions) -> tuple[Array, tuple[str, ...]]:
     """Return the values and a note, with jumps treated as the user wants.
 
     Raises:
         JobError: there are jumps, and the user has not chosen.
     """
-    splits = find_splits(series.values)
+    splits = find_splits(series.values) if (series.values > 0).all() else []  # only prices have splits
     if not splits:
         return series.values, ()
     first = splits[0]

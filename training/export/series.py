@@ -9,11 +9,15 @@ from training.export.exported_model import Endpoint, ExportedModel
 from training.forecasting.conformal import Spread
 from training.forecasting.forecaster import Forecaster
 
+LARGEST_INPUT = 1e30  #: A value further from 0 counts as this: float32 ends at 3.4e38, and sums must not reach it.
+LARGEST_OUTPUT = 3e38  #: A forecast further from 0 becomes this instead of infinity.
+
 
 def series_model(network: keras.Model, forecaster: Forecaster, spread: Spread, samples: Array) -> ExportedModel:
     """Export a forecaster: ``serving_default`` and ``forecast``.
 
-    ``serving_default`` predicts the next value, ``forecast`` as many as the batch's largest horizon.
+    ``serving_default`` predicts the next value, ``forecast`` as many as the batch's largest horizon. All outputs are
+    finite for a finite history, and lower ≤ mean ≤ upper.
 
     Args:
         network: the Keras model that the forecaster's functions call.
@@ -26,11 +30,13 @@ def series_model(network: keras.Model, forecaster: Forecaster, spread: Spread, s
     history_spec = tf.TensorSpec((None, recipe.window), tf.float32, "history")
 
     def predict(history: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"prediction": forecaster.step(history)}
+        return {"prediction": _within(forecaster.step(_within(history, LARGEST_INPUT)), LARGEST_OUTPUT)}
 
     def forecast(history: tf.Tensor, horizon: tf.Tensor) -> dict[str, tf.Tensor]:
+        history = _within(history, LARGEST_INPUT)
         mean = forecaster.ahead(history, tf.clip_by_value(tf.reduce_max(horizon), 0, recipe.max_horizon))
-        lower, upper = forecaster.interval(history, mean, spread)
+        mean = _within(mean, LARGEST_OUTPUT)
+        lower, upper = (_within(bound, LARGEST_OUTPUT) for bound in forecaster.interval(history, mean, spread))
         return {"mean": mean, "lower": lower, "upper": upper}
 
     ahead = ("float32", (None, None))
@@ -53,3 +59,7 @@ def series_model(network: keras.Model, forecaster: Forecaster, spread: Spread, s
             ),
         },
     )
+
+
+def _within(values: tf.Tensor, largest: float) -> tf.Tensor:
+    return tf.clip_by_value(values, -largest, largest)

@@ -53,7 +53,7 @@ class Forecaster:
         """
         factors = tf.constant(spread.bounds, tf.float32)  # a constant outside would become an input of the ONNX graph
         steps, width = tf.shape(mean)[1], self.width(history)
-        return mean + width * factors[0, :steps], mean + width * factors[1, :steps]
+        return mean + width * factors[0, :steps], mean + width * factors[1, :steps]  # factors are ≤ 0 and ≥ 0
 
     def mean_error(self, origins: Origins) -> float:
         """Return the mean absolute error at origins with the longest horizon."""

@@ -59,6 +59,10 @@ class Split:
         known = self.series[: self.first_test]
         return roll(known, self.first_validation, window=self.window, horizon=horizon, season=season)
 
+    def held_out_origins(self, horizon: int, season: int) -> Origins:
+        """Return the origins of validation and test part, which the tested model was not fitted on."""
+        return roll(self.series, self.first_validation, window=self.window, horizon=horizon, season=season)
+
     def test_origins(self, horizon: int, season: int) -> tuple[Origins, Origins]:
         """Return the origins of two backtests in the test part, one step ahead and ``horizon`` steps, with hurdles."""
         near, far = (

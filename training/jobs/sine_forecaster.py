@@ -126,13 +126,20 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
 
 
 def forecaster(model: keras.Model) -> Forecaster:
-    def deviation(history: tf.Tensor) -> tf.Tensor:
-        return tf.maximum(tf.math.reduce_std(history, axis=1, keepdims=True), 1e-6)
+    def parts(history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return the normalised window, its mean and its deviation; squares of huge values would overflow."""
+        unit = tf.maximum(tf.reduce_max(tf.abs(history), axis=1, keepdims=True), 1e-30)
+        shares = history / unit
+        center = tf.reduce_mean(shares, axis=1, keepdims=True)
+        scale = tf.maximum(tf.math.reduce_std(shares, axis=1, keepdims=True), 1e-6)
+        return (shares - center) / scale, center * unit, scale * unit
 
     def ahead(history: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-        center, scale = tf.reduce_mean(history, axis=1, keepdims=True), deviation(history)
-        answer = model(((history - center) / scale)[..., tf.newaxis], training=False)
-        return answer[:, :steps] * scale + center
+        window, center, scale = parts(history)
+        return model(window[..., tf.newaxis], training=False)[:, :steps] * scale + center
+
+    def deviation(history: tf.Tensor) -> tf.Tensor:
+        return parts(history)[2]
 
     return Forecaster(SERIES, lambda history: ahead(history, tf.constant(1))[:, 0], ahead, deviation)
 

@@ -74,11 +74,6 @@ def test_a_spike_is_no_split(tmp_path: Path) -> None:
     ("text", "options", "error"),
     [
         ("\n".join(plain().split("\n")[:100]), {}, "mine.csv has 99 rows with a value; at least 240 are needed"),
-        (
-            plain().replace("2019-01-09,1,", "2019-01-09,1,-"),
-            {},
-            "line 7: Close is -1[0-9.]+; a price above 0 is expected",
-        ),
         (plain().replace("2019-01-09", "soon"), {}, "line 7: Date holds 'soon'"),
         (plain(), {"season": 200}, "less than two seasons of 200; choose a shorter --season"),
         (plain(), {"season": 0}, "--season is 0; a number of steps of at least 1"),
@@ -90,6 +85,14 @@ def test_a_spike_is_no_split(tmp_path: Path) -> None:
 def test_a_bad_csv_or_option_is_refused(tmp_path: Path, text: str, options: dict[str, object], error: str) -> None:
     with pytest.raises(JobError, match=error):
         load(tmp_path, text, **options)
+
+
+def test_values_at_or_below_zero_are_no_prices(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text(plain().replace("2019-01-09,1,", "2019-01-09,1,-"), encoding="utf-8")
+    assert stocks.load(path).values.min() < 0
+    with pytest.raises(JobError, match=r"line 7: Close is -1[0-9.]+. .* prices above 0; stock_rnn takes any values"):
+        stocks.from_options(JobOptions(csv=path), above_zero=True)
 
 
 def test_options_without_a_file_are_refused() -> None:

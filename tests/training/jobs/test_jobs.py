@@ -239,8 +239,35 @@ def test_the_user_s_series_has_its_own_period_unit_and_title(job: ModuleType, tm
     model = job.build(examples, JobOptions(), RECIPE)
     ours = job.forecaster(model, examples)
     assert ours.season == 12 and ours.recipe == recipe
-    served = job.serve(model, examples).series
-    assert served.quantiles.steps[-1] == recipe.max_horizon and min(served.quantiles.levels) == 0.1  # of 16 errors
+    exported = job.serve(model, examples)
+    quantiles = exported.series.quantiles
+    assert quantiles.steps[-1] == recipe.max_horizon
+    assert quantiles.rows == 61  # of the validation and test part, which the tested model has not seen
+
+
+@pytest.mark.parametrize("job", [sine_rnn, stock_rnn, stock_forecaster])
+def test_the_served_forecaster_is_fitted_again_on_all_data(job: ModuleType) -> None:
+    said: list[str] = []
+    examples = job.load(JobOptions(say=said.append), RECIPE)
+    tested = job.build(examples, JobOptions(), RECIPE)
+    weights = tested.get_weights()
+    exported = job.serve(tested, examples)
+    windows = len(examples.extra["parts"].series) - exported.series.window
+    assert exported.refitted and said == [f"fitting again on all {windows:,} windows, for the version to serve"]
+    assert exported.models[0] is not tested
+    assert all((old == kept).all() for old, kept in zip(weights, tested.get_weights(), strict=True))
+    assert any((old != new).any() for old, new in zip(weights, exported.models[0].get_weights(), strict=True))
+
+
+def test_stock_rnn_works_at_any_level_and_scale() -> None:
+    examples = stock_rnn.load(JobOptions(), RECIPE)
+    model = stock_rnn.build(examples, JobOptions(), RECIPE)
+    ours = stock_rnn.forecaster(model, examples)
+    history = np.random.default_rng(0).normal(0, 1, (4, 10)).cumsum(axis=1).astype(np.float32)
+    plain, moved = (ours.ahead(tf.constant(rows), tf.constant(30)).numpy() for rows in (history, -7 * history + 50))
+    mirrored = ours.ahead(tf.constant(-history), tf.constant(30)).numpy()
+    np.testing.assert_allclose(moved, 7 * mirrored + 50, rtol=1e-3, atol=1e-3)
+    assert np.abs(plain - history[:, -1:]).max() > 0.1
 
 
 def test_stock_forecaster_s_loss_is_laplace_s_likelihood() -> None:
