@@ -52,6 +52,7 @@ STUDIES = {
     "learning_rate_decay": "learning rates that stay and that decay, on Boston Housing",
     "losses": "squared error, cross-entropy, 0-1 and hinge loss on ten points",
     "regularisation": "dropout, L1, L2 and batch normalisation, one at a time",
+    "ten_pictures": "two training pictures of X or O after 100 and 200 epochs of transfer",
     "transfer": "transfer against scratch on X and O, by number of pictures",
 }
 
