@@ -5,7 +5,7 @@ its seed generator and an assignment to it, so the served graph would give diffe
 output has the batch dimension first, because TensorFlow Serving's batching refuses anything else.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from serving.preprocessing.image import ImageRecipe
 from training.core.array import Array
 
 Function = Callable[..., dict[str, tf.Tensor]]
+#: :func:`training.export.onnx_export.convert`.
+Convert = Callable[[Function, Sequence[tf.TensorSpec]], Any]
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class Endpoint:
         outputs: dtype and shape of each output, for the card.
         samples: rows for the check and the warm-up, by input.
         convertible: whether the ONNX export contains it.
+        own_export: makes an ONNX graph of the signature alone, as an ``onnx.ModelProto``. onnxruntime computes all
+            outputs of a graph, whichever are requested, so a signature that runs the model many times must not be in
+            the graph of the others. The warm-up omits it.
     """
 
     function: Function
@@ -36,6 +41,7 @@ class Endpoint:
     outputs: Mapping[str, tuple[str, tuple[int | None, ...]]]
     samples: Mapping[str, Array]
     convertible: bool = True
+    own_export: Callable[[Convert], Any] | None = None
 
     def call(self, rows: Any = slice(None)) -> dict[str, Array]:
         """Return the Keras model's outputs for the samples, the reference for the check."""
