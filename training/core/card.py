@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import keras
 import numpy as np
 
-from serving.artifacts.model_card import ModelCard, Predicted, Training, Verdict
+from serving.artifacts.model_card import Calibration, ModelCard, Predicted, Training, Verdict
 from training.core.examples import Evaluation, Examples
 from training.core.fit import Fitted
 from training.core.job import Job, JobOptions
 from training.core.recipe import Recipe
 from training.data import sources
+from training.evaluation.calibration import soften
 from training.evaluation.metrics import by_class
 from training.export import version
 from training.export.exported_model import ExportedModel
@@ -68,7 +69,9 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
         printed={} if options.own_data else dict(job.printed),
         by_class=by_class(trained.evaluation.truth, trained.evaluation.answer, examples.labels),
         inputs=dict(examples.inputs),
-        predicted=_predicted(trained.evaluation, len(examples.labels)),
+        predicted=_predicted(trained.evaluation, len(examples.labels), exported.calibration),
+        typicality=exported.typicality,
+        calibration=exported.calibration,
         parameters=sum(network.count_params() for network in exported.models),
         trainable_parameters=int(
             sum(np.prod(weight.shape) for network in exported.models for weight in network.trainable_weights)
@@ -92,11 +95,12 @@ def _notes(trained: Trained) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _predicted(evaluation: Evaluation, classes: int) -> Predicted | None:
-    if evaluation.confidence is None:
+def _predicted(evaluation: Evaluation, classes: int, calibration: Calibration | None) -> Predicted | None:
+    if evaluation.probabilities is None:
         return None
+    served = soften(evaluation.probabilities, calibration.temperature if calibration else 1.0)
     shares = np.bincount(evaluation.answer, minlength=classes) / len(evaluation.answer)
     return Predicted(
         classes=tuple(round(float(share), 6) for share in shares),
-        confidence=sources.distribution(evaluation.confidence),
+        confidence=sources.distribution(served.max(axis=1)),
     )

@@ -12,7 +12,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from serving.artifacts.model_card import Check, Kind, NeighboursRecipe, SeriesRecipe, SignalRecipe, TableRecipe
+from serving.artifacts.model_card import (
+    Calibration,
+    Check,
+    Kind,
+    NeighboursRecipe,
+    SeriesRecipe,
+    SignalRecipe,
+    TableRecipe,
+    Typicality,
+)
 from serving.preprocessing.image import ImageRecipe
 from training.core.array import Array
 
@@ -55,12 +64,14 @@ class ExportedModel:
 
     One recipe is set, the one of the kind; ``neighbours`` comes with ``image``. ``reference_pictures`` are the pictures
     of ``neighbours``, uint8 [r, height, width, c]. ``refitted``: the model was fitted again on all data after its
-    evaluation; ``checks`` are figures of the graph for the gate.
+    evaluation; ``checks`` are figures of the graph for the gate. ``infer`` computes from the inputs of
+    ``serving_default`` its outputs and ``embedding`` [n, d], the input of the last layer.
     """
 
     kind: Kind
     endpoints: Mapping[str, Endpoint]
     models: tuple[keras.Model, ...]
+    infer: Function | None = None
     image: ImageRecipe | None = None
     neighbours: NeighboursRecipe | None = None
     reference_pictures: Array | None = None
@@ -69,3 +80,5 @@ class ExportedModel:
     signal: SignalRecipe | None = None
     refitted: bool = False
     checks: tuple[Check, ...] = ()
+    calibration: Calibration | None = None
+    typicality: Typicality | None = None

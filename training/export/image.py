@@ -59,6 +59,7 @@ def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepa
         kind="image",
         image=recipe,
         models=(network,),
+        infer=infer,
         endpoints={
             "serving_default": default,
             "embed": Endpoint(
