@@ -3,7 +3,7 @@
 Google's prices, 2004-08-19 to 2008-10-14, are a sample data set of matplotlib.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -123,16 +123,8 @@ def _read_options(options: JobOptions) -> ReadOptions:
         raise JobError(f"--season is {options.season}; a number of steps of at least 1 is expected")
     if options.splits not in (None, "adjust", "keep"):
         raise JobError(f"--splits is {options.splits!r}; adjust or keep is expected")
-    return ReadOptions(
-        column=options.column,
-        time_column=options.time_column,
-        period=options.period,
-        season=options.season,
-        unit=options.unit,
-        day_first=options.day_first,
-        decimal=options.decimal and _DECIMALS[options.decimal],
-        drop_missing=options.drop_missing,
-    )
+    chosen = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
+    return ReadOptions(**{**chosen, "decimal": options.decimal and _DECIMALS[options.decimal]})
 
 
 def _prices(series: Series, options: JobOptions) -> Prices:
