@@ -136,10 +136,11 @@ class TimeAxis:
             raise CalendarError("the forecast must end before the year 10000") from None
 
     def text(self, time: datetime) -> str:
-        """Write a time as the caller writes times: 2026-01, 2026-01-31 or 2026-01-31T00:00:00."""
-        if self.written == "time":
+        """Write a time as the caller writes times, if that says all: 2026-01, 2026-01-31 or 2026-01-31T00:00:00."""
+        kind, size = self.frequency.size
+        if self.written == "time" or (kind == "seconds" and size % 86_400):
             return time.isoformat()
-        return time.date().isoformat()[: 7 if self.written == "month" else 10]
+        return time.date().isoformat()[: 7 if self.written == "month" and kind == "months" else 10]
 
 
 def read_time(text: object, name: str) -> tuple[datetime, str]:

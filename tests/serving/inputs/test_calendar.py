@@ -95,6 +95,12 @@ def test_from_the_time_of_the_first_value() -> None:
     assert [axis.text(time) for time in axis.ahead(2)] == ["2026-04-30", "2026-05-31"]
 
 
+def test_times_are_written_as_precisely_as_the_step_needs() -> None:
+    for start, frequency, expected in (("2026-01-01", "hour", "2026-01-01T03:00:00"), ("2026-01", "day", "2026-01-04")):
+        axis = calendar.from_start(start, "start", Frequency(1, frequency), 3)
+        assert [axis.text(time) for time in axis.ahead(1)] == [expected]
+
+
 REFUSED: dict[str, tuple[Frequency, Sequence[object], str]] = {
     "unsorted": (DAY, ["2026-01-02", "2026-01-01"], "must ascend, but 2026-01-01 .* after 2026-01-02"),
     "doubled": (DAY, ["2026-01-01", "2026-01-01"], "2026-01-01 .* there twice"),
