@@ -112,7 +112,7 @@ def train(
         preflight.check_options(name, options)
         check_name(model or name)
         check_label(label)
-        _say_series(options)
+        _say_series(name, options)
         preflight.check_writable(runs, "--runs")
         registry = ModelRegistry(exports_or_default(exports), load_signer(signing_key) if signing_key else None)
         preflight.check_registry(registry)
@@ -167,12 +167,13 @@ def _say_how_to_ask(model: str, csv: Path | None) -> None:
     console.print(f"vitrine up serves it, with a page. In another terminal: {ask}", markup=False, soft_wrap=True)
 
 
-def _say_series(options: JobOptions) -> None:
+def _say_series(name: str, options: JobOptions) -> None:
     """Read the user's series before TensorFlow starts, and print its column, period and unit."""
     if CSV_OPTIONS & set(options.own()):
         from training.data import stocks
 
-        for phrase in stocks.describe(stocks.from_options(options)):
+        fewest = stocks.FEWEST_OF_FORECASTER if name == "forecaster" else stocks.FEWEST
+        for phrase in stocks.describe(stocks.from_options(options, fewest=fewest)):
             console.print(phrase, soft_wrap=True, markup=False, highlight=False)
 
 

@@ -40,16 +40,17 @@ HORIZONS = {"day": 14, "week": 13, "month": 18, "quarter": 8, "year": 6}
 WITHIN_A_DAY = 48
 WINDOW, SEASONS = 64, 3
 MOST_VALUES = 20_000
+MOST_WINDOWS = 3_000  # of a fit, spread over the training part
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
     if options.csv is None:
         raise JobError("--csv is missing: a file with one row for each time, and a column of values")
-    series = stocks.from_options(options)
+    series = stocks.from_options(options, fewest=stocks.FEWEST_OF_FORECASTER)
     values = series.values[-MOST_VALUES:]
     unit = series.period.step.rstrip("s").split()[-1]
     horizon = min(HORIZONS.get(unit, WITHIN_A_DAY), len(values) // 20)
-    window = min(max(WINDOW, SEASONS * series.period.season), len(values) // 5)
+    window = min(max(WINDOW, SEASONS * series.period.season), len(values) // 3)
     parts = chronological(values, window)
     train = examples_of(parts.train, window, horizon, least_width(parts.train))
     validation, test = (examples_of(part, window, horizon) for part in (parts.validation, parts.test))
@@ -76,8 +77,9 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
 
 
 def examples_of(part: Array, window: int, horizon: int, least: float = 0.0) -> tuple[Array, Array]:
-    """Return all scaled windows and the values after them."""
+    """Return scaled windows and the values after them; at most 3,000, evenly spread."""
     rows = np.lib.stride_tricks.sliding_window_view(part, window + horizon)
+    rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MOST_WINDOWS)).astype(int)]
     return candidates.scaled(rows[:, :window], rows[:, window:], least)
 
 

@@ -65,7 +65,7 @@ def gateway(published: Path) -> Iterator[Gateway]:
 def test_the_card_has_the_winner_period_and_hurdles(card: ModelCard) -> None:
     assert card.series is not None
     assert (card.series.step, card.series.season, card.series.unit) == ("day", 7, "pieces")
-    assert (card.series.window, card.series.max_horizon) == (60, 14)
+    assert (card.series.window, card.series.max_horizon) == (64, 14)
     assert card.notes[0].startswith("This is the seasonal naive forecast (the last season repeats): none of 13 ")
     assert card.metrics["horizon_mae"] == 0 and card.metrics["coverage"] == 1
     assert card.hurdles["seasonal"] == 0 and card.metrics["hurdle_ratio"] == 1
@@ -87,7 +87,8 @@ def test_the_answer_names_the_winner(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "rows", "step", "season", "horizon"), [(1, 800, "day", 7, 14), (7, 300, "week", 52, 13)]
+    ("days", "rows", "step", "season", "horizon"),
+    [(1, 800, "day", 7, 14), (7, 300, "week", 52, 13), (1, 100, "day", 7, 5)],
 )
 def test_horizon_and_window_follow_the_period(
     days: int, rows: int, step: str, season: int, horizon: int, tmp_path: Path
@@ -96,7 +97,7 @@ def test_horizon_and_window_follow_the_period(
     examples = forecaster.load(JobOptions(csv=csv), RECIPE)
     series = examples.extra["series"]
     assert (series.step, series.season, series.max_horizon) == (step, season, horizon)
-    assert series.window == min(max(64, 3 * season), rows // 5)
+    assert series.window == min(max(64, 3 * season), rows // 3)
     assert examples.train[0].shape[1] == series.window and examples.train[1].shape[1] == horizon
     assert examples.title == "Next values of own, sales by the best of 13 forecasters"
 
@@ -107,11 +108,18 @@ def test_a_net_is_fitted_again_on_all_values(tmp_path: Path) -> None:
     said: list[str] = []
     examples.extra["options"] = replace(examples.extra["options"], say=said.append)
     net = forecaster.refitted(("convolution", "theta", "naive"), examples)
-    assert net(np.zeros((2, 60), np.float32)).shape == (2, 14)
-    assert said == ["fitting again on all 227 windows, for the version to serve"]
+    assert net(np.zeros((2, 64), np.float32)).shape == (2, 14)
+    assert said == ["fitting again on all 223 windows, for the version to serve"]
     first = forecaster.held_out(("convolution", "theta"), examples, 255)
     assert len(first.truth) == 255 - 210 - 14 + 1
-    assert len(forecaster.held_out(("theta",), examples, 255).truth) == 255 - 60 - 14 + 1
+    assert len(forecaster.held_out(("theta",), examples, 255).truth) == 255 - 64 - 14 + 1
+
+
+def test_a_long_series_is_cut_and_its_windows_thinned(tmp_path: Path) -> None:
+    csv = write(tmp_path / "own.csv", np.random.default_rng(0).normal(size=25_000), first=date(1950, 1, 1))
+    examples = forecaster.load(JobOptions(csv=csv), RECIPE)
+    assert examples.notes == ("Used the newest 20,000 of 25,000 values.",)
+    assert examples.data.rows == {"train": 3000, "validation": 2987, "test": 2987}
 
 
 def test_the_sentence_about_a_winner() -> None:
