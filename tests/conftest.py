@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from serving.artifacts.registry import ModelRegistry
-from tests.programs import REPOSITORY
+from tests.programs import shipped
 
 # Examples may be slow on a busy machine.
 hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -27,7 +27,7 @@ def exports(tmp_path: Path) -> Path:
     """Copy version 1 of each shipped model, labelled stable."""
     root = tmp_path / "exports"
     for model in SHIPPED:
-        shutil.copytree(REPOSITORY / "exports" / model / "1", root / model / "1")
+        shutil.copytree(shipped(model), root / model / "1")
         ModelRegistry(root).promote(model, 1)
     return root
 

@@ -13,11 +13,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from serving.artifacts.registry import ModelRegistry
+
 REPOSITORY = Path(__file__).parent.parent
+EXPORTS = REPOSITORY / "exports"
 
 # Below the ephemeral ports, so that no outgoing connection takes a port before the program does.
 _PORTS = range(20_000, 32_000)
 _next_port = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
+
+
+def shipped(model: str) -> Path:
+    """Return the folder of the live version of a shipped model."""
+    return EXPORTS / model / str(ModelRegistry(EXPORTS).live(model))
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ import pytest
 
 import serving
 from tests.conftest import SHIPPED
-from tests.programs import REPOSITORY, Program, free_port, model_server
+from tests.programs import REPOSITORY, Program, free_port, model_server, shipped
 from tests.sdks.environments import build
 
 #: Nothing is imported from the repository, and modules are compiled once.
@@ -85,7 +85,7 @@ def test_the_wheel_has_all_files_of_the_packages_and_the_shipped_models(wheel: P
     }
     assert expected >= {"serving/py.typed", "training/py.typed", "serving/gateway/ui/index.html"}
     for model in SHIPPED:
-        version = REPOSITORY / "exports" / model / "1"
+        version = shipped(model)
         files = (file.relative_to(REPOSITORY) for file in version.rglob("*") if file.is_file())
         expected |= {f"serving/shipped/{file.as_posix()}" for file in files}
     expected |= {f"serving/shipped/{name}" for name in ("exports/models.config", PICTURE, "examples/cross.jpg")}

@@ -8,14 +8,12 @@ from PIL import Image
 
 from serving.artifacts import manifest, model_card, models_config
 from tests.conftest import SHIPPED
-from tests.programs import REPOSITORY
-
-EXPORTS = REPOSITORY / "exports"
+from tests.programs import EXPORTS, shipped
 
 
 @pytest.mark.parametrize("model", SHIPPED)
-def test_version_1_is_fully_trained_and_complete(model: str) -> None:
-    version = EXPORTS / model / "1"
+def test_the_live_version_is_fully_trained_and_complete(model: str) -> None:
+    version = shipped(model)
     assert manifest.check(version) is None
     card = model_card.read(version)
     assert not card.training.quick and card.data.stand_in is None
@@ -26,19 +24,19 @@ def test_version_1_is_fully_trained_and_complete(model: str) -> None:
 
 
 def test_the_shipped_versions_are_small() -> None:
-    files = [file for model in SHIPPED for file in (EXPORTS / model / "1").rglob("*") if file.is_file()]
+    files = [file for model in SHIPPED for file in shipped(model).rglob("*") if file.is_file()]
     assert sum(file.stat().st_size for file in files) < 6_000_000
 
 
 @pytest.mark.parametrize("model", SHIPPED)
 def test_files_name_no_path_of_the_training_machine(model: str) -> None:
-    for file in (EXPORTS / model / "1").rglob("*"):
+    for file in shipped(model).rglob("*"):
         if file.is_file() and file.suffix != ".png":
             assert not re.search(rb"/(home|root|work|tmp|Users|mnt|usr)/", file.read_bytes()), file
 
 
 def test_the_sprite_has_the_pictures_of_all_references() -> None:
-    version = EXPORTS / "fashion_metric" / "1"
+    version = shipped("fashion_metric")
     card = model_card.read(version)
     assert card.neighbours and card.neighbours.sprite and card.image
     grid, rows = card.neighbours.sprite, math.ceil(card.neighbours.references / card.neighbours.sprite.columns)

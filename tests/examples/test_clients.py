@@ -15,7 +15,7 @@ import pytest
 from serving.artifacts.registry import ModelRegistry
 from serving.gateway.http import keys_file
 from tests.conftest import SHIPPED
-from tests.programs import REPOSITORY, Program, free_port
+from tests.programs import REPOSITORY, Program, free_port, shipped
 from tests.sdks import environments
 from tests.serving.gateway.browser import browser
 from tests.serving.gateway.programs import embedded_gateway
@@ -39,7 +39,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("up")
     for model in SHIPPED:
-        shutil.copytree(REPOSITORY / "exports" / model / "1", folder / "exports" / model / "1")
+        shutil.copytree(shipped(model), folder / "exports" / model / "1")
         ModelRegistry(folder / "exports").promote(model, 1)
     keys, port = folder / "keys.json", free_port()
     limited = {name: keys_file.create(keys, name, rate="1 per 5 seconds")[1] for name in COMMANDS}

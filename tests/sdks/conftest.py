@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from serving.artifacts.registry import ModelRegistry
-from tests.programs import REPOSITORY, free_port, model_server
+from tests.programs import free_port, model_server, shipped
 from tests.serving.gateway import programs
 
 _MODELS = ("fashion_cnn", "fashion_embedding", "sine_rnn")
@@ -26,7 +26,7 @@ class Served:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     exports = tmp_path_factory.mktemp("exports")
     for model in _MODELS:
-        shutil.copytree(REPOSITORY / "exports" / model / "1", exports / model / "1")
+        shutil.copytree(shipped(model), exports / model / "1")
         ModelRegistry(exports).promote(model, 1)
     rest = free_port()
     with (

@@ -4,9 +4,9 @@ import pytest
 
 from serving.artifacts import model_card
 from serving.artifacts.model_card import Column, TableRecipe
-from tests.programs import REPOSITORY
+from tests.programs import shipped
 
-SHIPPED = REPOSITORY / "exports" / "sine_rnn" / "1"
+SHIPPED = shipped("sine_rnn")
 
 
 def test_an_old_card_has_neither_table_nor_signal_nor_predicted() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from serving.artifacts import manifest, saved_model
+from tests.programs import shipped
 from tests.serving.model_server import versions
 
 INDEX = "variables/variables.index"
@@ -67,6 +68,6 @@ def test_other_formats_and_an_empty_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["fashion_cnn", "sine_rnn"])
 def test_shipped_versions_are_complete_without_their_manifest(tmp_path: Path, model: str) -> None:
-    copy = shutil.copytree(Path("exports") / model / "1", tmp_path / "1")
+    copy = shutil.copytree(shipped(model), tmp_path / "1")
     (copy / manifest.MANIFEST_FILE).unlink()
     assert saved_model.problem(copy) is None

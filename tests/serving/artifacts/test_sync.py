@@ -16,7 +16,7 @@ from serving.artifacts.registry import ModelRegistry
 from serving.artifacts.signing import Signer, Verifier
 from serving.artifacts.sync import Sync
 from tests import s3
-from tests.programs import REPOSITORY, Program, model_server
+from tests.programs import REPOSITORY, Program, model_server, shipped
 from tests.serving.artifacts.test_atomic_write import leave_temporary_file
 from tests.serving.artifacts.test_signing import key_pair
 from tests.serving.gateway import programs
@@ -195,7 +195,7 @@ def test_from_publishing_to_a_prediction(s3_port: int, url: str, tmp_path: Path)
 
     def release() -> None:
         with registry.staging("sine_rnn") as directory:
-            shutil.copytree(REPOSITORY / "exports" / "sine_rnn" / "1", directory, dirs_exist_ok=True)
+            shutil.copytree(shipped("sine_rnn"), directory, dirs_exist_ok=True)
             number = registry.publish("sine_rnn", directory)
         command = [sys.executable, "-m", "serving.cli.main", "promote", "sine_rnn", str(number)]
         subprocess.run([*command, "--exports", url], check=True, cwd=REPOSITORY)

@@ -11,12 +11,11 @@ from serving.artifacts import model_card, models_config
 from serving.artifacts.model_card import ModelCard
 from serving.tfs_api import messages
 from tests.conftest import SHIPPED
-from tests.programs import REPOSITORY
+from tests.programs import EXPORTS, shipped
 from tests.serving.model_server import versions
 from tests.serving.model_server.client import Client
 from tests.serving.model_server.servers import Server, configure, serving
 
-EXPORTS = REPOSITORY / "exports"
 LABELS = "--allow_version_labels_for_unavailable_models"
 
 
@@ -64,13 +63,13 @@ def test_every_shipped_model_is_available_and_needs_no_tensorflow(server: Server
 @pytest.mark.parametrize("model", SHIPPED)
 def test_describe(server: Server, model: str) -> None:
     (text,) = server.client.predict(model, "describe", query=np.array([""]))["card"]
-    assert model_card.parse(text) == model_card.read(EXPORTS / model / "1")
+    assert model_card.parse(text) == model_card.read(shipped(model))
     assert model_card.parse(text).model == model
 
 
 @pytest.mark.parametrize("model", SHIPPED)
 def test_both_engines_return_the_same_outputs(server: Server, tensorflow: Client, model: str) -> None:
-    known = model_card.read(EXPORTS / model / "1")
+    known = model_card.read(shipped(model))
     sent = inputs(known)
     for signature, entry in known.signatures.items():
         if signature in ("describe", "serving_bytes"):
@@ -101,7 +100,7 @@ def refusal(client: Client, request: messages.PredictRequest) -> tuple[str, str]
 def test_both_engines_reject_the_same_inputs_with_the_same_message(
     server: Server, tensorflow: Client, model: str
 ) -> None:
-    ((name, rows),) = inputs(model_card.read(EXPORTS / model / "1")).items()
+    ((name, rows),) = inputs(model_card.read(shipped(model))).items()
     bad = {
         "a dimension too few": ("", {name: rows[0]}, []),
         "a size that does not fit": ("", {name: rows[:, :1]}, []),

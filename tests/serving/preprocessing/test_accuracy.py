@@ -16,9 +16,9 @@ from PIL import Image
 from serving.artifacts import model_card
 from serving.onnx_runtime import onnxruntime
 from serving.preprocessing import image
-from tests.programs import REPOSITORY
+from tests.programs import shipped
 
-VERSION = REPOSITORY / "exports" / "fashion_cnn" / "1"
+VERSION = shipped("fashion_cnn")
 COUNT = 200
 Pixels = NDArray[np.uint8]
 Variant = Callable[[Pixels, np.random.Generator], bytes]

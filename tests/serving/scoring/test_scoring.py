@@ -19,10 +19,9 @@ from PIL import Image
 from serving.scoring import inputs, parts
 from serving.scoring.inputs import InputError
 from serving.scoring.model import ScoringModel
-from tests.programs import REPOSITORY, Program, free_port
+from tests.programs import EXPORTS, REPOSITORY, Program, free_port, shipped
 from tests.serving.gateway.programs import Gateway
 
-EXPORTS = REPOSITORY / "exports"
 BOOT = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
 COMMAND = [sys.executable, "-m", "serving.cli.main", "score"]
 
@@ -41,7 +40,7 @@ def drawing(shade: int) -> bytes:
 
 
 def model(name: str) -> ScoringModel:
-    return ScoringModel.of(EXPORTS / name / "1")
+    return ScoringModel.of(shipped(name))
 
 
 def test_a_folder_of_pictures(tmp_path: Path) -> None:
@@ -236,7 +235,7 @@ def test_a_killed_run_resumes_with_the_same_output(tmp_path: Path) -> None:
         "    if done == 300: threading.Event().wait()\n"
         "parts.score(model, source, Path(sys.argv[3]), progress, rows=100)\n"
     )
-    run = Program([sys.executable, "-c", program, str(EXPORTS / "fashion_cnn" / "1"), str(path), str(out)])
+    run = Program([sys.executable, "-c", program, str(shipped("fashion_cnn")), str(path), str(out)])
     run.wait_for("200")
     run.wait_for("300")
     run.stop(signal.SIGKILL)

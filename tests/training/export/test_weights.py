@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from serving.artifacts.model_card import Data
-from tests.programs import REPOSITORY
+from tests.programs import shipped
 from training.core.errors import JobError
 from training.core.examples import Examples
 from training.core.job import JobOptions
@@ -17,7 +17,7 @@ from training.core.recipe import Recipe
 from training.export.weights import restore
 from training.jobs import fashion_cnn, fashion_embedding
 
-SHIPPED = REPOSITORY / "exports" / "fashion_cnn" / "1"
+SHIPPED = shipped("fashion_cnn")
 
 
 def net(job: object = fashion_cnn) -> keras.Model:

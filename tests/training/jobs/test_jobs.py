@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from serving.artifacts.model_card import Data, SeriesRecipe
-from tests.programs import REPOSITORY
+from tests.programs import shipped
 from tests.serving.inputs.series_csv.files import MONTHS, table
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError
@@ -65,7 +65,7 @@ def test_fashion_cnn_matches_the_printed_summary() -> None:
 
 
 def test_mnist_transfer_is_the_trained_net_with_a_new_last_layer() -> None:
-    start = REPOSITORY / "exports" / "fashion_cnn" / "1"
+    start = shipped("fashion_cnn")
     model = mnist_transfer.build(some(1, 28, 28, 1), JobOptions(start=start), RECIPE)
     assert model.count_params() == 25_674
     assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == 25_418  # no layer is frozen
