@@ -212,10 +212,16 @@ class PairedTest(_CardPart):
     test: str = Field(description="McNemar or bootstrap")
     candidate: float = Field(description="the metric on these rows")
     published: float = Field(description="the same of the published version, measured again")
-    margin: float = Field(description="accepted loss")
+    loss: float = Field(description="mean loss of the candidate; negative: a gain")
+    margin: float = Field(description="accepted loss; larger than the job's if the rows are few")
     p_value: float = Field(description="probability of such a loss between equal versions")
     level: float = Field(description="a larger loss than the margin counts below this p-value")
     missed: float = Field(description="probability that a candidate passes that is worse by twice the margin")
+
+    @property
+    def passed(self) -> bool:
+        """Whether the loss is within the margin, or not significant."""
+        return self.loss <= self.margin or self.p_value > self.level
 
 
 class Verdict(_CardPart):
@@ -224,9 +230,9 @@ class Verdict(_CardPart):
     accepted: bool
     forced: bool = False
     compared_with: int | None = Field(default=None, description="the live version at that time")
-    part: str | None = Field(default=None, description="part of the data that decided; its hash is in data.parts")
-    value: float | None = Field(default=None, description="the job's metric on this part")
-    comparisons: tuple[PairedTest, ...] = ()
+    rows: str | None = Field(default=None, description="number and part of the rows that decided; see data.parts")
+    value: float | None = Field(default=None, description="the job's metric on these rows")
+    tests: tuple[PairedTest, ...] = Field(default=(), description="against the live and the best version")
     checks: tuple[Check, ...] = ()
     reasons: tuple[str, ...]
 

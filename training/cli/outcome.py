@@ -32,7 +32,13 @@ def print_outcome(name: str, outcome: "Outcome") -> None:
     for reason in outcome.verdict.reasons if outcome.verdict else ():
         console.print(f"gate: {reason}", soft_wrap=True)
     if outcome.card is None:
-        console.print("[red]The gate refused it: nothing was published. Publish it with --force.")
+        live = outcome.verdict.compared_with if outcome.verdict else None
+        stays = f" Version {live} stays live." if live else ""
+        console.print(
+            f"[red]The gate refused it: nothing was published.{stays} Train it with other parameters (vitrine sweep "
+            f"{trained.job.name} searches them), or publish it with --force.",
+            soft_wrap=True,
+        )
         return
     if outcome.verdict and outcome.verdict.forced:
         console.print("[yellow]The gate refused it; published by force, and the card says so.")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from serving.artifacts.model_card import Check, Data, ModelCard, Verdict
+from serving.artifacts.model_card import Check, Data, ModelCard, PairedTest, Verdict
 from serving.artifacts.registry import ModelRegistry
 
 #: ``Data.licence`` of data that the user has brought.
@@ -18,7 +18,7 @@ class GatePolicy:
         metric: the metric to judge.
         higher_is_better: direction of the metric.
         bound: worst accepted value on the real data; not applied to stand-in data.
-        largest_loss: largest accepted loss against the live version.
+        largest_loss: largest accepted loss against the live version, if the rows are enough to tell it.
         smallest_gain: smallest accepted gain over the live version; excludes ``largest_loss``.
     """
 
@@ -49,6 +49,23 @@ def live_version(registry: ModelRegistry, model: str) -> LiveVersion | None:
     """
     number = registry.live(model)
     return LiveVersion(number, registry.card(model, number)) if number is not None else None
+
+
+@dataclass(frozen=True)
+class OnGateRows:
+    """A candidate and published versions, measured on the same rows.
+
+    Attributes:
+        rows: number and part of the rows.
+        value: the candidate's metric.
+        tests: against the live version and the best one.
+        unmeasured: reasons why a version could not be measured, by version.
+    """
+
+    rows: str
+    value: float
+    tests: tuple[PairedTest, ...] = ()
+    unmeasured: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -107,6 +124,11 @@ def before_fit(data: Data, labels: Sequence[str], live: LiveVersion, *, quick: b
     return objections
 
 
+def comparable(live: LiveVersion, data: Data, labels: Sequence[str], *, quick: bool) -> bool:
+    """Whether the live version can be measured on the candidate's rows."""
+    return bool(live.card.data.stand_in) == bool(data.stand_in) and not before_fit(data, labels, live, quick=quick)
+
+
 def judge(
     metrics: Mapping[str, float],
     data: Data,
@@ -116,6 +138,7 @@ def judge(
     labels: Sequence[str] = (),
     quick: bool = False,
     checks: Sequence[Check] = (),
+    on_rows: OnGateRows | None = None,
 ) -> Verdict:
     """Accept or refuse a candidate, with reasons.
 
@@ -127,12 +150,13 @@ def judge(
         labels: the candidate's class names.
         quick: the candidate comes from a shortened run.
         checks: further figures with a bound; like the metric's, it is for full runs on the real data.
+        on_rows: the metric on the rows of the gate, which replaces the one in ``metrics``, and paired tests.
     """
-    value = metrics.get(policy.metric)
+    value = on_rows.value if on_rows else metrics.get(policy.metric)
     if value is None or value != value:
         return Verdict(accepted=False, reasons=(f"{policy.metric} was not measured",))
     reasons = _Reasons()
-    _check_bound(value, data, policy, reasons, quick=quick)
+    _check_bound(value, data, policy, reasons, quick=quick, rows=f" on {on_rows.rows}" if on_rows else "")
     for check in checks:
         reasons.add(str(check), accepted=check.passed or quick or bool(data.stand_in))
     if live is None:
@@ -141,17 +165,24 @@ def judge(
         reasons.objections.extend(objections)
     elif live.card.data.stand_in and not data.stand_in:
         reasons.add(f"live version {live.version} is on stand-in data", accepted=True)
+    elif on_rows and not policy.smallest_gain:
+        _add_tests(policy, live, on_rows, metrics, reasons)
     else:
         _compare(value, policy, live, reasons)
     return Verdict(
         accepted=not reasons.objections,
         compared_with=live.version if live else None,
+        rows=on_rows.rows if on_rows else None,
+        value=on_rows.value if on_rows else None,
+        tests=on_rows.tests if on_rows else (),
         checks=tuple(checks),
         reasons=tuple(reasons.objections or reasons.findings),
     )
 
 
-def _check_bound(value: float, data: Data, policy: GatePolicy, reasons: _Reasons, *, quick: bool) -> None:
+def _check_bound(
+    value: float, data: Data, policy: GatePolicy, reasons: _Reasons, *, quick: bool, rows: str = ""
+) -> None:
     if policy.bound is None:
         return
     required = f"{'at least' if policy.higher_is_better else 'at most'} {policy.bound:.4g} is required"
@@ -161,7 +192,31 @@ def _check_bound(value: float, data: Data, policy: GatePolicy, reasons: _Reasons
         reasons.add(f"{policy.metric} is {value:.4g} after a quick run; {required} after a full one", accepted=True)
     else:
         reached = policy.gain(value, policy.bound) >= 0
-        reasons.add(f"{policy.metric} is {value:.4g}; {required}", accepted=reached)
+        reasons.add(f"{policy.metric} is {value:.4g}{rows}; {required}", accepted=reached)
+
+
+def _add_tests(
+    policy: GatePolicy, live: LiveVersion, on_rows: OnGateRows, metrics: Mapping[str, float], reasons: _Reasons
+) -> None:
+    """Add the results of the paired tests; compare the figures on the cards if the live version was not measured."""
+    for test in on_rows.tests:
+        version = f"live version {test.version}" if test.live else f"version {test.version}, the best on these rows,"
+        change = f"a loss of {test.loss:.4g}" if test.loss > 0 else f"a gain of {-test.loss:.4g}"
+        margin = f"the margin is {test.margin:.4g}"
+        if test.margin > policy.largest_loss:
+            margin += f" because the rows are too few for the job's {policy.largest_loss:.4g}"
+        if test.loss > test.margin:
+            margin += f"; p = {test.p_value:.2g} by {test.test}, {test.level:.2g} is the level"
+            margin += "" if not test.passed else ", so chance explains the loss"
+        sentence = (
+            f"{policy.metric} is {test.candidate:.4g} on {on_rows.rows}, {version} has {test.published:.4g}: "
+            f"{change}; {margin}"
+        )
+        reasons.add(sentence, accepted=test.passed)
+    for number, why in on_rows.unmeasured.items():
+        reasons.add(f"version {number} cannot be measured on {on_rows.rows}: {why}", accepted=True)
+    if live.version in on_rows.unmeasured:
+        _compare(metrics.get(policy.metric, on_rows.value), policy, live, reasons)
 
 
 def _compare(value: float, policy: GatePolicy, live: LiveVersion, reasons: _Reasons) -> None:

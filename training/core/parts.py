@@ -35,9 +35,7 @@ def split(content: Array) -> dict[str, Array]:
 
 def described(parts: Mapping[str, tuple[Array, ...]]) -> dict[str, DataPart]:
     """Return the size and hash of each part for the card, from its arrays: inputs, then targets."""
-    return {
-        name: DataPart(rows=len(arrays[0]), sha256=sources.digest(*arrays)) for name, arrays in parts.items() if arrays
-    }
+    return {name: DataPart(rows=len(arrays[0]), sha256=sources.digest(*arrays)) for name, arrays in parts.items()}
 
 
 def _place(row: Array) -> float:

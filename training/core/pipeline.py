@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from serving.artifacts.manifest import CARD_FILE
 from serving.artifacts.model_card import ModelCard, Verdict
 from serving.artifacts.registry import STABLE, ModelRegistry, check_name
+from training.comparison import published
+from training.comparison.held_out import SCORES_FILE, held_out
 from training.core import gate, preflight
 from training.core.card import Trained, model_card
 from training.core.checkpoint import Checkpoint
@@ -19,7 +23,6 @@ from training.core.job import Job, JobOptions, kept_apart
 from training.core.recipe import Recipe
 from training.core.worker_group import WorkerGroup
 from training.evaluation import plots
-from training.evaluation.assessment import assess
 from training.export import version
 from training.export.exported_model import ExportedModel
 
@@ -190,15 +193,22 @@ def _exclusive(unfinished: Checkpoint, worker_group: WorkerGroup | None) -> Iter
 def _publish(trained: Trained, name: str, publication: Publication, say: Say) -> Outcome:
     """Judge the model; if accepted or forced, export, publish and promote it."""
     job, examples, registry = trained.job, trained.examples, publication.registry
-    exported = assess(job.serve(trained.model, examples), trained.model, examples, trained.evaluation, say)
+    exported = job.serve(trained.model, examples)
+    live = gate.live_version(registry, name)
+    held = held_out(job.policy.metric, examples, trained.evaluation, exported)
+    quick = trained.options.quick
+    rival = live if live and gate.comparable(live, examples.data, examples.labels, quick=quick) else None
+    if held and rival:
+        say(f"measuring live version {rival.version} on {len(held.truth):,} rows of the {held.name} part")
     verdict = gate.judge(
         trained.metrics,
         examples.data,
         job.policy,
-        gate.live_version(registry, name),
+        live,
         labels=examples.labels,
-        quick=trained.options.quick,
+        quick=quick,
         checks=(*trained.evaluation.checks, *exported.checks),
+        on_rows=published.on_gate_rows(held, job.policy, registry, name, rival) if held else None,
     )
     if not verdict.accepted:
         if not publication.force:
@@ -208,6 +218,8 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
     with registry.staging(name) as directory:
         _plot(directory / "assets.extra", trained.fitted.history, trained.evaluation, examples, exported)
         say("exporting, and checking the export in a clean process")
+        if held and exported.refitted:
+            np.save(directory / SCORES_FILE, held.scores.astype(np.float32))
         card = version.write(directory, exported, draft)
         number = registry.publish(name, directory)
     if publication.label is not None:
@@ -217,8 +229,7 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
 
 def _keep(trained: Trained, name: str, folder: Path) -> Outcome:
     """Write card and plots of a run that is not published."""
-    served = trained.job.serve(trained.model, trained.examples)
-    exported = assess(served, trained.model, trained.examples, trained.evaluation)
+    exported = trained.job.serve(trained.model, trained.examples)
     _plot(folder, trained.fitted.history, trained.evaluation, trained.examples, exported)
     card = model_card(name, trained, exported, None)
     (folder / Path(CARD_FILE).name).write_text(card.model_dump_json(indent=1), encoding="utf-8")

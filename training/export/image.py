@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from serving.preprocessing.image import ImageRecipe
 from training.core.array import Array
-from training.export.explanation import EXPLAIN, explanation
 from training.export.exported_model import Endpoint, ExportedModel
 
 #: From uint8 pictures as float32 to the network's input.
@@ -16,7 +15,7 @@ Prepare = Callable[[tf.Tensor], tf.Tensor]
 
 
 def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Prepare) -> ExportedModel:
-    """Export an image classifier: ``serving_default``, ``embed``, ``serving_bytes``, ``explain``.
+    """Export an image classifier: ``serving_default``, ``embed``, ``serving_bytes``.
 
     Args:
         network: prepared pictures, float32 [n, height, width, c] → {"probabilities": [n, k], "embedding": [n, d]};
@@ -54,14 +53,12 @@ def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepa
     encoded = np.empty(len(samples), object)
     encoded[:] = [tf.io.encode_png(picture).numpy() for picture in samples]
     probabilities = {"probabilities": ("float32", (None, classes))}
-    default = Endpoint(classify, {"image": pictures}, probabilities, {"image": samples})
     return ExportedModel(
         kind="image",
         image=recipe,
         models=(network,),
-        infer=infer,
         endpoints={
-            "serving_default": default,
+            "serving_default": Endpoint(classify, {"image": pictures}, probabilities, {"image": samples}),
             "embed": Endpoint(
                 embed, {"image": pictures}, {"embedding": ("float32", (None, width))}, {"image": samples}
             ),
@@ -72,7 +69,6 @@ def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepa
                 {"image_bytes": encoded},
                 convertible=False,
             ),
-            EXPLAIN: explanation(default),
         },
     )
 

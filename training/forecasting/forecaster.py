@@ -91,7 +91,12 @@ class Forecaster:
         metrics["interval_score"] = backtest.interval_score(far.truth, lower, upper, level)
         warnings = notes(metrics, self.recipe, season, float(far.truth.std()))
         return Evaluation(
-            metrics, truth=near.truth[:, 0], answer=next_values[:, 0], notes=warnings, hurdles=hurdles.errors(far)
+            metrics,
+            truth=near.truth[:, 0],
+            answer=next_values[:, 0],
+            notes=warnings,
+            inputs={"history": near.history.astype(np.float32)},
+            hurdles=hurdles.errors(far),
         )
 
     def _run(self, function: Callable[[tf.Tensor], tf.Tensor], history: Array) -> Array:

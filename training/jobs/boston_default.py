@@ -52,7 +52,9 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
         "test_mae": float(np.abs(error).mean()),
         "mean_mae": float(np.abs(truth - examples.train[1].mean()).mean()),  # of a constant prediction, the mean
     }
-    return Evaluation(figures, truth, answer, notes=boston_housing.CRITICISM)
+    return Evaluation(
+        figures, truth, answer, notes=boston_housing.CRITICISM, inputs={"features": examples.extra["rows"]}
+    )
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:

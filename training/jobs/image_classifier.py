@@ -109,7 +109,7 @@ def pictures(found: OwnPictures, side: int, notes: tuple[str, ...], options: Job
             rows=rows,
             sha256=found.digest(),
         ),
-        extra={"recipe": recipe, "samples": test[0][:16].copy()},
+        extra={"recipe": recipe, "pictures": test[0]},
     )
 
 
@@ -182,7 +182,8 @@ def convolutions(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    return balanced(classification(model, examples), len(examples.labels))
+    evaluation = balanced(classification(model, examples), len(examples.labels))
+    return replace(evaluation, inputs={"image": examples.extra["pictures"]})
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
@@ -195,7 +196,7 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
         for layer in model.layers[first:-2]:  # without scaling, augmentation and the two layers of the head
             x = layer(x)
     network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
-    return image_model(network, recipe, examples.extra["samples"], scaled)
+    return image_model(network, recipe, examples.extra["pictures"][:16], scaled)
 
 
 JOB = Job(

@@ -26,6 +26,7 @@ from training.core.job import kept_apart
 from training.experiments.study import FINDINGS_FILE, PLOT_FILE, Findings
 from training.reproduction import fingerprint
 from training.reproduction.results import Results, SystemResult, of_card, of_findings
+from training.tracking import revision
 
 PLOTS = "plots"
 _NO_DATA = ("cannot be downloaded", "--stand-in")  # both are in the error of a job that can use stand-in data
@@ -99,7 +100,7 @@ def reproduce(names: Sequence[str], folders: Folders, *, quick: bool, again: boo
         if before and before.status == "done" and not before.quick and (quick or result.status == "failed"):
             say(f"{head}: {result.reason or 'done'}; the full result of {before.finished:%Y-%m-%d} is kept")
             continue
-        results.results[name] = result.model_copy(update={"commit": _commit(), "code": code, "files": files})
+        results.results[name] = result.model_copy(update={"commit": revision.commit(), "code": code, "files": files})
         results.write(folders.docs)
         how = f"failed: {result.reason}" if result.status == "failed" else "done"
         say(f"{head}: {how}, after {time.monotonic() - begun:.0f} s")
@@ -223,20 +224,6 @@ def _vitrine(arguments: Sequence[str], folders: Folders, name: str, say: Say) ->
         for line in error_lines:
             record(line)
     return Ended(process.returncode, output, error_lines)
-
-
-def _commit() -> str | None:
-    """Return the short hash of the code's commit, with a + if its files have changed; None without Git."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(fingerprint.ROOT), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no", "--", "training", "serving")
-        return git("rev-parse", "--short=10", "HEAD") + "+" * bool(changed)
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _now() -> datetime:

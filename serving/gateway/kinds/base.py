@@ -51,22 +51,20 @@ class ReadContext:
 
 @dataclass(slots=True)
 class ModelInput:
-    """Input tensors by name, notes for the caller, and more of the request that writing the answer needs."""
+    """Input tensors by name, and notes for the caller."""
 
     arrays: Arrays
     notes: tuple[str, ...] = ()
-    request: Any = None
 
 
 @dataclass(slots=True)
 class ModelOutput:
-    """Output tensors of a call, with the card, and the input tensors, notes and request of its :class:`ModelInput`."""
+    """Output tensors of a call, with the card, input tensors and notes that writing them needs."""
 
     card: ModelCard
     arrays: Arrays
     outputs: Outputs
     notes: tuple[str, ...] = ()
-    request: Any = None
 
 
 @dataclass(frozen=True)

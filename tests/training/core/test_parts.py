@@ -18,6 +18,6 @@ def test_a_row_s_part_follows_from_its_content_alone() -> None:
 
 def test_the_card_has_rows_and_hash_of_each_part() -> None:
     x, y = np.arange(6.0).reshape(3, 2), np.array([0, 1, 0])
-    described = parts.described({"train": (x, y), "test": (x[:2], y[:2]), "validation": ()})
+    described = parts.described({"train": (x, y), "test": (x[:2], y[:2])})
     assert {name: part.rows for name, part in described.items()} == {"train": 3, "test": 2}
     assert described["train"].sha256 != described["test"].sha256

@@ -199,7 +199,7 @@ def test_the_net_from_scratch_serves_no_augmentation() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (6, 64, 64, 3)).astype(np.uint8)
     part = (pixels, np.arange(6) % 3)
     recipe = image_classifier.ImageRecipe(height=64, width=64, channels=3, colour="rgb")
-    extra = {"recipe": recipe, "samples": pixels}
+    extra = {"recipe": recipe, "pictures": pixels}
     examples = Examples(train=part, test=part, data=DATA, labels=("a", "b", "c"), extra=extra)
     model = image_classifier.build(examples, JobOptions(), image_classifier.JOB.quick)
     assert {type(layer).__name__ for layer in model.layers} >= {"RandomFlip", "RandomTranslation", "RandomZoom"}

@@ -1,0 +1,1 @@
+"""Compare a candidate with published versions, row by row."""

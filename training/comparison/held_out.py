@@ -1,0 +1,148 @@
+"""The rows that decide about a candidate, and the scores of candidate and published versions on them.
+
+They are the gate part of the test part if that has enough rows, else all of it. A published version is measured again,
+by its own SavedModel. One that was fitted again on all data has seen the rows: it keeps the scores of the fit before in
+``gate_scores.npy``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from serving.artifacts.model_card import DataPart, ModelCard
+from training.comparison.scores import OF_EMBEDDING, SCORES, nearest_class
+from training.core import parts
+from training.core.array import Array
+from training.core.examples import Evaluation, Examples
+from training.export.exported_model import ExportedModel
+
+SCORES_FILE = "assets.extra/gate_scores.npy"
+_ENOUGH = 2_500  # rows of a test part, for a gate part of about 1,000
+_BATCH_BYTES = 16_000_000
+
+#: Inputs by name → outputs by name.
+Signature = Callable[..., Mapping[str, tf.Tensor]]
+
+
+class NotMeasurable(Exception):
+    """A published version cannot be measured on the rows. The message says why."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows of the gate.
+
+    Attributes:
+        name: "gate", or "test" if all of the test part decides.
+        metric: the job's metric.
+        labels: the candidate's class names.
+        inputs: raw inputs of ``serving_default``, by name.
+        truth: class numbers or values, [n].
+        scores: the candidate's scores, [n].
+        described: number of rows and hash.
+        in_time: whether the rows are in order of time.
+    """
+
+    name: str
+    metric: str
+    labels: Sequence[str]
+    inputs: Mapping[str, Array]
+    truth: Array
+    scores: Array
+    described: DataPart
+    in_time: bool
+
+    def measure(self, directory: Path, card: ModelCard) -> Array:
+        """Return the scores of a published version, [n].
+
+        Raises:
+            NotMeasurable: the version has other inputs, or it has seen the rows and kept no scores of them.
+        """
+        if card.training.refitted:
+            return self._kept(directory, card)
+        signature = "embed" if self.metric in OF_EMBEDDING else "serving_default"
+        inputs = {name: self._fitting(name, rows, card, signature) for name, rows in self.inputs.items()}
+        try:
+            function = tf.saved_model.load(str(directory)).signatures[signature]
+            outputs = _run(function, inputs)
+        except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+            raise NotMeasurable(f"it cannot be run: {str(error).splitlines()[0]}") from None
+        answer = _answer(outputs, self.metric, self.truth)
+        if self.labels and self.metric not in OF_EMBEDDING:
+            answer = np.array([self.labels.index(label) for label in card.labels])[answer]
+        return SCORES[self.metric](self.truth, answer, self.inputs)
+
+    def _kept(self, directory: Path, card: ModelCard) -> Array:
+        part = card.data.parts.get(self.name)
+        file = directory / SCORES_FILE
+        if part is None or part.sha256 != self.described.sha256 or not file.is_file():
+            raise NotMeasurable("it was fitted again on data that has these rows")
+        scores: Array = np.load(file)
+        return scores
+
+    def _fitting(self, name: str, rows: Array, card: ModelCard, signature: str) -> Array:
+        """Return the rows as the version takes them. Of a longer history it takes the newest values."""
+        expected = card.signatures[signature].inputs.get(name) if signature in card.signatures else None
+        if expected is None:
+            raise NotMeasurable(f"its signature {signature} has no input {name}")
+        shape = expected.shape[1:]
+        if name == "history" and shape[0] is not None and rows.shape[1] > shape[0]:
+            rows = rows[:, -shape[0] :]
+        if rows.shape[1:] != shape:
+            raise NotMeasurable(f"it takes {name} of shape {list(shape)}; these rows have {list(rows.shape[1:])}")
+        return rows.astype(expected.dtype, copy=False)
+
+
+def held_out(metric: str, examples: Examples, evaluation: Evaluation, exported: ExportedModel) -> HeldOut | None:
+    """Return the rows that decide, or None if the metric has no score by row or the raw inputs are unknown."""
+    inputs = raw_inputs(examples, evaluation, exported)
+    if metric not in SCORES or inputs is None:
+        return None
+    truth = evaluation.truth
+    content = next(iter(inputs.values()))
+    in_time = exported.kind == "series"
+    enough = len(truth) >= _ENOUGH and not in_time
+    rows = parts.split(content)[parts.GATE] if enough else np.arange(len(truth))
+    inputs = {name: values[rows] for name, values in inputs.items()}
+    truth = truth[rows]
+    if metric in OF_EMBEDDING:
+        answer = _answer(_run(exported.endpoints["embed"].function, inputs), metric, truth)
+    else:
+        answer = evaluation.answer[rows]
+    name = parts.GATE if enough else "test"
+    described = parts.described({name: (*inputs.values(), truth)})[name]
+    scores = SCORES[metric](truth, answer, inputs)
+    return HeldOut(name, metric, examples.labels, inputs, truth, scores, described, in_time)
+
+
+def raw_inputs(examples: Examples, evaluation: Evaluation, exported: ExportedModel) -> Mapping[str, Array] | None:
+    """Return the raw inputs of ``serving_default``, one row for each of ``evaluation.truth``. None if unknown.
+
+    Rows of a table and histories may be scaled in ``examples.test``, so their jobs set ``evaluation.inputs``.
+    """
+    if evaluation.inputs is not None or exported.kind not in ("image", "signal"):
+        return evaluation.inputs
+    specs = exported.endpoints["serving_default"].inputs
+    test = examples.test[0]
+    fits = all(spec.shape[1:] == test.shape[1:] and spec.dtype.as_numpy_dtype == test.dtype for spec in specs.values())
+    return dict.fromkeys(specs, test) if len(specs) == 1 and fits and len(test) == len(evaluation.truth) else None
+
+
+def _run(function: Signature, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    rows = len(next(iter(inputs.values())))
+    batch = max(1, _BATCH_BYTES * rows // sum(values.nbytes for values in inputs.values()))
+    batch = min(batch, 256)
+    answers = [
+        function(**{name: tf.constant(values[start : start + batch]) for name, values in inputs.items()})
+        for start in range(0, rows, batch)
+    ]
+    return {name: np.concatenate([answer[name].numpy() for answer in answers]) for name in answers[0]}
+
+
+def _answer(outputs: Mapping[str, Array], metric: str, truth: Array) -> Array:
+    if metric in OF_EMBEDDING:
+        return nearest_class(outputs["embedding"], truth)
+    return outputs["probabilities"].argmax(axis=1) if "probabilities" in outputs else outputs["prediction"]

@@ -1,0 +1,1 @@
+"""Records of training runs: code revision, histories, logs and experiment tracking."""
