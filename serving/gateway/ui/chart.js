@@ -25,7 +25,7 @@ export function chart(history, label, { mean = [], lower = null, upper = null, n
   if (later.length > 0) svg.append(line("later", later));
   if (mean.length > 0) svg.append(line("mean", mean), draw("circle", { class: "dot", cx: x(last), cy: y(newest), r: 4 }));
   const crowded = ends[1] && ends[2] && x(steps) - x(last) < 10 * (ends[1].length / 2 + ends[2].length);
-  const below = crowded ? [ends[0], "", `${ends[1]} ${ends[2]}`] : ends;
+  const below = crowded ? [ends[0], "", `${ends[1]} … ${ends[2]}`] : ends;
   for (const [index, at] of [[0, 0], [1, last], [2, steps]]) {
     if (below[index]) svg.append(text(below[index], { x: x(at), y: height - 6 }, ["start", "middle", "end"][index]));
   }

@@ -11,7 +11,10 @@ export const rough = format({ maximumSignificantDigits: 2 });
 export const count = format({ maximumFractionDigits: 0 });
 export const precise = format({ maximumSignificantDigits: 7 });
 export const withUnit = (value, unit) => [precise(value), unit].filter(Boolean).join(" ");
-export const date = (text) => new Date(text).toLocaleDateString(locale, { dateStyle: "medium" });
+// A date, with its time of day if it has one, as it is written: not in the browser's zone.
+export const date = (text) => (text.length > 10
+  ? new Date(text.slice(0, 16)).toLocaleString(locale, { dateStyle: "medium", timeStyle: "short" })
+  : new Date(text).toLocaleDateString(locale, { dateStyle: "medium", timeZone: "UTC" }));
 // A number as fields and numbers.js read it.
 export const plain = (value) => Number(value.toPrecision(4)).toString();
 

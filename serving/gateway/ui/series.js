@@ -1,6 +1,6 @@
 // Series models: an example, a pasted history or a column of a CSV file, and its forecast beside the naive one.
 import { chart } from "./chart.js";
-import { answeredBy, busy, date, element, make, percent, plain, showError } from "./elements.js";
+import { answeredBy, busy, date, element, english, make, percent, plain, precise, showError } from "./elements.js";
 import { Latest, requestModel } from "./gateway.js";
 import { numbers } from "./numbers.js";
 import { t } from "./words.js";
@@ -34,13 +34,13 @@ export const content = `
 export function start(section) {
   const latest = new Latest();
   const target = element("forecasts");
-  let known = {}; // of an example or a file: the dates of its first and last value, and what came later
+  let known = {}; // of an example or a file: the time of each value, the date of the last, and what came later
   let file = null;
 
   function put(history, note, more = {}) {
     element("history").value = history.slice(-KEPT).map(exact).join(", ");
     element("example-note").textContent = note;
-    known = { ...more, text: element("history").value };
+    known = { ...more, times: more.times?.slice(-KEPT) };
     return forecast();
   }
 
@@ -55,7 +55,7 @@ export function start(section) {
     const { stock } = await import("./series/example.js");
     const isStock = card.series.step.endsWith("day") && card.series.unit === "USD" && card.series.window <= stock.history.length;
     if (isStock) return put(stock.history, t("Google's closing price until {date}, in USD. A real series: matplotlib's sample data.",
-      { date: date(stock.last) }), { ...stock, first: null, last: date(stock.last) });
+      { date: date(stock.last) }), { ...stock, last: date(stock.last) });
     const { level, volatility } = card.inputs;
     let value = level ? level.mean : 100;
     const walk = Array.from({ length: Math.max(40, card.series.window) }, () => (value += (Math.random() - 0.5) * (volatility ? volatility.mean : 1)));
@@ -84,11 +84,26 @@ export function start(section) {
   }
 
   function showColumn() {
-    const { values, dropped, thousands } = file.columns[element("column").value];
+    const { values, times, dropped, thousands } = file.columns[element("column").value];
     const span = file.first ? [t("{first} to {last}", file)] : [];
     const without = dropped > 0 ? [t("{dropped} without a number left out", { dropped })] : [];
     const assumed = thousands ? [t("commas read as thousands")] : [];
-    return put(values, [file.name, ...file.remarks, ...span, ...without, ...assumed].join(" · "), { last: file.last });
+    return put(values, [file.name, ...file.remarks, ...span, ...without, ...assumed].join(" · "), { times, last: file.last });
+  }
+
+  // Times that do not fit the model, such as rows with gaps, are left out, and `known.misfit` says why.
+  async function request(document, signal) {
+    const ask = (more) => requestModel(section.model.name, "forecast", { ...document, ...more, naive: true }, { signal });
+    const of = known;
+    if (!of.times) return ask({});
+    try {
+      return await ask({ timestamps: of.times });
+    } catch (error) {
+      if (error.code !== "bad_option") throw error;
+      const body = await ask({});
+      Object.assign(of, { times: null, misfit: error.detail });
+      return body;
+    }
   }
 
   function forecast() {
@@ -99,15 +114,19 @@ export function start(section) {
   async function show(signal) {
     const history = numbers(element("history").value);
     const horizon = Number(element("horizon").value);
-    const body = await requestModel(section.model.name, "forecast", { history, horizon }, { signal });
+    const body = await request({ history, horizon }, signal);
     const [values] = body.forecasts;
-    const last = history.at(-1);
+    const { timestamps = null, naive } = values;
     const later = (known.later ?? []).slice(0, values.mean.length);
-    const drawn = chart(history.slice(-SHOWN), t("The history and its forecast"), {
-      ...values, later, naive: values.mean.map(() => last), ends: ["", known.last ?? t("now"), `+${values.mean.length} × ${body.step}`] });
+    const ends = timestamps ? [date(known.times.at(-Math.min(SHOWN, known.times.length))), date(known.times.at(-1)), date(timestamps.at(-1))]
+      : ["", known.last ?? t("now"), `+${values.mean.length} × ${body.step}`];
+    const drawn = chart(history.slice(-SHOWN), t("The history and its forecast"), { ...values, naive: naive.mean, later, ends });
+    const repeated = naive.season > 1 ? t("naive: the value {season} steps before", naive) : t("naive: the last value again");
     const lines = [["mean", t("forecast")], ...(body.level ? [["band", t("{share} band", { share: percent(body.level) })]] : []),
-      ["naive", t("naive: the last value again")], ...(later.length > 0 ? [["later", t("what happened")]] : [])];
-    target.replaceChildren(drawn, legend(lines), answeredBy(body, ...(body.unit === "1" ? [] : [t("in {unit}", body)])));
+      ["naive", repeated], ...(later.length > 0 ? [["later", t("what happened")]] : [])];
+    const misfit = known.misfit ? [make("p", { class: "quiet" }, t("Without dates:"), " ", english("span", {}, known.misfit))] : [];
+    target.replaceChildren(drawn, legend(lines), figures(values, later, timestamps),
+      answeredBy(body, ...(body.unit === "1" ? [] : [t("in {unit}", body)])), ...misfit);
   }
 
   element("history").addEventListener("input", () => {
@@ -134,3 +153,15 @@ export function start(section) {
 }
 
 const legend = (lines) => make("ul", { class: "legend" }, ...lines.map(([name, text]) => make("li", { class: name }, text)));
+
+// The figures of the chart as a table, a row for each step.
+function figures({ mean, lower, upper, naive }, later, timestamps) {
+  const columns = [[t("forecast"), mean], ...(lower ? [[t("lower"), lower], [t("upper"), upper]] : []), [t("naive"), naive.mean],
+    ...(later.length > 0 ? [[t("what happened"), later]] : [])];
+  const head = make("tr", {}, ...[timestamps ? t("Time") : t("Step"), ...columns.map(([name]) => name)].map((name) => make("th", { scope: "col" }, name)));
+  const rows = mean.map((_, step) => make("tr", {}, make("th", { scope: "row" }, timestamps ? date(timestamps[step]) : `+${step + 1}`),
+    ...columns.map(([, values]) => make("td", {}, step in values ? precise(values[step]) : ""))));
+  return make("details", { class: "figures" }, make("summary", {}, t("Figures as a table")),
+    make("div", { tabindex: "0", role: "group", "aria-label": t("Figures as a table") },
+      make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))));
+}

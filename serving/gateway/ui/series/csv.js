@@ -11,7 +11,7 @@ const NAMES = [
 const OTHERS = /\b(prev|previous|prior|pre|last|unadjusted|unadj|raw|volume|vol|open|high|low|change|chg|pct|percent|diff|lag|next|ask|bid|split|cap|anterior)\b/;
 const MOST_TEXT = 0.2; // share of cells of a column of numbers that are no numbers
 
-// The columns of numbers of a file: [{name, values, dropped, thousands}], the index of the likeliest, and remarks for people.
+// The columns of numbers of a file: [{name, values, times, dropped, thousands}], the index of the likeliest, and remarks for people.
 // `wanted` is the name of the column that the model was trained on, if it is known.
 export function readCsv(bytes, wanted = null) {
   const text = decode(new Uint8Array(bytes));
@@ -28,12 +28,13 @@ export function readCsv(bytes, wanted = null) {
   const order = dates(rows, names.length);
   if (order?.newestFirst) {
     rows.reverse();
+    order.times.reverse();
     remarks.push(t("newest first, so turned round"));
   }
   const cells = names.map((_, index) => rows.map((row) => bare(row[index])));
   // A column whose commas or points may be thousands is read as the columns that leave no doubt.
   const sure = cells.filter((_, index) => index !== order?.index).map((one) => certainSign(one)).find(Boolean);
-  const columns = names.map((name, index) => column(name, cells[index], sure))
+  const columns = names.map((name, index) => column(name, cells[index], sure, order?.times))
     .filter((one, index) => one !== null && index !== order?.index);
   if (columns.length === 0) throw new Error(t("The file has no column of numbers."));
   const likely = likeliest(columns.map(({ name }) => name), wanted);
@@ -95,36 +96,43 @@ function number(cell, sign) {
   return /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(plain) ? Number(plain) : NaN;
 }
 
-function column(name, cells, sure) {
+function column(name, cells, sure, times) {
   const present = cells.filter((cell) => !MISSING.test(cell));
   const sign = certainSign(present) ?? sure ?? ".";
   const numbers = present.map((cell) => number(cell, sign));
   const values = numbers.filter(Number.isFinite);
   if (values.length === 0 || values.length < (1 - MOST_TEXT) * numbers.length) return null;
   const thousands = sign === "." && present.some((cell) => cell.includes(",")) && !present.some((cell) => cell.includes("."));
-  return { name, values, thousands, dropped: cells.length - values.length };
+  const kept = times && cells.flatMap((cell, row) => (!MISSING.test(cell) && Number.isFinite(number(cell, sign)) ? [times[row]] : []));
+  return { name, values, times: kept ?? null, thousands, dropped: cells.length - values.length };
 }
 
-// The first column of dates: its index, whether the newest comes first, and the oldest and newest date.
+// The first column of dates: its index, its times in ISO 8601, whether the newest comes first, and the oldest and newest date.
 function dates(rows, width) {
   for (let index = 0; index < width; index++) {
     const cells = rows.map((row) => row[index]);
     for (const read of [iso, (cell) => parts(cell, [2, 1, 0]), (cell) => parts(cell, [2, 0, 1])]) {
-      const days = cells.map(read);
-      if (days.some((day) => day === null)) continue;
-      const rises = days.every((day, row) => row === 0 || days[row - 1] <= day);
-      const falls = days.every((day, row) => row === 0 || days[row - 1] >= day);
+      const times = cells.map(read);
+      if (times.some((time) => time === null)) continue;
+      const rises = times.every((time, row) => row === 0 || times[row - 1] <= time);
+      const falls = times.every((time, row) => row === 0 || times[row - 1] >= time);
       if (rises === falls) continue;
-      return { index, newestFirst: falls, first: cells.at(falls ? -1 : 0), last: cells.at(falls ? 0 : -1) };
+      return { index, times, newestFirst: falls, first: cells.at(falls ? -1 : 0), last: cells.at(falls ? 0 : -1) };
     }
   }
   return null;
 }
 
-const iso = (cell) => /^\d{4}([-/.]?\d{2}){1,2}([ T].*)?$/.exec(cell)?.[0].replace(/[-/.]/g, "") ?? null;
+const written = (year, month, day, clock) => [[year, month, ...(day ? [day] : [])].join("-"), ...(clock ? [clock] : [])].join("T");
+
+function iso(cell) {
+  const found = /^(\d{4})[-/.]?(\d{2})(?:[-/.]?(\d{2}))?(?:[ T](.*))?$/.exec(cell);
+  return found && written(...found.slice(1));
+}
 
 function parts(cell, [year, month, day]) {
-  const found = /^(\d{1,2})[-/.](\d{1,2})[-/.](\d{2,4})([ T].*)?$/.exec(cell)?.slice(1, 4).map(Number);
+  const found = /^(\d{1,2})[-/.](\d{1,2})[-/.](\d{2,4})(?:[ T](.*))?$/.exec(cell)?.slice(1);
   if (!found || found[month] > 12 || found[day] > 31) return null;
-  return (found[year] < 100 ? 2000 : 0) + found[year] + found[month] / 100 + found[day] / 10000;
+  const century = found[year].length < 4 ? "20" : "";
+  return written(century + found[year], found[month].padStart(2, "0"), found[day].padStart(2, "0"), found[3]);
 }

@@ -14,10 +14,21 @@ const CLOSE = `
 `;
 const KNOWN = 120;
 
+const HOLIDAYS = ["2008-03-21", "2008-05-26", "2008-07-04", "2008-09-01"];
+
+function tradingDays(first, count) {
+  const days = [];
+  for (const day = new Date(first); days.length < count; day.setUTCDate(day.getUTCDate() + 1)) {
+    const text = day.toISOString().slice(0, 10);
+    if (day.getUTCDay() % 6 !== 0 && !HOLIDAYS.includes(text)) days.push(text);
+  }
+  return days;
+}
+
 const values = CLOSE.trim().split(/\s+/).map(Number);
 export const stock = {
   history: values.slice(0, KNOWN),
   later: values.slice(KNOWN), // what came after the history
-  first: "2008-03-13",
+  times: tradingDays("2008-03-13", KNOWN),
   last: "2008-09-02",
 };

@@ -118,10 +118,16 @@ def test_a_csv_file_is_forecast_with_a_choice_of_columns(series: Browser) -> Non
     assert series.run(history).startswith("1.5, 2.5, 3.5")
     series.run("const one = document.querySelector('#column'); one.value = 1; one.dispatchEvent(new Event('change'))")
     until(lambda: series.run(history).startswith("999.25, 998.25"))
-    series.wait_for("2024-01-20", "#forecasts svg")
+    series.wait_for("Jan 20, 2024", "#forecasts svg")
     series.type("#horizon", "2")
     series.click("#forecast")
-    series.wait_for("2024-01-20 +2 × ", "#forecasts svg")  # side by side, the two labels would overlap
+    series.wait_for("Jan 20, 2024 … Jan 22, 2024", "#forecasts svg")  # side by side, the two labels would overlap
+    figures = "#forecasts .figures"
+    assert series.run(f"return document.querySelector('{figures}').open") is False
+    series.click(f"{figures} summary")
+    assert series.texts(f"{figures} thead th") == ["Time", "forecast", "lower", "upper", "naive"]
+    assert series.texts(f"{figures} tbody th") == ["Jan 21, 2024", "Jan 22, 2024"]
+    assert series.texts(f"{figures} tbody tr:first-child td") == ["981.25", "980.25", "982.25", "980.25"]
     transfer(series, "paste", b"Date,Open,Close\n2019-01-02,1,200.00,1,234.56\n", "", "text/plain")
     series.wait_for("Row 2 has 5 cells, but 3 are expected.", "#forecasts .error")
     thousands = b"value\n" + b"1,234\n" * 8  # could be decimal commas
@@ -129,6 +135,16 @@ def test_a_csv_file_is_forecast_with_a_choice_of_columns(series: Browser) -> Non
     series.wait_for("ambiguous.csv · 8 rows · commas read as thousands", "#example-note")
     transfer(series, "drop", b"a,b\nc,d\n", "words.csv", "text/csv")
     series.wait_for("The file has no column of numbers.", "#forecasts .error")
+
+
+def test_a_file_with_gaps_is_forecast_without_dates(series: Browser) -> None:
+    rows = "".join(f"2024-01-{day:02}T12:00,{day}\n" for day in (1, 2, 3, 4, 5, 6, 9))
+    transfer(series, "drop", f"Date,Close\n{rows}".encode(), "prices.csv", "text/csv")
+    series.wait_for("Without dates: timestamps have a gap: 2024-01-09T12:00 is 3 days after", "#forecasts")
+    series.wait_for("2024-01-09T12:00", "#forecasts svg")
+    assert series.texts("#forecasts .figures thead th:first-child") == []  # the table is closed
+    series.click("#forecasts .figures summary")
+    assert series.texts("#forecasts .figures tbody th")[:2] == ["+1", "+2"]
 
 
 def test_the_same_file_can_be_chosen_twice(page: Browser, tmp_path: Path) -> None:
