@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,14 @@ Pictures = Picture | Sequence[Picture]
 Rows = Mapping[str, float] | Sequence[float] | Sequence[Mapping[str, float]] | Sequence[Sequence[float]] | NDArray[Any]
 #: One series or several of the same length: numbers, or an array [T] or [N, T].
 Series = Sequence[float] | Sequence[Sequence[float]] | NDArray[Any]
+#: A history or several of the same length, or histories by name. None is a missing value.
+Histories = (
+    Sequence[float | None] | Sequence[Sequence[float | None]] | Mapping[str, Sequence[float | None]] | NDArray[Any]
+)
+#: ISO 8601, a datetime or date, or a NumPy or pandas time.
+Time = str | date | np.datetime64
+#: The time of each value: for all histories, or by the name of the history.
+Times = Sequence[Time] | Mapping[str, Sequence[Time]] | NDArray[np.datetime64]
 
 #: Modes that PNG lacks, and the mode that keeps every value that the gateway reads.
 _PNG_MODES = {
@@ -50,14 +59,12 @@ def pictures_body(pictures: Pictures, **params: Any) -> dict[str, Any]:
     return {"params": query, "files": [("image", (str(n), encode_picture(one))) for n, one in enumerate(pictures)]}
 
 
-def numbers_body(
-    key: str, numbers: Rows | Series, *, params: Mapping[str, Any] | None = None, **options: Any
-) -> dict[str, Any]:
+def numbers_body(key: str, numbers: Any, *, params: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
     """Encode numbers as httpx arguments: an array as npy, everything else as JSON.
 
     Args:
         key: JSON key of the numbers.
-        numbers: Finite numbers.
+        numbers: Finite numbers: rows, series, or named series.
         params: Query parameters; None values are left out.
         options: Further JSON keys. An npy body has no keys, so they become query parameters beside it.
 
@@ -72,6 +79,57 @@ def numbers_body(
     except Exception as error:  # a sequence of any type can raise anything
         raise VitrineError(f"{key} cannot be sent: {error}; finite numbers are expected", "invalid_input") from error
     return {"params": query, "content": content, "headers": {"Content-Type": "application/json"}}
+
+
+def forecast_body(
+    history: Histories,
+    *,
+    horizon: int,
+    timestamps: Times | None,
+    start: Time | Mapping[str, Time] | None,
+    frequency: str | None,
+    quantiles: Sequence[float] | None,
+    naive: bool,
+) -> dict[str, Any]:
+    """Encode a request for forecasts as httpx arguments. An array without options goes as npy.
+
+    Raises:
+        VitrineError: The numbers are not finite, or not numbers, or a time is missing for a name.
+    """
+    options = _without_none({"horizon": horizon, "quantiles": quantiles, "naive": naive or None})
+    times: Mapping[str, Any] = _without_none({"timestamps": timestamps, "start": start, "frequency": frequency})
+    if isinstance(history, Mapping):
+        series = [
+            {"name": name, "history": values} | {key: _time_text(_of(name, key, time)) for key, time in times.items()}
+            for name, values in history.items()
+        ]
+        return numbers_body("series", series, **options)
+    if isinstance(history, np.ndarray) and (times or len(options) > 1):
+        history = history.tolist()
+    return numbers_body("history", history, **options, **{key: _time_text(time) for key, time in times.items()})
+
+
+def _of(name: str, key: str, time: Any) -> Any:
+    """Return the times of one series: those under its name, or those of all."""
+    if not isinstance(time, Mapping):
+        return time
+    if name not in time:
+        raise VitrineError(f"{key} has no entry for the history {name!r}; give one for each", "invalid_input")
+    return time[name]
+
+
+def _time_text(time: Any) -> Any:
+    """Return a time, or each of several, as text in ISO 8601."""
+    if isinstance(time, str):
+        return time
+    if hasattr(time, "isoformat"):
+        return time.isoformat()
+    if isinstance(time, np.datetime64):
+        return str(time)
+    try:
+        return [_time_text(one) for one in time]
+    except TypeError:
+        raise VitrineError(f"{time!r:.40} is not a time; ISO 8601 or a datetime is expected", "invalid_input") from None
 
 
 def encode_picture(picture: Picture) -> bytes:

@@ -6,13 +6,23 @@ An operation is a method that builds a :class:`ClientRequest`. ``Client`` sends 
 
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, get_args, overload
 
 from serving.artifacts import model_card
 from serving.artifacts.model_card import ModelCard
 from serving.client import responses
-from serving.client.encoding import Pictures, Rows, Series, numbers_body, pictures_body
+from serving.client.encoding import (
+    Histories,
+    Pictures,
+    Rows,
+    Series,
+    Time,
+    Times,
+    forecast_body,
+    numbers_body,
+    pictures_body,
+)
 from serving.client.requests import NPY, ClientRequest, model_path
 from serving.client.responses import Classification, Embeddings, Forecasts, Model, Neighbours, Values
 
@@ -139,12 +149,44 @@ class Operations:
         return ClientRequest("POST", path, responses.neighbours, pictures_body(pictures, k=k, polarity=polarity))
 
     @operation
-    def forecast(
-        self, model: str, history: Series, *, horizon: int, version: int | None = None, label: str | None = None
+    def forecast(  # noqa: PLR0913 - the API's options, by keyword
+        self,
+        model: str,
+        history: Histories,
+        *,
+        horizon: int,
+        timestamps: Times | None = None,
+        start: Time | Mapping[str, Time] | None = None,
+        frequency: str | None = None,
+        quantiles: Sequence[float] | None = None,
+        naive: bool = False,
+        version: int | None = None,
+        label: str | None = None,
     ) -> ClientRequest[Forecasts]:
-        """Forecast ``horizon`` steps after each history."""
-        path = model_path(model, ":forecast", version, label)
-        return ClientRequest("POST", path, responses.forecasts, numbers_body("history", history, horizon=horizon))
+        """Forecast the steps after each history.
+
+        Args:
+            model: Name of a series model.
+            history: A history, several of the same length, or histories by name. None is a missing value.
+            horizon: Number of steps to forecast.
+            timestamps: Time of each value, one step apart; by name if the histories differ.
+            start: Time of the first value, in place of ``timestamps``.
+            frequency: The step (``day``, ``business day``, ``15 minutes``). By default the model card says it.
+            quantiles: Levels between 0 and 1, such as ``[0.1, 0.9]``.
+            naive: Whether to return the naive forecast too.
+            version: Number of the model version. By default the gateway chooses one.
+            label: Label of the model version, like ``stable``, instead of its number.
+        """
+        body = forecast_body(
+            history,
+            horizon=horizon,
+            timestamps=timestamps,
+            start=start,
+            frequency=frequency,
+            quantiles=quantiles,
+            naive=naive,
+        )
+        return ClientRequest("POST", model_path(model, ":forecast", version, label), responses.forecasts, body)
 
     @operation
     def models(self) -> ClientRequest[list[Model]]:

@@ -1,7 +1,7 @@
 """The results of calls, and how to read them from responses."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -70,11 +70,22 @@ class Neighbours(_Result):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A value for each step ahead. ``lower`` and ``upper`` are None if the model has no interval."""
+    """A value for each step ahead. ``lower`` and ``upper`` are None if the model has no interval.
+
+    ``name``, ``timestamps`` (ISO 8601), ``quantiles`` by level and ``naive`` are there if the request asks for them.
+    ``naive_season`` is the number of steps after which the naive forecast repeats the history; ``interpolated`` the
+    number of missing values that the gateway filled.
+    """
 
     mean: Sequence[float]
     lower: Sequence[float] | None
     upper: Sequence[float] | None
+    name: str | None = None
+    timestamps: Sequence[str] | None = None
+    quantiles: Mapping[float, Sequence[float]] = field(default_factory=dict)
+    naive: Sequence[float] | None = None
+    naive_season: int | None = None
+    interpolated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +156,25 @@ def neighbours(response: httpx.Response) -> Neighbours:
     return Neighbours(*_source(body), rows)
 
 
+def _forecast(one: Mapping[str, Any]) -> Forecast:
+    naive = one.get("naive") or {}
+    return Forecast(
+        one["mean"],
+        one.get("lower"),
+        one.get("upper"),
+        name=one.get("name"),
+        timestamps=one.get("timestamps"),
+        quantiles={float(level): values for level, values in one.get("quantiles", {}).items()},
+        naive=naive.get("mean"),
+        naive_season=naive.get("season"),
+        interpolated=one.get("interpolated", 0),
+    )
+
+
 def forecasts(response: httpx.Response) -> Forecasts:
     """Read the response of ``:forecast``."""
     body = response.json()
-    made = [Forecast(one["mean"], one.get("lower"), one.get("upper")) for one in body["forecasts"]]
+    made = [_forecast(one) for one in body["forecasts"]]
     return Forecasts(*_source(body), made, body["step"], body["unit"], body["level"], body["notes"])
 
 

@@ -113,7 +113,7 @@ class Gateway(FastAPI):
         self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
         self.include_router(versions.router(self._models, folder, permission, self._drift, reports.drift_of_others))
         self.include_router(open_inference.router(self._models, reports.is_ready))
-        self.include_router(health.router(reports.readiness, reports.metrics_page))
+        self.include_router(health.router(self._models, reports.readiness, reports.metrics_page))
         openapi.mount(self)
         ui.mount(self)
         self.add_middleware(GZipMiddleware, minimum_size=compression.MIN_COMPRESSED_BYTES, compresslevel=1)

@@ -1,6 +1,7 @@
 """Readiness, metrics and drift of this process, or of all workers."""
 
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 from serving.gateway.backends.base import ModelServer
@@ -13,6 +14,8 @@ from serving.gateway.observability.drift import DriftCounts
 from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
 from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
+
+_FIRST_LOAD_SECONDS = 60.0  # a gateway that has just started waits as long for models that load
 
 
 class GatewayReports:
@@ -34,12 +37,13 @@ class GatewayReports:
         self._metrics = metrics
         self._is_draining = is_draining
         self._link = link
+        self._first_load_until = monotonic() + _FIRST_LOAD_SECONDS
         if link is not None:
             link.answer_with("metrics", metrics.report)
             link.answer_with("readiness", self._own_readiness)
 
     def is_ready(self) -> bool:
-        """Whether this process can answer for every model."""
+        """Whether this process can answer for the models that it has."""
         return not self._reasons(None)
 
     async def readiness(self, key: Key | None) -> tuple[list[str], list[str]]:
@@ -52,7 +56,7 @@ class GatewayReports:
                 return [*reasons, "the supervisor of the workers does not answer"], notes
             own = readiness.model_problems(self._discovery.models)
             reasons += reasons_of_others(reports, self._link.worker, own, self._may_see(key))
-            notes += notes_of_others(reports)
+            notes += notes_of_others(reports, self._link.worker, own, self._may_see(key))
         return reasons, notes
 
     async def metrics_page(self) -> bytes:
@@ -77,7 +81,7 @@ class GatewayReports:
 
     def _own_readiness(self) -> ReadinessReport:
         models = self._discovery.models
-        return {"problems": readiness.model_problems(models), "models": len(models)}
+        return {"problems": readiness.model_problems(models), "models": len(models), "ready": self.is_ready()}
 
     def _may_see(self, key: Key | None) -> Callable[[str], bool]:
         """Whether the holder of the key may see a model's name."""
@@ -87,12 +91,16 @@ class GatewayReports:
 
     def _reasons(self, key: Key | None) -> list[str]:
         anonymous = key is None and "keys" in self._files
-        return readiness.reasons_against(
+        reasons = readiness.reasons_against(
             self._discovery.models,
             None if anonymous else self._files["models_config"].problem,
             self._is_draining(),
             self._may_see(key),
+            first_load=monotonic() < self._first_load_until,
         )
+        if not reasons:
+            self._first_load_until = 0.0
+        return reasons
 
     def _notes(self, key: Key | None) -> list[str]:
         rejected = [
@@ -102,4 +110,6 @@ class GatewayReports:
             rejected = ["an edit of a file was rejected; a key for every model shows which and why"]
         models, may_see = self._discovery.models, self._may_see(key)
         unsupported = [note for model in models if may_see(model) for note in self._model_server.notes(model)]
-        return rejected + readiness.unreadable_cards(models, may_see) + unsupported
+        problems = readiness.model_problems(models)
+        failed = readiness.for_caller(problems, len(models), may_see) if len(problems) < len(models) else []
+        return rejected + failed + readiness.unreadable_cards(models, may_see) + unsupported

@@ -98,6 +98,23 @@ def test_the_signed_component_gives_each_sidecar_the_key(tmp_path: Path) -> None
         assert key["value"] == f"{mount['mountPath']}/verify.pem"
 
 
+@pytest.mark.parametrize("components", [(), ("autoscaling",)], ids="+".join)
+def test_an_autoscaler_rules_alone(components: tuple[str, ...], tmp_path: Path) -> None:
+    """With ``replicas`` in the manifest, each `kubectl apply` would undo what the autoscaler has set."""
+    manifests = built(components, tmp_path)
+    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in manifests if one["kind"] == "HorizontalPodAutoscaler"}
+    deployments = {one["metadata"]["name"]: one["spec"] for one in manifests if one["kind"] == "Deployment"}
+    assert bool(scaled) == bool(components) and scaled <= deployments.keys()
+    for name, spec in deployments.items():
+        assert ("replicas" in spec) == (name not in scaled)
+
+
+def test_a_pod_that_is_not_ready_does_not_block_a_drain(tmp_path: Path) -> None:
+    budgets = [one for one in built((), tmp_path) if one["kind"] == "PodDisruptionBudget"]
+    assert {one["metadata"]["name"] for one in budgets} == {"gateway", "model-server"}
+    assert {one["spec"]["unhealthyPodEvictionPolicy"] for one in budgets} == {"AlwaysAllow"}
+
+
 @pytest.mark.parametrize("name", REQUIRES)
 def test_a_component_does_not_build_without_the_one_it_requires(name: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="accumulating components"):

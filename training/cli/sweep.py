@@ -1,6 +1,7 @@
 """``vitrine sweep``."""
 
 import json
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from serving.artifacts.models_config import ConfigError
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import fail
+from training.cli import series_options as series
 from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow, starting_tensorflow
 from training.core import preflight
 from training.core.catalogue import find
@@ -29,6 +31,16 @@ def sweep(
     quick: Quick = False,
     stand_in: StandIn = False,
     data_dir: Annotated[Path | None, typer.Option(help="Folder of your own pictures, as for vitrine train.")] = None,
+    csv: series.Csv = None,
+    column: series.Column = None,
+    time_column: series.TimeColumn = None,
+    period: series.PeriodName = None,
+    season: series.Season = None,
+    unit: series.Unit = None,
+    day_first: series.DayFirst = None,
+    decimal: series.Decimal = None,
+    splits: series.Splits = None,
+    drop_missing: series.DropMissing = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials of the coarse stage.")] = 20,
     fine_trials: Annotated[int, typer.Option(min=1, help="Trials of the fine stage.")] = 10,
     subset: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the data in the coarse stage.")] = 0.2,
@@ -48,7 +60,21 @@ def sweep(
     exit_on_sigterm()
     path = out or Path(".vitrine/sweeps", f"{name}.json")
     try:
-        options = JobOptions(quick=quick, stand_in=stand_in, data_dir=data_dir)
+        options = JobOptions(
+            quick=quick,
+            stand_in=stand_in,
+            data_dir=data_dir,
+            csv=csv,
+            column=column,
+            time_column=time_column,
+            period=period,
+            season=season,
+            unit=unit,
+            day_first=day_first,
+            decimal=decimal,
+            splits=splits,
+            drop_missing=drop_missing,
+        )
         preflight.check_options(name, options)
         preflight.check_sweep(name, storage)
         preflight.check_writable(path.parent, "--out")
@@ -74,8 +100,8 @@ def sweep(
     console.print(
         f"{best.measure} {best.value:.4f} on held-out data; {best.pruned} of {best.finished} fine trials were pruned"
     )
-    data = f" --data-dir {data_dir}" if data_dir else ""
-    console.print(f"[green]vitrine train {name}{data} --params {path}", soft_wrap=True)
+    arguments = shlex.join([name, *options.data_arguments(), "--params", str(path)])
+    console.print(f"[green]vitrine train {arguments}", soft_wrap=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError, che
 from serving.cli.options import Exports, SigningKey, exports_or_default
 from serving.cli.terminal import fail
 from serving.cli.versions import load_signer
-from serving.inputs.series_csv.period import PERIODS
+from training.cli import series_options as series
 from training.cli.outcome import print_outcome
 from training.cli.terminal import (
     Quick,
@@ -42,24 +42,16 @@ def train(
     list_jobs: Annotated[bool, typer.Option("--list", help="Print every job.")] = False,
     quick: Quick = False,
     stand_in: StandIn = False,
-    csv: Annotated[Path | None, typer.Option(help="File of a series: forecaster, stock_forecaster, stock_rnn.")] = None,
-    column: Annotated[str | None, typer.Option(help="Column of --csv to forecast.")] = None,
-    time_column: Annotated[
-        str | None, typer.Option(help="Column of times in --csv; none: the rows are in order of time.")
-    ] = None,
-    period: Annotated[str | None, typer.Option(help=f"Distance of the rows in --csv: {', '.join(PERIODS)}.")] = None,
-    season: Annotated[int | None, typer.Option(help="Steps of a season, for the seasonal naive forecast.")] = None,
-    unit: Annotated[str | None, typer.Option(help="Unit of the values in --csv, such as EUR.")] = None,
-    day_first: Annotated[
-        bool | None, typer.Option("--day-first/--month-first", help="Order of dates such as 01/02/2024 in --csv.")
-    ] = None,
-    decimal: Annotated[str | None, typer.Option(help="Decimal separator in --csv: point or comma.")] = None,
-    splits: Annotated[
-        str | None, typer.Option(help="Jumps in --csv that look like share splits: adjust or keep.")
-    ] = None,
-    drop_missing: Annotated[
-        bool, typer.Option("--drop-missing", help="Accept any number of rows in --csv without a value.")
-    ] = False,
+    csv: series.Csv = None,
+    column: series.Column = None,
+    time_column: series.TimeColumn = None,
+    period: series.PeriodName = None,
+    season: series.Season = None,
+    unit: series.Unit = None,
+    day_first: series.DayFirst = None,
+    decimal: series.Decimal = None,
+    splits: series.Splits = None,
+    drop_missing: series.DropMissing = False,
     data_dir: Annotated[
         Path | None,
         typer.Option(
@@ -120,7 +112,7 @@ def train(
         preflight.check_options(name, options)
         check_name(model or name)
         check_label(label)
-        _say_series(options)
+        _say_series(name, options)
         preflight.check_writable(runs, "--runs")
         registry = ModelRegistry(exports_or_default(exports), load_signer(signing_key) if signing_key else None)
         preflight.check_registry(registry)
@@ -175,12 +167,13 @@ def _say_how_to_ask(model: str, csv: Path | None) -> None:
     console.print(f"vitrine up serves it, with a page. In another terminal: {ask}", markup=False, soft_wrap=True)
 
 
-def _say_series(options: JobOptions) -> None:
+def _say_series(name: str, options: JobOptions) -> None:
     """Read the user's series before TensorFlow starts, and print its column, period and unit."""
     if CSV_OPTIONS & set(options.own()):
         from training.data import stocks
 
-        for phrase in stocks.describe(stocks.from_options(options)):
+        fewest = stocks.FEWEST_OF_FORECASTER if name == "forecaster" else stocks.FEWEST
+        for phrase in stocks.describe(stocks.from_options(options, fewest=fewest)):
             console.print(phrase, soft_wrap=True, markup=False, highlight=False)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import keras
 import numpy as np
 
-from serving.artifacts.model_card import DataPart, ModelCard, Predicted, Training, Verdict
+from serving.artifacts.model_card import Calibration, DataPart, ModelCard, Predicted, Training, Verdict
 from training.comparison.held_out import raw_inputs
 from training.core import parts
 from training.core.array import Array
@@ -17,6 +17,7 @@ from training.core.fit import Fitted
 from training.core.job import Job, JobOptions
 from training.core.recipe import Recipe
 from training.data import sources
+from training.evaluation.calibration import soften
 from training.evaluation.metrics import by_class
 from training.export import version
 from training.export.exported_model import ExportedModel
@@ -73,7 +74,9 @@ def model_card(name: str, trained: Trained, exported: ExportedModel, verdict: Ve
         printed={} if options.own_data else dict(job.printed),
         by_class=by_class(trained.evaluation.truth, trained.evaluation.answer, examples.labels),
         inputs=dict(examples.inputs),
-        predicted=_predicted(trained.evaluation, len(examples.labels)),
+        predicted=_predicted(trained.evaluation, len(examples.labels), exported.calibration),
+        typicality=exported.typicality,
+        calibration=exported.calibration,
         histories={
             key: tuple(float(f"{value:.6g}") if math.isfinite(value) else None for value in values)
             for key, values in trained.fitted.history.items()
@@ -120,11 +123,12 @@ def _notes(trained: Trained) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _predicted(evaluation: Evaluation, classes: int) -> Predicted | None:
-    if evaluation.confidence is None:
+def _predicted(evaluation: Evaluation, classes: int, calibration: Calibration | None) -> Predicted | None:
+    if evaluation.probabilities is None:
         return None
+    served = soften(evaluation.probabilities, calibration.temperature if calibration else 1.0)
     shares = np.bincount(evaluation.answer, minlength=classes) / len(evaluation.answer)
     return Predicted(
         classes=tuple(round(float(share), 6) for share in shares),
-        confidence=sources.distribution(evaluation.confidence),
+        confidence=sources.distribution(served.max(axis=1)),
     )

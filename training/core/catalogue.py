@@ -25,7 +25,7 @@ JOBS = {
     "conv1d_a": "1,024-sample signals by 1-D convolutions with pooling",
     "conv1d_b": "1,024-sample signals by 1-D convolutions with strides",
     "conv2d_1024": "encoder of 1024×1024 pictures by four convolutions",
-    "forecaster": "next values of a series of your own, by the best of twelve forecasters",
+    "forecaster": "next values of a series of your own, by the best of thirteen forecasters",
     "fashion_augmented": "Fashion-MNIST by a residual net on augmented pictures, better than the course's",
     "fashion_cnn": "Fashion-MNIST classifier with separable convolutions",
     "fashion_embedding": "Fashion-MNIST encoder with a 64-value embedding",
@@ -52,6 +52,7 @@ STUDIES = {
     "learning_rate_decay": "learning rates that stay and that decay, on Boston Housing",
     "losses": "squared error, cross-entropy, 0-1 and hinge loss on ten points",
     "regularisation": "dropout, L1, L2 and batch normalisation, one at a time",
+    "ten_pictures": "two training pictures of X or O after 100 and 200 epochs of transfer",
     "transfer": "transfer against scratch on X and O, by number of pictures",
 }
 

@@ -48,7 +48,7 @@ class Evaluation:
         truth: class numbers, or values of a series or table, [n].
         answer: the predictions for ``truth``, [n].
         notes: sentences for the model card.
-        confidence: probability of each predicted class, [n].
+        probabilities: of a classifier, before calibration, [n, k].
         inputs: raw inputs of ``serving_default``, one row for each of ``truth``; None: ``Examples.test`` has them.
         checks: figures with a bound of their own, for the gate.
         hurdles: mean absolute error of each simple forecast on the same origins, by name.
@@ -58,7 +58,7 @@ class Evaluation:
     truth: Array
     answer: Array
     notes: tuple[str, ...] = ()
-    confidence: Array | None = None
+    probabilities: Array | None = None
     inputs: Mapping[str, Array] | None = None
     checks: tuple[Check, ...] = ()
     hurdles: Mapping[str, float] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from serving.inputs.series_csv.reader import ReadOptions
 from training.core.errors import JobError
 from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
     from training.export.exported_model import ExportedModel
 
 #: Fields of JobOptions for the jobs that read a series from a CSV file.
-CSV_OPTIONS = frozenset(
-    {"csv", "column", "time_column", "period", "season", "unit", "day_first", "decimal", "splits", "drop_missing"}
-)
+CSV_OPTIONS = frozenset({"csv", "splits", *(one.name for one in fields(ReadOptions))})
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +35,7 @@ def kept_apart(runs: Path, model: str) -> Path:
 
 
 @dataclass(frozen=True)
-class JobOptions:
+class JobOptions(ReadOptions):
     """The user's choices. Its fields, but ``start`` and ``say``, are options of `vitrine train`.
 
     A job refuses an option that it does not take. An option that only some jobs take is also in
@@ -45,16 +44,9 @@ class JobOptions:
     Attributes:
         quick: use the job's short recipe.
         stand_in: use synthetic data instead of the real data set.
-        csv: file of a series; the eight options below say how to read it.
-        column: column of values.
-        time_column: column of times, or "none".
-        period: a key of :data:`serving.inputs.series_csv.period.PERIODS`.
-        season: steps of a season.
-        unit: unit of a value.
-        day_first: whether 02/01/2024 is 2 January.
-        decimal: "point" or "comma".
+        csv: file of a series; the fields of ReadOptions say how to read it.
+        decimal: "point" or "comma", unlike in ReadOptions.
         splits: "adjust" or "keep" jumps that look like share splits.
-        drop_missing: accept any number of rows without a value.
         data_dir: folder of the user's pictures.
         head: output layer of xo_mobilenet.
         seed: replaces the recipe's seeds.
@@ -68,15 +60,7 @@ class JobOptions:
     quick: bool = False
     stand_in: bool = False
     csv: Path | None = None
-    column: str | None = None
-    time_column: str | None = None
-    period: str | None = None
-    season: int | None = None
-    unit: str | None = None
-    day_first: bool | None = None
-    decimal: str | None = None
     splits: str | None = None
-    drop_missing: bool = False
     data_dir: Path | None = None
     head: str | None = None
     seed: int | None = None
@@ -95,6 +79,17 @@ class JobOptions:
     def own_data(self) -> bool:
         """Whether the user's own data replaces the course's."""
         return self.csv is not None or self.data_dir is not None
+
+    def data_arguments(self) -> list[str]:
+        """Return the command-line arguments that name the user's own data and say how to read it."""
+        found = []
+        for name in ("csv", "data_dir", *sorted(CSV_OPTIONS - {"csv"})):
+            value = getattr(self, name)
+            if name == "day_first" and value is False:
+                found.append("--month-first")
+            elif value not in (None, False):
+                found += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+        return found
 
 
 _COMMON = ("quick", "seed", "start", "title", "params", "say")

@@ -23,6 +23,7 @@ from training.core.job import Job, JobOptions, kept_apart
 from training.core.recipe import Recipe
 from training.core.worker_group import WorkerGroup
 from training.evaluation import plots
+from training.evaluation.assessment import assess
 from training.export import version
 from training.export.exported_model import ExportedModel
 
@@ -193,7 +194,7 @@ def _exclusive(unfinished: Checkpoint, worker_group: WorkerGroup | None) -> Iter
 def _publish(trained: Trained, name: str, publication: Publication, say: Say) -> Outcome:
     """Judge the model; if accepted or forced, export, publish and promote it."""
     job, examples, registry = trained.job, trained.examples, publication.registry
-    exported = job.serve(trained.model, examples)
+    exported = assess(job.serve(trained.model, examples), trained.model, examples, trained.evaluation, say)
     live = gate.live_version(registry, name)
     held = held_out(job.policy.metric, examples, trained.evaluation, exported)
     quick = trained.options.quick
@@ -229,7 +230,8 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
 
 def _keep(trained: Trained, name: str, folder: Path) -> Outcome:
     """Write card and plots of a run that is not published."""
-    exported = trained.job.serve(trained.model, trained.examples)
+    served = trained.job.serve(trained.model, trained.examples)
+    exported = assess(served, trained.model, trained.examples, trained.evaluation)
     _plot(folder, trained.fitted.history, trained.evaluation, trained.examples, exported)
     card = model_card(name, trained, exported, None)
     (folder / Path(CARD_FILE).name).write_text(card.model_dump_json(indent=1), encoding="utf-8")

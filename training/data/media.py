@@ -53,6 +53,38 @@ def draw(rng: np.random.Generator, strokes: list[Points], height: int, width: in
     return np.asarray(plane.reduce(fine), np.float32) / 255
 
 
+def grid(rng: np.random.Generator, height: int, width: int) -> Grey:
+    """Draw lines of the board along one to four sides, as ink, 0…1 [height, width]; some are cut by the border."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    ink = np.zeros((height, width), np.float32)
+    sides = (
+        (y, x / width, height),
+        (height - 1 - y, x / width, height),
+        (x, y / height, width),
+        (width - 1 - x, y / height, width),
+    )
+    for index in rng.permutation(4)[: rng.integers(1, 5)]:
+        inside, along, size = sides[index]
+        middle = size * (rng.uniform(-0.01, 0.07) + rng.normal(0, 0.03) * (along - 0.5))
+        thick = max(1.0, size * rng.uniform(0.01, 0.05))
+        line = np.clip(thick / 2 + 0.5 - np.abs(inside - middle), 0, 1)
+        if chance(rng, 0.3):  # a line that ends within the picture
+            line *= (along > rng.uniform(0, 0.4)) if chance(rng, 0.5) else (along < rng.uniform(0.6, 1))
+        ink = np.maximum(ink, line * rng.uniform(0.6, 1))
+    return ink
+
+
+def _glare(rng: np.random.Generator, height: int, width: int) -> Grey:
+    """Return the reflection of a lamp or window, 0…1 [height, width]: a soft spot or a streak."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    angle = rng.uniform(0, np.pi)
+    x, y = x / width - rng.uniform(0, 1), y / height - rng.uniform(0, 1)
+    along, across = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    length, thick = (rng.uniform(0.5, 3), rng.uniform(0.02, 0.08)) if chance(rng, 0.3) else rng.uniform(0.04, 0.18, 2)
+    spot: Grey = rng.uniform(0.3, 1.0) * np.exp(-((along / length) ** 2) - (across / thick) ** 2)
+    return spot
+
+
 def _colour(rng: np.random.Generator, low: float, high: float, colourful: float) -> NDArray[np.float32]:
     """Return a random colour, 0…255 [3], of a brightness between ``low`` and ``high``."""
     grey = rng.uniform(low, high)
@@ -97,8 +129,8 @@ def _pen_on_paper(rng: np.random.Generator, ink: Grey) -> Image.Image:
     return _as_jpeg(rng, picture) if chance(rng, 0.6) else picture
 
 
-def _photographed(rng: np.random.Generator, ink: Grey) -> Image.Image:
-    """Photo by a phone: uneven light, shadow, blur, noise and JPEG artefacts."""
+def photographed(rng: np.random.Generator, ink: Grey, *, glare: bool = False) -> Image.Image:
+    """Photo by a phone: uneven light, shadow, sometimes glare, blur, noise and JPEG artefacts."""
     height, width = ink.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     x, y = x / width - 0.5, y / height - 0.5
@@ -113,6 +145,8 @@ def _photographed(rng: np.random.Generator, ink: Grey) -> Image.Image:
         pixels = _blend(_lines(rng, height, width) * rng.uniform(0.1, 0.5), _colour(rng, 100, 180, 30), pixels)
     blurred = _blur(ink, rng.uniform(0, 0.015) * min(ink.shape) + 0.3)
     pixels = _blend(blurred * rng.uniform(0.7, 1.0), _colour(rng, 5, 90, 30), pixels) * light[..., None]
+    if glare or chance(rng, 0.3):
+        pixels = _blend(_glare(rng, height, width), np.full(3, rng.uniform(235, 265), np.float32), pixels)
     return _as_jpeg(rng, _picture(pixels + rng.normal(0, rng.uniform(1, 9), pixels.shape)))
 
 
@@ -156,7 +190,7 @@ def _small_and_soft(rng: np.random.Generator, ink: Grey) -> Image.Image:
 MEDIA: tuple[Callable[[np.random.Generator, Grey], Image.Image], ...] = (
     _on_screen,
     _pen_on_paper,
-    _photographed,
+    photographed,
     _chalked,
     _thresholded,
     _small_and_soft,

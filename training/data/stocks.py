@@ -3,7 +3,7 @@
 Google's prices, 2004-08-19 to 2008-10-14, are a sample data set of matplotlib.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,8 @@ from training.core.errors import JobError
 from training.core.job import CSV_OPTIONS, JobOptions
 from training.data import sources
 
-_FEWEST = 240  # rows; the test part, 15 % of them, must hold a forecast of 30 steps
+FEWEST = 240  #: Rows that a forecast of 30 steps needs: the test part, 15 % of them, must hold it.
+FEWEST_OF_FORECASTER = 100  #: Rows that the job `forecaster` needs, whose longest horizon follows the number of rows.
 _HORIZON = 30
 _DECIMALS = {"point": ".", "comma": ","}
 
@@ -76,12 +77,13 @@ def load(path: Path | None = None, column: str | None = None) -> Prices:
     return from_options(JobOptions(csv=path, column=column))
 
 
-def from_options(options: JobOptions, *, above_zero: bool = False) -> Prices:
+def from_options(options: JobOptions, *, above_zero: bool = False, fewest: int = FEWEST) -> Prices:
     """Load the prices of ``options.csv`` as the other options say, or matplotlib's GOOG without one.
 
     Args:
         options: the file, and how to read it.
         above_zero: refuse values that are not above 0.
+        fewest: refuse a file with fewer rows.
 
     Raises:
         JobError: the file cannot be read as one series, is ambiguous, has too few rows, a value at or below 0 where
@@ -98,7 +100,7 @@ def from_options(options: JobOptions, *, above_zero: bool = False) -> Prices:
         raise JobError(str(error)) from None
     if above_zero:
         _check_above_zero(series, options)
-    return _prices(series, options)
+    return _prices(series, options, fewest)
 
 
 def describe(prices: Prices) -> list[str]:
@@ -123,24 +125,16 @@ def _read_options(options: JobOptions) -> ReadOptions:
         raise JobError(f"--season is {options.season}; a number of steps of at least 1 is expected")
     if options.splits not in (None, "adjust", "keep"):
         raise JobError(f"--splits is {options.splits!r}; adjust or keep is expected")
-    return ReadOptions(
-        column=options.column,
-        time_column=options.time_column,
-        period=options.period,
-        season=options.season,
-        unit=options.unit,
-        day_first=options.day_first,
-        decimal=options.decimal and _DECIMALS[options.decimal],
-        drop_missing=options.drop_missing,
-    )
+    chosen = {one.name: getattr(options, one.name) for one in fields(ReadOptions)}
+    return ReadOptions(**{**chosen, "decimal": options.decimal and _DECIMALS[options.decimal]})
 
 
-def _prices(series: Series, options: JobOptions) -> Prices:
+def _prices(series: Series, options: JobOptions, fewest: int) -> Prices:
     path, period = options.csv, series.period
     assert path is not None
     count = len(series.values)
-    if count < _FEWEST:
-        raise JobError(f"{path} has {count} rows with a value; at least {_FEWEST} are needed to train and to measure")
+    if count < fewest:
+        raise JobError(f"{path} has {count} rows with a value; at least {fewest} are needed to train and to measure")
     if period.season > count // 2:
         raise JobError(f"{path} has {count} rows, less than two seasons of {period.season}; choose a shorter --season")
     values, notes = _without_splits(series, options)

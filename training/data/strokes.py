@@ -33,17 +33,12 @@ def _unsteady(rng: np.random.Generator, stroke: Points, much: float) -> Points:
     return stroke + drift
 
 
-def x(rng: np.random.Generator) -> list[Points]:
-    """Draw an X: two strokes, sometimes two arcs or one stroke with a loop."""
-    kind = rng.choice(["crossing", "arcs", "loop"], p=[0.84, 0.06, 0.10])
+def x(rng: np.random.Generator, *, cursive: bool = False) -> list[Points]:
+    """Draw an X: two strokes, sometimes one stroke with a loop, or cursive: two arcs back to back, as in )(."""
+    kind = "cursive" if cursive else rng.choice(["crossing", "cursive", "loop"], p=[0.76, 0.14, 0.10])
     much = rng.uniform(0.0, 0.05)
-    if kind == "arcs":
-        gap, bulge = rng.normal(0.05, 0.06), rng.uniform(0.6, 1.0)
-        halves = [
-            [(side * 0.8, -1.0), (side * (gap - bulge / 2), -0.3), (side * (gap - bulge / 2), 0.3), (side * 0.8, 1.0)]
-            for side in (-1.0, 1.0)
-        ]
-        return [_unsteady(rng, _bezier(half), much) for half in halves]
+    if kind == "cursive":
+        return [_unsteady(rng, half, much) for half in _arcs(rng)]
     ends = []
     for sign in (1.0, -1.0):
         angle = sign * np.deg2rad(np.clip(rng.normal(45, 9), 22, 68))
@@ -71,9 +66,42 @@ def x(rng: np.random.Generator) -> list[Points]:
     return strokes
 
 
-def o(rng: np.random.Generator) -> list[Points]:
-    """Draw an O: a loop that is closed, open or overlapping, sometimes two halves."""
+def _arcs(rng: np.random.Generator) -> list[Points]:
+    """Return the halves of a cursive X, which cross, touch or leave a gap, sometimes with curled ends."""
+    gap, depth = np.clip(rng.normal(0.0, 0.09), -0.25, 0.16), rng.uniform(0.5, 1.0)
+    curled = rng.uniform(0.1, 0.5) if chance(rng, 0.4) else 0.0
+    halves = []
+    for side in (-1.0, 1.0):
+        middle = side * gap - side * depth / 3  # a control point; the curve reaches about side * gap
+        top, bottom = rng.normal(-1.0, 0.08), rng.normal(1.0, 0.08)
+        ends = [(side * depth, top), (side * depth, bottom)]
+        half = _bezier([ends[0], (middle, top * 0.45), (middle, bottom * 0.45), ends[1]])
+        curls = [
+            _bezier(
+                [(side * (depth + curled), y * (1 - curled)), (side * (depth + curled), y * 1.05), (side * depth, y)],
+                12,
+            )
+            for _, y in ends
+        ]
+        halves.append(np.concatenate([curls[0][:-1], half, curls[1][-2::-1]]) if curled else half)
+    return halves
+
+
+def _ribbon(rng: np.random.Generator) -> Points:
+    """Return an O whose ends cross and stay open, as in α."""
+    out, apart, tall = rng.uniform(0.75, 1.25), rng.uniform(0.15, 0.8), rng.uniform(1.3, 2.0)
+    near, far = rng.uniform(0.1, 0.5), rng.uniform(-2.4, -1.7)
+    stroke = _bezier([(out, -apart), (near, tall), (far, tall), (far, -tall), (near, -tall), (out, apart)], 72)
+    turn = rng.choice([0.0, -np.pi / 2, rng.uniform(0, 2 * np.pi)], p=[0.45, 0.3, 0.25])  # ends right, up or anywhere
+    turned: Points = stroke @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    return turned
+
+
+def o(rng: np.random.Generator, *, cursive: bool = False) -> list[Points]:
+    """Draw an O: a loop that is closed, open or overlapping, sometimes two halves, or cursive: with ends as in α."""
     much = rng.uniform(0.0, 0.06)
+    if cursive or chance(rng, 0.12):
+        return [_unsteady(rng, _ribbon(rng), much)]
     start = rng.normal(-np.pi / 2, 0.9) if chance(rng, 0.8) else rng.uniform(0, 2 * np.pi)
     if chance(rng, 0.08):
         gaps = rng.normal(0.0, 0.25, 2)

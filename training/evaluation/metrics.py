@@ -17,7 +17,7 @@ _NEVER = np.iinfo(np.int64).max
 def classification(model: keras.Model, examples: Examples) -> Evaluation:
     """Measure test loss and accuracy of a model with softmax outputs.
 
-    The evaluation's truth and answer are class numbers int64 [n], its confidence is float64 [n]. If a job has
+    The evaluation's truth and answer are class numbers int64 [n], its probabilities are float64 [n, k]. If a job has
     ``extra["others"]``, real data of another origin, its accuracy is ``others_accuracy``.
     """
     x, y = examples.test
@@ -30,7 +30,7 @@ def classification(model: keras.Model, examples: Examples) -> Evaluation:
         x, y = examples.extra["others"]
         found = model.predict(x, batch_size=256, verbose=0).argmax(axis=1)
         metrics["others_accuracy"] = float((found == (y if y.ndim == 1 else y.argmax(axis=1))).mean())
-    return Evaluation(metrics, truth, answer, confidence=probabilities.max(axis=1))
+    return Evaluation(metrics, truth, answer, probabilities=probabilities)
 
 
 def by_class(truth: Array, answer: Array, labels: Sequence[str]) -> dict[str, ClassFigures]:

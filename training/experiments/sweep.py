@@ -146,7 +146,7 @@ def search(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, r
 
 def study_name(job: Job, options: JobOptions, data: Data, stage: Stage) -> str:
     """Return the name of a stage's study; different data of the user's own has different studies."""
-    own = f"{data.sha256}/" if options.data_dir else ""
+    own = f"{data.sha256}/" if options.own_data else ""
     return f"{job.name}/{own}{'quick-' if options.quick else ''}{stage.name}"
 
 

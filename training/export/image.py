@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from serving.preprocessing.image import ImageRecipe
 from training.core.array import Array
+from training.export.explanation import EXPLAIN, explanation
 from training.export.exported_model import Endpoint, ExportedModel
 
 #: From uint8 pictures as float32 to the network's input.
@@ -15,7 +16,7 @@ Prepare = Callable[[tf.Tensor], tf.Tensor]
 
 
 def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Prepare) -> ExportedModel:
-    """Export an image classifier: ``serving_default``, ``embed``, ``serving_bytes``.
+    """Export an image classifier: ``serving_default``, ``embed``, ``serving_bytes``, ``explain``.
 
     Args:
         network: prepared pictures, float32 [n, height, width, c] → {"probabilities": [n, k], "embedding": [n, d]};
@@ -53,12 +54,14 @@ def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepa
     encoded = np.empty(len(samples), object)
     encoded[:] = [tf.io.encode_png(picture).numpy() for picture in samples]
     probabilities = {"probabilities": ("float32", (None, classes))}
+    default = Endpoint(classify, {"image": pictures}, probabilities, {"image": samples})
     return ExportedModel(
         kind="image",
         image=recipe,
         models=(network,),
+        infer=infer,
         endpoints={
-            "serving_default": Endpoint(classify, {"image": pictures}, probabilities, {"image": samples}),
+            "serving_default": default,
             "embed": Endpoint(
                 embed, {"image": pictures}, {"embedding": ("float32", (None, width))}, {"image": samples}
             ),
@@ -69,6 +72,7 @@ def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepa
                 {"image_bytes": encoded},
                 convertible=False,
             ),
+            EXPLAIN: explanation(default),
         },
     )
 

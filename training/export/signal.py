@@ -18,6 +18,14 @@ def signal_model(network: keras.Model, recipe: SignalRecipe, samples: Array) -> 
     """
     signal_spec = tf.TensorSpec((None, recipe.length, recipe.channels), tf.float32, "signal")
 
+    with_embedding = keras.Model(
+        network.inputs, {"probabilities": network.outputs[0], "embedding": network.layers[-1].input}
+    )
+
+    def infer(signal: tf.Tensor) -> dict[str, tf.Tensor]:
+        found: dict[str, tf.Tensor] = with_embedding(signal, training=False)
+        return {**found, "embedding": tf.reshape(found["embedding"], (tf.shape(signal)[0], -1))}
+
     def classify(signal: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"probabilities": network(signal, training=False)}
 
@@ -25,6 +33,7 @@ def signal_model(network: keras.Model, recipe: SignalRecipe, samples: Array) -> 
         kind="signal",
         signal=recipe,
         models=(network,),
+        infer=infer,
         endpoints={
             "serving_default": Endpoint(
                 classify,

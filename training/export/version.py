@@ -75,12 +75,12 @@ def write(directory: Path, exported: ExportedModel, card: ModelCard) -> ModelCar
             "bytes": {
                 "saved_model": (directory / "saved_model.pb").stat().st_size,
                 "variables": sum(file.stat().st_size for file in (directory / "variables").iterdir()),
-                "onnx": (directory / ONNX_FILE).stat().st_size if reason is None else 0,
+                "onnx": sum(file.stat().st_size for file in (directory / ONNX_FILE).parent.glob("*.onnx")),
             },
         }
     )
     _write_card(directory, finished)
-    samples = {name: endpoint.samples for name, endpoint in exported.endpoints.items()}
+    samples = {name: one.samples for name, one in exported.endpoints.items() if one.own_export is None}
     with _disk_errors():
         warmup.write(directory, card.model, {**samples, "describe": query})
     return finished

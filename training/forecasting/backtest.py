@@ -14,6 +14,7 @@ from training.core.array import Array
 
 #: Share of the series' deviation; smaller errors are mostly rounding of float32, and count as zero.
 EXACT = 1e-4
+_MOST = 1000  # origins; more cost time, and their errors are nearly the same
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,14 @@ class Origins:
     naive: Mapping[str, Array]
 
 
+def places(length: int, first: int, horizon: int) -> Array:
+    """Return the indices of the origins that :func:`roll` takes from a series of ``length`` values."""
+    every = np.arange(first, length - horizon + 1)
+    return every[:: -(-len(every) // _MOST)]
+
+
 def roll(series: Array, first: int, *, window: int, horizon: int, season: int) -> Origins:
-    """Return every origin of a series from which ``horizon`` values are known.
+    """Return the origins of a series from which ``horizon`` values are known, at most 1,000, evenly spaced.
 
     ``naive`` repeats the last value, ``seasonal`` the last season, ``drift`` continues with the mean change since the
     start of the series.
@@ -55,7 +62,7 @@ def roll(series: Array, first: int, *, window: int, horizon: int, season: int) -
             f"a backtest needs {before} values before its first origin and {horizon} after it; the series has {first} "
             f"and {len(series) - first}"
         )
-    origins = np.arange(first, len(series) - horizon + 1)
+    origins = places(len(series), first, horizon)
     ahead = np.arange(horizon)
     last = series[origins - 1]
     slope = (last - series[0]) / (origins - 1)

@@ -4,7 +4,7 @@ All read windows less their last value, divided by their mean absolute change. A
 its own forecasts.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -30,15 +30,22 @@ WORDS = {
     "stock_rnn": "stock_rnn's four recurrent cells",
     "gru": "a GRU over the changes",
     "convolution": "a temporal convolution",
+    "mean": "the mean of the three best",
 }
 NAIVE = ("naive", "drift", "seasonal_naive")
+_STEPWISE = ("sine_rnn", "stock_rnn")  # nets of one value
+_AVERAGED = 3
 _CHANGES = 40  # newest changes that the GRU reads
 
 
-def scaled(history: Array, truth: Array) -> tuple[Array, Array]:
-    """Return windows [n, window] and the values after them [n, horizon] as the nets take them, float32."""
+def scaled(history: Array, truth: Array, least: float = 0.0) -> tuple[Array, Array]:
+    """Return windows [n, window] and the values after them [n, horizon] as the nets take them, float32.
+
+    Windows whose mean change is below ``least`` are left out, unless all are: in their units any change is huge.
+    """
     centre, scale = (values.numpy() for values in centre_and_scale(tf.constant(history, tf.float32)))
-    return ((history - centre) / scale).astype(np.float32), ((truth - centre) / scale).astype(np.float32)
+    kept = (scale[:, 0] >= least) | (scale.max() < least)
+    return tuple(((rows - centre) / scale)[kept].astype(np.float32) for rows in (history, truth))
 
 
 def fixed(weights: Array) -> keras.Model:
@@ -91,8 +98,38 @@ def absolute_error(members: Sequence[keras.Model]) -> Callable[[tf.Tensor, tf.Te
     return loss
 
 
-def forecaster(net: keras.Model, recipe: SeriesRecipe) -> Forecaster:
-    """Return the forecaster of raw values that a net makes, with intervals proportional to the window's changes."""
+def averaged(members: Sequence[keras.Model]) -> keras.Model:
+    """Return the mean of nets that forecast all steps; a single one as it is."""
+    if len(members) == 1:
+        return members[0]
+    inputs = keras.Input(members[0].input_shape[1:])
+    return keras.Model(inputs, layers.average([net(inputs) for net in members]))
+
+
+def ranked(errors: Mapping[str, float]) -> dict[str, float]:
+    """Return errors by name, smallest first."""
+    return dict(sorted(errors.items(), key=lambda pair: pair[1]))
+
+
+def best_three(errors: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the names of the candidates in ``mean``, by their errors."""
+    return tuple(name for name in ranked(errors) if name not in (*_STEPWISE, "mean"))[:_AVERAGED]
+
+
+def members(errors: Mapping[str, float]) -> tuple[str, ...]:
+    """Return the names of the candidates that make the best forecast."""
+    best = next(iter(ranked(errors)))
+    return best_three(errors) if best == "mean" else (best,)
+
+
+def forecaster(net: keras.Model, recipe: SeriesRecipe, least: float) -> Forecaster:
+    """Return the forecaster of raw values that a net makes, with intervals proportional to the window's changes.
+
+    Args:
+        net: a candidate.
+        recipe: window and longest horizon.
+        least: least width of an interval, for windows without changes.
+    """
 
     def direct(history: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         centre, scale = centre_and_scale(history)
@@ -101,5 +138,8 @@ def forecaster(net: keras.Model, recipe: SeriesRecipe) -> Forecaster:
     def step(history: tf.Tensor) -> tf.Tensor:
         return direct(history, tf.constant(1))[:, 0]
 
+    def width(history: tf.Tensor) -> tf.Tensor:
+        return tf.maximum(centre_and_scale(history)[1], least)
+
     ahead = recursive(recipe, step).ahead if net.output_shape[1] < recipe.max_horizon else direct
-    return Forecaster(recipe, step, ahead, lambda history: centre_and_scale(history)[1])
+    return Forecaster(recipe, step, ahead, width)

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from training.core.array import Array
-from training.forecasting.backtest import Origins
+from training.forecasting.backtest import Origins, places
 
 #: Name of each hurdle in metrics and on the card, and its description for sentences.
 HURDLES = {
@@ -40,10 +40,14 @@ def with_hurdles(near: Origins, far: Origins, series: Array, first: int, season:
         first: index of the first origin.
         season: steps of a season.
     """
-    forecasts = _statistical(series, first, far.truth.shape[1], season)
+    horizon = far.truth.shape[1]
+    own = [places(len(series), first, steps) for steps in (1, horizon)]
+    every = np.unique(np.concatenate(own))
+    forecasts = _statistical(series, every, horizon, season)
+    here, there = (np.searchsorted(every, one) for one in own)
     return (
-        replace(near, naive={**near.naive, **{name: rows[:, :1] for name, rows in forecasts.items()}}),
-        replace(far, naive={**far.naive, **{name: rows[: len(far.truth)] for name, rows in forecasts.items()}}),
+        replace(near, naive={**near.naive, **{name: rows[here, :1] for name, rows in forecasts.items()}}),
+        replace(far, naive={**far.naive, **{name: rows[there] for name, rows in forecasts.items()}}),
     )
 
 
@@ -57,21 +61,20 @@ def best(figures: Mapping[str, float]) -> str:
     return min(figures, key=lambda name: figures[name])
 
 
-def _statistical(series: Array, first: int, horizon: int, season: int) -> dict[str, Array]:
-    """Return forecasts from every origin of ``series``, [len(series) - first, horizon], by name of the hurdle."""
+def _statistical(series: Array, origins: Array, horizon: int, season: int) -> dict[str, Array]:
+    """Return forecasts from ascending origins, [len(origins), horizon], by name of the hurdle."""
     try:
         from statsforecast.models import AutoETS, AutoTheta
     except ImportError:
         log.warning("statsforecast is not installed: AutoETS and AutoTheta are left out of the hurdles")
         return {}
-    known = series[max(first - _LONGEST, 0) :]
-    fitted, found = first - len(series) + len(known), {}
+    start, found = max(int(origins[0]) - _LONGEST, 0), {}
     for name, kind in {"auto_ets": AutoETS, "auto_theta": AutoTheta}.items():
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                model = kind(season_length=season).fit(known[:fitted])
-                rows = [model.forward(known[:origin], h=horizon)["mean"] for origin in range(fitted, len(known))]
+                model = kind(season_length=season).fit(series[start : origins[0]])
+                rows = [model.forward(series[start:origin], h=horizon)["mean"] for origin in origins]
         except Exception as error:  # statsforecast raises many kinds, for example for constant or short series
             log.warning("%s cannot be fitted to this series: %s", HURDLES[name], error)
             continue

@@ -57,7 +57,7 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    return classification(model, examples)
+    return noughts_crosses.checked(classification(model, examples), examples)
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
@@ -72,7 +72,7 @@ JOB = Job(
     name="xo_cnn",
     title="X or O by a small convolutional net from scratch",
     course="004_1e87cdad635ebe4c, cnn_ox",
-    recipe=Recipe(epochs=8, batch_size=64, learning_rate=0.002, save_every=4),
+    recipe=Recipe(epochs=12, batch_size=64, learning_rate=0.002, save_every=4),
     quick=Recipe(epochs=8, batch_size=64, learning_rate=0.002, examples=600),
     policy=GatePolicy("test_accuracy", bound=0.95, largest_loss=0.01),
     load=load,

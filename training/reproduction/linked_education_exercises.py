@@ -33,7 +33,7 @@ LINKED_EDUCATION = (
             "2 257 984 parâmetros congelados; 12 832 novos com softmax 2, que o texto pede; os 12 821 impressos são "
             "os de uma única saída sigmoide, que também existe.",
         ),
-        names=("xo_mobilenet", "xo_cnn", "transfer"),
+        names=("xo_mobilenet", "ten_pictures", "xo_cnn", "transfer"),
     ),
     System(
         DEEP_LEARNING,

@@ -21,8 +21,8 @@ RESULTS_FILE = "results.json"
 class SystemResult(BaseModel):
     """Result of one job or study.
 
-    ``printed`` has the course's values under the names of ``figures``. ``commit`` is the code's, with a + if files
-    had changed since.
+    ``printed`` has the course's values under the names of ``figures``, ``histories`` the values after each epoch.
+    ``commit`` is the code's, with a + if files had changed since.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +40,7 @@ class SystemResult(BaseModel):
     version: int | None = None
     parameters: int | None = None
     figures: Mapping[str, float] = {}
+    histories: Mapping[str, tuple[float | None, ...]] = {}
     printed: Mapping[str, float] = {}
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[Cell, ...], ...] = ()
@@ -103,6 +104,7 @@ def of_card(card: ModelCard, version: int | None) -> SystemResult:
         version=version,
         parameters=card.parameters,
         figures=card.metrics,
+        histories=card.histories,
         printed=card.printed,
         notes=card.notes,
     )

@@ -67,7 +67,7 @@ _IN_BODY = {
 # Possessive quantifiers: a path of 30 kB that does not match would take milliseconds of backtracking.
 _VERSION_OR_LABEL = r"(?:/versions/([^/:]++)|/labels/([^/:]++))?"
 _V1 = re.compile(rf"(?i:/v1/models)/([^/:]++)(?i:{_VERSION_OR_LABEL}):([^/:]++)")
-_V1_OTHER = re.compile(rf"(?i:/v1/models)(?:/([^/:]++)(?i:{_VERSION_OR_LABEL})(?:/((?i:metadata|card|drift)))?)?")
+_V1_OTHER = re.compile(rf"(?i:/v1/models)(?:/([^/:]++)(?i:{_VERSION_OR_LABEL})(?:/((?i:metadata|card|drift|ready)))?)?")
 _V2 = re.compile(r"/v2/models/([^/]++)(?:/versions/([^/]++))?/infer")
 
 

@@ -5,6 +5,7 @@ Every protocol creates its calls here, so all of them apply the same checks befo
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,12 +28,13 @@ class InputLimits:
 
 @dataclass(slots=True)
 class ModelCall:
-    """Valid inputs of a signature, and notes for the client."""
+    """Valid inputs of a signature, notes for the client, and more of the request that the answer needs."""
 
     signature: Signature
     arrays: Arrays
     rows: int
     notes: tuple[str, ...] = ()
+    request: Any = None
 
 
 def validated_call(

@@ -51,20 +51,22 @@ class ReadContext:
 
 @dataclass(slots=True)
 class ModelInput:
-    """Input tensors by name, and notes for the caller."""
+    """Input tensors by name, notes for the caller, and more of the request that writing the answer needs."""
 
     arrays: Arrays
     notes: tuple[str, ...] = ()
+    request: Any = None
 
 
 @dataclass(slots=True)
 class ModelOutput:
-    """Output tensors of a call, with the card, input tensors and notes that writing them needs."""
+    """Output tensors of a call, with the card, and the input tensors, notes and request of its :class:`ModelInput`."""
 
     card: ModelCard
     arrays: Arrays
     outputs: Outputs
     notes: tuple[str, ...] = ()
+    request: Any = None
 
 
 @dataclass(frozen=True)

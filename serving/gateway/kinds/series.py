@@ -1,6 +1,6 @@
 """Time series: the newest values of each history in, the next value or a forecast out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,8 +10,9 @@ from serving.artifacts.model_card import ModelCard, SeriesRecipe
 from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.codecs.body import JsonDocument, Payload
 from serving.gateway.codecs.finite import finite
-from serving.gateway.errors import BadOption, BadTensor, BadUpstream
-from serving.gateway.kinds import numeric
+from serving.gateway.codecs.offload import offload
+from serving.gateway.errors import BadOption, BadUpstream, shown
+from serving.gateway.kinds import numeric, series_quantiles
 from serving.gateway.kinds.base import (
     MEASURED_ROWS,
     Kind,
@@ -26,13 +27,50 @@ from serving.gateway.kinds.base import (
 )
 from serving.gateway.kinds.expected_signature import Expected, ExpectedTensor, tensor
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
-from serving.inputs.rows import series_rows
-from serving.tfs_api.rest_json.errors import json_type
+from serving.gateway.kinds.series_request import SeriesRequest, check_horizon, read_forecast, read_values
 
 _NUMBERS = array_of(NUMBER)
+_VALUES = array_of({"type": ["number", "null"]})
+_HISTORY = {"oneOf": [_VALUES, array_of(_VALUES)]}
 _REQUEST = object_of(
-    {"history": {"oneOf": [_NUMBERS, array_of(_NUMBERS)]}},
-    {"horizon": {"type": "integer", "minimum": 1, "description": "for :forecast only"}},
+    {"history": _HISTORY}, {"horizon": {"type": "integer", "minimum": 1, "description": "for :forecast only"}}
+)
+_TIMES = {
+    "timestamps": array_of(TEXT, description="time of each value, ISO 8601, one step apart"),
+    "start": {"type": "string", "description": "time of the first value, in place of timestamps"},
+    "frequency": {
+        "type": "string",
+        "description": "the step, if the card does not say it: day, business day, week, month, 15 minutes, …",
+    },
+}
+_FORECAST_REQUEST = object_of(
+    {},
+    {
+        "history": _HISTORY,
+        **_TIMES,
+        "series": array_of(
+            object_of({"name": TEXT, "history": _VALUES}, _TIMES), description="several series, in place of history"
+        ),
+        "horizon": {"type": "integer", "minimum": 1, "description": "steps ahead"},
+        "quantiles": array_of(
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, maxItems=series_quantiles.MOST
+        ),
+        "naive": {"type": "boolean", "description": "whether to return the naive forecast too"},
+    },
+)
+_FORECAST = object_of(
+    {"mean": _NUMBERS},
+    {
+        "name": TEXT,
+        "timestamps": array_of(TEXT),
+        "lower": _NUMBERS,
+        "upper": _NUMBERS,
+        "quantiles": {"type": "object", "additionalProperties": _NUMBERS, "description": "by level"},
+        "naive": object_of(
+            {"mean": _NUMBERS, "season": {"type": "integer", "description": "steps after which it repeats the history"}}
+        ),
+        "interpolated": {"type": "integer", "description": "null values of the history that were filled"},
+    },
 )
 
 
@@ -50,7 +88,13 @@ class SeriesPredict(Operation):
         request=("SeriesDocument", _REQUEST, {"history": [1.0, 0.95, 0.81]}),
         response=(
             "NextValues",
-            object_of({"predictions": array_of(object_of({"value": NUMBER})), "unit": TEXT, "step": TEXT}),
+            object_of(
+                {
+                    "predictions": array_of(object_of({"value": NUMBER}, {"interpolated": INTEGER})),
+                    "unit": TEXT,
+                    "step": TEXT,
+                }
+            ),
             {"predictions": [{"value": 0.588}], "unit": "1", "step": "π/10"},
         ),
         media_types=numeric.MEDIA_TYPES,
@@ -60,14 +104,17 @@ class SeriesPredict(Operation):
         return Expected("serving_default", _history(card), {"prediction": tensor(np.float32)})
 
     async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
-        values = _read_history(payload, series_recipe(context.card))
+        request = read_values(payload, series_recipe(context.card), ("horizon",))
         horizon = payload.keys.get("horizon") if isinstance(payload, JsonDocument) else None
         if horizon is not None and check_horizon(horizon, series_recipe(context.card).max_horizon) != 1:
             raise BadOption(f":predict returns the next value only; use :forecast for a horizon of {horizon}")
-        return ModelInput({"history": values})
+        return ModelInput({"history": request.values}, request=request)
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
         values = [{"value": value} for value in finite(output.outputs, "prediction")]
+        for value, details in zip(values, output.request.details, strict=False):  # one for each, or none
+            if details.interpolated:
+                value["interpolated"] = details.interpolated
         return {"predictions": values, **_units(output.card)}
 
 
@@ -78,14 +125,16 @@ class SeriesForecast(Operation):
     docs = OperationDocs(
         description=(
             "A history is cropped to the newest values that the model reads (its window); a shorter one is refused. "
-            "`notes` are the model card's: read them before you trust a forecast."
+            "`notes` are the model card's: read them before you trust a forecast. With `timestamps`, or `start` and "
+            "`frequency`, each forecast has its times. `null` values are interpolated and counted in `interpolated`: "
+            "at most a fifth of the values that the model reads, 3 in a row, never the newest."
         ),
-        request=("SeriesDocument", _REQUEST, {"history": [1.0, 0.95, 0.81], "horizon": 12}),
+        request=("ForecastDocument", _FORECAST_REQUEST, {"history": [1.0, 0.95, 0.81], "horizon": 12}),
         response=(
             "Forecasts",
             object_of(
                 {
-                    "forecasts": array_of(object_of({"mean": _NUMBERS}, {"lower": _NUMBERS, "upper": _NUMBERS})),
+                    "forecasts": array_of(_FORECAST),
                     "horizon": INTEGER,
                     "unit": TEXT,
                     "step": TEXT,
@@ -119,25 +168,25 @@ class SeriesForecast(Operation):
         return Expected("forecast", inputs, {"mean": steps, "lower": steps, "upper": steps})
 
     async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
-        recipe = series_recipe(context.card)
         horizon = options.get("horizon")
         if isinstance(payload, JsonDocument) and "horizon" in payload.keys:
             if horizon is not None:
                 raise BadOption("horizon is in the query and in the body; send one of them")
             horizon = payload.keys["horizon"]
-        values = _read_history(payload, recipe)
-        steps = check_horizon(horizon, recipe.max_horizon)
-        return ModelInput({"history": values, "horizon": np.full(len(values), steps, np.int32)})
+        card, memory = context.card, context.memory
+        request = await offload(
+            memory, context.body_bytes, read_forecast, payload, horizon, card, context.max_rows, memory
+        )
+        steps = np.full(len(request.values), request.horizon, np.int32)
+        return ModelInput({"history": request.values, "horizon": steps}, request=request)
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
-        columns = forecast_columns(output)
-        rows, horizon = columns["mean"].shape
         return {
-            "forecasts": [{name: column[row] for name, column in columns.items()} for row in range(rows)],
-            "horizon": horizon,
+            "forecasts": forecasts(output),
+            "horizon": int(output.arrays["horizon"].max()),
             **_units(output.card),
             "level": series_recipe(output.card).level,
-            "notes": output.card.notes,
+            "notes": [*output.card.notes, *_interpolations(output.request)],
         }
 
     def width(self, card: ModelCard) -> tuple[str, int]:
@@ -176,41 +225,40 @@ def forecast_columns(output: ModelOutput) -> dict[str, NDArray[Any]]:
     return columns
 
 
-def check_horizon(horizon: Any, most: int) -> int:
-    """Return the horizon if it is a whole number of 1 to ``most`` steps.
+def forecasts(output: ModelOutput) -> list[dict[str, Any]]:
+    """Return the forecast of each history, with what the request asks for beside mean and interval.
 
-    Raises:
-        BadOption: it is missing, of another type, or out of range.
+    Raises: as :func:`forecast_columns`.
     """
-    if type(horizon) is int and 1 <= horizon <= most:
-        return horizon
-    if horizon is None:
-        raise BadOption(f"horizon is missing: a whole number of 1 to {most} steps")
-    given = json_type(horizon) if isinstance(horizon, (list, dict, bool)) else repr(horizon)[:40]
-    raise BadOption(f"horizon must be a whole number of 1 to {most} steps, not {given}")
+    request: SeriesRequest = output.request
+    columns = forecast_columns(output)
+    rows, horizon = columns["mean"].shape
+    made: list[dict[str, Any]] = [{name: column[row] for name, column in columns.items()} for row in range(rows)]
+    quantiles = series_quantiles.of_forecasts(request.quantiles, series_recipe(output.card), columns)
+    for row, details in enumerate(request.details):
+        more = made[row]
+        if details.name is not None:
+            more["name"] = details.name
+        if details.axis is not None:
+            more["timestamps"] = [details.axis.text(time) for time in details.times]
+        if quantiles:
+            more["quantiles"] = {name: column[row] for name, column in quantiles.items()}
+        if details.season is not None:
+            more["naive"] = {"mean": np.resize(details.season, horizon), "season": len(details.season)}
+        if details.interpolated:
+            more["interpolated"] = details.interpolated
+    return made
 
 
 def _history(card: ModelCard) -> dict[str, ExpectedTensor]:
     return {"history": tensor(np.float32, series_recipe(card).window)}
 
 
-def _read_history(payload: Payload, recipe: SeriesRecipe) -> NDArray[Any]:
-    usage = f'{{"history": [at least {recipe.window} numbers], "horizon": 12}}'
-    values = _newest(numeric.content(payload, "history", usage, ("horizon",)), recipe.window)
-    return numeric.fitted(series_rows, numeric.floats(payload, values, "history"), recipe)
-
-
-def _newest(history: Any, window: int) -> Any:
-    """Crop each history before it is converted, so that a long one costs no more than the window."""
-    if isinstance(history, np.ndarray):
-        return history[..., -window:] if history.ndim else history
-    if not isinstance(history, list):
-        raise BadTensor(f"history must be a list of numbers, or a list of such lists, not {json_type(history)}")
-    if not history:
-        raise BadTensor(f"the history is empty; at least {window} values are expected")
-    if isinstance(history[0], (list, np.ndarray)):
-        return [row[-window:] if isinstance(row, (list, np.ndarray)) else row for row in history]
-    return history[-window:]
+def _interpolations(request: SeriesRequest) -> Iterator[str]:
+    for details in request.details:
+        if details.interpolated:
+            of = "" if details.name is None else f" of series {shown(details.name)}"
+            yield f"Missing values{of} that were interpolated: {details.interpolated}."
 
 
 def _whole_number(text: str) -> int | str:

@@ -10,22 +10,28 @@ def reasons_against(
     names_problem: str | None,
     draining: bool,
     may_see: Callable[[str], bool] = lambda model: True,
+    *,
+    first_load: bool = False,
 ) -> list[str]:
     """Return the reasons against readiness.
 
-    The gateway is ready if every configured model has an AVAILABLE version. Models that the caller may not see are
-    counted, not named.
+    The gateway is ready if it can answer for a model: one model that does not load must not take the others away.
+    Models that the caller may not see are counted, not named.
 
     Args:
         models: the current state.
         names_problem: why models.config was rejected.
         draining: whether the gateway shuts down.
         may_see: whether the caller may see a model's name.
+        first_load: whether to wait for models that load, because the gateway has just started.
     """
     reasons = ["the gateway is shutting down"] if draining else []
     if not models:
         reasons.append(names_problem or "no models are configured")
-    return reasons + for_caller(model_problems(models), len(models), may_see)
+    problems = model_problems(models)
+    if len(problems) == len(models) or (first_load and is_loading(models)):
+        reasons += for_caller(problems, len(models), may_see)
+    return reasons
 
 
 def model_problems(models: Mapping[str, ModelState]) -> dict[str, str]:

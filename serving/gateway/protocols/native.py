@@ -59,13 +59,13 @@ class NativeProtocol:
             context = ReadContext(card, signature, limits.rows, limits.pixels, request.size, request.memory)
             read = await operation.read(payload, options, context)
             call = validated_call(version, signature, read.arrays, limits)
-            call.notes = read.notes
+            call.notes, call.request = read.notes, read.request
             return call
 
         result = await self._predictor.run(version, target.choice, prepare, request)
         card, call = result.version.card, result.call
         assert card is not None  # prepare checks it
-        return result.version, ModelOutput(card, call.arrays, result.outputs, call.notes)
+        return result.version, ModelOutput(card, call.arrays, result.outputs, call.notes, call.request)
 
 
 def respond(version: ModelVersion, body: bytes, content_type: bytes = b"application/json") -> Response:

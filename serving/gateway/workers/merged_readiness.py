@@ -12,6 +12,7 @@ class ReadinessReport(TypedDict):
 
     problems: dict[str, str]
     models: int
+    ready: bool
 
 
 def reasons_of_others(
@@ -39,14 +40,27 @@ def reasons_of_others(
             reasons.append(f"{name} does not answer")
         elif one["state"] == "serving":
             report: ReadinessReport = one["report"]
-            added = {model: text for model, text in report["problems"].items() if model not in own}
-            reasons += [f"{name}: {reason}" for reason in for_caller(added, report["models"], may_see)]
+            if not report["ready"]:
+                reasons += _added(name, report, own, may_see)
     return reasons
 
 
-def notes_of_others(reports: Reports) -> list[str]:
-    """Return a note for each worker that is restarting."""
+def notes_of_others(reports: Reports, worker: int, own: Mapping[str, str], may_see: Callable[[str], bool]) -> list[str]:
+    """Return a note for each worker that is restarting, and the model problems of workers that are ready.
+
+    The arguments are those of :func:`reasons_of_others`.
+    """
+    notes = []
     count = len(reports["workers"])
-    return [
-        f"worker {one['worker']} of {count} is restarting" for one in reports["workers"] if one["state"] == "restarting"
-    ]
+    for one in reports["workers"]:
+        name = f"worker {one['worker']} of {count}"
+        if one["state"] == "restarting":
+            notes.append(f"{name} is restarting")
+        elif one["state"] == "serving" and one["worker"] != worker and one["report"]["ready"]:
+            notes += _added(name, one["report"], own, may_see)
+    return notes
+
+
+def _added(name: str, report: ReadinessReport, own: Mapping[str, str], may_see: Callable[[str], bool]) -> list[str]:
+    added = {model: text for model, text in report["problems"].items() if model not in own}
+    return [f"{name}: {reason}" for reason in for_caller(added, report["models"], may_see)]

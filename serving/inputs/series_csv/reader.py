@@ -23,6 +23,7 @@ from serving.inputs.series_csv.time_column import TimeColumn, find_time_column
 from serving.inputs.series_csv.times import Times, read_times
 
 MOST_BYTES = 50_000_000
+_FEWEST = 3  # rows whose distances show the period
 
 
 @dataclass(frozen=True)
@@ -208,8 +209,12 @@ def _period(times: Times | None, options: ReadOptions) -> Period:
         raise SeriesFileError(
             f"has no column of times, so that its period is unknown; name it with --period: {', '.join(PERIODS)}"
         )
-    elif len(times.values) < 3:
-        raise SeriesFileError(f"has {len(times.values)} rows with a value; more are needed")
+    elif len(times.values) < _FEWEST:
+        count = len(times.values)
+        raise SeriesFileError(
+            f"has {count} row{'s' * (count != 1)} with a value; at least {_FEWEST} are needed to find the period. "
+            "Add rows, or name it with --period"
+        )
     else:
         period = find_period(times)
     return replace(period, season=options.season) if options.season else period

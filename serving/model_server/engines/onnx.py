@@ -1,7 +1,9 @@
 """The ONNX export of a version, run by onnxruntime without TensorFlow in the process.
 
-One graph holds all tensor signatures. Its tensors have the signatures' aliases as names, and the metadata entry
-``signatures`` lists the aliases of each signature. ``describe`` is answered from the model card's file.
+One graph holds the tensor signatures. Its tensors have the signatures' aliases as names, and the metadata entry
+``signatures`` lists the aliases of each signature. A costly signature has a file of its own, named after it, because
+onnxruntime computes all outputs of a graph; it is loaded before its first use. ``describe`` is answered from the model
+card's file.
 """
 
 import functools
@@ -63,6 +65,42 @@ class OnnxEngine:
             ServingError: DATA_LOSS if the file is damaged, or its metadata lists no signatures.
         """
         path = version_directory / ONNX_FILE
+        self._graph = _Graph(path, threads)
+        self._own_files = {file.stem: file for file in path.parent.glob("*.onnx") if file != path}
+        self._own_graphs: dict[str, _Graph] = {}
+        self._loading = threading.Lock()
+        self._threads = threads
+        card = version_directory / CARD_FILE
+        self._card = card.read_bytes() if card.is_file() else None
+        described = {DESCRIBE} if self._card is not None else set()
+        #: Names of the signatures that this engine runs.
+        self.signatures = self._graph.signatures | self._own_files.keys() | described
+
+    def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Run a signature, a large batch in chunks."""
+        if signature in self._own_files:
+            return self._own_graph(signature).run(signature, inputs, outputs)
+        if signature == DESCRIBE and signature not in self._graph.signatures:
+            return self._describe(inputs["query"])
+        return self._graph.run(signature, inputs, outputs)
+
+    def _own_graph(self, signature: str) -> "_Graph":
+        with self._loading:
+            if signature not in self._own_graphs:
+                self._own_graphs[signature] = _Graph(self._own_files[signature], self._threads)
+            return self._own_graphs[signature]
+
+    def _describe(self, query: Array) -> list[Array]:
+        assert self._card is not None
+        if query.size * len(self._card) > _MAX_DESCRIBE_BYTES:
+            raise invalid_argument(f"{query.size} copies of the model card are too large; request fewer")
+        return [np.full(query.shape, self._card, np.object_)]
+
+
+class _Graph:
+    """One file of an export."""
+
+    def __init__(self, path: Path, threads: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -83,21 +121,10 @@ class OnnxEngine:
             }
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise data_loss(f"The metadata of the ONNX export {path} lists no signatures: {error!r}") from None
-        self._run_options = onnxruntime.RunOptions()
-        self._run_options.only_execute_path_to_fetches = True  # not the other signatures'
         self._fixed = {node.name for node in self._session.get_outputs() if _is_fixed(node.shape[1:])}
-        card = version_directory / CARD_FILE
-        self._card = card.read_bytes() if card.is_file() else None
-
-    @property
-    def signatures(self) -> frozenset[str]:
-        """Names of the signatures that this engine runs."""
-        return frozenset(self._inputs) | ({DESCRIBE} if self._card is not None else set())
+        self.signatures = frozenset(self._inputs)
 
     def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
-        """Run a signature, a large batch in chunks."""
-        if signature == DESCRIBE and signature not in self._inputs:
-            return self._describe(inputs["query"])
         rows = _rows(inputs)
         feed = {name: _as_text(name, array) if array.dtype.hasobject else array for name, array in inputs.items()}
         for filler in self._fillers[signature]:
@@ -116,15 +143,9 @@ class OnnxEngine:
 
     def _run(self, outputs: Sequence[str], feed: Mapping[str, Array]) -> list[Array]:
         try:
-            return list(self._session.run(outputs, feed, self._run_options))
+            return list(self._session.run(outputs, feed))
         except Exception as error:
             raise _translated(error) from None
-
-    def _describe(self, query: Array) -> list[Array]:
-        assert self._card is not None
-        if query.size * len(self._card) > _MAX_DESCRIBE_BYTES:
-            raise invalid_argument(f"{query.size} copies of the model card are too large; request fewer")
-        return [np.full(query.shape, self._card, np.object_)]
 
 
 @functools.cache

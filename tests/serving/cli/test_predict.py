@@ -1,10 +1,54 @@
-"""``vitrine predict``: files are read before the gateway is called."""
+"""``vitrine predict`` reads files before it calls the gateway; ``vitrine forecast`` prints a table."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.programs import REPOSITORY, free_port
+from tests.serving.gateway import programs, served_models
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    root = tmp_path_factory.mktemp("models")
+    served_models.trend(root, 1)
+    served_models.configure(root, {"trend": {"stable": 1}})
+    with programs.embedded_gateway(root) as gateway:
+        programs.wait_until_ready(gateway, "trend")
+        yield gateway.url
+
+
+def forecast(url: str, *arguments: str, text: str = "") -> str:
+    command = [sys.executable, "-m", "serving.cli.main", "forecast", "trend", f"--url={url}", *arguments]
+    environment = {**os.environ, "COLUMNS": "120"}
+    done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=REPOSITORY, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_forecast_has_times_quantiles_and_the_naive_forecast(url: str) -> None:
+    options = ("--start=2026-01-28", "--horizon=2", "--quantile=0.95", "--naive")
+    rows = [line.split() for line in forecast(url, "--history=1,2,3,4", *options).splitlines()]
+    assert ["step", "(day)", "time", "mean,", "USD", "lower", "upper", "0.95", "naive"] in [
+        [cell for cell in row if cell not in "┃│"] for row in rows
+    ]
+    cells = [[cell for cell in row if cell != "│"] for row in rows]
+    assert ["1", "2026-02-01", "5.00000", "4.00000", "6.00000", "6.00000", "4.00000"] in cells
+    assert not any("2026" in cell for cell in forecast(url, text="1\n2\n3\n4\n").split())
+
+
+def test_a_forecast_of_a_csv_file_has_its_times(url: str, tmp_path: Path) -> None:
+    file = tmp_path / "days.csv"
+    file.write_text("Date,Value\n" + "".join(f"2024-02-{day:02},{day}\n" for day in range(1, 30)))
+    assert "2024-03-01 │ 30.0000" in forecast(url, f"--csv={file}", "--horizon=1")
+    file.write_text(
+        "Date,Value\n" + "".join(f"2024-02-{day:02},{day}\n" for day in (1, 2, 5, 6, 7, 8, 9, 12, 13, 14, 15, 16))
+    )
+    assert "2024-02-19 │ 17.0000" in forecast(url, f"--csv={file}", "--horizon=1")  # a Monday
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,34 @@ def test_all_other_operations(client: Client) -> None:
         assert (result.level, result.notes) == (0.9, ["It goes on as it went."])
     assert {one.name: one.default_version for one in client.models()}["shade"] == 1
     assert client.card("shade", version=1).labels == ("dark", "middle", "light")
+
+
+def test_forecasts_with_times_quantiles_and_several_series(client: Client) -> None:
+    days = np.arange("2026-01-01", "2026-01-05", dtype="datetime64[D]")
+    moments = [datetime(2026, 1, day, 6, tzinfo=UTC) for day in range(1, 5)]
+    expected = {
+        "strings": ([str(day) for day in days], "2026-01-05"),
+        "numpy": (days, "2026-01-05"),
+        "nanoseconds": (days.astype("datetime64[ns]"), "2026-01-05T00:00:00"),
+        "datetimes": (moments, "2026-01-05T06:00:00+00:00"),
+    }
+    for times, first in expected.values():
+        for history in ([1, 2, 3, 4], np.array([1, 2, 3, 4], np.float32)):
+            (made,) = client.forecast(
+                "trend", history, horizon=1, timestamps=times, quantiles=[0.05], naive=True
+            ).forecasts
+            assert (made.timestamps, made.naive, made.naive_season) == ([first], [4], 1)
+            assert made.quantiles == {0.05: [4]}
+    named = client.forecast(
+        "trend", {"a": [1, 2, 3, 4], "b": range(9)}, horizon=1, start={"a": days[0], "b": "2026-03"}
+    )
+    assert [(one.name, one.timestamps) for one in named.forecasts] == [("a", ["2026-01-05"]), ("b", ["2026-03-10"])]
+    with pytest.raises(VitrineError, match="series b: a history must have at least 4"):
+        client.forecast("trend", {"a": [1, 2, 3, 4], "b": [1]}, horizon=1)
+    with pytest.raises(VitrineError, match="start has no entry for the history 'b'"):
+        client.forecast("trend", {"b": [1]}, horizon=1, start={"a": "2026-01-01"})
+    with pytest.raises(VitrineError, match="5 is not a time"):
+        client.forecast("trend", [1, 2, 3, 4], horizon=1, timestamps=5)  # type: ignore[arg-type]
 
 
 async def test_the_asynchronous_client_has_the_same_methods(served: Gateway) -> None:

@@ -42,6 +42,7 @@ NAMES = ("shade", "trend", "price", "pulse", "line", "broken")
 SHADES = ("dark", "middle", "light")
 WINDOW = 4
 MAX_HORIZON = 50
+RECIPE = SeriesRecipe(window=WINDOW, max_horizon=MAX_HORIZON, step="day", unit="USD", level=0.9)
 _TYPES = {"uint8": messages.DT_UINT8, "float32": messages.DT_FLOAT, "int32": messages.DT_INT32}
 
 
@@ -124,8 +125,8 @@ def shade(root: Path, version: int) -> None:
     _write(root / "shade" / str(version), signatures, nodes, constants, card)
 
 
-def trend(root: Path, version: int) -> None:
-    history = {"history": Tensor(dtype="float32", shape=(None, WINDOW))}
+def trend(root: Path, version: int, recipe: SeriesRecipe = RECIPE, model: str = "trend", **card: object) -> None:
+    history = {"history": Tensor(dtype="float32", shape=(None, recipe.window))}
     steps = Tensor(dtype="float32", shape=(None, None))
     signatures = {
         "serving_default": CardSignature(
@@ -150,16 +151,16 @@ def trend(root: Path, version: int) -> None:
         helper.make_node("Add", ["mean", "slope"], ["upper"]),
     ]
     constants = {
-        "last": np.array([WINDOW - 1]),
-        "end": np.array([WINDOW]),
+        "last": np.array([recipe.window - 1]),
+        "end": np.array([recipe.window]),
         "axis": np.array([1]),
         "one": np.int32(1),
         "slope": np.float32(version),
     }
-    recipe = SeriesRecipe(window=WINDOW, max_horizon=MAX_HORIZON, step="day", unit="USD", level=0.9)
     inputs = {"level": _normal(0, 1), "volatility": _normal(1, 0.1)}
-    card = _card("trend", "series", signatures, series=recipe, inputs=inputs, notes=("It goes on as it went.",))
-    _write(root / "trend" / str(version), signatures, nodes, constants, card)
+    notes = ("It goes on as it went.",)
+    described = _card(model, "series", signatures, series=recipe, inputs=inputs, notes=notes, **card)
+    _write(root / model / str(version), signatures, nodes, constants, described)
 
 
 def price(root: Path, version: int, *, turned: bool = False) -> None:

@@ -173,7 +173,8 @@ def test_a_job_starts_from_the_live_or_chosen_version(tmp_path: Path) -> None:
     card = model_card.read(exports / "mnist_transfer" / "1")
     assert card.training.recipe["from_version"] == 1
     assert "Started from fashion_cnn version 1." in card.notes
-    assert card.data.stand_in and card.parity and card.parity.onnx_to_saved_model
+    assert card.data.stand_in and card.parity and "assessed/typicality" in card.parity.onnx_to_saved_model
+    assert card.typicality and card.typicality.auroc.keys() >= {"noise", "blank"} and card.calibration
 
 
 def test_an_encoder_without_classes_is_published(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from serving.artifacts.model_card import Data
 from serving.preprocessing.image import ImageRecipe, Pixels
 from training.core.errors import JobError
+from training.core.examples import Evaluation, Examples
 from training.core.job import JobOptions
-from training.data import noughts_crosses
+from training.data import media, noughts_crosses, strokes
 from training.data.pictures.class_folders import PARTS
 
 RECIPE = ImageRecipe(height=16, width=16, channels=1, colour="ink", crop=True, margin=0.1)
@@ -62,6 +64,59 @@ class TestGenerate:
         x, y = noughts_crosses.from_folders(folder, RECIPE).joined(*PARTS)
         assert len(y) == 320
         assert np.mean(by_nearest_neighbours(*drawings, x) == y) > 0.95
+
+
+def test_a_cursive_x_is_two_arcs_back_to_back() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        left, right = strokes.x(rng, cursive=True)
+        for side, half in ((-1, left), (1, right)):
+            across = side * half[:, 0]
+            middle = across[len(half) // 3 : -len(half) // 3].min()
+            assert middle < 0.35 and across.max() > middle + 0.25
+
+
+def test_a_cursive_o_has_open_ends_beside_its_loop() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(50):
+        (stroke,) = strokes.o(rng, cursive=True)
+        start, end, far = stroke[0], stroke[-1], stroke[len(stroke) // 2]
+        assert np.linalg.norm(start - end) > 0.1
+        assert min(np.linalg.norm(start - far), np.linalg.norm(end - far)) > 1.2
+
+
+def test_lines_of_the_board_lie_along_the_sides() -> None:
+    rng = np.random.default_rng(1)
+    planes = [media.grid(rng, 60, 90) for _ in range(30)]
+    assert all(plane.shape == (60, 90) and 0.3 < plane.max() <= 1 for plane in planes)
+    assert all(plane[12:48, 18:72].max() == 0 for plane in planes)
+
+
+def test_glare_brightens_a_photograph() -> None:
+    ink = np.zeros((80, 80), np.float32)
+    ink[30:50, 30:50] = 1
+
+    def bright(glare: bool) -> float:
+        rng = np.random.default_rng(3)
+        photographs = [media.photographed(rng, ink, glare=glare) for _ in range(40)]
+        return float(np.mean([np.asarray(photograph) > 235 for photograph in photographs]))
+
+    assert bright(glare=True) > bright(glare=False) + 0.01
+
+
+@pytest.mark.parametrize(("licence", "bound"), [("none needed", 0.95), ("the user's own", None)])
+def test_real_drawings_of_others_take_part_in_the_gate(licence: str, bound: float | None) -> None:
+    nothing = np.zeros((80, 1)), np.zeros(80)
+    data = Data(name="generated drawings of X and O", source="generated", licence=licence, rows={})
+    examples = Examples(train=nothing, test=nothing, data=data, extra={"others": nothing})
+    measured = Evaluation({"test_accuracy": 0.99, "others_accuracy": 0.9}, nothing[1], nothing[1])
+    checks = noughts_crosses.checked(measured, examples).checks
+    assert [(check.name, check.value, check.bound, check.rows) for check in checks] == (
+        [("others_accuracy", 0.9, bound, 80)] if bound else []
+    )
+    assert not any(check.passed for check in checks)
+    unmeasured = Evaluation({"test_accuracy": 0.99}, nothing[1], nothing[1])
+    assert noughts_crosses.checked(unmeasured, examples) == unmeasured
 
 
 def test_draw_gives_pictures_of_both_classes_in_many_sizes() -> None:

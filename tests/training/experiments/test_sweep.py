@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import signal
 import sqlite3
 import sys
@@ -17,6 +18,7 @@ from serving.artifacts.model_card import Data
 from serving.cli.main import app
 from tests import postgres
 from tests.programs import Program
+from tests.serving.inputs.series_csv.files import table
 from training.cli.train import read_params
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError
@@ -133,6 +135,19 @@ def test_an_unusable_storage_is_an_error(tmp_path: Path) -> None:
     for url in ("nowhere", "postgresql://vitrine@127.0.0.1:1/none"):
         with pytest.raises(JobError, match=r"--storage cannot be used: .* is expected"):
             sweep.storage(url)
+
+
+def test_a_sweep_on_the_user_s_series_names_the_command_to_train(tmp_path: Path) -> None:
+    path, out = tmp_path / "my prices.csv", tmp_path / "best.json"
+    path.write_text(table("Day,Price", lambda day, price: f"{day:%d/%m/%Y},{price}"), encoding="utf-8")
+    data = ["--csv", str(path), "--column", "Price", "--day-first"]
+    few = ["--storage", f"sqlite:///{tmp_path}/sweep.db", "--out", str(out), "--trials", "1", "--fine-trials", "1"]
+    program = Program([*VITRINE, "sweep", "stock_rnn", "--quick", *data, *few], {})
+    assert program.process.wait(240) == 0, program.output
+    program.stop()
+    arguments = shlex.join(["stock_rnn", *data, "--params", str(out)])
+    assert f"vitrine train {arguments}" in program.output
+    assert set(json.loads(out.read_bytes())) == {"learning_rate", "batch_size"}
 
 
 def test_a_killed_sweep_resumes(tmp_path: Path, env: dict[str, str]) -> None:

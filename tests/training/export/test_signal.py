@@ -27,10 +27,17 @@ def test_conv1d_b_is_published_completely(tmp_path: Path) -> None:
     assert any("synthetic" in note for note in card.notes)
     assert card.parity and card.parity.onnx_reason is None
     assert card.signatures["serving_default"].inputs["signal"].shape == (None, 1024, 1)
+    assert card.typicality and card.typicality.auroc.keys() == {"noise", "constant"}
+    assert card.calibration and card.calibration.rows + card.typicality.rows == card.data.rows["test"]
+    assert card.gate and [check.name for check in card.gate.checks] == ["expected_calibration_error"]
+    assert card.parity.onnx_to_saved_model.keys() >= {"assessed/probabilities", "assessed/typicality"}
+    assert card.signatures["assessed"].inputs == card.signatures["serving_default"].inputs
     extra = tmp_path / "exports" / "conv1d_b" / "1" / "assets.extra"
     assert {"history.png", "confusion.png", "tf_serving_warmup_requests"} <= {path.name for path in extra.iterdir()}
     session = onnxruntime.InferenceSession(extra / "model.onnx", providers=["CPUExecutionProvider"])
     x, y = waveforms.generate(200, seed=3)
     probabilities = session.run(["probabilities"], {"signal": x})[0]
     assert probabilities.shape == (200, 3)
+    typical = session.run(["typicality"], {"signal": x})[0]
+    assert typical.shape == (200,) and 0 < typical.min() < typical.max() <= 1 and (typical < 0.05).mean() < 0.25
     assert np.mean(probabilities.argmax(axis=1) == y) > 0.6

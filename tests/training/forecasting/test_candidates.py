@@ -29,12 +29,12 @@ NETS = nets()
 
 
 def test_every_candidate_has_words() -> None:
-    assert set(NETS) == set(candidates.WORDS) and set(candidates.NAIVE) < set(NETS)
+    assert {*NETS, "mean"} == set(candidates.WORDS) and set(candidates.NAIVE) < set(NETS)
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_a_forecast_moves_with_level_and_unit(name: str) -> None:
-    ours = candidates.forecaster(NETS[name], RECIPE)
+    ours = candidates.forecaster(NETS[name], RECIPE, 0.0)
     history = series(WINDOW)[None].astype(np.float32)
     plain, moved = (
         ours.ahead(tf.constant(rows), tf.constant(HORIZON)).numpy() for rows in (history, history * 8 - 500)
@@ -50,7 +50,7 @@ def test_a_forecast_moves_with_level_and_unit(name: str) -> None:
 @pytest.mark.parametrize("value", [0.0, 5.0, -1e30, 1e-30])
 def test_a_constant_history_has_a_finite_forecast(name: str, value: float) -> None:
     """The classical ones repeat it exactly."""
-    ours = candidates.forecaster(NETS[name], RECIPE)
+    ours = candidates.forecaster(NETS[name], RECIPE, 0.0)
     mean = ours.ahead(tf.fill((1, WINDOW), np.float32(value)), tf.constant(HORIZON)).numpy()
     assert np.isfinite(mean).all()
     if name not in candidates.nets(WINDOW, HORIZON):
@@ -65,3 +65,30 @@ def test_nets_side_by_side_have_the_loss_of_each() -> None:
     errors = [np.abs(y[:, : net.output_shape[1]] - net(x).numpy()) for net in members]
     found = candidates.absolute_error(members)(tf.constant(y), answer).numpy()
     assert found == pytest.approx(np.concatenate(errors, axis=1).mean(axis=1), rel=1e-5)
+
+
+def test_the_mean_is_that_of_the_three_best_that_forecast_all_steps() -> None:
+    errors = {"gru": 4.0, "sine_rnn": 1.0, "theta": 2.0, "naive": 3.0, "drift": 5.0}
+    assert candidates.best_three(errors) == ("theta", "naive", "gru")
+    assert candidates.members(errors) == ("sine_rnn",)
+    assert candidates.members({**errors, "mean": 0.5}) == ("theta", "naive", "gru")
+    three = [NETS[name] for name in ("theta", "naive", "gru")]
+    x = np.random.default_rng(0).normal(size=(4, WINDOW)).astype(np.float32)
+    expected = np.mean([net(x).numpy() for net in three], axis=0)
+    assert candidates.averaged(three)(x).numpy() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert candidates.averaged(three[:1]) is three[0]
+
+
+def test_windows_without_changes_are_left_out_of_a_fit() -> None:
+    """A jump after zeros would be a million times their scale."""
+    rows = np.zeros((3, 10))
+    rows[0, 8:], rows[1] = 7.0, np.arange(10)
+    x, y = candidates.scaled(rows[:, :8], rows[:, 8:], least=0.1)
+    assert x.shape == (1, 8) and y.tolist() == [[1, 2]]
+    assert len(candidates.scaled(np.zeros((3, 8)), np.zeros((3, 2)), least=0.1)[0]) == 3
+
+
+def test_an_interval_has_a_least_width() -> None:
+    ours = candidates.forecaster(NETS["naive"], RECIPE, 0.25)
+    assert ours.width(tf.fill((1, WINDOW), 5.0)).numpy().tolist() == [[0.25]]
+    assert ours.width(tf.constant(series(WINDOW)[None], tf.float32)).numpy()[0, 0] > 0.5

@@ -39,6 +39,13 @@ def test_only_the_newest_values_are_fitted_with_the_season_in_phase() -> None:
     assert hurdles.errors(far)["auto_ets"] < 0.01
 
 
+def test_a_long_test_part_has_evenly_spaced_origins() -> None:
+    series = np.tile([0.0, 5, 1, 7, 3, 9, 2], 500)
+    near, far = pair(series, 1000, 14, season=7)
+    assert (len(near.truth), len(far.truth)) == (834, 829)
+    assert max(hurdles.errors(near)["auto_ets"], hurdles.errors(far)["auto_ets"]) < 0.01
+
+
 @pytest.mark.parametrize("series", [np.zeros(100), np.full(100, 3e30), -np.abs(NOISE[:100]), NOISE[:100] * 1e-30])
 def test_every_series_has_finite_hurdles(series: Array) -> None:
     _, far = pair(series, 80, 5, season=7)

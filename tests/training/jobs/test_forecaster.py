@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -40,12 +41,12 @@ def train(csv: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Version 1 of a model of a series that repeats each week: the seasonal naive forecast wins."""
-    csv = write(tmp_path_factory.mktemp("own") / "sales.csv", np.resize(WEEK, 300) + 1000.0)
+    """Version 1 of a model of a series that repeats each week, around zero: the seasonal naive forecast wins."""
+    csv = write(tmp_path_factory.mktemp("own") / "sales.csv", np.resize(WEEK, 300).astype(float))
     done = train(csv, "--as", "sales", "--unit", "pieces")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "published as version 1, live" in done.stdout
-    assert "note: This is the seasonal naive forecast (the last season repeats): none of 12 " in done.stdout
+    assert "note: This is the seasonal naive forecast (the last season repeats): none of 13 " in done.stdout
     return csv.parent / "exports" / "sales" / "1"
 
 
@@ -64,8 +65,8 @@ def gateway(published: Path) -> Iterator[Gateway]:
 def test_the_card_has_the_winner_period_and_hurdles(card: ModelCard) -> None:
     assert card.series is not None
     assert (card.series.step, card.series.season, card.series.unit) == ("day", 7, "pieces")
-    assert (card.series.window, card.series.max_horizon) == (60, 14)
-    assert card.notes[0].startswith("This is the seasonal naive forecast (the last season repeats): none of 12 ")
+    assert (card.series.window, card.series.max_horizon) == (64, 14)
+    assert card.notes[0].startswith("This is the seasonal naive forecast (the last season repeats): none of 13 ")
     assert card.metrics["horizon_mae"] == 0 and card.metrics["coverage"] == 1
     assert card.hurdles["seasonal"] == 0 and card.metrics["hurdle_ratio"] == 1
     assert {key for key in card.metrics if key.startswith("backtest_")} == {
@@ -86,29 +87,39 @@ def test_the_answer_names_the_winner(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "rows", "step", "season", "horizon"), [(1, 800, "day", 7, 14), (7, 300, "week", 52, 13)]
+    ("days", "rows", "step", "season", "horizon"),
+    [(1, 800, "day", 7, 14), (7, 300, "week", 52, 13), (1, 100, "day", 7, 5)],
 )
 def test_horizon_and_window_follow_the_period(
     days: int, rows: int, step: str, season: int, horizon: int, tmp_path: Path
 ) -> None:
-    csv = write(tmp_path / "own.csv", 50 + np.random.default_rng(0).normal(size=rows), days=days)
+    csv = write(tmp_path / "own.csv", np.random.default_rng(0).normal(size=rows), days=days)
     examples = forecaster.load(JobOptions(csv=csv), RECIPE)
     series = examples.extra["series"]
     assert (series.step, series.season, series.max_horizon) == (step, season, horizon)
-    assert series.window == min(max(64, 3 * season), rows // 5)
+    assert series.window == min(max(64, 3 * season), rows // 3)
     assert examples.train[0].shape[1] == series.window and examples.train[1].shape[1] == horizon
-    assert examples.title == "Next values of own, sales by the best of 12 forecasters"
+    assert examples.title == "Next values of own, sales by the best of 13 forecasters"
 
 
 def test_a_net_is_fitted_again_on_all_values(tmp_path: Path) -> None:
-    csv = write(tmp_path / "own.csv", 50 + np.random.default_rng(0).normal(size=300))
+    csv = write(tmp_path / "own.csv", np.random.default_rng(0).normal(size=300))
     examples = forecaster.load(JobOptions(csv=csv), RECIPE)
-    every = forecaster._examples(examples.extra["parts"].series, 60, 14)
-    net = forecaster.refitted("convolution", every, examples)
-    assert net.name == "convolution" and len(every[0]) > sum(len(part[0]) for part in (examples.train, examples.test))
-    held = forecaster.held_out("convolution", examples, 255)
-    assert len(held.truth) == 255 - 210 - 14 + 1
-    assert len(forecaster.held_out("theta", examples, 255).truth) == 255 - 60 - 14 + 1
+    said: list[str] = []
+    examples.extra["options"] = replace(examples.extra["options"], say=said.append)
+    net = forecaster.refitted(("convolution", "theta", "naive"), examples)
+    assert net(np.zeros((2, 64), np.float32)).shape == (2, 14)
+    assert said == ["fitting again on all 223 windows, for the version to serve"]
+    first = forecaster.held_out(("convolution", "theta"), examples, 255)
+    assert len(first.truth) == 255 - 210 - 14 + 1
+    assert len(forecaster.held_out(("theta",), examples, 255).truth) == 255 - 64 - 14 + 1
+
+
+def test_a_long_series_is_cut_and_its_windows_thinned(tmp_path: Path) -> None:
+    csv = write(tmp_path / "own.csv", np.random.default_rng(0).normal(size=25_000), first=date(1950, 1, 1))
+    examples = forecaster.load(JobOptions(csv=csv), RECIPE)
+    assert examples.notes == ("Used the newest 20,000 of 25,000 values.",)
+    assert examples.data.rows == {"train": 3000, "validation": 2987, "test": 2987}
 
 
 def test_the_sentence_about_a_winner() -> None:
@@ -116,6 +127,14 @@ def test_the_sentence_about_a_winner() -> None:
     assert forecaster.chosen(errors, "EUR") == (
         "This is Theta, the best of 3 candidates in the backtest: its mean absolute error there was 1.25 EUR, that of "
         "the naive forecast (the last value repeats) 2 EUR."
+    )
+
+    assert forecaster.chosen({"mean": 1.0, "gru": 1.5, **errors}, "1").startswith(
+        "This is the mean of Theta, a GRU over the changes and the naive forecast (the last value repeats), the best "
+    )
+    assert forecaster.chosen({"naive": 1.0, "theta": 1.5}, "1") == (
+        "This is the naive forecast (the last value repeats): none of 2 candidates was better in the backtest. Its "
+        "mean absolute error was 1, that of Theta 1.5."
     )
 
 

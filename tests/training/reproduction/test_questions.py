@@ -55,6 +55,8 @@ def test_links_lead_to_an_anchor_and_figures_are_filled_in(file: str) -> None:
 
 def test_the_results_confirm_what_the_answers_say_of_them() -> None:
     assert figure("cifar100_shallow", "times_better_than_a_guess") > 10
+    losses = RESULTS["cifar100_shallow"].histories["loss"]
+    assert len(losses) == 8 and (losses[-2] or 0) - (losses[-1] or 0) > 0.05
     assert 0.25 < figure("cifar100_deep", "test_accuracy") < 0.5
     gaps = {name: figure(name, "val_loss") - figure(name, "loss") for name in ("boston_default", "boston_decay")}
     assert figure("boston_decay", "val_loss") < figure("boston_default", "val_loss")

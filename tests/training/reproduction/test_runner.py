@@ -68,7 +68,8 @@ def test_a_result_on_stand_in_data_is_kept_while_its_code_is_unchanged(tmp_path:
     output, first = reproduce()
     assert "is kept" not in output
     assert first.results["cifar100_shallow"].stand_in
-    assert first.results["cifar100_shallow"].plots == ("cifar100_shallow-confusion.png", "cifar100_shallow-history.png")
+    plots = ("confusion", "history", "pictures")
+    assert first.results["cifar100_shallow"].plots == tuple(f"cifar100_shallow-{plot}.png" for plot in plots)
     assert not (tmp_path / "ex" / "cifar100_shallow").exists(), "a quick run is not published"
     assert first.results["cifar100_shallow"].finished > stale.finished
     output, second = reproduce()

@@ -40,7 +40,7 @@ QUESTIONS = (
     Question(
         Text("Exercise 3", "Exercício 3"),
         Text(
-            "How large are cross-entropy and squared loss of one example for a randomly initialised net with 5 "
+            "What are the cross-entropy and the squared loss of one example for a randomly initialised net with 5 "
             "classes?",
             "Quanto valem a entropia cruzada e a perda quadrática de um exemplo para uma rede inicializada ao acaso, "
             "com 5 classes?",

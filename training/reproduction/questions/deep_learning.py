@@ -52,6 +52,20 @@ QUESTIONS = (
     Question(
         Text("Transfer", "Transferência"),
         Text(
+            "How well do the training pictures Xtn[0] = O and Xtn[12] = X fit after 100 epochs and after 200?",
+            "Como é o ajuste de Xtn[0] = O e Xtn[12] = X após 100 épocas e após 200?",
+        ),
+        Text(
+            "The head gives the right class to both after 100 epochs already and is surer after 200. The study "
+            "repeats the document's setting, ten pictures a class.",
+            "A cabeça dá a ambas a classe certa já após 100 épocas e com mais certeza após 200. O estudo repete o "
+            "cenário do documento, dez imagens por classe.",
+        ),
+        shown_by=("ten_pictures",),
+    ),
+    Question(
+        Text("Transfer", "Transferência"),
+        Text(
             "How powerful is a training with ten pictures a class that starts from MobileNet?",
             "Qual é o poder de um treino com dez imagens por classe que parte da MobileNet?",
         ),
@@ -61,7 +75,7 @@ QUESTIONS = (
             "Atinge uma exatidão de {transfer:transfer, 10 a class} em 400 desenhos gerados, contra {transfer:from "
             "scratch, 10 a class} de raiz (média de três sorteios).",
         ),
-        shown_by=("transfer",),
+        shown_by=("transfer", "ten_pictures"),
     ),
     Question(
         Text("Transfer", "Transferência"),

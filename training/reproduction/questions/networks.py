@@ -23,7 +23,7 @@ QUESTIONS = (
     Question(
         Text("Exercise 2", "Exercício 2"),
         Text(
-            "Which size has the output of a 5×5 convolution with stride 1 over a 10×10 matrix without padding?",
+            "What is the output size of a 5×5 convolution with stride 1 over a 10×10 matrix without padding?",
             "Que tamanho tem a saída de uma convolução 5×5 com passo 1 sobre uma matriz 10×10 sem preenchimento?",
         ),
         Text(
@@ -52,7 +52,7 @@ QUESTIONS = (
         Text("Exercise 4", "Exercício 4"),
         Text(
             "A 256×256×3 input passes through 8 filters of 3×3×3 without padding, then through 16 filters of 3×3×p "
-            "with padding: how many maps come out, of which size, and what is p?",
+            "with padding: how many maps come out, what is their size, and what is p?",
             "Uma entrada 256×256×3 passa por 8 filtros 3×3×3 sem preenchimento e depois por 16 filtros 3×3×p com "
             "preenchimento: quantos mapas saem, de que tamanho, e quanto vale p?",
         ),
@@ -86,8 +86,8 @@ QUESTIONS = (
     Question(
         Text("Exercise 6", "Exercício 6"),
         Text(
-            "Which output sizes have the second and the third convolution of the nets A and B, and how many "
-            "parameters has each net?",
+            "What are the output sizes of the second and the third convolution of nets A and B, and how many "
+            "parameters does each net have?",
             "Que tamanhos de saída têm a segunda e a terceira convoluções das redes A e B, e quantos parâmetros tem "
             "cada rede?",
         ),
@@ -103,7 +103,7 @@ QUESTIONS = (
     Question(
         Text("Exercise 7", "Exercício 7"),
         Text(
-            "Which output sizes have the layers of the net for 1024×1024 matrices?",
+            "What are the output sizes of the layers of the net for 1024×1024 matrices?",
             "Que tamanhos de saída têm as camadas da rede para matrizes de 1024×1024?",
         ),
         Text(
@@ -120,8 +120,8 @@ QUESTIONS = (
     Question(
         Text("Exercise 8", "Exercício 8"),
         Text(
-            "Show the first ten pictures of CIFAR-100 and adapt the net to them: which sizes have its last two "
-            "layers, and how many parameters has it?",
+            "Show the first ten pictures of CIFAR-100 and adapt the net to them: what are the sizes of its last two "
+            "layers, and how many parameters does it have?",
             "Mostre as dez primeiras imagens do CIFAR-100 e adapte-lhes a rede: que tamanhos têm as duas últimas "
             "camadas, e quantos parâmetros tem a rede?",
         ),

@@ -195,6 +195,25 @@ def test_a_version_without_an_onnx_export_is_reported(served: Gateway, root: Pat
     assert ready["ready"] and any("shade version 3 is not served" in note for note in ready["notes"])
 
 
+def test_one_model_that_does_not_load_leaves_the_others_in_service(root: Path) -> None:
+    (root / "line" / "1" / ONNX).write_bytes(b"damaged")
+    with programs.embedded_gateway(root) as gateway:
+        gateway.program.wait_until(lambda: gateway.http.get("/readyz").status_code == 200)
+        ready = gateway.http.get("/readyz")
+        assert ready.status_code == 200 and "model line has no AVAILABLE version" in str(ready.json()["notes"])
+        assert gateway.http.get("/v2/health/ready").status_code == 200
+        assert gateway.http.get("/v1/models/shade/ready").json() == {"model": "shade", "version": 1, "ready": True}
+        assert gateway.http.get("/V1/MODELS/shade/READY").status_code == 200
+        for path in ("/v1/models/line/ready", "/v2/models/line/ready"):
+            broken = gateway.http.get(path)
+            assert broken.status_code == 503 and "line" in broken.json()["error"]
+        assert gateway.http.get("/v1/models/nosuch/ready").status_code == 404
+        page = gateway.http.get("/metrics").text
+        assert 'vitrine_model_ready{model="line"} 0.0' in page and 'vitrine_model_ready{model="shade"} 1.0' in page
+        shutil.rmtree(root / "shade" / "1")
+        gateway.program.wait_until(lambda: gateway.http.get("/readyz").status_code == 503)
+
+
 def test_wrong_tensors_do_not_reach_the_engine(served: Gateway) -> None:
     refused = served.http.post("/v1/models/line:predict", json={"instances": [[1, 2], [3, 4]]})
     assert refused.status_code == 400 and "it has shape [2, 2]" in refused.json()["error"]

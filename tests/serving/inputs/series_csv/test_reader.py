@@ -581,3 +581,12 @@ def test_a_large_file_costs_bounded_memory_and_time(tmp_path: Path) -> None:
 def test_the_lines_of_the_values_are_known() -> None:
     series: Series = read_bytes(newest_first(plain()).encode())
     assert series.lines[0] == COUNT + 1 and series.lines[-1] == 2
+
+
+def test_two_rows_show_no_period() -> None:
+    with pytest.raises(
+        SeriesFileError, match=r"has 2 rows with a value; at least 3 are needed to find the period\. Add"
+    ):
+        read_bytes(b"Date,Close\n2024-01-02,1\n2024-01-03,2\n")
+    with pytest.raises(SeriesFileError, match="has 1 row with a value"):
+        read_bytes(b"Date,Close\n2024-01-02,1.5\n")

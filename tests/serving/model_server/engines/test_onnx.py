@@ -41,6 +41,26 @@ def test_chunks_give_the_outputs_of_the_whole_batch(engine: OnnxEngine, rows: in
     np.testing.assert_array_equal(z, 2 * x + 1 + shift.astype(np.float32))
 
 
+def test_a_signature_with_a_file_of_its_own(tmp_path: Path) -> None:
+    directory = versions.write(tmp_path / "1", slope=2)
+    costly = versions.graph(slope=3, offset=0)
+    onnx.helper.set_model_props(costly, {"signatures": '{"costly": {"inputs": ["x"], "outputs": ["y"]}}'})
+    onnx.save(costly, directory / "assets.extra" / "costly.onnx")
+    engine = OnnxEngine(directory)
+    assert "costly" in engine.signatures
+    np.testing.assert_array_equal(engine.run("costly", {"x": X}, ["y"]), [3 * X])
+    np.testing.assert_array_equal(engine.run("serving_default", {"x": X}, ["y"]), [2 * X])
+
+
+def test_a_damaged_file_of_a_signature_leaves_the_others(tmp_path: Path) -> None:
+    directory = versions.write(tmp_path / "1", slope=2)
+    (directory / "assets.extra" / "costly.onnx").write_bytes(b"not onnx")
+    engine = OnnxEngine(directory)
+    with raises_status(Code.DATA_LOSS, match=r"costly\.onnx cannot be loaded"):
+        engine.run("costly", {"x": X}, ["y"])
+    np.testing.assert_array_equal(engine.run("serving_default", {"x": X}, ["y"]), [2 * X])
+
+
 def test_inputs_with_different_numbers_of_rows_are_rejected(engine: OnnxEngine) -> None:
     with raises_status(Code.INVALID_ARGUMENT, match="All inputs must have the same number of rows"):
         engine.run("both", {"x": X, "shift": np.zeros((3, 1), np.int32)}, ["z"])

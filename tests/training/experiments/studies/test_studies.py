@@ -19,9 +19,10 @@ ROWS = {
     "learning_rate_decay": len(learning_rate_decay.SCHEDULES),
     "losses": 11,
     "regularisation": len(regularisation.REMEDIES),
+    "ten_pictures": 4,
     "transfer": 2,
 }
-ON_REAL_DATA = {"batch_size", "learning_rate_decay", "transfer"}
+ON_REAL_DATA = {"batch_size", "learning_rate_decay", "ten_pictures", "transfer"}
 
 
 @pytest.mark.parametrize("name", STUDIES)

@@ -7,7 +7,7 @@ import pytest
 from onnx import ModelProto, TensorProto, checker, helper
 
 from serving.onnx_runtime import onnxruntime
-from training.export.onnx_scalars import flatten_scalar_operations
+from training.export.onnx_graph.scalars import flatten_scalar_operations
 
 
 def model(scale: str, sizes: Sequence[int | str], scalar: Sequence[int] = ()) -> ModelProto:

@@ -1,0 +1,50 @@
+"""The signature `assessed` and the temperature, in the SavedModel and in ONNX."""
+
+import keras
+import numpy as np
+from keras import layers
+
+from serving.preprocessing.image import ImageRecipe
+from training.evaluation import calibration, typicality
+from training.export.assessed import with_temperature, with_typicality
+from training.export.exported_model import ExportedModel
+from training.export.image import image_model
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), np.uint8)
+
+
+def exported() -> ExportedModel:
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((8, 8, 1))
+    x = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3, activation="relu")(x))
+    network = keras.Model(inputs, {"probabilities": layers.Dense(3, activation="softmax")(x), "embedding": x})
+    recipe = ImageRecipe(height=8, width=8, channels=1, colour="grey")
+    return image_model(network, recipe, PICTURES[:8], lambda pictures: pictures / 255)
+
+
+def test_the_graph_gives_the_p_values_of_numpy_and_leaves_serving_default_as_it_is() -> None:
+    plain = exported()
+    assert plain.infer
+    outputs = {name: value.numpy() for name, value in plain.infer(PICTURES).items()}
+    for unit in (True, False):
+        conformity = typicality.fit(outputs["embedding"][:150], None, outputs["embedding"][150:], unit=unit)
+        assessed = with_typicality(plain, conformity)
+        found = assessed.endpoints["assessed"].function(image=PICTURES)
+        np.testing.assert_allclose(found["typicality"], conformity.p_values(outputs["embedding"]), atol=1e-3)
+        assert assessed.endpoints["assessed"].outputs["typicality"] == ("float32", (None,))
+        for name, endpoint in plain.endpoints.items():
+            before, after = endpoint.call(), assessed.endpoints[name].call()
+            assert all(np.array_equal(before[key], after[key]) for key in before)
+        np.testing.assert_array_equal(found["probabilities"], outputs["probabilities"])
+
+
+def test_the_temperature_is_in_all_signatures_with_probabilities() -> None:
+    plain = exported()
+    softened = with_temperature(plain, 1.7)
+    expected = calibration.soften(plain.endpoints["serving_default"].call()["probabilities"], 1.7)
+    for name in ("serving_default", "serving_bytes"):
+        np.testing.assert_allclose(softened.endpoints[name].call()["probabilities"], expected, atol=1e-6)
+    embeddings = (one.endpoints["embed"].call()["embedding"] for one in (plain, softened))
+    np.testing.assert_array_equal(*embeddings)
+    assert softened.infer
+    np.testing.assert_allclose(softened.infer(PICTURES[:8])["probabilities"], expected, atol=1e-6)
