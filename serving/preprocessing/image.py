@@ -11,6 +11,8 @@ The model card holds an :class:`ImageRecipe`. The steps, in order:
    background of 0, like Fashion-MNIST: the border decides which side is the background, unless the caller states it
    (:data:`Polarity`). ``ink`` first cuts off bars along whole sides, which a board's cell leaves.
 3. Crop to the content with a margin, and pad to the input's shape with the background (``rgb``: pad only, with black).
+   A ``grey`` recipe with ``cut_out`` takes a photograph's object out of its background instead, and stretches its
+   contrast; a border of one luminance shows a catalogue picture, which passes as before (:mod:`~.cut_out`).
    ``ink`` ignores specks, faint lines and marks that lie along the border alone.
 4. Resize to the model's size, antialiased. ``ink`` is stretched to 255 again, because thin lines fade.
 

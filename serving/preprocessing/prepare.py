@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from serving.preprocessing import drawing_segmentation
+from serving.preprocessing import cut_out, drawing_segmentation
 from serving.preprocessing.picture_files.header import PictureError
 from serving.preprocessing.recipe import ImageRecipe, Polarity
 from serving.preprocessing.reduction import frame_size, reduction
@@ -49,8 +49,10 @@ def _prepare_rgb(picture: Image.Image, recipe: ImageRecipe) -> Pixels:
 
 def _prepare_drawing(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity) -> Pixels:
     if recipe.colour == "grey":
-        drawing = _grey(picture, polarity)
-        drawing = _crop(drawing) if recipe.crop else drawing
+        drawing = _cut_out(picture, recipe, polarity)
+        if drawing is None:
+            drawing = _grey(picture, polarity)
+            drawing = _crop(drawing) if recipe.crop else drawing
     else:
         light_background = None if polarity == "auto" else polarity == "dark_on_light"
         drawing = drawing_segmentation.separate(np.asarray(picture.convert("RGB"), np.float32), light_background)
@@ -63,6 +65,12 @@ def _prepare_drawing(picture: Image.Image, recipe: ImageRecipe, polarity: Polari
     if pixels.max() < _MIN_GREY_PEAK:  # the background is 0, and may be cropped away
         raise PictureError("the picture is blank: no contrast is left at the size of the model's input")
     return _with_channels(pixels, recipe.channels)
+
+
+def _cut_out(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity) -> NDArray[np.float32] | None:
+    """Return the object of a photograph; None for other pictures, and where the caller states the background."""
+    photograph = recipe.cut_out and polarity == "auto" and not cut_out.is_plain(picture)
+    return cut_out.cut_out(picture) if photograph else None
 
 
 def _is_blank(picture: Image.Image) -> bool:

@@ -21,3 +21,6 @@ class ImageRecipe(BaseModel):
     colour: Literal["rgb", "grey", "ink"]
     crop: bool = False
     margin: float = Field(default=0.0, ge=0.0, lt=1.0, description="share of the cropped part's longer side")
+    cut_out: bool = Field(
+        default=False, description="cut the object of a photograph out of its background; older cards lack it"
+    )

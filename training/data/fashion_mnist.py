@@ -26,7 +26,7 @@ LABELS = (
     "Bag",
     "Ankle boot",
 )
-RECIPE = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True)
+RECIPE = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True, cut_out=True)
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
