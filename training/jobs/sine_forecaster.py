@@ -37,6 +37,7 @@ from training.forecasting.backtest import Origins
 from training.forecasting.conformal import Spread
 from training.forecasting.forecaster import Forecaster
 from training.forecasting.hurdles import with_hurdles
+from training.forecasting.typical_windows import with_assessed
 
 SERIES = SeriesRecipe(window=64, max_horizon=40, step="step", unit="1", level=0.9)
 _LENGTH = 124  # values of a series in a backtest
@@ -122,7 +123,9 @@ def by_course(history: Array, steps: int) -> Array:
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     ours = forecaster(model)
     samples = examples.extra["test"].values[:32, : SERIES.window]
-    return series_model(model, ours, _spread(ours, examples), samples)
+    exported = series_model(model, ours, _spread(ours, examples), samples)
+    held_out = examples.extra["validation"].values[:, : SERIES.window]
+    return with_assessed(exported, examples.train[0][..., 0], held_out)
 
 
 def forecaster(model: keras.Model) -> Forecaster:

@@ -33,6 +33,7 @@ from training.export.exported_model import ExportedModel
 from training.export.series import series_model
 from training.forecasting.forecaster import Forecaster, recursive
 from training.forecasting.refit import refit
+from training.forecasting.typical_windows import of_split, values
 from training.forecasting.windows import chronological, windows
 
 SERIES = SeriesRecipe(window=2, max_horizon=100, step="π/10", unit="1", season=20, level=0.9)
@@ -95,7 +96,8 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     x, y = windows(parts.series, SERIES.window)
     final = build(examples, options, recipe)
     refit(final, x[..., None], y, options, recipe)
-    return replace(series_model(final, forecaster(final), spread, examples.test[0][:32, :, 0]), refitted=True)
+    exported = series_model(final, forecaster(final), spread, examples.test[0][:32, :, 0])
+    return replace(of_split(exported, parts, values), refitted=True)
 
 
 def forecaster(model: keras.Model) -> Forecaster:

@@ -31,6 +31,7 @@ from training.export.exported_model import ExportedModel
 from training.export.series import series_model
 from training.forecasting.forecaster import Forecaster
 from training.forecasting.refit import refit
+from training.forecasting.typical_windows import of_split
 from training.forecasting.windows import chronological, windows
 
 WINDOW = 41
@@ -104,7 +105,8 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     final = build(examples, options, recipe)
     refit(final, *_returns(parts.series, examples.extra["scale"]), options, recipe)
     samples, _ = windows(parts.test, WINDOW)
-    return replace(series_model(final, forecaster(final, examples), spread, samples[:32]), refitted=True)
+    exported = series_model(final, forecaster(final, examples), spread, samples[:32])
+    return replace(of_split(exported, parts), refitted=True)
 
 
 def forecaster(model: keras.Model, examples: Examples) -> Forecaster:

@@ -34,6 +34,7 @@ from training.export.series import series_model
 from training.forecasting.forecaster import Forecaster, recursive
 from training.forecasting.refit import refit
 from training.forecasting.scaling import centre_and_scale, least_width, scaled_windows
+from training.forecasting.typical_windows import of_split
 from training.forecasting.windows import chronological, windows
 
 WINDOW = 10
@@ -78,7 +79,8 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     final = build(examples, options, recipe)
     refit(final, *scaled_windows(parts.series, WINDOW), options, recipe)
     samples, _ = windows(parts.test, WINDOW)
-    return replace(series_model(final, forecaster(final, examples), spread, samples[:32]), refitted=True)
+    exported = series_model(final, forecaster(final, examples), spread, samples[:32])
+    return replace(of_split(exported, parts), refitted=True)
 
 
 def forecaster(model: keras.Model, examples: Examples) -> Forecaster:

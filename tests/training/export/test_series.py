@@ -13,6 +13,7 @@ from training.core.job import JobOptions
 from training.core.recipe import Recipe
 from training.export.series import LARGEST_INPUT, LARGEST_OUTPUT, series_model
 from training.forecasting.forecaster import Forecaster
+from training.forecasting.typical_windows import shape, values, with_assessed
 from training.jobs import sine_forecaster, sine_rnn, stock_forecaster, stock_rnn
 
 ROWS = 8
@@ -38,7 +39,12 @@ class Served:
             exported.endpoints["forecast"].function,
             input_signature=list(exported.endpoints["forecast"].inputs.values()),
         )
-        self.predict = tf.function(exported.endpoints["serving_default"].function)
+        noise = np.random.default_rng(0).normal(size=(300, self.window))
+        self.assess = tf.function(
+            with_assessed(exported, noise, noise[:30], values if job is sine_rnn else shape)
+            .endpoints["assessed"]
+            .function
+        )
         self.horizon = ours.recipe.max_horizon
 
     def check(self, history: np.ndarray) -> None:
@@ -47,7 +53,9 @@ class Served:
         mean, lower, upper = (found[name].numpy() for name in ("mean", "lower", "upper"))
         assert np.isfinite([mean, lower, upper]).all()
         assert (lower <= mean).all() and (mean <= upper).all()
-        assert np.isfinite(self.predict(rows)["prediction"].numpy()).all()
+        assessed = self.assess(rows)
+        assert np.isfinite(assessed["prediction"].numpy()).all()
+        assert ((assessed["typicality"] > 0) & (assessed["typicality"] <= 1)).numpy().all()
 
 
 @pytest.fixture(scope="module", params=[sine_rnn, sine_forecaster, stock_rnn, stock_forecaster])
