@@ -11,6 +11,7 @@ import pyarrow as pa
 from serving.artifacts import model_card
 from serving.artifacts.model_card import ModelCard
 from serving.inputs import rows
+from serving.inputs.missing_values import interpolated, newest_with_neighbours
 from serving.inputs.rows import RowError
 from serving.model_server.core.loader import Loader
 from serving.model_server.core.servable import Servable, SignatureCall
@@ -24,7 +25,7 @@ class ScoringModel:
     """A version directory, which is loaded with the first batch. Pickling keeps the path alone.
 
     The results are the outputs of ``serving_default``. Classifiers also give the most probable class as ``label``, and
-    the probabilities by label.
+    the probabilities by label. Series models also give the number of null values that were ``interpolated``.
     """
 
     directory: Path
@@ -47,10 +48,13 @@ class ScoringModel:
         """Score rows. Returns the columns id, error (null without one) and the results (null with an error)."""
         good: list[int] = []
         tensors: list[Array] = []
+        counts: list[int | None] = [None] * len(raw)
         errors: list[str | None] = [None] * len(raw)
         for row, value in enumerate(raw):
             try:
-                tensors.append(self._tensor(value))
+                known, count = self._interpolated(value) if self.card.series else (value, None)
+                tensors.append(self._tensor(known))
+                counts[row] = count
                 good.append(row)
             except (RowError, image.PictureError) as error:
                 errors[row] = str(error)
@@ -59,6 +63,8 @@ class ScoringModel:
         columns = {"id": pa.array(ids), "error": pa.array(errors, pa.string())}
         for name, results in self._results(tensors).items():
             columns[name] = results.take(indices)
+        if self.card.series:
+            columns["interpolated"] = pa.array(counts, pa.int32())
         return pa.table(columns)
 
     def _results(self, tensors: list[Array]) -> dict[str, pa.Array]:
@@ -93,6 +99,17 @@ class ScoringModel:
         assert card.signal is not None  # the kinds are these four
         return np.zeros((1, card.signal.length, card.signal.channels), np.float32)
 
+    def _interpolated(self, history: Any) -> tuple[Any, int]:
+        """Return the newest values of a history without null, and how many of them were null."""
+        assert self.card.series is not None
+        window = self.card.series.window
+        if history is None or len(history) < window or not any(value is None for value in history[-window:]):
+            return history, 0
+        tail = history[-newest_with_neighbours(window) :]
+        values = self._numbers([0 if value is None else value for value in tail]).astype(np.float64)
+        values[[value is None for value in tail]] = np.nan
+        return interpolated(values, window)
+
     def _tensor(self, value: Any) -> Array:
         """Turn a raw input into one row of the model's input."""
         if self.card.image:
@@ -106,17 +123,22 @@ class ScoringModel:
             raise RowError("the list of numbers is null")
         if self.card.series:
             value = value[-self.card.series.window :]  # older values may be null, as in the gateway
+        array = self._numbers(value)
+        fitting = self._rows(array)
+        if len(fitting) != 1:
+            raise RowError(f"one row is expected; the value has the shape {list(array.shape)}")
+        row: Array = fitting[0]
+        return row
+
+    @staticmethod
+    def _numbers(value: Any) -> Array:
         try:
             array = np.asarray(value, np.float32)
         except (TypeError, ValueError):
             raise RowError("the value is not a list of numbers, or its lists differ in length") from None
         if not np.isfinite(array).all():
             raise RowError("a value is null, NaN or infinite")
-        fitting = self._rows(array)
-        if len(fitting) != 1:
-            raise RowError(f"one row is expected; the value has the shape {list(array.shape)}")
-        row: Array = fitting[0]
-        return row
+        return array
 
     def _rows(self, array: Array) -> Array:
         if self.card.table:

@@ -76,8 +76,22 @@ def test_series_of_a_parquet_file(tmp_path: Path) -> None:
         *[None] * 4,
         "a history must have ",
         "the list of numbers ",
-        *["a value is null, NaN"] * 3,
+        "a value is null, NaN",
+        "the newest value is ",
+        "1 of the 2 newest va",
     ]
+    assert [row["interpolated"] for row in rows] == [*[0] * 4, *[None] * 5]
+
+
+def test_missing_values_are_interpolated_and_counted(tmp_path: Path) -> None:
+    path, out = tmp_path / "series.parquet", tmp_path / "results.parquet"
+    whole = [float(value) for value in range(400, 410)]
+    pq.write_table(pa.table({"history": [whole, [*whole[:4], None, *whole[5:]], [math.nan, None, *whole[2:]]]}), path)
+    parts.score(model("stock_rnn"), inputs.find(path, model("stock_rnn").card), out, lambda done: None)
+    first, second, third = pq.read_table(out).to_pylist()
+    assert first["prediction"] == second["prediction"]
+    assert (first["interpolated"], second["interpolated"]) == (0, 1)
+    assert third["error"] == "a value is null, NaN or infinite"
 
 
 def test_the_gateway_reads_the_same_histories(served: Gateway) -> None:
