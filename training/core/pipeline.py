@@ -12,7 +12,7 @@ from serving.artifacts.manifest import CARD_FILE
 from serving.artifacts.model_card import ModelCard, Verdict
 from serving.artifacts.registry import STABLE, ModelRegistry, check_name
 from training.comparison import published
-from training.comparison.held_out import SCORES_FILE, held_out
+from training.comparison.held_out import SCORES_FILE, HeldOut, held_out
 from training.core import gate, preflight
 from training.core.card import Trained, model_card
 from training.core.checkpoint import Checkpoint
@@ -22,9 +22,10 @@ from training.core.fit import ProgressReport, fit, seed_everything
 from training.core.job import Job, JobOptions, kept_apart
 from training.core.recipe import Recipe
 from training.core.worker_group import WorkerGroup
-from training.evaluation import plots
+from training.evaluation import faithfulness, plots
 from training.evaluation.assessment import assess
 from training.export import version
+from training.export.explanation import EXPLAIN
 from training.export.exported_model import ExportedModel
 
 log = logging.getLogger(__name__)
@@ -201,6 +202,7 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
     rival = live if live and gate.comparable(live, examples.data, examples.labels, quick=quick) else None
     if held and rival:
         say(f"measuring live version {rival.version} on {len(held.truth):,} rows of the {held.name} part")
+    trained, exported = _explained(trained, exported, held)
     verdict = gate.judge(
         trained.metrics,
         examples.data,
@@ -226,6 +228,16 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
     if publication.label is not None:
         registry.promote(name, number, publication.label)
     return Outcome(trained, verdict, number, card)
+
+
+def _explained(trained: Trained, exported: ExportedModel, held: HeldOut | None) -> tuple[Trained, ExportedModel]:
+    """Measure the heat maps of a classifier of pictures on the gate's rows, or on its samples, for card and gate."""
+    if EXPLAIN not in exported.endpoints:
+        return trained, exported
+    samples = exported.endpoints["serving_default"].samples["image"]
+    found = faithfulness.measure(exported.endpoints, held.inputs["image"] if held else samples)
+    checked = replace(exported, checks=(*exported.checks, found.check()))
+    return replace(trained, metrics={**trained.metrics, **found.metrics()}), checked
 
 
 def _keep(trained: Trained, name: str, folder: Path) -> Outcome:
