@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +23,7 @@ from training.core.errors import JobError
 from training.core.job import JobOptions
 
 if TYPE_CHECKING:
+    from training.core.recipe import Param
     from training.experiments.sweep import Stage, SweepState
 
 
@@ -43,6 +44,7 @@ def sweep(
     drop_missing: series.DropMissing = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials of the coarse stage.")] = 20,
     fine_trials: Annotated[int, typer.Option(min=1, help="Trials of the fine stage.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds for each of the three best recipes.")] = 3,
     subset: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the data in the coarse stage.")] = 0.2,
     storage: Annotated[
         str, typer.Option(envvar="VITRINE_STORAGE", help="Database; several machines share a postgresql://… one.")
@@ -52,7 +54,7 @@ def sweep(
     ] = None,
     exports: Exports = None,
 ) -> None:
-    """Search a job's hyper-parameters: coarsely on a subset, then finely.
+    """Search a job's hyper-parameters: coarsely on a subset, then finely, then the best with several seeds.
 
     An interrupted sweep resumes.
     """
@@ -87,7 +89,7 @@ def sweep(
     try:
         stages = (Stage("coarse", subset, trials), Stage("fine", 1.0, fine_trials))
         with _progress_bars(stages) as report:
-            best = search(job, options, stages, storage, report)
+            best = search(job, options, stages, storage, report, seeds)
     except KeyboardInterrupt:
         console.print("interrupted; the same command resumes it")
         raise typer.Exit(130) from None
@@ -96,10 +98,13 @@ def sweep(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(dict(best.params), indent=1) + "\n", encoding="utf-8")
     for param, value in best.params.items():
-        console.print(f"{param}: {value:.4g} (the job's own: {getattr(job.recipe, param):.4g})", highlight=False)
-    console.print(
-        f"{best.measure} {best.value:.4f} on held-out data; {best.pruned} of {best.finished} fine trials were pruned"
-    )
+        console.print(f"{param}: {_number(value)} (the job's own: {_number(getattr(job.recipe, param))})")
+    for rank, finalist in enumerate(best.finalists, 1):
+        console.print(
+            f"{rank}. {best.measure} {finalist.mean:.4f} ± {finalist.spread:.4f} on held-out data, "
+            f"{len(finalist.values)} seeds: {_listed(finalist.params)}"
+        )
+    console.print(f"{best.pruned} of {best.finished} fine trials were pruned")
     arguments = shlex.join([name, *options.data_arguments(), "--params", str(path)])
     console.print(f"[green]vitrine train {arguments}", soft_wrap=True)
 
@@ -118,6 +123,15 @@ def _progress_bars(stages: "tuple[Stage, ...]") -> Iterator[Callable[["SweepStat
         yield lambda state: bar.update(tasks[state.stage.name], completed=state.finished, state=_text(state))
 
 
+def _number(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, int | float) else str(value or "its own")
+
+
+def _listed(params: "Mapping[str, Param]") -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in params.items())
+
+
 def _text(state: "SweepState") -> str:
-    params = " ".join(f"{name} {value:.3g}" for name, value in state.params.items())
-    return f"epoch {state.epoch}, {params}" + (f"; best {state.best:.4f}" if state.best is not None else "")
+    return f"epoch {state.epoch}, {_listed(state.params)}" + (
+        f"; best {state.best:.4f}" if state.best is not None else ""
+    )

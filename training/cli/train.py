@@ -31,6 +31,7 @@ from training.core import preflight
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError, NotComparable, WorkerLost
 from training.core.job import CSV_OPTIONS, Job, JobOptions
+from training.core.recipe import Param
 
 if TYPE_CHECKING:
     from training.core.fit import ProgressReport
@@ -177,7 +178,7 @@ def _say_series(name: str, options: JobOptions) -> None:
             console.print(phrase, soft_wrap=True, markup=False, highlight=False)
 
 
-def read_params(path: Path) -> dict[str, float | int]:
+def read_params(path: Path) -> dict[str, Param]:
     """Read recipe parameters from a JSON file; the job validates them.
 
     Raises:

@@ -17,7 +17,7 @@ import numpy as np
 
 from training.core.checkpoint import Checkpoint
 from training.core.examples import Examples
-from training.core.recipe import Recipe
+from training.core.recipe import OPTIMIZERS, Recipe
 from training.core.worker_group import WorkerGroup
 
 _PROGRESS_SECONDS = 0.1  # between two reports of an epoch's progress
@@ -105,6 +105,15 @@ def _data(examples: Examples, recipe: Recipe, epoch: int, worker_group: WorkerGr
         part = worker_group.part(examples.train, recipe.batch_size, recipe.seed + epoch)
         return {"x": part, "shuffle": False}
     return {"x": examples.train[0], "y": examples.train[1], "batch_size": recipe.batch_size}
+
+
+def choose_optimizer(model: keras.Model, recipe: Recipe) -> None:
+    """Replace the compiled model's optimiser by the recipe's, if it names one, with the same learning rate."""
+    if recipe.optimizer:
+        config = {"learning_rate": model.optimizer.get_config()["learning_rate"]}
+        if recipe.momentum is not None:
+            config["momentum"] = recipe.momentum
+        model.optimizer = keras.optimizers.deserialize({"class_name": OPTIMIZERS[recipe.optimizer], "config": config})
 
 
 def seed_everything(recipe: Recipe, epoch: int = 0) -> None:

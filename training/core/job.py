@@ -16,7 +16,7 @@ from serving.inputs.series_csv.reader import ReadOptions
 from training.core.errors import JobError
 from training.core.examples import Evaluation, Examples
 from training.core.gate import GatePolicy
-from training.core.recipe import BATCH_SIZE, LEARNING_RATE, Range, Recipe
+from training.core.recipe import BATCH_SIZE, LEARNING_RATE, MOMENTUM, OPTIMIZER, Choices, Param, Range, Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -67,7 +67,7 @@ class JobOptions(ReadOptions):
     from_version: int | None = None
     start: Path | None = None
     title: str | None = None
-    params: Mapping[str, float | int] = field(default_factory=dict)
+    params: Mapping[str, Param] = field(default_factory=dict)
     say: Callable[[str], None] = log.info
 
     def own(self) -> list[str]:
@@ -135,8 +135,13 @@ class Job:
     watch: Callable[["keras.Model", Examples], Mapping[str, float]] | None = None
     callbacks: Callable[[], Sequence["keras.callbacks.Callback"]] = tuple
     whole_batches: bool = False
-    search: Mapping[str, Range] = field(
-        default_factory=lambda: {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
+    search: Mapping[str, Range | Choices] = field(
+        default_factory=lambda: {
+            "learning_rate": LEARNING_RATE,
+            "batch_size": BATCH_SIZE,
+            "optimizer": OPTIMIZER,
+            "momentum": MOMENTUM,
+        }
     )
 
     def recipe_for(self, options: JobOptions) -> Recipe:

@@ -18,7 +18,7 @@ from training.core.card import Trained, model_card
 from training.core.checkpoint import Checkpoint
 from training.core.errors import JobError
 from training.core.examples import Evaluation, Examples
-from training.core.fit import ProgressReport, fit, seed_everything
+from training.core.fit import ProgressReport, choose_optimizer, fit, seed_everything
 from training.core.job import Job, JobOptions, kept_apart
 from training.core.recipe import Recipe
 from training.core.worker_group import WorkerGroup
@@ -122,6 +122,7 @@ def run(
         preflight.refuse(name, gate.before_fit(examples.data, examples.labels, live, quick=options.quick))
     seed_everything(recipe)
     model = job.build(examples, options, recipe)
+    choose_optimizer(model, recipe)
     say(f"model: {model.count_params():,} parameters")
     folder = kept_apart(runs, name) if publication.keep_apart else runs / name
     unfinished = Checkpoint(folder, _identity(job, options, recipe, examples, worker_group))

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import optuna
 import pytest
@@ -23,11 +24,12 @@ from training.cli.train import read_params
 from training.core.catalogue import JOBS, find
 from training.core.errors import JobError
 from training.core.examples import Examples
+from training.core.fit import choose_optimizer
 from training.core.job import JobOptions
-from training.core.recipe import BATCH_SIZE, Range
+from training.core.recipe import BATCH_SIZE, MOMENTUM, OPTIMIZER, Choices, Range, Recipe
 from training.experiments import sweep
 
-FEW = ("--quick", "--trials", "3", "--fine-trials", "1")
+FEW = ("--quick", "--trials", "3", "--fine-trials", "1", "--seeds", "2")
 VITRINE = (sys.executable, "-m", "serving.cli.main")
 
 
@@ -58,7 +60,8 @@ def trials(url: str, name: str) -> list[optuna.trial.FrozenTrial]:
 def test_ranges_are_fields_of_the_recipe(name: str) -> None:
     job = find(name)
     for field, within in job.search.items():
-        assert hasattr(job.recipe, field) and 0 < within.low < within.high
+        assert hasattr(job.recipe, field)
+        assert isinstance(within, Choices) or 0 <= within.low < within.high
 
 
 def test_pictures_of_two_folders_do_not_share_trials() -> None:
@@ -110,6 +113,29 @@ def test_suggestions_are_in_their_range() -> None:
         assert 1e-4 <= sweep.suggest(trial, "learning_rate", Range(1e-4, 1e-1)) <= 1e-1
 
 
+def test_only_sgd_gets_a_momentum_and_a_seeded_sampler_repeats_itself() -> None:
+    def suggested(seed: int) -> list[dict[str, object]]:
+        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+        return [sweep.suggest_all(study.ask(), {"momentum": MOMENTUM, "optimizer": OPTIMIZER}) for _ in range(12)]
+
+    found = suggested(1)
+    assert {params["optimizer"] for params in found} == {"adam", "sgd", "rmsprop"}
+    assert all(("momentum" in params) is (params["optimizer"] == "sgd") for params in found)
+    assert suggested(1) == found != suggested(2)
+    assert sweep.narrowed(OPTIMIZER, "sgd") == Choices(("sgd",))
+
+
+def test_the_recipe_s_optimiser_replaces_the_job_s_with_its_learning_rate() -> None:
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    rate = keras.optimizers.schedules.CosineDecay(0.01, 100)
+    model.compile(loss="mse", optimizer=keras.optimizers.Adam(rate))
+    recipe = Recipe(epochs=1, batch_size=1, learning_rate=0.01).with_params({"optimizer": "sgd", "momentum": 0.5})
+    choose_optimizer(model, recipe)
+    assert isinstance(model.optimizer, keras.optimizers.SGD) and model.optimizer.momentum == 0.5
+    model.fit(np.ones((1, 1)), np.ones((1, 1)), verbose=0)
+    assert 0.0099 < float(model.optimizer.learning_rate) < 0.01
+
+
 @pytest.mark.parametrize(
     ("params", "reason"),
     [
@@ -118,6 +144,9 @@ def test_suggestions_are_in_their_range() -> None:
         ({"batch_size": 0}, "batch_size is 0; at least 1 is expected"),
         ({"learning_rate": "fast"}, "learning_rate is 'fast'; a number is expected"),
         ({"learning_rate": -1.0}, "learning_rate is -1.0; above 0 is expected"),
+        ({"optimizer": "adagrad"}, "optimizer is 'adagrad'; adam, sgd, rmsprop are possible"),
+        ({"optimizer": "sgd", "momentum": 1.0}, "momentum is 1.0; 0 to below 1 is expected"),
+        ({"momentum": 0.9}, "momentum needs the optimizer sgd or rmsprop; it is None"),
         ({"examples": True}, "examples is True; a whole number is expected"),
     ],
 )
@@ -141,13 +170,25 @@ def test_a_sweep_on_the_user_s_series_names_the_command_to_train(tmp_path: Path)
     path, out = tmp_path / "my prices.csv", tmp_path / "best.json"
     path.write_text(table("Day,Price", lambda day, price: f"{day:%d/%m/%Y},{price}"), encoding="utf-8")
     data = ["--csv", str(path), "--column", "Price", "--day-first"]
-    few = ["--storage", f"sqlite:///{tmp_path}/sweep.db", "--out", str(out), "--trials", "1", "--fine-trials", "1"]
+    few = [
+        "--storage",
+        f"sqlite:///{tmp_path}/sweep.db",
+        "--out",
+        str(out),
+        "--trials",
+        "1",
+        "--fine-trials",
+        "1",
+        "--seeds",
+        "2",
+    ]
     program = Program([*VITRINE, "sweep", "stock_rnn", "--quick", *data, *few], {})
     assert program.process.wait(240) == 0, program.output
     program.stop()
     arguments = shlex.join(["stock_rnn", *data, "--params", str(out)])
     assert f"vitrine train {arguments}" in program.output
-    assert set(json.loads(out.read_bytes())) == {"learning_rate", "batch_size"}
+    assert {"learning_rate", "batch_size", "optimizer"} <= set(json.loads(out.read_bytes()))
+    assert "± " in program.output and "on held-out data, 2 seeds: learning_rate" in program.output
 
 
 def test_a_killed_sweep_resumes(tmp_path: Path, env: dict[str, str]) -> None:
