@@ -25,7 +25,7 @@ JOBS = {
     "conv1d_a": "1,024-sample signals by 1-D convolutions with pooling",
     "conv1d_b": "1,024-sample signals by 1-D convolutions with strides",
     "conv2d_1024": "encoder of 1024×1024 pictures by four convolutions",
-    "forecaster": "next values of a series of your own, by the best of thirteen forecasters",
+    "forecaster": "next values of a series of your own, by one of twelve forecasters",
     "fashion_augmented": "Fashion-MNIST by a residual net on augmented pictures, better than the course's",
     "fashion_cnn": "Fashion-MNIST classifier with separable convolutions",
     "fashion_embedding": "Fashion-MNIST encoder with a 64-value embedding",

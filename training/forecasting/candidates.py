@@ -16,25 +16,22 @@ from training.core.array import Array
 from training.forecasting.forecaster import Forecaster, recursive
 from training.forecasting.scaling import centre_and_scale
 
-#: The candidates in words, for card and log.
+#: The candidates in words, for card and log; simple ones come first.
 WORDS = {
     "naive": "the naive forecast (the last value repeats)",
-    "drift": "drift (the window's mean change continues)",
     "seasonal_naive": "the seasonal naive forecast (the last season repeats)",
+    "drift": "drift (the window's mean change continues)",
     "theta": "Theta",
-    "damped": "exponential smoothing with a damped trend",
     "seasonal_theta": "Theta with a season",
+    "damped": "exponential smoothing with a damped trend",
     "seasonal_damped": "exponential smoothing with a damped trend and a season",
     "autoregression": "a linear autoregression",
     "sine_rnn": "sine_rnn's recurrent cell",
     "stock_rnn": "stock_rnn's four recurrent cells",
     "gru": "a GRU over the changes",
     "convolution": "a temporal convolution",
-    "mean": "the mean of the three best",
 }
-NAIVE = ("naive", "drift", "seasonal_naive")
-_STEPWISE = ("sine_rnn", "stock_rnn")  # nets of one value
-_AVERAGED = 3
+NAIVE = ("naive", "seasonal_naive", "drift")
 _CHANGES = 40  # newest changes that the GRU reads
 
 
@@ -98,28 +95,22 @@ def absolute_error(members: Sequence[keras.Model]) -> Callable[[tf.Tensor, tf.Te
     return loss
 
 
-def averaged(members: Sequence[keras.Model]) -> keras.Model:
-    """Return the mean of nets that forecast all steps; a single one as it is."""
-    if len(members) == 1:
-        return members[0]
-    inputs = keras.Input(members[0].input_shape[1:])
-    return keras.Model(inputs, layers.average([net(inputs) for net in members]))
+def simplest(errors: Mapping[str, Array], independent: float) -> str:
+    """Return the simplest candidate whose error is at most one standard error above the smallest.
 
+    Breiman et al. 1984, 3.4.3: on few data a complex candidate is often the best by chance.
 
-def ranked(errors: Mapping[str, float]) -> dict[str, float]:
-    """Return errors by name, smallest first."""
-    return dict(sorted(errors.items(), key=lambda pair: pair[1]))
-
-
-def best_three(errors: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the names of the candidates in ``mean``, by their errors."""
-    return tuple(name for name in ranked(errors) if name not in (*_STEPWISE, "mean"))[:_AVERAGED]
-
-
-def members(errors: Mapping[str, float]) -> tuple[str, ...]:
-    """Return the names of the candidates that make the best forecast."""
-    best = next(iter(ranked(errors)))
-    return best_three(errors) if best == "mean" else (best,)
+    Args:
+        errors: mean absolute error at each origin, [n], by name.
+        independent: origins whose forecasts do not overlap.
+    """
+    best = min(errors.values(), key=np.mean)
+    for name in WORDS:
+        if name in errors:
+            gap = errors[name] - best
+            if gap.mean() <= gap.std() / np.sqrt(max(independent, 1)):
+                return name
+    raise AssertionError
 
 
 def forecaster(net: keras.Model, recipe: SeriesRecipe, least: float) -> Forecaster:

@@ -55,10 +55,11 @@ class Forecaster:
         steps, width = tf.shape(mean)[1], self.width(history)
         return mean + width * factors[0, :steps], mean + width * factors[1, :steps]  # factors are ≤ 0 and ≥ 0
 
-    def mean_error(self, origins: Origins) -> float:
-        """Return the mean absolute error at origins with the longest horizon."""
+    def errors(self, origins: Origins) -> Array:
+        """Return the mean absolute error at each origin over the longest horizon, [n]."""
         mean = self._run(lambda history: self.ahead(history, tf.constant(self.recipe.max_horizon)), origins.history)
-        return float(np.abs(origins.truth - mean).mean())
+        found: Array = np.abs(origins.truth - mean).mean(axis=1)
+        return found
 
     def calibrate(self, origins: Origins) -> Spread:
         """Return split-conformal bounds by step.

@@ -1,17 +1,18 @@
-"""The next values of any series, by the best of thirteen forecasters in a backtest.
+"""The next values of any series, by one of twelve forecasters that a backtest chooses.
 
     vitrine train forecaster --csv series.csv --as NAME           half a minute on two CPU cores
     vitrine train forecaster --csv series.csv --as NAME --quick   20 seconds
 
 The series may be hourly, daily, business daily, weekly, monthly, quarterly or yearly; period, season and unit come from
 the file. Candidates: the last value, drift, the last season, Theta and damped exponential smoothing with and without a
-season, a linear autoregression, the nets of `sine_rnn` and `stock_rnn`, a GRU over the changes, a temporal convolution,
-and the mean of the three best. All read a window less its last value in units of its mean absolute change, so that
-level and unit do not matter, nor zeros and negative values.
+season, a linear autoregression, the nets of `sine_rnn` and `stock_rnn`, a GRU over the changes and a temporal
+convolution. All read a window less its last value in units of its mean absolute change, so that level and unit do not
+matter, nor zeros and negative values.
 
 The split is chronological: each candidate is fitted on the first 70 % of the values and forecasts from every origin of
-the next 15 %. The one with the smallest mean absolute error is measured on the last 15 %, fitted on all values and
-published, also if it is a naive one; card, log and answers name it. The longest horizon is that of the M4 competition.
+the next 15 %. The simplest one whose mean absolute error there is within one standard error of the smallest is measured
+on the last 15 %, fitted again on all values and published, also if it is a naive one; card, log and answers name it.
+The longest horizon is that of the M4 competition.
 """
 
 from dataclasses import replace
@@ -33,6 +34,7 @@ from training.forecasting import backtest, candidates, classical
 from training.forecasting.forecaster import Forecaster
 from training.forecasting.refit import refit
 from training.forecasting.scaling import least_width
+from training.forecasting.typical_windows import of_split
 from training.forecasting.windows import chronological
 
 #: Steps that a version forecasts, by the unit of a step.
@@ -72,7 +74,7 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
         inputs={"level": sources.distribution(raw.mean(axis=1)), "volatility": sources.distribution(raw.std(axis=1))},
         data=series.data(rows, *train),
         notes=notes,
-        title=f"Next values of {series.name} by the best of {len(candidates.WORDS)} forecasters",
+        title=f"Next values of {series.name} by one of {len(candidates.WORDS)} forecasters",
     )
 
 
@@ -98,26 +100,24 @@ def compiled(members: list[keras.Model], rows: int, recipe: Recipe) -> keras.Mod
 
 
 def backtested(model: keras.Model, examples: Examples) -> tuple[dict[str, float], Forecaster]:
-    """Return the candidates' errors in the validation part, best first, and the best candidate."""
+    """Return the candidates' errors in the validation part, the chosen one's first, and the chosen one."""
     parts, recipe = examples.extra["parts"], examples.extra["series"]
     origins = parts.validation_origins(recipe.max_horizon, recipe.season)
     matrices = classical.fitted(*examples.train, recipe.season)
     nets = {name: candidates.fixed(weights) for name, weights in matrices.items()}
     nets |= {layer.name: layer for layer in model.layers if isinstance(layer, keras.Model)}
-
-    def forecaster(names: tuple[str, ...]) -> Forecaster:
-        net = candidates.averaged([nets[name] for name in names])
-        return candidates.forecaster(net, recipe, least_width(parts.train))
-
-    errors = {name: forecaster((name,)).mean_error(origins) for name in nets}
-    errors["mean"] = forecaster(candidates.best_three(errors)).mean_error(origins)
-    return candidates.ranked(errors), forecaster(candidates.members(errors))
+    least = least_width(parts.train)
+    forecasters = {name: candidates.forecaster(net, recipe, least) for name, net in nets.items()}
+    errors = {name: one.errors(origins) for name, one in forecasters.items()}
+    winner = candidates.simplest(errors, (parts.first_test - parts.first_validation) / recipe.max_horizon)
+    means = sorted(((name, float(values.mean())) for name, values in errors.items()), key=lambda pair: pair[1])
+    return {winner: float(errors[winner].mean()), **dict(means)}, forecasters[winner]
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     parts, recipe = examples.extra["parts"], examples.extra["series"]
     errors, best = backtested(model, examples)
-    spread = best.calibrate(held_out(candidates.members(errors), examples, parts.first_test))
+    spread = best.calibrate(held_out(next(iter(errors)), examples, parts.first_test))
     near, far = parts.test_origins(recipe.max_horizon, recipe.season)
     evaluation = best.measure(near, far, spread, recipe.season)
     rounding = backtest.EXACT * float(far.truth.std()) or 1.0
@@ -128,65 +128,65 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def chosen(errors: dict[str, float], unit: str) -> str:
-    """Say which candidate won, for log, card and answers."""
-    (best, error), (second, after), *_ = errors.items()
+    """Say which candidate was chosen, for log, card and answers; its error comes first."""
+    name, error = next(iter(errors.items()))
+    naive, best = (
+        min(names, key=lambda one: errors.get(one, np.inf)) for names in (candidates.NAIVE, list(candidates.WORDS))
+    )
     unit = "" if unit == "1" else f" {unit}"
-    if best in candidates.NAIVE:
+    backtest = f"its mean absolute error in the backtest was {error:.4g}{unit}"
+    if name not in candidates.NAIVE:
         return (
-            f"This is {candidates.WORDS[best]}: none of {len(errors)} candidates was better in the backtest. "
-            f"Its mean absolute error was {error:.4g}{unit}, that of {candidates.WORDS[second]} {after:.4g}{unit}."
+            f"This is {candidates.WORDS[name]}, chosen among {len(errors)} candidates: {backtest}, that of "
+            f"{candidates.WORDS[naive]} {errors[naive]:.4g}{unit}."
         )
-    naive = min(candidates.NAIVE, key=lambda name: errors.get(name, np.inf))
-    parts = [candidates.WORDS[name] for name in candidates.members(errors)]
-    words = parts[0] if len(parts) == 1 else f"the mean of {', '.join(parts[:-1])} and {parts[-1]}"
+    smallest = "" if name == best else f", the smallest one {errors[best]:.4g}{unit} ({candidates.WORDS[best]})"
     return (
-        f"This is {words}, the best of {len(errors)} candidates in the backtest: its mean absolute error there was "
-        f"{error:.4g}{unit}, that of {candidates.WORDS[naive]} {errors[naive]:.4g}{unit}."
+        f"This is {candidates.WORDS[name]}: none of {len(errors)} candidates was clearly better. "
+        f"I{backtest[1:]}{smallest}."
     )
 
 
-def held_out(names: tuple[str, ...], examples: Examples, end: int) -> backtest.Origins:
+def held_out(name: str, examples: Examples, end: int) -> backtest.Origins:
     """Return the origins before ``end`` that calibrate the interval.
 
     A classical forecast has few parameters, so that its errors in the training part count, too; a net's do not.
     """
     parts, recipe = examples.extra["parts"], examples.extra["series"]
-    with_net = set(names) & set(candidates.nets(recipe.window, recipe.max_horizon))
-    first = parts.first_validation if with_net else max(recipe.window, recipe.season, 2)
+    is_net = name in candidates.nets(recipe.window, recipe.max_horizon)
+    first = parts.first_validation if is_net else max(recipe.window, recipe.season, 2)
     return backtest.roll(
         parts.series[:end], first, window=recipe.window, horizon=recipe.max_horizon, season=recipe.season
     )
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    """Export the best candidate, fitted again on all values; its interval keeps the errors of the first fit."""
+    """Export the chosen candidate, fitted again on all values; its interval keeps the errors of the first fit."""
     parts, recipe = examples.extra["parts"], examples.extra["series"]
-    errors, best = backtested(model, examples)
-    names = candidates.members(errors)
-    spread = best.calibrate(held_out(names, examples, len(parts.series)))
-    net = refitted(names, examples)
+    errors, tested = backtested(model, examples)
+    name = next(iter(errors))
+    spread = tested.calibrate(held_out(name, examples, len(parts.series)))
+    net = refitted(name, examples)
     samples = np.lib.stride_tricks.sliding_window_view(parts.test, recipe.window)[:32]
     served = candidates.forecaster(net, recipe, least_width(parts.train))
-    return replace(series_model(net, served, spread, samples), refitted=True)
+    return replace(of_split(series_model(net, served, spread, samples), parts), refitted=True)
 
 
-def refitted(names: tuple[str, ...], examples: Examples) -> keras.Model:
-    """Return candidates fitted on all values, or their mean."""
+def refitted(name: str, examples: Examples) -> keras.Model:
+    """Return a candidate fitted on all values."""
     parts, series, recipe, options = (examples.extra[name] for name in ("parts", "series", "recipe", "options"))
     every = examples_of(parts.series, series.window, series.max_horizon, least_width(parts.train))
     seed_everything(recipe)
-    nets = {name: net for name, net in candidates.nets(series.window, series.max_horizon).items() if name in names}
-    if nets:
-        refit(compiled(list(nets.values()), len(every[0]), recipe), *every, options, recipe)
-    if len(nets) < len(names):
-        matrices = classical.fitted(*every, series.season)
-        nets |= {name: candidates.fixed(matrices[name]) for name in names if name in matrices}
-    return candidates.averaged([nets[name] for name in names])
+    nets = candidates.nets(series.window, series.max_horizon)
+    if name not in nets:
+        return candidates.fixed(classical.fitted(*every, series.season)[name])
+    refit(compiled([nets[name]], len(every[0]), recipe), *every, options, recipe)
+    return nets[name]
 
 
 JOB = Job(
     name="forecaster",
-    title="Next values of a series by the best of thirteen forecasters",
+    title="Next values of a series by one of twelve forecasters",
     course=None,
     recipe=Recipe(epochs=30, batch_size=64, learning_rate=0.003, save_every=10),
     quick=Recipe(epochs=4, batch_size=64, learning_rate=0.005, save_every=4),

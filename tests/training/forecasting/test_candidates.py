@@ -29,7 +29,7 @@ NETS = nets()
 
 
 def test_every_candidate_has_words() -> None:
-    assert {*NETS, "mean"} == set(candidates.WORDS) and set(candidates.NAIVE) < set(NETS)
+    assert set(NETS) == set(candidates.WORDS) and set(candidates.NAIVE) < set(NETS)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -67,16 +67,13 @@ def test_nets_side_by_side_have_the_loss_of_each() -> None:
     assert found == pytest.approx(np.concatenate(errors, axis=1).mean(axis=1), rel=1e-5)
 
 
-def test_the_mean_is_that_of_the_three_best_that_forecast_all_steps() -> None:
-    errors = {"gru": 4.0, "sine_rnn": 1.0, "theta": 2.0, "naive": 3.0, "drift": 5.0}
-    assert candidates.best_three(errors) == ("theta", "naive", "gru")
-    assert candidates.members(errors) == ("sine_rnn",)
-    assert candidates.members({**errors, "mean": 0.5}) == ("theta", "naive", "gru")
-    three = [NETS[name] for name in ("theta", "naive", "gru")]
-    x = np.random.default_rng(0).normal(size=(4, WINDOW)).astype(np.float32)
-    expected = np.mean([net(x).numpy() for net in three], axis=0)
-    assert candidates.averaged(three)(x).numpy() == pytest.approx(expected, rel=1e-5, abs=1e-6)
-    assert candidates.averaged(three[:1]) is three[0]
+def test_the_simplest_candidate_within_one_standard_error_is_chosen() -> None:
+    """A gap of .1 ± .5 over 100 origins: its standard error is .05 if they are independent, .25 if only four are."""
+    gap = 0.1 + 0.5 * np.resize([1.0, -1.0], 100)
+    errors = {"gru": np.full(100, 2.0), "theta": 2.0 + gap, "naive": np.full(100, 2.5)}
+    assert candidates.simplest(errors, 100) == "gru"
+    assert candidates.simplest(errors, 4) == "theta"
+    assert candidates.simplest({"gru": np.zeros(5), "naive": np.zeros(5)}, 0.5) == "naive"
 
 
 def test_windows_without_changes_are_left_out_of_a_fit() -> None:

@@ -46,7 +46,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = train(csv, "--as", "sales", "--unit", "pieces")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "published as version 1, live" in done.stdout
-    assert "note: This is the seasonal naive forecast (the last season repeats): none of 13 " in done.stdout
+    assert "note: This is the seasonal naive forecast (the last season repeats): none of 12 " in done.stdout
     return csv.parent / "exports" / "sales" / "1"
 
 
@@ -66,7 +66,7 @@ def test_the_card_has_the_winner_period_and_hurdles(card: ModelCard) -> None:
     assert card.series is not None
     assert (card.series.step, card.series.season, card.series.unit) == ("day", 7, "pieces")
     assert (card.series.window, card.series.max_horizon) == (64, 14)
-    assert card.notes[0].startswith("This is the seasonal naive forecast (the last season repeats): none of 13 ")
+    assert card.notes[0].startswith("This is the seasonal naive forecast (the last season repeats): none of 12 ")
     assert card.metrics["horizon_mae"] == 0 and card.metrics["coverage"] == 1
     assert card.hurdles["seasonal"] == 0 and card.metrics["hurdle_ratio"] == 1
     assert {key for key in card.metrics if key.startswith("backtest_")} == {
@@ -99,7 +99,7 @@ def test_horizon_and_window_follow_the_period(
     assert (series.step, series.season, series.max_horizon) == (step, season, horizon)
     assert series.window == min(max(64, 3 * season), rows // 3)
     assert examples.train[0].shape[1] == series.window and examples.train[1].shape[1] == horizon
-    assert examples.title == "Next values of own, sales by the best of 13 forecasters"
+    assert examples.title == "Next values of own, sales by one of 12 forecasters"
 
 
 def test_a_net_is_fitted_again_on_all_values(tmp_path: Path) -> None:
@@ -107,12 +107,12 @@ def test_a_net_is_fitted_again_on_all_values(tmp_path: Path) -> None:
     examples = forecaster.load(JobOptions(csv=csv), RECIPE)
     said: list[str] = []
     examples.extra["options"] = replace(examples.extra["options"], say=said.append)
-    net = forecaster.refitted(("convolution", "theta", "naive"), examples)
+    net = forecaster.refitted("convolution", examples)
     assert net(np.zeros((2, 64), np.float32)).shape == (2, 14)
     assert said == ["fitting again on all 223 windows, for the version to serve"]
-    first = forecaster.held_out(("convolution", "theta"), examples, 255)
+    first = forecaster.held_out("convolution", examples, 255)
     assert len(first.truth) == 255 - 210 - 14 + 1
-    assert len(forecaster.held_out(("theta",), examples, 255).truth) == 255 - 64 - 14 + 1
+    assert len(forecaster.held_out("theta", examples, 255).truth) == 255 - 64 - 14 + 1
 
 
 def test_a_long_series_is_cut_and_its_windows_thinned(tmp_path: Path) -> None:
@@ -122,19 +122,17 @@ def test_a_long_series_is_cut_and_its_windows_thinned(tmp_path: Path) -> None:
     assert examples.data.rows == {"train": 3000, "validation": 2987, "test": 2987}
 
 
-def test_the_sentence_about_a_winner() -> None:
-    errors = {"theta": 1.25, "naive": 2.0, "drift": 3.0}
-    assert forecaster.chosen(errors, "EUR") == (
-        "This is Theta, the best of 3 candidates in the backtest: its mean absolute error there was 1.25 EUR, that of "
-        "the naive forecast (the last value repeats) 2 EUR."
+def test_the_sentence_about_the_chosen_one() -> None:
+    assert forecaster.chosen({"theta": 1.25, "gru": 1.2, "naive": 2.0, "drift": 3.0}, "EUR") == (
+        "This is Theta, chosen among 4 candidates: its mean absolute error in the backtest was 1.25 EUR, that of the "
+        "naive forecast (the last value repeats) 2 EUR."
     )
-
-    assert forecaster.chosen({"mean": 1.0, "gru": 1.5, **errors}, "1").startswith(
-        "This is the mean of Theta, a GRU over the changes and the naive forecast (the last value repeats), the best "
+    assert forecaster.chosen({"naive": 1.0, "theta": 0.9}, "1") == (
+        "This is the naive forecast (the last value repeats): none of 2 candidates was clearly better. Its mean "
+        "absolute error in the backtest was 1, the smallest one 0.9 (Theta)."
     )
-    assert forecaster.chosen({"naive": 1.0, "theta": 1.5}, "1") == (
-        "This is the naive forecast (the last value repeats): none of 2 candidates was better in the backtest. Its "
-        "mean absolute error was 1, that of Theta 1.5."
+    assert forecaster.chosen({"drift": 1.0, "theta": 1.5}, "1").endswith(
+        "Its mean absolute error in the backtest was 1."
     )
 
 
