@@ -49,6 +49,7 @@ OWN_DATA = frozenset({"forecaster", "image_classifier"})
 STUDIES = {
     "bagging": "several small nets on bootstrap samples against each alone",
     "batch_size": "test error on Boston Housing, by batch size",
+    "coarse_to_fine": "optimiser, learning rate, momentum and batch size in two stages, on Boston Housing",
     "learning_rate_decay": "learning rates that stay and that decay, on Boston Housing",
     "losses": "squared error, cross-entropy, 0-1 and hinge loss on ten points",
     "regularisation": "dropout, L1, L2 and batch normalisation, one at a time",

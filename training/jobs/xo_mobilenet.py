@@ -81,7 +81,8 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
-    return replace(classification(model, examples), inputs={"image": examples.extra["pictures"]})
+    evaluation = replace(classification(model, examples), inputs={"image": examples.extra["pictures"]})
+    return noughts_crosses.checked(evaluation, examples)
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:

@@ -139,6 +139,24 @@ MBA = (
     ),
     System(
         ARCHITECTURES,
+        Text("Exercise 5", "Exercício 5"),
+        Text("Coarse and fine search", "Procura grosseira e fina"),
+        Text(
+            "The advised practice is a coarse search on few examples over optimiser, learning rate, momentum and batch "
+            "size, then a finer one on more. The study does this with the net of exercise 7.",
+            "A prática aconselhada é uma procura grosseira com poucos exemplos sobre otimizador, taxa de aprendizagem, "
+            "momentum e tamanho do lote, e depois uma mais fina com mais. O estudo fá-lo com a rede do exercício 7.",
+        ),
+        Text(
+            "The document prints no figures, so there is nothing to compare; the trials are measured on rows that are "
+            "held out from the training part.",
+            "O documento não imprime valores, pelo que não há nada a comparar; as tentativas são medidas em linhas "
+            "reservadas do conjunto de treino.",
+        ),
+        names=("coarse_to_fine",),
+    ),
+    System(
+        ARCHITECTURES,
         Text("Exercise 7", "Exercício 7"),
         Text("Boston Housing, learning rate", "Boston Housing, taxa de aprendizagem"),
         Text(

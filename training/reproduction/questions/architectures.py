@@ -87,6 +87,7 @@ QUESTIONS = (
             "`vitrine sweep` procura nestas duas etapas para qualquer trabalho.",
         ),
         option="c",
+        shown_by=("coarse_to_fine",),
     ),
     Question(
         Text("Exercise 6", "Exercício 6"),
