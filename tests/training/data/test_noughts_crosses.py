@@ -9,8 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from serving.artifacts import model_card
 from serving.artifacts.model_card import Data
+from serving.onnx_runtime import onnxruntime
 from serving.preprocessing.image import ImageRecipe, Pixels
+from tests.programs import shipped
 from training.core.errors import JobError
 from training.core.examples import Evaluation, Examples
 from training.core.job import JobOptions
@@ -102,6 +105,17 @@ def test_glare_brightens_a_photograph() -> None:
         return float(np.mean([np.asarray(photograph) > 235 for photograph in photographs]))
 
     assert bright(glare=True) > bright(glare=False) + 0.01
+
+
+@pytest.mark.parametrize("kind", noughts_crosses.KINDS)
+def test_the_shipped_model_reads_every_kind_of_drawing(kind: str) -> None:
+    version = shipped("xo_cnn")
+    recipe = model_card.read(version).image
+    assert recipe is not None
+    x, y = noughts_crosses.generate(50, recipe, seed=77, kind=kind)
+    session = onnxruntime.InferenceSession(version / "assets.extra" / "model.onnx")
+    (probabilities,) = session.run(["probabilities"], {"image": x})
+    assert np.mean(probabilities.argmax(axis=1) == y) >= 0.9
 
 
 @pytest.mark.parametrize(("licence", "bound"), [("none needed", 0.95), ("the user's own", None)])
