@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import NoneType
 from typing import Any, TypeVar
@@ -55,7 +55,7 @@ class SeriesRequest:
     """Histories, float32 [N, window], with details of each where it has any, and what is requested for all of them."""
 
     values: NDArray[np.float32]
-    details: Sequence[Details] = ()
+    details: list[Details] = field(default_factory=list)
     horizon: int = 1
     quantiles: tuple[float, ...] = ()
 
@@ -101,20 +101,20 @@ def read_forecast(
     if rows > max_rows:
         raise BadTensor(f"a request has 1 to {max_rows} rows, not {rows}")
     memory.hold(rows * request.horizon * (_TIME_BYTES + _NUMBER_BYTES * (len(request.quantiles) + 1)))
+    listed_times = [one.get("timestamps") for one in (histories if several else [keys])]
+    memory.hold(_TIME_BYTES * sum(len(one) for one in listed_times if isinstance(one, list)))
     if several:
-        read = [_named(one["name"], _one, payload, one, recipe, season) for one in histories]
+        read = [_named(one["name"], _one, payload, one, recipe, season, request.horizon) for one in histories]
         request.values = np.concatenate([values for values, _ in read])
         request.details = [details for _, details in read]
-    else:
-        request.details = [
-            _details(payload, row, keys, count, recipe, season)
-            for row, count in zip(
-                histories if _is_nested(histories) else [histories], counts or [0] * rows, strict=True
-            )
-        ]
-    for details in request.details:
-        if details.axis is not None:
-            details.times = _named(details.name, details.axis.ahead, request.horizon)
+        return request
+    histories = histories if _is_nested(histories) else [histories]
+    axes = {length: _axis(keys, length, recipe) for length in set(map(len, histories))}
+    times = {length: _checked(axis.ahead, request.horizon) for length, axis in axes.items() if axis is not None}
+    for row, count in zip(histories, counts or [0] * rows, strict=True):
+        details = Details(None, count, axes[len(row)], times.get(len(row), ()))
+        details.season = _last_season(payload, row, recipe, season)
+        request.details.append(details)
     return request
 
 
@@ -168,7 +168,7 @@ def _several(keys: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _one(
-    payload: Payload, keys: Mapping[str, Any], recipe: SeriesRecipe, season: int
+    payload: Payload, keys: Mapping[str, Any], recipe: SeriesRecipe, season: int, horizon: int
 ) -> tuple[NDArray[np.float32], Details]:
     """Read one of several series."""
     unknown = keys.keys() - set(_NAMED)
@@ -180,20 +180,21 @@ def _one(
     if _is_nested(history):
         raise BadTensor("history must be one list of numbers")
     values, counts = _values(payload, history, recipe)
-    details = _details(payload, history, keys, sum(counts), recipe, season)
-    details.name = keys["name"]
+    details = Details(keys["name"], sum(counts), _axis(keys, len(history), recipe))
+    if details.axis is not None:
+        details.times = details.axis.ahead(horizon)
+    details.season = _last_season(payload, history, recipe, season)
     return values, details
 
 
-def _details(
-    payload: Payload, history: Any, keys: Mapping[str, Any], count: int, recipe: SeriesRecipe, season: int
-) -> Details:
-    details = Details(interpolated=count, axis=_axis(keys, len(history), recipe))
-    if season:
-        window = season if len(history) >= season else 1
-        values, _ = _values(payload, history, recipe.model_copy(update={"window": window}))
-        details.season = values[0]
-    return details
+def _last_season(payload: Payload, history: Any, recipe: SeriesRecipe, season: int) -> NDArray[np.float32] | None:
+    """Return what the naive forecast repeats: the last value if the history is shorter than a season."""
+    if not season:
+        return None
+    window = season if len(history) >= season else 1
+    values, _ = _values(payload, history, recipe.model_copy(update={"window": window}))
+    newest: NDArray[np.float32] = values[0]
+    return newest
 
 
 def _axis(keys: Mapping[str, Any], length: int, recipe: SeriesRecipe) -> TimeAxis | None:

@@ -229,6 +229,12 @@ ALL = {
 def test_no_request_fails_on_the_server(http: httpx.Client, model: str, document: dict[str, Any]) -> None:
     answer = http.post(f"/v1/models/{model}:forecast", json=document)
     assert answer.status_code in (200, 400), (answer.text, document)
+    part = {"type": "univariate_time_series", "name": "a", "frequency": "day"}
+    renamed = {"history": "series", "start": "start_timestamp"}
+    part |= {renamed.get(name, name): value for name, value in document.items() if name in ONE}
+    options = {name: value for name, value in document.items() if name in ("horizon", "quantiles", "naive")}
+    by_kserve = {"model": model, "inputs": [part], "options": options}
+    assert http.post("/v1/timeseries/forecast", json=by_kserve).status_code in (200, 400), by_kserve
     if answer.status_code == 200:
         for made in answer.json()["forecasts"]:
             rows = [made["quantiles"][name] for name in sorted(made.get("quantiles", {}), key=float)]
