@@ -36,7 +36,7 @@ def _absolute_error(truth: Array, answer: Array, inputs: Mapping[str, Array]) ->
 
 def _skill(truth: Array, answer: Array, inputs: Mapping[str, Array]) -> Array:
     """Relate the error to the mean error of "the next value equals the last one"."""
-    naive = np.abs(truth - inputs["history"][:, -1], dtype=np.float64).mean()
+    naive = float(np.abs(truth - inputs["history"][:, -1], dtype=np.float64).mean()) or 1.0  # of a constant series
     scores: Array = 1 - np.abs(answer - truth, dtype=np.float64) / naive
     return scores
 

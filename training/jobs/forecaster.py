@@ -20,6 +20,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 
+from serving.artifacts.model_card import Check
 from training.core.array import Array
 from training.core.errors import JobError
 from training.core.examples import Evaluation, Examples
@@ -41,6 +42,7 @@ from training.forecasting.windows import chronological
 HORIZONS = {"day": 14, "week": 13, "month": 18, "quarter": 8, "year": 6}
 WITHIN_A_DAY = 48
 WINDOW, SEASONS = 64, 3
+LARGEST_RATIO = 1.2  # of the error and the best hurdle's, for the gate
 MOST_VALUES = 20_000
 MOST_WINDOWS = 3_000  # of a fit, spread over the training part
 
@@ -124,7 +126,11 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
     hurdle = max(min(evaluation.hurdles.values()), rounding)
     metrics = {**evaluation.metrics, "hurdle_ratio": max(evaluation.metrics["horizon_mae"], rounding) / hurdle}
     metrics |= {f"backtest_{name}_mae": error for name, error in errors.items()}
-    return replace(evaluation, metrics=metrics, notes=(chosen(errors, recipe.unit), *evaluation.notes))
+    ratio = Check(
+        name="hurdle_ratio", value=metrics["hurdle_ratio"], bound=LARGEST_RATIO, at_least=False, rows=far.truth.size
+    )
+    notes = (chosen(errors, recipe.unit), *evaluation.notes)
+    return replace(evaluation, metrics=metrics, notes=notes, checks=(ratio,))
 
 
 def chosen(errors: dict[str, float], unit: str) -> str:
@@ -190,7 +196,7 @@ JOB = Job(
     course=None,
     recipe=Recipe(epochs=30, batch_size=64, learning_rate=0.003, save_every=10),
     quick=Recipe(epochs=4, batch_size=64, learning_rate=0.005, save_every=4),
-    policy=GatePolicy("hurdle_ratio", higher_is_better=False, bound=1.2, largest_loss=0.1),
+    policy=GatePolicy("skill", bound=-0.5, largest_loss=0.05),
     load=load,
     build=build,
     evaluate=evaluate,
