@@ -13,6 +13,7 @@ _SUMMARIES = {
     "predict": "Classes of pictures and signals, values of series and table rows, or tensors by signature",
     "embed": "Embeddings of pictures",
     "neighbours": "Items similar to pictures",
+    "explain": "What the class of a picture depends on",
     "forecast": "Forecasts of series",
 }
 _HEAD = {"model": TEXT, "version": INTEGER, "request_id": TEXT}

@@ -22,7 +22,7 @@ from serving.artifacts.atomic_write import remove_leftovers, write_atomically
 #: The verb of promote, canary and rollback. A key has it only if it names it.
 ADMIN = "admin"
 #: Verbs that a key can be restricted to; the gateway maps other verbs to these.
-SCOPES = ("predict", "embed", "neighbours", "forecast", ADMIN)
+SCOPES = ("predict", "embed", "neighbours", "explain", "forecast", ADMIN)
 
 
 class KeysError(ValueError):

@@ -21,7 +21,7 @@ class Form(Enum):
 
 
 #: Inference verbs of ``/v1/models/…:verb``.
-VERBS = ("predict", "embed", "neighbours", "forecast", "classify", "regress")
+VERBS = ("predict", "embed", "neighbours", "explain", "forecast", "classify", "regress")
 #: Verbs with TensorFlow Serving's form only.
 _TENSORFLOW_VERBS = frozenset({"classify", "regress"})
 #: Verbs that change the versions of a model; ``api/admin.py`` answers them.

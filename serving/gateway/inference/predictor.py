@@ -11,7 +11,7 @@ If the model has a shadow version, a copy of some requests goes there after the 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from typing import Protocol, TypeVar
@@ -25,6 +25,7 @@ from serving.gateway.inference.call import ModelCall, cropped, parts
 from serving.gateway.inference.dynamic_batching import BatchLimits, DynamicBatcher
 from serving.gateway.inference.row_splitting import in_order, joined, whole
 from serving.gateway.inference.shadow import ShadowRequest, Shadows
+from serving.gateway.kinds.assessment import ASSESSED, warned_rows
 from serving.gateway.models.discovery import ModelDiscovery
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, Share, VersionChoice, choose
@@ -35,6 +36,7 @@ from serving.gateway.observability.tracing import Trace
 
 _ANY = VersionChoice()
 _SHADOW_SECONDS = 10.0
+EXPLAIN = "explain"  # runs the model about 100 times for a row, so its rows are not merged
 _RESPONSE_TIMES = 5  # memory of outputs: the model server's message, the arrays, and text of up to three times the size
 _REQUEST_TIMES = 3  # memory of inputs: the arrays, the message, and the HTTP/2 body
 
@@ -143,6 +145,8 @@ class Predictor:
                 caller.memory.release(caller.memory.held - before)
                 raise
             caller.memory.hold(_RESPONSE_TIMES * outputs.size)
+            if call.signature.name == ASSESSED and version.card is not None:
+                self._metrics.warned(version.model, version.version, warned_rows(outputs, version.card))
             if self._drift is not None:
                 self._drift.sample(version, call.signature, call.arrays, outputs, decoded)
             return PredictResult(version, call, cropped(version, call, outputs))
@@ -242,7 +246,7 @@ class Predictor:
             f"version {version.version} of model {version.model}",
             signature,
             partial(self._model_server.predict, version.model, version.version, signature),
-            self._limits,
+            self._limits if signature.name != EXPLAIN else replace(self._limits, rows=1),
             keeps_rows=version.offers_signature(signature),
             on_batch=self._metrics.batch_observer(version.model),
             on_wait=self._metrics.wait_observer(version.model),

@@ -15,6 +15,7 @@ from serving.artifacts.model_card import ModelCard
 from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.codecs.body import Payload
 from serving.gateway.http.memory_budget import Reservation
+from serving.gateway.kinds.assessment import assessed
 from serving.gateway.kinds.expected_signature import Expected
 from serving.gateway.models.signature import Signature
 
@@ -94,11 +95,15 @@ class Operation(ABC):
     Attributes:
         options: parsers of the query's parameters by name.
         npy_output: the output that a caller may have as ``application/x-npy``.
+        assessed: whether a version's signature ``assessed`` takes the place of the expected one.
+        needs_prediction: whether the response also needs the outputs of ``:predict``.
         docs: what the OpenAPI document shows.
     """
 
     options: ClassVar[Mapping[str, Parser]] = {}
     npy_output: ClassVar[str | None] = None
+    assessed: ClassVar[bool] = False
+    needs_prediction: ClassVar[bool] = False
     docs: OperationDocs
 
     @cached_property
@@ -173,7 +178,11 @@ class Kind(ABC):
         offered: dict[str, Signature | str] = {}
         for verb, operation in self.operations.items():
             expected = operation.expected(card)
-            offered[verb] = expected if isinstance(expected, str) else expected.find(signatures)
+            if isinstance(expected, str):
+                offered[verb] = expected
+                continue
+            found = assessed(expected).find(signatures) if operation.assessed and card.typicality else None
+            offered[verb] = found if isinstance(found, Signature) else expected.find(signatures)
         return offered
 
     def widths(self, offers: Mapping[str, Signature | str], card: ModelCard) -> dict[str, tuple[str, int]]:

@@ -8,6 +8,7 @@ from serving.artifacts.model_card import ModelCard
 from serving.gateway.backends.base import Outputs
 from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadOption, BadUpstream
+from serving.gateway.kinds.assessment import PROPERTIES, add_typicality, measure_typicality
 from serving.gateway.kinds.base import MEASURED_ROWS, Measurements, ModelOutput
 from serving.gateway.kinds.expected_signature import ExpectedTensor, tensor
 from serving.gateway.kinds.schemas import INTEGER, NUMBER, TEXT, array_of, object_of
@@ -26,7 +27,8 @@ _PREDICTION = object_of(
         "index": INTEGER,
         "probability": NUMBER,
         "probabilities": {"type": "object", "additionalProperties": NUMBER},
-    }
+    },
+    PROPERTIES,
 )
 _EXAMPLE = {
     "predictions": [
@@ -62,10 +64,11 @@ def parse_top(text: str) -> int:
     return int(text)
 
 
-def write_classes(output: ModelOutput, top: int | None) -> dict[str, Any]:
+def write_classes(output: ModelOutput, top: int | None, subject: str) -> dict[str, Any]:
     """Return for each row the most probable class and the probabilities by label.
 
-    With ``top`` the probabilities are those of the most probable classes alone, in descending order.
+    With ``top`` the probabilities are those of the most probable classes alone, in descending order. If the version
+    gives the typicality, each row has it; ``subject`` is what a row is.
 
     Raises:
         BadUpstream: the model has another number of classes than the card has labels.
@@ -85,6 +88,7 @@ def write_classes(output: ModelOutput, top: int | None) -> dict[str, Any]:
         predictions.append(
             {"label": names[index], "index": index, "probability": row[index], "probabilities": by_label}
         )
+    add_typicality(predictions, output.outputs, output.card, subject)
     return {"predictions": predictions} | notes(output)
 
 
@@ -98,4 +102,4 @@ def measure_classes(outputs: Outputs) -> Measurements:
     if "probabilities" not in outputs:
         return {}
     rows = outputs["probabilities"][:MEASURED_ROWS]
-    return {"class": rows.argmax(axis=1), "confidence": rows.max(axis=1)}
+    return {"class": rows.argmax(axis=1), "confidence": rows.max(axis=1)} | measure_typicality(outputs, MEASURED_ROWS)

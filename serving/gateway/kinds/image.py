@@ -1,4 +1,4 @@
-"""Pictures: encoded ones or arrays in; classes, embeddings or similar items out."""
+"""Pictures: encoded ones or arrays in; classes, embeddings, similar items or a heat map out."""
 
 import base64
 import io
@@ -13,8 +13,9 @@ from serving.artifacts.model_card import ModelCard, NeighboursRecipe
 from serving.gateway.backends.base import Arrays, Outputs
 from serving.gateway.codecs.body import NPY, PICTURE_TYPES, Payload
 from serving.gateway.codecs.finite import finite
-from serving.gateway.errors import BadOption, BadUpstream
+from serving.gateway.errors import BadOption, BadTensor, BadUpstream
 from serving.gateway.kinds import classes
+from serving.gateway.kinds.assessment import PROPERTIES, ROWS_PROPERTIES, typicality_of_rows
 from serving.gateway.kinds.base import (
     MEASURED_ROWS,
     Kind,
@@ -76,6 +77,7 @@ class ImagePredict(ImageOperation):
         "top": classes.parse_top,
         "input": lambda text: _flag(text),
     }
+    assessed = True
     docs = OperationDocs(
         description=(
             "A picture may be a photo of any size: the gateway prepares it as the model card says. "
@@ -92,7 +94,7 @@ class ImagePredict(ImageOperation):
         return Expected("serving_default", _image(card), classes.probabilities(card))
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
-        answer = classes.write_classes(output, options.get("top"))
+        answer = classes.write_classes(output, options.get("top"), "picture")
         return answer | {"inputs": _encoded(output.arrays["image"])} if options.get("input") else answer
 
 
@@ -105,7 +107,9 @@ class ImageEmbed(ImageOperation):
         request=_REQUEST,
         response=(
             "Embeddings",
-            object_of({"embeddings": array_of(array_of(NUMBER)), "dimensions": INTEGER}, classes.NOTES),
+            object_of(
+                {"embeddings": array_of(array_of(NUMBER)), "dimensions": INTEGER}, ROWS_PROPERTIES | classes.NOTES
+            ),
             {"embeddings": [[0.12, -0.57]], "dimensions": 2},
         ),
         parameters=(_POLARITY_PARAMETER,),
@@ -117,7 +121,8 @@ class ImageEmbed(ImageOperation):
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
         vectors = np.ascontiguousarray(finite(output.outputs, "embedding"))
-        return {"embeddings": vectors, "dimensions": vectors.shape[1]} | classes.notes(output)
+        answer = {"embeddings": vectors, "dimensions": vectors.shape[1]} | classes.notes(output)
+        return answer | typicality_of_rows(output.outputs, output.card, len(vectors), "picture")
 
 
 class ImageNeighbours(ImageOperation):
@@ -134,7 +139,7 @@ class ImageNeighbours(ImageOperation):
             "Neighbours",
             object_of(
                 {"neighbours": array_of(array_of(object_of({"index": INTEGER, "label": TEXT, "distance": NUMBER})))},
-                classes.NOTES,
+                ROWS_PROPERTIES | classes.NOTES,
             ),
             {"neighbours": [[{"index": 7, "label": "Sneaker", "distance": 0.041}]]},
         ),
@@ -179,10 +184,53 @@ class ImageNeighbours(ImageOperation):
             ]
             for row in zip(indices.tolist(), label_indices.tolist(), distances, strict=True)
         ]
-        return {"neighbours": answers} | classes.notes(output)
+        answer = {"neighbours": answers} | classes.notes(output)
+        return answer | typicality_of_rows(output.outputs, output.card, len(answers), "picture")
 
     def width(self, card: ModelCard) -> tuple[str, int]:
         return "k", _neighbours(card).max_k
+
+
+class ImageExplain(ImageOperation):
+    """``:explain``: a heat map of what the class of a picture depends on."""
+
+    npy_output = "heatmap"
+    needs_prediction = True
+    docs = OperationDocs(
+        description=(
+            "One picture, as for `:predict`. `heatmap` has a number for each pixel of the picture as the model reads "
+            "it: the larger, the more the class depends on that part; below 0 it speaks against the class. The model "
+            "runs about 100 times, so this takes as long as 100 predictions. With `Accept: application/x-npy` the "
+            "answer is a float32 array [1, height, width]."
+        ),
+        request=_REQUEST,
+        response=(
+            "Explanation",
+            object_of(
+                {"class": TEXT, "probability": NUMBER, "heatmap": array_of(array_of(NUMBER))},
+                PROPERTIES | classes.NOTES,
+            ),
+            {"class": "Sneaker", "probability": 0.98, "heatmap": [[0.0, 0.1], [0.2, 1.4]]},
+        ),
+        parameters=(_POLARITY_PARAMETER,),
+        media_types=_MEDIA_TYPES,
+    )
+
+    def expected(self, card: ModelCard) -> Expected | str:
+        recipe = image_recipe(card)
+        return Expected("explain", _image(card), {"heatmap": tensor(np.float32, recipe.height, recipe.width)})
+
+    async def read(self, payload: Payload, options: Options, context: ReadContext) -> ModelInput:
+        pictures = await super().read(payload, options, context)
+        if len(pictures.arrays["image"]) != 1:
+            raise BadTensor(f":explain takes one picture, not {len(pictures.arrays['image'])}")
+        return pictures
+
+    def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
+        (prediction,) = classes.write_classes(output, 1, "picture")["predictions"]
+        answer = {"class": prediction["label"], "probability": prediction["probability"]}
+        answer |= {name: prediction[name] for name in PROPERTIES if name in prediction}
+        return answer | {"heatmap": np.ascontiguousarray(finite(output.outputs, "heatmap")[0])} | classes.notes(output)
 
 
 class ImageKind(Kind):
@@ -193,6 +241,7 @@ class ImageKind(Kind):
         "predict": ImagePredict(),
         "embed": ImageEmbed(),
         "neighbours": ImageNeighbours(),
+        "explain": ImageExplain(),
     }
 
     def recipe(self, card: ModelCard) -> object:

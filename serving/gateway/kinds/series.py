@@ -13,6 +13,7 @@ from serving.gateway.codecs.finite import finite
 from serving.gateway.codecs.offload import LARGE, offload
 from serving.gateway.errors import BadOption, BadUpstream, shown
 from serving.gateway.kinds import numeric, series_quantiles
+from serving.gateway.kinds.assessment import PROPERTIES, add_typicality, measure_typicality
 from serving.gateway.kinds.base import (
     MEASURED_ROWS,
     Kind,
@@ -70,7 +71,8 @@ _FORECAST = object_of(
             {"mean": _NUMBERS, "season": {"type": "integer", "description": "steps after which it repeats the history"}}
         ),
         "interpolated": {"type": "integer", "description": "null values of the history that were filled"},
-    },
+    }
+    | PROPERTIES,
 )
 
 
@@ -83,6 +85,7 @@ def series_recipe(card: ModelCard) -> SeriesRecipe:
 class SeriesPredict(Operation):
     """``:predict``: the next value of each history."""
 
+    assessed = True
     docs = OperationDocs(
         description="A series model returns the next value of each history.",
         request=("SeriesDocument", _REQUEST, {"history": [1.0, 0.95, 0.81]}),
@@ -90,7 +93,7 @@ class SeriesPredict(Operation):
             "NextValues",
             object_of(
                 {
-                    "predictions": array_of(object_of({"value": NUMBER}, {"interpolated": INTEGER})),
+                    "predictions": array_of(object_of({"value": NUMBER}, {"interpolated": INTEGER} | PROPERTIES)),
                     "unit": TEXT,
                     "step": TEXT,
                 }
@@ -115,6 +118,7 @@ class SeriesPredict(Operation):
         for value, details in zip(values, output.request.details, strict=False):  # one for each, or none
             if details.interpolated:
                 value["interpolated"] = details.interpolated
+        add_typicality(values, output.outputs, output.card, "history")
         return {"predictions": values, **_units(output.card)}
 
 
@@ -181,8 +185,10 @@ class SeriesForecast(Operation):
         return ModelInput({"history": request.values, "horizon": steps}, request=request)
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
+        made = forecasts(output)
+        add_typicality(made, output.outputs, output.card, "history")
         return {
-            "forecasts": forecasts(output),
+            "forecasts": made,
             "horizon": int(output.arrays["horizon"].max()),
             **_units(output.card),
             "level": series_recipe(output.card).level,
@@ -206,7 +212,8 @@ class SeriesKind(Kind):
         if "history" not in arrays:
             return {}
         values = arrays["history"][:MEASURED_ROWS].astype(np.float64)  # float32 is too coarse for small deviations
-        return {"level": values.mean(axis=1), "volatility": values.std(axis=1)}
+        measured = {"level": values.mean(axis=1), "volatility": values.std(axis=1)}
+        return measured | measure_typicality(outputs, MEASURED_ROWS)
 
 
 def forecast_columns(output: ModelOutput) -> dict[str, NDArray[Any]]:

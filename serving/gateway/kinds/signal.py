@@ -35,6 +35,7 @@ class SignalPredict(Operation):
     """``:predict``: classes of signals."""
 
     options: ClassVar[Mapping[str, Parser]] = {"top": classes.parse_top}
+    assessed = True
     docs = OperationDocs(
         description="A signal model returns classes.",
         request=(
@@ -59,7 +60,7 @@ class SignalPredict(Operation):
         return ModelInput({"signal": numeric.fitted(signal_rows, values, recipe)})
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
-        return classes.write_classes(output, options.get("top"))
+        return classes.write_classes(output, options.get("top"), "signal")
 
 
 class SignalKind(Kind):

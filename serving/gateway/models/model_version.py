@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.errors import UnknownSignature, UnknownVerb, listed
 from serving.gateway.kinds import KINDS
+from serving.gateway.kinds.assessment import ASSESSED
 from serving.gateway.kinds.base import Kind
 from serving.gateway.models.signature import Signature
 from serving.tfs_api import messages
@@ -62,7 +63,15 @@ class ModelVersion:
 
     def offers_signature(self, signature: Signature) -> bool:
         """Whether a native verb uses this signature, so that the card describes its tensors."""
+        if signature.name == SERVING_DEFAULT and self.assessment is not None:
+            return True  # the same tensors without the typicality
         return any(signature is offered for offered in self.offers.values())
+
+    @property
+    def assessment(self) -> Signature | None:
+        """The signature ``assessed``, if ``:predict`` uses it."""
+        offered = self.offers.get("predict")
+        return offered if isinstance(offered, Signature) and offered.name == ASSESSED else None
 
     @property
     def default_signature(self) -> str:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from serving.artifacts.model_card import ModelCard
 from serving.gateway.backends.base import Arrays, Outputs
+from serving.gateway.kinds.assessment import TYPICALITY
 from serving.gateway.kinds.base import Kind
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.signature import Signature
@@ -23,6 +24,9 @@ from serving.gateway.observability.population_stability import Reference, from_q
 
 MIN_ROWS = 200  # below, chance alone moves the index too much
 WINDOW = 3600.0  # seconds; the counts cover the current window and the previous one
+
+#: Of p-values in training.
+_UNIFORM = Reference((0.1,) * 10, np.linspace(0.1, 0.9, 9), 1e-5)
 
 #: Names of the metrics: the index, and the number of rows behind it.
 DRIFT_METRICS = ("vitrine_drift_psi", "vitrine_drift_rows")
@@ -79,6 +83,8 @@ class VersionDrift:
         if card.predicted is not None:
             references["confidence"] = from_quantiles(card.predicted.confidence)
             references["class"] = Reference(card.predicted.classes)
+        if card.typicality is not None:
+            references[TYPICALITY] = _UNIFORM
         self.quantities = {name: Quantity(one) for name, one in references.items() if one is not None}
         self.next_sample = 0.0
         self._rotate_at = 0.0

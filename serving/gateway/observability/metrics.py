@@ -85,6 +85,11 @@ class GatewayMetrics:
             "Percentage of the requests without a version that go to the canary.",
             ["model", "version"],
         )
+        self._warned = self._counter(
+            "vitrine_warned_rows",
+            "Rows whose typicality is below the model card's threshold: unlike the training data.",
+            ["model", "version"],
+        )
         self._shadow = self._counter(
             "vitrine_shadow_requests",
             "Requests copied to a shadow version, by outcome: compared, failed, dropped.",
@@ -132,6 +137,10 @@ class GatewayMetrics:
     def refused(self, model: str, reason: str) -> None:
         """Count a request that ended with an error or whose connection was lost."""
         self._refused.add((model, reason))
+
+    def warned(self, model: str, version: int, rows: int) -> None:
+        """Count the rows of a call that are unlike the training data."""
+        self._warned.add((model, str(version)), by=rows)
 
     def decoded(self, model: str, seconds: float) -> None:
         """Record the time that decoding one request took."""

@@ -1,4 +1,4 @@
-"""The native API: ``:predict``, ``:embed``, ``:neighbours`` and ``:forecast`` for models with a model card.
+"""The native API: ``:predict``, ``:embed``, ``:neighbours``, ``:explain`` and ``:forecast``, with a model card.
 
 The model's kind (``serving/gateway/kinds/``) reads the request and writes the answer.
 """
@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from serving.gateway.backends.base import Outputs
 from serving.gateway.codecs.body import NPY, Payload
 from serving.gateway.codecs.finite import finite
 from serving.gateway.errors import BadUpstream
@@ -16,6 +17,7 @@ from serving.gateway.inference.call import InputLimits, ModelCall, validated_cal
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.kinds.base import ModelOutput, Operation, Options, ReadContext
 from serving.gateway.models.model_version import ModelVersion
+from serving.gateway.models.routing import VersionChoice
 from serving.inputs import npy
 
 _NPY_TYPE = NPY.encode("ascii")
@@ -40,8 +42,27 @@ class NativeProtocol:
         version, output = await self.run(request, target, version, target.verb, payload, options)
         if operation.npy_output is not None and NPY in request.header(b"accept"):
             return respond(version, npy.write(finite(output.outputs, operation.npy_output)), _NPY_TYPE)
+        if target.verb != "predict":
+            output.outputs = await self._with_prediction(request, version, operation, output)
         head = {"model": version.model, "version": version.version, "request_id": request.id}
         return respond(version, dump(head | operation.write(output, options)))
+
+    async def _with_prediction(
+        self, request: Request, version: ModelVersion, operation: Operation, output: ModelOutput
+    ) -> Outputs:
+        """Add the outputs of ``:predict`` for the same input: they have the class and, if assessed, the typicality."""
+        signature = version.offer("predict") if operation.needs_prediction else version.assessment
+        if signature is None:
+            return output.outputs
+        call = validated_call(
+            version, signature, {name: output.arrays[name] for name in signature.inputs}, self._limits
+        )
+
+        async def prepare(version: ModelVersion) -> ModelCall:
+            return call
+
+        result = await self._predictor.run(version, VersionChoice(version.version), prepare, request)
+        return Outputs({**result.outputs, **output.outputs}, result.outputs.clean and output.outputs.clean)
 
     async def run(
         self, request: Request, target: Target, version: ModelVersion, verb: str, payload: Payload, options: Options

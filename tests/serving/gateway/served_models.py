@@ -32,6 +32,7 @@ from serving.artifacts.model_card import (
     TableRecipe,
     Tensor,
     Training,
+    Typicality,
 )
 from serving.artifacts.models_config import ModelConfig
 from serving.preprocessing.image import ImageRecipe
@@ -71,7 +72,8 @@ def line(root: Path, version: int) -> None:
         versions.write(draft.path, slope=float(version))
 
 
-def shade(root: Path, version: int) -> None:
+def shade(root: Path, version: int, *, assessed: bool = False) -> None:
+    """Write a shade model; ``assessed`` adds the brightness as typicality and heat."""
     image = {"image": Tensor(dtype="uint8", shape=(None, 4, 4, 1))}
     signatures = {
         "serving_default": CardSignature(
@@ -112,6 +114,13 @@ def shade(root: Path, version: int) -> None:
         "items": np.array([[200, 100, 0, 90]], np.float32),
         "classes": np.array([2, 1, 0, 1], np.int32),
     }
+    more: dict[str, object] = {}
+    if assessed:
+        more = _add_typicality(signatures, nodes, constants, "mean", "axis")
+        heat = {"heatmap": Tensor(dtype="float32", shape=(None, 4, 4))}
+        signatures["explain"] = CardSignature(inputs=image, outputs=heat)
+        nodes.append(helper.make_node("Squeeze", ["float", "last"], ["heatmap"]))
+        constants |= {"axis": np.array([1]), "last": np.array([3])}
     card = _card(
         "shade",
         "image",
@@ -121,11 +130,21 @@ def shade(root: Path, version: int) -> None:
         neighbours=NeighboursRecipe(references=4, max_k=4, source="brightnesses 200, 100, 0, 90"),
         inputs={"brightness": _normal(100, 30), "contrast": _normal(10, 2)},
         predicted=Predicted(classes=(0.1, 0.8, 0.1), confidence=_normal(0.8, 0.1)),
+        **more,
     )
     _write(root / "shade" / str(version), signatures, nodes, constants, card)
 
 
-def trend(root: Path, version: int, recipe: SeriesRecipe = RECIPE, model: str = "trend", **card: object) -> None:
+def trend(
+    root: Path,
+    version: int,
+    recipe: SeriesRecipe = RECIPE,
+    model: str = "trend",
+    *,
+    assessed: bool = False,
+    **card: object,
+) -> None:
+    """Write a series model; ``assessed`` makes its newest value the typicality, divided by 255."""
     history = {"history": Tensor(dtype="float32", shape=(None, recipe.window))}
     steps = Tensor(dtype="float32", shape=(None, None))
     signatures = {
@@ -157,6 +176,8 @@ def trend(root: Path, version: int, recipe: SeriesRecipe = RECIPE, model: str = 
         "one": np.int32(1),
         "slope": np.float32(version),
     }
+    if assessed:
+        card |= _add_typicality(signatures, nodes, constants, "newest", "axis")
     inputs = {"level": _normal(0, 1), "volatility": _normal(1, 0.1)}
     notes = ("It goes on as it went.",)
     described = _card(model, "series", signatures, series=recipe, inputs=inputs, notes=notes, **card)
@@ -189,7 +210,8 @@ def price(root: Path, version: int, *, turned: bool = False) -> None:
     _write(root / "price" / str(version), signatures, nodes, constants, card)
 
 
-def pulse(root: Path, version: int) -> None:
+def pulse(root: Path, version: int, *, assessed: bool = False) -> None:
+    """Write a signal model; ``assessed`` makes its mean the typicality, divided by 255."""
     signatures = {
         "serving_default": CardSignature(
             inputs={"signal": Tensor(dtype="float32", shape=(None, 4, 1))},
@@ -203,9 +225,30 @@ def pulse(root: Path, version: int) -> None:
     ]
     constants = {"weights": np.array([[-1, 1]], np.float32)}
     recipe = SignalRecipe(length=4, sampling="1 ms", unit="mV")
+    more = _add_typicality(signatures, nodes, constants, "mean", "axis") if assessed else {}
+    constants["axis"] = np.array([1])
     metrics = {"test_accuracy": 0.98765, "test_loss": 1.2e-7}
-    card = _card("pulse", "signal", signatures, labels=("low", "high"), signal=recipe, metrics=metrics)
+    card = _card("pulse", "signal", signatures, labels=("low", "high"), signal=recipe, metrics=metrics, **more)
     _write(root / "pulse" / str(version), signatures, nodes, constants, card)
+
+
+def _add_typicality(
+    signatures: dict[str, CardSignature],
+    nodes: list[onnx.NodeProto],
+    constants: dict[str, np.ndarray | np.generic],
+    tensor: str,
+    axis: str,
+) -> dict[str, object]:
+    """Add ``assessed``, with a tensor [N, 1] of 0…255 as typicality; return the card's section."""
+    default = signatures["serving_default"]
+    outputs = {**default.outputs, "typicality": Tensor(dtype="float32", shape=(None,))}
+    signatures["assessed"] = CardSignature(inputs=default.inputs, outputs=outputs)
+    nodes += [
+        helper.make_node("Div", [tensor, "brightest"], ["share"]),
+        helper.make_node("Squeeze", ["share", axis], ["typicality"]),
+    ]
+    constants["brightest"] = np.float32(255)
+    return {"typicality": Typicality(threshold=0.1, rows=100)}
 
 
 def _normal(mean: float, std: float) -> Distribution:
