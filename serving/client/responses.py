@@ -92,7 +92,8 @@ class Forecast:
 class Forecasts(_Result):
     """A forecast for each history.
 
-    ``level`` is the nominal coverage of the interval. ``notes`` are the model's warnings to its users.
+    ``level`` is the nominal coverage of the interval. ``notes`` are the model's warnings to its users. ``error`` is the
+    mean absolute error on the model's test data, and ``hurdles`` are those of simple forecasts, by name.
     """
 
     forecasts: Sequence[Forecast]
@@ -100,6 +101,8 @@ class Forecasts(_Result):
     unit: str
     level: float | None
     notes: Sequence[str]
+    error: float | None = None
+    hurdles: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,8 @@ def forecasts(response: httpx.Response) -> Forecasts:
     """Read the response of ``:forecast``."""
     body = response.json()
     made = [_forecast(one) for one in body["forecasts"]]
-    return Forecasts(*_source(body), made, body["step"], body["unit"], body["level"], body["notes"])
+    known = (body["step"], body["unit"], body["level"], body["notes"])
+    return Forecasts(*_source(body), made, *known, body.get("error"), body.get("hurdles", {}))
 
 
 def models(response: httpx.Response) -> list[Model]:

@@ -144,7 +144,18 @@ class SeriesForecast(Operation):
                     "step": TEXT,
                     "level": {"type": ["number", "null"], "description": "nominal coverage of lower…upper"},
                     "notes": array_of(TEXT),
-                }
+                },
+                {
+                    "error": {
+                        "type": "number",
+                        "description": "mean absolute error over the longest horizon, on the model's test data",
+                    },
+                    "hurdles": {
+                        "type": "object",
+                        "description": "the same error of naive, seasonal, drift, auto_ets and auto_theta",
+                        "additionalProperties": NUMBER,
+                    },
+                },
             ),
             {
                 "forecasts": [{"mean": [0.588, 0.31], "lower": [0.55, 0.27], "upper": [0.63, 0.35]}],
@@ -153,6 +164,8 @@ class SeriesForecast(Operation):
                 "step": "π/10",
                 "level": 0.9,
                 "notes": [],
+                "error": 0.0001,
+                "hurdles": {"naive": 0.81, "seasonal": 0.0},
             },
         ),
         parameters=(
@@ -193,6 +206,7 @@ class SeriesForecast(Operation):
             **_units(output.card),
             "level": series_recipe(output.card).level,
             "notes": [*output.card.notes, *_interpolations(output.request)],
+            **_hurdles(output.card),
         }
 
     def width(self, card: ModelCard) -> tuple[str, int]:
@@ -271,6 +285,12 @@ def _interpolations(request: SeriesRequest) -> Iterator[str]:
 def _whole_number(text: str) -> int | str:
     """Return a number from a query; other text stays text, so that the message can show it."""
     return int(text) if text.isascii() and text.removeprefix("-").isdigit() and len(text) < 10 else text
+
+
+def _hurdles(card: ModelCard) -> dict[str, Any]:
+    """Return the errors of the model and of its hurdles on the test data, if the card has them."""
+    error = card.metrics.get("horizon_mae")
+    return {"error": error, "hurdles": card.hurdles} if card.hurdles and error is not None else {}
 
 
 def _units(card: ModelCard) -> dict[str, str]:

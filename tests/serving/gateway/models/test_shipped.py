@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from serving.artifacts import model_card, models_config
+from serving.client import Client
 from serving.onnx_runtime import onnxruntime
 from serving.preprocessing import image
 from tests.conftest import SHIPPED
@@ -118,6 +119,11 @@ def test_forecasts_of_the_sine(exports: Path) -> None:
         (one,) = answer["forecasts"]
         assert all(low <= high for low, high in zip(one["lower"], one["upper"], strict=True))
         assert answer["notes"]
+        assert set(answer["hurdles"]) == {"naive", "seasonal", "drift", "auto_ets", "auto_theta"}
+        assert answer["error"] < 1.05 * min(answer["hurdles"].values())
+        with Client(gateway.url) as client:
+            read = client.forecast("stock_rnn", [350.0] * 40, horizon=5)
+        assert (read.error, read.hurdles) == (answer["error"], answer["hurdles"])
 
 
 def test_pictures_as_strings_have_the_same_limits(exports: Path) -> None:
