@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
@@ -11,9 +10,8 @@ from serving.cli.main import app
 from training.core.catalogue import STUDIES, find_study
 from training.core.errors import JobError
 from training.core.job import JobOptions
-from training.experiments.studies import batch_size, coarse_to_fine, learning_rate_decay, regularisation
+from training.experiments.studies import batch_size, learning_rate_decay, regularisation
 from training.experiments.study import FINDINGS_FILE, PLOT_FILE, TABLE_FILE, Findings, perform
-from training.experiments.sweep import narrowed
 
 ROWS = {
     "bagging": 5,
@@ -50,19 +48,6 @@ def test_a_study_writes_a_table_and_a_plot(name: str, tmp_path: Path, request: p
 def test_a_study_without_a_stand_in_refuses_the_option(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="losses takes no --stand-in"):
         perform(find_study("losses"), JobOptions(stand_in=True), tmp_path, print)
-
-
-def test_a_coarse_search_draws_from_the_whole_of_each_range_and_a_fine_one_near_the_best() -> None:
-    rng, best = np.random.default_rng(1), {"learning rate": 0.01, "momentum": 0.5, "batch size": 32.0}
-    coarse = [coarse_to_fine.drawn(rng, coarse_to_fine.RANGES, ("Adam", "SGD")) for _ in range(200)]
-    near = {name: narrowed(within, best[name]) for name, within in coarse_to_fine.RANGES.items()}
-    fine = [coarse_to_fine.drawn(rng, near, ("SGD",)) for _ in range(200)]
-    for name, within in coarse_to_fine.RANGES.items():
-        low, high = (limit([trial.values[name] for trial in coarse]) for limit in (min, max))
-        assert within.low <= low < best[name] / 2 and best[name] * 1.8 < high <= within.high
-        assert all(near[name].low <= trial.values[name] <= near[name].high for trial in fine)
-    assert {trial.values["batch size"] for trial in fine} == {16, 32, 64}
-    assert {trial.momentum is None for trial in coarse} == {True, False} and all(trial.momentum for trial in fine)
 
 
 def test_batch_sizes_have_the_courses_epochs_and_rates() -> None:
