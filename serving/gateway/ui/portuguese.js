@@ -3,6 +3,7 @@ export const portuguese = {
   "A quick training run: its answers mean little.": "Um treino abreviado: as suas respostas valem pouco.",
   "A random walk at the level of the training data.": "Um passeio aleatório ao nível dos dados de treino.",
   "A sine.": "Um seno.",
+  "After its test, the model was fitted on what happened, too.": "Depois do teste, o modelo foi ajustado também ao que aconteceu.",
   "API key": "Chave da API",
   "All models": "Todos os modelos",
   "All requests to {model} go to version {version}.": "Todos os pedidos a {model} passam para a versão {version}.",

@@ -54,8 +54,12 @@ export function start(section) {
     }
     const { stock } = await import("./series/example.js");
     const isStock = card.series.step.endsWith("day") && card.series.unit === "USD" && card.series.window <= stock.history.length;
-    if (isStock) return put(stock.history, t("Google's closing price until {date}, in USD. A real series: matplotlib's sample data.",
-      { date: date(stock.last) }), { ...stock, last: date(stock.last) });
+    if (isStock) {
+      const about = t("Google's closing price until {date}, in USD. A real series: matplotlib's sample data.", { date: date(stock.last) });
+      const seen = card.training.refitted && card.data.name.startsWith("GOOG");
+      return put(stock.history, seen ? `${about} ${t("After its test, the model was fitted on what happened, too.")}` : about,
+        { ...stock, last: date(stock.last) });
+    }
     const { level, volatility } = card.inputs;
     let value = level ? level.mean : 100;
     const walk = Array.from({ length: Math.max(40, card.series.window) }, () => (value += (Math.random() - 0.5) * (volatility ? volatility.mean : 1)));

@@ -54,6 +54,7 @@ def test_errors_below_rounding_give_no_warning(window: Browser, shipped: Gateway
     assert window.texts("#series-section .note") == []
     window.run("document.querySelector('#series-section [value=stock_rnn]').click()")
     window.wait_for("No better than", "#series-section .note")
+    window.wait_for("After its test, the model was fitted on what happened, too.", "#example-note")
 
 
 def test_the_page_reads_numbers_as_the_command_does(page: Browser) -> None:
