@@ -29,9 +29,9 @@ QUESTIONS = (
         ),
         Text(
             "Yes. On convolutions whole maps are dropped, because neighbouring values of a map are alike; on the "
-            "input single pixels are.",
+            "input single pixels are. The study measures dropout on the hidden layers and on the input apart.",
             "Sim. Nas convoluções eliminam-se mapas inteiros, porque os valores vizinhos de um mapa são parecidos; no "
-            "input eliminam-se píxeis.",
+            "input eliminam-se píxeis. O estudo mede separadamente o dropout nas camadas escondidas e no input.",
         ),
         shown_by=("regularisation", "cifar10_residual"),
     ),
@@ -43,9 +43,13 @@ QUESTIONS = (
         ),
         Text(
             "L1 pulls each weight with the same force, however small it is, until it is 0. The pull of L2, the "
-            "derivative of the square, shrinks with the weight, so small weights stay small and do not vanish.",
+            "derivative of the square, shrinks with the weight, so small weights stay small and do not vanish. The "
+            "study counts the weights below 0.001; a single run of its nets (seed 2) had 61 % of them with L1 (1e-4), "
+            "19 % with L2 (1e-3) and 2 % without either.",
             "A L1 puxa cada peso com a mesma força, por menor que ele seja, até chegar a 0. A força da L2, a derivada "
-            "do quadrado, diminui com o peso, pelo que os pesos pequenos ficam pequenos mas não desaparecem.",
+            "do quadrado, diminui com o peso, pelo que os pesos pequenos ficam pequenos mas não desaparecem. O estudo "
+            "conta os pesos abaixo de 0,001; uma só execução das suas redes (semente 2) teve 61 % deles com L1 "
+            "(1e-4), 19 % com L2 (1e-3) e 2 % sem nenhuma.",
         ),
         shown_by=("regularisation",),
     ),
@@ -56,10 +60,14 @@ QUESTIONS = (
             "Como é o ajuste de Xtn[0] = O e Xtn[12] = X após 100 épocas e após 200?",
         ),
         Text(
-            "The head gives the right class to both after 100 epochs already and is surer after 200. The study "
-            "repeats the document's setting, ten pictures a class.",
-            "A cabeça dá a ambas a classe certa já após 100 épocas e com mais certeza após 200. O estudo repete o "
-            "cenário do documento, dez imagens por classe.",
+            "After 100 epochs the probability of the right class is {ten_pictures:Xtn[0] = O, 100 epochs} and "
+            "{ten_pictures:Xtn[12] = X, 100 epochs}, after 200 it is {ten_pictures:Xtn[0] = O, 200 epochs} and "
+            "{ten_pictures:Xtn[12] = X, 200 epochs}, rounded to four places: both fit after 100 epochs already. The "
+            "study repeats the document's setting, ten pictures a class.",
+            "Após 100 épocas a probabilidade da classe certa é {ten_pictures:Xtn[0] = O, 100 epochs} e "
+            "{ten_pictures:Xtn[12] = X, 100 epochs}, após 200 é {ten_pictures:Xtn[0] = O, 200 epochs} e "
+            "{ten_pictures:Xtn[12] = X, 200 epochs}, arredondada a quatro casas: ambas se ajustam já após 100 épocas. "
+            "O estudo repete o cenário do documento, dez imagens por classe.",
         ),
         shown_by=("ten_pictures",),
     ),
