@@ -46,6 +46,8 @@ def predict(
         likely = sorted(prediction.probabilities.items(), key=lambda pair: -pair[1])
         for label, probability in likely[:3]:
             console.print(f"  {'█' * round(_BAR * probability):<{_BAR}} {probability:6.1%} {label}")
+        if prediction.warning:
+            console.print(f"  {prediction.warning}", style="yellow")
 
 
 def embed(
@@ -97,7 +99,7 @@ def forecast(
     except ValueError as error:
         raise fail(error) from None
     console.print(_table(answer, times))
-    for note in answer.notes:
+    for note in filter(None, [answer.forecasts[0].warning, *answer.notes]):
         console.print(note, style="yellow")
 
 

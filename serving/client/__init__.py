@@ -14,6 +14,7 @@ from serving.client.errors import VitrineError
 from serving.client.responses import (
     Classification,
     Embeddings,
+    Explanation,
     Forecast,
     Forecasts,
     Model,
@@ -29,6 +30,7 @@ __all__ = [
     "Classification",
     "Client",
     "Embeddings",
+    "Explanation",
     "Forecast",
     "Forecasts",
     "Model",

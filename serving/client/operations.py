@@ -14,6 +14,7 @@ from serving.artifacts.model_card import ModelCard
 from serving.client import responses
 from serving.client.encoding import (
     Histories,
+    Picture,
     Pictures,
     Rows,
     Series,
@@ -24,7 +25,7 @@ from serving.client.encoding import (
     pictures_body,
 )
 from serving.client.requests import NPY, ClientRequest, model_path
-from serving.client.responses import Classification, Embeddings, Forecasts, Model, Neighbours, Values
+from serving.client.responses import Classification, Embeddings, Explanation, Forecasts, Model, Neighbours, Values
 
 if TYPE_CHECKING:
     from serving.client.clients import AsyncClient, Client
@@ -147,6 +148,20 @@ class Operations:
         """Find the ``k`` reference items that are most similar to each picture."""
         path = model_path(model, ":neighbours", version, label)
         return ClientRequest("POST", path, responses.neighbours, pictures_body(pictures, k=k, polarity=polarity))
+
+    @operation
+    def explain(
+        self,
+        model: str,
+        picture: Picture,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        polarity: str | None = None,
+    ) -> ClientRequest[Explanation]:
+        """Compute what the class of a picture depends on. It takes as long as about 100 predictions."""
+        path = model_path(model, ":explain", version, label)
+        return ClientRequest("POST", path, responses.explanation, pictures_body(picture, polarity=polarity))
 
     @operation
     def forecast(  # noqa: PLR0913 - the API's options, by keyword

@@ -22,12 +22,18 @@ class _Result:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The most probable class, and the probability of each class by label."""
+    """The most probable class, and the probability of each class by label.
+
+    ``typicality`` says how like the training data the input is, if the version gives it; ``warning`` is a sentence
+    about an input that is unlike it.
+    """
 
     label: str
     index: int
     probability: float
     probabilities: Mapping[str, float]
+    typicality: float | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,17 @@ class Neighbours(_Result):
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation(_Result):
+    """The class of a picture, and how much it depends on each pixel of the picture as the model reads it."""
+
+    label: str
+    probability: float
+    heatmap: NDArray[np.float32]  # [height, width]; the larger, the more important
+    typicality: float | None = None
+    warning: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Forecast:
     """A value for each step ahead. ``lower`` and ``upper`` are None if the model has no interval.
 
@@ -86,6 +103,8 @@ class Forecast:
     naive: Sequence[float] | None = None
     naive_season: int | None = None
     interpolated: int = 0
+    typicality: float | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +150,8 @@ def classification(response: httpx.Response) -> Classification:
     """Read the response of ``:predict`` for pictures and signals."""
     body = response.json()
     made = [
-        Prediction(one["label"], one["index"], one["probability"], one["probabilities"]) for one in body["predictions"]
+        Prediction(one["label"], one["index"], one["probability"], one["probabilities"], **_typicality(one))
+        for one in body["predictions"]
     ]
     return Classification(*_source(body), made)
 
@@ -159,6 +179,13 @@ def neighbours(response: httpx.Response) -> Neighbours:
     return Neighbours(*_source(body), rows)
 
 
+def explanation(response: httpx.Response) -> Explanation:
+    """Read the response of ``:explain``."""
+    body = response.json()
+    heatmap = np.asarray(body["heatmap"], np.float32)
+    return Explanation(*_source(body), body["class"], body["probability"], heatmap, **_typicality(body))
+
+
 def _forecast(one: Mapping[str, Any]) -> Forecast:
     naive = one.get("naive") or {}
     return Forecast(
@@ -171,6 +198,7 @@ def _forecast(one: Mapping[str, Any]) -> Forecast:
         naive=naive.get("mean"),
         naive_season=naive.get("season"),
         interpolated=one.get("interpolated", 0),
+        **_typicality(one),
     )
 
 
@@ -196,6 +224,10 @@ def models(response: httpx.Response) -> list[Model]:
         )
         for one in response.json()["models"]
     ]
+
+
+def _typicality(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: body.get(name) for name in ("typicality", "warning")}
 
 
 def _source(body: dict[str, Any]) -> tuple[str, int, str]:

@@ -19,13 +19,16 @@ from serving.model_server.core.signature import DEFAULT_SIGNATURE
 from serving.preprocessing import image
 from serving.tfs_api.tensors import Array
 
+ASSESSED = "assessed"
+
 
 @dataclass
 class ScoringModel:
     """A version directory, which is loaded with the first batch. Pickling keeps the path alone.
 
-    The results are the outputs of ``serving_default``. Classifiers also give the most probable class as ``label``, and
-    the probabilities by label. Series models also give the number of null values that were ``interpolated``.
+    The results are the outputs of ``serving_default``, and ``typicality`` if the version has ``assessed``.
+    Classifiers also give the most probable class as ``label``, and the probabilities by label. Series models also give
+    the number of null values that were ``interpolated``.
     """
 
     directory: Path
@@ -70,7 +73,9 @@ class ScoringModel:
     def _results(self, tensors: list[Array]) -> dict[str, pa.Array]:
         if self._servable is None:
             self._servable = Loader(warmup_iterations=0).load(self.directory)
-        signature = self._servable.signatures[DEFAULT_SIGNATURE]
+        signatures = self._servable.signatures
+        assessed = self.card.typicality and signatures.get(ASSESSED)
+        signature = assessed or signatures[DEFAULT_SIGNATURE]
         (alias,) = signature.inputs
         outputs = tuple(signature.outputs)
         found: dict[str, pa.Array] = {}

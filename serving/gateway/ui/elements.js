@@ -63,6 +63,9 @@ export async function busy(target, promise) {
 export const answeredBy = (body, ...more) =>
   make("p", { class: "quiet" }, [t("version {version}", body), ...more].join(" · "));
 
+// The page's own sentence for a row that the gateway warns of, or nothing.
+export const warning = (row, sentence) => (row.warning ? [make("p", { class: "note" }, sentence)] : []);
+
 // The most probable classes of a prediction, as bars.
 export function bars(prediction, most = 5) {
   const classes = Object.entries(prediction.probabilities).sort((a, b) => b[1] - a[1]).slice(0, most);

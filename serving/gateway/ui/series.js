@@ -1,6 +1,6 @@
 // Series models: an example, a pasted history or a column of a CSV file, and its forecast beside the naive one.
 import { chart } from "./chart.js";
-import { answeredBy, busy, date, element, english, make, percent, plain, precise, showError } from "./elements.js";
+import { answeredBy, busy, date, element, english, make, percent, plain, precise, showError, warning } from "./elements.js";
 import { Latest, requestModel } from "./gateway.js";
 import { numbers } from "./numbers.js";
 import { t } from "./words.js";
@@ -129,7 +129,8 @@ export function start(section) {
     const lines = [["mean", t("forecast")], ...(body.level ? [["band", t("{share} band", { share: percent(body.level) })]] : []),
       ["naive", repeated], ...(later.length > 0 ? [["later", t("what happened")]] : [])];
     const misfit = known.misfit ? [make("p", { class: "quiet" }, t("Without dates:"), " ", english("span", {}, known.misfit))] : [];
-    target.replaceChildren(drawn, legend(lines), figures(values, later, timestamps),
+    target.replaceChildren(drawn, legend(lines),
+      ...warning(values, t("This history is unlike the training data: do not rely on the forecast.")), figures(values, later, timestamps),
       answeredBy(body, ...(body.unit === "1" ? [] : [t("in {unit}", body)])), ...misfit);
   }
 

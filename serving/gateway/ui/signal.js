@@ -1,6 +1,6 @@
 // Signal models: a generated or pasted signal, drawn as a line, and its classes.
 import { chart } from "./chart.js";
-import { answeredBy, bars, busy, element, plain, showError } from "./elements.js";
+import { answeredBy, bars, busy, element, plain, showError, warning } from "./elements.js";
 import { Latest, requestModel } from "./gateway.js";
 import { numbers } from "./numbers.js";
 import { t } from "./words.js";
@@ -62,6 +62,7 @@ export function start(section) {
     const rows = Array.from({ length }, (_, row) => samples.slice(row * channels, (row + 1) * channels));
     const body = await requestModel(name, "predict", { signal: rows }, { signal });
     target.replaceChildren(...rows[0].map((_, channel) => chart(rows.map((row) => row[channel]), t("The signal"))),
+      ...warning(body.predictions[0], t("This signal is unlike the training data: do not rely on the answer.")),
       bars(body.predictions[0]), answeredBy(body));
   }
 

@@ -1,5 +1,5 @@
 // The answers of one image model: classes, the picture that it read, and the items most similar to it.
-import { answeredBy, bars, busy, english, make, percent, showError } from "../elements.js";
+import { answeredBy, bars, busy, button, english, make, percent, showError, warning } from "../elements.js";
 import { cardOf, modelPath, request } from "../gateway.js";
 import { t } from "../words.js";
 
@@ -45,7 +45,10 @@ export class Answer {
     for (const [index, verb] of this.verbs.entries()) {
       if (verb === "predict") {
         [best] = bodies[index].predictions;
-        shown.push(make("div", { class: "found" }, verdict(best), saw(bodies[index].inputs[0])), bars(best, LISTED));
+        const [input] = bodies[index].inputs;
+        shown.push(make("div", { class: "found" }, verdict(best), saw(input)),
+          ...warning(best, t("This picture is unlike the training data: do not rely on the answer.")), bars(best, LISTED),
+          ...(this.model.verbs.includes("explain") ? [this.#explained(send, input)] : []));
       } else {
         const { similar } = await import("/page/image/similar.js");
         shown.push(await similar(this.model, bodies[index]));
@@ -54,6 +57,17 @@ export class Answer {
     }
     this.#body.replaceChildren(...shown, answeredBy(bodies[0], time));
     return best && `${this.model.name}: ${best.label}, ${percent(best.probability)}`;
+  }
+
+  // A button that puts the heat map in its place.
+  #explained(send, input) {
+    const place = make("div", { class: "explained" });
+    const ask = () => busy(this.element, (async () => {
+      const [{ heatOver }, body] = await Promise.all([import("/page/image/heat.js"), send("explain", {})]);
+      place.replaceChildren(await heatOver(input, body));
+    })()).catch((error) => { if (error.name !== "AbortError") showError(place, error, { again: ask }); });
+    place.append(button(t("Show what it depends on"), ask));
+    return place;
   }
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from serving.client import Client
 from serving.inputs import npy as npy_codec
 from tests.programs import model_server
 from tests.serving.gateway import programs, served_models
@@ -129,6 +130,17 @@ def test_a_heat_map_as_npy(gateway: Gateway) -> None:
     headers = {**PNG, "accept": NPY["content-type"]}
     answer = gateway.http.post("/v1/models/shade:explain", content=picture(204), headers=headers)
     assert npy_codec.read(answer.content).shape == (1, 4, 4)
+
+
+def test_the_client_has_typicality_and_heat_map(gateway: Gateway) -> None:
+    with Client(gateway.url) as client:
+        assert client.predict("shade", picture(102)).predictions[0].typicality == pytest.approx(0.4)
+        assert client.predict("shade", picture(9)).predictions[0].warning == WARNING
+        assert client.forecast("trend", [1, 2, 3, 4], horizon=2).forecasts[0].warning is not None
+        found = client.explain("shade", picture(9))
+        assert (found.label, found.version, found.heatmap.shape) == ("dark", 2, (4, 4))
+        assert found.warning == WARNING
+        assert client.predict("shade", picture(9), version=1).predictions[0].typicality is None
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
