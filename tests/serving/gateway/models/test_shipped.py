@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from matplotlib import cbook
 from PIL import Image, ImageDraw
 
 from serving.artifacts import model_card, models_config
@@ -172,3 +173,34 @@ def test_pictures_as_strings_have_the_same_limits(exports: Path) -> None:
             assert (refused.status_code, list(refused.json())) == (400, ["error"])
             assert words in refused.json()["error"], refused.text
         assert calls() == before
+
+
+def test_forecasts_of_a_year_of_trading_days_begin_after_it(shipped: Gateway) -> None:
+    """252 trading days are a year of about 261 business days, which only their times can say."""
+    with cbook.get_sample_data("goog.npz") as file:
+        goog = file["price_data"][-252:]
+    days, history = [str(day) for day in goog["date"]], goog["close"].tolist()
+    assert (days[0], days[-1]) == ("2007-10-16", "2008-10-14")
+    document = {"history": history, "timestamps": days, "horizon": 3, "quantiles": [0.1, 0.5, 0.95], "naive": True}
+    (made,) = shipped.http.post("/v1/models/stock_rnn:forecast", json=document).json()["forecasts"]
+    assert made["timestamps"] == ["2008-10-15", "2008-10-16", "2008-10-17"]
+    assert made["quantiles"]["0.5"] == made["mean"] and made["quantiles"]["0.95"] == made["upper"]
+    assert all(low < value for low, value in zip(made["quantiles"]["0.1"], made["mean"], strict=True))
+    assert made["naive"] == {"mean": [pytest.approx(history[-1])] * 3, "season": 1}  # better than a week's in the test
+    series = {
+        "type": "univariate_time_series",
+        "name": "GOOG",
+        "frequency": "day",
+        "series": history,
+        "timestamps": days,
+    }
+    by_kserve = {"model": "stock_rnn", "inputs": [series], "options": {"horizon": 3}}
+    answer = shipped.http.post("/v1/timeseries/forecast", json=by_kserve).json()
+    assert answer["outputs"][0]["content"][0]["start_timestamp"] == "2008-10-15T00:00:00"
+
+
+def test_the_naive_forecast_of_the_sine_is_its_last_period(shipped: Gateway) -> None:
+    sine = np.sin(np.arange(45) * np.pi / 10)
+    document = {"history": sine[:40].tolist(), "horizon": 5, "naive": True}
+    (made,) = shipped.http.post("/v1/models/sine_rnn:forecast", json=document).json()["forecasts"]
+    assert made["naive"]["season"] == 20 and made["naive"]["mean"] == pytest.approx(sine[40:], abs=1e-6)
