@@ -21,6 +21,7 @@ JOBS = {
     "cifar10_residual": "CIFAR-10 by a residual net with dropout on convolutions, L1 and L2",
     "cifar100_deep": "CIFAR-100 by six convolutions",
     "cifar100_shallow": "CIFAR-100 by four convolutions",
+    "clothing_photos": "ten kinds of clothes from photographs as people take them, by fine-tuning MobileNetV2",
     "compound_interest": "compound interest in three ways, served by a recurrent cell",
     "conv1d_a": "1,024-sample signals by 1-D convolutions with pooling",
     "conv1d_b": "1,024-sample signals by 1-D convolutions with strides",

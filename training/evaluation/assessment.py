@@ -148,7 +148,9 @@ def _with_typicality(
 ) -> ExportedModel:
     x, y = examples.train
     rows = np.random.default_rng(0).permutation(len(x))[:_TRAIN_ROWS]
-    embedded = [graph.embed(part) for part in (x[rows], held_out.inputs, measured.inputs[:_MEASURED_ROWS])]
+    of_parts = (x[rows], held_out.inputs, measured.inputs[:_MEASURED_ROWS])
+    tuned = examples.extra.get("embed")  # from rows that are neither inputs nor embeddings
+    embedded = [graph.embed(part) if tuned is None else tuned.predict(part, verbose=0) for part in of_parts]
     train, fitted, own = embedded
     if train is None or fitted is None or own is None:
         return exported

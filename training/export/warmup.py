@@ -15,7 +15,7 @@ from training.core.array import Array
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 BATCH_SIZES = (1, 8, 32)
-_LARGEST_RECORD = 1_000_000  # bytes; larger batches of large pictures are omitted
+_LARGEST_RECORD = 250_000  # bytes; larger batches of large pictures are omitted
 
 
 def write(directory: Path, model: str, samples: Mapping[str, Mapping[str, Array]]) -> None:

@@ -17,9 +17,11 @@ Send pictures for classes or embeddings, series for forecasts, or tensors as wit
 answer names the version that made it, in its body and in `X-Model-Version`, and the request, in `X-Request-Id` (yours
 is kept if you send one). An error is one sentence that says what is wrong and what is expected.
 
-    curl --data-binary @shoe.jpg -H 'content-type: image/jpeg' localhost:8000/v1/models/fashion_cnn:predict
-    curl -F picture=@shoe.jpg -F picture=@bag.jpg localhost:8000/v1/models/fashion_cnn:predict
+    curl --data-binary @shoe.jpg -H 'content-type: image/jpeg' localhost:8000/v1/models/clothing_photos:predict
+    curl -F picture=@shoe.jpg -F picture=@dress.jpg localhost:8000/v1/models/clothing_photos:predict
     curl -d '{"history": [1.0, 0.95, …], "horizon": 12}' localhost:8000/v1/models/sine_rnn:forecast
+
+`clothing_photos` is for photographs; the Fashion-MNIST models (`fashion_…`) are for catalogue pictures of 28×28 pixels.
 """
 
 _VERSION_CHOICES = {
