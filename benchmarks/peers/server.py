@@ -1,6 +1,6 @@
 """Command line and fastest uvicorn settings of the peers in the project's environment.
 
-python -m benchmarks.peers.onnx_in_process exports/fashion_cnn/1 --port 9000
+python -m benchmarks.peers.onnx_in_process exports/fashion_cnn/2 --port 9000
 """
 
 import argparse
