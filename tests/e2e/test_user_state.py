@@ -55,9 +55,9 @@ def test_git_status_stays_clean_and_git_takes_no_model_away(clone: Path, run: Ru
         sys.executable, "-m", "training", "sine_rnn", "--quick", "--as", "mine"
     )
     exports = clone / ".vitrine" / "exports"
-    shutil.copytree(exports / "fashion_cnn" / "1", exports / "fashion_cnn" / "2")
-    run(*vitrine, "promote", "fashion_cnn", "2")
-    run(*vitrine, "canary", "fashion_cnn", "1", "10")
+    shutil.copytree(exports / "fashion_cnn" / "2", exports / "fashion_cnn" / "3")
+    run(*vitrine, "promote", "fashion_cnn", "3")
+    run(*vitrine, "canary", "fashion_cnn", "2", "10")
     run(*vitrine, "canary", "fashion_cnn", "--off")
     run(*vitrine, "rollback", "fashion_cnn")
     port = free_port()
@@ -75,4 +75,4 @@ def test_git_status_stays_clean_and_git_takes_no_model_away(clone: Path, run: Ru
     assert "No local changes" in run("git", "stash", "--include-untracked")
     run("git", "clean", "--force", "-d")
     registry = ModelRegistry(exports)
-    assert registry.versions("mine") == [1] and registry.labels("fashion_cnn") == {"stable": 1, "previous": 2}
+    assert registry.versions("mine") == [1] and registry.labels("fashion_cnn") == {"stable": 2, "previous": 3}
