@@ -27,7 +27,9 @@ LABELS = (
     "Ankle boot",
 )
 RECIPE = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True, cut_out=True)
-PURPOSE = "For catalogue pictures of 28×28 pixels, as in Fashion-MNIST. For photographs of clothes, use clothing_photos."
+PURPOSE = (
+    "For catalogue pictures of 28×28 pixels, as in Fashion-MNIST. For photographs of clothes, use clothing_photos."
+)
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
