@@ -82,11 +82,16 @@ def test_the_card_is_the_user_s(card: ModelCard) -> None:
     assert all((figures.recall or 0) > 0.5 and (figures.precision or 0) > 0.5 for figures in card.by_class.values())
     assert card.metrics["balanced_accuracy_gain"] > 0.5
     assert card.gate and card.gate.accepted
-    assert card.signatures.keys() == {"serving_default", "embed", "serving_bytes", "describe"}
+    assert card.signatures.keys() == {"serving_default", "embed", "serving_bytes", "explain", "assessed", "describe"}
     assert card.parity and card.parity.onnx_to_saved_model.keys() == {
         "serving_default/probabilities",
         "embed/embedding",
+        "explain/heatmap",
+        "assessed/probabilities",
+        "assessed/typicality",
     }
+    assert card.typicality and card.typicality.rows == card.data.rows["validation"]
+    assert card.calibration and card.calibration.rows == card.data.rows["test"]
 
 
 def test_the_card_says_what_the_user_must_know(card: ModelCard) -> None:
