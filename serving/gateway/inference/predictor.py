@@ -25,7 +25,7 @@ from serving.gateway.inference.call import ModelCall, cropped, parts
 from serving.gateway.inference.dynamic_batching import BatchLimits, DynamicBatcher
 from serving.gateway.inference.row_splitting import in_order, joined, whole
 from serving.gateway.inference.shadow import ShadowRequest, Shadows
-from serving.gateway.kinds.assessment import ASSESSED, warned_rows
+from serving.gateway.kinds.assessment import warned_rows
 from serving.gateway.models.discovery import ModelDiscovery
 from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.models.routing import ModelState, Share, VersionChoice, choose
@@ -145,8 +145,10 @@ class Predictor:
                 caller.memory.release(caller.memory.held - before)
                 raise
             caller.memory.hold(_RESPONSE_TIMES * outputs.size)
-            if call.signature.name == ASSESSED and version.card is not None:
-                self._metrics.warned(version.model, version.version, warned_rows(outputs, version.card))
+            if call.signature is version.assessment and version.card is not None:
+                warned = warned_rows(outputs, version.card)
+                if warned:
+                    self._metrics.warned(version.model, version.version, warned)
             if self._drift is not None:
                 self._drift.sample(version, call.signature, call.arrays, outputs, decoded)
             return PredictResult(version, call, cropped(version, call, outputs))

@@ -47,12 +47,12 @@ def add_typicality(entries: Sequence[dict[str, Any]], outputs: Outputs, card: Mo
     if card.typicality is None or TYPICALITY not in outputs:
         return
     values = finite(outputs, TYPICALITY)
-    if values.shape != (len(entries),):
+    if values.ndim != 1 or len(values) != len(entries):
         raise BadUpstream(f"output typicality has shape {list(values.shape)}; {len(entries)} rows are expected")
     threshold = card.typicality.threshold
-    for entry, value in zip(entries, values, strict=True):
-        entry[TYPICALITY] = value
-        if value < threshold:
+    for entry, value, number in zip(entries, values, values.tolist(), strict=True):
+        entry[TYPICALITY] = value  # float32, which is written with fewer digits
+        if number < threshold:
             entry["warning"] = f"This {subject} is unlike the training data: do not rely on the answer."
 
 
@@ -72,10 +72,11 @@ def typicality_of_rows(outputs: Outputs, card: ModelCard, rows: int, subject: st
 
 def warned_rows(outputs: Outputs, card: ModelCard) -> int:
     """Return the number of rows below the threshold."""
-    if card.typicality is None or TYPICALITY not in outputs:
+    values = outputs.get(TYPICALITY)
+    if card.typicality is None or values is None or values.ndim != 1:
         return 0
-    values: NDArray[Any] = outputs[TYPICALITY]
-    return int(np.count_nonzero(values < card.typicality.threshold))
+    threshold = card.typicality.threshold
+    return sum(value < threshold for value in values.tolist())
 
 
 def measure_typicality(outputs: Outputs, rows: int) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.programs import REPOSITORY, free_port
 from tests.serving.gateway import programs, served_models
+from tests.serving.gateway.conftest import picture
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +29,20 @@ def forecast(url: str, *arguments: str, text: str = "") -> str:
     done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=REPOSITORY, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_history_and_a_picture_unlike_the_training_data_have_a_warning(tmp_path: Path) -> None:
+    for write in (served_models.shade, served_models.trend):
+        write(tmp_path, 1, assessed=True)
+    served_models.configure(tmp_path, {name: {"stable": 1} for name in ("shade", "trend")})
+    (tmp_path / "dark.png").write_bytes(picture(5))
+    with programs.embedded_gateway(tmp_path) as gateway:
+        programs.wait_until_ready(gateway, "shade", "trend")
+        assert "This history is unlike the training data" in forecast(gateway.url, "--history=1,2,3,4", "--horizon=2")
+        assert "unlike" not in forecast(gateway.url, "--history=1,2,3,200", "--horizon=2")
+        command = [sys.executable, "-m", "serving.cli.main", "predict", str(tmp_path / "dark.png"), "--model=shade"]
+        done = subprocess.run([*command, f"--url={gateway.url}"], capture_output=True, text=True, cwd=REPOSITORY)
+        assert "This picture is unlike the training data: do not rely on the answer." in done.stdout
 
 
 def test_a_forecast_has_times_quantiles_and_the_naive_forecast(url: str) -> None:

@@ -20,6 +20,8 @@ from serving.scoring import inputs, parts
 from serving.scoring.inputs import InputError
 from serving.scoring.model import ScoringModel
 from tests.programs import EXPORTS, REPOSITORY, Program, free_port, shipped
+from tests.serving.gateway import served_models
+from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.programs import Gateway
 
 BOOT = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes()
@@ -41,6 +43,15 @@ def drawing(shade: int) -> bytes:
 
 def model(name: str) -> ScoringModel:
     return ScoringModel.of(shipped(name))
+
+
+def test_typicality_is_a_column_where_the_version_has_it(tmp_path: Path) -> None:
+    served_models.shade(tmp_path, 1)
+    served_models.shade(tmp_path, 2, assessed=True)
+    old, new = (ScoringModel.of(tmp_path / "shade" / number).score(["a"], [picture(102)]) for number in "12")
+    assert "typicality" not in old.column_names
+    assert new.column("typicality").to_pylist() == pytest.approx([0.4])
+    assert new.column("label").to_pylist() == old.column("label").to_pylist() == ["middle"]
 
 
 def test_a_folder_of_pictures(tmp_path: Path) -> None:

@@ -64,7 +64,10 @@ export class Answer {
     const place = make("div", { class: "explained" });
     const ask = () => busy(this.element, (async () => {
       const [{ heatOver }, body] = await Promise.all([import("/page/image/heat.js"), send("explain", {})]);
-      place.replaceChildren(await heatOver(input, body));
+      const map = await heatOver(input, body);
+      const focused = place.contains(document.activeElement);
+      place.replaceChildren(map);
+      if (focused) map.focus(); // the button is gone
     })()).catch((error) => { if (error.name !== "AbortError") showError(place, error, { again: ask }); });
     place.append(button(t("Show what it depends on"), ask));
     return place;

@@ -27,7 +27,7 @@ export async function heatOver(input, { class: label, heatmap }) {
   context.globalAlpha = 1;
   context.imageSmoothingEnabled = true;
   context.drawImage(layer(heatmap), 0, 0, canvas.width, canvas.height);
-  return make("figure", { class: "heat" }, canvas, make("figcaption", {}, t("Colour: the parts that {label} depends on, most of all {place}.",
+  return make("figure", { class: "heat", tabindex: "-1" }, canvas, make("figcaption", {}, t("Colour: the parts that {label} depends on, most of all {place}.",
     { label, place: placeOf(heatmap) })));
 }
 

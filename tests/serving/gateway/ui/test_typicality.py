@@ -66,6 +66,7 @@ def test_the_heat_map_by_keyboard(shown: Browser, tmp_path: Path) -> None:
     shown.wait_for_element("#answers .heat canvas")
     # The toy's heat is the brightness, and the first row of the picture is the brightest.
     shown.wait_for("Colour: the parts that middle depends on, most of all at the top.", "#answers .heat")
+    assert shown.run("return document.activeElement.className") == "heat"
     shown.run((environments.node_modules() / "axe-core" / "axe.min.js").read_text() + "; 0")
     assert shown.run(AXE) == []
 
