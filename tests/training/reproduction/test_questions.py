@@ -73,4 +73,7 @@ def test_the_results_confirm_what_the_answers_say_of_them() -> None:
     falls = {name: figure("fashion_embedding", f"{name}_before") - figure("fashion_embedding", name) for name in LOSSES}
     assert falls["triplet"] > 0.01 > falls["contrastive"] > 0
     assert figure("transfer", "transfer, 10 a class") > figure("transfer", "from scratch, 10 a class") + 0.2
+    searched = RESULTS["coarse_to_fine"].figures
+    assert searched["test MSE, the winner"] < searched["test MSE, Adam's defaults"]
+    assert all(figure("ten_pictures", f"{watched}, 100 epochs") > 0.99 for watched in ("Xtn[0] = O", "Xtn[12] = X"))
     assert figure("sine_rnn", "by_hand_difference") < 1e-6
