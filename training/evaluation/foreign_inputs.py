@@ -44,8 +44,8 @@ def pictures(recipe: ImageRecipe, trained_on: str) -> Mapping[str, Array]:
         if path := sources.local(file):
             found[name] = _photographs(path, count, rng)
     for name, encoded in found.items():
-        if not trained_on.lower().startswith(name.lower()):
-            sets[name] = np.stack(list(_prepared(encoded, recipe)))
+        if not trained_on.lower().startswith(name.lower()) and (prepared := list(_prepared(encoded, recipe))):
+            sets[name] = np.stack(prepared)
     return sets
 
 
