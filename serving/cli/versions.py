@@ -27,12 +27,14 @@ def promote(
     This ends the version's run as canary or shadow.
     """
     try:
-        moved = rollout.promote(ModelRegistry(exports_or_default(exports)), model, version, label)
+        registry = ModelRegistry(exports_or_default(exports))
+        moved = rollout.promote(registry, model, version, label)
     except (ConfigError, RoutingError, RegistryError, OSError) as error:
         raise fail(error) from None
     came_from = f" (was {moved.before})" if moved.before not in (None, version) else ""
     ended = "; its run as canary or shadow has ended" if moved.ended is not None else ""
     console.print(f"{model}: {label} is version {version}{came_from}{ended}")
+    _mirror_labels(registry, model)
 
 
 def sign(
@@ -62,13 +64,15 @@ def load_signer(key: Path) -> "Signer":
 def rollback(model: str, exports: Exports = None) -> None:
     """End the canary. Without one, make the previously live version live again."""
     try:
-        moved = rollout.rollback(ModelRegistry(exports_or_default(exports)), model)
+        registry = ModelRegistry(exports_or_default(exports))
+        moved = rollout.rollback(registry, model)
     except (ConfigError, RoutingError, RegistryError, OSError) as error:
         raise fail(error) from None
     if moved.version == moved.before:
         console.print(f"{model}: the canary has ended; version {moved.version} answers all")
     else:
         console.print(f"{model}: {STABLE} is version {moved.version} (was {moved.before}, now labelled {PREVIOUS})")
+    _mirror_labels(registry, model)
 
 
 def canary(
@@ -104,6 +108,16 @@ def canary(
         console.print(f"  canary: version {entry.canary.version} answers {entry.canary.percent:g} %{by}")
     if entry.shadow is not None:
         console.print(f"  shadow: version {entry.shadow.version} gets a copy of {entry.shadow.percent:g} %")
+    if version is not None or off:
+        _mirror_labels(registry, model)
+
+
+def _mirror_labels(registry: ModelRegistry, model: str) -> None:
+    """Copy the labels to MLflow's registry, if MLFLOW_TRACKING_URI is set."""
+    from training.tracking import mlflow_server
+
+    mirror = mlflow_server.mirror_labels
+    mirror(registry, model, lambda sentence: console.print(sentence, markup=False, soft_wrap=True))
 
 
 def _route(

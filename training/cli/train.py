@@ -32,6 +32,7 @@ from training.core.catalogue import JOBS, find
 from training.core.errors import JobError, NotComparable, WorkerLost
 from training.core.job import CSV_OPTIONS, Job, JobOptions
 from training.core.recipe import Param
+from training.tracking import mlflow_server
 
 if TYPE_CHECKING:
     from training.core.fit import ProgressReport
@@ -154,12 +155,19 @@ def train(
         return
     if outcome.version is None:
         raise typer.Exit(NotComparable.EXIT_CODE)
-    console.print(
-        f"[green]published as version {outcome.version}"
-        + (f", {'live' if label == STABLE else label}" if promote else "")
-    )
+    _say_published(outcome, registry, model or name, label if promote else None)
     if options.own_data and promote and label == STABLE:
         _say_how_to_ask(model or name, csv)
+
+
+def _say_published(outcome: "Outcome", registry: ModelRegistry, model: str, label: str | None) -> None:
+    """Print the new version's number and label, and record it on the MLflow server, if there is one."""
+    console.print(
+        f"[green]published as version {outcome.version}"
+        + (f", {'live' if label == STABLE else label}" if label else "")
+    )
+    if outcome.card and outcome.version:
+        mlflow_server.record(registry, model, outcome.card, outcome.version, console.print)
 
 
 def _say_how_to_ask(model: str, csv: Path | None) -> None:

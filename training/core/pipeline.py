@@ -4,6 +4,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from training.evaluation.assessment import assess
 from training.export import version
 from training.export.explanation import EXPLAIN
 from training.export.exported_model import ExportedModel
+from training.tracking import logs
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +144,7 @@ def run(
         if job.watch:
             before |= job.watch(model, examples)
         metrics = {**{key: values[-1] for key, values in fitted.history.items()}, **evaluation.metrics, **before}
+        logs.write(runs, name, datetime.now(UTC), fitted.history)
         trained = Trained(job, options, recipe, examples, model, fitted, evaluation, metrics)
         if publication.keep_apart:
             unfinished.remove()

@@ -105,7 +105,7 @@ def test_other_classes_are_refused_before_the_fit() -> None:
 def test_the_policy_of_every_job(name: str) -> None:
     """Bound, margin and direction of the policy decide."""
     policy = find(name).policy
-    lower_is_better = policy.metric.endswith(("loss", "mae", "mse", "roundings"))
+    lower_is_better = policy.metric.endswith(("loss", "mae", "mse", "roundings", "ratio"))
     assert policy.higher_is_better is not lower_is_better
     assert min(policy.largest_loss, policy.smallest_gain) == 0
     assert policy.bound is not None, "every job needs a worst accepted value"

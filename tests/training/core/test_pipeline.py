@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.util.event_pb2 import Event
 
 from serving.artifacts import manifest, model_card
 from serving.artifacts.registry import ModelRegistry
@@ -48,6 +49,13 @@ def test_a_version_is_complete(published: Path) -> None:
     assert len(card.histories["loss"]) == card.training.recipe["epochs"]
     assert card.seeds == {"tensorflow": 2, "numpy": 1} and card.code_revision
     assert {"train", "validation", "test"} <= card.data.parts.keys()
+    (log,) = (published.parents[2] / "runs" / "logs" / "sine_rnn").iterdir()
+    history = json.loads((log / "history.json").read_text(encoding="utf-8"))
+    assert history["val_loss"][-1] == pytest.approx(card.histories["val_loss"][-1], rel=1e-5)
+    (events,) = (log / "validation").iterdir()
+    records = tf.data.TFRecordDataset(str(events)).as_numpy_iterator()
+    values = [value for record in records for value in Event.FromString(record).summary.value]
+    assert {value.tag for value in values} == {"epoch_loss"} and len(values) == len(history["val_loss"])
     assert ModelRegistry(published.parents[1]).labels("sine_rnn") == {"stable": 1}
 
 
