@@ -111,7 +111,9 @@ def _record(client: "MlflowClient", registry: ModelRegistry, model: str, card: M
     client.set_terminated(run, end_time=ended)
     if not client.search_registered_models(filter_string=f"name = '{model}'"):
         client.create_registered_model(model, description=card.title)
-    client.create_model_version(model, source=place, run_id=run, tags={VERSION_TAG: str(version)})
+    # A server refuses a source outside the run's artifacts; the tag vitrine.directory has the version's place.
+    source = client.get_run(run).info.artifact_uri
+    client.create_model_version(model, source=source, run_id=run, tags={VERSION_TAG: str(version)})
     return run
 
 
