@@ -287,7 +287,7 @@ def test_bad_parameters(http: httpx.Client, path: str, params: Any, words: tuple
         ("/v1/models/shade/versions/x:predict", "unknown_version", ("whole number", "x")),
         ("/v1/models/shade/versions/99999999999999999999:predict", "unknown_version", ("whole number",)),
         (f"/v1/models/shade/versions/{'9' * 5000}:predict", "unknown_version", ("whole number",)),
-        ("/v1/models/shade:explain", "unknown_verb", (":explain", ":predict", ":classify")),
+        ("/v1/models/shade:interpret", "unknown_verb", (":interpret", ":predict", ":classify")),
         ("/v1/models/shade:forecast", "unknown_verb", ("kind image", ":predict, :embed")),
         ("/v1/models/trend:embed", "unknown_verb", ("kind series", ":predict, :forecast")),
         ("/v1/models/trend:neighbours", "unknown_verb", ("kind series", ":predict, :forecast")),
