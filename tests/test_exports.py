@@ -18,6 +18,7 @@ def test_the_live_version_is_fully_trained_and_complete(model: str) -> None:
     card = model_card.read(version)
     assert not card.training.quick and card.data.stand_in is None
     assert card.gate and card.gate.accepted and not card.gate.forced
+    assert all(check.passed for check in card.gate.checks)
     assert card.parity and card.parity.onnx_reason is None
     for output, gap in card.parity.onnx_to_saved_model.items():  # a rank between distances amplifies rounding
         assert gap < (1e-3 if output.endswith("/typicality") else 1e-5), output

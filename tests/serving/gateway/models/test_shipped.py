@@ -22,7 +22,7 @@ from serving.client import Client
 from serving.onnx_runtime import onnxruntime
 from serving.preprocessing import image
 from tests.conftest import SHIPPED
-from tests.programs import model_server
+from tests.programs import REPOSITORY, model_server
 from tests.serving.gateway import programs
 from tests.serving.gateway.conftest import picture
 from tests.serving.gateway.models.test_canary import metric
@@ -204,3 +204,24 @@ def test_the_naive_forecast_of_the_sine_is_its_last_period(shipped: Gateway) -> 
     document = {"history": sine[:40].tolist(), "horizon": 5, "naive": True}
     (made,) = shipped.http.post("/v1/models/sine_rnn:forecast", json=document).json()["forecasts"]
     assert made["naive"]["season"] == 20 and made["naive"]["mean"] == pytest.approx(sine[40:], abs=1e-6)
+
+
+@pytest.mark.parametrize("model", ["fashion_cnn", "fashion_embedding", "fashion_metric", "xo_cnn"])
+def test_the_heat_map_marks_the_object_and_noise_is_warned_of(shipped: Gateway, model: str) -> None:
+    """Cells of a 28×28 boot, drawn as a cross for ``xo_cnn``, weigh more than the empty corner."""
+    if model == "xo_cnn":
+        drawn = Image.new("L", (96, 96), 255)
+        for line in ((16, 16, 80, 80), (80, 16, 16, 80)):
+            ImageDraw.Draw(drawn).line(line, fill=0, width=8)
+        stream = io.BytesIO()
+        drawn.save(stream, "PNG")
+        content, label = stream.getvalue(), "X"
+    else:
+        content, label = (REPOSITORY / "examples" / "ankle_boot.png").read_bytes(), "Ankle boot"
+    with Client(shipped.url) as client:
+        found = client.explain(model, content)
+        assert found.label == label and found.warning is None
+        assert found.heatmap.max() > 0.2 and abs(float(found.heatmap[0, 0])) < found.heatmap.max() / 2
+        if model == "fashion_cnn":
+            noise = np.random.default_rng(0).integers(0, 256, (1, 28, 28, 1)).astype(np.uint8)
+            assert "unlike the training data" in (client.predict(model, noise).predictions[0].warning or "")
