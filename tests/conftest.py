@@ -19,7 +19,10 @@ hypothesis.settings.load_profile("patient")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-SHIPPED = ("fashion_cnn", "fashion_embedding", "fashion_metric", "sine_rnn", "stock_rnn", "xo_cnn")
+SHIPPED = (
+    *("clothing_photos", "fashion_cnn", "fashion_embedding", "fashion_metric"),
+    *("sine_rnn", "stock_rnn", "xo_cnn"),
+)
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_the_live_version_is_fully_trained_and_complete(model: str) -> None:
 
 def test_the_shipped_versions_are_small() -> None:
     files = [file for model in SHIPPED for file in shipped(model).rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) < 6_000_000
+    assert sum(file.stat().st_size for file in files) < 18_000_000
 
 
 @pytest.mark.parametrize("model", SHIPPED)
