@@ -119,13 +119,15 @@ def held_out(metric: str, examples: Examples, evaluation: Evaluation, exported: 
 
 
 def raw_inputs(examples: Examples, evaluation: Evaluation, exported: ExportedModel) -> Mapping[str, Array] | None:
-    """Return the raw inputs of ``serving_default``, one row for each of ``evaluation.truth``. None if unknown.
+    """Return the raw inputs of the first signature, one row for each of ``evaluation.truth``. None if unknown.
+
+    That is ``serving_default``, or ``embed`` of an encoder without classes.
 
     Rows of a table and histories may be scaled in ``examples.test``, so their jobs set ``evaluation.inputs``.
     """
     if evaluation.inputs is not None or exported.kind not in ("image", "signal"):
         return evaluation.inputs
-    specs = exported.endpoints["serving_default"].inputs
+    specs = next(iter(exported.endpoints.values())).inputs
     test = examples.test[0]
     fits = all(spec.shape[1:] == test.shape[1:] and spec.dtype.as_numpy_dtype == test.dtype for spec in specs.values())
     return dict.fromkeys(specs, test) if len(specs) == 1 and fits and len(test) == len(evaluation.truth) else None

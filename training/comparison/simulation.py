@@ -42,7 +42,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Rates:
+class ErrorRates:
     """Share of equal candidates that are refused, and of those worse by twice the margin that pass."""
 
     margin: float
@@ -87,7 +87,7 @@ SETTINGS = (
 )
 
 
-def rates(setting: Setting, candidates: int, seed: int = 0) -> Rates:
+def rates(setting: Setting, candidates: int, seed: int = 0) -> ErrorRates:
     """Simulate ``candidates`` equal and as many worse candidates.
 
     "Twice the margin" is twice the median of the margins that the gate chooses for equal candidates.
@@ -97,7 +97,7 @@ def rates(setting: Setting, candidates: int, seed: int = 0) -> Rates:
     margin = float(np.median([test.margin for test in equal]))
     worse = [setting.test(2 * margin, rng) for _ in range(candidates)]
     refused = sum(not test.accepted for test in equal) / candidates
-    return Rates(margin, refused, sum(test.accepted for test in worse) / candidates, candidates)
+    return ErrorRates(margin, refused, sum(test.accepted for test in worse) / candidates, candidates)
 
 
 def table(candidates: int) -> Iterator[str]:
