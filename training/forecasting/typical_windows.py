@@ -80,7 +80,12 @@ def with_assessed(
 
 
 def of_split(exported: ExportedModel, parts: Split, embed: Callable[[tf.Tensor], tf.Tensor] = shape) -> ExportedModel:
-    """Add the signature ``assessed``, calibrated on the windows of validation and test part."""
+    """Add the signature ``assessed``, calibrated on the windows of validation and test part.
+
+    A forecaster is returned as it is if these parts together are shorter than a window.
+    """
+    held_out = parts.series[parts.first_validation :]
+    if len(held_out) < parts.window:
+        return exported
     rows = np.lib.stride_tricks.sliding_window_view
-    train, held_out = rows(parts.train, parts.window), rows(parts.series[parts.first_validation :], parts.window)
-    return with_assessed(exported, train, held_out, embed)
+    return with_assessed(exported, rows(parts.train, parts.window), rows(held_out, parts.window), embed)
