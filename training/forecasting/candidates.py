@@ -32,6 +32,8 @@ WORDS = {
     "convolution": "a temporal convolution",
 }
 NAIVE = ("naive", "seasonal_naive", "drift")
+#: Candidates whose errors on the rows of their fit are those on other rows.
+FEW_PARAMETERS = (*NAIVE, "theta", "seasonal_theta", "damped", "seasonal_damped")
 _CHANGES = 40  # newest changes that the GRU reads
 
 

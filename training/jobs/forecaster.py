@@ -160,11 +160,12 @@ def chosen(errors: dict[str, float], unit: str) -> str:
 def held_out(name: str, examples: Examples, end: int) -> backtest.Origins:
     """Return the origins before ``end`` that calibrate the interval.
 
-    A classical forecast has few parameters, so that its errors in the training part count, too; a net's do not.
+    A forecast with a few parameters has the same errors in the training part, so that those count, too. The errors of a
+    net and of an autoregression are smaller there.
     """
     parts, recipe = examples.extra["parts"], examples.extra["series"]
-    is_net = name in candidates.nets(recipe.window, recipe.max_horizon)
-    first = parts.first_validation if is_net else max(recipe.window, recipe.season, 2)
+    before = max(recipe.window, recipe.season, 2)
+    first = before if name in candidates.FEW_PARAMETERS else parts.first_validation
     return backtest.roll(
         parts.series[:end], first, window=recipe.window, horizon=recipe.max_horizon, season=recipe.season
     )

@@ -112,9 +112,23 @@ def test_a_net_is_fitted_again_on_all_values(tmp_path: Path) -> None:
     net = forecaster.refitted("convolution", examples)
     assert net(np.zeros((2, 64), np.float32)).shape == (2, 14)
     assert said == ["fitting again on all 223 windows, for the version to serve"]
-    first = forecaster.held_out("convolution", examples, 255)
-    assert len(first.truth) == 255 - 210 - 14 + 1
-    assert len(forecaster.held_out("theta", examples, 255).truth) == 255 - 64 - 14 + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "first"), [("convolution", 210), ("autoregression", 210), ("theta", 64), ("seasonal_damped", 64)]
+)
+def test_values_of_the_fit_calibrate_only_forecasts_with_few_parameters(name: str, first: int, tmp_path: Path) -> None:
+    examples = forecaster.load(JobOptions(csv=write(tmp_path / "own.csv", np.arange(300.0))), RECIPE)
+    assert len(forecaster.held_out(name, examples, 255).truth) == 255 - first - 14 + 1
+
+
+def test_the_shortest_accepted_series_is_measured_and_served(tmp_path: Path) -> None:
+    options = JobOptions(csv=write(tmp_path / "own.csv", np.random.default_rng(0).normal(size=100), days=30))
+    examples = forecaster.load(options, RECIPE)
+    model = forecaster.build(examples, options, RECIPE)
+    assert 0 < forecaster.evaluate(model, examples).metrics["coverage"] <= 1
+    exported = forecaster.serve(model, examples)
+    assert "forecast" in exported.endpoints and exported.typicality is None
 
 
 def test_a_long_series_is_cut_and_its_windows_thinned(tmp_path: Path) -> None:
