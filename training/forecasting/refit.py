@@ -3,7 +3,7 @@
 import keras
 
 from training.core.array import Array
-from training.core.fit import seed_everything
+from training.core.fit import choose_optimizer, seed_everything
 from training.core.job import JobOptions
 from training.core.recipe import Recipe
 
@@ -18,8 +18,9 @@ def refit(model: keras.Model, x: Array, y: Array, options: JobOptions, recipe: R
         x: windows of all data.
         y: the values after them.
         options: receives the progress.
-        recipe: epochs, batch size and seeds.
+        recipe: epochs, batch size, seeds and optimiser.
     """
     options.say(f"fitting again on all {len(x):,} windows, for the version to serve")
+    choose_optimizer(model, recipe)
     seed_everything(recipe)
     model.fit(x, y, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0)
