@@ -59,8 +59,10 @@ class HeldOut:
         """Return the scores of a published version, [n].
 
         Raises:
-            NotMeasurable: the version has other inputs, or it has seen the rows and kept no scores of them.
+            NotMeasurable: the version has other classes or inputs, or it has seen the rows and kept no scores of them.
         """
+        if set(card.labels) != set(self.labels):
+            raise NotMeasurable(f"its classes are {', '.join(card.labels)}")
         if card.training.refitted:
             return self._kept(directory, card)
         signature = "embed" if self.metric in OF_EMBEDDING else "serving_default"

@@ -122,3 +122,12 @@ def test_other_inputs_are_a_reason(tmp_path: Path) -> None:
     larger = HeldOut(**{**vars(larger), "inputs": {"image": np.zeros((ROWS, 4, 4, 1), np.uint8)}})
     results = published.on_gate_rows(larger, POLICY, registry, "toy", live_version(registry, "toy"))
     assert results.unmeasured == {1: "it takes image of shape [2, 1, 1]; these rows have [4, 4, 1]"}
+
+
+def test_the_best_version_with_other_classes_is_not_measured(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path, settle=0)
+    publish(registry, 0, candidate(registry, 0), labels=("cat", "cow"))
+    publish(registry, 20, candidate(registry, 20).model_copy(update={"value": 0.98}))
+    results = published.on_gate_rows(held(20), POLICY, registry, "toy", live_version(registry, "toy"))
+    assert [test.version for test in results.tests] == [2]
+    assert results.unmeasured == {1: "its classes are cat, cow"}
