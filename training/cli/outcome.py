@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from training.cli.terminal import console
+from training.cli.terminal import console, say
 
 if TYPE_CHECKING:
     from training.core.card import Trained
@@ -30,7 +30,7 @@ def print_outcome(name: str, outcome: "Outcome") -> None:
             column.justify = "right"
         console.print(shown)
     for reason in outcome.verdict.reasons if outcome.verdict else ():
-        console.print(f"gate: {reason}", soft_wrap=True)
+        say(f"gate: {reason}")
     if outcome.card is None:
         live = outcome.verdict.compared_with if outcome.verdict else None
         stays = f" Version {live} stays live." if live else ""
@@ -43,7 +43,7 @@ def print_outcome(name: str, outcome: "Outcome") -> None:
     if outcome.verdict and outcome.verdict.forced:
         console.print("[yellow]The gate refused it; published by force, and the card says so.")
     for note in outcome.card.notes:
-        console.print(f"[yellow]note: {note}", soft_wrap=True)
+        say(f"note: {note}", "yellow")
 
 
 def _figures_by_class(trained: "Trained") -> Iterator[Table]:

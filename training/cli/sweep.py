@@ -16,7 +16,7 @@ from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.cli.options import Exports, exports_or_default
 from serving.cli.terminal import fail
 from training.cli import series_options as series
-from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow, starting_tensorflow
+from training.cli.terminal import Quick, StandIn, console, exit_on_sigterm, quiet_tensorflow, say, starting_tensorflow
 from training.core import preflight
 from training.core.catalogue import find
 from training.core.errors import JobError
@@ -106,7 +106,7 @@ def sweep(
         )
     console.print(f"{best.pruned} of {best.finished} fine trials were pruned")
     arguments = shlex.join([name, *options.data_arguments(), "--params", str(path)])
-    console.print(f"[green]vitrine train {arguments}", soft_wrap=True)
+    say(f"vitrine train {arguments}", "green")
 
 
 @contextmanager

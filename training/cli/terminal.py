@@ -18,6 +18,11 @@ StandIn = Annotated[bool, typer.Option(help="Use synthetic data instead of the r
 console = Console()
 
 
+def say(sentence: str, style: str | None = None) -> None:
+    """Print a sentence as it is: names in the user's files may have brackets, which Rich would take for markup."""
+    console.print(sentence, style=style, markup=False, soft_wrap=True)
+
+
 def quiet_tensorflow() -> None:
     """Hide TensorFlow's messages below errors. Call it before TensorFlow is imported."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -25,6 +25,7 @@ from training.cli.terminal import (
     exit_on_sigterm,
     print_names,
     quiet_tensorflow,
+    say,
     starting_tensorflow,
 )
 from training.core import preflight
@@ -146,11 +147,11 @@ def train(
         return
     print_outcome(model or name, outcome)
     if outcome.kept:
-        console.print(
-            f"[green]A quick run: nothing was published. Card and plots are in {outcome.kept}\n"
+        say(
+            f"A quick run: nothing was published. Card and plots are in {outcome.kept}\n"
             "The same command without --quick publishes the fully trained model. With --as NAME it publishes this "
             "quick one as a model of its own.",
-            soft_wrap=True,
+            "green",
         )
         return
     if outcome.version is None:
@@ -167,13 +168,13 @@ def _say_published(outcome: "Outcome", registry: ModelRegistry, model: str, labe
         + (f", {'live' if label == STABLE else label}" if label else "")
     )
     if outcome.card and outcome.version:
-        mlflow_server.record(registry, model, outcome.card, outcome.version, console.print)
+        mlflow_server.record(registry, model, outcome.card, outcome.version, say)
 
 
 def _say_how_to_ask(model: str, csv: Path | None) -> None:
     """Print the next commands for a live model of the user's own data."""
     ask = f"vitrine forecast {model} --csv {csv}" if csv else f"vitrine predict --model {model} PICTURE"
-    console.print(f"vitrine up serves it, with a page. In another terminal: {ask}", markup=False, soft_wrap=True)
+    say(f"vitrine up serves it, with a page. In another terminal: {ask}")
 
 
 def _say_series(name: str, options: JobOptions) -> None:
@@ -207,7 +208,7 @@ def _run(job: Job, options: JobOptions, publication: "Publication", runs: Path, 
 
     worker_group = WorkerGroup.from_environment()
     exit_on_sigterm()  # again: TensorFlow's server for the worker group replaces the handler and ignores the signal
-    with _progress_bar(job.recipe_for(options).epochs) as (bar, progress):
+    with _progress_bar(job.recipe_for(options).epochs) as progress:
         outcome = run(
             job,
             options,
@@ -216,7 +217,7 @@ def _run(job: Job, options: JobOptions, publication: "Publication", runs: Path, 
             fresh=fresh,
             worker_group=worker_group,
             progress=progress,
-            say=bar.console.print,
+            say=say,
         )
     if worker_group:
         worker_group.finish()
@@ -224,7 +225,7 @@ def _run(job: Job, options: JobOptions, publication: "Publication", runs: Path, 
 
 
 @contextmanager
-def _progress_bar(epochs: int) -> Iterator[tuple[Progress, "ProgressReport"]]:
+def _progress_bar(epochs: int) -> Iterator["ProgressReport"]:
     with Progress(
         TextColumn("epoch {task.fields[epoch]} of {task.fields[epochs]}"),
         BarColumn(bar_width=10),
@@ -241,4 +242,4 @@ def _progress_bar(epochs: int) -> Iterator[tuple[Progress, "ProgressReport"]]:
             shown = " ".join(f"{key} {value:.4g}" for key, value in metrics.items())
             bar.update(task, completed=100 * epoch + percent, epoch=epoch + 1, metrics=shown, visible=True)
 
-        yield bar, report
+        yield report

@@ -25,9 +25,9 @@ WEEK = np.array([0, -40, 25, 310, 480, -220, 15])
 RECIPE = Recipe(epochs=1, batch_size=64, learning_rate=0.001)
 
 
-def write(path: Path, values: Array, *, first: date = date(2023, 1, 1), days: int = 1) -> Path:
+def write(path: Path, values: Array, *, first: date = date(2023, 1, 1), days: int = 1, column: str = "sales") -> Path:
     rows = [f"{first + timedelta(days=days * i)},{value}" for i, value in enumerate(values)]
-    path.write_text("\n".join(["date,sales", *rows]), encoding="utf-8")
+    path.write_text("\n".join([f"date,{column}", *rows]), encoding="utf-8")
     return path
 
 
@@ -42,10 +42,11 @@ def train(csv: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 1 of a model of a series that repeats each week, around zero: the seasonal naive forecast wins."""
-    csv = write(tmp_path_factory.mktemp("own") / "sales.csv", np.resize(WEEK, 300).astype(float))
+    csv = write(tmp_path_factory.mktemp("own") / "sales.csv", np.resize(WEEK, 300).astype(float), column="sales [/day]")
     done = train(csv, "--as", "sales", "--unit", "pieces")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "published as version 1, live" in done.stdout
+    assert "data: sales, sales [/day] from sales.csv" in done.stdout
     assert "note: This is the seasonal naive forecast (the last season repeats): none of 12 " in done.stdout
     return csv.parent / "exports" / "sales" / "1"
 
