@@ -7,6 +7,7 @@ import { t } from "./words.js";
 
 const SHOWN = 60; // values of the history in the chart
 const KEPT = 2000; // newest values of a file that are put into the field
+const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()); // Box and Muller
 const exact = (value) => String(Number(value.toPrecision(7))); // of a float32
 
 export const title = t("How does a series go on?");
@@ -61,8 +62,10 @@ export function start(section) {
         { ...stock, last: date(stock.last) });
     }
     const { level, volatility } = card.inputs;
+    const length = Math.max(40, card.series.window);
     let value = level ? level.mean : 100;
-    const walk = Array.from({ length: Math.max(40, card.series.window) }, () => (value += (Math.random() - 0.5) * (volatility ? volatility.mean : 1)));
+    const size = (volatility ? volatility.mean : 1) * Math.sqrt(6 / length); // of a step, for that deviation in a window
+    const walk = Array.from({ length }, () => (value += size * normal()));
     return put(walk.map(plain).map(Number), t("A random walk at the level of the training data."));
   }
 
