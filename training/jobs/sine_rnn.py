@@ -33,7 +33,7 @@ from training.export.exported_model import ExportedModel
 from training.export.series import series_model
 from training.forecasting.forecaster import Forecaster, recursive
 from training.forecasting.refit import refit
-from training.forecasting.typical_windows import of_split, values
+from training.forecasting.typical_windows import values, with_assessed
 from training.forecasting.windows import chronological, windows
 
 SERIES = SeriesRecipe(window=2, max_horizon=100, step="π/10", unit="1", season=20, level=0.9)
@@ -97,7 +97,10 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     final = build(examples, options, recipe)
     refit(final, x[..., None], y, options, recipe)
     exported = series_model(final, forecaster(final), spread, examples.test[0][:32, :, 0])
-    return replace(of_split(exported, parts, values), refitted=True)
+    # Windows of all phases: steps of one radian never repeat one. The series has the 20 phases of its period alone.
+    phases = np.arange(2000.0)
+    typical = np.sin(np.stack([phases, phases + np.pi / 10], axis=1))
+    return replace(with_assessed(exported, typical[:1400], typical[1400:], values), refitted=True)
 
 
 def forecaster(model: keras.Model) -> Forecaster:

@@ -44,7 +44,9 @@ def test_a_version_is_complete(published: Path) -> None:
     assert (published / "assets" / "card.json").read_bytes() == (published / "assets.extra/card.json").read_bytes()
     card = model_card.read(published)
     assert card.training.quick and "quick run" in " ".join(card.notes)
-    assert card.parity and max(card.parity.onnx_to_saved_model.values()) < 1e-5
+    assert card.parity
+    for output, difference in card.parity.onnx_to_saved_model.items():
+        assert difference < (1e-3 if output.endswith("/typicality") else 1e-5)
     assert card.gate and card.gate.accepted
     assert len(card.histories["loss"]) == card.training.recipe["epochs"]
     assert card.seeds == {"tensorflow": 2, "numpy": 1} and card.code_revision
