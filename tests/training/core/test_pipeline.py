@@ -15,7 +15,7 @@ from tensorflow.core.util.event_pb2 import Event
 from serving.artifacts import manifest, model_card
 from serving.artifacts.registry import ModelRegistry
 from serving.onnx_runtime import onnxruntime
-from tests.programs import REPOSITORY, Program
+from tests.programs import REPOSITORY, Program, shipped
 from training.data import noughts_crosses
 
 
@@ -175,14 +175,16 @@ def test_a_job_starts_from_the_live_or_chosen_version(tmp_path: Path) -> None:
     assert done.returncode == 1
     error = done.stderr.replace("\n", " ")
     assert "starts from a trained fashion_cnn, and" in error and "has none" in error
-    shutil.copytree(REPOSITORY / "exports" / "fashion_cnn", exports / "fashion_cnn")
+    live = shipped("fashion_cnn")
+    shutil.copytree(live, exports / "fashion_cnn" / live.name)
+    ModelRegistry(exports).promote("fashion_cnn", int(live.name))
     done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "3")
-    assert done.returncode == 1 and "fashion_cnn has no version 3; there are: 1" in done.stderr
+    assert done.returncode == 1 and f"fashion_cnn has no version 3; there are: {live.name}" in done.stderr
     done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--as", "mnist_transfer")
     assert done.returncode == 0, done.stdout + done.stderr
     card = model_card.read(exports / "mnist_transfer" / "1")
-    assert card.training.recipe["from_version"] == 1
-    assert "Started from fashion_cnn version 1." in card.notes
+    assert card.training.recipe["from_version"] == int(live.name)
+    assert f"Started from fashion_cnn version {live.name}." in card.notes
     assert card.data.stand_in and card.parity and "assessed/typicality" in card.parity.onnx_to_saved_model
     assert card.typicality and card.typicality.auroc.keys() >= {"noise", "blank"} and card.calibration
 
