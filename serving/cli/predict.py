@@ -15,7 +15,7 @@ from rich.text import Text
 
 from serving.artifacts.model_card import ModelCard
 from serving.cli.options import Url
-from serving.cli.terminal import console, fail
+from serving.cli.terminal import console, fail, print_whole
 from serving.client import Client, Forecasts, VitrineError
 from serving.inputs import calendar, histories
 from serving.inputs.calendar import CalendarError, Frequency
@@ -98,7 +98,7 @@ def forecast(
             )
     except ValueError as error:
         raise fail(error) from None
-    console.print(_table(answer, times))
+    print_whole(_table(answer, times))
     for note in filter(None, [answer.forecasts[0].warning, *answer.notes]):
         console.print(note, style="yellow")
 

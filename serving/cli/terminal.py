@@ -2,10 +2,18 @@
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 #: Prints names, labels and paths literally: Rich does not interpret brackets and colons in them.
 console = Console(highlight=False, markup=False, emoji=False)
+_WIDEST = 1_000  # characters of a table
 _errors = Console(highlight=False, markup=False, emoji=False, stderr=True)
+
+
+def print_whole(table: Table) -> None:
+    """Print a table without shortened cells, even if it is wider than the terminal."""
+    widest = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+    Console(highlight=False, markup=False, emoji=False, width=max(widest, console.width)).print(table)
 
 
 def fail(error: Exception | str) -> typer.Exit:

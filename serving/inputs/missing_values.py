@@ -39,6 +39,8 @@ def interpolated(values: NDArray[np.float64], length: int) -> tuple[NDArray[np.f
     if missing[-1]:
         raise RowError("the newest value is null; leave it out, and forecast more steps")
     most = int(MOST_SHARE * length)
+    if not most:
+        raise RowError(f"a value is null; {length} values are too few to interpolate one ({MOST_SHARE:.0%} at most)")
     if count > most:
         raise RowError(
             f"{count} of the {length} newest values are null; at most {most} are interpolated ({MOST_SHARE:.0%})"

@@ -60,14 +60,14 @@ def _client(say: Say, what: str) -> "Iterator[MlflowClient | None]":
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
     except ImportError:
-        say(f"MLflow: {what} is not recorded. {extras.needs(TRACKING_URI, 'mlflow')}")
+        say(f"MLflow does not record {what}: {extras.needs(TRACKING_URI, 'mlflow')}")
         yield None
         return
     try:
         yield MlflowClient()
     except (MlflowException, OSError) as error:
         first = (str(error).splitlines() or [type(error).__name__])[0]
-        say(f"MLflow: {what} is not recorded at {os.environ[TRACKING_URI]}: {first[:200]}")
+        say(f"MLflow does not record {what} at {os.environ[TRACKING_URI]}: {first[:200]}")
 
 
 def _record(client: "MlflowClient", registry: ModelRegistry, model: str, card: ModelCard, version: int) -> str:

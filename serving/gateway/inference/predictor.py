@@ -36,7 +36,7 @@ from serving.gateway.observability.tracing import Trace
 
 _ANY = VersionChoice()
 _SHADOW_SECONDS = 10.0
-EXPLAIN = "explain"  # runs the model about 100 times for a row, so its rows are not merged
+EXPLAIN = "explain"  # runs the model about 100 times for a row, so each row is a call of its own
 _RESPONSE_TIMES = 5  # memory of outputs: the model server's message, the arrays, and text of up to three times the size
 _REQUEST_TIMES = 3  # memory of inputs: the arrays, the message, and the HTTP/2 body
 
@@ -164,7 +164,9 @@ class Predictor:
     ) -> Outputs:
         """Return the outputs of a call. Send it in parts if it has more rows than the limit."""
         batcher = self._batcher(version, call.signature)
-        if call.rows <= self._limits.rows:
+        explains = call.signature.name == EXPLAIN and version.offers_signature(call.signature)
+        most = 1 if explains else self._limits.rows
+        if call.rows <= most:
             return await batcher.submit(call.arrays, call.rows, deadline, trace)
 
         async def send_part(part: ModelCall) -> Outputs:
@@ -172,7 +174,7 @@ class Predictor:
             memory.hold((1 + _RESPONSE_TIMES) * outputs.size)  # over the budget: stop before joining
             return outputs
 
-        outputs = joined(await in_order(parts(version, call, self._limits.rows), send_part, self._limits.calls))
+        outputs = joined(await in_order(parts(version, call, most), send_part, self._limits.calls))
         memory.release(_RESPONSE_TIMES * outputs.size)
         return outputs
 

@@ -33,7 +33,8 @@ def content(payload: Payload, key: str, usage: str, optional: Collection[str] = 
     match payload:
         case JsonDocument(keys):
             if key not in keys or keys.keys() - {key, *optional}:
-                raise BadDocument(f"a JSON body for this model is {usage}; the keys sent are: {listed(keys)}")
+                more = f", with {listed(list(optional))} if needed" if optional else ""
+                raise BadDocument(f"a JSON body for this model is {usage}{more}; the keys sent are: {listed(keys)}")
             return keys[key]
         case ArrayBody(array):
             return array

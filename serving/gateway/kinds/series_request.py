@@ -210,7 +210,7 @@ def _axis(keys: Mapping[str, Any], length: int, recipe: SeriesRecipe) -> TimeAxi
     if timestamps is not None and start is not None:
         raise BadOption("timestamps and start are given; send one of them")
     if frequency is None:
-        raise BadOption(f"frequency is missing, such as day: this model's step, {recipe.step}, is none of a calendar")
+        raise BadOption(f"frequency is missing: this model's step, {recipe.step}, has no dates. Send one, such as day")
     if timestamps is None:
         return _checked(calendar.from_start, start, "start", frequency, length)
     if not isinstance(timestamps, list):
@@ -271,7 +271,8 @@ def _filled(row: Any, window: int) -> tuple[Any, int]:
     if len(newest) < window:  # refused for its length
         return [value or 0 for value in newest], 0
     tail = row[-newest_with_neighbours(window) :]
-    known = numbers.array([0 if value is None else value for value in tail], np.dtype(np.float64), "history")
+    known = numbers.array([0 if value is None else value for value in tail], np.dtype(np.float32), "history")
+    known = known.astype(np.float64)
     known[[value is None for value in tail]] = np.nan
     try:
         return interpolated(known, window)
@@ -292,11 +293,9 @@ def _checked(function: Callable[..., T], *arguments: Any) -> T:
         raise BadOption(str(error)) from None
 
 
-def _named(name: str | None, function: Callable[..., T], *arguments: Any) -> T:
+def _named(name: str, function: Callable[..., T], *arguments: Any) -> T:
     """Return the function's result; its errors name the series."""
     try:
         return _checked(function, *arguments)
     except InvalidInput as error:
-        if name is None:
-            raise
         raise type(error)(f"series {shown(name)}: {error.message}") from None

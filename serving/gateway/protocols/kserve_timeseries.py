@@ -19,6 +19,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from serving.artifacts.model_card import SeriesRecipe
 from serving.gateway.codecs.body import JsonDocument
@@ -43,16 +44,18 @@ class _TimeSeriesPart(BaseModel):
     @classmethod
     def _check_keys(cls, value: Any) -> Any:
         if isinstance(value, dict) and len(value) > _MOST_KEYS:
-            raise ValueError(f"an object has {len(value)} keys; the known ones are {listed(list(cls.model_fields))}")
+            known = listed(list(cls.model_fields))
+            raise PydanticCustomError("keys", f"an object has {len(value)} keys; the known ones are {known}")
         return value
 
 
 def _known(frequency: str) -> str:
     """Accept KServe's frequencies, and the others of :class:`Frequency`."""
     if Frequency.parse(frequency) is None:
-        raise ValueError(
+        raise PydanticCustomError(
+            "frequency",
             "Input should be 'second', 'minute', 'hour', 'day', 'week', 'month', 'quarter' or 'year', their letters "
-            "S, T, H, D, W, M, Q, Y, or such as 'business day' or '15 minutes'"
+            "S, T, H, D, W, M, Q, Y, or such as 'business day' or '15 minutes'",
         )
     return frequency
 

@@ -25,7 +25,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def forecast(url: str, *arguments: str, text: str = "") -> str:
     command = [sys.executable, "-m", "serving.cli.main", "forecast", "trend", f"--url={url}", *arguments]
-    environment = {**os.environ, "COLUMNS": "120"}
+    environment = {**os.environ, "COLUMNS": "60"}
     done = subprocess.run(command, input=text, capture_output=True, text=True, cwd=REPOSITORY, env=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -46,6 +46,7 @@ def test_a_history_and_a_picture_unlike_the_training_data_have_a_warning(tmp_pat
 
 
 def test_a_forecast_has_times_quantiles_and_the_naive_forecast(url: str) -> None:
+    """The table has all figures, although it is wider than the terminal."""
     options = ("--start=2026-01-28", "--horizon=2", "--quantile=0.95", "--naive")
     rows = [line.split() for line in forecast(url, "--history=1,2,3,4", *options).splitlines()]
     assert ["step", "(day)", "time", "mean,", "USD", "lower", "upper", "0.95", "naive"] in [

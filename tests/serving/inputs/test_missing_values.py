@@ -30,7 +30,7 @@ def test_an_older_value_serves_as_neighbour() -> None:
         ([1, *[NAN] * 4, *[6] * 20], 25, "4 or more values in a row .* at most 3"),
         ([*[1] * 9, *[NAN] * 6, *[6] * 14], 15, "4 or more values in a row"),
         ([NAN] * 5, 5, "the newest value is null"),
-        ([1, NAN, 3], 2, "1 of the 2 newest values are null; at most 0"),
+        ([1, NAN, 3], 2, "a value is null; 2 values are too few to interpolate one"),
     ],
 )
 def test_more_are_refused(history: list[float], length: int, message: str) -> None:

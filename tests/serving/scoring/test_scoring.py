@@ -89,7 +89,7 @@ def test_series_of_a_parquet_file(tmp_path: Path) -> None:
         "the list of numbers ",
         "a value is null, NaN",
         "the newest value is ",
-        "1 of the 2 newest va",
+        "a value is null; 2 v",
     ]
     assert [row["interpolated"] for row in rows] == [*[0] * 4, *[None] * 5]
 

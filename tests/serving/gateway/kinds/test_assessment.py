@@ -164,6 +164,21 @@ def test_refused_explanations(gateway: Gateway, case: str) -> None:
     assert message in answer.json()["error"]
 
 
+def test_rows_of_a_tensor_request_are_explained_one_by_one(gateway: Gateway) -> None:
+    """So that a request that misses its deadline stops between rows."""
+
+    def calls() -> float:
+        name = 'vitrine_batch_rows_count{model="shade"}'
+        lines = gateway.http.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+    before = calls()
+    rows = np.arange(60, 68).repeat(16).reshape(-1, 4, 4, 1).tolist()
+    found = post(gateway, "shade:predict", json={"signature_name": "explain", "instances": rows})["predictions"]
+    np.testing.assert_allclose(np.mean(found, axis=(1, 2)), range(60, 68), atol=1e-3)
+    assert calls() == before + 8
+
+
 def test_many_explanations_at_once(gateway: Gateway) -> None:
     levels = list(range(60, 92))
     with ThreadPoolExecutor(16) as pool:

@@ -164,6 +164,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str, str]] = {
     "a quantile of an older card": ("sine", {**LINE, "quantiles": [0.5]}, "bad_option", "0.05, 0.95"),
     "all null": ("shop", {"history": [None] * 20, "horizon": 1}, "bad_tensor", "newest value is null"),
     "many null": ("shop", {"history": [1, 2, None] * 6 + [1, 2], "horizon": 1}, "bad_tensor", "3 of the 10"),
+    "a misspelt option": ("shop", {**LINE, "quantile": [0.5]}, "bad_document", "with horizon, quantiles, naive"),
+    "null and a huge value": (
+        "shop",
+        {"history": [*HISTORY[:8], 1e39, None, 1], "horizon": 1},
+        "bad_tensor",
+        "too large for float32",
+    ),
     "null first": ("shop", {"history": [None, *HISTORY[:9]], "horizon": 1}, "bad_tensor", "begins with null"),
     "a short history": ("shop", {"history": [None, 1], "horizon": 1}, "bad_tensor", "at least 10 values"),
     "null and a word": ("shop", {"history": [*HISTORY[:9], None, "a", 1], "horizon": 1}, "bad_tensor", "a string"),
