@@ -155,7 +155,7 @@ def _with_typicality(
     if train is None or fitted is None or own is None:
         return exported
     classes = y[rows] if y.ndim == 1 else y[rows].argmax(axis=1)
-    conformity = typicality.fit(train, classes, fitted)
+    conformity = typicality.fit(train, classes, fitted, unit=exported.image is not None)
     if exported.image:
         foreign = foreign_inputs.pictures(exported.image, examples.data.name)
     else:

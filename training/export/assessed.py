@@ -74,4 +74,5 @@ def typicality(embedding: tf.Tensor, conformity: Conformity) -> tf.Tensor:
     ends, levels = conformity.quantiles.astype(np.float64), conformity.levels.astype(np.float64)
     slopes, steps = (1 / np.diff(ends)).astype(np.float32), -np.diff(levels).astype(np.float32)
     left = tf.clip_by_value((tf.constant(conformity.quantiles[1:]) - score) * tf.constant(slopes), 0.0, 1.0)
-    return tf.reshape(tf.matmul(left, tf.constant(steps[:, np.newaxis])) + float(levels[-1]), [-1])
+    share = tf.matmul(left, tf.constant(steps[:, np.newaxis])) + float(levels[-1])
+    return tf.reshape(tf.minimum(share, 1.0), [-1])  # a sum of float32 may end a little above 1

@@ -28,6 +28,7 @@ def test_conv1d_b_is_published_completely(tmp_path: Path) -> None:
     assert card.parity and card.parity.onnx_reason is None
     assert card.signatures["serving_default"].inputs["signal"].shape == (None, 1024, 1)
     assert card.typicality and card.typicality.auroc.keys() == {"noise", "constant"}
+    assert min(card.typicality.auroc.values()) > 0.9
     assert card.calibration and card.calibration.rows + card.typicality.rows == card.data.rows["test"]
     assert card.gate and [check.name for check in card.gate.checks] == ["expected_calibration_error"]
     assert card.parity.onnx_to_saved_model.keys() >= {"assessed/probabilities", "assessed/typicality"}
