@@ -179,7 +179,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     parts.score(model("fashion_cnn"), source, out, progress.append, rows=1)
     same = ["id", "error", "label"]  # probabilities differ in their last bits by the rows of a batch
     assert progress == [3, 4]
-    assert pq.read_table(out, same).equals(pq.read_table(tmp_path / "r.parquet", same))
+    assert pq.read_table(out, columns=same).equals(pq.read_table(tmp_path / "r.parquet", columns=same))
 
 
 def interrupt_after(rows: int) -> Callable[[int], None]:
@@ -216,7 +216,8 @@ def test_csv(tmp_path: Path) -> None:
     pq.write_table(pa.table({"history": [[0.31, 0.58], [0.1]]}), series)
     assert vitrine(series, "--model", "sine_rnn", "--out", tmp_path / "s.CSV").returncode == 0
     lines = (tmp_path / "s.CSV").read_text().splitlines()
-    assert lines[0] == '"id","error","prediction"' and lines[1].startswith("0,,0.79") and lines[2].endswith(",")
+    assert lines[0] == '"id","error","prediction","typicality","interpolated"'
+    assert lines[1].startswith("0,,0.79") and lines[2].endswith(",,,")
     table = pa.table({"vector": [[0.5, 1.0], None]})
     assert parts.flat(table)["vector"].to_pylist() == ["[0.5, 1.0]", None]
 
