@@ -97,10 +97,12 @@ def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     final = build(examples, options, recipe)
     refit(final, x[..., None], y, options, recipe)
     exported = series_model(final, forecaster(final), spread, examples.test[0][:32, :, 0])
-    # Windows of all phases: steps of one radian never repeat one. The series has the 20 phases of its period alone.
-    phases = np.arange(2000.0)
-    typical = np.sin(np.stack([phases, phases + np.pi / 10], axis=1))
-    return replace(with_assessed(exported, typical[:1400], typical[1400:], values), refitted=True)
+    # Windows of all phases: the series has the 20 of its period alone. Steps of one radian never repeat a phase.
+    known, held_out = (
+        np.sin(np.stack([phase, phase + np.pi / 10], axis=1))
+        for phase in (np.arange(80) * np.pi / 40, np.arange(600.0))
+    )
+    return replace(with_assessed(exported, known, held_out, values), refitted=True)
 
 
 def forecaster(model: keras.Model) -> Forecaster:
