@@ -5,8 +5,7 @@ seconds and a sentence: training and rollouts do not depend on it.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,24 +35,23 @@ def record(registry: ModelRegistry, model: str, card: ModelCard, version: int, s
     """Record a published version, if a server is set: as a finished run and a model version, with its labels."""
     if not is_configured():
         return
-    with _client(say, f"the run of {model}") as client:
-        if client is not None:
-            run = _record(client, registry, model, card, version)
-            _mirror(client, registry, model)
-            say(f"MLflow: run {run} of experiment {model} at {os.environ[TRACKING_URI]}")
+
+    def use(client: "MlflowClient") -> None:
+        run = _record(client, registry, model, card, version)
+        _mirror(client, registry, model)
+        say(f"MLflow: run {run} of experiment {model} at {os.environ[TRACKING_URI]}")
+
+    _with_client(say, f"the run of {model}", use)
 
 
 def mirror_labels(registry: ModelRegistry, model: str, say: Say) -> None:
     """Make the aliases of the model in MLflow those of its labels. Versions that MLflow does not have are left out."""
     if is_configured():
-        with _client(say, f"the labels of {model}") as client:
-            if client is not None:
-                _mirror(client, registry, model)
+        _with_client(say, f"the labels of {model}", lambda client: _mirror(client, registry, model))
 
 
-@contextmanager
-def _client(say: Say, what: str) -> "Iterator[MlflowClient | None]":
-    """Yield a client; without MLflow's package None. Say once why something is not recorded."""
+def _with_client(say: Say, what: str, use: "Callable[[MlflowClient], None]") -> None:
+    """Call ``use`` with a client. Say once why something is not recorded."""
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)  # MLflow reads them for each request; its own are 120 s and 7 retries
     try:
@@ -61,12 +59,11 @@ def _client(say: Say, what: str) -> "Iterator[MlflowClient | None]":
         from mlflow.tracking import MlflowClient
     except ImportError:
         say(f"MLflow does not record {what}: {extras.needs(TRACKING_URI, 'mlflow')}")
-        yield None
         return
     try:
-        yield MlflowClient()
+        use(MlflowClient())
     except (MlflowException, OSError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         say(f"MLflow does not record {what} at {os.environ[TRACKING_URI]}: {first[:200]}")
 
 
