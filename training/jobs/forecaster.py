@@ -49,6 +49,7 @@ WINDOW, SEASONS = 64, 3
 LARGEST_RATIO = 1.2  # of the error and the best hurdle's, for the gate
 MOST_VALUES = 20_000
 MOST_WINDOWS = 3_000  # of a fit, spread over the training part
+_WINDOWS_PER_COEFFICIENT = 5  # from here on an autoregression has about the same errors on its fit as later
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
@@ -160,12 +161,14 @@ def chosen(errors: dict[str, float], unit: str) -> str:
 def held_out(name: str, examples: Examples, end: int) -> backtest.Origins:
     """Return the origins before ``end`` that calibrate the interval.
 
-    A forecast with a few parameters has the same errors in the training part, so that those count, too. The errors of a
-    net and of an autoregression are smaller there.
+    A forecast with few parameters has about the same errors in the training part, so that those count, too: a classical
+    one, and an autoregression with five windows for each coefficient. The errors of others are smaller there.
     """
     parts, recipe = examples.extra["parts"], examples.extra["series"]
     before = max(recipe.window, recipe.season, 2)
-    first = before if name in candidates.FEW_PARAMETERS else parts.first_validation
+    enough = len(examples.train[0]) >= _WINDOWS_PER_COEFFICIENT * recipe.window
+    few = name in candidates.FEW_PARAMETERS or (name == "autoregression" and enough)
+    first = before if few else parts.first_validation
     return backtest.roll(
         parts.series[:end], first, window=recipe.window, horizon=recipe.max_horizon, season=recipe.season
     )

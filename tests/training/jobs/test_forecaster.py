@@ -123,6 +123,12 @@ def test_values_of_the_fit_calibrate_only_forecasts_with_few_parameters(name: st
     assert len(forecaster.held_out(name, examples, 255).truth) == 255 - first - 14 + 1
 
 
+def test_a_long_fit_of_an_autoregression_calibrates_its_interval_too(tmp_path: Path) -> None:
+    examples = forecaster.load(JobOptions(csv=write(tmp_path / "own.csv", np.arange(600.0))), RECIPE)
+    assert len(examples.train[0]) >= 5 * 64
+    assert len(forecaster.held_out("autoregression", examples, 510).truth) == 510 - 64 - 14 + 1
+
+
 def test_the_shortest_accepted_series_is_measured_and_served(tmp_path: Path) -> None:
     options = JobOptions(csv=write(tmp_path / "own.csv", np.random.default_rng(0).normal(size=100), days=30))
     examples = forecaster.load(options, RECIPE)
