@@ -128,7 +128,7 @@ def test_a_page_of_another_origin(exports: Path) -> None:
             window.open(f"{origin}/browser.html?vitrine={gateway.url}")
             window.wait_for("Choose a picture")
             window.type_path("input", PICTURE)
-            window.wait_for("Ankle boot 0.997, 0.793 0.929 0.973", "p")
+            window.wait_for("Ankle boot 0.996, 0.793 0.929 0.973", "p")
             window.type_path("input", REPOSITORY / "README.md")
             window.wait_for("PNG, JPEG, WebP, BMP or GIF is expected", "p")
     finally:

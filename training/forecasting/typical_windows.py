@@ -27,7 +27,8 @@ def shape(history: tf.Tensor) -> tf.Tensor:
     autocorrelations. The changes themselves would not do: those of a constant or a ramp lie amid all others.
     """
     centre, scale = centre_and_scale(history)
-    shares = (history - centre) / scale
+    quarter = 0.25  # the difference of two huge values would overflow
+    shares = (history * quarter - centre * quarter) / (scale * quarter)
     steps = shares[:, 1:] - shares[:, :-1]
     power = tf.reduce_mean(tf.square(steps), axis=1, keepdims=True) + _SMALLEST
     lags = [
