@@ -23,7 +23,7 @@ class HalfStored(keras.dtype_policies.DTypePolicy):  # type: ignore[misc]
         self._variable_dtype = "float16"
 
 
-class _Nothing(layers.Layer):  # type: ignore[misc]
+class _PassThrough(layers.Layer):  # type: ignore[misc]
     """Takes the place of a folded normalisation, and the arguments of its calls."""
 
     def call(self, x: keras.KerasTensor, mask: object = None) -> keras.KerasTensor:
@@ -49,7 +49,7 @@ def compact(network: keras.Model) -> keras.Model:
 
     def copy(layer: keras.Layer) -> keras.Layer:
         if isinstance(layer, layers.BatchNormalization):
-            return _Nothing(name=layer.name)
+            return _PassThrough(name=layer.name)
         config = layer.get_config()
         if layer.name in folded:
             config |= {"use_bias": True, "dtype": HalfStored()}

@@ -48,12 +48,14 @@ os.environ["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"  # nothing listens ther
 begun = time.monotonic()
 mlflow_server.record(registry, "fashion_cnn", card, 1, sentences.append)
 check("a server that is away costs at most 30 s", time.monotonic() - begun < 30)
-check("it is said once", len(sentences) == 1 and "at http://127.0.0.1:9" in sentences[0])
+check("one sentence names the address", len(sentences) == 1 and "at http://127.0.0.1:9" in sentences[0])
 
 sentences.clear()
 os.environ["MLFLOW_TRACKING_URI"] = "elsewhere://host"
 mlflow_server.record(registry, "fashion_cnn", card, 1, sentences.append)
-check("an unknown kind of address is said once", [" at elsewhere://host: " in one for one in sentences] == [True])
+check(
+    "one sentence names an address of an unknown kind", [" at elsewhere://host: " in one for one in sentences] == [True]
+)
 
 os.environ["MLFLOW_TRACKING_URI"] = URI
 os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
