@@ -15,7 +15,9 @@ PINNED = re.compile(r"^([a-z0-9._-]+)(?:\[[a-z,-]+\])?==([^ ;\\]+)", re.MULTILIN
 #: Extras of each lock file that is installed beside all.lock, or whose image runs what tests ran.
 EXTRAS = {
     "embedded-server": ["model-server"],
-    "gateway": ["redis", "otel"],
+    "gateway": ["oip-grpc", "redis", "otel"],
+    "ray-worker": ["ray", "object-store"],
+    "server": ["model-server", "oip-grpc", "object-store", "redis", "otel"],
     "sync": ["object-store"],
     "trainer": ["training", "object-store", "postgresql"],
     "trainer-gpu": ["training", "object-store", "postgresql"],
