@@ -31,6 +31,7 @@ from serving.gateway.http.keys_file import Keys
 from serving.gateway.http.memory_budget import MemoryBudget
 from serving.gateway.http.middleware import GatewayMiddleware
 from serving.gateway.http.paths import error_form
+from serving.gateway.http.trusted_proxies import TrustedProxies
 from serving.gateway.inference.call import InputLimits
 from serving.gateway.inference.dynamic_batching import BatchLimits
 from serving.gateway.inference.predictor import Predictor
@@ -156,7 +157,8 @@ class Gateway(FastAPI):
             self._traces,
             settings,
         )
-        return _with_cors(middleware, settings.origins) if settings.origins else middleware
+        app = _with_cors(middleware, settings.origins) if settings.origins else middleware
+        return TrustedProxies(app, settings.proxy_networks) if settings.proxy_networks else app
 
     def _authentication(self) -> Authentication | None:
         """Keys and rate limits; None if neither is configured."""

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
 from serving import extras
 from serving.gateway.backends.tf_serving.grpc_client import Address
 from serving.gateway.http import keys_file
+from serving.gateway.http.trusted_proxies import IPNetwork, parse_networks
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
@@ -100,6 +101,11 @@ class Settings(BaseSettings):
     rate_storage: str = Field(
         "memory://", description="storage of the rate limits: memory://, or redis://HOST:PORT for several gateways"
     )
+    trusted_proxies: str = Field(
+        "",
+        description="networks of proxies whose X-Forwarded-For and Forwarded headers name the client, separated by "
+        "commas, such as 10.0.0.0/8",
+    )
     cors_origins: str = Field(
         "", description="origins whose web pages may call, separated by commas, such as https://shop.example"
     )
@@ -172,6 +178,11 @@ class Settings(BaseSettings):
         """The origins in ``cors_origins``."""
         return tuple(origin.strip() for origin in self.cors_origins.split(",") if origin.strip())
 
+    @property
+    def proxy_networks(self) -> tuple[IPNetwork, ...]:
+        """The networks in ``trusted_proxies``."""
+        return parse_networks(self.trusted_proxies)
+
     @model_validator(mode="before")
     @classmethod
     def _locate_files(cls, given: dict[str, Any]) -> dict[str, Any]:
@@ -189,6 +200,7 @@ class Settings(BaseSettings):
         self._check_keys()
         self._check_rate()
         self._check_origins()
+        parse_networks(self.trusted_proxies)
         self._check_certificates()
         return self
 

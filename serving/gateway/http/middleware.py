@@ -206,7 +206,7 @@ class GatewayMiddleware:
             trace.end(model, version, verb, status)
         if self._access_log and random.random() < self._access_log:
             extra = {"request_id": request.id, "model": model, "model_version": version, "status": status}
-            extra |= {"ms": round(seconds * 1000, 2), "bytes": request.size}
+            extra |= {"ms": round(seconds * 1000, 2), "bytes": request.size, "client": request.client}
             if trace is not None:
                 extra["trace_id"] = trace.id
             log.info("%s %s %d", request.method, request.path, status, extra=extra)

@@ -117,10 +117,15 @@ class Request:
         return self.headers.get(name, b"").decode("latin-1")
 
     @property
+    def client(self) -> str:
+        """The client's address; behind a proxy that is not trusted, the proxy's."""
+        client = self._scope.get("client")
+        return client[0] if client else ""
+
+    @property
     def address(self) -> str:
         """The client's address; for IPv6 its network, because one host may use all of a /64."""
-        client = self._scope.get("client")
-        host: str = client[0] if client else ""
+        host = self.client
         return _network(host) if ":" in host else host
 
     @property
