@@ -16,6 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from training.export.exported_model import Endpoint
+from training.export.onnx_graph.batch_normalization import join_batch_normalizations
 from training.export.onnx_graph.exact_halves import store_exact_halves
 from training.export.onnx_graph.scalars import flatten_scalar_operations
 from training.export.onnx_graph.shared_weights import share_weights
@@ -72,6 +73,7 @@ def convert(function: Callable[..., dict[str, tf.Tensor]], specs: Sequence[tf.Te
     with _quiet():
         graph = tf.function(named, input_signature=list(specs))
         model, _ = tf2onnx.convert.from_function(graph, input_signature=list(specs), opset=OPSET)
+    join_batch_normalizations(model)
     flatten_scalar_operations(model)
     store_exact_halves(model)
     return model
