@@ -12,11 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
 
 from serving.artifacts import sync
+from tests.k8s import crds
 from tests.programs import REPOSITORY
 
 K8S = REPOSITORY / "k8s"
@@ -34,8 +36,6 @@ COMBINATIONS = [
     (*(name for name in COMPONENTS if name not in REQUIRES), "signed"),
 ]
 VERSIONS = ("1.32", "1.34", "1.36")
-#: Kinds of the Prometheus operator, which the schemas lack.
-FOREIGN = {"ServiceMonitor", "PrometheusRule"}
 RUNTIMES = {"gateway", "model-server", "redis"}
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is needed")
@@ -53,7 +53,9 @@ def kustomize(folder: Path) -> tuple[Manifest, ...]:
 
 def validate(manifests: tuple[Manifest, ...], version: str) -> None:
     for manifest in manifests:
-        if manifest["kind"] not in FOREIGN:
+        if crds.is_known(manifest):
+            crds.validate(manifest)
+        else:
             kubernetes_validate.validate(manifest, version, strict=True)
 
 
@@ -228,6 +230,14 @@ def test_arguments_and_grace_periods(overlay: str) -> None:
 
 
 def test_alerts_are_the_same_with_and_without_the_operator() -> None:
-    folder = K8S / "components/monitoring"
-    rule = yaml.safe_load((folder / "prometheus-rule.yaml").read_text())
-    assert rule["spec"] == yaml.safe_load((folder / "alerts.yaml").read_text())
+    rule = yaml.safe_load((K8S / "components/prometheus-operator/prometheus-rule.yaml").read_text())
+    assert rule["spec"] == yaml.safe_load((K8S / "components/monitoring/alerts.yaml").read_text())
+
+
+def test_the_checks_detect_a_wrong_monitor() -> None:
+    text = (K8S / "components/prometheus-operator/monitors.yaml").read_text()
+    for manifest in yaml.safe_load_all(text):
+        crds.validate(manifest)
+    for manifest in yaml.safe_load_all(text.replace("interval:", "intervall:")):
+        with pytest.raises(jsonschema.ValidationError, match="intervall"):
+            crds.validate(manifest)
