@@ -74,7 +74,7 @@ def servers(exports: Path, model: str, version: int, baseline: Path | None = Non
         exports: folder of all models.
         model: name of the model under load.
         version: its version.
-        baseline: checkout of an earlier state of this project, served as two processes.
+        baseline: checkout of an earlier state of this project, served as two processes, with the versions that it ships.
     """
     directory = str(exports / model / str(version))
     path = f"/v1/models/{model}:predict"
@@ -87,7 +87,7 @@ def servers(exports: Path, model: str, version: int, baseline: Path | None = Non
         _two_processes("Vitrine, two processes", exports, path),
     ]
     if baseline is not None:
-        ours.append(_two_processes("baseline", exports, path, baseline))
+        ours.append(_two_processes("baseline", baseline / "exports", path, baseline))
     return [
         *ours,
         Server(

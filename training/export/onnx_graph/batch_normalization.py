@@ -57,3 +57,6 @@ def join_batch_normalizations(model: Any) -> None:
         joined.add(output)
     del graph.node[:]
     graph.node.extend(nodes)
+    used = {name for node in nodes for name in node.input}
+    for name in constants.keys() - used:
+        graph.initializer.remove(constants[name])

@@ -40,6 +40,7 @@ def test_a_pair_becomes_one_node_with_the_same_values() -> None:
     join_batch_normalizations(changed)
     checker.check_model(changed)
     assert [node.op_type for node in changed.graph.node] == ["Relu", "BatchNormalization"]
+    assert {constant.name for constant in changed.graph.initializer} == set(changed.graph.node[1].input[1:])
     assert np.array_equal(answers(model()), answers(changed))
 
 
