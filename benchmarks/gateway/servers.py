@@ -74,7 +74,7 @@ def servers(exports: Path, model: str, version: int, baseline: Path | None = Non
         exports: folder of all models.
         model: name of the model under load.
         version: its version.
-        baseline: checkout of an earlier state of this project, served as two processes, with the versions that it ships.
+        baseline: checkout of an earlier state of this project, served as two processes, with the versions it ships.
     """
     directory = str(exports / model / str(version))
     path = f"/v1/models/{model}:predict"
