@@ -96,17 +96,22 @@ lock:
 	done
 	cd tests/sdks/node && npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund
 
-# Compiles serving/tfs_api/proto and writes the type stub of its messages.
+# Compiles the .proto files and writes the type stubs of their messages.
 PROTOC := .vitrine/protoc
-TFS_API := serving/tfs_api
 protos: setup
 	test -x $(PROTOC)/bin/python || $(PYTHON) -m venv $(PROTOC)
 	$(PROTOC)/bin/pip install --quiet --require-hashes -r requirements/protoc.lock
-	$(PROTOC)/bin/python -m grpc_tools.protoc --proto_path=$(TFS_API)/proto --include_imports \
-	  --descriptor_set_out=$(TFS_API)/messages.binpb $(TFS_API)/proto/*.proto
-	$(BIN)/python -m serving.tfs_api.stubs > $(TFS_API)/messages.pyi
-	$(BIN)/ruff check --quiet --fix $(TFS_API)
-	$(BIN)/ruff format --quiet $(TFS_API)
+	$(call compile,serving/tfs_api)
+	$(call compile,serving/gateway/oip_grpc)
+
+# The message classes of a folder: FOLDER/proto/*.proto to messages.binpb and messages.pyi
+define compile
+	$(PROTOC)/bin/python -m grpc_tools.protoc --proto_path=$(1)/proto --include_imports \
+	  --descriptor_set_out=$(1)/messages.binpb $(1)/proto/*.proto
+	$(BIN)/python -m serving.tfs_api.stubs $(subst /,.,$(1)).messages > $(1)/messages.pyi
+	$(BIN)/ruff check --quiet --fix $(1)
+	$(BIN)/ruff format --quiet $(1)
+endef
 
 # What each image is made of, in CycloneDX, from its lock file: .vitrine/sbom/IMAGE.cdx.json
 SBOM := .vitrine/sbom

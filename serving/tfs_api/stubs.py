@@ -1,12 +1,15 @@
-"""Write the type stub of :mod:`serving.tfs_api.messages` from its descriptor set (``make protos``)."""
+"""Write the type stub of a module of message classes from its descriptor set (``make protos``).
 
+``python -m serving.tfs_api.stubs MODULE``; see :mod:`serving.tfs_api.messages`.
+"""
+
+import importlib
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet
-
-from serving.tfs_api.messages import DESCRIPTOR_SET
 
 _SCALARS: Final = {
     FieldDescriptorProto.TYPE_DOUBLE: "float",
@@ -20,9 +23,9 @@ _SCALARS: Final = {
     FieldDescriptorProto.TYPE_BYTES: "bytes",
     FieldDescriptorProto.TYPE_ENUM: "int",
 }
-_PACKAGES = (".tensorflow.serving.", ".tensorflow.", ".google.protobuf.")
+_PACKAGES = (".tensorflow.serving.", ".tensorflow.", ".google.protobuf.", ".inference.")
 _HEADER = '''\
-"""Message classes of TensorFlow Serving's API. Written by ``make protos``."""
+"""{title}. Written by ``make protos``."""
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.internal.containers import MessageMap, RepeatedCompositeFieldContainer
@@ -34,10 +37,10 @@ from google.protobuf.wrappers_pb2 import BoolValue, Int64Value, StringValue
 DESCRIPTOR_SET: bytes'''
 
 
-def stub() -> str:
+def stub(module: ModuleType) -> str:
     """Return the stub's text, not formatted."""
-    lines = [_HEADER]
-    for file in FileDescriptorSet.FromString(DESCRIPTOR_SET).file:
+    lines = [_HEADER.replace("{title}", (module.__doc__ or "").partition(",")[0])]
+    for file in FileDescriptorSet.FromString(module.DESCRIPTOR_SET).file:
         if file.package != "google.protobuf":
             for enum in file.enum_type:
                 lines += _enum(enum)
@@ -82,4 +85,4 @@ def _class_name(full_name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(stub())
+    sys.stdout.write(stub(importlib.import_module(sys.argv[1])))

@@ -60,9 +60,12 @@ _SCOPES = {
     "timeseries": "forecast",
 }
 
+#: gRPC's path of each RPC is the service and the RPC's name.
+GRPC_SERVICE = "/inference.GRPCInferenceService/"
 _IN_BODY = {
     "/v1/embeddings": Target("", VersionChoice(), "embeddings"),
     "/v1/timeseries/forecast": Target("", VersionChoice(), "timeseries"),
+    f"{GRPC_SERVICE}ModelInfer": Target("", VersionChoice(), "infer"),
 }
 # Possessive quantifiers: a path of 30 kB that does not match would take milliseconds of backtracking.
 _VERSION_OR_LABEL = r"(?:/versions/([^/:]++)|/labels/([^/:]++))?"
@@ -125,7 +128,7 @@ def normalize(path: str) -> str:
 @functools.lru_cache(maxsize=_CACHED_PATHS)
 def error_form(path: str) -> Form:
     """Return the form of errors on this path."""
-    if path == "/v2" or path.startswith("/v2/"):
+    if path == "/v2" or path.startswith(("/v2/", GRPC_SERVICE)):
         return Form.PLAIN
     if path in _IN_BODY:
         return Form.OPENAI

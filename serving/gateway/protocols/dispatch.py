@@ -6,6 +6,7 @@ from dataclasses import replace
 from serving.gateway.codecs import body as body_codec
 from serving.gateway.codecs import tf_serving_json
 from serving.gateway.codecs.offload import offload
+from serving.gateway.codecs.open_inference import grpc_messages
 from serving.gateway.errors import BadDocument, MethodNotAllowed
 from serving.gateway.http.admission import Admission
 from serving.gateway.http.memory_budget import MemoryBudget
@@ -61,8 +62,10 @@ class InferenceDispatcher:
             keys = None
             if not target.model:
                 body = await request.body(self._max_body_bytes)
-                keys = await offload(memory, len(body), body_codec.document, body, memory)
-                target = replace(target, model=_model(keys))
+                by_grpc = target.verb == "infer"
+                decode = grpc_messages.decode if by_grpc else body_codec.document
+                keys = await offload(memory, len(body), decode, body, memory)
+                target = replace(target, model=_model(keys, "model_name" if by_grpc else "model"))
                 request.model = target.model
             version = self._predictor.route(request, target.model, target.choice, target.scope)
             if keys is None:
@@ -82,14 +85,14 @@ class InferenceDispatcher:
     async def _answer(
         self, target: Target, request: Request, version: ModelVersion, body: bytes, keys: dict[str, object] | None
     ) -> Response:
-        """Dispatch; ``keys`` is the JSON object of a body that was read to find the model."""
+        """Dispatch; ``keys`` is the object of a body that was read to find the model."""
+        if target.verb == "infer":
+            return await self._open_inference.infer(request, target, version, body, keys)
         if keys is not None:
             if target.verb == "embeddings":
                 return await self._openai.embeddings(request, target, version, keys)
             return await self._kserve_timeseries.forecast(request, target, version, keys)
         memory = request.memory
-        if target.verb == "infer":
-            return await self._open_inference.infer(request, target, version, body)
         if target.verb in ("classify", "regress"):
             examples = await offload(memory, len(body), body_codec.examples, body, memory)
             return await self._tensorflow_serving.examples(request, target, version, examples)
@@ -107,9 +110,9 @@ class InferenceDispatcher:
         return await self._native.answer(request, target, version, content)
 
 
-def _model(keys: dict[str, object]) -> str:
-    model = keys.get("model")
+def _model(keys: dict[str, object], name: str) -> str:
+    model = keys.get(name)
     if not isinstance(model, str):
-        given = "it is missing" if "model" not in keys else f"not {json_type(model)}"
-        raise BadDocument(f"model must be the name of a model, a string; {given}")
+        given = "it is missing" if name not in keys else f"not {json_type(model)}"
+        raise BadDocument(f"{name} must be the name of a model, a string; {given}")
     return model

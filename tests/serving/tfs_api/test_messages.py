@@ -216,6 +216,6 @@ def fields_in(text: str) -> Iterator[tuple[str, str]]:
 
 def test_the_type_stub_matches_the_descriptor_set() -> None:
     written = (resources.files("serving.tfs_api") / "messages.pyi").read_text(encoding="utf-8")
-    assert re.findall(r"[\w.\[\]:]+", stubs.stub().partition("DESCRIPTOR_SET")[2]) == re.findall(
+    assert re.findall(r"[\w.\[\]:]+", stubs.stub(messages).partition("DESCRIPTOR_SET")[2]) == re.findall(
         r"[\w.\[\]:]+", written.partition("DESCRIPTOR_SET")[2]
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from serving.gateway.codecs.open_inference_types import DATATYPES
+from serving.gateway.codecs.open_inference.tensor_types import DATATYPES
 from serving.gateway.models.signature import Signature, TensorSpec
 from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type, type_name

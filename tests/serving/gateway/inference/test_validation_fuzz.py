@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from serving.gateway.codecs import open_inference_types as datatypes
+from serving.gateway.codecs.open_inference import tensor_types as datatypes
 from serving.gateway.models.signature import Signature, TensorSpec
 from serving.tfs_api import messages
 from serving.tfs_api.tensors import numpy_type, to_proto

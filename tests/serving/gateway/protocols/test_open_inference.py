@@ -15,7 +15,7 @@ from open_inference.openapi.errors import BadRequestError, NotFoundError
 from open_inference.openapi.types import InferenceRequest
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-from serving.gateway.codecs import open_inference, open_inference_types
+from serving.gateway.codecs.open_inference import request, tensor_types
 from serving.gateway.errors import TooLarge
 from serving.gateway.models.signature import TensorSpec
 from serving.tfs_api.tensors import numpy_type
@@ -39,7 +39,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A model for each tensor type that returns its input."""
     models = {
         f"echo_{name.lower()}": {"only": stub.echo("only", TensorSpec("x", data_type, (None, 2)))}
-        for data_type, name in open_inference_types.DATATYPES.items()
+        for data_type, name in tensor_types.DATATYPES.items()
     }
     names = ",".join(models)
     missing = tmp_path_factory.mktemp("none") / "none"
@@ -52,7 +52,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 
 
 def example(name: str) -> np.ndarray:
-    data_type = next(number for number, one in open_inference_types.DATATYPES.items() if one == name)
+    data_type = next(number for number, one in tensor_types.DATATYPES.items() if one == name)
     if name == "BYTES":
         return np.array([[b"\x00\xff", b""], ["ä".encode(), b"plain"]], object)
     dtype = numpy_type(data_type)
@@ -138,7 +138,7 @@ def test_the_protocols_own_client(served: Gateway) -> None:
         client.model_version_infer("line", "1", request=InferenceRequest(inputs=[{**X, "shape": [3]}]))
 
 
-@pytest.mark.parametrize("name", sorted(open_inference_types.DATATYPES.values()))
+@pytest.mark.parametrize("name", sorted(tensor_types.DATATYPES.values()))
 def test_every_type_round_trips_in_binary(echo: Gateway, name: str) -> None:
     array = example(name)
     with triton.InferenceServerClient(echo.url.removeprefix("http://")) as client:
@@ -150,7 +150,7 @@ def test_every_type_round_trips_in_binary(echo: Gateway, name: str) -> None:
         assert np_to_triton_dtype(back.dtype) == name
 
 
-@pytest.mark.parametrize("name", sorted(set(open_inference_types.DATATYPES.values()) - {"BYTES"}))
+@pytest.mark.parametrize("name", sorted(set(tensor_types.DATATYPES.values()) - {"BYTES"}))
 def test_every_type_round_trips_in_json(echo: Gateway, name: str) -> None:
     array = example(name)
     values = array.astype(float if name in ("FP16", "BF16") else array.dtype).tolist()
@@ -390,10 +390,10 @@ def test_only_strings_are_copied() -> None:
     """Millions of strings would block other requests for seconds."""
     for datatype, uncopied in (("FP32", 12), ("BYTES", 0), ([1], 12)):
         head = json.dumps({"inputs": [{**X, "datatype": datatype}]}).encode()
-        inference = open_inference.read(head + bytes(12), str(len(head)), "m", None, reservation())
+        inference = request.read(head + bytes(12), str(len(head)), "m", None, reservation())
         assert inference.uncopied_bytes == uncopied
     with pytest.raises(TooLarge, match="250001 strings; at most 250000"):
-        open_inference_types.from_bytes(memoryview(bytes(4 * 250_001)), np.dtype(object), 250_001, "x")
+        tensor_types.from_bytes(memoryview(bytes(4 * 250_001)), np.dtype(object), 250_001, "x")
 
 
 @pytest.mark.parametrize(
@@ -424,8 +424,8 @@ def test_wrong_methods_and_metadata(http: httpx.Client) -> None:
 
 def test_bfloat16_is_little_endian() -> None:
     array, data = np.array([1.0, 3.140625], ml_dtypes.bfloat16), b"\x80\x3f\x49\x40"
-    assert open_inference_types.to_bytes(array) == data
-    assert open_inference_types.from_bytes(memoryview(data), array.dtype, 2, "x").tolist() == array.tolist()
+    assert tensor_types.to_bytes(array) == data
+    assert tensor_types.from_bytes(memoryview(data), array.dtype, 2, "x").tolist() == array.tolist()
 
 
 def test_a_gateway_that_is_not_ready(tmp_path: Path) -> None:

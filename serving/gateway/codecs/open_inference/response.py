@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from serving.gateway.backends.base import Outputs
 from serving.gateway.codecs import tf_serving_json_response
 from serving.gateway.codecs.finite import finite
-from serving.gateway.codecs.open_inference_types import DATATYPES, to_bytes
+from serving.gateway.codecs.open_inference.tensor_types import DATATYPES, is_half, to_bytes
 from serving.gateway.errors import BadOption, BadTensor, BadUpstream, listed
 from serving.gateway.inference.predictor import PredictResult
 from serving.gateway.models.signature import Signature
@@ -75,6 +75,6 @@ def _data(outputs: Outputs, name: str) -> NDArray[Any] | list[Any]:
             raise BadOption(
                 f"output {name} holds bytes that are not UTF-8; request it with the parameter binary_data"
             ) from None
-    if array.dtype.itemsize == 2 and array.dtype.kind not in "iu":  # half and bfloat16
+    if is_half(array.dtype):
         return array.astype(np.float32)
     return np.ascontiguousarray(array)

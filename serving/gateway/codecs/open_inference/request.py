@@ -1,5 +1,7 @@
 """Requests of the Open Inference Protocol v2: a JSON object, followed by binary tensors.
 
+``grpc_messages.py`` converts requests over gRPC to the same object, whose ``data`` then are arrays or bytes.
+
 Source: kserve/open-inference-protocol (required_api.md, Inference) and Triton's extension_binary_data.md. KServe's
 client names the model in the body too. Parameters of Triton's and MLServer's clients that do not change the answer are
 ignored.
@@ -13,15 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import base64, open_inference_types, tf_serving_json
+from serving.gateway.codecs import base64, tf_serving_json
 from serving.gateway.codecs import body as body_codec
-from serving.gateway.codecs.open_inference_types import DATATYPES
+from serving.gateway.codecs.open_inference import tensor_types
+from serving.gateway.codecs.open_inference.tensor_types import DATATYPES
 from serving.gateway.errors import BadDocument, BadOption, BadTensor, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.models.signature import Signature, TensorSpec
 from serving.tfs_api.rest_json.errors import json_type
 
 _MAX_RANK = 16
+_NO_BYTES = memoryview(b"")
 _BASE64 = "base64"  # MLServer's content type for bytes; its other content types do not change the data
 _OF_REQUEST = ("signature_name", "binary_data_output")
 _OF_INPUT = ("binary_data_size",)
@@ -86,8 +90,15 @@ def read(body: bytes, header_length: str, model: str, version: int | None, memor
     """
     end = _json_size(header_length, len(body)) if header_length else len(body)
     if end < len(body):
-        memory.hold(end + open_inference_types.cost(len(body) - end))  # the JSON part is copied
+        memory.hold(end + tensor_types.cost(len(body) - end))  # the JSON part is copied
     keys = body_codec.document(body[:end], memory)
+    return request_of(keys, model, version, memoryview(body)[end:])
+
+
+def request_of(
+    keys: Mapping[str, Any], model: str, version: int | None, raw: memoryview = _NO_BYTES
+) -> InferenceRequest:
+    """Return the request of a JSON object and the bytes after it. Raises as :func:`read`."""
     _only(keys, ("id", "model_name", "model_version", "parameters", "inputs", "outputs"), "a request")
     _check_model(keys.get("model_name"), model)
     version = _version(keys.get("model_version"), version)
@@ -104,8 +115,8 @@ def read(body: bytes, header_length: str, model: str, version: int | None, memor
     outputs = _outputs(keys)
     binary = _truth(parameters, "binary_data_output") or False
     has_strings = any(isinstance(one.get("datatype"), str) and one["datatype"] == "BYTES" for one in inputs)
-    uncopied = 0 if has_strings else len(body) - end
-    return InferenceRequest(identity, version, name, inputs, outputs, binary, memoryview(body)[end:], uncopied)
+    uncopied = 0 if has_strings else len(raw)
+    return InferenceRequest(identity, version, name, inputs, outputs, binary, raw, uncopied)
 
 
 def arrays(request: InferenceRequest, signature: Signature) -> dict[str, NDArray[Any]]:
@@ -122,14 +133,17 @@ def arrays(request: InferenceRequest, signature: Signature) -> dict[str, NDArray
         if spec.name in found:
             raise BadDocument(f"input {spec.name} is in the request twice")
         shape = _shape(tensor, spec)
-        size = _binary_size(tensor, spec, len(left))
-        if size is None:
-            found[spec.name] = _from_json(tensor, spec, shape)
-            continue
+        parameters = _parameters(tensor, _OF_INPUT, f"input {spec.name}")
+        raw = tensor.get("data")
+        if not isinstance(raw, memoryview):
+            size = _binary_size(tensor, parameters, spec, len(left))
+            if size is None:
+                found[spec.name] = _from_json(tensor, spec, shape)
+                continue
+            raw, left = left[:size], left[size:]
         assert spec.dtype is not None
-        values = open_inference_types.from_bytes(left[:size], spec.dtype, math.prod(shape), spec.name)
+        values = tensor_types.from_bytes(raw, spec.dtype, math.prod(shape), spec.name)
         found[spec.name] = values.reshape(shape)
-        left = left[size:]
     if left:
         raise BadDocument(f"{len(left)} bytes belong to no input; check the binary_data_size of each input")
     return found
@@ -210,8 +224,7 @@ def _shape(tensor: Mapping[str, Any], spec: TensorSpec) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _binary_size(tensor: Mapping[str, Any], spec: TensorSpec, left: int) -> int | None:
-    parameters = _parameters(tensor, _OF_INPUT, f"input {spec.name}")
+def _binary_size(tensor: Mapping[str, Any], parameters: Mapping[str, Any], spec: TensorSpec, left: int) -> int | None:
     size = parameters.get("binary_data_size")
     if (size is None) == (tensor.get("data") is None):  # KServe's client sends null for binary data
         raise BadDocument(f"input {spec.name} has either data or the parameter binary_data_size")
@@ -225,7 +238,10 @@ def _from_json(tensor: Mapping[str, Any], spec: TensorSpec, shape: tuple[int, ..
     data = tensor["data"]
     if not isinstance(data, (list, np.ndarray)):
         raise BadTensor(f"the data of input {spec.name} must be a list, not {json_type(data)}")
-    array = tf_serving_json.tensor(spec, data)
+    if isinstance(data, np.ndarray) and (data.dtype == spec.dtype or not data.size):
+        array = data
+    else:
+        array = tf_serving_json.tensor(spec, data)
     if spec.is_string and _parameters(tensor, _OF_INPUT, "").get("content_type") == _BASE64:
         array = _from_base64(array, f"input {spec.name}, whose content_type is base64,")
     if array.shape != shape and (array.ndim != 1 or array.size != math.prod(shape)):
