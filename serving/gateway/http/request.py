@@ -20,6 +20,7 @@ from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.http.paths import error_form
 from serving.gateway.models.routing import Share, point
 from serving.gateway.observability.tracing import Trace
+from serving.http_server import whole_response
 from serving.http_server.linger import linger
 
 Header = tuple[bytes, bytes]
@@ -264,6 +265,8 @@ class Request:
         close = self._must_close
         if close:
             headers.append((b"connection", b"close"))
+        elif whole_response.respond(send, response.status, headers, content):
+            return
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         body = b"" if self.method == "HEAD" else content
         await send({"type": "http.response.body", "body": body, "more_body": close})
