@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from serving.artifacts import sync
-from tests.k8s import crds
+from tests.k8s import crds, schemas_by_hand
 from tests.programs import REPOSITORY
 
 K8S = REPOSITORY / "k8s"
@@ -55,6 +55,8 @@ def validate(manifests: tuple[Manifest, ...], version: str) -> None:
     for manifest in manifests:
         if crds.is_known(manifest):
             crds.validate(manifest)
+        elif schemas_by_hand.is_known(manifest):
+            schemas_by_hand.validate(manifest)
         else:
             kubernetes_validate.validate(manifest, version, strict=True)
 

@@ -74,6 +74,9 @@ TAKES = {
 #: Jobs that start from a published version of another model, as in Job.starts_from.
 STARTS_FROM = {"mnist_transfer": "fashion_cnn"}
 
+#: Jobs that a worker group cannot share, as in Job.whole_batches.
+WHOLE_BATCHES = ("conv2d_1024", "fashion_metric")
+
 #: Jobs without hyper-parameters to search.
 NOT_SEARCHED = ("compound_interest",)
 

@@ -3,19 +3,24 @@
 A Job trains and publishes, a CronJob retrains, an Indexed Job shares one fit among several pods, and a parallel Job
 shares a sweep. They run in the namespace and on the claims of k8s/ and keep its rules.
 
-A replacement pod resumes where an evicted one stopped: checkpoints are on the claim ``training``. Versions go to the
-claim ``exports``, which the model server watches, or to an object store.
+A run is continued by its model's name: checkpoints are on the claim ``training``. A replacement pod resumes where an
+evicted one stopped, and so does a new Job where a failed or deleted one stopped. Each Job has a name of its own,
+because the template of a Job cannot be changed. Versions go to the claim ``exports``, which the model server watches,
+or to an object store.
 """
 
+import secrets
 from dataclasses import dataclass
-from typing import Any
 
-Manifest = dict[str, Any]
+from training.deploy.pod import TRAINING, Manifest, Trainer, pod
+from training.deploy.validation import LONGEST_CRON_JOB_NAME, LONGEST_JOB_NAME, check_job_name
+
+__all__ = ["Manifest", "Schedule", "Trainer", "job", "sweep"]
 
 #: Replacements for pods that fail; each resumes from the last checkpoint.
 RETRIES = 4
 
-#: Seconds after which a Job is ended. Applied again, it resumes.
+#: Seconds after which a Job is ended. A new Job resumes its run.
 LONGEST_FIT, LONGEST_SWEEP = 24 * 3600, 7 * 24 * 3600
 
 #: Port of the workers of one fit.
@@ -29,26 +34,22 @@ _REFUSED, _LOST = 2, 75
 
 
 @dataclass(frozen=True)
-class Trainer:
-    """The trainer's pods.
+class Schedule:
+    """When a CronJob starts: a cron schedule that :func:`training.deploy.cron.check_schedule` accepts, and its zone."""
 
-    Attributes:
-        image: image with a fixed tag.
-        gpu: request one GPU, on a GPU node.
-        store: Secret of the component s3-exports with the address ``EXPORTS``; None for the claim.
-        signing: Secret whose ``signing.pem`` signs the version.
-        namespace: namespace of k8s/.
-    """
-
-    image: str
-    gpu: bool = False
-    store: str | None = None
-    signing: str | None = None
-    namespace: str = "vitrine"
+    cron: str
+    time_zone: str | None = None
 
 
 def job(
-    name: str, arguments: list[str], trainer: Trainer, *, schedule: str | None = None, workers: int = 1
+    name: str,
+    arguments: list[str],
+    trainer: Trainer,
+    *,
+    model: str | None = None,
+    run: str | None = None,
+    schedule: Schedule | None = None,
+    workers: int = 1,
 ) -> list[Manifest]:
     """Return the manifests of one training job.
 
@@ -56,34 +57,43 @@ def job(
         name: name of the job, as in ``vitrine train NAME``.
         arguments: further options of ``vitrine train``, such as ``--label canary``.
         trainer: the pods.
-        schedule: cron schedule of five fields; makes a CronJob that runs one Job at a time.
+        model: name of the published model, if it is not the job's.
+        run: suffix of the Job's name; without it a random one, so that no Job hits another's immutable template.
+        schedule: makes a CronJob that runs one Job at a time; its name has no suffix without ``run``.
         workers: number of pods that share the fit, see :mod:`training.core.worker_group`.
+
+    Raises:
+        JobError: Kubernetes would refuse the Job's name.
     """
-    label = name.replace("_", "-")
-    metadata = {"name": f"train-{label}", "namespace": trainer.namespace, "labels": _labels(label)}
-    container = {"args": [name, *_EXPORTS, "--runs", "/var/lib/vitrine/training/runs", *arguments]}
-    spec = _spec(label, _pod(container, trainer), LONGEST_FIT)
-    shared = _share(spec, metadata, workers) if workers > 1 else []
+    label = _label(model or name)
+    container = {"args": [name, *_EXPORTS, "--runs", f"{TRAINING}/runs", *arguments]}
+    spec = _spec(label, pod(container, trainer), LONGEST_FIT)
+    shared = _share(spec, _metadata(f"train-{label}", label, trainer), workers) if workers > 1 else []
     if schedule is None:
-        work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
+        work = _job(f"train-{label}-{run or _suffix()}", label, trainer, spec)
     else:
+        title = f"train-{label}-{run}" if run else f"train-{label}"
+        check_job_name(title, LONGEST_CRON_JOB_NAME)
         work = {
             "apiVersion": "batch/v1",
             "kind": "CronJob",
-            "metadata": metadata,
+            "metadata": _metadata(title, label, trainer),
             "spec": {
-                "schedule": schedule,
+                "schedule": schedule.cron,
+                **({"timeZone": schedule.time_zone} if schedule.time_zone else {}),
                 "concurrencyPolicy": "Forbid",
                 "startingDeadlineSeconds": 3600,
                 "successfulJobsHistoryLimit": 3,
                 "failedJobsHistoryLimit": 3,
-                "jobTemplate": {"metadata": {"labels": _labels(label)}, "spec": spec},
+                "jobTemplate": _queued({"metadata": {"labels": _labels(label)}, "spec": spec}, trainer.queue),
             },
         }
-    return [*_prerequisites(trainer.namespace), *shared, work]
+    return [*_prerequisites(trainer), *shared, work]
 
 
-def sweep(name: str, arguments: list[str], trainer: Trainer, *, secret: str, workers: int = 1) -> list[Manifest]:
+def sweep(
+    name: str, arguments: list[str], trainer: Trainer, *, secret: str, run: str | None = None, workers: int = 1
+) -> list[Manifest]:
     """Return the manifests of a sweep by several pods.
 
     The pods share the Optuna study in PostgreSQL.
@@ -93,22 +103,55 @@ def sweep(name: str, arguments: list[str], trainer: Trainer, *, secret: str, wor
         arguments: further options of ``vitrine sweep``.
         trainer: the pods.
         secret: Secret whose key ``url`` is the address of the database, ``postgresql://…``.
+        run: suffix of the Job's name; without it a random one.
         workers: number of pods.
+
+    Raises:
+        JobError: Kubernetes would refuse the Job's name.
     """
-    label = name.replace("_", "-")
+    label = _label(name)
     container = {
         "command": ["python3", "-m", "training.cli.main"],
-        "args": ["sweep", name, *_EXPORTS, "--out", f"/var/lib/vitrine/training/{name}.json", *arguments],
+        "args": ["sweep", name, *_EXPORTS, "--out", f"{TRAINING}/{name}.json", *arguments],
         "env": [{"name": "VITRINE_STORAGE", "valueFrom": {"secretKeyRef": {"name": secret, "key": "url"}}}],
     }
-    pod = _pod(container, trainer)
-    spec = _spec(label, pod, LONGEST_SWEEP) | {"parallelism": workers, "completions": workers}
-    metadata = {"name": f"sweep-{label}", "namespace": trainer.namespace, "labels": _labels(label)}
-    work = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
-    return [*_prerequisites(trainer.namespace), work]
+    spec = _spec(label, pod(container, trainer), LONGEST_SWEEP) | {"parallelism": workers, "completions": workers}
+    return [*_prerequisites(trainer), _job(f"sweep-{label}-{run or _suffix()}", label, trainer, spec)]
 
 
-def _spec(label: str, pod: Manifest, longest: int) -> Manifest:
+def _label(name: str) -> str:
+    return name.replace("_", "-").rstrip("-")
+
+
+def _suffix() -> str:
+    """Return five random letters without vowels, as Kubernetes' own generated names have them."""
+    return "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
+
+
+def _metadata(title: str, label: str, trainer: Trainer) -> Manifest:
+    return {"name": title, "namespace": trainer.namespace, "labels": _labels(label)}
+
+
+def _job(title: str, label: str, trainer: Trainer, spec: Manifest) -> Manifest:
+    check_job_name(title, LONGEST_JOB_NAME)
+    work = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(title, label, trainer),
+        "spec": spec,
+    }
+    return _queued(work, trainer.queue)
+
+
+def _queued(work: Manifest, queue: str | None) -> Manifest:
+    """Suspend a Job and give it to Kueue, which starts all of its pods or none."""
+    if queue is None:
+        return work
+    labels = {**work["metadata"]["labels"], "kueue.x-k8s.io/queue-name": queue}
+    return {**work, "metadata": {**work["metadata"], "labels": labels}, "spec": {"suspend": True, **work["spec"]}}
+
+
+def _spec(label: str, pod_spec: Manifest, longest: int) -> Manifest:
     return {
         "activeDeadlineSeconds": longest,
         "backoffLimit": RETRIES,
@@ -120,7 +163,7 @@ def _spec(label: str, pod: Manifest, longest: int) -> Manifest:
             ]
         },
         "ttlSecondsAfterFinished": 7 * 24 * 3600,
-        "template": {"metadata": {"labels": _labels(label)}, "spec": pod},
+        "template": {"metadata": {"labels": _labels(label)}, "spec": pod_spec},
     }
 
 
@@ -137,11 +180,11 @@ def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
     # Only the failure of the stopped pod counts, not those of the pods that lost it.
     lost = {"action": "Ignore", "onExitCodes": {"operator": "In", "values": [_LOST]}}
     spec["podFailurePolicy"]["rules"].insert(0, lost)
-    pod = spec["template"]["spec"]
-    pod["subdomain"] = name
-    # The name comes from the pod's label: a CronJob's Jobs have generated names.
+    pod_spec = spec["template"]["spec"]
+    pod_spec["subdomain"] = name
+    # The name comes from the pod's label: the Service serves all runs of this model.
     peers = ", ".join(f'"$(JOB)-{index}.{name}:{PORT}"' for index in range(workers))
-    container = pod["containers"][0]
+    container = pod_spec["containers"][0]
     container["ports"] = [{"name": "workers", "containerPort": PORT}]
     container["env"] = [
         *(variable for variable in container["env"] if variable["name"] != "KERAS_HOME"),
@@ -155,7 +198,7 @@ def _share(spec: Manifest, metadata: Manifest, workers: int) -> list[Manifest]:
             "value": f'{{"cluster": {{"worker": [{peers}]}}, "task": {{"type": "worker", "index": $(WORKER)}}}}',
         },
         # Workers must not write the same download.
-        {"name": "KERAS_HOME", "value": "/var/lib/vitrine/training/keras-$(WORKER)"},
+        {"name": "KERAS_HOME", "value": f"{TRAINING}/keras-$(WORKER)"},
     ]
     workers_only = {"podSelector": {"matchLabels": labels}}
     ports = [{"protocol": "TCP", "port": PORT}]
@@ -193,91 +236,28 @@ def _labels(label: str) -> dict[str, str]:
     }
 
 
-def _pod(program: Manifest, trainer: Trainer) -> Manifest:
-    pod: Manifest = {
-        "restartPolicy": "Never",
-        "serviceAccountName": "trainer",
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "priorityClassName": "vitrine-training",
-        # SIGTERM ends the process at once; the next pod repeats the current epoch.
-        "terminationGracePeriodSeconds": 30,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 10001,
-            "runAsGroup": 10001,
-            "fsGroup": 10001,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [_container(program, trainer)],
-        "volumes": [
-            {"name": "training", "persistentVolumeClaim": {"claimName": "training"}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
-    }
-    container = pod["containers"][0]
-    if trainer.store is None:
-        _mount(pod, {"name": "exports", "persistentVolumeClaim": {"claimName": "exports"}}, "/var/lib/vitrine/exports")
-        container["env"].append({"name": "EXPORTS", "value": "/var/lib/vitrine/exports"})
-    else:
-        container["envFrom"] = [{"secretRef": {"name": trainer.store}}]
-    if trainer.gpu:
-        pod["tolerations"] = [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-        terms = [{"matchExpressions": [{"key": "nvidia.com/gpu.present", "operator": "In", "values": ["true"]}]}]
-        pod["affinity"] = {
-            "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-        }
-    if trainer.signing is not None:
-        # Readable by the group only, which is fsGroup.
-        volume = {"name": "signing", "secret": {"secretName": trainer.signing, "defaultMode": 0o440}}
-        _mount(pod, volume, "/etc/vitrine/signing", readOnly=True)
-        container["env"].append({"name": "VITRINE_SIGNING_KEY", "value": "/etc/vitrine/signing/signing.pem"})
-    return pod
-
-
-def _container(program: Manifest, trainer: Trainer) -> Manifest:
-    gpu = {"nvidia.com/gpu": 1} if trainer.gpu else {}
-    return {
-        "name": "trainer",
-        "image": trainer.image,
-        "resources": {
-            "requests": {"cpu": "1", "memory": "2Gi", **gpu},
-            "limits": {"cpu": "4", "memory": "8Gi", **gpu},
-        },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-        **program,
-        "env": [{"name": "KERAS_HOME", "value": "/var/lib/vitrine/training/keras"}, *program.get("env", ())],
-        "volumeMounts": [
-            {"name": "training", "mountPath": "/var/lib/vitrine/training"},
-            {"name": "tmp", "mountPath": "/tmp"},
-        ],
-    }
-
-
-def _mount(pod: Manifest, volume: Manifest, path: str, **options: bool) -> None:
-    pod["volumes"].append(volume)
-    pod["containers"][0]["volumeMounts"].append({"name": volume["name"], "mountPath": path, **options})
-
-
-def _prerequisites(namespace: str) -> list[Manifest]:
+def _prerequisites(trainer: Trainer) -> list[Manifest]:
     """Return the manifests that every training pod needs; applying them twice changes nothing."""
+    namespace = trainer.namespace
+    pull_secrets = {"imagePullSecrets": [{"name": trainer.pull_secret}]} if trainer.pull_secret else {}
+    storage_class = {"storageClassName": trainer.storage_class} if trainer.storage_class else {}
     return [
         {
             "apiVersion": "v1",
             "kind": "ServiceAccount",
             "metadata": {"name": "trainer", "namespace": namespace},
             "automountServiceAccountToken": False,
+            **pull_secrets,
         },
         {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "training", "namespace": namespace},
-            "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "20Gi"}}},
+            "metadata": {"name": trainer.claim("training"), "namespace": namespace},
+            "spec": {
+                "accessModes": [trainer.access_mode],
+                "resources": {"requests": {"storage": "20Gi"}},
+                **storage_class,
+            },
         },
         {
             # HTTPS for data sets and object stores, 9000 for MinIO, 5432 for a sweep's PostgreSQL.

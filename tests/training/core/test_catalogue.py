@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.core.catalogue import JOBS, NOT_SEARCHED, STARTS_FROM, STUDIES, TAKES, find, find_study
+from training.core.catalogue import JOBS, NOT_SEARCHED, STARTS_FROM, STUDIES, TAKES, WHOLE_BATCHES, find, find_study
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -12,6 +12,7 @@ def test_a_job_is_as_in_the_catalogue(name: str) -> None:
     assert job.takes == {option for option, takers in TAKES.items() if name in takers}
     assert job.starts_from == STARTS_FROM.get(name)
     assert (not job.search) == (name in NOT_SEARCHED)
+    assert job.whole_batches == (name in WHOLE_BATCHES)
 
 
 @pytest.mark.parametrize("name", STUDIES)
