@@ -84,7 +84,7 @@ lock:
 	$(AS_TESTED) --extra oip-grpc --extra redis --extra otel pyproject.toml -o requirements/gateway.lock
 	$(AS_TESTED) --extra model-server pyproject.toml -o requirements/embedded-server.lock
 	$(AS_TESTED) --extra model-server --extra oip-grpc --extra object-store --extra redis --extra otel pyproject.toml -o requirements/server.lock
-	$(AS_TESTED) --extra ray --extra object-store pyproject.toml -o requirements/ray-worker.lock
+	echo 'ray[default]~=2.51' | $(AS_TESTED) --extra ray --extra object-store pyproject.toml - -o requirements/ray-worker.lock
 	$(AS_TESTED) --extra object-store pyproject.toml -o requirements/sync.lock
 	$(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
 	echo 'tensorflow[and-cuda]==2.21.*' | $(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
