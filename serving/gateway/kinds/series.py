@@ -198,10 +198,8 @@ class SeriesForecast(Operation):
         return ModelInput({"history": request.values, "horizon": steps}, request=request)
 
     def write(self, output: ModelOutput, options: Options) -> dict[str, Any]:
-        made = forecasts(output)
-        add_typicality(made, output.outputs, output.card, "history")
         return {
-            "forecasts": made,
+            "forecasts": forecasts(output),
             "horizon": int(output.arrays["horizon"].max()),
             **_units(output.card),
             "level": series_recipe(output.card).level,
@@ -247,7 +245,7 @@ def forecast_columns(output: ModelOutput) -> dict[str, NDArray[Any]]:
 
 
 def forecasts(output: ModelOutput) -> list[dict[str, Any]]:
-    """Return the forecast of each history, with what the request asks for beside mean and interval.
+    """Return the forecast of each history, with its typicality and what the request asks for.
 
     Raises: as :func:`forecast_columns`.
     """
@@ -268,6 +266,7 @@ def forecasts(output: ModelOutput) -> list[dict[str, Any]]:
             more["naive"] = {"mean": np.resize(details.season, horizon), "season": len(details.season)}
         if details.interpolated:
             more["interpolated"] = details.interpolated
+    add_typicality(made, output.outputs, output.card, "history")
     return made
 
 

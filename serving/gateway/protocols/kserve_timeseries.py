@@ -2,7 +2,7 @@
 
 Source: kserve, python/kserve/kserve/protocol/rest/timeseries/types.py. Unlike KServe, the gateway refuses unknown keys,
 so that a misspelt option is noticed. It adds ``timestamps`` of the values, which are exact where days are left out
-(weekends, holidays), and more frequencies: business day, 15 minutes.
+(weekends, holidays), the ``typicality`` of a history, and more frequencies: business day, 15 minutes.
 """
 
 import time
@@ -27,6 +27,7 @@ from serving.gateway.codecs.offload import offload
 from serving.gateway.errors import BadDocument, BadOption, listed, shown
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
+from serving.gateway.kinds.assessment import TYPICALITY
 from serving.gateway.kinds.base import ModelOutput
 from serving.gateway.kinds.series import forecasts, series_recipe
 from serving.gateway.models.model_version import ModelVersion
@@ -121,6 +122,9 @@ class KServeTimeSeriesProtocol:
             }
         )
         version, output = await self._native.run(request, target, version, "forecast", document, {})
+        assert version.kind is not None  # as above
+        operation = version.kind.operations["forecast"]
+        output.outputs = await self._native.with_prediction(request, version, operation, output)
         return respond(version, dump(_response(request.id, version.model, _content(output, parsed))))
 
 
@@ -154,7 +158,7 @@ def _native(series: TimeSeriesInput, recipe: SeriesRecipe) -> dict[str, Any]:
 def _content(output: ModelOutput, parsed: ForecastRequest) -> list[dict[str, Any]]:
     content = []
     for series, details, made in zip(parsed.inputs, output.request.details, forecasts(output), strict=True):
-        more = ("naive", "interpolated", *(["timestamps"] if series.timestamps is not None else []))
+        more = ("naive", "interpolated", TYPICALITY, "warning", *(["timestamps"] if series.timestamps is not None else []))
         content.append(
             {
                 "type": series.type,

@@ -43,11 +43,11 @@ class NativeProtocol:
         if operation.npy_output is not None and NPY in request.header(b"accept"):
             return respond(version, npy.write(finite(output.outputs, operation.npy_output)), _NPY_TYPE)
         if target.verb != "predict":
-            output.outputs = await self._with_prediction(request, version, operation, output)
+            output.outputs = await self.with_prediction(request, version, operation, output)
         head = {"model": version.model, "version": version.version, "request_id": request.id}
         return respond(version, dump(head | operation.write(output, options)))
 
-    async def _with_prediction(
+    async def with_prediction(
         self, request: Request, version: ModelVersion, operation: Operation, output: ModelOutput
     ) -> Outputs:
         """Add the outputs of ``:predict`` for the same input: they have the class and, if assessed, the typicality."""

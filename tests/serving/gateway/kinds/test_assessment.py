@@ -105,6 +105,17 @@ def test_warned_rows_are_counted(gateway: Gateway) -> None:
     assert warned() == before + 2
 
 
+def test_kserve_s_forecasts_have_typicality(gateway: Gateway) -> None:
+    series = {"type": "univariate_time_series", "frequency": "day"}
+    inputs = [{**series, "name": name, "series": [1, 2, 3, newest]} for name, newest in (("own", 200), ("odd", 5))]
+    body = {"model": "trend", "inputs": inputs, "options": {"horizon": 2}}
+    answer = gateway.http.post("/v1/timeseries/forecast", json=body)
+    assert answer.status_code == 200, answer.text
+    own, odd = answer.json()["outputs"][0]["content"]
+    assert own["typicality"] == pytest.approx(200 / 255) and "warning" not in own
+    assert odd["typicality"] == pytest.approx(5 / 255) and "This history is unlike" in odd["warning"]
+
+
 def test_drift_counts_typicality(gateway: Gateway) -> None:
     post(gateway, "shade:predict", content=picture(102), headers=PNG)
     assert "typicality" in gateway.http.get("/v1/models/shade/drift").text
