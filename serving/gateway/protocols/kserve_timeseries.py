@@ -158,7 +158,8 @@ def _native(series: TimeSeriesInput, recipe: SeriesRecipe) -> dict[str, Any]:
 def _content(output: ModelOutput, parsed: ForecastRequest) -> list[dict[str, Any]]:
     content = []
     for series, details, made in zip(parsed.inputs, output.request.details, forecasts(output), strict=True):
-        more = ("naive", "interpolated", TYPICALITY, "warning", *(["timestamps"] if series.timestamps is not None else []))
+        times = ["timestamps"] if series.timestamps is not None else []
+        more = ("naive", "interpolated", TYPICALITY, "warning", *times)
         content.append(
             {
                 "type": series.type,
