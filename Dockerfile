@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The programs of Vitrine, one target each:
-#   docker build --target gateway|embedded-server|sync|trainer|trainer-gpu|model-server|model-server-gpu .
-# gateway, sync, trainer and embedded-server build for amd64 and arm64. model-server is based on TensorFlow Serving's
+#   docker build --target gateway|embedded-server|sync|trainer|trainer-gpu|ray-worker|model-server|model-server-gpu .
+# gateway, sync, trainer, ray-worker and embedded-server build for amd64 and arm64. model-server is based on TensorFlow Serving's
 # image, which exists for amd64 only: on Arm run embedded-server instead, with the same arguments.
 ARG PYTHON=docker.io/library/python:3.11-slim-bookworm
 ARG DISTROLESS=gcr.io/distroless/python3-debian12:nonroot
@@ -23,6 +23,8 @@ FROM build AS packages-sync
 RUN --mount=type=cache,target=/root/.cache/pip install-packages sync
 FROM build AS packages-trainer
 RUN --mount=type=cache,target=/root/.cache/pip install-packages trainer
+FROM build AS packages-ray-worker
+RUN --mount=type=cache,target=/root/.cache/pip install-packages ray-worker
 FROM build AS packages-trainer-gpu
 RUN --mount=type=cache,target=/root/.cache/pip install-packages trainer-gpu
 
@@ -89,6 +91,22 @@ FROM training AS trainer-gpu
 LABEL org.opencontainers.image.title="Vitrine trainer, CUDA"
 COPY --from=packages-trainer-gpu /opt/vitrine /opt/vitrine
 ENV TF_FORCE_GPU_ALLOW_GROWTH=true
+
+# ---- head and workers of a Ray cluster for `vitrine score --on ray`; KubeRay starts them with bash and `ray`
+FROM ${PYTHON} AS ray-worker
+LABEL org.opencontainers.image.title="Vitrine Ray worker" \
+      org.opencontainers.image.description="Bulk scoring on Ray Data, without TensorFlow"
+COPY --from=packages-ray-worker /opt/vitrine /opt/vitrine
+COPY serving /opt/vitrine/serving
+RUN printf '#!/bin/sh\nexec python3 -m ray.scripts.scripts "$@"\n' > /usr/local/bin/ray \
+ && printf '#!/bin/sh\nexec python3 -m serving.cli.main "$@"\n' > /usr/local/bin/vitrine \
+ && chmod +x /usr/local/bin/ray /usr/local/bin/vitrine
+# Ray writes below /tmp alone.
+ENV PYTHONPATH=/opt/vitrine PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp RAY_USAGE_STATS_ENABLED=0
+USER 10001:10001
+WORKDIR /tmp
+ENTRYPOINT ["vitrine"]
+CMD ["--help"]
 
 # ---- TensorFlow Serving. The server is process 1, because the image's shell script does not forward SIGTERM.
 FROM ${TENSORFLOW_SERVING} AS model-server

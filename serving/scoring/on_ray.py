@@ -3,9 +3,9 @@
 Each worker is an actor that loads the model once and writes the files of its parts. It returns row counts alone, so
 that rows never pass through the driver, a killed run resumes from its parts, and the output equals that of one machine,
 byte for byte. Ray repeats the part of a lost worker. All machines must see the version, the input and the output folder
-under the same paths (a volume that many can mount), and have this package with the extra ``ray``: for KubeRay an image
-on ``rayproject/ray`` of the same version. If the cluster requires a token, set Ray's variables RAY_AUTH_MODE=token and
-RAY_AUTH_TOKEN. Tested with two nodes on one machine, one worker killed; not with several machines.
+under the same paths (a volume that many can mount), and have this package with the extra ``ray``: for KubeRay the image
+``ray-worker``. If the cluster requires a token, set Ray's variables RAY_AUTH_MODE=token and RAY_AUTH_TOKEN. Tested with
+two nodes on one machine, one worker killed; not with several machines.
 
 Ray Data instead of Apache Beam's RunInference: beyond one machine Beam needs Dataflow, Flink or Spark, each a service
 of its own. Ray is one package with its own cluster. The same lines run on a laptop and, as the entry point of KubeRay's

@@ -36,12 +36,20 @@ pytestmark = [
 
 SMALL = ("gateway", "embedded-server", "sync", "model-server", "model-server-gpu")
 TRAINERS = ("trainer", "trainer-gpu")  # gigabytes
+LARGE = (*TRAINERS, "ray-worker")
 _CHOSEN = os.environ.get("VITRINE_IMAGES", "small")
 #: Targets in VITRINE_IMAGES: small, all, or names separated by commas.
-CHOSEN = {"small": SMALL, "all": (*SMALL, *TRAINERS)}.get(_CHOSEN) or tuple(_CHOSEN.split(","))
+CHOSEN = {"small": SMALL, "all": (*SMALL, *LARGE)}.get(_CHOSEN) or tuple(_CHOSEN.split(","))
 OURS = tuple(name for name in CHOSEN if not name.startswith("model-server"))
 #: Megabytes, unpacked.
-LARGEST = {"gateway": 250, "embedded-server": 330, "sync": 330, "trainer": 3_000, "trainer-gpu": 8_000}
+LARGEST = {
+    "gateway": 250,
+    "embedded-server": 330,
+    "sync": 330,
+    "trainer": 3_000,
+    "trainer-gpu": 8_000,
+    "ray-worker": 1_100,
+}
 
 Image = Callable[[str], str]
 Root = Callable[[str], Path]
@@ -83,7 +91,7 @@ def test_size_and_content(root: Root, name: str) -> None:
     assert ("training" in packages) == name.startswith("trainer")
     if not name.startswith("trainer"):
         assert not packages & {"tensorflow", "tensorflow_serving"}
-        assert not (root(name) / "bin/sh").exists()
+        assert (root(name) / "bin/sh").exists() == (name in LARGE)
 
 
 @pytest.mark.parametrize("name", CHOSEN)
@@ -91,7 +99,7 @@ def test_configuration(builder: Builder, image: Image, name: str) -> None:
     config = builder.config(image(name))
     assert config["User"] == "10001:10001"
     assert config["Labels"]["org.opencontainers.image.title"].startswith("Vitrine")
-    assert name == "sync" or name.startswith("trainer") or config["Healthcheck"]["Test"][0] == "CMD"
+    assert name in ("sync", *LARGE) or config["Healthcheck"]["Test"][0] == "CMD"
     if name not in OURS:
         # No shell between the kernel's signals and the server.
         assert config["Entrypoint"] == ["tensorflow_model_server"]

@@ -33,6 +33,13 @@ _RESOURCE_GROUP = _fields(
         "flavors": _list(_fields({"name": _NAME, "resources": _list(_QUOTA)})),
     }
 )
+_COUNT = {"type": "integer", "minimum": 0}
+_GROUP = {"rayStartParams": _LABELS, "template": {"type": "object"}}
+_WORKERS = _fields({"groupName": _NAME, "replicas": _COUNT, "minReplicas": _COUNT, "maxReplicas": _COUNT, **_GROUP})
+_RAY_CLUSTER = _fields(
+    {"rayVersion": {"type": "string"}, "headGroupSpec": _fields(_GROUP), "workerGroupSpecs": _list(_WORKERS)},
+    {"authOptions": _fields({"mode": {"enum": ["disabled", "token"]}})},
+)
 _PREEMPTION = {"enum": ["Never", "LowerPriority", "LowerOrNewerEqualPriority"]}
 #: Schemas of ``spec`` by API version and kind.
 _SPECS = {
@@ -41,6 +48,15 @@ _SPECS = {
     ("kueue.x-k8s.io/v1beta2", "ClusterQueue"): _fields(
         {"namespaceSelector": _fields({}, {"matchLabels": _LABELS}), "resourceGroups": _list(_RESOURCE_GROUP)},
         {"preemption": _fields({}, {"withinClusterQueue": _PREEMPTION})},
+    ),
+    ("ray.io/v1", "RayJob"): _fields(
+        {"entrypoint": {"type": "string"}, "rayClusterSpec": _RAY_CLUSTER},
+        {
+            "backoffLimit": _COUNT,
+            "shutdownAfterJobFinishes": {"type": "boolean"},
+            "ttlSecondsAfterFinished": _COUNT,
+            "submitterPodTemplate": {"type": "object"},
+        },
     ),
 }
 
@@ -69,5 +85,6 @@ def _templates(value: Any) -> list[Object]:
         return [found for item in value for found in _templates(item)]
     if not isinstance(value, dict):
         return []
-    here = [value["template"]] if "template" in value else []
-    return here + [found for key, item in value.items() if key != "template" for found in _templates(item)]
+    keys = ("template", "submitterPodTemplate")
+    here = [value[key] for key in keys if key in value]
+    return here + [found for key, item in value.items() if key not in keys for found in _templates(item)]
