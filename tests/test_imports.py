@@ -5,6 +5,7 @@ import pytest
 from tests.source_tree import below, imports, modules
 
 SHARED = (
+    "serving.__version__",
     "serving.artifacts",
     "serving.counters",
     "serving.extras",
@@ -30,6 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "serving.http_server": (),
     "serving.gateway": (*SHARED, "serving.http_server"),
     "serving.gateway.backends.embedded": (*SHARED, "serving.gateway", "serving.model_server", ONNX),
+    "serving.server": ("serving",),
     "serving.model_server": (*SHARED, "serving.http_server", ONNX),
     "serving.scoring": (*SHARED, ONNX, "serving.model_server"),  # its engines
     "serving.client": SHARED,

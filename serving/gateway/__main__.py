@@ -1,6 +1,7 @@
 """``python -m serving.gateway``: see ``--help``."""
 
 import sys
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp
@@ -9,14 +10,23 @@ from serving.gateway.settings import Settings
 from serving.gateway.workers.limits import worker_count
 
 
-def main() -> None:
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Read flags and environment variables.
+
+    Raises:
+        ValidationError: a setting is wrong; :func:`report` prints which.
+    """
+    return CliApp.run(Settings, list(arguments))
+
+
+def report(error: ValidationError) -> None:
+    """Print one line for each wrong setting."""
+    for wrong in error.errors():
+        print(f"{'.'.join(map(str, wrong['loc'])) or 'settings'}: {wrong['msg']}", file=sys.stderr)
+
+
+def run(settings: Settings) -> None:
     """Serve, in this process or with several workers."""
-    try:
-        settings = CliApp.run(Settings)
-    except ValidationError as error:
-        for wrong in error.errors():
-            print(f"{'.'.join(map(str, wrong['loc'])) or 'settings'}: {wrong['msg']}", file=sys.stderr)
-        sys.exit(2)
     workers = worker_count(settings)
     if workers > 1:
         from serving.gateway.workers import supervisor  # of the two, import only what this process runs
@@ -25,6 +35,16 @@ def main() -> None:
     from serving.gateway.http import server
 
     server.run(settings)
+
+
+def main() -> None:
+    """Serve with the settings of the command line."""
+    try:
+        settings = read_settings(sys.argv[1:])
+    except ValidationError as error:
+        report(error)
+        sys.exit(2)
+    run(settings)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -30,6 +31,7 @@ from serving.gateway.http.error_responses import error_response
 from serving.gateway.http.keys_file import Keys
 from serving.gateway.http.memory_budget import MemoryBudget
 from serving.gateway.http.middleware import GatewayMiddleware
+from serving.gateway.http.path_aliases import PathAliases
 from serving.gateway.http.paths import error_form
 from serving.gateway.http.trusted_proxies import TrustedProxies
 from serving.gateway.inference.call import InputLimits
@@ -45,8 +47,10 @@ from serving.gateway.observability import tracing
 from serving.gateway.observability.drift import Drift
 from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.operator_reports import GatewayReports
-from serving.gateway.protocols import open_inference
-from serving.gateway.protocols.dispatch import InferenceDispatcher
+from serving.gateway.platforms import path_aliases
+from serving.gateway.protocols import hosting, open_inference
+from serving.gateway.protocols.dispatch import InferenceDispatcher, Protocols
+from serving.gateway.protocols.hosting import HostingProtocol
 from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.open_inference import OpenInferenceProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
@@ -114,6 +118,7 @@ class Gateway(FastAPI):
         self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
         self.include_router(versions.router(self._models, folder, permission, self._drift, reports.drift_of_others))
         self.include_router(open_inference.router(self._models, reports.is_ready))
+        self.include_router(hosting.router(self._models, self.settings.default_model, reports.is_ready))
         self.include_router(health.router(self._models, reports.readiness, reports.metrics_page))
         openapi.mount(self)
         ui.mount(self)
@@ -133,18 +138,29 @@ class Gateway(FastAPI):
         """Put the gateway's middleware, with the inference paths, in front of FastAPI's."""
         settings = self.settings
         limits = InputLimits(settings.max_rows, settings.max_pixels)
+        native = NativeProtocol(self._predictor, limits)
+        tensorflow_serving = TensorFlowServingProtocol(
+            self._predictor,
+            self._model_server,
+            limits,
+            calls_at_once=settings.calls_per_signature,
+        )
         inference = InferenceDispatcher(
             self._predictor,
             Admission(settings.max_in_flight, settings.max_share),
             MemoryBudget(settings.max_bytes_in_flight, self._threads, settings.max_share),
-            NativeProtocol(self._predictor, limits),
-            TensorFlowServingProtocol(
-                self._predictor,
-                self._model_server,
-                limits,
-                calls_at_once=settings.calls_per_signature,
+            Protocols(
+                native,
+                tensorflow_serving,
+                OpenInferenceProtocol(self._predictor, limits),
+                HostingProtocol(
+                    self._predictor,
+                    native,
+                    tensorflow_serving,
+                    settings.default_model,
+                    mlflow=settings.platform == "mlflow",
+                ),
             ),
-            OpenInferenceProtocol(self._predictor, limits),
             max_body_bytes=settings.max_body_bytes,
             max_rows=settings.max_rows,
         )
@@ -158,6 +174,8 @@ class Gateway(FastAPI):
             settings,
         )
         app = _with_cors(middleware, settings.origins) if settings.origins else middleware
+        aliases = path_aliases(settings.platform, os.environ)
+        app = PathAliases(app, aliases) if aliases else app
         return TrustedProxies(app, settings.proxy_networks) if settings.proxy_networks else app
 
     def _authentication(self) -> Authentication | None:

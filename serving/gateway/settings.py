@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, CliImplicitFlag, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliImplicitFlag, PydanticBaseSettingsSource, SettingsConfigDict
 
 from serving import extras
 from serving.gateway.backends.tf_serving.grpc_client import Address
 from serving.gateway.http import keys_file
 from serving.gateway.http.trusted_proxies import IPNetwork, parse_networks
+from serving.gateway.platforms import Platform, PlatformVariables
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
 
@@ -27,6 +28,10 @@ _OF_EXPORTS = ("model_server_host", "model_server_grpc_port", "model_server_rest
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
+
+
+class KeysRequired(ValueError):
+    """Other machines can reach the address, and there are no API keys."""
 
 
 class Settings(BaseSettings):
@@ -51,6 +56,11 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="certificate chain for HTTPS, PEM file")
     tls_key: Path | None = Field(None, description="private key of tls_cert, PEM file")
+    platform: Platform | None = Field(
+        None,
+        description="hosting platform that authenticates callers and sets the port; Vertex AI and Cloud Run are "
+        "detected",
+    )
 
     # Model server and models
     exports: Path | None = Field(
@@ -79,6 +89,9 @@ class Settings(BaseSettings):
         Path("exports/models.config"), description="file of the model names and labels, reloaded on change"
     )
     models: str = Field("", description="model names, separated by commas; replaces models_config")
+    default_model: str = Field(
+        "", description="model of paths that name none, such as /invocations; without it, the only model"
+    )
     routing: Path = Field(
         Path("exports/routing.json"), description="file of canaries, shadows and fallbacks, reloaded on change"
     )
@@ -168,6 +181,18 @@ class Settings(BaseSettings):
         5.0, ge=0, description="maximum requests per second and version that drift statistics use; 0 for none"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the platform's variables between flags and ``VITRINE_…`` variables."""
+        return init_settings, PlatformVariables(settings_cls), env_settings
+
     @property
     def model_names(self) -> tuple[str, ...]:
         """The names in ``models``; empty if ``models_config`` names them."""
@@ -237,8 +262,8 @@ class Settings(BaseSettings):
                 "change versions with vitrine keys create NAME --verb admin"
             )
         if self.keys is None:
-            if not is_loopback(self.host) and not self.insecure:
-                raise ValueError(
+            if not is_loopback(self.host) and not self.insecure and self.platform is None:
+                raise KeysRequired(
                     f"other machines can reach {self.host}, so API keys are required: --keys=FILE (vitrine keys create "
                     "NAME --keys FILE writes it), or --insecure"
                 )

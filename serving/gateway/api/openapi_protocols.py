@@ -68,6 +68,12 @@ _BINARY = (
     "(`content_type`, `timeout`, `priority`, your own) are ignored; `classification`, shared memory and sequences are "
     "refused."
 )
+_INVOCATIONS = (
+    "For SageMaker, Vertex AI and MLflow. The default model answers (`--default-model`). The content type decides what "
+    "the body is: JSON, JSON Lines, CSV, npy, a picture or multipart. JSON has `instances` or `inputs` as with "
+    "TensorFlow Serving, MLflow's `dataframe_split` or `dataframe_records`, or the keys of the native API. `params` "
+    "and `parameters` may set `signature_name`."
+)
 _SERIES = {"type": "univariate_time_series", "name": "GOOG", "series": [1.0, 0.95, 0.81], "frequency": "day"}
 _FORECAST = {"model": "stock_rnn", "inputs": [_SERIES], "options": {"horizon": 2}}
 
@@ -79,6 +85,15 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     ),
     "/v2/models/{model}/versions/{version}/infer": _operation(
         "infer_version", "Open Inference Protocol", "Tensors by signature, of a version", *_INFER, description=_BINARY
+    ),
+    "/invocations": _operation(
+        "invocations",
+        "hosting platforms",
+        "Predictions of the default model",
+        ("Invocation", {"instances": [[6.5, 40.0]]}),
+        ("Predictions", {"predictions": [24.1]}),
+        "PlainError",
+        description=_INVOCATIONS,
     ),
     "/v1/embeddings": _operation(
         "openai_embeddings",
@@ -151,6 +166,21 @@ SCHEMAS: dict[str, Any] = {
         },
         {"id": TEXT},
     ),
+    "Invocation": object_of(
+        {},
+        {
+            "instances": {"type": "array", "items": {}},
+            "inputs": {},
+            "dataframe_split": object_of(
+                {"data": {"type": "array", "items": {"type": "array", "items": {}}}},
+                {"columns": {"type": "array", "items": TEXT}, "index": {"type": "array", "items": {}}},
+            ),
+            "dataframe_records": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "params": {"type": ["object", "null"]},
+            "parameters": {"type": ["object", "null"]},
+        },
+    ),
+    "Predictions": object_of({}, {"predictions": {}, "outputs": {}}),
     "EmbeddingsRequest": object_of(
         {"model": TEXT, "input": {"oneOf": [TEXT, {"type": "array", "items": TEXT}]}},
         {

@@ -36,14 +36,14 @@ def predictions(outputs: Outputs) -> bytes:
     return responses.predictions(outputs, finite=outputs.clean)
 
 
-def columns(outputs: Outputs) -> bytes:
+def columns(outputs: Outputs, key: str = "outputs") -> bytes:
     """Return the answer to ``inputs``.
 
     Raises:
         BadTensor: an output has complex numbers.
     """
     _check_types(outputs)
-    return responses.columns(outputs, finite=outputs.clean)
+    return responses.columns(outputs, finite=outputs.clean, key=key)
 
 
 def classifications(results: Iterable[Classifications]) -> bytes:

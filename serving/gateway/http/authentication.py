@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # a gateway without rate limits does not import their library
     from serving.gateway.http.rate_limits import Rates
 
 #: Paths that reveal nothing about models, or must answer a probe without a key. ``/readyz`` names no models then.
-_OPEN = frozenset({"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
+_OPEN = frozenset(
+    {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/ping", "/version"}
+)
 _MODEL = re.compile(r"/v1/models/([^/:]+)|/v2/models/([^/]+)", re.IGNORECASE)
 
 

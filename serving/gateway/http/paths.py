@@ -35,10 +35,10 @@ class Target:
     """The target of an inference request.
 
     Attributes:
-        model: empty if the body names the model.
+        model: empty if the path names no model.
         choice: version, label or neither.
-        verb: one of :data:`VERBS`, ``infer`` (Open Inference Protocol), ``embeddings`` (OpenAI) or ``timeseries``
-            (KServe).
+        verb: one of :data:`VERBS`, ``infer`` (Open Inference Protocol), ``embeddings`` (OpenAI), ``timeseries``
+            (KServe) or ``invoke`` (hosting platforms).
     """
 
     model: str
@@ -58,14 +58,19 @@ _SCOPES = {
     "infer": "predict",
     "embeddings": "embed",
     "timeseries": "forecast",
+    "invoke": "predict",
 }
 
 #: gRPC's path of each RPC is the service and the RPC's name.
 GRPC_SERVICE = "/inference.GRPCInferenceService/"
-_IN_BODY = {
+#: Paths of the hosting platforms: inference with the default model, and its readiness.
+INVOCATIONS, PING = "/invocations", "/ping"
+
+_WITHOUT_MODEL = {
     "/v1/embeddings": Target("", VersionChoice(), "embeddings"),
     "/v1/timeseries/forecast": Target("", VersionChoice(), "timeseries"),
     f"{GRPC_SERVICE}ModelInfer": Target("", VersionChoice(), "infer"),
+    INVOCATIONS: Target("", VersionChoice(), "invoke"),
 }
 # Possessive quantifiers: a path of 30 kB that does not match would take milliseconds of backtracking.
 _VERSION_OR_LABEL = r"(?:/versions/([^/:]++)|/labels/([^/:]++))?"
@@ -78,7 +83,7 @@ def is_hot(path: str) -> bool:
     """Whether the middleware answers a path itself, valid or not."""
     if path.startswith("/v2/"):
         return path.endswith("/infer")
-    return path in _IN_BODY or (
+    return path in _WITHOUT_MODEL or (
         ":" in path
         and path[:11].lower() == "/v1/models/"
         and not (path.endswith(_ADMIN_ENDINGS) and path.count("/") == _ADMIN_SLASHES)
@@ -94,14 +99,14 @@ def parse_target(path: str) -> Target:
         UnknownVerb: the verb does not exist.
         UnknownVersion: the version is not a number.
     """
-    if path in _IN_BODY:
-        return _IN_BODY[path]
+    if path in _WITHOUT_MODEL:
+        return _WITHOUT_MODEL[path]
     if path.startswith("/v2/"):
         match = _V2.fullmatch(path)
         if match is None:
             raise UnknownPath("unknown path; use /v2/models/MODEL/infer or /v2/models/MODEL/versions/N/infer")
         model, version = match.groups()
-        return Target(model, VersionChoice(_number(version), None), "infer")
+        return Target(model, VersionChoice(number(version), None), "infer")
     match = _V1.fullmatch(path)
     if match is None:
         raise UnknownPath(
@@ -111,7 +116,7 @@ def parse_target(path: str) -> Target:
     model, version, label, verb = match.groups()
     if verb.lower() not in VERBS:
         raise UnknownVerb(f"unknown verb :{verb}; use {listed([f':{one}' for one in VERBS])}")
-    return Target(model, VersionChoice(_number(version), label), verb.lower())
+    return Target(model, VersionChoice(number(version), label), verb.lower())
 
 
 @functools.lru_cache(maxsize=_CACHED_PATHS)
@@ -130,8 +135,8 @@ def error_form(path: str) -> Form:
     """Return the form of errors on this path."""
     if path == "/v2" or path.startswith(("/v2/", GRPC_SERVICE)):
         return Form.PLAIN
-    if path in _IN_BODY:
-        return Form.OPENAI
+    if path in _WITHOUT_MODEL:
+        return Form.NATIVE if path == INVOCATIONS else Form.OPENAI
     if path.rpartition(":")[2].lower() in _TENSORFLOW_VERBS:
         return Form.PLAIN
     match = _V1_OTHER.fullmatch(path)
@@ -139,7 +144,12 @@ def error_form(path: str) -> Form:
     return Form.PLAIN if status_or_metadata else Form.NATIVE
 
 
-def _number(version: str | None) -> int | None:
+def number(version: str | None) -> int | None:
+    """Parse the number of a version.
+
+    Raises:
+        UnknownVersion: it is not a number.
+    """
     if version is None:
         return None
     if not (version.isascii() and version.isdigit() and len(version) < 20 and int(version) < 2**63):

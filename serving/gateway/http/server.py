@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ctypes
 import functools
+import logging
 import signal
 import socket
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import uvloop
 from serving.gateway.app import Gateway, create_app
 from serving.gateway.http.request import Request
 from serving.gateway.observability import logging as logs
+from serving.gateway.platforms import authentication
 from serving.gateway.settings import Settings
 from serving.gateway.workers import listening
 from serving.gateway.workers.supervisor_link import SupervisorLink
@@ -26,6 +28,8 @@ _M_MMAP_THRESHOLD = -3  # from malloc.h
 _LARGE_BLOCK = 131_072  # bytes
 _HANDSHAKE_SECONDS = 1.0  # time limit of TLS handshakes with clients that are accepted at shutdown
 _LISTENERS = 4  # for each address; an additional one costs a lone client about 5 µs
+
+log = logging.getLogger("vitrine.platform")
 
 
 class GatewayServer(uvicorn.Server):
@@ -100,6 +104,8 @@ def set_up_process(settings: Settings, worker: int | None = None) -> None:
     """Configure what is global to a process: memory allocator and logging."""
     _return_freed_memory()
     logs.set_up(settings.log_level, settings.log_format, worker)
+    if settings.platform is not None and settings.keys is None and worker in (None, 1):
+        log.info("%s", authentication(settings.platform))
 
 
 async def serve(settings: Settings, link: SupervisorLink | None = None) -> None:

@@ -108,6 +108,11 @@ class Predictor:
         self._shadows = Shadows(metrics)
         self._batchers: dict[tuple[str, int, str], tuple[Signature, DynamicBatcher]] = {}
 
+    @property
+    def models(self) -> Mapping[str, ModelState]:
+        """The current state of the models."""
+        return self._discovery.models
+
     def route(self, caller: Caller, model: str, choice: VersionChoice, verb: str) -> ModelVersion:
         """Return the version that answers; see :func:`serving.gateway.models.routing.choose`.
 

@@ -1,7 +1,7 @@
 """Inference requests: read the body and dispatch to the protocol by path and body."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from serving.gateway.codecs import body as body_codec
 from serving.gateway.codecs import tf_serving_json
@@ -14,12 +14,23 @@ from serving.gateway.http.paths import Form, Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.inference.predictor import Predictor
 from serving.gateway.models.model_version import ModelVersion
+from serving.gateway.protocols.hosting import HostingProtocol
 from serving.gateway.protocols.kserve_timeseries import KServeTimeSeriesProtocol
 from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.open_inference import OpenInferenceProtocol
 from serving.gateway.protocols.openai import OpenAIProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
 from serving.tfs_api.rest_json.errors import json_type
+
+
+@dataclass(frozen=True, slots=True)
+class Protocols:
+    """The protocols whose requests the dispatcher passes on as they are."""
+
+    native: NativeProtocol
+    tensorflow_serving: TensorFlowServingProtocol
+    open_inference: OpenInferenceProtocol
+    hosting: HostingProtocol
 
 
 class InferenceDispatcher:
@@ -30,9 +41,7 @@ class InferenceDispatcher:
         predictor: Predictor,
         admission: Admission,
         memory: MemoryBudget,
-        native: NativeProtocol,
-        tensorflow_serving: TensorFlowServingProtocol,
-        open_inference: OpenInferenceProtocol,
+        protocols: Protocols,
         *,
         max_body_bytes: int,
         max_rows: int,
@@ -40,11 +49,12 @@ class InferenceDispatcher:
         self._predictor = predictor
         self._admission = admission
         self._memory = memory
-        self._native = native
-        self._tensorflow_serving = tensorflow_serving
-        self._open_inference = open_inference
-        self._openai = OpenAIProtocol(native)
-        self._kserve_timeseries = KServeTimeSeriesProtocol(native)
+        self._native = protocols.native
+        self._tensorflow_serving = protocols.tensorflow_serving
+        self._open_inference = protocols.open_inference
+        self._hosting = protocols.hosting
+        self._openai = OpenAIProtocol(protocols.native)
+        self._kserve_timeseries = KServeTimeSeriesProtocol(protocols.native)
         self._max_body_bytes = max_body_bytes
         self._max_rows = max_rows
 
@@ -60,7 +70,10 @@ class InferenceDispatcher:
         memory = request.memory = self._memory.reservation(caller)
         try:
             keys = None
-            if not target.model:
+            if target.verb == "invoke":
+                target = self._hosting.target(request, target)
+                request.model = target.model
+            elif not target.model:
                 body = await request.body(self._max_body_bytes)
                 by_grpc = target.verb == "infer"
                 decode = grpc_messages.decode if by_grpc else body_codec.document
@@ -93,6 +106,8 @@ class InferenceDispatcher:
                 return await self._openai.embeddings(request, target, version, keys)
             return await self._kserve_timeseries.forecast(request, target, version, keys)
         memory = request.memory
+        if target.verb == "invoke":
+            return await self._hosting.invoke(request, target, version, body, self._max_rows)
         if target.verb in ("classify", "regress"):
             examples = await offload(memory, len(body), body_codec.examples, body, memory)
             return await self._tensorflow_serving.examples(request, target, version, examples)

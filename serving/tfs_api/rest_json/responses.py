@@ -33,10 +33,10 @@ def predictions(outputs: Outputs, *, finite: bool) -> bytes:
     return _document("predictions", rows, finite)
 
 
-def columns(outputs: Outputs, *, finite: bool) -> bytes:
+def columns(outputs: Outputs, *, finite: bool, key: str = "outputs") -> bytes:
     """Return the answer to ``inputs``. The arguments are those of :func:`predictions`, with any number of rows."""
     values = {name: _values(name, array, finite) for name, array in outputs.items()}
-    return _document("outputs", next(iter(values.values())) if len(values) == 1 else values, finite)
+    return _document(key, next(iter(values.values())) if len(values) == 1 else values, finite)
 
 
 def classifications(examples: Iterable[Iterable[tuple[str, Any]]]) -> bytes:

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serving.gateway.codecs import json_arrays
+from serving.gateway.codecs.large_json import json_arrays
 from serving.gateway.codecs.offload import LARGE
 from serving.gateway.errors import TooLarge
 from serving.gateway.http.memory_budget import Reservation
