@@ -21,7 +21,7 @@ _NAMES = {
     "sagemaker": "SageMaker",
     "vertex": "Vertex AI",
     "cloudrun": "Cloud Run",
-    "mlflow": "the platform behind MLflow's protocol",
+    "mlflow": "what is in front of this gateway",
 }
 
 

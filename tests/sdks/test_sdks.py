@@ -19,6 +19,7 @@ from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 from tests.programs import REPOSITORY
 from tests.sdks import environments
 from tests.sdks.conftest import Served
+from tests.serving.gateway import programs, served_models
 
 pytestmark = pytest.mark.timeout(600)  # an environment may be built first
 
@@ -50,6 +51,15 @@ def run(command: Sequence[str | Path], served: Served, env: Mapping[str, str] | 
 @pytest.mark.parametrize("sdk", ["openai", "kserve", "mlserver", "ovmsclient"])
 def test_python(served: Served, sdk: str) -> None:
     run([environments.python(sdk), PROGRAMS / f"with_{sdk}.py"], served)
+
+
+def test_mlflow(served: Served, tmp_path: Path) -> None:
+    """A gateway of its own, because its platform is MLflow."""
+    served_models.price(tmp_path, 1)
+    served_models.configure(tmp_path, {"price": {"stable": 1}})
+    with programs.embedded_gateway(tmp_path, "--platform=mlflow") as gateway:
+        env = {"SCORING": gateway.url.removeprefix("http://")}
+        run([environments.python("mlflow"), PROGRAMS / "with_mlflow.py"], served, env)
 
 
 def test_tritonclient(served: Served) -> None:
