@@ -46,6 +46,7 @@ from serving.gateway.models.routing import ModelState
 from serving.gateway.observability import tracing
 from serving.gateway.observability.drift import Drift
 from serving.gateway.observability.metrics import GatewayMetrics
+from serving.gateway.observability.request_log.opening import open_request_log
 from serving.gateway.operator_reports import GatewayReports
 from serving.gateway.platforms import path_aliases
 from serving.gateway.protocols import hosting, open_inference
@@ -106,6 +107,7 @@ class Gateway(FastAPI):
             _batch_limits(settings),
         )
         reports = GatewayReports(self._discovery, self._model_server, files, self.metrics, lambda: self.draining, link)
+        self._request_log = open_request_log(settings, settings.port, self._models, self.metrics)
         self._add_routes(reports)
 
     def _add_routes(self, reports: GatewayReports) -> None:
@@ -171,6 +173,7 @@ class Gateway(FastAPI):
             self._models,
             self._authentication(),
             self._traces,
+            self._request_log,
             settings,
         )
         app = _with_cors(middleware, settings.origins) if settings.origins else middleware
@@ -215,6 +218,8 @@ class Gateway(FastAPI):
             await self._predictor.close()
             await self._model_server.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
+            if self._request_log is not None:
+                await asyncio.to_thread(self._request_log.close)
             if self._traces is not None:
                 await asyncio.to_thread(self._traces.close)
 

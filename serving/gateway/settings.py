@@ -18,6 +18,7 @@ from serving import extras
 from serving.gateway.backends.tf_serving.grpc_client import Address
 from serving.gateway.http import keys_file
 from serving.gateway.http.trusted_proxies import IPNetwork, parse_networks
+from serving.gateway.observability.request_log.settings import RequestLogSettings
 from serving.gateway.platforms import Platform, PlatformVariables
 
 _STORAGE = re.compile(r"memory://|rediss?://.+|redis\+unix://.+")
@@ -34,7 +35,7 @@ class KeysRequired(ValueError):
     """Other machines can reach the address, and there are no API keys."""
 
 
-class Settings(BaseSettings):
+class Settings(RequestLogSettings):
     """HTTP gateway for TensorFlow Serving. Each flag is also a variable: --model-server is VITRINE_MODEL_SERVER."""
 
     model_config = SettingsConfigDict(

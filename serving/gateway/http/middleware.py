@@ -21,6 +21,7 @@ from serving.gateway.http.error_responses import error_response
 from serving.gateway.http.paths import Target, is_hot, normalize, parse_target
 from serving.gateway.http.request import Disconnected, Request, Response
 from serving.gateway.observability.metrics import GatewayMetrics
+from serving.gateway.observability.request_log.request_log import RequestLog
 from serving.gateway.observability.tracing import Traces
 from serving.gateway.settings import Settings
 
@@ -42,6 +43,7 @@ class GatewayMiddleware:
         models: Callable[[], Container[str]],
         authentication: Authentication | None,
         traces: Traces | None,
+        request_log: RequestLog | None,
         settings: Settings,
     ) -> None:
         """Wrap an application.
@@ -53,6 +55,7 @@ class GatewayMiddleware:
             models: names that may become label values of metrics.
             authentication: None if neither keys nor rate limits are configured.
             traces: None if tracing is not configured.
+            request_log: None if requests are not logged.
             settings: deadlines, Retry-After and the access log.
         """
         self._app = app
@@ -61,6 +64,7 @@ class GatewayMiddleware:
         self._models = models
         self._authentication = authentication
         self._traces = traces
+        self._request_log = request_log
         self._deadline_seconds = settings.deadline_seconds
         self._retry_after = settings.retry_after_seconds
         self._access_log = settings.access_log
@@ -88,6 +92,8 @@ class GatewayMiddleware:
         request.task = asyncio.current_task()
         if self._traces is not None:
             request.trace = self._traces.begin(request.headers, request.id, started)
+        if self._request_log is not None and self._request_log.samples():
+            request.keep_bytes = self._request_log.max_bytes
         try:
             if self._authentication is not None:
                 await self._authentication.authenticate(request)
@@ -113,7 +119,10 @@ class GatewayMiddleware:
             del scope["vitrine"]  # a reference cycle would stay until the next garbage collection
             request.task = None
         await request.respond(response, send)
-        self._record(request, self._model_label(request.model), version, verb, response.status, started)
+        model = self._model_label(request.model)
+        self._record(request, model, version, verb, response.status, started)
+        if request.keep_bytes and model and self._request_log is not None:
+            self._request_log.offer_request(request, response, verb, perf_counter() - started)
 
     async def _handle_by_app(
         self, request: Request, scope: Scope, receive: Receive, send: Send, started: float

@@ -67,6 +67,8 @@ class Request:
         task: runs the request; cancelled by :meth:`disconnect` and :meth:`expire`.
         stopped: why the task was cancelled.
         size: bytes of the body, after it is read.
+        keep_bytes: largest body that is kept for the request log.
+        content: the body, if it is kept.
         model: named by the path or the body.
         form: form of error responses. The body may change it: ``:predict`` has two forms.
     """
@@ -76,10 +78,12 @@ class Request:
         "_receive",
         "_scope",
         "body_read",
+        "content",
         "deadline",
         "form",
         "headers",
         "id",
+        "keep_bytes",
         "key",
         "memory",
         "method",
@@ -108,6 +112,8 @@ class Request:
         self._cookie: tuple[str, str] | None = None
         self.body_read = False
         self.size = 0
+        self.keep_bytes = 0
+        self.content: bytes | None = None
         self.model = ""
         self.form = error_form(self.path)
         given = self.headers.get(b"x-request-id")
@@ -222,8 +228,13 @@ class Request:
             chunks.append(chunk)
             self.body_read = not message.get("more_body", False)
         body = self.memory.joined(chunks)
-        if b"content-encoding" not in self.headers:
-            return body
+        if b"content-encoding" in self.headers:
+            body = await self._decompressed(body, max_bytes)
+        if self.size <= self.keep_bytes:
+            self.content = body
+        return body
+
+    async def _decompressed(self, body: bytes, max_bytes: int) -> bytes:
         encoding = self.header(b"content-encoding")
         if not encoding or encoding.lower() == "identity":
             return body

@@ -106,6 +106,14 @@ class GatewayMetrics:
             ["model", "version"],
             _DIFFERENCES,
         )
+        self.log_written = self._counter(
+            "vitrine_request_log_written", "Entries of the request log that were written.", []
+        )
+        self.log_dropped = self._counter(
+            "vitrine_request_log_dropped",
+            "Entries of the request log that were dropped, by reason: queue_full, rejected, failed, shutdown.",
+            ["reason"],
+        )
         self._rejected_file = self._gauge(
             "vitrine_file_refused",
             "1 if the file is invalid and its last valid content stays in use.",

@@ -10,7 +10,7 @@ from serving.gateway.settings import Settings
 #: Resident memory of one worker that runs the shipped models itself, without the memory of requests.
 WORKER_BYTES = 160_000_000
 #: Settings that several workers divide.
-DIVIDED = ("max_in_flight", "max_queue_rows", "max_bytes_in_flight", "decode_threads")
+DIVIDED = ("max_in_flight", "max_queue_rows", "max_bytes_in_flight", "decode_threads", "request_log_queue_bytes")
 _NO_LIMIT = 1 << 60  # version 1 of control groups writes a number near 2 ** 63
 _PERIOD = 100_000  # microseconds; Linux, Documentation/admin-guide/cgroup-v2.rst
 

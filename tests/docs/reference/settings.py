@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Iterator
 
+from serving.gateway.observability.request_log.settings import RequestLogSettings
 from serving.gateway.settings import Settings
 from tests.docs.reference.markdown import code, page, table
 
@@ -42,10 +43,15 @@ def render() -> str:
     return page("Settings of the gateway", "serving/gateway/settings.py", _INTRODUCTION, *parts, _OTHERS)
 
 
+def _source() -> str:
+    """Return the source of the settings, those of the request log last."""
+    return inspect.getsource(Settings) + inspect.getsource(RequestLogSettings)
+
+
 def _sections() -> Iterator[tuple[str, list[str]]]:
     """Yield the comments that group the fields, each with its fields."""
     section, names = "", list[str]()
-    for comment, name in re.findall(r"^    (?:# ([A-Z].*)|(\w+): )", inspect.getsource(Settings), re.MULTILINE):
+    for comment, name in re.findall(r"^    (?:# ([A-Z].*)|(\w+): )", _source(), re.MULTILINE):
         if comment:
             if names:
                 yield section, names
