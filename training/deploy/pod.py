@@ -120,7 +120,12 @@ def _container(program: Manifest, trainer: Trainer) -> Manifest:
             "capabilities": {"drop": ["ALL"]},
         },
         **program,
-        "env": [{"name": "KERAS_HOME", "value": f"{TRAINING}/keras"}, *program.get("env", ())],
+        "env": [
+            {"name": "KERAS_HOME", "value": f"{TRAINING}/keras"},
+            # TensorFlow would start one thread for each processor of the node, and the kernel would throttle them.
+            {"name": "TF_NUM_INTRAOP_THREADS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
+            *program.get("env", ()),
+        ],
         "volumeMounts": [
             {"name": "training", "mountPath": TRAINING},
             {"name": "tmp", "mountPath": "/tmp"},

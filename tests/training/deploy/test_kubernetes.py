@@ -92,6 +92,12 @@ def test_every_option_at_once(schedule: tuple[str, ...]) -> None:
     assert pod["containers"][0]["args"][-2:] == ["--label", "canary"]
 
 
+def test_tensorflow_starts_as_many_threads_as_the_pod_has_processors() -> None:
+    (container,) = printed("sine_rnn", "--cpu", "3500m")[-1]["spec"]["template"]["spec"]["containers"]
+    threads = next(one for one in container["env"] if one["name"] == "TF_NUM_INTRAOP_THREADS")
+    assert threads["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}  # rounded up: 4
+
+
 def test_a_gpu_of_another_vendor() -> None:
     pod = printed("sine_rnn", "--gpu-resource", "amd.com/gpu", "--image", "trainer-rocm:1")[-1]["spec"]["template"][
         "spec"
@@ -171,10 +177,10 @@ def test_workers_of_a_job_can_reach_each_other(arguments: tuple[str, ...]) -> No
     labels = {"job-name": "train-fashion-cnn", "job-completion-index": "2"}
     environment: dict[str, str] = {}
     for variable in template["spec"]["containers"][0]["env"]:
-        if "valueFrom" in variable:
+        if "fieldRef" in variable.get("valueFrom", {}):
             field = variable["valueFrom"]["fieldRef"]["fieldPath"]
             environment[variable["name"]] = labels[field.split("/")[1].rstrip("']")]
-        else:
+        elif "value" in variable:
             value = variable["value"]
             for name, earlier in environment.items():
                 value = value.replace(f"$({name})", earlier)
