@@ -11,6 +11,8 @@ is built without S3 and an object store does not show versions atomically. Every
    (:func:`serving.artifacts.version_labels.first_step`);
 4. removes the versions that the configuration has not used for one interval.
 
+With ``--metrics-port`` it answers ``/metrics`` there, for Prometheus.
+
 While the object store cannot be reached, everything stays unchanged. The program may be killed at any moment; SIGTERM
 ends it at once.
 """
@@ -175,6 +177,33 @@ class Sync:
         self._logged[about] = text
 
 
+class SyncMetrics:
+    """Prometheus metrics of the program, on a port of their own."""
+
+    def __init__(self, port: int) -> None:
+        """Listen on ``port``. The start counts as a success, so that the first failure is not reported at once."""
+        from prometheus_client import CollectorRegistry, Gauge, start_http_server
+
+        registry = CollectorRegistry()
+        self._success = Gauge(
+            "vitrine_sync_last_success_timestamp_seconds",
+            "Time of the last round that read the object store's configuration and versions.",
+            registry=registry,
+        )
+        self._complete = Gauge(
+            "vitrine_sync_complete",
+            "1 if the folder holds every version that the object store's configuration loads.",
+            registry=registry,
+        )
+        self._success.set_to_current_time()
+        start_http_server(port, registry=registry)
+
+    def succeeded(self, complete: bool) -> None:
+        """Record a round without an error."""
+        self._success.set_to_current_time()
+        self._complete.set(complete)
+
+
 def main(
     source: Annotated[str, typer.Argument(help="Object store, s3://… or gs://…, as in vitrine train --exports.")],
     target: Annotated[Path, typer.Argument(help="Folder for the versions. Nothing else may write to it.")],
@@ -182,6 +211,7 @@ def main(
     once: Annotated[
         bool, typer.Option("--once", help="Run one round. The exit code is 0 if every version is there.")
     ] = False,
+    metrics_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of Prometheus metrics; 0 for none.")] = 0,
     verify_key: Annotated[
         Path | None,
         typer.Option(envvar="VITRINE_VERIFY_KEY", help="Ed25519 public key (PEM): accept only versions it verifies."),
@@ -195,12 +225,15 @@ def main(
     except (ObjectStoreError, ValueError) as error:
         raise SystemExit(str(error)) from None
     target.mkdir(parents=True, exist_ok=True)
+    metrics = SyncMetrics(metrics_port) if metrics_port else None
     logged = ""
     while True:
         complete = False
         try:
             complete = sync.once()
             logged = ""
+            if metrics is not None:
+                metrics.succeeded(complete)
         except (OSError, ConfigError, RoutingError) as error:
             if str(error) != logged:
                 logger.error("%s; existing versions stay, next round in %g s", error, interval)

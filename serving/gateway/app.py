@@ -189,9 +189,9 @@ class Gateway(FastAPI):
         from serving.gateway.http.rate_limits import Rates, StoredCounts
 
         if self._link is not None and settings.rate_storage.startswith("memory"):
-            rates = Rates(settings.rate, self._link)
+            rates = Rates(settings.rate, self._link, self.metrics.uncounted)
         else:
-            rates = Rates(settings.rate, StoredCounts(settings.rate_storage))
+            rates = Rates(settings.rate, StoredCounts(settings.rate_storage), self.metrics.uncounted)
         return Authentication(
             None if keys is None else lambda: keys.value, rates, metrics_need_key=settings.metrics_need_key
         )

@@ -1,8 +1,8 @@
-"""Check objects of projects whose CustomResourceDefinitions the tests lack: Kueue and KubeRay.
+"""Check objects of projects whose CustomResourceDefinitions the tests lack: Kueue, KubeRay and PodMonitor.
 
-The schemas are written by hand from the documentation of both and hold only the fields that k8s/ and examples/ use, so
+The schemas are written by hand from their documentation and hold only the fields that k8s/ and examples/ use, so
 they find misspelt, misplaced and missing fields, but do not replace the definitions. `kubectl apply --dry-run=server`
-on a cluster with both operators does.
+on a cluster with the operators does.
 """
 
 from typing import Any
@@ -40,9 +40,16 @@ _RAY_CLUSTER = _fields(
     {"rayVersion": {"type": "string"}, "headGroupSpec": _fields(_GROUP), "workerGroupSpecs": _list(_WORKERS)},
     {"authOptions": _fields({"mode": {"enum": ["disabled", "token"]}})},
 )
+_EXPRESSION = _fields({"key": {"type": "string"}, "operator": {"enum": ["In"]}, "values": _list(_NAME)})
+_POD_ENDPOINT = _fields(
+    {"port": _NAME, "path": {"type": "string"}, "interval": {"pattern": r"^\d+s$", "type": "string"}}
+)
 _PREEMPTION = {"enum": ["Never", "LowerPriority", "LowerOrNewerEqualPriority"]}
 #: Schemas of ``spec`` by API version and kind.
 _SPECS = {
+    ("monitoring.coreos.com/v1", "PodMonitor"): _fields(
+        {"selector": _fields({"matchExpressions": _list(_EXPRESSION)}), "podMetricsEndpoints": _list(_POD_ENDPOINT)}
+    ),
     ("kueue.x-k8s.io/v1beta2", "ResourceFlavor"): _fields({}, {"nodeLabels": _LABELS}),
     ("kueue.x-k8s.io/v1beta2", "LocalQueue"): _fields({"clusterQueue": _NAME}),
     ("kueue.x-k8s.io/v1beta2", "ClusterQueue"): _fields(

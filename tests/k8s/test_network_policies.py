@@ -28,7 +28,7 @@ OTHERS = (
     Endpoint("internet", address="203.0.113.7"),
 )
 PORTS = [("UDP", 53), ("UDP", 5353)] + [
-    ("TCP", port) for port in (22, 53, 80, 443, 4317, 5353, 6379, 8000, 8500, 8501, 8502, 9000)
+    ("TCP", port) for port in (22, 53, 80, 443, 4317, 5353, 6379, 8000, 8002, 8500, 8501, 8502, 9000)
 ]
 DNS = {
     "cluster DNS": ("UDP/53", "TCP/53"),
@@ -51,6 +51,8 @@ PRODUCTION = {
     ("gateway", "collector", "TCP/4317"),
     ("prometheus", "gateway", "TCP/8000"),
     ("prometheus", "model-server", "TCP/8501"),
+    ("prometheus", "gateway", "TCP/8002"),
+    ("prometheus", "model-server", "TCP/8002"),
 }
 #: The sidecars that copy from an object store, whose address is unknown.
 STORE = {"gateway", "model-server"}

@@ -91,6 +91,11 @@ class VersionStatus:
     error_code: str = "OK"
     error_message: str = ""
 
+    @property
+    def failed(self) -> bool:
+        """Whether an error keeps the version from being served."""
+        return self.state != "AVAILABLE" and self.error_code != "OK"
+
 
 class ModelServer(Protocol):
     """Loads model versions and runs their signatures.

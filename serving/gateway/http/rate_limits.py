@@ -10,6 +10,7 @@ import logging
 import math
 import time
 import zlib
+from collections.abc import Callable
 from typing import Protocol
 
 import limits
@@ -65,15 +66,17 @@ class StoredCounts:
 class Rates:
     """Limits requests by key, or by the caller's address if no key is required."""
 
-    def __init__(self, rate: str, counts: RequestCounts) -> None:
+    def __init__(self, rate: str, counts: RequestCounts, on_uncounted: Callable[[], None] = lambda: None) -> None:
         """Configure the limits.
 
         Args:
             rate: default rate, like ``10/second``; empty if only keys have rates.
             counts: storage of the counts.
+            on_uncounted: called for each request that the storage could not count.
         """
         self._counts = counts
         self._rate = rate
+        self._on_uncounted = on_uncounted
         self._pause_until = 0.0
         self._next_log = 0.0
 
@@ -98,11 +101,15 @@ class Rates:
         await self._count(self._rate, f"failures {bucket}", f"without a valid key, {caller}")
 
     async def _count(self, rate: str, counter: str, caller: str) -> None:
-        if not rate or time.monotonic() < self._pause_until:
+        if not rate:
+            return
+        if time.monotonic() < self._pause_until:
+            self._on_uncounted()
             return
         try:
             reset = await self._counts.hit(rate, counter)
         except (StorageError, TimeoutError) as error:
+            self._on_uncounted()
             self._report(error)
             return
         if reset is None:

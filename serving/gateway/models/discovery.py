@@ -196,7 +196,7 @@ class ModelDiscovery:
         versions: dict[int, ModelVersion] = {}
         for number, status in sorted(statuses.items()):
             if status.state != "AVAILABLE":
-                if status.error_code != "OK":
+                if status.failed:
                     self._report((name, f"version {number}"), f"{status.state}: {status.error_message}")
                 continue
             if number in known:

@@ -15,8 +15,10 @@ from prometheus_client.registry import Collector
 from serving.counters import Counter, Histogram
 from serving.gateway.inference.comparison import Comparison
 from serving.gateway.models.routing import ModelState
+from serving.gateway.observability.container_memory import ContainerMemory
 from serving.gateway.observability.drift import DRIFT_METRICS, Drift
 from serving.gateway.observability.metric_families import family
+from serving.gateway.workers import limits
 from serving.gateway.workers.metric_snapshot import Family, merge
 from serving.gateway.workers.supervisor_link import Reports
 
@@ -72,9 +74,15 @@ class GatewayMetrics:
             self._registry.register(drift)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
+        self._registry.register(ContainerMemory(limits.own_groups()))
         self._in_flight = self._gauge("vitrine_in_flight", "Requests in flight.")
         self._ready = self._gauge("vitrine_model_ready", "1 if the model has an AVAILABLE version.", ["model"])
         self._info = self._gauge("vitrine_model_version", "1 for each AVAILABLE version.", ["model", "version"])
+        self._failed = self._gauge(
+            "vitrine_model_version_failed",
+            "1 for each version that the model server could not load.",
+            ["model", "version"],
+        )
         self._card_unreadable = self._gauge(
             "vitrine_model_card_unreadable",
             "1 for each AVAILABLE version whose model card cannot be read.",
@@ -119,6 +127,13 @@ class GatewayMetrics:
             "1 if the file is invalid and its last valid content stays in use.",
             ["file"],
         )
+
+        self._uncounted = self._counter(
+            "vitrine_uncounted_requests",
+            "Requests that no rate limit counted, because VITRINE_RATE_STORAGE did not answer.",
+            [],
+        )
+        self._uncounted.add((), by=0)
 
     def _counter(self, name: str, documentation: str, labels: Sequence[str]) -> Counter:
         counter = Counter(name, documentation, labels)
@@ -172,6 +187,7 @@ class GatewayMetrics:
         """Replace the metrics of models and versions."""
         self._ready.clear()
         self._info.clear()
+        self._failed.clear()
         self._card_unreadable.clear()
         self._canary.clear()
         for name, state in models.items():
@@ -180,6 +196,9 @@ class GatewayMetrics:
                 self._info.labels(name, number).set(1)
                 if version.card_problem is not None:
                     self._card_unreadable.labels(name, number).set(1)
+            for number, status in state.states.items():
+                if status.failed:
+                    self._failed.labels(name, number).set(1)
             if state.canary is not None:
                 self._canary.labels(name, state.canary.version).set(state.canary.percent)
 
@@ -199,6 +218,10 @@ class GatewayMetrics:
     def shadow_dropped(self, model: str, version: int) -> None:
         """Count a copied request that did not fit into the queue."""
         self._shadow.add((model, version, "dropped"))
+
+    def uncounted(self) -> None:
+        """Count a request that no rate limit counted, because the storage did not answer."""
+        self._uncounted.add(())
 
     def watch_file(self, name: str, is_rejected: Callable[[], bool]) -> None:
         """Set the function that returns whether a file is invalid."""

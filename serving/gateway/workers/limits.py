@@ -45,12 +45,12 @@ def share(settings: Settings, workers: int) -> Settings:
 
 def processors() -> float:
     """Return the number of processors that this process may use, by its affinity and its control groups."""
-    return min([len(os.sched_getaffinity(0)), *quotas(_own_groups())])
+    return min([len(os.sched_getaffinity(0)), *quotas(own_groups())])
 
 
 def memory_limit() -> int | None:
     """Return the memory limit of this process' control groups in bytes; None if unlimited."""
-    return min(memory_limits(_own_groups()), default=None)
+    return min(memory_limits(own_groups()), default=None)
 
 
 def quotas(groups: Sequence[Path]) -> list[float]:
@@ -83,7 +83,8 @@ def control_groups(text: str, mounts: Path) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
-def _own_groups() -> list[Path]:
+def own_groups() -> list[Path]:
+    """Return the control groups of this process and their parents."""
     return control_groups(_read(Path("/proc/self/cgroup")) or "", Path("/sys/fs/cgroup"))
 
 

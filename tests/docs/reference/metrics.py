@@ -26,7 +26,11 @@ _WORKERS = [
 
 _PROCESS = """
 `process_*` and `python_info` are those of prometheus_client: memory, processor time, open files and start time of the
-process.
+process. In a container with a memory limit, `vitrine_memory_bytes` is its working set, which counts against the limit,
+and `vitrine_memory_limit_bytes` the limit.
+
+The sidecar that copies from an object store has, with `--metrics-port`, `vitrine_sync_complete`, 1 if every version is
+there, and `vitrine_sync_last_success_timestamp_seconds`, the time of the last round that read the store.
 
 The embedded model server writes TensorFlow Serving's metrics, with its names and labels, on its REST port
 (`--monitoring_config_file`): [embedded model server](model-server.md).

@@ -4,9 +4,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import fsspec
+import httpx
 import pytest
 
 from serving.artifacts import models_config, rollout
@@ -16,7 +18,7 @@ from serving.artifacts.registry import ModelRegistry
 from serving.artifacts.signing import Signer, Verifier
 from serving.artifacts.sync import Sync
 from tests import s3
-from tests.programs import REPOSITORY, Program, model_server, shipped
+from tests.programs import REPOSITORY, Program, free_port, model_server, shipped
 from tests.serving.artifacts.test_atomic_write import leave_temporary_file
 from tests.serving.artifacts.test_signing import key_pair
 from tests.serving.gateway import programs
@@ -42,6 +44,14 @@ def here(target: Path) -> dict[str, list[int]]:
 def syncing(url: str, target: Path, *flags: str, port: int) -> Program:
     command = [sys.executable, "-m", "serving.artifacts.sync", url, str(target), *flags]
     return Program(command, {**s3.environment(port), "AWS_MAX_ATTEMPTS": "1"})
+
+
+def success(port: int) -> float:
+    """Read the time of the last successful round."""
+    page = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    values = dict(line.split() for line in page.splitlines() if not line.startswith("#"))
+    assert values["vitrine_sync_complete"] in ("0.0", "1.0")
+    return float(values["vitrine_sync_last_success_timestamp_seconds"])
 
 
 def test_configured_versions_are_copied_and_others_removed_a_round_later(url: str, tmp_path: Path) -> None:
@@ -136,10 +146,14 @@ def test_an_unreachable_store_changes_nothing_and_sigterm_ends_it(s3_port: int, 
     publish(registry)
     registry.promote("m", 1)
     wire = s3.Wire(s3_port)
-    program = syncing(url, tmp_path, "--interval=0.1", port=wire.port)
+    port = free_port()
+    program = syncing(url, tmp_path, "--interval=0.1", f"--metrics-port={port}", port=wire.port)
     program.wait_for("models.config has changed")
+    before = success(port)
+    program.wait_until(lambda: success(port) > before)
     wire.close()
     program.wait_for("existing versions stay")
+    program.wait_until(lambda: time.time() - success(port) > 1)  # no success for ten rounds
     assert here(tmp_path) == {"m": [1]} and ModelRegistry(tmp_path).live("m") == 1
     assert program.stop(signal.SIGTERM) == 0
     assert "Traceback" not in program.output

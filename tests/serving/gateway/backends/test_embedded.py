@@ -193,6 +193,8 @@ def test_a_version_without_an_onnx_export_is_reported(served: Gateway, root: Pat
     assert predict(served).json()["version"] == 1
     ready = served.http.get("/readyz").json()
     assert ready["ready"] and any("shade version 3 is not served" in note for note in ready["notes"])
+    failed = [line for line in served.http.get("/metrics").text.splitlines() if "_model_version_failed{" in line]
+    assert failed == ['vitrine_model_version_failed{model="shade",version="3"} 1.0']
 
 
 def test_one_model_that_does_not_load_leaves_the_others_in_service(root: Path) -> None:

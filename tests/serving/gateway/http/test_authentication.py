@@ -309,6 +309,8 @@ def test_gateways_share_rates_in_redis_and_serve_without_it(address: str, models
             assert statuses == [200] * 6 + [429] * 2
         assert predict(one).status_code == 200  # without storage every request is accepted
         one.program.wait_for("rates cannot be counted, so all requests are accepted")
+        assert "vitrine_uncounted_requests_total 1.0" in one.http.get("/metrics").text
+        assert "vitrine_uncounted_requests_total 0.0" in other.http.get("/metrics").text
 
 
 AUTHORITY = trustme.CA()
