@@ -6,6 +6,9 @@ earlier release has trained into the checkout's ``exports/`` are copied with the
 
 A later release may ship more. Each shipped version is copied once (the file ``.shipped`` lists them), so a model that
 the user has removed stays removed. A new version of a model that the user has goes live only when the user promotes it.
+
+``python -m serving.artifacts.user_models FOLDER`` does the same for a volume: it waits until the folder has a
+``models.config``, without which TensorFlow Serving ends at once. ``--shipped`` first copies the shipped models to it.
 """
 
 import contextlib
@@ -13,14 +16,19 @@ import fcntl
 import logging
 import os
 import shutil
+import signal
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from serving.artifacts import manifest, models_config
 from serving.artifacts.atomic_write import rename_synced, sync_tree, write_atomically
 from serving.artifacts.backends.local import LocalBackend
 from serving.artifacts.manifest import MANIFEST_FILE
-from serving.artifacts.models_config import CONFIG_FILE, MOUNT_POINT, ModelConfig
+from serving.artifacts.models_config import CONFIG_FILE, MOUNT_POINT, ConfigError, ModelConfig
 from serving.artifacts.registry import STABLE, ModelRegistry, RegistryError
 from serving.artifacts.routing_file import RoutingError
 from serving.artifacts.version_labels import ConfigFile
@@ -176,3 +184,28 @@ def _configure(folder: Path, shipped: ModelRegistry, model: str, numbers: dict[i
         with contextlib.suppress(RoutingError):  # no gateway uses an invalid file
             if route := shipped.routing().get(model):
                 ModelRegistry(folder).change_route(model, lambda _: route)
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(help="Folder that a model server reads.")],
+    shipped: Annotated[bool, typer.Option("--shipped", help="First copy the shipped models that it lacks.")] = False,
+) -> None:
+    """Wait until a folder has models."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: os._exit(1))  # process 1 of a container ignores them otherwise
+    if shipped:
+        try:
+            seed(folder, shipped_models())
+        except (OSError, ConfigError, RegistryError) as error:
+            raise SystemExit(f"The shipped models cannot be copied to {folder}: {error}") from None
+    config = folder / CONFIG_FILE
+    if not config.exists():
+        log.info("waiting for %s: publish a version, or restore a backup", config)
+    while not config.exists():
+        time.sleep(0.5)
+    log.info("%s has models", folder)
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname).1s %(name)s] %(message)s")
+    typer.run(main)

@@ -28,7 +28,7 @@ def test_a_gpu_pod_selects_its_node_by_resource_and_tolerations() -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_tensorflow_serving_runs_on_amd64_only(overlay: str) -> None:
     pod = dict(pods(kustomize(K8S / "overlays" / overlay)))["model-server"]
-    is_embedded = "embedded-server" in pod["containers"][0]["image"]
+    is_embedded = "vitrine/server:" in pod["containers"][0]["image"]
     assert (pod.get("nodeSelector") == {"kubernetes.io/arch": "amd64"}) != is_embedded
 
 

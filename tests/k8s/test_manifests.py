@@ -36,6 +36,8 @@ COMBINATIONS = [
     (*(name for name in COMPONENTS if name not in REQUIRES), "signed"),
 ]
 VERSIONS = ("1.32", "1.34", "1.36")
+#: Kinds that only an administrator of the cluster may create.
+CLUSTER = {"Namespace", "PriorityClass"}
 RUNTIMES = {"gateway", "model-server", "redis"}
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is needed")
@@ -82,7 +84,8 @@ def containers(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]
 def test_overlay_is_valid(overlay: str, version: str) -> None:
     manifests = kustomize(K8S / "overlays" / overlay)
     validate(manifests, version)
-    assert {manifest["metadata"].get("namespace", "vitrine") for manifest in manifests} == {"vitrine"}
+    (namespace,) = {manifest["metadata"]["namespace"] for manifest in manifests if manifest["kind"] not in CLUSTER}
+    assert namespace == ("team-vision" if overlay == "tenant" else "vitrine")
 
 
 @pytest.mark.parametrize("components", COMBINATIONS, ids="+".join)
@@ -117,6 +120,89 @@ def test_a_pod_that_is_not_ready_does_not_block_a_drain(tmp_path: Path) -> None:
     budgets = [one for one in built((), tmp_path) if one["kind"] == "PodDisruptionBudget"]
     assert {one["metadata"]["name"] for one in budgets} == {"gateway", "model-server"}
     assert {one["spec"]["unhealthyPodEvictionPolicy"] for one in budgets} == {"AlwaysAllow"}
+
+
+def test_a_tenant_needs_no_rights_on_the_cluster() -> None:
+    manifests = kustomize(K8S / "overlays/tenant")
+    assert not CLUSTER & {manifest["kind"] for manifest in manifests}
+    assert not any(crds.is_known(manifest) for manifest in manifests)
+    assert not any("priorityClassName" in pod for _, pod in pods(manifests))
+    assert all(one["image"].startswith("registry.example/") for _, one in containers(manifests))
+    accounts = [one for one in manifests if one["kind"] == "ServiceAccount"]
+    assert accounts and all(one["imagePullSecrets"] == [{"name": "registry"}] for one in accounts)
+    (claim,) = [one for one in manifests if one["kind"] == "PersistentVolumeClaim"]
+    assert claim["spec"]["storageClassName"] == "nfs"
+    policies = {
+        overlay: [
+            (one["metadata"]["name"], one["spec"])
+            for one in kustomize(K8S / "overlays" / overlay)
+            if one["kind"] == "NetworkPolicy"
+        ]
+        for overlay in ("tenant", "cpu")
+    }
+    assert policies["tenant"] == policies["cpu"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_serving_preempts_nobody(overlay: str) -> None:
+    manifests = kustomize(K8S / "overlays" / overlay)
+    classes = {one["metadata"]["name"]: one for one in manifests if one["kind"] == "PriorityClass"}
+    assert all(one["preemptionPolicy"] == "Never" for one in classes.values())
+    for name, pod in pods(manifests):
+        assert pod.get("priorityClassName") == ("vitrine-serving-nonpreempting" if classes else None), name
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_cluster_without_operators_accepts_the_overlay(overlay: str) -> None:
+    groups = {one["apiVersion"].rpartition("/")[0] for one in kustomize(K8S / "overlays" / overlay)}
+    assert groups <= {"", "apps", "autoscaling", "networking.k8s.io", "policy", "scheduling.k8s.io"}
+
+
+def test_storage_limits_hold_the_volumes_on_disk(tmp_path: Path) -> None:
+    """The kubelet evicts a pod whose logs and volumes exceed the sum of its limits."""
+    for components in (("gpu",), ("s3-exports",), ("gpu", "s3-exports")):
+        for name, pod in pods(built(components, tmp_path / "+".join(components))):
+            on_disk = sum(
+                binary_bytes(volume["emptyDir"]["sizeLimit"])
+                for volume in pod.get("volumes", ())
+                if "emptyDir" in volume and volume["emptyDir"].get("medium") != "Memory"
+            )
+            limits = [
+                binary_bytes(one["resources"]["limits"]["ephemeral-storage"])
+                for one in [*pod.get("initContainers", ()), *pod["containers"]]
+                if one in pod["containers"] or one.get("restartPolicy") == "Always"
+            ]
+            assert sum(limits) > on_disk, name
+
+
+def binary_bytes(quantity: str) -> int:
+    return int(quantity[:-2]) * {"Mi": 2**20, "Gi": 2**30}[quantity[-2:]]
+
+
+#: Fields that the API server never changes, by kind.
+IMMUTABLE = {
+    "PersistentVolumeClaim": ("accessModes", "storageClassName", "volumeMode", "selector"),
+    "Deployment": ("selector",),
+    "Service": ("clusterIP",),
+    "PriorityClass": ("value", "preemptionPolicy"),
+}
+
+
+@pytest.mark.parametrize("before", OVERLAYS)
+@pytest.mark.parametrize("after", OVERLAYS)
+def test_an_overlay_can_replace_another(before: str, after: str) -> None:
+    """An object that both have differs in no immutable field: `kubectl apply` of the second is not refused."""
+    old, new = (
+        {
+            (one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]): one
+            for one in kustomize(K8S / "overlays" / each)
+        }
+        for each in (before, after)
+    )
+    for key in old.keys() & new.keys():
+        for field in IMMUTABLE.get(key[0], ()):
+            values = [one.get("spec", one).get(field) for one in (old[key], new[key])]
+            assert values[0] == values[1], f"{key}: {field}"
 
 
 @pytest.mark.parametrize("name", REQUIRES)
@@ -155,7 +241,6 @@ def check_rules(manifests: tuple[Manifest, ...]) -> None:
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["serviceAccountName"] != "default", name
-        assert pod["priorityClassName"], name
         assert not any("hostPath" in volume for volume in pod.get("volumes", ())), name
         volumes = {volume["name"] for volume in pod.get("volumes", ())}
         for container in [*pod.get("initContainers", ()), *pod["containers"]]:
@@ -168,7 +253,7 @@ def check_rules(manifests: tuple[Manifest, ...]) -> None:
         image, _, tag = container["image"].partition(":")
         assert tag and tag != "latest", f"{name}: {image} has no fixed tag"
         for part in ("requests", "limits"):
-            assert {"cpu", "memory"} <= container["resources"][part].keys(), name
+            assert {"cpu", "memory", "ephemeral-storage"} <= container["resources"][part].keys(), name
     for name, pod in pods(manifests):
         if name in RUNTIMES:
             for container in pod["containers"]:
@@ -182,7 +267,8 @@ def check_references(manifests: tuple[Manifest, ...]) -> None:
     names = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in manifests}
     for name, pod in pods(manifests):
         assert ("ServiceAccount", pod["serviceAccountName"]) in names, name
-        assert ("PriorityClass", pod["priorityClassName"]) in names, name
+        if "priorityClassName" in pod:
+            assert ("PriorityClass", pod["priorityClassName"]) in names, name
         for volume in pod.get("volumes", ()):
             if "configMap" in volume:
                 assert ("ConfigMap", volume["configMap"]["name"]) in names, name

@@ -7,7 +7,7 @@ import pytest
 
 from tests.k8s import network
 from tests.k8s.network import Endpoint
-from tests.k8s.test_manifests import K8S, OVERLAYS, Manifest, kustomize
+from tests.k8s.test_manifests import K8S, Manifest, kustomize
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is needed")
 
@@ -81,7 +81,7 @@ def connections(manifests: Iterable[Manifest], others: Iterable[Endpoint] = OTHE
     return {found for found in network.allowed(policies, ends, PORTS) if not inside.isdisjoint((found[0], found[1]))}
 
 
-@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("overlay", EXPECTED)
 def test_each_overlay_allows_exactly_these_connections(overlay: str) -> None:
     manifests = kustomize(K8S / "overlays" / overlay)
     inside = {end.name for end in endpoints(manifests)} | {"client", "stranger"}
