@@ -8,6 +8,8 @@ _EXTRAS = {
     "cryptography": "model-server",
     "google_crc32c": "model-server",
     "grpc": "model-server",
+    "grpc_health": "oip-grpc",
+    "grpc_reflection": "oip-grpc",
     "onnxruntime": "model-server",
     "pyarrow": "scoring",
     "h5py": "training",

@@ -49,11 +49,13 @@ from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.observability.request_log.opening import open_request_log
 from serving.gateway.operator_reports import GatewayReports
 from serving.gateway.platforms import path_aliases
-from serving.gateway.protocols import hosting, open_inference
+from serving.gateway.protocols import hosting
 from serving.gateway.protocols.dispatch import InferenceDispatcher, Protocols
 from serving.gateway.protocols.hosting import HostingProtocol
 from serving.gateway.protocols.native import NativeProtocol
-from serving.gateway.protocols.open_inference import OpenInferenceProtocol
+from serving.gateway.protocols.open_inference import grpc_routes, http_routes
+from serving.gateway.protocols.open_inference.infer import OpenInferenceProtocol
+from serving.gateway.protocols.open_inference.model_reports import ModelReports
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
 from serving.gateway.settings import Settings
 from serving.gateway.workers.supervisor_link import SupervisorLink
@@ -119,12 +121,20 @@ class Gateway(FastAPI):
         self.include_router(admin.router(folder, permission, self.settings.deadline_seconds))
         self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
         self.include_router(versions.router(self._models, folder, permission, self._drift, reports.drift_of_others))
-        self.include_router(open_inference.router(self._models, reports.is_ready))
+        self._add_open_inference(reports)
         self.include_router(hosting.router(self._models, self.settings.default_model, reports.is_ready))
         self.include_router(health.router(self._models, reports.readiness, reports.metrics_page))
         openapi.mount(self)
         ui.mount(self)
         self.add_middleware(GZipMiddleware, minimum_size=compression.MIN_COMPRESSED_BYTES, compresslevel=1)
+
+    def _add_open_inference(self, reports: GatewayReports) -> None:
+        settings = self.settings
+        documents = ModelReports(self._models, reports.is_ready, reports.statistics, settings.max_rows)
+        self.include_router(http_routes.router(documents, settings.deadline_seconds))
+        if settings.oip_grpc_port:
+            self.include_router(grpc_routes.router(documents, settings.deadline_seconds))
+        self.is_ready = reports.is_ready
 
     def _models(self) -> Mapping[str, ModelState]:
         return self._discovery.models

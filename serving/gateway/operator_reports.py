@@ -12,6 +12,7 @@ from serving.gateway.models.discovery import ModelDiscovery
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.observability.drift import DriftCounts
 from serving.gateway.observability.metrics import GatewayMetrics
+from serving.gateway.observability.statistics import VersionStatistics
 from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
 from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
 
@@ -72,6 +73,14 @@ class GatewayReports:
         reports = await self._reports(self._link)
         others = (one["report"] for one in reports["workers"] if one["worker"] != self._link.worker)
         return [report["drift"] for report in others if report is not None]
+
+    async def statistics(self) -> list[VersionStatistics]:
+        """Return the statistics of all versions that have had requests."""
+        if self._link is None:
+            return VersionStatistics.merged(self._metrics.report_statistics())
+        reports = await self._reports(self._link)
+        known = (one["report"] for one in reports["workers"] if one["report"] is not None)
+        return VersionStatistics.merged(statistics for report in known for statistics in report["statistics"])
 
     async def _reports(self, link: SupervisorLink) -> Reports:
         try:

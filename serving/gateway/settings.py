@@ -52,6 +52,9 @@ class Settings(RequestLogSettings):
     # Listening
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    oip_grpc_port: int = Field(
+        0, ge=0, le=65535, description="port of the Open Inference Protocol's gRPC service; 0 for none"
+    )
     workers: Count | Literal["auto"] = Field(
         1, description="gateway processes on the port; auto: one per processor, as far as the memory limit allows"
     )
@@ -223,6 +226,7 @@ class Settings(RequestLogSettings):
         self._check_model_server()
         if self.workers not in (1, "auto") and sys.platform != "linux":
             raise ValueError(f"workers is {self.workers}, but several processes share a port on Linux only: set 1")
+        self._check_oip_grpc_port()
         self._check_keys()
         self._check_rate()
         self._check_origins()
@@ -255,6 +259,15 @@ class Settings(RequestLogSettings):
             from serving.artifacts.signing import Verifier  # imports cryptography
 
             Verifier(self.verify_key_file)
+
+    def _check_oip_grpc_port(self) -> None:
+        if not self.oip_grpc_port:
+            return
+        for package in ("grpc_health", "grpc_reflection"):
+            if importlib.util.find_spec(package) is None:
+                raise ValueError(extras.needs("oip_grpc_port", package))
+        if self.oip_grpc_port in (self.port, self.model_server_grpc_port, self.model_server_rest_port):
+            raise ValueError(f"oip_grpc_port is {self.oip_grpc_port}, as another port of this gateway: set another one")
 
     def _check_keys(self) -> None:
         if self.admin and (self.keys is not None or not is_loopback(self.host)):

@@ -11,19 +11,17 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import ClientDisconnect
 
 from serving.artifacts import rollout
 from serving.artifacts.registry import LABEL, STABLE, ModelRegistry
 from serving.artifacts.rollout import CANARY, Moved
 from serving.artifacts.routing_file import Percent, Sticky
+from serving.gateway.api import small_body
 from serving.gateway.api.models import ModelName
-from serving.gateway.errors import BadDocument, GatewayError, TooLarge, TooLate
+from serving.gateway.errors import BadDocument, GatewayError
 from serving.gateway.http.change_permission import ChangePermission
 from serving.gateway.http.keys_file import Key
 from serving.gateway.models.exports_folder import ExportsFolder
-
-_MAX_BODY_BYTES = 4096
 
 log = logging.getLogger("vitrine.admin")
 
@@ -139,22 +137,12 @@ def _body(kind: type[BaseModel], example: dict[str, int]) -> dict[str, Any]:
 
 
 async def _read(request: Request, kind: type[Document], seconds: float) -> Document:
-    """Read a small JSON body. FastAPI would read one of any size before it calls the route.
+    """Read a small JSON body.
 
     Raises:
         BadDocument, TooLarge, TooLate: the body cannot be used.
     """
-    body = b""
-    try:
-        async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _MAX_BODY_BYTES:
-                    raise TooLarge(f"the body has more than {_MAX_BODY_BYTES} bytes")
-    except TimeoutError:
-        raise TooLate(f"the request body was not received within {seconds:g} s; send it again") from None
-    except ClientDisconnect:
-        raise BadDocument("the request body is incomplete") from None
+    body = await small_body.read(request, seconds)
     try:
         return kind.model_validate_json(body or b"{}")
     except ValidationError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from serving.gateway.errors import Forbidden, Unauthorized, listed
 from serving.gateway.http import keys_file
 from serving.gateway.http.keys_file import Key, Keys
+from serving.gateway.http.paths import GRPC_SERVICE
 from serving.gateway.http.request import Request
 
 if TYPE_CHECKING:  # a gateway without rate limits does not import their library
@@ -15,9 +16,13 @@ if TYPE_CHECKING:  # a gateway without rate limits does not import their library
 
 #: Paths that reveal nothing about models, or must answer a probe without a key. ``/readyz`` names no models then.
 _OPEN = frozenset(
-    {"/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/ping", "/version"}
+    {
+        *("/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/ping", "/version"),
+        *(f"{GRPC_SERVICE}ServerLive", f"{GRPC_SERVICE}ServerReady"),
+    }
 )
-_MODEL = re.compile(r"/v1/models/([^/:]+)|/v2/models/([^/]+)", re.IGNORECASE)
+#: The model in a path; ``/v2/models/stats`` is about all models.
+_MODEL = re.compile(r"/v1/models/([^/:]+)|/v2/models/(?!stats$)([^/]+)", re.IGNORECASE)
 
 
 def check_scope(key: Key, model: str, verb: str) -> None:
@@ -30,6 +35,16 @@ def check_scope(key: Key, model: str, verb: str) -> None:
         models = listed(sorted(key.models), "every model")
         verbs = listed(sorted(key.verbs), "every verb")
         raise Forbidden(f"key {key.id} is for {models} and {verbs}, not for {verb} of {model}")
+
+
+def check_reach(key: Key | None, model: str) -> None:
+    """Check that a key may see a model; None if keys are not required.
+
+    Raises:
+        Forbidden: it may not.
+    """
+    if key is not None and not key.reaches(model):
+        raise Forbidden(f"key {key.id} is for {listed(sorted(key.models))}, not for {model}")
 
 
 class Authentication:
@@ -72,8 +87,8 @@ class Authentication:
         if request.key is not None:
             match = _MODEL.match(path)
             model = match and (match[1] or match[2])
-            if model and not request.key.reaches(model):
-                raise Forbidden(f"key {request.key.id} is for {listed(sorted(request.key.models))}, not for {model}")
+            if model:
+                check_reach(request.key, model)
 
 
 def _required_key(request: Request, keys: Keys) -> Key:

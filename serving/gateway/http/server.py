@@ -7,9 +7,10 @@ import functools
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import uvicorn
@@ -23,6 +24,11 @@ from serving.gateway.settings import Settings
 from serving.gateway.workers import listening
 from serving.gateway.workers.supervisor_link import SupervisorLink
 from serving.http_server.protocol import LimitedHttpProtocol
+
+if TYPE_CHECKING:
+    from serving.gateway.oip_grpc.server import OipGrpcServer
+
+log = logging.getLogger("vitrine.gateway")
 
 _M_MMAP_THRESHOLD = -3  # from malloc.h
 _LARGE_BLOCK = 131_072  # bytes
@@ -46,6 +52,7 @@ class GatewayServer(uvicorn.Server):
         self._link = link
         self._listeners: list[socket.socket] = []
         self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
+        self._grpc: OipGrpcServer | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on each socket several times.
@@ -62,14 +69,31 @@ class GatewayServer(uvicorn.Server):
         options: dict[str, Any] = {"ssl": self.config.ssl, "backlog": self.config.backlog}
         for listener in self._listeners * (_LISTENERS - 1):
             self.servers.append(await loop.create_server(self._protocol, sock=_copy(listener), **options))
+        if self._gateway.settings.oip_grpc_port:
+            await self._start_grpc()
         if self._link is not None:
             await self._link.report_serving()
+
+    async def _start_grpc(self) -> None:
+        from serving.gateway.oip_grpc.server import OipGrpcServer  # an optional dependency
+
+        gateway, tasks = self._gateway, self.server_state.tasks
+        try:
+            self._grpc = OipGrpcServer(
+                gateway, gateway.settings, gateway.is_ready, tasks, shared=self._link is not None
+            )
+        except OSError as error:
+            log.error("%s", error)
+            await self.lifespan.shutdown()
+            sys.exit(1)
+        await self._grpc.start()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port and answer the requests in flight.
 
         The system resets connections that wait to be accepted when a listener closes, so they are accepted first.
         """
+        stopping = asyncio.create_task(self._grpc.stop()) if self._grpc is not None else None
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
@@ -82,6 +106,9 @@ class GatewayServer(uvicorn.Server):
             async with asyncio.timeout(_HANDSHAKE_SECONDS):
                 await asyncio.gather(*connecting, return_exceptions=True)
         await super().shutdown(sockets)
+        if self._grpc is not None and stopping is not None:
+            await self._grpc.close()
+            await stopping
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the drain period, or end it."""

@@ -18,6 +18,7 @@ from serving.gateway.models.routing import ModelState
 from serving.gateway.observability.container_memory import ContainerMemory
 from serving.gateway.observability.drift import DRIFT_METRICS, Drift
 from serving.gateway.observability.metric_families import family
+from serving.gateway.observability.statistics import VersionStatistics
 from serving.gateway.workers import limits
 from serving.gateway.workers.metric_snapshot import Family, merge
 from serving.gateway.workers.supervisor_link import Reports
@@ -44,6 +45,7 @@ class GatewayMetrics:
     def __init__(self, drift: Drift | None = None) -> None:
         self._drift = drift
         self._registry = CollectorRegistry()
+        self._statistics: dict[tuple[str, int], VersionStatistics] = {}
         self._requests = self._counter(
             "vitrine_requests",
             "Responses by model, version (empty if none answered), verb and HTTP status.",
@@ -165,21 +167,37 @@ class GatewayMetrics:
         """Count the rows of a call that are unlike the training data."""
         self._warned.add((model, str(version)), by=rows)
 
-    def decoded(self, model: str, seconds: float) -> None:
+    def statistics_of(self, model: str, version: int) -> VersionStatistics:
+        """Return the statistics of a version."""
+        found = self._statistics.get((model, version))
+        if found is None:
+            found = self._statistics[model, version] = VersionStatistics(model, version)
+        return found
+
+    def decoded(self, model: str, version: int, seconds: float) -> None:
         """Record the time that decoding one request took."""
         self._decode.of((model,)).observe(seconds)
+        self.statistics_of(model, version).decode.add(seconds)
 
-    def wait_observer(self, model: str) -> Callable[[float], None]:
+    def wait_observer(self, model: str, version: int) -> Callable[[float], None]:
         """Return a function that records how long a request waited for its call, in seconds."""
-        return self._queue.of((model,)).observe
+        waits, queue = self._queue.of((model,)), self.statistics_of(model, version).queue
 
-    def batch_observer(self, model: str) -> Callable[[int, float], None]:
+        def observe(seconds: float) -> None:
+            waits.observe(seconds)
+            queue.add(seconds)
+
+        return observe
+
+    def batch_observer(self, model: str, version: int) -> Callable[[int, float], None]:
         """Return a function that records the rows and the seconds of each call to the model server."""
         batch_rows, batch_seconds = self._rows.of((model,)), self._upstream.of((model,))
+        statistics = self.statistics_of(model, version)
 
         def observe(rows: int, seconds: float) -> None:
             batch_rows.observe(rows)
             batch_seconds.observe(seconds)
+            statistics.called(rows, seconds)
 
         return observe
 
@@ -190,6 +208,11 @@ class GatewayMetrics:
         self._failed.clear()
         self._card_unreadable.clear()
         self._canary.clear()
+        self._statistics = {
+            key: found
+            for key, found in self._statistics.items()
+            if key[0] in models and key[1] in models[key[0]].versions
+        }
         for name, state in models.items():
             self._ready.labels(name).set(state.problem is None and bool(state.versions))
             for number, version in state.versions.items():
@@ -243,7 +266,12 @@ class GatewayMetrics:
             for metric in self._registry.collect()
             if metric.name not in DRIFT_METRICS  # an index is not the sum of the workers' indices
         ]
-        return {"families": families, "drift": self._drift.report() if self._drift is not None else []}
+        drift = self._drift.report() if self._drift is not None else []
+        return {"families": families, "drift": drift, "statistics": self.report_statistics()}
+
+    def report_statistics(self) -> list[dict[str, Any]]:
+        """Return the statistics of versions as JSON values."""
+        return [one.report() for one in self._statistics.values()]
 
     def merged_page(self, reports: Reports, worker: int) -> bytes:
         """Render the metrics of all workers; ``worker`` is this one's number."""

@@ -17,7 +17,7 @@ from serving.gateway.models.model_version import ModelVersion
 from serving.gateway.protocols.hosting import HostingProtocol
 from serving.gateway.protocols.kserve_timeseries import KServeTimeSeriesProtocol
 from serving.gateway.protocols.native import NativeProtocol
-from serving.gateway.protocols.open_inference import OpenInferenceProtocol
+from serving.gateway.protocols.open_inference.infer import OpenInferenceProtocol
 from serving.gateway.protocols.openai import OpenAIProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
 from serving.tfs_api.rest_json.errors import json_type

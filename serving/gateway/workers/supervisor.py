@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, get_args
@@ -39,10 +40,13 @@ class WorkersFailed(Exception):
 def run(settings: Settings, workers: int) -> int:
     """Serve with several workers until a signal comes. Return the exit code."""
     logs.set_up(settings.log_level, settings.log_format)
+    reserved: list[socket.socket] = []
     try:
-        reserved = listening.reserve(settings.host, settings.port)
+        for number in (settings.port, *filter(None, [settings.oip_grpc_port])):
+            reserved += listening.reserve(settings.host, number)
     except OSError as error:
-        log.error("cannot listen on %s port %d: %s", settings.host, settings.port, error.strerror or error)
+        listening.close(reserved)
+        log.error("cannot listen on %s port %d: %s", settings.host, number, error.strerror or error)
         return 1
     port = reserved[0].getsockname()[1]
     try:
