@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 
 from tests.programs import REPOSITORY
 
-_OPTIONAL = {"python_multipart"}  # FastAPI imports it if it is installed
+#: FastAPI and grpcio import these if they are installed.
+_OPTIONAL = {"python_multipart", "grpc_health", "grpc_reflection", "grpc_status"}
 _IMPORTED = """
 import sys
 before = set(sys.modules)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:  # a gateway without rate limits does not import their library
 #: Paths that reveal nothing about models, or must answer a probe without a key. ``/readyz`` names no models then.
 _OPEN = frozenset(
     {
-        *("/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/ping", "/version"),
+        *("/", "/docs", "/openapi.json", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"),
+        *("/ping", "/version"),
         *(f"{GRPC_SERVICE}ServerLive", f"{GRPC_SERVICE}ServerReady"),
     }
 )

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Scope
 
 from serving.gateway.http.paths import GRPC_SERVICE
 from serving.gateway.http.request import Request
+from serving.gateway.protocols.open_inference.infer import MESSAGE
 
 #: gRPC's code of each HTTP status. All others are INTERNAL.
 CODES = {
@@ -102,6 +103,7 @@ class CallHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             for name, value in context.invocation_metadata() or ()
             if isinstance(value, str) and name not in _NOT_PASSED_ON
         ]
+        headers.append((b"content-type", MESSAGE))
         seconds = context.time_remaining()
         if seconds is not None:
             headers.append((b"x-request-timeout", b"%.6f" % min(max(seconds, 1e-6), _LONGEST_TIMEOUT)))

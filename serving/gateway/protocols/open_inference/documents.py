@@ -74,7 +74,7 @@ class DynamicBatching(BaseModel):
     max_queue_delay_microseconds: int = 0
 
 
-class ModelConfig(BaseModel):
+class ModelConfiguration(BaseModel):
     """The configuration of a model, as far as this server has Triton's settings."""
 
     name: _ModelName

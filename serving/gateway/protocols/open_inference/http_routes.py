@@ -8,7 +8,7 @@ from serving.gateway.api import small_body
 from serving.gateway.api.models import ModelName, VersionNumber
 from serving.gateway.errors import BadDocument
 from serving.gateway.protocols.open_inference.documents import (
-    ModelConfig,
+    ModelConfiguration,
     ModelMetadata,
     ModelReady,
     RepositoryEntry,
@@ -19,6 +19,8 @@ from serving.gateway.protocols.open_inference.documents import (
     StatisticsList,
 )
 from serving.gateway.protocols.open_inference.model_reports import ModelReports
+
+_QUERY = {"schema": RepositoryQuery.model_json_schema(), "examples": {"usual": {"value": {"ready": True}}}}
 
 
 def router(reports: ModelReports, deadline_seconds: float) -> APIRouter:
@@ -54,9 +56,7 @@ def router(reports: ModelReports, deadline_seconds: float) -> APIRouter:
     @routes.post(
         "/repository/index",
         summary="States of all models and versions",
-        openapi_extra={
-            "requestBody": {"content": {"application/json": {"schema": RepositoryQuery.model_json_schema()}}}
-        },
+        openapi_extra={"requestBody": {"content": {"application/json": _QUERY}}},
     )
     async def repository_index(request: Request) -> list[RepositoryEntry]:
         body = await small_body.read(request, deadline_seconds)
@@ -66,8 +66,9 @@ def router(reports: ModelReports, deadline_seconds: float) -> APIRouter:
             raise BadDocument('the body is a JSON object such as {"ready": true}, or empty') from None
         return reports.index(request.state.key, query.ready)
 
-    @routes.post("/repository/models/{model}/{verb}", summary="Not supported: load or unload a model", status_code=501)
-    async def load_or_unload(model: ModelName, verb: str) -> None:
+    @routes.post("/repository/models/{model}/load", include_in_schema=False)
+    @routes.post("/repository/models/{model}/unload", include_in_schema=False)
+    async def load_or_unload(model: ModelName) -> None:
         reports.refuse_loading()
 
     return routes
@@ -84,7 +85,7 @@ def _add_model_routes(routes: APIRouter, reports: ModelReports) -> None:
         return ModelReady(name=model)
 
     @routes.get("/models/{model}/config", summary="Configuration of a model")
-    async def model_config(model: ModelName) -> ModelConfig:
+    async def model_config(model: ModelName) -> ModelConfiguration:
         return reports.config(model, None)
 
     @routes.get("/models/{model}/stats", summary="Statistics of a model's versions")
@@ -103,7 +104,7 @@ def _add_version_routes(routes: APIRouter, reports: ModelReports) -> None:
         return ModelReady(name=model)
 
     @routes.get("/models/{model}/versions/{version}/config", summary="Configuration of a version")
-    async def model_version_config(model: ModelName, version: VersionNumber) -> ModelConfig:
+    async def model_version_config(model: ModelName, version: VersionNumber) -> ModelConfiguration:
         return reports.config(model, version)
 
     @routes.get("/models/{model}/versions/{version}/stats", summary="Statistics of a version")

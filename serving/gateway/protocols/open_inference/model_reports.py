@@ -13,7 +13,7 @@ from serving.gateway.observability.statistics import Duration, VersionStatistics
 from serving.gateway.protocols.open_inference.documents import (
     InferBatchStatistics,
     InferStatistics,
-    ModelConfig,
+    ModelConfiguration,
     ModelMetadata,
     ModelStatistics,
     RepositoryEntry,
@@ -79,10 +79,10 @@ class ModelReports:
             outputs=[_tensor(spec) for spec in signature.outputs.values()],
         )
 
-    def config(self, model: str, version: int | None) -> ModelConfig:
+    def config(self, model: str, version: int | None) -> ModelConfiguration:
         """Return the configuration. Raises as :meth:`check_ready`."""
         signature = self._signature(model, version)
-        return ModelConfig(
+        return ModelConfiguration(
             name=model,
             max_batch_size=self._max_rows if signature.batched else 0,
             input=[_config(spec, signature.batched) for spec in signature.inputs.values()],

@@ -76,7 +76,7 @@ def test_tritons_client_reads_metadata_and_health(client: triton.InferenceServer
     assert client.is_model_ready("line", "1")
     assert not client.is_model_ready("line", "7")
     assert not client.is_model_ready("nobody")
-    assert client.get_server_metadata()["extensions"] == ["binary_tensor_data"]
+    assert client.get_server_metadata()["extensions"][0] == "binary_tensor_data"
     assert client.get_model_metadata("shade") == {
         "name": "shade",
         "versions": ["1"],
