@@ -52,7 +52,11 @@ def check_name(model: str) -> None:
         RegistryError: The name has other characters than lower-case letters, digits and ``_``.
     """
     if not _NAME.fullmatch(model):
-        raise RegistryError(f"{model!r} is not a model name; use lower-case letters, digits and _, first a letter")
+        alike = re.sub(r"\W", "_", model.lower(), flags=re.ASCII)
+        hint = f", such as {alike!r}" if _NAME.fullmatch(alike) else ""
+        raise RegistryError(
+            f"{model!r} is not a model name; use lower-case letters, digits and _, first a letter{hint}"
+        )
 
 
 def check_label(label: str) -> None:

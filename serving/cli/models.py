@@ -1,5 +1,7 @@
 """``vitrine models``: the versions in the model registry."""
 
+from pathlib import Path
+
 from rich.table import Column, Table
 
 from serving.artifacts.model_card import ModelCardError
@@ -25,6 +27,8 @@ def models(exports: Exports = None) -> None:
                 table.add_row(model, str(number), _labels(registry, model, number), *cells)
     except (ConfigError, RegistryError, OSError) as error:
         raise fail(error) from None
+    if not table.row_count and exports and "://" not in exports and not Path(exports).is_dir():
+        raise fail(f"--exports is {exports}, which is not a folder; name the folder that holds all models")
     if not table.row_count:
         console.print(f"{folder} has no models; vitrine train --list prints the jobs that train one.")
         return

@@ -51,6 +51,13 @@ def test_training_commands_are_those_of_training() -> None:
     assert listed == set(TRAINING)
 
 
+def test_models_of_a_folder_that_does_not_exist(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["models", "--exports", str(tmp_path / "nowhere")])
+    assert done.exit_code == 1
+    assert "which is not a folder" in done.output
+    assert CliRunner().invoke(app, ["models", "--exports", str(tmp_path)]).exit_code == 0
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["models"], ["canary", "--help"], ["keys", "list"]])
 def test_serving_commands_do_not_import_training(arguments: list[str], tmp_path: Path) -> None:
     folder = ["--exports", str(tmp_path)] if arguments == ["models"] else []

@@ -35,6 +35,7 @@ WRONG = {
     "train sine_rnn --params {TMP}/nope.json": (1, "nope.json cannot be read"),
     "train sine_rnn --params {TMP}/params.json": (1, "there is no parameter rate; there are: epochs, "),
     "train sine_rnn --as ../mine": (1, "'../mine' is not a model name"),
+    "train sine_rnn --as my-sine": (1, "first a letter, such as 'my_sine'"),
     "train sine_rnn --label 3rd": (1, "'3rd' is not a label"),
     "train sine_rnn --signing-key {TMP}/nope.pem": (1, "nope.pem is not a private key"),
     "train sine_rnn --exports {TMP}/params.json": (1, "--exports is {TMP}/params.json, and {TMP}/params.json is not a"),
