@@ -47,12 +47,13 @@ test-images: setup
 test-sdks: setup
 	VITRINE_SDKS=all $(BIN)/python -m pytest -rs --durations=0 tests/sdks
 
-# With Docker. TensorFlow Serving has an image for amd64 alone.
+# With Docker. TensorFlow Serving has an image for amd64 alone. The images' times are those of the commit.
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' serving/__init__.py)
-IMAGES ?= gateway embedded-server sync trainer model-server
+IMAGES ?= server gateway embedded-server sync trainer $(if $(filter x86_64 amd64,$(shell uname -m)),model-server)
+images: export SOURCE_DATE_EPOCH = $(shell git log -1 --format=%ct)
 images:
 	for image in $(IMAGES); do \
-	  docker build --target $$image --tag vitrine/$$image:$(VERSION) \
+	  docker build --target $$image --tag vitrine/$$image:$(VERSION) $$(test $$image != server || echo --tag vitrine-server) \
 	    --label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.revision=$$(git rev-parse HEAD) . || exit 1; \
 	done
 
@@ -118,7 +119,7 @@ SBOM := .vitrine/sbom
 sbom:
 	test -x $(SBOM)/tool/bin/python || $(PYTHON) -m venv $(SBOM)/tool
 	$(SBOM)/tool/bin/pip install --quiet --require-hashes -r requirements/sbom.lock
-	for image in gateway embedded-server sync trainer trainer-gpu; do \
+	for image in gateway server embedded-server sync trainer ray-worker trainer-gpu; do \
 	  $(SBOM)/tool/bin/cyclonedx-py requirements requirements/$$image.lock --pyproject pyproject.toml \
 	    --output-reproducible --output-file $(SBOM)/$$image.cdx.json || exit 1; \
 	done

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from serving.artifacts.models_config import CONFIG_FILE, MOUNT_POINT
+from serving.artifacts.models_config import MOUNT_POINT
 from serving.artifacts.user_models import shipped_models
 from serving.gateway import __main__ as gateway
 from serving.gateway.settings import KeysRequired
@@ -35,8 +35,10 @@ def models(variables: Mapping[str, str]) -> Path:
     storage = variables.get("AIP_STORAGE_URI")
     if storage:
         return _copied(storage, variables.get("VITRINE_VERIFY_KEY_FILE"))
-    mounted = (path for path in (_SAGEMAKER, Path(MOUNT_POINT)) if (path / CONFIG_FILE).is_file())
-    return next(mounted, shipped_models())
+    if _SAGEMAKER.is_dir() and any(_SAGEMAKER.iterdir()):  # empty if the endpoint has no model data
+        return _SAGEMAKER
+    mounted = Path(MOUNT_POINT)
+    return mounted if mounted.is_dir() else shipped_models()
 
 
 def _copied(storage: str, verify_key: str | None) -> Path:

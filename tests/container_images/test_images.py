@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -18,7 +19,7 @@ from serving.artifacts.backends.object_store import ObjectStoreBackend
 from serving.artifacts.signing import Verifier
 from serving.artifacts.sync import Sync
 from tests import s3
-from tests.container_images.builder import Builder
+from tests.container_images.builder import Builder, run
 from tests.programs import REPOSITORY, Program, free_port
 from tests.serving.artifacts.test_signing import key_pair
 from training.deploy import kubernetes
@@ -34,7 +35,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
 ]
 
-SMALL = ("gateway", "embedded-server", "sync", "model-server", "model-server-gpu")
+SMALL = ("server", "gateway", "embedded-server", "sync", "model-server", "model-server-gpu")
 TRAINERS = ("trainer", "trainer-gpu")  # gigabytes
 LARGE = (*TRAINERS, "ray-worker")
 _CHOSEN = os.environ.get("VITRINE_IMAGES", "small")
@@ -43,6 +44,7 @@ CHOSEN = {"small": SMALL, "all": (*SMALL, *LARGE)}.get(_CHOSEN) or tuple(_CHOSEN
 OURS = tuple(name for name in CHOSEN if not name.startswith("model-server"))
 #: Megabytes, unpacked.
 LARGEST = {
+    "server": 400,
     "gateway": 250,
     "embedded-server": 330,
     "sync": 330,
@@ -135,6 +137,13 @@ def container(
         assert program.stop() == 0, program.output
 
 
+def answers(url: str) -> bool:
+    """Whether the answer is 200."""
+    with contextlib.suppress(OSError):
+        return urllib.request.urlopen(url, timeout=2).status == 200
+    return False
+
+
 @chosen("gateway", "embedded-server")
 def test_gateway_and_embedded_server_answer(builder: Builder, image: Image, root: Root, exports: Path) -> None:
     grpc_port, http_port = free_port(), free_port()
@@ -144,16 +153,11 @@ def test_gateway_and_embedded_server_answer(builder: Builder, image: Image, root
     models = {exports: "/models"}
     address = f"http://127.0.0.1:{http_port}"
 
-    def is_ready() -> bool:
-        with contextlib.suppress(OSError):
-            return urllib.request.urlopen(f"{address}/readyz", timeout=2).status == 200
-        return False
-
     with (
         container(root("embedded-server"), configs["embedded-server"], server, models),
         container(root("gateway"), configs["gateway"], gateway, models, {"VITRINE_INSECURE": "true"}) as running,
     ):
-        running.wait_until(is_ready)
+        running.wait_until(lambda: answers(f"{address}/readyz"))
         request = urllib.request.Request(
             f"{address}/v1/models/fashion_cnn:predict",
             (REPOSITORY / "examples/ankle_boot.png").read_bytes(),
@@ -161,6 +165,41 @@ def test_gateway_and_embedded_server_answer(builder: Builder, image: Image, root
         )
         with urllib.request.urlopen(request, timeout=10) as response:
             assert json.load(response)["predictions"][0]["label"] == "Ankle boot"
+
+
+@chosen("server")
+def test_server_answers_with_its_models_and_a_new_key(
+    builder: Builder, image: Image, root: Root, tmp_path: Path
+) -> None:
+    config, port = builder.config(image("server")), free_port()
+    os.chown(tmp_path, 10001, 10001)
+    keys = {tmp_path: "/keys"}
+    with container(root("server"), config, ["keys", "create", "me"], keys) as running:
+        assert running.process.wait(60) == 0, running.output
+    key = running.output.strip()
+    with container(root("server"), config, [f"--port={port}"], keys) as running:
+        running.wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/models/fashion_cnn:predict",
+            (REPOSITORY / "examples/ankle_boot.png").read_bytes(),
+            {"Content-Type": "image/png", "X-API-Key": key},
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            assert json.load(response)["predictions"][0]["label"] == "Ankle boot"
+
+
+@pytest.mark.parametrize("name", [name for name in OURS if name != "trainer-gpu"])
+def test_every_package_has_a_wheel_for_arm(name: str, tmp_path: Path) -> None:
+    """The Dockerfile installs from the same lock on arm64; Debian 12 has glibc 2.36."""
+    platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(17, 37)]
+    run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"),
+            *("--require-hashes", "--only-binary=:all:", "--python-version=3.11", "--implementation=cp"),
+            *(*platforms, "--platform=manylinux2014_aarch64", f"--target={tmp_path}"),
+            f"--requirement={REPOSITORY}/requirements/{name}.lock",
+        ]
+    )
 
 
 @chosen("sync")
