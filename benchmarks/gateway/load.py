@@ -187,7 +187,7 @@ def _apply(
                     data = caller.socket.recv(262_144)
                     now = clock()
                     caller.received = caller.received + data if caller.received else data
-                    status, body = _parse(caller.received)
+                    status, body = parse_response(caller.received)
                     if body is None:
                         if data:
                             continue
@@ -221,7 +221,7 @@ def _apply(
     return result, answers
 
 
-def _parse(received: bytes) -> tuple[int, bytes | None]:
+def parse_response(received: bytes) -> tuple[int, bytes | None]:
     """Parse the status and the body. The body is None while it is incomplete.
 
     Raises:
@@ -246,7 +246,7 @@ def post_once(target: Target, question: Question) -> str:
         connection.sendall(question.request(target))
         while data := connection.recv(262_144):
             caller.received += data
-            status, body = _parse(caller.received)
+            status, body = parse_response(caller.received)
             if body is not None:
                 return question.check(body) if status == 200 else f"status {status}: {body[:200]!r}"
     return "the connection was closed"

@@ -24,7 +24,7 @@ from serving.gateway.api import admin, drift, health, models, openapi, ui, versi
 from serving.gateway.backends.selection import open_model_server
 from serving.gateway.errors import GatewayError
 from serving.gateway.http import compression, keys_file
-from serving.gateway.http.admission import Admission
+from serving.gateway.http.admission import Admission, create_shedder
 from serving.gateway.http.authentication import Authentication
 from serving.gateway.http.change_permission import ChangePermission
 from serving.gateway.http.error_responses import error_response
@@ -88,6 +88,7 @@ class Gateway(FastAPI):
         self._link = link
         self._drift = Drift(settings.drift_per_second) if settings.drift_per_second else None
         self.metrics = GatewayMetrics(self._drift)
+        self.shedder = create_shedder(settings, self.metrics)
         self._traces = tracing.configured()
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._model_server = open_model_server(settings)
@@ -159,7 +160,7 @@ class Gateway(FastAPI):
         )
         inference = InferenceDispatcher(
             self._predictor,
-            Admission(settings.max_in_flight, settings.max_share),
+            Admission(settings.max_in_flight, settings.max_share, self.shedder),
             MemoryBudget(settings.max_bytes_in_flight, self._threads, settings.max_share),
             Protocols(
                 native,

@@ -158,6 +158,13 @@ class Settings(RequestLogSettings):
         description="maximum share of max_in_flight and of max_bytes_in_flight for one API key, or one address "
         "without keys; 1 for no limit",
     )
+    overload_seconds: float = Field(
+        0.1,
+        ge=0,
+        allow_inf_nan=False,
+        description="processor time that the requests in progress may need together, in seconds; above it 503 until a "
+        "tenth of it is needed; 0 for no limit",
+    )
     max_queue_rows: Count = Field(2048, description="maximum rows that wait for one signature; above it 503")
     max_bytes_in_flight: Count = Field(
         256_000_000, description="memory budget of all requests, as received and as decoded, in bytes; above it 503"

@@ -16,8 +16,11 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 from serving.http_server.connection import PIECE, HttpConnection, RejectedRequest
 from serving.http_server.joined_writes import JoinedWrites
+from serving.http_server.load_shedding import LoadShedder
 
 _MIN_READ_BYTES = 16_384  # that a client must read of its response in the given time
 _TOO_LARGE = b"431 Request Header Fields Too Large"
@@ -35,6 +38,7 @@ class LimitedHttpProtocol(HttpConnection):
         head_seconds: float,
         send_seconds: float,
         on_rejected: Callable[[str], None],
+        shedder: LoadShedder | None = None,
         **kwargs: Any,
     ) -> None:
         """Create the protocol of one connection.
@@ -47,6 +51,7 @@ class LimitedHttpProtocol(HttpConnection):
             head_seconds: longest time for a head to arrive.
             send_seconds: longest time for a client to read another 16 KiB of its response.
             on_rejected: called with the reason when the connection rejects a request or disconnects a slow client.
+            shedder: refuses requests while the event loop is overloaded.
             kwargs: see :class:`serving.http_server.connection.HttpConnection`.
         """
         super().__init__(*args, **kwargs)
@@ -55,6 +60,9 @@ class LimitedHttpProtocol(HttpConnection):
         self._head_seconds = head_seconds
         self._send_seconds = send_seconds
         self._on_rejected = on_rejected
+        self._shedder = shedder
+        self._is_counted = False  # as a running request, by the shedder
+        self._address = b""
         self._send_timer: asyncio.TimerHandle | None = None  # while a response waits for the client
         self._unread = 0
         self._head_timer: asyncio.TimerHandle | None = None  # while a head is expected
@@ -64,6 +72,8 @@ class LimitedHttpProtocol(HttpConnection):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the timer for the first head."""
         self._socket = transport.get_extra_info("socket")
+        self._writes_at_once = transport.write
+        self._address = str(transport.get_extra_info("peername", [""])[0]).encode()
         super().connection_made(JoinedWrites(transport, self.loop))  # type: ignore[arg-type]
         # pause_writing() is called whenever the client leaves something unread; under TLS perhaps at once, because of
         # the end of the handshake.
@@ -74,10 +84,15 @@ class LimitedHttpProtocol(HttpConnection):
         """Stop the timers."""
         self._stop_head_timer()
         self._stop_send_timer()
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse the data, and start the timer of an incomplete head."""
+        """Parse the data, and start the timer of an incomplete head; or refuse the request that it is."""
+        shedder = self._shedder
+        if shedder is not None and shedder.is_overloaded and self._is_idle and shedder.refuses(data, self._address):
+            self._refuse(shedder.refusal)
+            return
         super().data_received(data)
         if self.is_waiting:
             expects_head = False
@@ -89,8 +104,35 @@ class LimitedHttpProtocol(HttpConnection):
         elif self._head_timer is not None:
             self._stop_head_timer()
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing is under way: no request, no part of one, no end of the connection."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self._in_head and not self._unparsed and not self.is_ending and not self._is_draining()
+
+    def _refuse(self, refusal: bytes) -> None:
+        """Send a ready-made response to a request that was not parsed."""
+        if self._head_timer is not None:  # the connection's first request
+            self._stop_head_timer()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        self._writes_at_once(refusal)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._shedder is not None and not self._is_counted:
+            self._is_counted = True
+            self._shedder.enter()
+        super()._start_asgi_task(cycle, app)
+
+    def _leave(self) -> None:
+        if self._is_counted and self._shedder is not None:
+            self._is_counted = False
+            self._shedder.leave()
+
     def on_response_complete(self) -> None:
         """Continue with the unparsed bytes, which may be part of a head."""
+        self._leave()
         super().on_response_complete()
         if self._in_head and not self.is_waiting and not self.is_ending:
             self._unset_keepalive_if_required()

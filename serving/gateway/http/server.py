@@ -33,6 +33,7 @@ log = logging.getLogger("vitrine.gateway")
 _M_MMAP_THRESHOLD = -3  # from malloc.h
 _LARGE_BLOCK = 131_072  # bytes
 _HANDSHAKE_SECONDS = 1.0  # time limit of TLS handshakes with clients that are accepted at shutdown
+_ACCEPTED_AT_ONCE = 64  # in a turn of the event loop, in an overload
 _LISTENERS = 4  # for each address; an additional one costs a lone client about 5 µs
 
 log = logging.getLogger("vitrine.platform")
@@ -53,6 +54,7 @@ class GatewayServer(uvicorn.Server):
         self._listeners: list[socket.socket] = []
         self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
         self._grpc: OipGrpcServer | None = None
+        self._connecting: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on each socket several times.
@@ -69,6 +71,7 @@ class GatewayServer(uvicorn.Server):
         options: dict[str, Any] = {"ssl": self.config.ssl, "backlog": self.config.backlog}
         for listener in self._listeners * (_LISTENERS - 1):
             self.servers.append(await loop.create_server(self._protocol, sock=_copy(listener), **options))
+        self._gateway.shedder.on_change = self._accept_more
         if self._gateway.settings.oip_grpc_port:
             await self._start_grpc()
         if self._link is not None:
@@ -88,19 +91,40 @@ class GatewayServer(uvicorn.Server):
             sys.exit(1)
         await self._grpc.start()
 
+    def _accept_more(self, is_overloaded: bool) -> None:
+        """During an overload, accept all waiting connections at once: callers that wait in the kernel's queue time out.
+
+        Only then, because a connection that is accepted so takes more processor time.
+        """
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            if is_overloaded and not self.should_exit:
+                loop.add_reader(listener, self._accept, listener)
+            else:
+                loop.remove_reader(listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        for connection in _accept_waiting(listener, _ACCEPTED_AT_ONCE):
+            task = loop.create_task(loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port and answer the requests in flight.
 
         The system resets connections that wait to be accepted when a listener closes, so they are accepted first.
         """
         stopping = asyncio.create_task(self._grpc.stop()) if self._grpc is not None else None
+        self._accept_more(False)
+        self._gateway.shedder.on_change = lambda is_overloaded: None  # the listeners are closed
         for server in self.servers:
             server.close()
         loop = asyncio.get_running_loop()
         connecting = [
             loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
             for listener in self._listeners
-            for connection in _accept_waiting(listener)
+            for connection in _accept_all(listener)
         ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HANDSHAKE_SECONDS):
@@ -158,6 +182,7 @@ def _config(gateway: Gateway) -> uvicorn.Config:
             on_disconnect=_disconnect,
             render_error=_render,
             is_draining=lambda: gateway.draining,
+            shedder=gateway.shedder,
         ),
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,
@@ -178,14 +203,20 @@ def _copy(listener: socket.socket) -> socket.socket:
     return socket.fromfd(listener.fileno(), listener.family, listener.type)
 
 
-def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
+def _accept_waiting(listener: socket.socket, most: int = sys.maxsize) -> list[socket.socket]:
+    """Accept connections that wait, at most so many."""
+    waiting: list[socket.socket] = []
+    with contextlib.suppress(OSError):
+        while len(waiting) < most:
+            waiting.append(listener.accept()[0])
+    return waiting
+
+
+def _accept_all(listener: socket.socket) -> list[socket.socket]:
     """Accept the connections that wait, and stop listening at once."""
-    waiting = []
     with listener, contextlib.suppress(OSError):
         listener.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                waiting.append(listener.accept()[0])
+        waiting = _accept_waiting(listener)
         listener.shutdown(socket.SHUT_RDWR)  # for the copies too, which the event loop closes later
     return waiting
 

@@ -159,9 +159,9 @@ class GatewayMetrics:
         self._requests.add((model, version, verb, status))
         self._seconds.of((model, verb)).observe(seconds)
 
-    def refused(self, model: str, reason: str) -> None:
-        """Count a request that ended with an error or whose connection was lost."""
-        self._refused.add((model, reason))
+    def refused(self, model: str, reason: str, by: int = 1) -> None:
+        """Count requests that ended with an error or whose connection was lost."""
+        self._refused.add((model, reason), by=by)
 
     def warned(self, model: str, version: int, rows: int) -> None:
         """Count the rows of a call that are unlike the training data."""

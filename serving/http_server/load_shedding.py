@@ -1,0 +1,150 @@
+"""Refuse requests before they are parsed while the event loop is overloaded.
+
+Above its capacity a server that accepts everything answers late, and clients give up before their response: its work is
+lost. So the loop is overloaded once it is saturated and the requests in progress need more than ``delay_seconds`` of
+processor time, as measured. From then on only as many run as need a tenth of that, and the others are refused, until
+none had to be refused for a while. Callers that wait for each response, however many, rarely come to that; arrivals
+that do not wait come to it at once. Time that requests wait for another server does not count.
+
+A refusal must cost a fraction of a request: it looks for the end of the request in the bytes as they arrive, and its
+response is ready-made. Some requests of callers that use less than their share are accepted beyond the limit, so that
+one caller does not starve the others. See docs/decisions/load-shedding.md.
+"""
+
+import asyncio
+import re
+from collections import Counter
+from collections.abc import Callable
+from time import perf_counter, thread_time
+
+_TICK_SECONDS = 0.02
+_NEWEST_WEIGHT = 0.2
+_SATURATED = 0.9  # share of a tick that the loop's thread computed
+_FEWEST_WAITING = 256  # requests in progress that are never an overload
+_FEWEST = 16  # requests that may run in an overload: batches need company
+_SHARE_IN_OVERLOAD = 0.15
+_CALM_TICKS = 10  # without a refusal, until the overload is over
+_RESERVE = 1.5  # callers below their share may exceed the limit by this factor
+_MAX_CALLERS = 1000  # that are told apart
+
+#: A whole request that names its length once; its caller is a key or an address. Others are parsed as ever.
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,9})\r\n")
+_KEY = re.compile(rb"\r\n(?:authorization|x-api-key):([^\r]*)")
+
+
+class LoadShedder:
+    """Decides for all connections of one event loop."""
+
+    def __init__(
+        self,
+        delay_seconds: float,
+        is_refusable: Callable[[bytes], object],
+        refusal: bytes,
+        on_refused: Callable[[int], None],
+    ) -> None:
+        """Create a shedder that accepts everything until the loop is saturated.
+
+        Args:
+            delay_seconds: processor time that requests in progress may need together; 0 refuses nothing.
+            is_refusable: whether the beginning of a request names something that may be refused.
+            refusal: the response, head and body.
+            on_refused: called with the number of requests that were refused, at most every 20 ms.
+        """
+        self.is_overloaded = False
+        self.on_change: Callable[[bool], None] = lambda is_overloaded: None
+        self.refusal = refusal
+        self.running = 0
+        self._delay = delay_seconds
+        self._is_refusable = is_refusable
+        self._on_refused = on_refused
+        self._most = _FEWEST_WAITING  # requests in progress that are no overload
+        self._limit = self._reserve = _FEWEST  # in an overload: for all callers; for those below their share
+        self._share = 0.0
+        self._is_saturated = False
+        self._calm_ticks = 0
+        self._request_seconds = 0.0
+        self._finished = self._refused = 0
+        self._accepted: Counter[bytes] = Counter()  # by caller, of the last ticks
+        self._at = self._computed = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def enter(self) -> None:
+        """Count a request that begins."""
+        self.running += 1
+        if self.running > self._most and self._is_saturated and not self.is_overloaded:
+            self._change(True)
+        if self._loop is None and self._delay:
+            self._loop = asyncio.get_running_loop()
+            self._at, self._computed = perf_counter(), thread_time()
+            self._loop.call_later(_TICK_SECONDS, self._tick)
+
+    def leave(self) -> None:
+        """Count a request that ends."""
+        self.running -= 1
+        self._finished += 1
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a request that was parsed is refused: one that came in parts, in an overload."""
+        return self.is_overloaded and self.running > self._reserve
+
+    def refuses(self, data: bytes, address: bytes) -> bool:
+        """Whether the bytes are a whole request that is refused. Call it only during an overload.
+
+        Args:
+            data: what a connection received that has no other request under way.
+            address: the client's.
+        """
+        end = data.find(b"\r\n\r\n")
+        if end < 0 or not self._is_refusable(data):
+            return False
+        head = data[: end + 2].lower()
+        length = _LENGTH.search(head)
+        if (
+            length is None
+            or len(data) != end + 4 + int(length[1])
+            or head.count(b"content-length") != 1
+            or b"transfer-encoding" in head
+            or b"upgrade" in head
+        ):
+            return False
+        key = _KEY.search(head)
+        caller = key[1] if key else address
+        own = self._accepted[caller]
+        if self.running < self._limit or (own < self._share and self.running < self._reserve):
+            self._accepted[caller] = own + 1
+            return False
+        self._refused += 1
+        return True
+
+    def _change(self, is_overloaded: bool) -> None:
+        self.is_overloaded = is_overloaded
+        self.on_change(is_overloaded)
+
+    def _tick(self) -> None:
+        now, computed = perf_counter(), thread_time()
+        seconds, busy = now - self._at, computed - self._computed
+        self._at, self._computed = now, computed
+        if self._finished:
+            cost = busy / self._finished
+            self._request_seconds += (cost - self._request_seconds) * (_NEWEST_WEIGHT if self._request_seconds else 1)
+        self._most = max(_FEWEST_WAITING, int(self._delay / max(self._request_seconds, 1e-6)))
+        self._limit = max(_FEWEST, int(self._delay * _SHARE_IN_OVERLOAD / max(self._request_seconds, 1e-6)))
+        self._reserve = int(self._limit * _RESERVE)
+        self._is_saturated = busy > _SATURATED * seconds or seconds - _TICK_SECONDS > self._delay
+        self._calm_ticks = 0 if self._refused else self._calm_ticks + 1
+        if self.is_overloaded and self._calm_ticks >= _CALM_TICKS:
+            self._change(False)
+        self._share = self._accepted.total() / (len(self._accepted) + 1)
+        # Halved, so that it is the use of the last ticks.
+        halves = {caller: count // 2 for caller, count in self._accepted.most_common(_MAX_CALLERS) if count > 1}
+        self._accepted = Counter(halves)
+        if self._refused:
+            self._on_refused(self._refused)
+        idle = not self.running and not self._finished and not self._refused
+        self._finished = self._refused = 0
+        if idle:
+            self._loop = None
+        else:
+            assert self._loop is not None
+            self._loop.call_later(_TICK_SECONDS, self._tick)

@@ -1,0 +1,208 @@
+"""Load shedding: which bytes it refuses, who is refused, and a server that has too much to do."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import uvicorn
+import uvloop
+
+from serving.http_server.load_shedding import LoadShedder
+from serving.http_server.protocol import LimitedHttpProtocol
+
+REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\nretry-after: 1\r\n\r\nbusy"
+POST = b"POST /model HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"
+
+
+def post(body: bytes = b"abc", headers: bytes = b"") -> bytes:
+    return POST % (headers, len(body), body)
+
+
+def full(**changes: Any) -> LoadShedder:
+    """Return a shedder in an overload, without a free place."""
+    shedder = LoadShedder(0.1, lambda data: data.startswith(b"POST /model"), REFUSAL, lambda count: None)
+    shedder.is_overloaded, shedder.running = True, 1000
+    for name, value in changes.items():
+        setattr(shedder, name, value)
+    return shedder
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        post(),
+        post(b""),
+        post(b"\r\n\r\n" * 9),
+        b"POST /model HTTP/1.1\r\ncontent-length:3\r\n\r\nabc",
+        post(headers=b"Authorization: Bearer k\r\n"),
+    ],
+)
+def test_a_whole_request_is_refused(data: bytes) -> None:
+    assert full().refuses(data, b"")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        post()[:-1],
+        post() + b"P",
+        post() + post(),
+        post()[:30],
+        POST % (b"Transfer-Encoding: chunked\r\n", 3, b"abc"),
+        POST % (b"Content-Length: 3\r\n", 3, b"abc"),
+        POST % (b"Upgrade: h2c\r\nConnection: upgrade\r\n", 3, b"abc"),
+        b"POST /model HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /model HTTP/1.1\r\nContent-Length: +3\r\n\r\nabc",
+        b"POST /model HTTP/1.1\r\nX: Content-Length: 3\r\n\r\nabc",
+        post().replace(b"POST", b"GET"),
+        post().replace(b"/model", b"/readyz"),
+        b"",
+    ],
+)
+def test_other_bytes_are_left_to_the_parser(data: bytes) -> None:
+    assert not full().refuses(data, b"")
+
+
+def test_requests_are_accepted_while_there_are_places() -> None:
+    shedder = full(running=0)
+    assert not shedder.refuses(post(), b"")
+
+
+@pytest.mark.parametrize("by", ["key", "address"])
+def test_one_caller_does_not_starve_another(by: str) -> None:
+    """A caller with a hundred times the requests leaves the other its places."""
+
+    async def run() -> dict[str, Counter[bool]]:
+        shedder = full(running=0)
+        outcomes: dict[str, Counter[bool]] = {"greedy": Counter(), "modest": Counter()}
+
+        def ask(caller: str) -> None:
+            key = b"X-API-Key: %b\r\n" % caller.encode() if by == "key" else b""
+            refused = shedder.refuses(post(headers=key), caller.encode() if by == "address" else b"10.0.0.1")
+            outcomes[caller][refused] += 1
+            if not refused:
+                shedder.enter()
+
+        for _ in range(5):
+            for _ in range(500):
+                ask("greedy")
+            for _ in range(2):
+                ask("modest")
+            while shedder.running:
+                shedder.leave()
+            await asyncio.sleep(0.05)  # two ticks, which count what was accepted
+            shedder.is_overloaded = True
+        return outcomes
+
+    outcomes = asyncio.run(run())
+    assert outcomes["greedy"][True] > outcomes["greedy"][False]
+    assert outcomes["modest"][True] <= 2  # in the first round nobody's use is known
+
+
+class Flood:
+    """A server whose requests take a millisecond of its processor each, and clients that do not wait."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+        self.changes: list[bool] = []
+        self.shedder = LoadShedder(
+            0.05,
+            lambda data: data.startswith(b"POST"),
+            REFUSAL,
+            lambda count: setattr(self, "refused", count + self.refused),
+        )
+        self.shedder.on_change = self.changes.append
+
+    def count(self, refused: int) -> None:
+        self.refused += refused
+
+    async def application(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        end = time.thread_time() + 0.001
+        while time.thread_time() < end:
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    def protocol(self, *args: Any, **kwargs: Any) -> LimitedHttpProtocol:
+        return LimitedHttpProtocol(
+            *args,
+            **kwargs,
+            max_headers=20,
+            max_header_bytes=8192,
+            head_seconds=60,
+            send_seconds=60,
+            on_rejected=lambda _: None,
+            on_disconnect=lambda _: None,
+            render_error=lambda code, message: json.dumps({"error": message}).encode(),
+            shedder=self.shedder,
+        )
+
+    async def run(self, clients: Callable[[int], Any]) -> Any:
+        """Serve while the clients run in a thread and event loop of their own."""
+        config = uvicorn.Config(
+            self.application,
+            port=0,
+            http=self.protocol,  # type: ignore[arg-type]
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            timeout_keep_alive=60,
+            log_config=None,
+        )
+        server = uvicorn.Server(config)
+        config.load()
+        server.lifespan = config.lifespan_class(config)
+        await server.startup()
+        try:
+            port = server.servers[0].sockets[0].getsockname()[1]
+            return await asyncio.to_thread(asyncio.run, clients(port))
+        finally:
+            await server.shutdown()
+
+
+async def statuses(port: int, requests: int, connections: int) -> Counter[bytes]:
+    """Send requests over kept connections, each after the response to the one before."""
+    found: Counter[bytes] = Counter()
+
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(requests):
+            writer.write(post())
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+            found[head[9:12]] += 1
+            assert (b"retry-after: 1" in head) == (head[9:12] == b"503")
+        writer.close()
+        await writer.wait_closed()
+
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(connections)]
+    await asyncio.gather(*(client(*streams) for streams in opened))
+    return found
+
+
+def test_a_flood_is_refused_and_then_everything_is_accepted() -> None:
+    flood = Flood()
+
+    async def clients(port: int) -> tuple[Counter[bytes], Counter[bytes]]:
+        during = await statuses(port, requests=4, connections=600)
+        while flood.shedder.is_overloaded:
+            await statuses(port, requests=1, connections=2)
+        return during, await statuses(port, requests=5, connections=50)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        during, after = runner.run(flood.run(clients))
+    assert during.total() == 2400 and during[b"503"] and during[b"200"]
+    assert flood.refused == during[b"503"]
+    assert flood.changes == [True, False]
+    assert after == {b"200": 250}
+    assert flood.shedder.running == 0
+
+
+def test_callers_that_wait_for_their_responses_are_not_refused() -> None:
+    flood = Flood()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        found = runner.run(flood.run(lambda port: statuses(port, requests=4, connections=200)))
+    assert found == {b"200": 800}
