@@ -118,8 +118,8 @@ class Gateway(FastAPI):
         for error in (GatewayError, RequestValidationError, HTTPException, Exception):
             self.add_exception_handler(error, self._error_response)
         folder, permission = ExportsFolder(self.settings), ChangePermission(self.settings)
-        self.include_router(models.router(self._models, self._model_server, folder))
         self.include_router(admin.router(folder, permission, self.settings.deadline_seconds))
+        self.include_router(models.router(self._models, self._model_server, folder))
         self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
         self.include_router(versions.router(self._models, folder, permission, self._drift, reports.drift_of_others))
         self._add_open_inference(reports)

@@ -18,10 +18,13 @@ from serving.artifacts.rollout import CANARY, Moved
 from serving.artifacts.routing_file import Percent, Sticky
 from serving.gateway.api import small_body
 from serving.gateway.api.models import ModelName
-from serving.gateway.errors import BadDocument, GatewayError
+from serving.gateway.errors import BadDocument, GatewayError, MethodNotAllowed
 from serving.gateway.http.change_permission import ChangePermission
 from serving.gateway.http.keys_file import Key
+from serving.gateway.http.paths import ADMIN_VERBS
 from serving.gateway.models.exports_folder import ExportsFolder
+
+_OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
 
 log = logging.getLogger("vitrine.admin")
 
@@ -127,7 +130,13 @@ def router(folder: ExportsFolder, permission: ChangePermission, deadline_seconds
 
         return await change(request, model, "rollback", Rollback, step)
 
+    for verb in ADMIN_VERBS:  # otherwise GET would ask for a model of this name
+        routes.add_api_route(f"/{{model}}:{verb}", _refuse, methods=_OTHER_METHODS, include_in_schema=False)
     return routes
+
+
+async def _refuse(request: Request) -> None:
+    raise MethodNotAllowed(f"{request.url.path} takes POST, not {request.method}", allowed="POST")
 
 
 def _body(kind: type[BaseModel], example: dict[str, int]) -> dict[str, Any]:
