@@ -210,6 +210,7 @@ class PairedTest(_CardPart):
     version: int
     live: bool = Field(description="the live version; else the best one that was published on the same rows")
     test: str = Field(description="McNemar or bootstrap")
+    rows: int | None = Field(default=None, description="number of these rows; older cards lack it")
     candidate: float = Field(description="the metric on these rows")
     published: float = Field(description="the same of the published version, measured again")
     loss: float = Field(description="mean loss of the candidate; negative: a gain")

@@ -2,7 +2,8 @@
 
 They are the gate part of the test part if that has enough rows, else all of it. A published version is measured again,
 by its own SavedModel. One that was fitted again on all data has seen the rows: it keeps the scores of the fit before in
-``gate_scores.npy``.
+``gate_scores.npy``. A forecaster also keeps the origins (:mod:`.kept_scores`), so that it can be compared on the common
+ones after its series has grown, and is measured again from those that are new.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,15 @@ import numpy as np
 import tensorflow as tf
 
 from serving.artifacts.model_card import DataPart, ModelCard
-from training.comparison.scores import OF_EMBEDDING, SCORES, nearest_class
+from training.comparison.kept_scores import KeptScores
+from training.comparison.scores import (
+    OF_EMBEDDING,
+    OF_FORECAST,
+    SCORES,
+    horizon_errors,
+    horizon_skill,
+    nearest_class,
+)
 from training.core import parts
 from training.core.array import Array
 from training.core.examples import Evaluation, Examples
@@ -21,6 +30,8 @@ from training.export.exported_model import ExportedModel
 
 SCORES_FILE = "assets.extra/gate_scores.npy"
 _ENOUGH = 2_500  # rows of a test part, for a gate part of about 1,000
+#: Fewest rows on which a forecaster of a series that has grown is compared.
+FEWEST = 20
 _BATCH_BYTES = 16_000_000
 
 #: Inputs by name → outputs by name.
@@ -40,10 +51,10 @@ class HeldOut:
         metric: the job's metric.
         labels: the candidate's class names.
         inputs: raw inputs of ``serving_default``, by name.
-        truth: class numbers or values, [n].
+        truth: class numbers or values, [n]; of forecasts [n, horizon], in order of time.
         scores: the candidate's scores, [n].
         described: number of rows and hash.
-        in_time: whether the rows are in order of time.
+        forecasts: the candidate's forecasts, [n, horizon]; None of other models.
     """
 
     name: str
@@ -53,37 +64,84 @@ class HeldOut:
     truth: Array
     scores: Array
     described: DataPart
-    in_time: bool
+    forecasts: Array | None = None
 
-    def measure(self, directory: Path, card: ModelCard) -> Array:
-        """Return the scores of a published version, [n].
+    @property
+    def horizon(self) -> int:
+        """Steps of each forecast; 0 of other models."""
+        return self.truth.shape[1] if self.metric in OF_FORECAST else 0
+
+    def keep(self, directory: Path) -> None:
+        """Write the scores into the directory of the candidate, which is fitted again on all data."""
+        np.save(directory / SCORES_FILE, self.scores.astype(np.float32))
+        if self.forecasts is not None:
+            errors = horizon_errors(self.truth, self.forecasts)
+            KeptScores.of(self.inputs["history"], self.truth, errors).write(directory)
+
+    def kept(self, directory: Path, card: ModelCard) -> tuple[Array, Array, Array]:
+        """Return what a version that was fitted again has of the rows; empty arrays if that is nothing.
+
+        Returns:
+            The numbers of the rows that it was tested on, its scores there, and the numbers of those it has not seen.
+        """
+        part, none = card.data.parts.get(self.name), np.zeros(0, np.int64)
+        if part and part.sha256 == self.described.sha256 and (directory / SCORES_FILE).is_file():
+            return np.arange(len(self.truth)), np.load(directory / SCORES_FILE), none
+        kept = KeptScores.read(directory) if self.horizon else None
+        if kept is None or kept.horizon != self.horizon:
+            return none, none, none
+        rows, errors, new = kept.rows(self.inputs["history"])
+        return rows, self._of_errors(errors), new
+
+    def measure(self, directory: Path, card: ModelCard) -> tuple[Array, Array]:
+        """Return numbers of rows [m] and the scores of a published version on them, [m].
+
+        They are all rows, unless the version was fitted again on data that has some of them.
 
         Raises:
             NotMeasurable: the version has other classes or inputs, or it has seen the rows and kept no scores of them.
         """
         if set(card.labels) != set(self.labels):
             raise NotMeasurable(f"its classes are {', '.join(card.labels)}")
-        if card.training.refitted:
-            return self._kept(directory, card)
-        signature = "embed" if self.metric in OF_EMBEDDING else "serving_default"
-        inputs = {name: self._fitting(name, rows, card, signature) for name, rows in self.inputs.items()}
+        if not card.training.refitted:
+            every = np.arange(len(self.truth))
+            return every, self._run(directory, card, every)
+        rows, scores, new = self.kept(directory, card)
+        if len(rows) + len(new) < min(FEWEST, len(self.truth)):
+            raise NotMeasurable("it was fitted again on data that has these rows")
+        if len(new):
+            rows, scores = np.append(rows, new), np.append(scores, self._run(directory, card, new))
+        in_time = np.argsort(rows)
+        return rows[in_time], scores[in_time]
+
+    def _of_errors(self, errors: Array) -> Array:
+        """Return the scores of forecasts [m] by their errors, relative to those of all rows as the candidate's are."""
+        if self.metric == "horizon_mae":
+            return errors
+        return horizon_skill(errors, self.truth, self.inputs)
+
+    def _run(self, directory: Path, card: ModelCard, rows: Array) -> Array:
+        """Return the scores of the version's SavedModel on these rows, [m]."""
+        signature = (
+            "embed" if self.metric in OF_EMBEDDING else "forecast" if self.metric in OF_FORECAST else "serving_default"
+        )
+        inputs = {name: self._fitting(name, values[rows], card, signature) for name, values in self.inputs.items()}
+        if self.horizon:
+            longest = card.series.max_horizon if card.series else 0
+            if longest < self.horizon:
+                raise NotMeasurable(f"it forecasts {longest} steps; these rows have {self.horizon}")
+            inputs["horizon"] = np.full(len(rows), self.horizon, np.int32)
         try:
             function = tf.saved_model.load(str(directory)).signatures[signature]
             outputs = _run(function, inputs)
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             raise NotMeasurable(f"it cannot be run: {str(error).splitlines()[0]}") from None
+        if self.horizon:
+            return self._of_errors(horizon_errors(self.truth[rows], outputs["mean"]))
         answer = _answer(outputs, self.metric, self.truth)
         if self.labels and self.metric not in OF_EMBEDDING:
             answer = np.array([self.labels.index(label) for label in card.labels])[answer]
         return SCORES[self.metric](self.truth, answer, self.inputs)
-
-    def _kept(self, directory: Path, card: ModelCard) -> Array:
-        part = card.data.parts.get(self.name)
-        file = directory / SCORES_FILE
-        if part is None or part.sha256 != self.described.sha256 or not file.is_file():
-            raise NotMeasurable("it was fitted again on data that has these rows")
-        scores: Array = np.load(file)
-        return scores
 
     def _fitting(self, name: str, rows: Array, card: ModelCard, signature: str) -> Array:
         """Return the rows as the version takes them. Of a longer history it takes the newest values."""
@@ -105,8 +163,7 @@ def held_out(metric: str, examples: Examples, evaluation: Evaluation, exported: 
         return None
     truth = evaluation.truth
     content = next(iter(inputs.values()))
-    in_time = exported.kind == "series"
-    enough = len(truth) >= _ENOUGH and not in_time
+    enough = len(truth) >= _ENOUGH and exported.kind != "series"
     rows = parts.split(content)[parts.GATE] if enough else np.arange(len(truth))
     inputs = {name: values[rows] for name, values in inputs.items()}
     truth = truth[rows]
@@ -117,7 +174,8 @@ def held_out(metric: str, examples: Examples, evaluation: Evaluation, exported: 
     name = parts.GATE if enough else "test"
     described = parts.described({name: (*inputs.values(), truth)})[name]
     scores = SCORES[metric](truth, answer, inputs)
-    return HeldOut(name, metric, examples.labels, inputs, truth, scores, described, in_time)
+    forecasts = answer if metric in OF_FORECAST else None
+    return HeldOut(name, metric, examples.labels, inputs, truth, scores, described, forecasts)
 
 
 def raw_inputs(examples: Examples, evaluation: Evaluation, exported: ExportedModel) -> Mapping[str, Array] | None:

@@ -2,9 +2,9 @@
 
 The candidate is refused if it loses more than the margin and the loss is significant. Scores of 0 and 1 are compared by
 McNemar's test in its exact form: the binomial distribution of the rows on which the two differ. Others are compared by
-the error of a paired bootstrap and Student's t; rows in order of time are drawn as blocks (Künsch 1989). With several
-published versions the significance level is divided by their number (Bonferroni), because the best of many equal ones
-looks better than it is.
+the error of a paired bootstrap and Student's t; forecasts, whose neighbours share values, are drawn as blocks (Künsch
+1989). With several published versions the significance level is divided by their number (Bonferroni), because the best
+of many equal ones looks better than it is.
 
 The margin is the job's, or larger where the rows are too few: the smallest margin for which a candidate that is worse
 by twice the margin passes in at most 2 % of cases by the estimated deviation. That keeps the share below 5 %, as
@@ -51,19 +51,20 @@ class Paired:
         return -self.gain <= self.margin or self.p_value > self.level
 
 
-def compare(gains: Array, margin: float, *, published: int = 1, in_time: bool = False) -> Paired:
+def compare(gains: Array, margin: float, *, published: int = 1, horizon: int = 0) -> Paired:
     """Test whether a candidate is worse.
 
     Args:
         gains: score of the candidate minus score of the published version, by row, float64 [n].
         margin: the job's accepted mean loss.
         published: number of versions among which the published one is the best.
-        in_time: whether the rows are in order of time, so that neighbours depend on each other.
+        horizon: steps of the forecasts from origins in order of time; 0 for rows that do not depend on each other.
     """
     level = LEVEL / published
-    if np.isin(gains, (-1, 0, 1)).all() and not in_time:
+    if np.isin(gains, (-1, 0, 1)).all() and not horizon:
         return _mcnemar(gains, margin, level)
-    return _bootstrap(gains, margin, level, block=round(2 * len(gains) ** (1 / 3)) if in_time else 1)
+    block = min(round(2 * len(gains) ** (1 / 3)) + horizon - 1, len(gains) // 2) if horizon else 1
+    return _bootstrap(gains, margin, level, max(block, 1))
 
 
 def _mcnemar(gains: Array, margin: float, level: float) -> Paired:

@@ -2,7 +2,7 @@
 
 from serving.artifacts.model_card import ModelCard, ModelCardError, PairedTest
 from serving.artifacts.registry import ModelRegistry
-from training.comparison.held_out import HeldOut, NotMeasurable
+from training.comparison.held_out import FEWEST, HeldOut, NotMeasurable
 from training.comparison.paired import compare
 from training.core.gate import GatePolicy, LiveVersion, OnGateRows
 
@@ -13,24 +13,26 @@ def on_gate_rows(
     """Measure the live version on the rows, and the best version that was published on them; test both."""
     tests, unmeasured = [], {}
     if live:
-        known = _values_on_cards(registry, model, held)
+        known = _known_gains(registry, model, held, policy)
         published = len(known.keys() | {live.version})
-        best = max(known, key=lambda version: policy.gain(known[version], 0), default=live.version)
+        best = min(known, key=lambda version: known[version], default=live.version)
         for version in dict.fromkeys((live.version, best)):
             card = live.card if version == live.version else registry.card(model, version)
             try:
-                scores = held.measure(registry.directory(model, version), card)
+                rows, scores = held.measure(registry.directory(model, version), card)
             except NotMeasurable as error:
                 unmeasured[version] = str(error)
                 continue
-            gains = (held.scores - scores) * (1 if policy.higher_is_better else -1)
-            result = compare(gains, policy.largest_loss, published=published, in_time=held.in_time)
+            own = held.scores[rows]
+            gains = (own - scores) * (1 if policy.higher_is_better else -1)
+            result = compare(gains, policy.largest_loss, published=published, horizon=held.horizon)
             tests.append(
                 PairedTest(
                     version=version,
                     live=version == live.version,
                     test=result.test,
-                    candidate=float(held.scores.mean()),
+                    rows=len(rows),
+                    candidate=float(own.mean()),
                     published=float(scores.mean()),
                     loss=-result.gain,
                     margin=result.margin,
@@ -40,12 +42,16 @@ def on_gate_rows(
                 )
             )
     part = "the test part" if held.name == "test" else f"the {held.name} part"
-    return OnGateRows(f"{len(held.truth):,} rows of {part}", float(held.scores.mean()), tuple(tests), unmeasured)
+    count = len(held.truth)
+    return OnGateRows(f"{count:,} rows of {part}", count, float(held.scores.mean()), tuple(tests), unmeasured)
 
 
-def _values_on_cards(registry: ModelRegistry, model: str, held: HeldOut) -> dict[int, float]:
-    """Return the metric of each version that was published on these rows, from its card."""
-    values = {}
+def _known_gains(registry: ModelRegistry, model: str, held: HeldOut, policy: GatePolicy) -> dict[int, float]:
+    """Return the candidate's gain over each version that was tested on these rows or some of them, without running it.
+
+    The figure is on the version's card, or in the scores that it has kept.
+    """
+    gains = {}
     for version in registry.versions(model):
         try:
             card: ModelCard = registry.card(model, version)
@@ -53,5 +59,9 @@ def _values_on_cards(registry: ModelRegistry, model: str, held: HeldOut) -> dict
             continue
         part = card.data.parts.get(held.name)
         if part and part.sha256 == held.described.sha256 and card.gate and card.gate.value is not None:
-            values[version] = card.gate.value
-    return values
+            gains[version] = policy.gain(float(held.scores.mean()), card.gate.value)
+        elif held.horizon:
+            rows, scores, _ = held.kept(registry.directory(model, version), card)
+            if len(rows) >= FEWEST:
+                gains[version] = policy.gain(float(held.scores[rows].mean()), float(scores.mean()))
+    return gains

@@ -34,11 +34,25 @@ def _absolute_error(truth: Array, answer: Array, inputs: Mapping[str, Array]) ->
     return scores
 
 
-def _skill(truth: Array, answer: Array, inputs: Mapping[str, Array]) -> Array:
-    """Relate the error to the mean error of "the next value equals the last one"."""
-    naive = float(np.abs(truth - inputs["history"][:, -1], dtype=np.float64).mean()) or 1.0  # of a constant series
-    scores: Array = 1 - np.abs(answer - truth, dtype=np.float64) / naive
+def horizon_errors(truth: Array, answer: Array) -> Array:
+    """Return the mean absolute error over all steps of each forecast, [n]; both are [n, horizon]."""
+    errors: Array = np.abs(answer - truth, dtype=np.float64).mean(axis=1)
+    return errors
+
+
+def horizon_skill(errors: Array, truth: Array, inputs: Mapping[str, Array]) -> Array:
+    """Relate errors [n] to the mean error of "all next values equal the last one"."""
+    naive = horizon_errors(truth, inputs["history"][:, -1:])
+    scores: Array = 1 - errors / (naive.mean() or 1.0)  # 0 for a constant series
     return scores
+
+
+def _horizon_error(truth: Array, answer: Array, inputs: Mapping[str, Array]) -> Array:
+    return horizon_errors(truth, answer)
+
+
+def _horizon_skill(truth: Array, answer: Array, inputs: Mapping[str, Array]) -> Array:
+    return horizon_skill(horizon_errors(truth, answer), truth, inputs)
 
 
 #: By name of the metric. Other metrics have no score by row.
@@ -49,8 +63,11 @@ SCORES: dict[str, RowScores] = {
     "nearest_of_same_kind": _right,
     "test_mse": _squared_error,
     "test_mae": _absolute_error,
-    "skill": _skill,
+    "horizon_mae": _horizon_error,
+    "horizon_skill": _horizon_skill,
 }
+#: Metrics of a forecaster. Their answer is ``mean`` of the signature ``forecast``, [n, horizon].
+OF_FORECAST = frozenset({"horizon_mae", "horizon_skill"})
 #: Metrics of an encoder. Their answer is the class of the nearest other row, by the signature ``embed``.
 OF_EMBEDDING = frozenset({"recall_at_1", "nearest_of_same_kind"})
 _ROWS = 500  # of the distance matrix that are computed at once

@@ -25,7 +25,7 @@ class Setting:
         margin: the job's margin.
         gains: (loss, rows, generator) → gains by row of a candidate that is worse by ``loss`` on average.
         published: number of published versions.
-        in_time: whether the rows are in order of time.
+        horizon: steps of the forecasts from rows in order of time; 0 for rows that do not depend on each other.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Setting:
     margin: float
     gains: Callable[[float, int, np.random.Generator], Array]
     published: int = 1
-    in_time: bool = False
+    horizon: int = 0
 
     def test(self, loss: float, rng: np.random.Generator) -> Paired:
         """Simulate a candidate and compare it."""
         gains = self.gains(loss, self.rows, rng)
-        return compare(gains, self.margin, published=self.published, in_time=self.in_time)
+        return compare(gains, self.margin, published=self.published, horizon=self.horizon)
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,18 @@ def classes(differing: float) -> Callable[[float, int, np.random.Generator], Arr
     return gains
 
 
-def errors(persistence: float = 0.0) -> Callable[[float, int, np.random.Generator], Array]:
-    """Simulate differences of absolute errors with heavy tails; neighbours correlate by ``persistence``."""
+def errors(persistence: float = 0.0, horizon: int = 1) -> Callable[[float, int, np.random.Generator], Array]:
+    """Simulate differences of absolute errors with heavy tails.
+
+    Values correlate with the one before by ``persistence``; a row is the mean over its ``horizon``.
+    """
 
     def gains(loss: float, rows: int, rng: np.random.Generator) -> Array:
-        shocks = rng.standard_t(5, rows) * 0.1
+        shocks = rng.standard_t(5, rows + horizon - 1) * 0.1
         values = shocks.copy()
-        for i in range(1, rows if persistence else 0):
+        for i in range(1, len(values) if persistence else 0):
             values[i] = persistence * values[i - 1] + shocks[i]
-        return values - loss
+        return np.convolve(values, np.full(horizon, 1 / horizon), "valid") - loss
 
     return gains
 
@@ -82,8 +85,9 @@ SETTINGS = (
     Setting("clothing photographs", 318, 0.02, classes(0.15)),
     Setting("drawings of X and O", 800, 0.01, classes(0.01)),
     Setting("house values", 102, 0.02, errors()),
-    Setting("one-step forecasts", 157, 0.02, errors(0.3), in_time=True),
-    Setting("one-step forecasts, long series", 2_000, 0.02, errors(0.3), in_time=True),
+    Setting("one-step forecasts", 157, 0.02, errors(0.3), horizon=1),
+    Setting("14-step forecasts", 157, 0.02, errors(0.3, horizon=14), horizon=14),
+    Setting("14-step forecasts, long series", 1_000, 0.02, errors(0.3, horizon=14), horizon=14),
 )
 
 

@@ -45,8 +45,8 @@ class Evaluation:
 
     Attributes:
         metrics: metrics by name.
-        truth: class numbers, or values of a series or table, [n].
-        answer: the predictions for ``truth``, [n].
+        truth: class numbers, or values of a table, [n]; of a series, the values after each origin, [n, horizon].
+        answer: the predictions for ``truth``.
         notes: sentences for the model card.
         probabilities: of a classifier, before calibration, [n, k].
         inputs: raw inputs of ``serving_default``, one row for each of ``truth``; None: ``Examples.test`` has them.

@@ -57,12 +57,14 @@ class OnGateRows:
 
     Attributes:
         rows: number and part of the rows.
+        count: their number.
         value: the candidate's metric.
         tests: against the live version and the best one.
         unmeasured: reasons why a version could not be measured, by version.
     """
 
     rows: str
+    count: int
     value: float
     tests: tuple[PairedTest, ...] = ()
     unmeasured: Mapping[int, str] = field(default_factory=dict)
@@ -180,6 +182,11 @@ def judge(
     )
 
 
+def _shown(value: float) -> str:
+    """Format a metric. What differs from 0 by rounding alone is 0."""
+    return f"{value:.4g}" if abs(value) >= 1e-12 else "0"
+
+
 def _check_bound(
     value: float, data: Data, policy: GatePolicy, reasons: _Reasons, *, quick: bool, rows: str = ""
 ) -> None:
@@ -187,12 +194,12 @@ def _check_bound(
         return
     required = f"{'at least' if policy.higher_is_better else 'at most'} {policy.bound:.4g} is required"
     if data.stand_in:
-        reasons.add(f"{policy.metric} is {value:.4g} on stand-in data; {required} on the real data", accepted=True)
+        reasons.add(f"{policy.metric} is {_shown(value)} on stand-in data; {required} on the real data", accepted=True)
     elif quick:
-        reasons.add(f"{policy.metric} is {value:.4g} after a quick run; {required} after a full one", accepted=True)
+        reasons.add(f"{policy.metric} is {_shown(value)} after a quick run; {required} after a full one", accepted=True)
     else:
         reached = policy.gain(value, policy.bound) >= 0
-        reasons.add(f"{policy.metric} is {value:.4g}{rows}; {required}", accepted=reached)
+        reasons.add(f"{policy.metric} is {_shown(value)}{rows}; {required}", accepted=reached)
 
 
 def _add_tests(
@@ -201,16 +208,17 @@ def _add_tests(
     """Add the results of the paired tests; compare the figures on the cards if the live version was not measured."""
     for test in on_rows.tests:
         version = f"live version {test.version}" if test.live else f"version {test.version}, the best on these rows,"
-        change = f"a loss of {test.loss:.4g}" if test.loss > 0 else f"a gain of {-test.loss:.4g}"
+        change = f"a loss of {_shown(test.loss)}" if test.loss > 0 else f"a gain of {_shown(-test.loss)}"
         margin = f"the margin is {test.margin:.4g}"
         if test.margin > policy.largest_loss:
             margin += f" because the rows are too few for the job's {policy.largest_loss:.4g}"
         if test.loss > test.margin:
             margin += f"; p = {test.p_value:.2g} by {test.test}, {test.level:.2g} is the level"
             margin += "" if not test.passed else ", so chance explains the loss"
+        common = f"{test.rows:,} of " if test.rows not in (None, on_rows.count) else ""
         sentence = (
-            f"{policy.metric} is {test.candidate:.4g} on {on_rows.rows}, {version} has {test.published:.4g}: "
-            f"{change}; {margin}"
+            f"{policy.metric} is {_shown(test.candidate)} on {common}{on_rows.rows}, {version} has "
+            f"{_shown(test.published)}: {change}; {margin}"
         )
         reasons.add(sentence, accepted=test.passed)
     for number, why in on_rows.unmeasured.items():
@@ -225,7 +233,7 @@ def _compare(value: float, policy: GatePolicy, live: LiveVersion, reasons: _Reas
         reasons.add(f"live version {live.version} has no {policy.metric}", accepted=True)
     else:
         gain = policy.gain(value, before)
-        sentence = f"{policy.metric} is {value:.4g}, live version {live.version} has {before:.4g}"
+        sentence = f"{policy.metric} is {_shown(value)}, live version {live.version} has {_shown(before)}"
         if policy.smallest_gain and gain < policy.smallest_gain:
             reasons.add(f"{sentence}: a gain of at least {policy.smallest_gain:.4g} is required", accepted=False)
         elif gain < -policy.largest_loss:

@@ -7,13 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from serving.artifacts.manifest import CARD_FILE
 from serving.artifacts.model_card import ModelCard, Verdict
 from serving.artifacts.registry import STABLE, ModelRegistry, check_name
 from training.comparison import published
-from training.comparison.held_out import SCORES_FILE, HeldOut, held_out
+from training.comparison.held_out import HeldOut, held_out
 from training.core import gate, preflight
 from training.core.card import Trained, model_card
 from training.core.checkpoint import Checkpoint
@@ -226,7 +224,7 @@ def _publish(trained: Trained, name: str, publication: Publication, say: Say) ->
         _plot(directory / "assets.extra", trained.fitted.history, trained.evaluation, examples, exported)
         say("exporting, and checking the export in a clean process")
         if held and exported.refitted:
-            np.save(directory / SCORES_FILE, held.scores.astype(np.float32))
+            held.keep(directory)
         card = version.write(directory, exported, draft)
         number = registry.publish(name, directory)
     if publication.label is not None:
@@ -266,7 +264,8 @@ def _plot(
     if examples.labels:
         plots.confusion(evaluation.truth, evaluation.answer, examples.labels, folder / "confusion.png")
     elif exported.series:
-        plots.forecast(evaluation.truth, evaluation.answer, exported.series, folder / "forecast.png")
+        truth, answer = (rows[:, 0] if rows.ndim == 2 else rows for rows in (evaluation.truth, evaluation.answer))
+        plots.forecast(truth, answer, exported.series, folder / "forecast.png")
     elif exported.table:
         plots.prediction(evaluation.truth, evaluation.answer, exported.table.target, folder / "prediction.png")
     if examples.shown:

@@ -34,9 +34,12 @@ class Origins:
 
 
 def places(length: int, first: int, horizon: int) -> Array:
-    """Return the indices of the origins that :func:`roll` takes from a series of ``length`` values."""
-    every = np.arange(first, length - horizon + 1)
-    return every[:: -(-len(every) // _MOST)]
+    """Return the indices of the origins that :func:`roll` takes from a series of ``length`` values.
+
+    They are multiples of their distance, so that a series that has grown has the same ones.
+    """
+    apart = -(-(length - horizon + 1 - first) // _MOST)
+    return np.arange(-(-first // apart) * apart, length - horizon + 1, apart)
 
 
 def roll(series: Array, first: int, *, window: int, horizon: int, season: int) -> Origins:

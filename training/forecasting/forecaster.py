@@ -93,10 +93,10 @@ class Forecaster:
         warnings = notes(metrics, self.recipe, season, float(far.truth.std()))
         return Evaluation(
             metrics,
-            truth=near.truth[:, 0],
-            answer=next_values[:, 0],
+            truth=far.truth,
+            answer=mean,
             notes=warnings,
-            inputs={"history": near.history.astype(np.float32)},
+            inputs={"history": far.history.astype(np.float32)},
             hurdles=hurdles.errors(far),
         )
 

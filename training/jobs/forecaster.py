@@ -204,7 +204,7 @@ JOB = Job(
     course=None,
     recipe=Recipe(epochs=30, batch_size=64, learning_rate=0.003, save_every=10),
     quick=Recipe(epochs=4, batch_size=64, learning_rate=0.005, save_every=4),
-    policy=GatePolicy("skill", bound=-0.5, largest_loss=0.05),
+    policy=GatePolicy("horizon_skill", bound=-0.5, largest_loss=0.05),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -173,7 +173,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, senoid_rnn improved",
     recipe=Recipe(epochs=20, batch_size=128, learning_rate=0.002, examples=20_000, save_every=5),
     quick=Recipe(epochs=4, batch_size=128, learning_rate=0.002, examples=4_000, save_every=4),
-    policy=GatePolicy("skill", bound=0.3, largest_loss=0.02),
+    policy=GatePolicy("horizon_skill", bound=0.3, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -120,7 +120,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, senoid_rnn",
     recipe=Recipe(epochs=60, batch_size=16, learning_rate=0.02, save_every=30),
     quick=Recipe(epochs=15, batch_size=16, learning_rate=0.05, save_every=15),
-    policy=GatePolicy("test_mae", higher_is_better=False, bound=0.01, largest_loss=0.001),
+    policy=GatePolicy("horizon_mae", higher_is_better=False, bound=0.01, largest_loss=0.001),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -143,7 +143,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, stock_rnn improved",
     recipe=Recipe(epochs=30, batch_size=64, learning_rate=0.003, save_every=10),
     quick=Recipe(epochs=4, batch_size=64, learning_rate=0.005, save_every=4),
-    policy=GatePolicy("skill", bound=-0.05, largest_loss=0.02),
+    policy=GatePolicy("horizon_skill", bound=-0.05, largest_loss=0.02),
     load=load,
     build=build,
     evaluate=evaluate,

@@ -102,7 +102,7 @@ JOB = Job(
     course="004_1e87cdad635ebe4c, stock_rnn",
     recipe=Recipe(epochs=100, batch_size=32, learning_rate=0.005, save_every=50),
     quick=Recipe(epochs=10, batch_size=32, learning_rate=0.01, save_every=10),
-    policy=GatePolicy("skill", bound=-0.1, largest_loss=0.05),
+    policy=GatePolicy("horizon_skill", bound=-0.1, largest_loss=0.05),
     load=load,
     build=build,
     evaluate=evaluate,

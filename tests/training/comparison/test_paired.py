@@ -39,10 +39,10 @@ def test_errors_are_compared_by_a_bootstrap() -> None:
     assert not compare(noise - 0.03, 0.01).accepted
     assert compare(np.zeros(50) - 0.5, 0.01).accepted is False, "each row is worse by the same"
     steady = np.repeat(np.random.default_rng(0).normal(0, 0.1, 40), 25)
-    assert compare(steady, 0.01, in_time=True).margin > 2 * compare(steady, 0.01).margin
+    assert compare(steady, 0.01, horizon=1).margin > 2 * compare(steady, 0.01).margin
 
 
-@pytest.mark.parametrize("setting", [SETTINGS[0], SETTINGS[3], *SETTINGS[5:7]], ids=lambda setting: setting.name)
+@pytest.mark.parametrize("setting", [SETTINGS[0], SETTINGS[3], *SETTINGS[5:8]], ids=lambda setting: setting.name)
 def test_equal_candidates_pass_and_those_worse_by_twice_the_margin_do_not(setting: Setting) -> None:
     """200 candidates each, seeded; ``python -m training.comparison.simulation`` has 1,000 for all settings."""
     found = rates(setting, 200)

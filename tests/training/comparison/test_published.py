@@ -38,7 +38,7 @@ class Toy(tf.Module):
 
 def held(wrong: int, part: DataPart = PART) -> HeldOut:
     scores = SCORES["test_accuracy"](TRUTH, np.arange(ROWS) < wrong, {})
-    return HeldOut("gate", "test_accuracy", LABELS, {"image": IMAGES}, TRUTH, scores, part, in_time=False)
+    return HeldOut("gate", "test_accuracy", LABELS, {"image": IMAGES}, TRUTH, scores, part)
 
 
 def publish(registry: ModelRegistry, wrong: int, verdict: Verdict, labels: tuple[str, ...] = LABELS) -> int:
