@@ -117,7 +117,7 @@ def test_new_origins_are_forecast_by_the_live_version(tmp_path: Path) -> None:
     np.testing.assert_allclose(scores[: len(common)], grown.scores[common], atol=1e-6)
     naive = SCORES[METRIC](grown.truth, np.repeat(grown.inputs["history"][:, -1:], HORIZON, axis=1), grown.inputs)
     np.testing.assert_allclose(scores[len(common) :], naive[new], atol=1e-6)
-    (test,) = candidate(registry, 1_100, 0.9).tests
+    (test,) = candidate(registry, 1_100, 3.0).tests
     assert test.rows == len(rows) and test.published > test.candidate and not test.passed
 
 
