@@ -44,7 +44,7 @@ def sweep(
     drop_missing: series.DropMissing = False,
     trials: Annotated[int, typer.Option(min=1, help="Trials of the coarse stage.")] = 20,
     fine_trials: Annotated[int, typer.Option(min=1, help="Trials of the fine stage.")] = 10,
-    seeds: Annotated[int, typer.Option(min=1, help="Seeds for each of the three best recipes.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Further seeds for each of the three best recipes; 1: none.")] = 3,
     subset: Annotated[float, typer.Option(min=0.01, max=1, help="Share of the data in the coarse stage.")] = 0.2,
     storage: Annotated[
         str, typer.Option(envvar="VITRINE_STORAGE", help="Database; several machines share a postgresql://… one.")
@@ -106,7 +106,7 @@ def sweep(
         )
     console.print(f"{best.pruned} of {best.finished} fine trials were pruned")
     arguments = shlex.join([name, *options.data_arguments(), "--params", str(path)])
-    say(f"vitrine train {arguments}", "green")
+    say(f"vitrine train {arguments}{' --as NAME' * options.own_data}", "green")
 
 
 @contextmanager

@@ -6,8 +6,8 @@ storage that several processes may share; starting the same sweep again resumes 
 from the training part, never on the test part. Optuna prunes trials that are worse than the median of the others at the
 same epoch.
 
-The best trials of the fine stage are fitted again with other seeds, and the best mean decides: one seed says little
-about close recipes. The sampler is seeded, so a sweep in one process gives the same trials again.
+The best trials of the fine stage are fitted again with other seeds, and the best mean of those fits decides: one seed
+says little about close recipes, and a trial that was chosen for its value is often a lucky one. The sampler is seeded, so a sweep in one process gives the same trials again.
 """
 
 import math
@@ -60,7 +60,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Finalist:
-    """A recipe of the fine stage, with the metric on the held-out part for each seed."""
+    """A recipe of the fine stage, with the metric on the held-out part for each further seed, or that of its trial."""
 
     params: Mapping[str, Param]
     values: Sequence[float]
@@ -143,7 +143,7 @@ def search(job: Job, options: JobOptions, stages: tuple[Stage, ...], url: str, r
         stages: the stages in turn.
         url: storage of the trials.
         report: receives the progress.
-        seeds: number of seeds with which the best trials of the last stage are fitted.
+        seeds: number of further seeds with which the best trials of the last stage are fitted; 1: none.
 
     Raises:
         JobError: the job has no hyper-parameters to search, the data or the storage is unavailable, or no trial of a
@@ -263,8 +263,9 @@ def _finalists(study: optuna.Study, fits: "_Trial", seeds: int) -> list[Finalist
     best = sorted(complete, key=lambda trial: trial.values[0], reverse=higher)[: _FINALISTS if seeds > 1 else 1]
     finalists = []
     for trial in best:
-        params, values = trial.user_attrs[_PARAMS], [*trial.values]
-        for seed in range(fits.recipe.seed + 1, fits.recipe.seed + seeds):
+        params = trial.user_attrs[_PARAMS]
+        values = [*trial.values] if seeds == 1 else []
+        for seed in range(fits.recipe.seed + 1, fits.recipe.seed + 1 + (seeds if seeds > 1 else 0)):
             key = f"trial {trial.number}, seed {seed}"
             if key not in study.user_attrs:
                 study.set_user_attr(key, fits.fit(replace(fits.recipe.with_params(params), seed=seed, numpy_seed=seed)))

@@ -186,9 +186,27 @@ def test_a_sweep_on_the_user_s_series_names_the_command_to_train(tmp_path: Path)
     assert program.process.wait(240) == 0, program.output
     program.stop()
     arguments = shlex.join(["stock_rnn", *data, "--params", str(out)])
-    assert f"vitrine train {arguments}" in program.output
+    assert f"vitrine train {arguments} --as NAME" in program.output
     assert {"learning_rate", "batch_size", "optimizer"} <= set(json.loads(out.read_bytes()))
     assert "± " in program.output and "on held-out data, 2 seeds: learning_rate" in program.output
+
+
+def test_the_trial_that_made_a_recipe_a_finalist_does_not_count() -> None:
+    """Its value is the best of many, often by luck."""
+    study = optuna.create_study()
+    for value, rate in ((0.1, 0.5), (0.2, 0.25)):
+        study.add_trial(optuna.trial.create_trial(value=value, user_attrs={"params": {"learning_rate": rate}}))
+
+    class Fits(sweep._Trial):
+        def fit(self, recipe: Recipe, report: object = None) -> float:
+            assert recipe.seed in (8, 9)
+            return recipe.learning_rate
+
+    fits = Fits(find("boston_decay"), JobOptions(), Recipe(1, 1, 1.0, seed=7), examples(), {}, "val_loss")
+    first, second = sweep._finalists(study, fits, seeds=2)
+    assert (first.params, first.values, second.mean) == ({"learning_rate": 0.25}, [0.25, 0.25], 0.5)
+    (alone,) = sweep._finalists(study, fits, seeds=1)
+    assert alone.values == [0.1]
 
 
 def test_a_killed_sweep_resumes(tmp_path: Path, env: dict[str, str]) -> None:
