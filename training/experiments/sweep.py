@@ -7,7 +7,8 @@ from the training part, never on the test part. Optuna prunes trials that are wo
 same epoch.
 
 The best trials of the fine stage are fitted again with other seeds, and the best mean of those fits decides: one seed
-says little about close recipes, and a trial that was chosen for its value is often a lucky one. The sampler is seeded, so a sweep in one process gives the same trials again.
+says little about close recipes, and a trial that was chosen for its value is often a lucky one. The sampler is seeded,
+so a sweep in one process gives the same trials again.
 """
 
 import math

@@ -23,7 +23,7 @@ def test_a_recursive_forecast_feeds_its_own_values_back() -> None:
     assert evaluation.metrics["test_mae"] == 1 and evaluation.metrics["horizon_mae"] == 2.5
     assert evaluation.metrics["skill"] == 0 and evaluation.metrics["coverage"] == 1
     assert evaluation.metrics["interval_score"] == pytest.approx(2.5)
-    assert evaluation.answer.tolist() == (far.truth + [1, 2, 3, 4]).tolist()
+    assert evaluation.answer.tolist() == (far.truth + np.arange(1, 5)).tolist()
 
 
 def test_an_interval_is_proportional_to_the_window_s_width() -> None:
