@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.gateway.codecs import tf_serving_json
-from serving.gateway.errors import BadDocument, BadTensor, difference, listed
+from serving.gateway.errors import BadDocument, BadTensor, TooLarge, difference, listed
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.models.signature import Signature, TensorSpec
 
@@ -22,6 +22,7 @@ Arrays = dict[str, NDArray[Any]]
 
 SPLIT, RECORDS = "dataframe_split", "dataframe_records"
 _CELL_BYTES = 100  # of a cell as a Python object
+_MAX_CELLS = 500_000  # of CSV: Python holds the global lock while it reads a line
 _CHECK_ROWS = 1000
 
 
@@ -81,8 +82,12 @@ def from_csv(body: bytes, memory: Reservation) -> DataFrame:
 
     Raises:
         BadDocument: not UTF-8, no CSV, no rows, or a row of another length than the first.
+        TooLarge: too many values.
     """
-    memory.hold(_CELL_BYTES * (body.count(b",") + body.count(b"\n") + 1))
+    cells = body.count(b",") + body.count(b"\n") + 1
+    if cells > _MAX_CELLS:
+        raise TooLarge(f"the CSV has about {cells} values; at most {_MAX_CELLS} are accepted. Send an npy array.")
+    memory.hold(_CELL_BYTES * cells)
     try:
         lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig")), strict=True) if line]
     except (UnicodeDecodeError, csv.Error) as error:

@@ -177,8 +177,8 @@ def _read(body: bytes, content_type: str, max_rows: int, memory: Reservation, pl
     if media == _CSV:
         return dataframes.from_csv(body, memory)
     if media in _JSON_LINES:
-        rows = b",".join(line for line in body.splitlines() if line.strip())
-        body, content_type = b'{"instances":[' + rows + b"]}", "application/json"
+        memory.hold(len(body))
+        body, content_type = b'{"instances":[%b]}' % body.strip().replace(b"\n", b","), "application/json"
     elif media == _PICTURE:
         content_type = "image/*"
     return body_codec.read(body, content_type, max_rows, memory, plain)

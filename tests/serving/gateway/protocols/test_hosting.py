@@ -43,7 +43,7 @@ PREDICTIONS: dict[str, tuple[str, Any, str, Any]] = {
     "charset": ("price", {"dataframe_records": RECORDS}, "application/json; charset=utf-8", PRICES),
     "CSV with names": ("price", b'\xef\xbb\xbfage,"rooms"\r\n6.3,2\r\n6.9,3\r\n', "text/csv", PRICES),
     "CSV without names": ("price", b"2,6.3\n3,6.9", "text/csv; charset=utf-8", PRICES),
-    "JSON Lines": ("price", b"[2, 6.3]\n\n[3, 6.9]\n", "application/jsonlines", PRICES),
+    "JSON Lines": ("price", b"[2, 6.3]\r\n[3, 6.9]\n", "application/jsonlines", PRICES),
 }
 
 
@@ -144,6 +144,10 @@ def test_refused(http: httpx.Client, case: str) -> None:
     answer = invoke(http, "price", body, content_type)
     assert answer.status_code == 400, answer.text
     assert words in answer.json()["error"]
+
+
+def test_much_csv_is_refused(http: httpx.Client) -> None:
+    assert invoke(http, "line", b"," * 600_000, "text/csv").status_code == 413
 
 
 def test_ping_and_version(http: httpx.Client) -> None:
