@@ -10,11 +10,13 @@
 """
 
 from serving.client.clients import AsyncClient, Client
+from serving.client.encoding import Feedback
 from serving.client.errors import VitrineError
 from serving.client.responses import (
     Classification,
     Embeddings,
     Explanation,
+    FeedbackResult,
     Forecast,
     Forecasts,
     Model,
@@ -31,6 +33,8 @@ __all__ = [
     "Client",
     "Embeddings",
     "Explanation",
+    "Feedback",
+    "FeedbackResult",
     "Forecast",
     "Forecasts",
     "Model",

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,34 @@ def forecast_body(
     if isinstance(history, np.ndarray) and (times or len(options) > 1):
         history = history.tolist()
     return numbers_body("history", history, **options, **{key: _time_text(time) for key, time in times.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What was true about one prediction.
+
+    Attributes:
+        version: The version that predicted.
+        prediction: The predicted class, by label or index; or a value, or the values of a forecast.
+        label: The true label or value, in the form of the prediction.
+        request_id: Of the result that predicted; the gateway counts repeated feedback on it once.
+        row: Row of that result.
+    """
+
+    version: int
+    prediction: str | float | Sequence[float]
+    label: str | float | Sequence[float]
+    request_id: str | None = None
+    row: int = 0
+
+
+def feedback_body(items: Sequence[Feedback]) -> dict[str, Any]:
+    """Encode feedback as httpx arguments.
+
+    Raises:
+        VitrineError: A value cannot be sent.
+    """
+    return numbers_body("feedback", [_without_none(asdict(item)) for item in items])
 
 
 def _of(name: str, key: str, time: Any) -> Any:

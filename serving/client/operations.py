@@ -13,6 +13,7 @@ from serving.artifacts import model_card
 from serving.artifacts.model_card import ModelCard
 from serving.client import responses
 from serving.client.encoding import (
+    Feedback,
     Histories,
     Picture,
     Pictures,
@@ -20,12 +21,22 @@ from serving.client.encoding import (
     Series,
     Time,
     Times,
+    feedback_body,
     forecast_body,
     numbers_body,
     pictures_body,
 )
 from serving.client.requests import NPY, ClientRequest, model_path
-from serving.client.responses import Classification, Embeddings, Explanation, Forecasts, Model, Neighbours, Values
+from serving.client.responses import (
+    Classification,
+    Embeddings,
+    Explanation,
+    FeedbackResult,
+    Forecasts,
+    Model,
+    Neighbours,
+    Values,
+)
 
 if TYPE_CHECKING:
     from serving.client.clients import AsyncClient, Client
@@ -202,6 +213,12 @@ class Operations:
             naive=naive,
         )
         return ClientRequest("POST", model_path(model, ":forecast", version, label), responses.forecasts, body)
+
+    @operation
+    def feedback(self, model: str, *items: Feedback) -> ClientRequest[FeedbackResult]:
+        """Report what was true about predictions; the gateway counts it by version. All items count, or none."""
+        path = model_path(model, ":feedback", None, None)
+        return ClientRequest("POST", path, responses.feedback_result, feedback_body(items))
 
     @operation
     def models(self) -> ClientRequest[list[Model]]:

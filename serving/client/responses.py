@@ -52,6 +52,15 @@ class Values(_Result):
 
 
 @dataclass(frozen=True, slots=True)
+class FeedbackResult:
+    """How many items of feedback were counted, and how many had been counted before."""
+
+    model: str
+    counted: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
 class Embeddings(_Result):
     """An embedding for each picture."""
 
@@ -224,6 +233,12 @@ def models(response: httpx.Response) -> list[Model]:
         )
         for one in response.json()["models"]
     ]
+
+
+def feedback_result(response: httpx.Response) -> FeedbackResult:
+    """Read the response of ``:feedback``."""
+    body = response.json()
+    return FeedbackResult(body["model"], body["counted"], body["duplicates"])
 
 
 def _typicality(body: Mapping[str, Any]) -> dict[str, Any]:

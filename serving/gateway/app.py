@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.artifacts import routing_file
 from serving.artifacts.routing_file import Routing
 from serving.gateway import errors
-from serving.gateway.api import admin, drift, health, models, openapi, ui, versions
+from serving.gateway.api import admin, drift, feedback, health, models, openapi, ui, versions
 from serving.gateway.backends.selection import open_model_server
 from serving.gateway.errors import GatewayError
 from serving.gateway.http import compression, keys_file
@@ -121,7 +121,19 @@ class Gateway(FastAPI):
         self.include_router(admin.router(folder, permission, self.settings.deadline_seconds))
         self.include_router(models.router(self._models, self._model_server, folder))
         self.include_router(drift.router(self._models, self._drift, reports.drift_of_others))
-        self.include_router(versions.router(self._models, folder, permission, self._drift, reports.drift_of_others))
+        self.include_router(
+            feedback.router(
+                self._models,
+                folder,
+                reports.new_ids,
+                self.metrics.feedback,
+                self._request_log,
+                self.settings.deadline_seconds,
+            )
+        )
+        self.include_router(
+            versions.router(self._models, folder, permission, self._drift, reports.drift_of_others, reports.live_counts)
+        )
         self._add_open_inference(reports)
         self.include_router(hosting.router(self._models, self.settings.default_model, reports.is_ready))
         self.include_router(health.router(self._models, reports.readiness, reports.metrics_page))

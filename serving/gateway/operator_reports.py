@@ -1,6 +1,6 @@
 """Readiness, metrics and drift of this process, or of all workers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
@@ -11,9 +11,11 @@ from serving.gateway.models import readiness
 from serving.gateway.models.discovery import ModelDiscovery
 from serving.gateway.models.file_watcher import WatchedFile
 from serving.gateway.observability.drift import DriftCounts
-from serving.gateway.observability.metrics import GatewayMetrics
+from serving.gateway.observability.feedback import LiveCounts, VersionKey, live_counts
+from serving.gateway.observability.metrics import GatewayMetrics, merged
 from serving.gateway.observability.statistics import VersionStatistics
 from serving.gateway.workers.merged_readiness import ReadinessReport, notes_of_others, reasons_of_others
+from serving.gateway.workers.seen_ids import SeenIds
 from serving.gateway.workers.supervisor_link import Reports, SupervisorLink
 
 _FIRST_LOAD_SECONDS = 60.0  # a gateway that has just started waits as long for models that load
@@ -38,6 +40,7 @@ class GatewayReports:
         self._metrics = metrics
         self._is_draining = is_draining
         self._link = link
+        self._seen = SeenIds()
         self._first_load_until = monotonic() + _FIRST_LOAD_SECONDS
         if link is not None:
             link.answer_with("metrics", metrics.report)
@@ -82,11 +85,27 @@ class GatewayReports:
         known = (one["report"] for one in reports["workers"] if one["report"] is not None)
         return VersionStatistics.merged(statistics for report in known for statistics in report["statistics"])
 
+    async def live_counts(self) -> dict[VersionKey, LiveCounts]:
+        """Return the feedback by model and version."""
+        if self._link is None:
+            return self._metrics.feedback.live()
+        families = merged(await self._reports(self._link))
+        return live_counts(sample for one in families for sample in one["samples"])
+
+    async def new_ids(self, ids: Sequence[str]) -> list[bool]:
+        """Remember ids of feedback, and return for each whether it is new."""
+        if self._link is None:
+            return self._seen.add(ids)
+        try:
+            return await self._link.new_ids(ids)
+        except TimeoutError:
+            raise _no_supervisor() from None
+
     async def _reports(self, link: SupervisorLink) -> Reports:
         try:
             return await link.reports("metrics")
         except TimeoutError:
-            raise Unavailable("the supervisor of the workers does not answer; try again") from None
+            raise _no_supervisor() from None
 
     def _own_readiness(self) -> ReadinessReport:
         models = self._discovery.models
@@ -122,3 +141,7 @@ class GatewayReports:
         problems = readiness.model_problems(models)
         failed = readiness.for_caller(problems, len(models), may_see) if len(problems) < len(models) else []
         return rejected + failed + readiness.unreadable_cards(models, may_see) + unsupported
+
+
+def _no_supervisor() -> Unavailable:
+    return Unavailable("the supervisor of the workers does not answer; try again")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from serving.artifacts import rollout
 from serving.artifacts.registry import LABEL, STABLE, ModelRegistry
@@ -18,7 +18,7 @@ from serving.artifacts.rollout import CANARY, Moved
 from serving.artifacts.routing_file import Percent, Sticky
 from serving.gateway.api import small_body
 from serving.gateway.api.models import ModelName
-from serving.gateway.errors import BadDocument, GatewayError, MethodNotAllowed
+from serving.gateway.errors import GatewayError, MethodNotAllowed
 from serving.gateway.http.change_permission import ChangePermission
 from serving.gateway.http.keys_file import Key
 from serving.gateway.http.paths import ADMIN_VERBS
@@ -85,7 +85,7 @@ def router(folder: ExportsFolder, permission: ChangePermission, deadline_seconds
         key: Key | None = request.state.key
         request.state.model, request.state.verb = model, verb  # for the metrics
         permission.check(request.headers, key, model)
-        document = await _read(request, kind, deadline_seconds)
+        document = small_body.parse(kind, await small_body.read(request, deadline_seconds) or b"{}")
         by = f"key {key.id} ({key.name})" if key is not None else "a caller on this machine"
         sent = {"request_id": request.state.request_id, "by": by, "verb": verb, "model": model}
         sent |= document.model_dump(exclude_none=True)
@@ -143,18 +143,3 @@ def _body(kind: type[BaseModel], example: dict[str, int]) -> dict[str, Any]:
     """Return what OpenAPI shows of a body that the route reads itself."""
     content = {"schema": kind.model_json_schema(), "examples": {"usual": {"value": example}}}
     return {"requestBody": {"content": {"application/json": content}}}
-
-
-async def _read(request: Request, kind: type[Document], seconds: float) -> Document:
-    """Read a small JSON body.
-
-    Raises:
-        BadDocument, TooLarge, TooLate: the body cannot be used.
-    """
-    body = await small_body.read(request, seconds)
-    try:
-        return kind.model_validate_json(body or b"{}")
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise BadDocument(f"{where}: {first['msg']}") from None

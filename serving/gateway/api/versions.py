@@ -20,6 +20,7 @@ from serving.gateway.http.change_permission import ChangePermission
 from serving.gateway.models.exports_folder import ExportsFolder
 from serving.gateway.models.routing import ModelState
 from serving.gateway.observability.drift import Drift, DriftCounts
+from serving.gateway.observability.feedback import LiveCounts, VersionKey
 
 ON_DISK = "ON_DISK"
 _MOST_ON_DISK = 50  # a model that is trained daily has hundreds
@@ -28,6 +29,14 @@ _IMMUTABLE = {
     "content-security-policy": "default-src 'none'; sandbox",
     "x-content-type-options": "nosniff",
 }
+
+
+class LiveFigures(BaseModel):
+    """Figures from feedback, since the gateway started."""
+
+    rows: Annotated[int, Field(description="predictions with feedback", examples=[250])]
+    accuracy: Annotated[float | None, Field(description="share of right classes", examples=[0.92])]
+    mean_absolute_error: Annotated[float | None, Field(description="of numbers, in the model's unit", examples=[None])]
 
 
 class VersionDetails(BaseModel):
@@ -60,6 +69,7 @@ class VersionDetails(BaseModel):
         dict[str, float | None],
         Field(description="population stability index by quantity; null: too few rows", examples=[{"class": 0.02}]),
     ] = {}
+    live: Annotated[LiveFigures | None, Field(description="null without feedback")] = None
 
 
 class Administration(BaseModel):
@@ -83,6 +93,7 @@ def router(
     permission: ChangePermission,
     drift: Drift | None,
     other_workers: Callable[[], Awaitable[Sequence[Sequence[DriftCounts]]]],
+    live_counts: Callable[[], Awaitable[Mapping[VersionKey, LiveCounts]]],
 ) -> APIRouter:
     """Return the routes.
 
@@ -92,6 +103,7 @@ def router(
         permission: decides who may change versions.
         drift: the drift statistics of this process; None if drift is off.
         other_workers: returns the drift counts of the other workers.
+        live_counts: returns the feedback by model and version.
     """
     routes = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -101,7 +113,13 @@ def router(
         state = known(models(), model)
         details = await asyncio.to_thread(_details, state, folder)
         others = await other_workers() if drift is not None else []
+        feedback = await live_counts()
         for one in details:
+            counts = feedback.get((model, str(one.version)))
+            if counts is not None:
+                one.live = LiveFigures(
+                    rows=counts.rows, accuracy=counts.accuracy, mean_absolute_error=counts.mean_absolute_error
+                )
             version = state.versions.get(one.version)
             if drift is not None and version is not None and version.card is not None:
                 quantities = compared_with_card(version, drift, others).quantities

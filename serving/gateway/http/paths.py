@@ -26,8 +26,10 @@ VERBS = ("predict", "embed", "neighbours", "explain", "forecast", "classify", "r
 _TENSORFLOW_VERBS = frozenset({"classify", "regress"})
 #: Verbs that change the versions of a model; ``api/admin.py`` answers them.
 ADMIN_VERBS = ("promote", "canary", "rollback")
-_ADMIN_SLASHES = 3  # a change names no version in the path
-_ADMIN_ENDINGS = tuple(f":{verb}" for verb in ADMIN_VERBS)
+#: Verb of true labels; ``api/feedback.py`` answers it.
+FEEDBACK = "feedback"
+_COLD_SLASHES = 3  # these verbs name no version in the path
+_COLD_ENDINGS = tuple(f":{verb}" for verb in (*ADMIN_VERBS, FEEDBACK))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def is_hot(path: str) -> bool:
     return path in _WITHOUT_MODEL or (
         ":" in path
         and path[:11].lower() == "/v1/models/"
-        and not (path.endswith(_ADMIN_ENDINGS) and path.count("/") == _ADMIN_SLASHES)
+        and not (path.endswith(_COLD_ENDINGS) and path.count("/") == _COLD_SLASHES)
     )
 
 

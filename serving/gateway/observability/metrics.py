@@ -17,6 +17,7 @@ from serving.gateway.inference.comparison import Comparison
 from serving.gateway.models.routing import ModelState
 from serving.gateway.observability.container_memory import ContainerMemory
 from serving.gateway.observability.drift import DRIFT_METRICS, Drift
+from serving.gateway.observability.feedback import LIVE_METRICS, FeedbackMetrics, live_counts, ratios
 from serving.gateway.observability.metric_families import family
 from serving.gateway.observability.statistics import VersionStatistics
 from serving.gateway.workers import limits
@@ -116,6 +117,8 @@ class GatewayMetrics:
             ["model", "version"],
             _DIFFERENCES,
         )
+        self.feedback = FeedbackMetrics()
+        self._registry.register(self.feedback)
         self.log_written = self._counter(
             "vitrine_request_log_written", "Entries of the request log that were written.", []
         )
@@ -264,7 +267,7 @@ class GatewayMetrics:
                 samples=[(sample.name, sample.labels, sample.value) for sample in metric.samples],
             )
             for metric in self._registry.collect()
-            if metric.name not in DRIFT_METRICS  # an index is not the sum of the workers' indices
+            if metric.name not in (*DRIFT_METRICS, *LIVE_METRICS)  # no sums of the workers' values
         ]
         drift = self._drift.report() if self._drift is not None else []
         return {"families": families, "drift": drift, "statistics": self.report_statistics()}
@@ -276,12 +279,19 @@ class GatewayMetrics:
     def merged_page(self, reports: Reports, worker: int) -> bytes:
         """Render the metrics of all workers; ``worker`` is this one's number."""
         known = {one["worker"]: one["report"] for one in reports["workers"] if one["report"] is not None}
-        families = merge([*(report["families"] for report in known.values()), reports["supervisor"]])
+        families = merged(reports)
         metrics = [_metric(one) for one in families]
+        metrics += ratios(live_counts(sample for one in families for sample in one["samples"]))
         if self._drift is not None:
             others = [report["drift"] for number, report in known.items() if number != worker]
             metrics += self._drift.families(others)
         return generate_latest(_Metrics(metrics))
+
+
+def merged(reports: Reports) -> list[Family]:
+    """Return the metrics of all workers and the supervisor."""
+    families = [one["report"]["families"] for one in reports["workers"] if one["report"] is not None]
+    return merge([*families, reports["supervisor"]])
 
 
 class _Metrics(CollectorRegistry):

@@ -18,6 +18,7 @@ from serving.gateway.settings import Settings
 from serving.gateway.workers import limits, listening
 from serving.gateway.workers.control_connection import Handler
 from serving.gateway.workers.metric_snapshot import Family, Sample, cumulative, merge
+from serving.gateway.workers.seen_ids import SeenIds
 from serving.gateway.workers.supervisor_link import Reports, WorkerReport, WorkerState
 from serving.gateway.workers.worker_process import WorkerProcess
 
@@ -81,6 +82,7 @@ class Supervisor:
         self._restarts = 0
         self._retired: list[Family] = []
         self._counts: RequestCounts | None = None
+        self._seen = SeenIds()
 
     async def run(self) -> int:
         """Run until a signal comes or no worker can serve. Return the exit code."""
@@ -162,7 +164,11 @@ class Supervisor:
                 pids = ", ".join(str(self._workers[number].pid) for number in self._numbers)
                 log.info("%d workers serve on port %d: pids %s", len(self._numbers), self._settings.port, pids)
 
-        return {"configuration": configuration, "serving": serving, "reports": self._reports, "hit": self._hit}
+        async def new_ids(ids: list[str]) -> list[bool]:
+            return self._seen.add(ids)
+
+        handlers: dict[str, Handler] = {"configuration": configuration, "serving": serving, "new_ids": new_ids}
+        return handlers | {"reports": self._reports, "hit": self._hit}
 
     async def _hit(self, request: tuple[str, str]) -> float | None:
         """Count a request for a rate limit: one storage for all workers."""

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypedDict
 
 from serving.gateway.workers.control_connection import ControlConnection
@@ -71,6 +71,14 @@ class SupervisorLink:
             TimeoutError: the supervisor does not answer.
         """
         return await self._call("hit", [rate, counter])  # type: ignore[no-any-return]
+
+    async def new_ids(self, ids: Sequence[str]) -> list[bool]:
+        """Remember ids of feedback for all workers; see :class:`serving.gateway.workers.seen_ids.SeenIds`.
+
+        Raises:
+            TimeoutError: the supervisor does not answer.
+        """
+        return await self._call("new_ids", ids)  # type: ignore[no-any-return]
 
     async def report_serving(self) -> None:
         """Tell the supervisor that this worker accepts connections."""

@@ -7,6 +7,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from serving.counters import Counter, Histogram
 from serving.gateway.observability.drift import Drift
+from serving.gateway.observability.feedback import ratios
 from serving.gateway.observability.metrics import GatewayMetrics
 from tests.docs.reference.markdown import code, page, table
 
@@ -41,7 +42,8 @@ def render() -> str:
     """Return the page."""
     metrics = GatewayMetrics()
     parts = [part for part in vars(metrics).values() if isinstance(part, Counter | Histogram | MetricWrapperBase)]
-    rows = [*map(_row, parts), *map(_family_row, Drift(1).collect()), *_WORKERS]
+    parts += vars(metrics.feedback).values()
+    rows = [*map(_row, parts), *map(_family_row, [*ratios({}), *Drift(1).collect()]), *_WORKERS]
     return page(
         "Metrics",
         "serving/gateway/observability/metrics.py",

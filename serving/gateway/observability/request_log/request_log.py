@@ -161,7 +161,8 @@ class RequestLog:
             time.sleep(0)  # releases the interpreter lock: the event loop runs between two entries
             entry = self._queue.popleft()
             try:
-                encoded = self._redaction.apply(entry, self._takes_pictures(entry.model, entry.version))
+                is_picture = entry.event == "request" and self._takes_pictures(entry.model, entry.version)
+                encoded = self._redaction.apply(entry, is_picture)
             except Exception:
                 log.exception("an entry of the request log cannot be encoded", extra={"request_id": entry.request_id})
                 self._dropped.add(("failed",))
