@@ -76,7 +76,7 @@ COPY LICENSE NOTICE /licenses/
 # A new volume on this folder belongs to the user, who can then write keys.
 COPY --from=build --chown=10001:10001 /keys /keys
 ENV VITRINE_HOST=0.0.0.0 VITRINE_WORKERS=auto
-EXPOSE 8000
+EXPOSE 8000 8001
 HEALTHCHECK --interval=10s --timeout=3s --start-period=40s \
     CMD ["/usr/bin/python3.11", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
 ENTRYPOINT ["/usr/bin/python3.11", "-m", "serving.server"]

@@ -1,6 +1,7 @@
-"""The CI and release workflows: actionlint finds nothing, and the release has every image of the Dockerfile."""
+"""The CI and release workflows, and `make images`: actionlint finds nothing, and each image is built."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -63,3 +64,17 @@ def test_a_lock_file_rebuilds_its_own_image_only() -> None:
     assert copied == [
         f"{name}.lock" for name in re.findall(r"^FROM build AS packages-(\S+)$", DOCKERFILE, re.MULTILINE)
     ]
+
+
+@pytest.mark.parametrize(
+    ("machine", "has_tensorflow_serving"), [("x86_64", True), ("aarch64", False), ("arm64", False)]
+)
+def test_make_images_builds_what_the_machine_can(tmp_path: Path, machine: str, has_tensorflow_serving: bool) -> None:
+    uname = tmp_path / "uname"
+    uname.write_text(f"#!/bin/sh\necho {machine}\n")
+    uname.chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    printed = subprocess.check_output(["make", "--dry-run", "images"], cwd=REPOSITORY, env=env, text=True)
+    images = re.findall(r"for image in (.*?);", printed)[0].split()
+    assert ("model-server" in images) == has_tensorflow_serving
+    assert {"server", "gateway", "embedded-server", "sync", "trainer"} <= {*images}
