@@ -6,6 +6,7 @@ calibration rows of the test part (:mod:`training.core.parts`). They are measure
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import keras
 import numpy as np
@@ -31,7 +32,7 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class _Rows:
-    """Held-out rows with their class numbers [n], and probabilities [n, k]."""
+    """Held-out rows as the typicality reads them, with their class numbers [n], and probabilities [n, k]."""
 
     inputs: Array
     truth: Array
@@ -112,13 +113,13 @@ def assess(
 def _parts(graph: _Inference, model: keras.Model, examples: Examples, evaluation: Evaluation) -> tuple[_Rows, _Rows]:
     """Return the rows to fit on, and the rows to measure on."""
     assert evaluation.probabilities is not None
-    test = _Rows(examples.test[0], evaluation.truth, evaluation.probabilities)
+    test = _Rows(_features(examples, "test"), evaluation.truth, evaluation.probabilities)
     if examples.validation is not None and examples.validation[0] is not examples.test[0]:
         x, y = examples.validation
         probabilities = (
             graph.run(x)[PROBABILITIES] if graph.takes(x) else model.predict(x, batch_size=_BATCH, verbose=0)
         )
-        return _Rows(x, y if y.ndim == 1 else y.argmax(axis=1), probabilities), test
+        return _Rows(_features(examples, "validation"), y if y.ndim == 1 else y.argmax(axis=1), probabilities), test
     content = next(iter(evaluation.inputs.values())) if evaluation.inputs else examples.test[0]
     chosen = np.zeros(len(content), bool)
     chosen[parts.split(content)[parts.CALIBRATION]] = True
@@ -126,6 +127,12 @@ def _parts(graph: _Inference, model: keras.Model, examples: Examples, evaluation
         _Rows(test.inputs[rows], test.truth[rows], test.probabilities[rows]) for rows in (chosen, ~chosen)
     )
     return held_out, measured
+
+
+def _features(examples: Examples, part: Literal["train", "validation", "test"]) -> Array:
+    """Return the rows of a part, or the features for the typicality that the job has computed from its pictures."""
+    features: Array = examples.extra["typical"][part] if "typical" in examples.extra else getattr(examples, part)[0]
+    return features
 
 
 def _calibrated(exported: ExportedModel, held_out: _Rows, measured: _Rows, *, many: bool) -> ExportedModel:
@@ -146,7 +153,7 @@ def _calibrated(exported: ExportedModel, held_out: _Rows, measured: _Rows, *, ma
 def _with_typicality(
     exported: ExportedModel, graph: _Inference, examples: Examples, held_out: _Rows, measured: _Rows
 ) -> ExportedModel:
-    x, y = examples.train
+    x, y = _features(examples, "train"), examples.train[1]
     rows = np.random.default_rng(0).permutation(len(x))[:_TRAIN_ROWS]
     of_parts = (x[rows], held_out.inputs, measured.inputs[:_MEASURED_ROWS])
     tuned = examples.extra.get("embed")  # from rows that are neither inputs nor embeddings
@@ -155,7 +162,8 @@ def _with_typicality(
     if train is None or fitted is None or own is None:
         return exported
     classes = y[rows] if y.ndim == 1 else y[rows].argmax(axis=1)
-    conformity = typicality.fit(train, classes, fitted, unit=exported.image is not None)
+    unit = exported.image is not None
+    conformity = typicality.fit(train, classes, fitted, unit=unit, relative=exported.relative)
     if exported.image:
         foreign = foreign_inputs.pictures(exported.image, examples.data.name)
     else:

@@ -2,8 +2,10 @@
 
 The score of an embedding is its squared distance to the nearest reference. References are the centres of clusters
 within each class, and the distance is a Mahalanobis distance by the covariance within the classes (Lee et al. 2018). Of
-the covariance only the largest directions are kept; all others have their mean variance. The p-value of a score is the
-share of held-out rows with at least this score (Vovk et al. 2005), interpolated between quantiles.
+the covariance only the largest directions are kept; all others have their mean variance. A share of the distance to
+the mean of all classes may be subtracted (Ren et al. 2021, "relative Mahalanobis distance"): what lies between two
+classes then counts as less typical than what lies beyond one. The p-value of a score is the share of held-out rows with
+at least this score (Vovk et al. 2005), interpolated between quantiles.
 """
 
 from dataclasses import dataclass, replace
@@ -68,7 +70,15 @@ class Conformity:
         return values
 
 
-def fit(train: Array, classes: Array | None, held_out: Array, *, unit: bool = True, seed: int = 0) -> Conformity:
+def fit(
+    train: Array,
+    classes: Array | None,
+    held_out: Array,
+    *,
+    unit: bool = True,
+    relative: float = 0.0,
+    seed: int = 0,
+) -> Conformity:
     """Fit references to training embeddings, and the p-value to held-out ones.
 
     Args:
@@ -76,6 +86,7 @@ def fit(train: Array, classes: Array | None, held_out: Array, *, unit: bool = Tr
         classes: class numbers of ``train``, [n]; None: one class.
         held_out: embeddings that no fit has seen, [m, d], at least 20.
         unit: divide each embedding by its length.
+        relative: share of the distance to the mean of ``train`` that is subtracted, 0 to below 1.
         seed: of the clusters.
 
     Raises:
@@ -102,8 +113,8 @@ def fit(train: Array, classes: Array | None, held_out: Array, *, unit: bool = Tr
     unscored = Conformity(
         unit=unit,
         centre=centre,
-        scale=1 / smallest,
-        directions=directions.astype(np.float32),
+        scale=(1 - relative) / smallest,
+        directions=(np.sqrt(1 - relative) * directions).astype(np.float32),
         references=(2 * (directions @ along.T - centres.T / smallest)).astype(np.float32),
         offsets=(np.square(centres).sum(axis=1) / smallest - np.square(along).sum(axis=1)).astype(np.float32),
         quantiles=np.zeros(1, np.float32),

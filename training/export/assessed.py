@@ -46,12 +46,15 @@ def with_typicality(exported: ExportedModel, conformity: Conformity) -> Exported
     """
     assert exported.infer is not None
     infer, default = exported.infer, exported.endpoints["serving_default"]
+    # As variables the large ones are stored once; each function of the graph has a copy of its constants.
+    large = {name: tf.Variable(getattr(conformity, name), trainable=False) for name in ("directions", "references")}
+    stored = replace(conformity, **large)
 
     @functools.wraps(default.function)
     def assessed(*inputs: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
         found: dict[str, Any] = dict(infer(*inputs, **named))
         embedding = found.pop("embedding")
-        return {**{name: found[name] for name in default.outputs}, "typicality": typicality(embedding, conformity)}
+        return {**{name: found[name] for name in default.outputs}, "typicality": typicality(embedding, stored)}
 
     endpoint = Endpoint(
         assessed, default.inputs, {**default.outputs, "typicality": ("float32", (None,))}, default.samples
@@ -66,8 +69,8 @@ def typicality(embedding: tf.Tensor, conformity: Conformity) -> tf.Tensor:
         x /= tf.sqrt(tf.reduce_sum(tf.square(x), axis=1, keepdims=True) + EPSILON)
     # Constants outside the function would become inputs of the ONNX graph.
     x -= tf.constant(conformity.centre)
-    along = tf.matmul(x, tf.constant(conformity.directions))
-    near = tf.matmul(x, tf.constant(conformity.references)) + tf.constant(conformity.offsets)
+    along = tf.matmul(x, tf.convert_to_tensor(conformity.directions))
+    near = tf.matmul(x, tf.convert_to_tensor(conformity.references)) + tf.constant(conformity.offsets)
     length, excess = (tf.reduce_sum(tf.square(part), axis=1, keepdims=True) for part in (x, along))
     score = length * conformity.scale - excess + tf.reduce_min(near, axis=1, keepdims=True)
     # The share of the way from each quantile to the next that is still above the score, times the step of levels.

@@ -65,13 +65,15 @@ class ExportedModel:
     One recipe is set, the one of the kind; ``neighbours`` comes with ``image``. ``reference_pictures`` are the pictures
     of ``neighbours``, uint8 [r, height, width, c]. ``refitted``: the model was fitted again on all data after its
     evaluation; ``checks`` are figures of the graph for the gate. ``infer`` computes from the inputs of
-    ``serving_default`` its outputs and ``embedding`` [n, d], the input of the last layer.
+    ``serving_default`` its outputs and ``embedding`` [n, d], the input of the last layer or other features for the
+    typicality; ``relative`` is a share of :func:`training.evaluation.typicality.fit`.
     """
 
     kind: Kind
     endpoints: Mapping[str, Endpoint]
     models: tuple[keras.Model, ...]
     infer: Function | None = None
+    relative: float = 0.0
     image: ImageRecipe | None = None
     neighbours: NeighboursRecipe | None = None
     reference_pictures: Array | None = None

@@ -46,7 +46,7 @@ def imagenet_encoder(side: int) -> keras.Model:
 def encode(
     encoder: keras.Model, pictures: Array, prepare: Callable[[Array], Array], say: Callable[[str], None] = log.info
 ) -> Array:
-    """Encode pictures uint8 [n, side, side, 3] as float32 [n, 1280].
+    """Encode pictures uint8 [n, side, side, 3] as float32 [n, features].
 
     Args:
         encoder: the frozen encoder.
@@ -54,7 +54,7 @@ def encode(
         prepare: from uint8 pictures as float32 to the encoder's input.
         say: receives the progress of long work.
     """
-    features = np.empty((len(pictures), FEATURES), np.float32)
+    features = np.empty((len(pictures), encoder.output.shape[-1]), np.float32)
     reported = time.monotonic()
     for start in range(0, len(pictures), _BATCH):
         batch = pictures[start : start + _BATCH].astype(np.float32)

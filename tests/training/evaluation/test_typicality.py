@@ -29,6 +29,16 @@ def test_the_p_value_is_uniform_for_own_rows_and_small_for_foreign_ones(unit: bo
     assert conformity.p_values(1e6 * foreign[:1] if not unit else -CENTRES[:1])[0] <= 2 / held_out
 
 
+def test_what_lies_between_classes_counts_as_less_typical_with_a_share_of_the_distance_to_the_mean() -> None:
+    train, classes = rows(2_000, 0)
+    between, beyond = (CENTRES[:1] * share for share in (0.7, 1.3))  # as far from the class, to the middle and away
+    plain, relative = (
+        typicality.fit(train, classes, rows(500, 1)[0], unit=False, relative=share).scores for share in (0.0, 0.5)
+    )
+    assert plain(between)[0] == pytest.approx(plain(beyond)[0], rel=0.3)
+    assert relative(between)[0] > 1.5 * relative(beyond)[0]
+
+
 def test_the_length_counts_only_without_unit() -> None:
     own = rows(200, 2)[0]
     for unit in (True, False):

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from serving.preprocessing.image import ImageRecipe
@@ -36,6 +37,15 @@ def test_the_graph_gives_the_p_values_of_numpy_and_leaves_serving_default_as_it_
             before, after = endpoint.call(), assessed.endpoints[name].call()
             assert all(np.array_equal(before[key], after[key]) for key in before)
         np.testing.assert_array_equal(found["probabilities"], outputs["probabilities"])
+
+
+def test_the_references_are_variables_which_a_saved_model_stores_once() -> None:
+    rng = np.random.default_rng(0)
+    conformity = typicality.fit(*(rng.normal(size=(500, 6)).astype(np.float32) if n else None for n in (1, 0, 1)))
+    endpoint = with_typicality(exported(), conformity).endpoints["assessed"]
+    graph = tf.function(endpoint.function, input_signature=list(endpoint.inputs.values())).get_concrete_function()
+    shapes = {tuple(variable.shape) for variable in graph.variables}
+    assert {conformity.references.shape, conformity.directions.shape} <= shapes
 
 
 def test_the_temperature_is_in_all_signatures_with_probabilities() -> None:
