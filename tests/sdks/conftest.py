@@ -15,9 +15,10 @@ _MODELS = ("fashion_cnn", "fashion_embedding", "sine_rnn")
 
 @dataclass(frozen=True)
 class Served:
-    """Addresses: the gateway's URL, and host:port of the model server's gRPC and REST ports."""
+    """Addresses: the gateway's URL, and host:port of its gRPC port and of the model server's gRPC and REST ports."""
 
     gateway: str
+    gateway_grpc: str
     grpc: str
     rest: str
 
@@ -28,10 +29,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     for model in _MODELS:
         shutil.copytree(shipped(model), exports / model / "1")
         ModelRegistry(exports).promote(model, 1)
-    rest = free_port()
+    rest, gateway_grpc = free_port(), free_port()
     with (
         model_server(exports, f"--rest_api_port={rest}") as grpc,
-        programs.gateway(grpc, exports / "models.config", "--deadline-seconds=60") as gateway,
+        programs.gateway(
+            grpc, exports / "models.config", "--deadline-seconds=60", f"--oip-grpc-port={gateway_grpc}"
+        ) as gateway,
     ):
         programs.wait_until_ready(gateway, *_MODELS)
-        yield Served(gateway.url, grpc, f"127.0.0.1:{rest}")
+        yield Served(gateway.url, f"127.0.0.1:{gateway_grpc}", grpc, f"127.0.0.1:{rest}")

@@ -30,6 +30,7 @@ def run(command: Sequence[str | Path], served: Served, env: Mapping[str, str] | 
     """Run a program of checks with the addresses in its environment."""
     addresses = {
         "GATEWAY": served.gateway,
+        "GATEWAY_GRPC": served.gateway_grpc,
         "MODEL_SERVER_GRPC": served.grpc,
         "MODEL_SERVER_REST": served.rest,
         "PICTURE": str(REPOSITORY / "examples" / "ankle_boot.png"),

@@ -1,8 +1,11 @@
 """Page of the gateway's errors."""
 
+import grpc
+
 from serving.gateway import errors
 from serving.gateway.errors import GatewayError
 from serving.gateway.http.error_responses import status_of
+from serving.gateway.oip_grpc.calls import CODES
 from tests.docs.reference.markdown import code, page, table
 
 _INTRODUCTION = """
@@ -24,14 +27,21 @@ def render() -> str:
     """Return the page."""
     classes = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, GatewayError)]
     found = [one.__new__(one) for one in classes]  # without the constructors' arguments
-    rows = [(str(status_of(error)), code(error.code), _meaning(type(error))) for error in sorted(found, key=status_of)]
+    rows = [
+        (str(status_of(error)), _grpc_code(status_of(error)), code(error.code), _meaning(type(error)))
+        for error in sorted(found, key=status_of)
+    ]
     return page(
         "Errors",
-        "serving/gateway/errors.py and http/error_responses.py",
+        "serving/gateway/errors.py, http/error_responses.py and oip_grpc/calls.py",
         _INTRODUCTION,
-        table(("status", "code", "meaning"), rows),
+        table(("status", "by gRPC", "code", "meaning"), rows),
         _RETRIES,
     )
+
+
+def _grpc_code(status: int) -> str:
+    return CODES.get(status, grpc.StatusCode.INTERNAL).name
 
 
 def _meaning(error: type[GatewayError]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 GATEWAY = os.environ["GATEWAY"]
+GATEWAY_GRPC = os.environ["GATEWAY_GRPC"]
 MODEL_SERVER_GRPC = os.environ["MODEL_SERVER_GRPC"]
 MODEL_SERVER_REST = os.environ["MODEL_SERVER_REST"]
 PICTURE = Path(os.environ["PICTURE"]).read_bytes()

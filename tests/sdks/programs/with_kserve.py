@@ -1,11 +1,12 @@
-"""kserve: the REST client, which sends the model's name or null in the body of every request."""
+"""kserve: the REST client, which sends the model's name or null in the body of every request, and the gRPC client."""
 
 import asyncio
 
 import checks
+import grpc
 import httpx
 import numpy as np
-from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from kserve.protocol.infer_type import RequestedOutput
 
 MODEL = "fashion_cnn"
@@ -64,6 +65,19 @@ async def errors() -> None:
             await one.infer(checks.GATEWAY, request(False, "nobody"), model_name="nobody")
 
 
+async def by_grpc() -> None:
+    async with InferenceGRPCClient(checks.GATEWAY_GRPC, retries=0) as one:
+        assert await one.is_server_live() and await one.is_server_ready()
+        assert await one.is_model_ready(MODEL)
+        assert not await one.is_model_ready("nobody")
+        for binary in (False, True):
+            answer = await one.infer(request(binary, request_id="7"))
+            assert (answer.model_name, answer.id) == (MODEL, "7")
+            assert answer.outputs[0].as_numpy().shape == (2, 10)
+        with checks.refused(grpc.RpcError, "there is no model 'nobody'"):
+            await one.infer(request(True, "nobody"))
+
+
 async def protocol_v1() -> None:
     async with client("v1") as one:
         answer = await one.infer(checks.GATEWAY, {"instances": [checks.HISTORY]}, model_name="sine_rnn")
@@ -76,4 +90,4 @@ async def many() -> None:
         assert {answer.outputs[0].as_numpy().shape for answer in await asyncio.gather(*calls)} == {(64, 10)}
 
 
-checks.run(readiness, inference, parameters, a_picture, errors, protocol_v1, more=(many,))
+checks.run(readiness, inference, parameters, a_picture, errors, by_grpc, protocol_v1, more=(many,))

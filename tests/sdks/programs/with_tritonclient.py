@@ -1,11 +1,13 @@
-"""tritonclient[http]: time-outs, priorities, compression and parameters."""
+"""tritonclient[grpc,http]: metadata, index and statistics, time-outs, priorities, compression and parameters."""
 
 import checks
 import numpy as np
+import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
 client = triton.InferenceServerClient(checks.GATEWAY.removeprefix("http://"), concurrency=8)
+by_grpc = triton_grpc.InferenceServerClient(checks.GATEWAY_GRPC)
 MODEL = "fashion_cnn"
 
 
@@ -18,6 +20,35 @@ def health_and_metadata() -> None:
     assert client.is_server_live() and client.is_server_ready() and client.is_model_ready(MODEL, "1")
     assert client.get_server_metadata()["name"] == "vitrine"
     assert client.get_model_metadata(MODEL)["inputs"][0]["datatype"] == "UINT8"
+
+
+def index_config_and_statistics() -> None:
+    assert {"name": MODEL, "version": "1", "state": "READY", "reason": ""} in client.get_model_repository_index()
+    assert client.get_model_config(MODEL, "1")["input"] == [
+        {"name": "image", "data_type": "TYPE_UINT8", "dims": [28, 28, 1]}
+    ]
+    assert client.infer(MODEL, image()).as_numpy("probabilities").shape == (2, 10)
+    for name, version in (("", ""), (MODEL, ""), (MODEL, "1")):
+        stats = client.get_inference_statistics(name, version)["model_stats"]
+        assert next(one for one in stats if one["name"] == MODEL)["inference_stats"]["success"]["count"] > 0
+    with checks.refused(InferenceServerException, "501", "not by request"):
+        client.load_model(MODEL)
+
+
+def inference_by_grpc() -> None:
+    assert by_grpc.is_server_live() and by_grpc.is_server_ready() and by_grpc.is_model_ready(MODEL, "1")
+    assert by_grpc.get_server_metadata().name == "vitrine"
+    assert by_grpc.get_model_metadata(MODEL).inputs[0].datatype == "UINT8"
+    assert by_grpc.get_model_config(MODEL).config.max_batch_size == 128
+    assert MODEL in {one.name for one in by_grpc.get_model_repository_index().models}
+    picture = triton_grpc.InferInput("image_bytes", [1], "BYTES")
+    picture.set_data_from_numpy(np.array([checks.PICTURE], object))
+    parameters = {"signature_name": "serving_bytes", "tenant": "a", "share": 0.5, "trial": True}
+    more = {"parameters": parameters, "timeout": 5_000_000, "priority": 2, "client_timeout": 50}
+    answer = by_grpc.infer(MODEL, [picture], request_id="7", compression_algorithm="gzip", **more)
+    assert answer.as_numpy("probabilities").argmax() == checks.ANKLE_BOOT
+    assert answer.get_response().id == "7"
+    assert by_grpc.get_inference_statistics(MODEL).model_stats[0].inference_stats.success.count > 0
 
 
 def inference() -> None:
@@ -61,5 +92,16 @@ def many() -> None:
     assert {one.get_result().as_numpy("probabilities").shape for one in calls} == {(128, 10)}
 
 
-checks.run(health_and_metadata, inference, parameters, a_picture, compression, errors, more=(many,))
+checks.run(
+    health_and_metadata,
+    index_config_and_statistics,
+    inference_by_grpc,
+    inference,
+    parameters,
+    a_picture,
+    compression,
+    errors,
+    more=(many,),
+)
 client.close()
+by_grpc.close()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import ml_dtypes
 import numpy as np
@@ -13,6 +14,8 @@ import tritonclient.http as triton
 from open_inference.openapi.client import OpenInferenceClient
 from open_inference.openapi.errors import BadRequestError, NotFoundError
 from open_inference.openapi.types import InferenceRequest
+from tritonclient.grpc import service_pb2 as pb
+from tritonclient.grpc.service_pb2_grpc import GRPCInferenceServiceStub
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 from serving.gateway.codecs.open_inference import request, tensor_types
@@ -23,6 +26,7 @@ from tests.programs import free_port
 from tests.serving.gateway import programs, stub
 from tests.serving.gateway.codecs.test_large_json import reservation
 from tests.serving.gateway.programs import Gateway
+from tests.serving.gateway.served_models import NAMES
 
 INFER = "/v2/models/line/infer"
 X = {"name": "x", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
@@ -35,7 +39,13 @@ def client(served: Gateway) -> Iterator[triton.InferenceServerClient]:
 
 
 @pytest.fixture(scope="module")
-def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def grpc_port() -> int:
+    """The gRPC port of ``echo``."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory: pytest.TempPathFactory, grpc_port: int) -> Iterator[Gateway]:
     """A model for each tensor type that returns its input."""
     models = {
         f"echo_{name.lower()}": {"only": stub.echo("only", TensorSpec("x", data_type, (None, 2)))}
@@ -45,7 +55,7 @@ def echo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     missing = tmp_path_factory.mktemp("none") / "none"
     with (
         stub.serving(stub.Stub(models)) as address,
-        programs.gateway(address, missing, f"--models={names}") as one,
+        programs.gateway(address, missing, f"--models={names}", f"--oip-grpc-port={grpc_port}") as one,
     ):
         programs.wait_until_ready(one, *models)
         yield one
@@ -85,6 +95,34 @@ def test_tritons_client_reads_metadata_and_health(client: triton.InferenceServer
         "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
     }
     assert client.get_model_metadata("line", "1")["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 3]}]
+
+
+def test_tritons_client_reads_config_index_and_statistics(client: triton.InferenceServerClient) -> None:
+    assert client.get_model_config("shade", "1") == {
+        "name": "shade",
+        "platform": "tensorflow_savedmodel",
+        "backend": "tensorflow",
+        "max_batch_size": 128,
+        "input": [{"name": "image", "data_type": "TYPE_UINT8", "dims": [4, 4, 1]}],
+        "output": [{"name": "probabilities", "data_type": "TYPE_FP32", "dims": [3]}],
+        "dynamic_batching": {"preferred_batch_size": [], "max_queue_delay_microseconds": 0},
+    }
+    index = client.get_model_repository_index()
+    assert {"name": "line", "version": "1", "state": "READY", "reason": ""} in index
+    client.infer("shade", [tensor("image", "UINT8", np.zeros((2, 4, 4, 1), np.uint8))])
+    (found,) = client.get_inference_statistics("shade", "1")["model_stats"]
+    assert found["inference_count"] >= 2 and found["inference_stats"]["success"]["ns"] > 0
+    assert found in client.get_inference_statistics("shade")["model_stats"]
+    assert {one["name"] for one in client.get_inference_statistics()["model_stats"]} == {*NAMES}
+    with pytest.raises(InferenceServerException, match="model line has no version 7"):
+        client.get_inference_statistics("line", "7")
+    with pytest.raises(InferenceServerException, match="not by request; publish a version"):
+        client.unload_model("line")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{", b'{"ready": 3}'])
+def test_a_wrong_query_of_the_index(http: httpx.Client, body: bytes) -> None:
+    refused(http.post("/v2/repository/index", content=body), 400, '{"ready": true}')
 
 
 @pytest.mark.parametrize("binary_in", [True, False])
@@ -335,6 +373,34 @@ def test_tritons_timeout_priority_and_parameters(client: triton.InferenceServerC
         client.infer("line", inputs, sequence_id=7, sequence_start=True)
     with pytest.raises(InferenceServerException, match="classification"):
         client.infer("line", inputs, outputs=[triton.InferRequestedOutput("y", class_count=2)])
+
+
+@pytest.mark.parametrize("name", sorted(tensor_types.DATATYPES.values()))
+def test_every_type_round_trips_by_grpc(echo: Gateway, grpc_port: int, name: str) -> None:
+    array, model = example(name), f"echo_{name.lower()}"
+    width = {"BOOL": "bool", "BYTES": "bytes", "FP32": "fp32", "FP64": "fp64", "INT64": "int64", "UINT64": "uint64"}
+    field = f"{width.get(name, 'int' if name.startswith('INT') else 'uint')}_contents"
+    with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
+        infer = GRPCInferenceServiceStub(channel).ModelInfer
+        sent = pb.ModelInferRequest(model_name=model)
+        x = sent.inputs.add(name="x", datatype=name, shape=array.shape)
+        sent.raw_input_contents.append(tensor("x", name, array)._get_binary_data())
+        (output,) = (answer := infer(sent)).outputs
+        assert (output.name, output.datatype, list(output.shape)) == ("echo_x", name, [2, 2])
+        assert list(answer.raw_output_contents) == list(sent.raw_input_contents)
+        del sent.raw_input_contents[:]
+        if name in ("FP16", "BF16"):
+            x.contents.fp32_contents.extend([1, 2, 3, 4])
+            with pytest.raises(grpc.RpcError, match=f"datatype '{name}' takes raw_input_contents, not fp32_contents"):
+                infer(sent)
+            return
+        getattr(x.contents, field).extend(array.ravel().tolist())
+        answer = infer(sent)
+        assert list(getattr(answer.outputs[0].contents, field)) == array.ravel().tolist()
+        if name == "INT8":
+            x.contents.int_contents[0] = 200
+            with pytest.raises(grpc.RpcError, match="input x must hold int8, -128 to 127; a number is outside of it"):
+                infer(sent)
 
 
 def test_mlservers_base64(echo: Gateway) -> None:
