@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx
 import kubernetes_validate
+import numpy as np
 import pytest
+import tritonclient.grpc
 import yaml
 
 from tests.k8s import crds
@@ -86,11 +88,11 @@ def test_the_embedded_server_answers_v1_for_the_name_of_the_service() -> None:
         assert http.get("/v1/models/other").status_code == 404
 
 
-def test_the_gateway_answers_v1_and_v2_for_all_models() -> None:
-    port = free_port()
-    container = rendered("vitrine-gateway", "vitrine", EXPORTS, {"8080": port})
+def test_the_gateway_answers_v1_v2_and_grpc_v2_for_all_models() -> None:
+    port, grpc_port = free_port(), free_port()
+    container = rendered("vitrine-gateway", "vitrine", EXPORTS, {"8080": port, "9000": grpc_port})
     with (
-        running("-m", "serving.server", *container["args"], ready="Uvicorn running") as program,
+        running("-m", entrypoint("server"), *container["args"], ready="Uvicorn running") as program,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as http,
     ):
         probe = container["readinessProbe"]["httpGet"]["path"]
@@ -104,5 +106,9 @@ def test_the_gateway_answers_v1_and_v2_for_all_models() -> None:
         tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 28, 28, 1], "data": [0] * 784}
         answer = http.post("/v2/models/fashion_cnn/infer", json={"inputs": [tensor]}).json()
         assert answer["outputs"][0]["data"] == pytest.approx(one[0], abs=1e-6)
+        with tritonclient.grpc.InferenceServerClient(f"127.0.0.1:{grpc_port}") as client:
+            image = tritonclient.grpc.InferInput("image", [1, 28, 28, 1], "UINT8")
+            image.set_data_from_numpy(np.zeros((1, 28, 28, 1), np.uint8))
+            assert client.infer("fashion_cnn", [image]).as_numpy("probabilities")[0] == pytest.approx(one[0], abs=1e-6)
         wrong = http.post("/v2/models/fashion_cnn/infer", json={"inputs": [tensor | {"shape": [1, 28, 28]}]})
         assert wrong.status_code == 400 and wrong.json()["error"]

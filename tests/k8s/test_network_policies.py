@@ -1,23 +1,27 @@
 """The network policies of each overlay allow the connections that are listed here, and no other, in both directions."""
 
 import shutil
-from collections.abc import Iterable
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.k8s import network
 from tests.k8s.network import Endpoint
-from tests.k8s.test_manifests import K8S, Manifest, kustomize
+from tests.k8s.test_manifests import K8S, OVERLAYS, Manifest, built, kustomize
 
 pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is needed")
 
 _CLIENT = {"vitrine-client": "true"}
-#: Pods and addresses that no overlay contains.
+#: Pods that somebody adds to the namespace, and their labels.
+ADDED = {"client": _CLIENT, "stranger": {}}
+#: Pods of other namespaces, and addresses.
 OTHERS = (
-    Endpoint("client", _CLIENT, "vitrine"),
-    Endpoint("stranger", {}, "vitrine"),
     Endpoint("pod of a client namespace", {}, "shop", _CLIENT),
-    Endpoint("pod of another namespace", _CLIENT, "other"),  # the pod's own label counts in vitrine only
+    Endpoint("pod of another namespace", _CLIENT, "other"),  # a pod's own label counts in the gateway's namespace only
     Endpoint("ingress controller", {}, "ingress-nginx"),
     Endpoint("prometheus", {}, "monitoring"),
     Endpoint("collector", {}, "observability"),
@@ -28,7 +32,7 @@ OTHERS = (
     Endpoint("internet", address="203.0.113.7"),
 )
 PORTS = [("UDP", 53), ("UDP", 5353)] + [
-    ("TCP", port) for port in (22, 53, 80, 443, 4317, 5353, 6379, 8000, 8002, 8500, 8501, 8502, 9000)
+    ("TCP", port) for port in (22, 53, 80, 443, 2222, 4317, 5353, 5432, 6379, 8000, 8001, 8002, 8500, 8501, 8502, 9000)
 ]
 DNS = {
     "cluster DNS": ("UDP/53", "TCP/53"),
@@ -56,7 +60,13 @@ PRODUCTION = {
 }
 #: The sidecars that copy from an object store, whose address is unknown.
 STORE = {"gateway", "model-server"}
-EXPECTED = {"laptop": BASE, "cpu": BASE | INGRESS, "gpu": BASE | INGRESS, "production": BASE | INGRESS | PRODUCTION}
+EXPECTED = {
+    "laptop": BASE,
+    "cpu": BASE | INGRESS,
+    "gpu": BASE | INGRESS,
+    "tenant": BASE | INGRESS,
+    "production": BASE | INGRESS | PRODUCTION,
+}
 
 
 def endpoints(manifests: Iterable[Manifest]) -> list[Endpoint]:
@@ -72,26 +82,47 @@ def endpoints(manifests: Iterable[Manifest]) -> list[Endpoint]:
     return found
 
 
-def connections(manifests: Iterable[Manifest], others: Iterable[Endpoint] = OTHERS) -> Expected:
+def connections(manifests: Iterable[Manifest], added: Mapping[str, Mapping[str, str]] = ADDED) -> Expected:
     """Compute the connections of which one end is a pod of the namespace; outsiders rule themselves."""
     manifests = list(manifests)
     policies = [manifest for manifest in manifests if manifest["kind"] == "NetworkPolicy"]
-    ends = [*endpoints(manifests), *others]
-    inside = {end.name for end in ends if end.namespace == "vitrine"}
+    (namespace,) = {policy["metadata"]["namespace"] for policy in policies}
+    ends = [*endpoints(manifests), *(Endpoint(name, labels, namespace) for name, labels in added.items()), *OTHERS]
+    inside = {end.name for end in ends if end.namespace == namespace}
     return {found for found in network.allowed(policies, ends, PORTS) if not inside.isdisjoint((found[0], found[1]))}
 
 
-@pytest.mark.parametrize("overlay", EXPECTED)
+@pytest.mark.parametrize("overlay", OVERLAYS)
 def test_each_overlay_allows_exactly_these_connections(overlay: str) -> None:
     manifests = kustomize(K8S / "overlays" / overlay)
-    inside = {end.name for end in endpoints(manifests)} | {"client", "stranger"}
+    inside = {end.name for end in endpoints(manifests)} | ADDED.keys()
     expected = EXPECTED[overlay] | {
         (pod, server, port) for pod in inside for server, ports in DNS.items() for port in ports
     }
     if overlay == "production":
-        outside = {end.name for end in OTHERS} - inside
+        outside = {end.name for end in OTHERS}
         expected |= {(pod, end, port) for pod in STORE for end in outside for port in ("TCP/443", "TCP/9000")}
     assert connections(manifests) == expected
+
+
+def test_the_grpc_port_has_the_callers_of_the_http_port(tmp_path: Path) -> None:
+    found = {one for one in connections(built(("oip-grpc",), tmp_path)) if one[2] == "TCP/8001"}
+    assert found == {(caller, "gateway", "TCP/8001") for caller in ("client", "pod of a client namespace")}
+
+
+def test_training_pods_reach_stores_and_each_other_and_nobody_else_reaches_them() -> None:
+    command = [sys.executable, "-m", "serving.cli.main", "k8s", "job", "cifar100_deep", "--workers", "2"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    jobs = list(yaml.load_all(printed, yaml.CSafeLoader))
+    (labels,) = (job["spec"]["template"]["metadata"]["labels"] for job in jobs if job["kind"] == "Job")
+    found = connections([*kustomize(K8S / "overlays/cpu"), *jobs], {"one": labels, "other": labels, **ADDED})
+    sent = {(target, port) for source, target, port in found if source == "one"}
+    assert sent == {
+        ("other", "TCP/2222"),
+        *((server, port) for server, ports in DNS.items() for port in ports),
+        *((end.name, f"TCP/{port}") for end in OTHERS for port in (443, 9000, 5432)),
+    }
+    assert {source for source, target, _ in found if target == "one"} == {"other"}
 
 
 def test_a_missing_rule_of_either_side_closes_a_connection() -> None:
