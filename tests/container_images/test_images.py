@@ -113,11 +113,17 @@ def test_configuration(builder: Builder, image: Image, name: str) -> None:
 
 @contextlib.contextmanager
 def container(
-    root: Path, config: dict[str, Any], arguments: list[str], binds: dict[Path, str], env: dict[str, str] | None = None
+    root: Path,
+    config: dict[str, Any],
+    arguments: list[str],
+    binds: dict[Path, str],
+    env: dict[str, str] | None = None,
+    stopped: int = 0,
 ) -> Iterator[Program]:
     """Run an image's entry point in a mount namespace, with the image's user, folder and environment.
 
-    The root file system is read-only, /tmp is writable, and ``binds`` maps folders to paths in the image.
+    The root file system is read-only, /tmp is writable, and ``binds`` maps folders to paths in the image. The exit code
+    after SIGTERM must be ``stopped``.
     """
     for inside in ("/proc", "/tmp", "/dev", *binds.values()):
         (root / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -134,7 +140,7 @@ def container(
     try:
         yield program
     finally:
-        assert program.stop() == 0, program.output
+        assert program.stop() == stopped, program.output
 
 
 def answers(url: str) -> bool:
@@ -244,3 +250,38 @@ def test_a_training_job_publishes_a_signed_version(
         target.mkdir()
         assert Sync(ObjectStoreBackend(env["EXPORTS"]), target, Verifier(public)).once()
     assert (target / "sine_rnn/1/saved_model.pb").is_file()
+
+
+@chosen("ray-worker")
+def test_ray_starts_as_kuberay_starts_it_and_scores(
+    builder: Builder, image: Image, root: Root, exports: Path, tmp_path: Path
+) -> None:
+    """KubeRay runs `ray start` and `ray job submit` through bash, with a token, and probes the agent."""
+    config = {**builder.config(image("ray-worker")), "Entrypoint": ["/bin/bash", "-c", "--"]}
+    gcs, dashboard, agent, client = (free_port() for _ in range(4))
+    start = (
+        f"exec ray start --head --block --port={gcs} --ray-client-server-port={client} --num-cpus=2 "
+        f"--dashboard-host=127.0.0.1 --dashboard-port={dashboard} --dashboard-agent-listen-port={agent} "
+        "--object-store-memory=200000000"
+    )
+    score = "vitrine score /data/pictures --model fashion_cnn --exports /models --on ray --out /data/results.csv"
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    shutil.copy(REPOSITORY / "examples/ankle_boot.png", pictures / "boot.png")
+    os.chown(tmp_path, 10001, 10001)
+    binds = {exports: "/models", tmp_path: "/data"}
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0123456789abcdef" * 4}
+    at_once = {"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
+
+    def is_healthy() -> bool:
+        with contextlib.suppress(OSError):
+            return urllib.request.urlopen(f"http://127.0.0.1:{agent}/api/healthz", timeout=2).status == 200
+        return False
+
+    with container(root("ray-worker"), config, [start], binds, token | at_once, stopped=1) as head:
+        head.wait_until(is_healthy, timeout=180)
+        submit = f"ray job submit --address http://127.0.0.1:{dashboard} -- {score}"
+        submitted = builder.mount(image("ray-worker"))  # a container of its own
+        with container(submitted, config, [submit], {}, token) as submitter:
+            assert submitter.process.wait(300) == 0, submitter.output
+    assert '"boot.png",,"Ankle boot"' in (tmp_path / "results.csv").read_text()

@@ -46,6 +46,17 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 #: Options of `vitrine train` and `vitrine sweep` whose files the pods read, by parameter.
 _PATHS = {"data_dir": "--data-dir", "csv": "--csv", "params": "--params"}
 
+#: Options that name an object of Kubernetes, by the field of Trainer.
+_OBJECTS = {
+    "store": "--store-secret",
+    "signing": "--signing-secret",
+    "namespace": "--namespace",
+    "queue": "--queue",
+    "priority_class": "--priority-class",
+    "pull_secret": "--pull-secret",
+    "storage_class": "--storage-class",
+}
+
 
 @k8s.command(context_settings=_PASS_ON)
 def job(
@@ -124,6 +135,7 @@ def sweep(
     """
     try:
         _check(local_sweep, name, context.args)
+        validation.check_object_name("--storage-secret", storage_secret)
         trainer = _trainer(
             image, gpu, gpu_resource, mig,
             cpu=cpu, memory=memory, store=store_secret, namespace=namespace, queue=queue,
@@ -180,16 +192,12 @@ def _trainer(image: str, gpu: bool, gpu_resource: str | None, mig: str | None, *
         validation.check_cpu(trainer.cpu)
     if trainer.memory:
         validation.check_memory(trainer.memory)
-    for option in ("store", "signing", "namespace", "queue", "priority_class", "pull_secret", "storage_class"):
-        if value := getattr(trainer, option):
-            validation.check_object_name(_OPTIONS.get(option, f"--{option.replace('_', '-')}"), value)
+    for field, option in _OBJECTS.items():
+        if value := getattr(trainer, field):
+            validation.check_object_name(option, value)
     if pods > 1 and trainer.access_mode == "ReadWriteOnce":
         raise JobError(f"--access-mode is ReadWriteOnce and --workers is {pods}; several pods need ReadWriteMany")
     return trainer
-
-
-#: Options whose names differ from the fields of Trainer.
-_OPTIONS = {"store": "--store-secret", "signing": "--signing-secret"}
 
 
 def _schedule(cron: str | None, time_zone: str | None) -> Schedule | None:
