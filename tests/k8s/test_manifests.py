@@ -26,6 +26,8 @@ OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 COMPONENTS = sorted(path.name for path in (K8S / "components").iterdir())
 #: Components that patch another one and need it.
 REQUIRES = {"mig": "gpu", "signed": "s3-exports"}
+#: Components that take the place of another one.
+INSTEAD = {"gateway-api": "ingress", "keda": "autoscaling"}
 COMBINATIONS = [
     (),
     *((REQUIRES[name], name) if name in REQUIRES else (name,) for name in COMPONENTS),
@@ -33,7 +35,8 @@ COMBINATIONS = [
         ("autoscaling", "canary", "gpu", "ingress", "monitoring", "otel", "redis", "s3-exports"), 2
     ),
     ("gpu", "mig", "s3-exports", "signed", "autoscaling", "monitoring"),
-    (*(name for name in COMPONENTS if name not in REQUIRES), "signed"),
+    (*(name for name in COMPONENTS if name not in {*REQUIRES, *INSTEAD}), "signed"),
+    (*(name for name in COMPONENTS if name not in {*REQUIRES, *INSTEAD.values()}), "signed"),
 ]
 VERSIONS = ("1.32", "1.34", "1.36")
 #: Kinds that only an administrator of the cluster may create.
@@ -105,11 +108,11 @@ def test_the_signed_component_gives_each_sidecar_the_key(tmp_path: Path) -> None
         assert key["value"] == f"{mount['mountPath']}/verify.pem"
 
 
-@pytest.mark.parametrize("components", [(), ("autoscaling",)], ids="+".join)
+@pytest.mark.parametrize("components", [(), ("autoscaling",), ("keda",)], ids="+".join)
 def test_an_autoscaler_rules_alone(components: tuple[str, ...], tmp_path: Path) -> None:
     """With ``replicas`` in the manifest, each `kubectl apply` would undo what the autoscaler has set."""
     manifests = built(components, tmp_path)
-    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in manifests if one["kind"] == "HorizontalPodAutoscaler"}
+    scaled = {one["spec"]["scaleTargetRef"]["name"] for one in manifests if "scaleTargetRef" in one.get("spec", {})}
     deployments = {one["metadata"]["name"]: one["spec"] for one in manifests if one["kind"] == "Deployment"}
     assert bool(scaled) == bool(components) and scaled <= deployments.keys()
     for name, spec in deployments.items():
