@@ -21,7 +21,7 @@ from serving.gateway.api.models import ModelName
 from serving.gateway.errors import GatewayError, MethodNotAllowed
 from serving.gateway.http.change_permission import ChangePermission
 from serving.gateway.http.keys_file import Key
-from serving.gateway.http.paths import ADMIN_VERBS
+from serving.gateway.http.paths import COLD_VERBS
 from serving.gateway.models.exports_folder import ExportsFolder
 
 _OTHER_METHODS = ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
@@ -130,7 +130,7 @@ def router(folder: ExportsFolder, permission: ChangePermission, deadline_seconds
 
         return await change(request, model, "rollback", Rollback, step)
 
-    for verb in ADMIN_VERBS:  # otherwise GET would ask for a model of this name
+    for verb in COLD_VERBS:  # otherwise GET would ask for a model of this name
         routes.add_api_route(f"/{{model}}:{verb}", _refuse, methods=_OTHER_METHODS, include_in_schema=False)
     return routes
 

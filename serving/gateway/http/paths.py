@@ -29,7 +29,9 @@ ADMIN_VERBS = ("promote", "canary", "rollback")
 #: Verb of true labels; ``api/feedback.py`` answers it.
 FEEDBACK = "feedback"
 _COLD_SLASHES = 3  # these verbs name no version in the path
-_COLD_ENDINGS = tuple(f":{verb}" for verb in (*ADMIN_VERBS, FEEDBACK))
+#: Verbs that FastAPI's routes answer.
+COLD_VERBS = (*ADMIN_VERBS, FEEDBACK)
+_COLD_ENDINGS = tuple(f":{verb}" for verb in COLD_VERBS)
 
 
 @dataclass(frozen=True, slots=True)

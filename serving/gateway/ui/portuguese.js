@@ -12,6 +12,8 @@ export const portuguese = {
   "Canary…": "Canário…",
   "Cancel": "Cancelar",
   "Card, plots and drift": "Ficha, gráficos e desvio",
+  "mean error {error} on {rows} true values": "erro médio {error} em {rows} valores verdadeiros",
+  "right on {share} of {rows} true labels": "certa em {share} de {rows} rótulos verdadeiros",
   "Choose a CSV file": "Escolher um ficheiro CSV",
   "Choose a picture": "Escolher imagem",
   "Classify": "Classificar",

@@ -26,12 +26,20 @@ function version(model, one, allowed, live, opened, changed) {
   const bar = make("span", { class: "bar" });
   bar.style.width = `${one.share}%`;
   const facts = [t(STATES[one.state] ?? one.state), ...one.labels, ...(one.created ? [date(one.created)] : []),
-    ...(one.shadow > 0 ? [t("gets copies of {share}", { share: percent(one.shadow / 100) })] : [])];
+    ...(one.shadow > 0 ? [t("gets copies of {share}", { share: percent(one.shadow / 100) })] : []), ...liveFigures(one.live)];
   return make("li", {}, make("div", { class: "head" }, make("h3", {}, t("Version {version}", one)),
     make("span", { class: "quiet" }, facts.join(" · ")),
     make("span", { class: "share" }, make("span", { class: "track" }, bar), percent(one.share / 100)),
     ...(allowed ? actions(model, one, live, changed) : [])),
   ...(one.error ? [english("p", { class: "note" }, one.error)] : []), details);
+}
+
+function liveFigures(live) {
+  if (live === null) return [];
+  const rows = count(live.rows);
+  return live.accuracy === null
+    ? [t("mean error {error} on {rows} true values", { error: figure(live.mean_absolute_error), rows })]
+    : [t("right on {share} of {rows} true labels", { share: percent(live.accuracy), rows })];
 }
 
 async function showDetails(body, model, one) {

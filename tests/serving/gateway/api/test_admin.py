@@ -83,7 +83,7 @@ def test_changes_are_those_of_the_commands(served: Gateway, root: Path) -> None:
     assert lines[1]["percent"] == 100 and lines[0]["by"] == "a caller on this machine" and lines[0]["request_id"]
 
 
-@pytest.mark.parametrize("verb", ["promote", "canary", "rollback"])
+@pytest.mark.parametrize("verb", ["promote", "canary", "rollback", "feedback"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 def test_other_methods_than_post_are_refused(served: Gateway, method: str, verb: str) -> None:
     response = served.http.request(method, f"/v1/models/shade:{verb}")

@@ -92,8 +92,10 @@ def test_versions_are_promoted_tried_and_rolled_back(window: Browser, administer
 
 
 def test_a_version_has_its_card_plots_drift_and_pictures_of_neighbours(window: Browser, administered: Gateway) -> None:
+    given = [{"version": 1, "prediction": "dark", "label": label} for label in ("dark", "light", "dark", "dark")]
+    assert administered.http.post("/v1/models/shade:feedback", json={"feedback": given}).json()["counted"] == 4
     window.open(f"{administered.url}/#models/shade")
-    window.wait_for("Version 1", "#models")
+    window.wait_for("right on 75% of 4 true labels", "#models")
     window.click("#version-1 summary")
     window.wait_for("CC0", "#version-1")
     assert window.texts("#version-1 tr")[0].split() == ["brightness", "–", "too", "few", "requests", "0", "rows"]
