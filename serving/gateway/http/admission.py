@@ -39,14 +39,22 @@ class Admission:
         self._in_flight: dict[str, int] = {}
         self._of_caller: dict[tuple[str, str], int] = {}
 
+    def check_load(self) -> None:
+        """Reject a request whose body names the model, before it is read.
+
+        Raises:
+            Overloaded: the event loop is overloaded.
+        """
+        if self._shedder.is_full:
+            raise Overloaded(_OVERLOADED, "processor")
+
     def check(self, model: str, caller: str) -> None:
         """Reject a request before its body is read.
 
         Raises:
             Overloaded: see :meth:`enter`; or the event loop is overloaded.
         """
-        if self._shedder.is_full:
-            raise Overloaded(_OVERLOADED, "processor")
+        self.check_load()
         count = self._in_flight.get(model, 0)
         if count >= self._max_in_flight:
             raise Overloaded(f"model {model} has {count} requests in flight, its limit; try again", "in_flight")

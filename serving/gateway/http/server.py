@@ -83,7 +83,7 @@ class GatewayServer(uvicorn.Server):
         gateway, tasks = self._gateway, self.server_state.tasks
         try:
             self._grpc = OipGrpcServer(
-                gateway, gateway.settings, gateway.is_ready, tasks, shared=self._link is not None
+                gateway, gateway.settings, gateway.is_ready, tasks, gateway.shedder, shared=self._link is not None
             )
         except OSError as error:
             log.error("%s", error)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Scope
 from serving.gateway.http.paths import GRPC_SERVICE
 from serving.gateway.http.request import Request
 from serving.gateway.protocols.open_inference.infer import MESSAGE
+from serving.http_server.load_shedding import LoadShedder
 
 #: gRPC's code of each HTTP status. All others are INTERNAL.
 CODES = {
@@ -48,7 +49,9 @@ _LONGEST_TIMEOUT = 1e6  # seconds
 class CallHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]
     """Finds the handler of an RPC by its path."""
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], scheme: str, tasks: set[asyncio.Task[None]]) -> None:
+    def __init__(
+        self, app: ASGIApp, names: Iterable[str], scheme: str, tasks: set[asyncio.Task[None]], shedder: LoadShedder
+    ) -> None:
         """Create the handlers.
 
         Args:
@@ -56,8 +59,10 @@ class CallHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]
             names: the RPCs.
             scheme: https if the port uses TLS, else http.
             tasks: has the running requests, for a graceful stop.
+            shedder: counts the requests of this process.
         """
         self._app = app
+        self._shedder = shedder
         self._scheme = scheme
         self._tasks = tasks
         self._handlers = {path: self._handler(path) for path in (f"{GRPC_SERVICE}{name}" for name in names)}
@@ -78,7 +83,8 @@ class CallHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         scope = self._scope(path, context)
         task = asyncio.create_task(self._run(scope, exchange))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._shedder.enter()
+        task.add_done_callback(self._finished)
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -93,6 +99,10 @@ class CallHandlers(grpc.GenericRpcHandler):  # type: ignore[misc]
         code = CODES.get(exchange.status, grpc.StatusCode.INTERNAL)
         await context.abort(code, orjson.loads(exchange.body)["error"], tuple(returned))
         raise AssertionError("abort raises")
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._shedder.leave()
 
     async def _run(self, scope: Scope, exchange: "_Exchange") -> None:
         await self._app(scope, exchange.receive, exchange.send)

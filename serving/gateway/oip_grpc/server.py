@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from serving.gateway.oip_grpc import messages
 from serving.gateway.oip_grpc.calls import CallHandlers
 from serving.gateway.settings import Settings
+from serving.http_server.load_shedding import LoadShedder
 
 _SERVICE = messages.ModelInferRequest.DESCRIPTOR.file.services_by_name["GRPCInferenceService"]
 _STATUS = health_pb2.HealthCheckResponse
@@ -31,6 +32,7 @@ class OipGrpcServer:
         settings: Settings,
         is_ready: Callable[[], bool],
         tasks: set[asyncio.Task[None]],
+        shedder: LoadShedder,
         *,
         shared: bool,
     ) -> None:
@@ -41,6 +43,7 @@ class OipGrpcServer:
             settings: address, limits and certificate.
             is_ready: returns whether the gateway can answer; the health service follows it.
             tasks: has the running requests, for a graceful stop.
+            shedder: counts the requests of this process.
             shared: whether other workers have the same port.
 
         Raises:
@@ -52,7 +55,7 @@ class OipGrpcServer:
         self._server = grpc.aio.server(options=_options(settings, shared))
         scheme = "http" if settings.tls_cert is None else "https"
         names = [method.name for method in _SERVICE.methods]
-        self._server.add_generic_rpc_handlers([CallHandlers(app, names, scheme, tasks)])
+        self._server.add_generic_rpc_handlers([CallHandlers(app, names, scheme, tasks, shedder)])
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         services = _SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME

@@ -74,6 +74,7 @@ class InferenceDispatcher:
                 target = self._hosting.target(request, target)
                 request.model = target.model
             elif not target.model:
+                self._admission.check_load()
                 body = await request.body(self._max_body_bytes)
                 by_grpc = target.verb == "infer"
                 decode = grpc_messages.decode if by_grpc else body_codec.document

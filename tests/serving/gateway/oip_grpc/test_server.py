@@ -20,7 +20,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tritonclient.utils import InferenceServerException
 
+from serving.gateway.errors import Overloaded
+from serving.gateway.http.admission import Admission, create_shedder
 from serving.gateway.models.signature import TensorSpec
+from serving.gateway.observability.metrics import GatewayMetrics
 from serving.gateway.oip_grpc.server import OipGrpcServer
 from serving.gateway.settings import Settings
 from serving.tfs_api import messages
@@ -136,8 +139,18 @@ async def test_a_port_that_is_taken() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         settings = Settings(oip_grpc_port=taken.getsockname()[1])
+        shedder = create_shedder(settings, GatewayMetrics())
         with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.1:{settings.oip_grpc_port}"):
-            OipGrpcServer(FastAPI(), settings, lambda: True, set(), shared=False)
+            OipGrpcServer(FastAPI(), settings, lambda: True, set(), shedder, shared=False)
+
+
+def test_a_body_is_not_read_in_an_overload() -> None:
+    shedder = create_shedder(Settings(), GatewayMetrics())
+    admission = Admission(1024, 1, shedder)
+    admission.check_load()
+    shedder.is_overloaded, shedder.running = True, 1000
+    with pytest.raises(Overloaded, match="the gateway is overloaded; try again later"):
+        admission.check_load()
 
 
 def test_a_port_is_for_one_service_only() -> None:
