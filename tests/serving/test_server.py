@@ -143,12 +143,15 @@ def test_keys_are_required_without_a_platform(root: Path, tmp_path: Path) -> Non
     assert "vitrine-server keys create NAME" in refused.stderr and "--insecure" in refused.stderr
     key = run("keys", "create", "shop", VITRINE_KEYS=str(keys)).stdout.strip()
     port = free_port()
-    env = {"VITRINE_EXPORTS": str(root), "VITRINE_KEYS": str(keys), "VITRINE_DEFAULT_MODEL": "price"}
+    env = {"VITRINE_EXPORTS": str(root), "VITRINE_KEYS": str(keys), "VITRINE_DEFAULT_MODEL": "prize"}
     with container(f"--port={port}", port=port, **env) as (http, program):
-        program.wait_until(lambda: http.get("/ping").status_code == 200)
-        assert http.post("/invocations", json={"instances": ROWS}).status_code == 401
-        answer = http.post("/invocations", json={"instances": ROWS}, headers={"Authorization": f"Bearer {key}"})
-        assert answer.json() == {"predictions": PRICES}
+        program.wait_until(lambda: http.get("/readyz").status_code == 200)
+        assert http.get("/ping").status_code == 503
+        program.wait_for("/ping is 503: the default model cannot answer: there is no model 'prize'")
+        headers = {"X-Amzn-SageMaker-Custom-Attributes": "tfs-model-name=price"}
+        assert http.post("/invocations", json={"instances": ROWS}, headers=headers).status_code == 401
+        headers["Authorization"] = f"Bearer {key}"
+        assert http.post("/invocations", json={"instances": ROWS}, headers=headers).json() == {"predictions": PRICES}
 
 
 def test_other_wrong_settings_say_nothing_about_keys(root: Path) -> None:

@@ -5,6 +5,7 @@ The body's content type decides: pictures, npy, multipart, JSON, JSON Lines or C
 API.
 """
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -30,6 +31,8 @@ from serving.gateway.models.routing import ModelState, VersionChoice, choose
 from serving.gateway.protocols.native import NativeProtocol
 from serving.gateway.protocols.tensorflow_serving import TensorFlowServingProtocol
 from serving.tfs_api.rest_json.errors import json_type
+
+log = logging.getLogger("vitrine.platform")
 
 _ATTRIBUTES = b"x-amzn-sagemaker-custom-attributes"
 _ATTRIBUTE = re.compile(r"\s*tfs-(model-name|model-version|method)=([^,]*)")
@@ -148,6 +151,7 @@ def router(
         is_ready: whether the gateway can answer for a model.
     """
     routes = APIRouter(tags=["hosting platforms"])
+    logged = ""
 
     @routes.get(
         PING,
@@ -157,13 +161,17 @@ def router(
         response_class=FastAPIResponse,
     )
     async def ping() -> FastAPIResponse:
-        try:
-            if default_model:
+        nonlocal logged
+        reason = "" if is_ready() else "no model can answer; /readyz says why"
+        if default_model and not reason:
+            try:
                 choose(models(), default_model, VersionChoice())
-            ready = is_ready()
-        except GatewayError:
-            ready = False
-        return FastAPIResponse(status_code=200 if ready else 503)
+            except GatewayError as error:
+                reason = f"the default model cannot answer: {error.message}"
+        if reason and reason != logged:  # the answer has no body: it needs no key
+            log.warning("%s is 503: %s", PING, reason)
+        logged = reason
+        return FastAPIResponse(status_code=503 if reason else 200)
 
     @routes.get("/version", summary="Version of the server", response_class=PlainTextResponse)
     async def version() -> str:
