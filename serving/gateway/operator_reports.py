@@ -43,7 +43,7 @@ class GatewayReports:
         self._seen = SeenIds()
         self._first_load_until = monotonic() + _FIRST_LOAD_SECONDS
         if link is not None:
-            link.answer_with("metrics", metrics.report)
+            link.answer_with("metrics", self._own_metrics)
             link.answer_with("readiness", self._own_readiness)
 
     def is_ready(self) -> bool:
@@ -78,9 +78,9 @@ class GatewayReports:
         return [report["drift"] for report in others if report is not None]
 
     async def statistics(self) -> list[VersionStatistics]:
-        """Return the statistics of all versions that have had requests."""
+        """Return the statistics of all AVAILABLE versions."""
         if self._link is None:
-            return VersionStatistics.merged(self._metrics.report_statistics())
+            return VersionStatistics.merged(self._own_statistics())
         reports = await self._reports(self._link)
         known = (one["report"] for one in reports["workers"] if one["report"] is not None)
         return VersionStatistics.merged(statistics for report in known for statistics in report["statistics"])
@@ -106,6 +106,13 @@ class GatewayReports:
             return await link.reports("metrics")
         except TimeoutError:
             raise _no_supervisor() from None
+
+    def _own_metrics(self) -> dict[str, Any]:
+        return {**self._metrics.report(), "statistics": self._own_statistics()}
+
+    def _own_statistics(self) -> list[dict[str, Any]]:
+        states = self._discovery.models.values()
+        return [version.statistics.report() for state in states for version in state.versions.values()]
 
     def _own_readiness(self) -> ReadinessReport:
         models = self._discovery.models

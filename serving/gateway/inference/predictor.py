@@ -140,7 +140,8 @@ class Predictor:
             started, before = perf_counter(), caller.memory.held
             call = await prepare(version)
             decoded = perf_counter()
-            self._metrics.decoded(version.model, version.version, decoded - started)
+            self._metrics.decoded(version.model, decoded - started)
+            version.statistics.decode.add(decoded - started)
             if caller.trace is not None:
                 caller.trace.stage("decode", started, decoded)
             caller.memory.hold(_REQUEST_TIMES * size_of(call.arrays))
@@ -192,7 +193,7 @@ class Predictor:
             GatewayError: of the attempt; ``UnknownVersion`` if nothing replaces the version.
         """
         for attempts in range(1, MOST_ATTEMPTS + 1):
-            statistics, started = self._metrics.statistics_of(version.model, version.version), perf_counter()
+            statistics, started = version.statistics, perf_counter()
             try:
                 answer = await attempt(version)
             except VersionGone as gone:
@@ -264,8 +265,8 @@ class Predictor:
             partial(self._model_server.predict, version.model, version.version, signature),
             self._limits if signature.name != EXPLAIN else replace(self._limits, rows=1),
             keeps_rows=version.offers_signature(signature),
-            on_batch=self._metrics.batch_observer(version.model, version.version),
-            on_wait=self._metrics.wait_observer(version.model, version.version),
+            on_batch=self._metrics.batch_observer(version.statistics),
+            on_wait=self._metrics.wait_observer(version.statistics),
         )
         self._batchers[key] = (signature, batcher)
         return batcher

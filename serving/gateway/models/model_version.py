@@ -9,6 +9,7 @@ from serving.gateway.kinds import KINDS
 from serving.gateway.kinds.assessment import ASSESSED
 from serving.gateway.kinds.base import Kind
 from serving.gateway.models.signature import Signature
+from serving.gateway.observability.statistics import VersionStatistics
 from serving.tfs_api import messages
 
 DESCRIBE = "describe"
@@ -30,6 +31,7 @@ class ModelVersion:
         widths: by signature, the input that sets how wide the outputs are, and its largest value.
         card_problem: why the card cannot be read; None if it can, or if the model has no ``describe``.
         reason: why no native verb is offered at all.
+        statistics: of its requests to this process.
     """
 
     model: str
@@ -41,6 +43,10 @@ class ModelVersion:
     widths: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     card_problem: str | None = None
     reason: str = _NO_CARD
+    statistics: VersionStatistics = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "statistics", VersionStatistics(self.model, self.version))
 
     def offer(self, verb: str) -> Signature:
         """Return the signature behind a native verb.

@@ -46,7 +46,6 @@ class GatewayMetrics:
     def __init__(self, drift: Drift | None = None) -> None:
         self._drift = drift
         self._registry = CollectorRegistry()
-        self._statistics: dict[tuple[str, int], VersionStatistics] = {}
         self._requests = self._counter(
             "vitrine_requests",
             "Responses by model, version (empty if none answered), verb and HTTP status.",
@@ -170,21 +169,13 @@ class GatewayMetrics:
         """Count the rows of a call that are unlike the training data."""
         self._warned.add((model, str(version)), by=rows)
 
-    def statistics_of(self, model: str, version: int) -> VersionStatistics:
-        """Return the statistics of a version."""
-        found = self._statistics.get((model, version))
-        if found is None:
-            found = self._statistics[model, version] = VersionStatistics(model, version)
-        return found
-
-    def decoded(self, model: str, version: int, seconds: float) -> None:
+    def decoded(self, model: str, seconds: float) -> None:
         """Record the time that decoding one request took."""
         self._decode.of((model,)).observe(seconds)
-        self.statistics_of(model, version).decode.add(seconds)
 
-    def wait_observer(self, model: str, version: int) -> Callable[[float], None]:
+    def wait_observer(self, statistics: VersionStatistics) -> Callable[[float], None]:
         """Return a function that records how long a request waited for its call, in seconds."""
-        waits, queue = self._queue.of((model,)), self.statistics_of(model, version).queue
+        waits, queue = self._queue.of((statistics.model,)), statistics.queue
 
         def observe(seconds: float) -> None:
             waits.observe(seconds)
@@ -192,10 +183,10 @@ class GatewayMetrics:
 
         return observe
 
-    def batch_observer(self, model: str, version: int) -> Callable[[int, float], None]:
+    def batch_observer(self, statistics: VersionStatistics) -> Callable[[int, float], None]:
         """Return a function that records the rows and the seconds of each call to the model server."""
-        batch_rows, batch_seconds = self._rows.of((model,)), self._upstream.of((model,))
-        statistics = self.statistics_of(model, version)
+        labels = (statistics.model,)
+        batch_rows, batch_seconds = self._rows.of(labels), self._upstream.of(labels)
 
         def observe(rows: int, seconds: float) -> None:
             batch_rows.observe(rows)
@@ -211,11 +202,6 @@ class GatewayMetrics:
         self._failed.clear()
         self._card_unreadable.clear()
         self._canary.clear()
-        self._statistics = {
-            key: found
-            for key, found in self._statistics.items()
-            if key[0] in models and key[1] in models[key[0]].versions
-        }
         for name, state in models.items():
             self._ready.labels(name).set(state.problem is None and bool(state.versions))
             for number, version in state.versions.items():
@@ -269,12 +255,7 @@ class GatewayMetrics:
             for metric in self._registry.collect()
             if metric.name not in (*DRIFT_METRICS, *LIVE_METRICS)  # no sums of the workers' values
         ]
-        drift = self._drift.report() if self._drift is not None else []
-        return {"families": families, "drift": drift, "statistics": self.report_statistics()}
-
-    def report_statistics(self) -> list[dict[str, Any]]:
-        """Return the statistics of versions as JSON values."""
-        return [one.report() for one in self._statistics.values()]
+        return {"families": families, "drift": self._drift.report() if self._drift is not None else []}
 
     def merged_page(self, reports: Reports, worker: int) -> bytes:
         """Render the metrics of all workers; ``worker`` is this one's number."""

@@ -45,7 +45,7 @@ class ModelReports:
         Args:
             models: returns the current state of the models.
             is_ready: returns whether the gateway can answer requests.
-            statistics: returns the statistics of the versions that have had requests.
+            statistics: returns the statistics of the versions of all workers.
             max_rows: most rows of a call.
         """
         self._models = models
