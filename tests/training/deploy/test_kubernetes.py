@@ -142,7 +142,7 @@ def test_nobody_waits_for_tensorflow() -> None:
 
 def test_volumes_for_one_node() -> None:
     """The claims are those of the overlay laptop. A claim's access mode cannot be changed, so the names differ."""
-    claim, *_, work = printed("sine_rnn", "--access-mode", "ReadWriteOnce", "--priority-class", "")[1:]
+    claim, *_, work = printed("sine_rnn", "--access-mode", "ReadWriteOnce", overlay="laptop")[1:]
     assert claim["metadata"]["name"] == "training-rwo" and claim["spec"]["accessModes"] == ["ReadWriteOnce"]
     volumes = work["spec"]["template"]["spec"]["volumes"]
     claims = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "emptyDir" not in volume}
