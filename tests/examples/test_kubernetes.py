@@ -17,10 +17,11 @@ def test_the_pod_is_valid(version: str) -> None:
 
 def test_the_namespace_admits_the_pod() -> None:
     """Pod Security Standard "restricted", which the namespace enforces."""
-    spec, (container,) = POD["spec"], POD["spec"]["containers"]
+    spec = POD["spec"]
     assert spec["securityContext"]["runAsNonRoot"] and spec["securityContext"]["seccompProfile"]
-    assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    for container in spec["containers"]:
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
 
 
 def test_the_pod_writes_to_the_claim_as_the_user_of_the_others() -> None:
