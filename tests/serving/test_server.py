@@ -28,7 +28,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     served_models.price(folder, 1)
     served_models.shade(folder, 1)
-    served_models.configure(folder, {"price": {"stable": 1}, "shade": {"stable": 1}})
+    served_models.trend(folder, 1)
+    served_models.configure(folder, {name: {"stable": 1} for name in ("price", "shade", "trend")})
     return folder
 
 
@@ -141,7 +142,7 @@ def test_keys_are_required_without_a_platform(root: Path, tmp_path: Path) -> Non
     refused = run(VITRINE_EXPORTS=str(root))
     assert refused.returncode == 2
     assert "vitrine-server keys create NAME" in refused.stderr and "--insecure" in refused.stderr
-    key = run("keys", "create", "shop", VITRINE_KEYS=str(keys)).stdout.strip()
+    key = run("keys", "create", "shop", "--verb", "predict", VITRINE_KEYS=str(keys)).stdout.strip()
     port = free_port()
     env = {"VITRINE_EXPORTS": str(root), "VITRINE_KEYS": str(keys), "VITRINE_DEFAULT_MODEL": "prize"}
     with container(f"--port={port}", port=port, **env) as (http, program):
@@ -152,6 +153,10 @@ def test_keys_are_required_without_a_platform(root: Path, tmp_path: Path) -> Non
         assert http.post("/invocations", json={"instances": ROWS}, headers=headers).status_code == 401
         headers["Authorization"] = f"Bearer {key}"
         assert http.post("/invocations", json={"instances": ROWS}, headers=headers).json() == {"predictions": PRICES}
+        headers["X-Amzn-SageMaker-Custom-Attributes"] = "tfs-model-name=trend"
+        forecast = {"history": [1, 2, 3, 4], "horizon": 3}
+        assert http.post("/invocations", json=forecast, headers=headers).status_code == 403
+        assert http.post("/invocations", json={"history": [1, 2, 3, 4]}, headers=headers).status_code == 200
 
 
 def test_other_wrong_settings_say_nothing_about_keys(root: Path) -> None:

@@ -22,6 +22,7 @@ from serving.gateway.codecs.body import JsonDocument, Payload
 from serving.gateway.codecs.dataframes import DataFrame
 from serving.gateway.codecs.offload import offload
 from serving.gateway.errors import BadDocument, BadOption, GatewayError, UnknownModel, UnknownVerb, listed
+from serving.gateway.http.authentication import check_scope
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.http.paths import PING, VERBS, Form, Target, number
 from serving.gateway.http.request import Request, Response
@@ -121,7 +122,8 @@ class HostingProtocol:
                 return await self._tensorflow_serving.predict(request, target, version, keys, self._columns_key)
             if "horizon" in keys and "forecast" in version.offers:
                 target = replace(target, verb="forecast")
-                self._predictor.route(request, target.model, target.choice, target.scope)  # the key's scope
+                if request.key is not None:
+                    check_scope(request.key, target.model, target.scope)
             content = JsonDocument(keys)
         return await self._native.answer(request, target, version, content)
 
