@@ -72,6 +72,7 @@ class SeriesRecipe(_CardPart):
     season: int | None = Field(default=None, gt=0, description="steps of a season; older cards lack it")
     level: float | None = Field(default=None, description="nominal coverage of lower…upper; None: no interval")
     quantiles: Quantiles | None = Field(default=None, description="older cards lack it")
+    minimum: float | None = Field(default=None, description="no forecast is below it: 0 for counts; None: no bound")
 
     @property
     def duration(self) -> str:

@@ -30,12 +30,14 @@ def series_model(network: keras.Model, forecaster: Forecaster, spread: Spread, s
     history_spec = tf.TensorSpec((None, recipe.window), tf.float32, "history")
 
     def predict(history: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"prediction": _within(forecaster.step(_within(history, LARGEST_INPUT)), LARGEST_OUTPUT)}
+        return {
+            "prediction": _within(forecaster.bounded(forecaster.step(_within(history, LARGEST_INPUT))), LARGEST_OUTPUT)
+        }
 
     def forecast(history: tf.Tensor, horizon: tf.Tensor) -> dict[str, tf.Tensor]:
         history = _within(history, LARGEST_INPUT)
         mean = forecaster.ahead(history, tf.clip_by_value(tf.reduce_max(horizon), 0, recipe.max_horizon))
-        mean = _within(mean, LARGEST_OUTPUT)
+        mean = _within(forecaster.bounded(mean), LARGEST_OUTPUT)
         lower, upper = (_within(bound, LARGEST_OUTPUT) for bound in forecaster.interval(history, mean, spread))
         return {"mean": mean, "lower": lower, "upper": upper}
 

@@ -53,11 +53,19 @@ class Forecaster:
         """
         factors = tf.constant(spread.bounds, tf.float32)  # a constant outside would become an input of the ONNX graph
         steps, width = tf.shape(mean)[1], self.width(history)
-        return mean + width * factors[0, :steps], mean + width * factors[1, :steps]  # factors are ≤ 0 and ≥ 0
+        lower = self.bounded(mean + width * factors[0, :steps])  # factors are ≤ 0 and ≥ 0
+        return lower, mean + width * factors[1, :steps]
+
+    def bounded(self, values: tf.Tensor) -> tf.Tensor:
+        """Raise values below the recipe's minimum to it."""
+        return values if self.recipe.minimum is None else tf.maximum(values, self.recipe.minimum)
+
+    def _longest(self, history: tf.Tensor) -> tf.Tensor:
+        return self.bounded(self.ahead(history, tf.constant(self.recipe.max_horizon)))
 
     def errors(self, origins: Origins) -> Array:
         """Return the mean absolute error at each origin over the longest horizon, [n]."""
-        mean = self._run(lambda history: self.ahead(history, tf.constant(self.recipe.max_horizon)), origins.history)
+        mean = self._run(self._longest, origins.history)
         found: Array = np.abs(origins.truth - mean).mean(axis=1)
         return found
 
@@ -67,7 +75,7 @@ class Forecaster:
         The origins must be held out from the fit. Errors are divided by ``width`` (locally weighted conformal
         prediction, Lei et al. 2018, 5.2).
         """
-        mean = self._run(lambda history: self.ahead(history, tf.constant(self.recipe.max_horizon)), origins.history)
+        mean = self._run(self._longest, origins.history)
         width = self._run(self.width, origins.history)
         return conformal_spread((origins.truth - mean) / width, self.recipe.level or 0.9)
 
@@ -80,10 +88,11 @@ class Forecaster:
             spread: the bounds of :meth:`calibrate`.
             season: steps of the seasonal naive forecast.
         """
-        next_values = self._run(self.step, near.history)[:, None]
-        mean = self._run(lambda history: self.ahead(history, tf.constant(self.recipe.max_horizon)), far.history)
+        next_values = self._run(lambda history: self.bounded(self.step(history)), near.history)[:, None]
+        mean = self._run(self._longest, far.history)
         width = self._run(self.width, far.history)
         lower, upper = (mean + width * bound for bound in spread.bounds)
+        lower = lower if self.recipe.minimum is None else np.maximum(lower, self.recipe.minimum)
         level = self.recipe.level or 0.9
         metrics = backtest.against_naive(near, next_values)
         metrics = {"test_mae": metrics.pop("mae"), **metrics}

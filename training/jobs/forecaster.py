@@ -64,7 +64,8 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
     train = examples_of(parts.train, window, horizon, least_width(parts.train))
     validation, test = (examples_of(part, window, horizon) for part in (parts.validation, parts.test))
     raw = np.lib.stride_tricks.sliding_window_view(parts.train, window)
-    notes = series.notes
+    counts = bool(series.values.min() >= 0 and not np.mod(series.values, 1).any())
+    notes = (*series.notes, *["All values are counts: no forecast is below 0."] * counts)
     if len(values) < len(series.values):
         notes += (f"Used the newest {len(values):,} of {len(series.values):,} values.",)
     rows = {"train": len(train[0]), "validation": len(validation[0]), "test": len(test[0])}
@@ -74,7 +75,9 @@ def load(options: JobOptions, recipe: Recipe) -> Examples:
         test=test,
         extra={
             "parts": parts,
-            "series": series.recipe(window).model_copy(update={"max_horizon": horizon}),
+            "series": series.recipe(window).model_copy(
+                update={"max_horizon": horizon, "minimum": 0.0 if counts else None}
+            ),
             "options": options,
             "recipe": recipe,
         },

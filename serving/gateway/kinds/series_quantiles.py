@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.artifacts.model_card import SeriesRecipe
+from serving.artifacts.model_card import Quantiles, SeriesRecipe
 from serving.gateway.errors import BadOption, listed
 from serving.tfs_api.rest_json.errors import json_type
 
@@ -85,22 +85,30 @@ def _between(quantile: float, recipe: SeriesRecipe, columns: dict[str, NDArray[n
     """Interpolate a quantile between the card's levels and steps, on its side of the bounds."""
     assert recipe.quantiles is not None and recipe.level is not None  # `requested` checked it
     mean, lower, upper = (columns[column].astype(np.float64) for column in ("mean", "lower", "upper"))
-    steps = np.arange(1, mean.shape[1] + 1)
-    levels = np.array(recipe.quantiles.levels)
-    offsets = np.array([np.interp(steps, recipe.quantiles.steps, row) for row in recipe.quantiles.offsets])
-    after = int(np.clip(np.searchsorted(levels, quantile), 1, max(len(levels) - 1, 1)))
-    if len(levels) == 1:
-        offset = offsets[0]
-    else:
-        share = (quantile - levels[after - 1]) / (levels[after] - levels[after - 1])
-        offset = (1 - share) * offsets[after - 1] + share * offsets[after]
-    values = mean + (upper - lower) * offset
-    tail = (1 - recipe.level) / 2
+    tail, width = (1 - recipe.level) / 2, upper - lower
+    if recipe.minimum is not None:  # it may have cut the interval: the part above the mean says how wide it is
+        above = _offset(1 - tail, recipe.quantiles, mean.shape[1])
+        cut = (lower <= recipe.minimum) & (above > 0)
+        width = np.where(cut, (upper - mean) / np.where(above > 0, above, 1), width)
+    values = mean + width * _offset(quantile, recipe.quantiles, mean.shape[1])
     if quantile < tail:
         values = np.minimum(values, lower)
     elif quantile > 1 - tail:
         values = np.maximum(values, upper)
     else:
         values = np.clip(values, lower, upper)
-    values = np.clip(values, -_LARGEST, _LARGEST)
+    values = np.clip(values, -_LARGEST if recipe.minimum is None else recipe.minimum, _LARGEST)
     return np.asarray(values, np.float32)
+
+
+def _offset(level: float, quantiles: Quantiles, horizon: int) -> NDArray[np.float64]:
+    """Return a quantile's distance from the mean at each step, in widths of the interval, [horizon]."""
+    steps, levels = np.arange(1, horizon + 1), np.array(quantiles.levels)
+    offsets = np.array([np.interp(steps, quantiles.steps, row) for row in quantiles.offsets])
+    if len(levels) == 1:
+        only: NDArray[np.float64] = offsets[0]
+        return only
+    after = int(np.clip(np.searchsorted(levels, level), 1, len(levels) - 1))
+    share = (level - levels[after - 1]) / (levels[after] - levels[after - 1])
+    between: NDArray[np.float64] = (1 - share) * offsets[after - 1] + share * offsets[after]
+    return between

@@ -47,3 +47,17 @@ def test_an_interval_is_proportional_to_the_window_s_width() -> None:
     lower, upper = forecaster.interval(rows, forecaster.ahead(rows, tf.constant(4)), spread)
     inside = (fresh.truth >= lower.numpy()) & (fresh.truth <= upper.numpy())
     assert 0.88 < inside[:2000].mean() < 0.93 and 0.88 < inside[2000:].mean() < 0.93
+
+
+def test_neither_mean_nor_interval_is_below_the_minimum() -> None:
+    forecaster = recursive(RECIPE.model_copy(update={"minimum": 0.0}), lambda window: window[:, -1] - 2)
+    falling = np.concatenate([np.arange(40.0, 0, -1), np.zeros(10)])
+    far = backtest.roll(falling, 10, window=3, horizon=4, season=5)
+    spread = forecaster.calibrate(far)
+    history = tf.constant([[3.0, 2.0, 1.0]])
+    mean = forecaster.bounded(forecaster.ahead(history, tf.constant(4)))
+    lower, upper = forecaster.interval(history, mean, spread)
+    assert mean.numpy().tolist() == lower.numpy().tolist() == [[0, 0, 0, 0]]
+    assert (upper.numpy() >= mean.numpy()).all()
+    near = backtest.roll(falling, 10, window=3, horizon=1, season=5)
+    assert forecaster.measure(near, far, spread, season=5).answer.min() == 0

@@ -138,6 +138,14 @@ def test_the_shortest_accepted_series_is_measured_and_served(tmp_path: Path) -> 
     assert "forecast" in exported.endpoints and exported.typicality is None
 
 
+@pytest.mark.parametrize(("change", "minimum"), [(0, 0), (0.5, None), (-1, None)])
+def test_forecasts_of_counts_are_not_below_0(change: float, minimum: float | None, tmp_path: Path) -> None:
+    csv = write(tmp_path / "own.csv", np.random.default_rng(0).poisson(0.5, size=100) + change)
+    examples = forecaster.load(JobOptions(csv=csv), RECIPE)
+    assert examples.extra["series"].minimum == minimum
+    assert ("All values are counts: no forecast is below 0." in examples.notes) is (minimum == 0)
+
+
 def test_a_long_series_is_cut_and_its_windows_thinned(tmp_path: Path) -> None:
     csv = write(tmp_path / "own.csv", np.random.default_rng(0).normal(size=25_000), first=date(1950, 1, 1))
     examples = forecaster.load(JobOptions(csv=csv), RECIPE)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.artifacts.model_card import Quantiles, SeriesRecipe
+from serving.gateway.kinds import series_quantiles
 from tests.serving.gateway import programs, served_models
 
 OFFSETS = (-0.9, -0.5, -0.2, 0.0, 0.3, 0.5, 0.8)  # shares of the interval's width, at each of the levels
@@ -48,6 +49,14 @@ def forecast(http: httpx.Client, model: str = "shop", status: int = 200, **docum
     answer = http.post(f"/v1/models/{model}:forecast", json=document)
     assert answer.status_code == status, answer.text
     return answer.json()
+
+
+def test_quantiles_of_counts_are_not_below_0_and_as_wide_above_as_without_the_bound() -> None:
+    """The interval -0.5…1.5 is cut at 0."""
+    columns = {name: np.array([[value]], np.float32) for name, value in (("mean", 0.5), ("lower", 0), ("upper", 1.5))}
+    recipe = SHOP.model_copy(update={"minimum": 0.0})
+    found = series_quantiles.of_forecasts((0.02, 0.05, 0.2, 0.5, 0.8, 0.95, 0.98), recipe, columns)
+    assert [float(values[0, 0]) for values in found.values()] == pytest.approx([0, 0, 0.1, 0.5, 1.1, 1.5, 2.1])
 
 
 def test_an_old_request_is_answered_as_before(http: httpx.Client) -> None:
