@@ -1,15 +1,17 @@
-"""Fashion-MNIST by a residual net on augmented pictures.
+"""Fashion-MNIST by a residual net on augmented pictures, for clothes in photographs, too.
 
 An improvement of `fashion_cnn`.
 
-    vitrine train fashion_augmented          12 minutes on two CPU cores
-    vitrine train fashion_augmented --quick  20 seconds, one epoch on 5,000 pictures
+    vitrine train fashion_augmented          13 minutes on one CPU core
+    vitrine train fashion_augmented --quick  1 minute, one epoch on 5,000 pictures
 
-Differences from the course's net: residual blocks with batch normalisation; pictures that are mirrored, shifted and
-partly erased (random erasing, Zhong et al. 2017); smoothed labels; a learning rate with warm-up and cosine decay;
-batches of 128, since at 16 the overhead of Python dominates.
+Differences from the course's net: residual blocks with batch normalisation; beside every second picture a variant that
+looks like clothes cut out of a photograph (:mod:`training.data.pictures.photographed`); all of them mirrored, shifted
+and partly erased (random erasing, Zhong et al. 2017); smoothed labels; a learning rate with warm-up and cosine decay;
+batches of 128, since at 16 the overhead of Python dominates. No photograph is trained on.
 
-Expect .943 on the augmented training pictures and .937 on the test set, where the course's net reaches .895.
+Expect .887 on the training pictures and their variants, .913 on the test set, where the course's net reaches .895, and
+.601 of 318 photographs of clothes (`python -m benchmarks.clothing`), where the course's net reaches .371.
 """
 
 from dataclasses import replace
@@ -24,16 +26,23 @@ from training.core.gate import GatePolicy
 from training.core.job import Job, JobOptions, require_parameters
 from training.core.recipe import Recipe
 from training.data import fashion_mnist
+from training.data.pictures.photographed import photographed
 from training.evaluation.metrics import fit_and_test
 from training.export.exported_model import ExportedModel
 from training.export.image import image_model
 from training.jobs.cifar10_residual import compiled
 from training.models.layers import normalised_convolution, normalised_residual_block
 
+_SHOES = ("Sandal", "Sneaker", "Ankle boot")
+
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
     examples = fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
-    return replace(examples, train=_one_hot(*examples.train), test=_one_hot(*examples.test))
+    pictures, labels = examples.train
+    paired = np.isin(labels, [fashion_mnist.LABELS.index(label) for label in _SHOES])
+    variants = photographed(pictures[::2], paired[::2], np.random.default_rng(recipe.numpy_seed))
+    train = _one_hot(np.concatenate([pictures, variants]), np.concatenate([labels, labels[::2]]))
+    return replace(examples, train=train, test=_one_hot(*examples.test))
 
 
 def _one_hot(pictures: Array, labels: Array) -> tuple[Array, Array]:
@@ -48,19 +57,19 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
     x = layers.RandomTranslation(0.08, 0.08, fill_mode="constant")(x)
     x = layers.RandomErasing(0.5, scale=(0.02, 0.2), value_range=(0, 1))(x)
     model = keras.Model(inputs, network()(x)["probabilities"])
-    require_parameters(model, 464_810, trainable=463_594)
+    require_parameters(model, 262_210, trainable=261_298)
     return compiled(model, examples, recipe, keras.losses.CategoricalCrossentropy(label_smoothing=0.1))
 
 
 def network() -> keras.Model:
     """Return the net without augmentation, for pictures of 0…1.
 
-    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 128]}.
+    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 96]}.
     """
     decay = keras.regularizers.L2(2e-4)
     x = inputs = keras.Input((28, 28, 1))
-    x = normalised_convolution(x, 32, decay)
-    for filters in (64, 128):
+    x = normalised_convolution(x, 24, decay)
+    for filters in (48, 96):
         x = layers.MaxPooling2D()(x)
         x = normalised_convolution(x, filters, decay)
         x = normalised_residual_block(x, decay)
@@ -82,7 +91,7 @@ JOB = Job(
     name="fashion_augmented",
     title="Fashion-MNIST by a residual net on augmented pictures",
     course=None,
-    recipe=Recipe(epochs=15, batch_size=128, learning_rate=0.1),
+    recipe=Recipe(epochs=5, batch_size=128, learning_rate=0.1),
     quick=Recipe(epochs=1, batch_size=64, learning_rate=0.05, examples=5_000),
     policy=GatePolicy("test_accuracy", bound=0.6, largest_loss=0.005),
     load=load,
