@@ -11,9 +11,12 @@ import pytest
 from serving.artifacts.registry import ModelRegistry
 from tests.programs import shipped
 
-# Examples may be slow on a busy machine.
-hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("patient")
+# Examples may be slow on a busy machine. "chaos" is for `make chaos`.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.register_profile("chaos", hypothesis.settings.get_profile("patient"), max_examples=5000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient"))
 
 # A job in the background of a shell ignores SIGINT, and so would the programs that the tests interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -168,7 +168,7 @@ class DynamicBatcher:
             GatewayError: the call failed; see :class:`~serving.gateway.backends.base.ModelServer`.
             Overloaded: the queue is full, or too long for the deadline.
         """
-        if not self._free:
+        if not self._free or self._rows_waiting + rows > self._limits.waiting:
             self._check_queue(rows, deadline)
         self._rows_waiting += rows
         future: asyncio.Future[Outputs] = self._loop.create_future()
@@ -215,6 +215,8 @@ class DynamicBatcher:
                 f"{self._name} has {self._rows_waiting} rows waiting; {self._limits.waiting} are allowed. Try again",
                 "queue",
             )
+        if self._free:
+            return  # a call starts in the loop's next turn
         needed = expected_seconds(self._call_seconds, self._rows_waiting, self._rows_per_call, self._limits.calls)
         left = deadline - self._loop.time()
         if needed > left:
