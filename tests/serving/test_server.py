@@ -1,4 +1,7 @@
-"""The program of the image ``vitrine-server``, started and called as hosting platforms do."""
+"""The program of the image ``vitrine-server``, started and called as hosting platforms do.
+
+tests/sdks plays MLflow with its own client.
+"""
 
 import contextlib
 import json
@@ -121,22 +124,6 @@ def test_cloud_run(root: Path) -> None:
         assert program.process.wait(30) == 0
 
 
-def test_mlflow(root: Path) -> None:
-    """The answer to ``inputs`` is ``predictions``. tests/sdks calls it with MLflow's own client."""
-    port = free_port()
-    env = {"VITRINE_PLATFORM": "mlflow", "VITRINE_EXPORTS": str(root), "VITRINE_DEFAULT_MODEL": "price"}
-    with container(f"--port={port}", port=port, **env) as (http, program):
-        program.wait_until(lambda: http.get("/ping").status_code == 200)
-        for body in (
-            {"dataframe_split": {"columns": ["rooms", "age"], "data": ROWS}},
-            {"dataframe_records": [{"rooms": rooms, "age": age} for rooms, age in ROWS]},
-            {"instances": ROWS},
-            {"inputs": {"features": ROWS}},
-        ):
-            assert http.post("/invocations", json=body).json() == {"predictions": PRICES}
-        assert http.get("/version").text
-
-
 def test_keys_are_required_without_a_platform(root: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     refused = run(VITRINE_EXPORTS=str(root))
@@ -157,9 +144,3 @@ def test_keys_are_required_without_a_platform(root: Path, tmp_path: Path) -> Non
         forecast = {"history": [1, 2, 3, 4], "horizon": 3}
         assert http.post("/invocations", json=forecast, headers=headers).status_code == 403
         assert http.post("/invocations", json={"history": [1, 2, 3, 4]}, headers=headers).status_code == 200
-
-
-def test_other_wrong_settings_say_nothing_about_keys(root: Path) -> None:
-    ended = run("--port=x", "--insecure", VITRINE_EXPORTS=str(root))
-    assert ended.returncode == 2
-    assert "keys create" not in ended.stderr
