@@ -86,7 +86,7 @@ def test_a_worse_version_is_refused_and_force_is_recorded(published: Path, tmp_p
     shutil.copytree(published.parents[1], exports)
     path = exports / "sine_rnn" / "1" / "assets.extra" / "card.json"
     claim = json.loads(path.read_text(encoding="utf-8"))
-    claim["metrics"]["test_mae"] = 1e9
+    claim["metrics"]["horizon_mae"] = 1e9
     path.write_text(json.dumps(claim), encoding="utf-8")
     slow = tmp_path / "slow.json"
     slow.write_text(json.dumps({"learning_rate": 1e-6}), encoding="utf-8")

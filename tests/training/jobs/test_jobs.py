@@ -322,9 +322,14 @@ def test_both_heads_of_xo_mobilenet_have_the_printed_parameters() -> None:
         xo_mobilenet.build(some(1, 1280), JobOptions(head="relu"), RECIPE)
 
 
-def test_the_base_of_xo_mobilenet_is_frozen(data: Path) -> None:
+def test_the_base_of_xo_mobilenet_is_frozen_and_its_typicality_reads_a_middle_block(data: Path) -> None:
     base = imagenet_encoder(96)
     assert base.count_params() == 2_257_984 and not base.trainable_weights
+    pictures = np.zeros((2, 96, 96, 3), np.uint8)
+    examples = replace(some(2, 1280), extra={"base": base, "pictures": pictures})
+    served = xo_mobilenet.serve(xo_mobilenet.build(examples, JobOptions(), RECIPE), examples)
+    assert served.infer and served.infer(pictures)["embedding"].shape == (2, 96)
+    assert served.endpoints["embed"].call()["embedding"].shape == (2, 1280)
 
 
 def test_xo_cnn_has_51698_parameters() -> None:
