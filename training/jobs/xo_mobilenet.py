@@ -14,7 +14,7 @@ Further 400 per class calibrate the probabilities. The typicality reads a middle
 classes apart, and take a digit for an X or an O.
 
 Expect .96 to .99 on held-out drawings, depending on the seed, and 1.00 on 80 marker drawings by other people. The
-expected calibration error is .011 to .016 (800 drawings), the typicality's AUROC .92 for digits and .91 for CIFAR-10.
+expected calibration error is .010 to .016 (800 drawings), the typicality's AUROC .91 for digits and for CIFAR-10.
 """
 
 from dataclasses import replace
@@ -41,7 +41,7 @@ RECIPE = ImageRecipe(height=96, width=96, channels=3, colour="ink", crop=True, m
 HEADS = {"softmax": 12_832, "sigmoid": 12_821}
 _MIDDLE = "block_12_add"  # a layer with 6×6 places; of 12 layers it tells digits from X and O best
 _HELD_OUT = 400  # drawings per class for the calibration
-_RELATIVE = 0.5  # see training.evaluation.typicality
+_RELATIVE = 0.45  # see training.evaluation.typicality
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
