@@ -23,11 +23,9 @@ LINKED_EDUCATION = (
         ),
         Text(
             "The document prints no accuracy; we train on generated drawings, and the study transfer shows that "
-            "transfer is ahead with ten pictures a class and no longer with 200. The run of "
-            "transfer below has no cursive drawings, lines of a board or glare yet.",
+            "transfer is ahead with ten pictures a class and no longer with 200.",
             "O documento não imprime exatidões; treinamos com desenhos gerados, e o estudo transfer mostra que a "
-            "transferência está à frente com dez imagens por classe e já não com 200. A execução de "
-            "transfer abaixo ainda não tem desenhos cursivos, linhas de tabuleiro nem reflexos.",
+            "transferência está à frente com dez imagens por classe e já não com 200.",
         ),
         Text(
             "2,257,984 frozen parameters; 12,832 new ones with softmax 2, which the text asks for; the printed "
