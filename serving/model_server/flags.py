@@ -56,7 +56,7 @@ class Flags:
     """The settings of one server."""
 
     # gRPC
-    host: str = "0.0.0.0"  # ours
+    host: str = "0.0.0.0"  # nosec B104 # ours; TensorFlow Serving's default
     port: int = 8500
     grpc_socket_path: str = ""
     grpc_max_threads: int = field(default_factory=_four_per_cpu)  # concurrent calls; more are rejected

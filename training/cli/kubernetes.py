@@ -53,7 +53,7 @@ _OBJECTS = {
     "namespace": "--namespace",
     "queue": "--queue",
     "priority_class": "--priority-class",
-    "pull_secret": "--pull-secret",
+    "pull_secret": "--pull-secret",  # nosec B105 # a flag
     "storage_class": "--storage-class",
 }
 

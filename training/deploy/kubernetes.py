@@ -125,7 +125,7 @@ def _label(name: str) -> str:
 
 def _suffix() -> str:
     """Return five random letters without vowels, as Kubernetes' own generated names have them."""
-    return "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))
+    return "".join(secrets.choice("bcdfghjklmnpqrstvwxz2456789") for _ in range(5))  # pragma: allowlist secret
 
 
 def _metadata(title: str, label: str, trainer: Trainer) -> Manifest:

@@ -128,7 +128,7 @@ def _container(program: Manifest, trainer: Trainer) -> Manifest:
         ],
         "volumeMounts": [
             {"name": "training", "mountPath": TRAINING},
-            {"name": "tmp", "mountPath": "/tmp"},
+            {"name": "tmp", "mountPath": "/tmp"},  # nosec B108 # an emptyDir of the pod
         ],
     }
 

@@ -180,7 +180,7 @@ class ObjectStoreBackend:
             except FileExistsError:
                 if time.monotonic() > until:
                     raise ObjectStoreError(f"{self.url}/{name} is changed by other writers too often; retry") from None
-                time.sleep(random.uniform(0, 0.2))
+                time.sleep(random.uniform(0, 0.2))  # nosec B311 # jitter
 
     def _claim(self, model: str) -> int:
         """Claim the next number, which no other publisher can use."""

@@ -213,7 +213,7 @@ class GatewayMiddleware:
         trace = request.trace
         if trace is not None:
             trace.end(model, version, verb, status)
-        if self._access_log and random.random() < self._access_log:
+        if self._access_log and random.random() < self._access_log:  # nosec B311 # a sample of the log
             extra = {"request_id": request.id, "model": model, "model_version": version, "status": status}
             extra |= {"ms": round(seconds * 1000, 2), "bytes": request.size, "client": request.client}
             if trace is not None:

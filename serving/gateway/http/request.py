@@ -174,7 +174,7 @@ class Request:
         The position is random if the share is not sticky or the caller cannot be identified.
         """
         caller = self._sticky_value(share.sticky) if share.sticky is not None else b""
-        return point(model, share, caller) if caller else random.random() * 100
+        return point(model, share, caller) if caller else random.random() * 100  # nosec B311 # a share of traffic
 
     def _sticky_value(self, sticky: str) -> bytes:
         """Return the value that identifies a caller: key, header or cookie (a new one if the caller has none)."""

@@ -17,7 +17,7 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 MAX_HOPS = 16
 _MAX_ELEMENT_BYTES = 512  # one element of a header
 # Possessive quantifiers: no element takes more than one pass.
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"  # nosec B105 # a token of HTTP's grammar
 _PAIR = rf'({_TOKEN})=(?:({_TOKEN})|"((?:[^"\\]|\\.)*+)")'
 _PAIRS = re.compile(_PAIR)
 _ELEMENT = re.compile(rf"(?:{_PAIR})?+(?:[ \t]*+;[ \t]*+(?:{_PAIR})?+)*+")

@@ -224,7 +224,7 @@ class Predictor:
         """
         version, call = answered.version, answered.call
         other = state.versions[shadow.version]
-        if other is version or random.random() * 100 >= shadow.percent:
+        if other is version or random.random() * 100 >= shadow.percent:  # nosec B311 # a share of traffic
             return
 
         async def send() -> tuple[Outputs, Sequence[str]]:

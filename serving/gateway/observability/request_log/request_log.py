@@ -96,7 +96,7 @@ class RequestLog:
 
     def samples(self) -> bool:
         """Whether to log the next request."""
-        return random.random() < self.sample
+        return random.random() < self.sample  # nosec B311 # a sample of the log
 
     def offer_request(self, request: Request, response: Response, verb: str, seconds: float) -> None:
         """Queue an answered request that was sampled."""

@@ -13,7 +13,7 @@ from tests.serving.gateway import programs
 from tests.serving.gateway import served_models as models
 from tests.serving.gateway.programs import Gateway
 
-SECRET = "vt_a-key-that-nobody-has-0123456789"
+SECRET = "vt_a-key-that-nobody-has-0123456789"  # pragma: allowlist secret
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from tests.serving.gateway import programs, stub
 from tests.serving.gateway.programs import Gateway
 
 SIGNATURE = stub.echo("serving_default", TensorSpec("x", messages.DT_FLOAT, (None, 2)))
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-PARENT = "b7ad6b7169203331"
+TRACE = "0af7651916cd43dd8448eb211c80319c"  # pragma: allowlist secret
+PARENT = "b7ad6b7169203331"  # pragma: allowlist secret
 ROW = {"instances": [[1, 2]]}
 
 

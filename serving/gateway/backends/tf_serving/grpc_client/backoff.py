@@ -21,7 +21,7 @@ class Backoff:
 
     def next(self) -> float:
         """Return the seconds to wait before the next attempt."""
-        delay = self._delay * random.uniform(1 - _JITTER, 1 + _JITTER)
+        delay = self._delay * random.uniform(1 - _JITTER, 1 + _JITTER)  # nosec B311 # jitter
         self._delay = min(self._delay * _MULTIPLIER, _MAX)
         return delay
 
