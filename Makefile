@@ -8,7 +8,7 @@ PORT ?= 8000
 # Data sets for tests and trainings (see docs/how-to/train.md, "Data"); left alone where the folder is missing.
 export VITRINE_DATA ?= $(abspath $(wildcard ../shared/data))
 
-.PHONY: setup up python port test test-images test-sdks chaos lint scan docs docs-reference lock protos images sbom clean
+.PHONY: setup up python port test test-images test-sdks soak chaos lint scan docs docs-reference lock protos images sbom clean
 
 setup: $(VENV)/.all
 
@@ -52,6 +52,10 @@ chaos: setup
 	$(BIN)/pip install --quiet --require-hashes --target .vitrine/atheris --upgrade -r requirements/atheris.lock
 	PYTHONPATH=.:.vitrine/atheris $(BIN)/python -m tests.faults.fuzz --guided
 	$(BIN)/python -m tests.faults
+
+# Half an hour of load with a new version every five seconds: memory, descriptors, latency.
+soak: setup
+	$(BIN)/python -m benchmarks.soak
 
 # With Docker. TensorFlow Serving has an image for amd64 alone. The images' times are those of the commit.
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' serving/__init__.py)
