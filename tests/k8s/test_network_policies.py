@@ -23,6 +23,7 @@ OTHERS = (
     Endpoint("pod of a client namespace", {}, "shop", _CLIENT),
     Endpoint("pod of another namespace", _CLIENT, "other"),  # a pod's own label counts in the gateway's namespace only
     Endpoint("ingress controller", {}, "ingress-nginx"),
+    Endpoint("Envoy Gateway", {}, "envoy-gateway-system"),
     Endpoint("prometheus", {}, "monitoring"),
     Endpoint("collector", {}, "observability"),
     Endpoint("cluster DNS", {"k8s-app": "kube-dns"}, "kube-system"),
@@ -37,6 +38,7 @@ PORTS = [("UDP", 53), ("UDP", 5353)] + [
 DNS = {
     "cluster DNS": ("UDP/53", "TCP/53"),
     "node-local DNS": ("UDP/53", "TCP/53"),
+    "metadata service": ("UDP/53", "TCP/53"),  # Cloud DNS of GKE
     "OpenShift DNS": ("UDP/5353", "TCP/5353"),
 }
 
@@ -103,6 +105,12 @@ def test_each_overlay_allows_exactly_these_connections(overlay: str) -> None:
         outside = {end.name for end in OTHERS}
         expected |= {(pod, end, port) for pod in STORE for end in outside for port in ("TCP/443", "TCP/9000")}
     assert connections(manifests) == expected
+
+
+def test_the_gateway_api_reaches_the_gateways_http_port_alone(tmp_path: Path) -> None:
+    assert connections(built(("gateway-api",), tmp_path / "with")) - connections(built((), tmp_path / "without")) == {
+        ("Envoy Gateway", "gateway", "TCP/8000")
+    }
 
 
 def test_the_grpc_port_has_the_callers_of_the_http_port(tmp_path: Path) -> None:

@@ -4,13 +4,8 @@
 {{- $object := .object }}
 {{- $name := $object.metadata.name }}
 {{- $gpu := $values.modelServer.gpu }}
-{{- $components := list }}
-{{- if $gpu.enabled }}{{ $components = append $components "gpu" }}{{ end }}
-{{- if $values.exports.store.secret }}{{ $components = append $components "s3-exports" }}{{ end }}
-{{- if $values.rateLimits.enabled }}{{ $components = append $components "redis" }}{{ end }}
-{{- if $values.traces.enabled }}{{ $components = append $components "otel" }}{{ end }}
-{{- range $components }}
-{{- if not (and (eq . "redis") (eq $name "redis")) }}
+{{- if ne $name "redis" }}
+{{- range include "vitrine.components" .root | fromYamlArray }}
 {{- include "vitrine.patch" (dict "root" $.root "object" $object "component" .) }}
 {{- end }}
 {{- end }}
@@ -37,12 +32,23 @@
 {{- end }}
 {{- if $values.spreadZones }}
 {{- $pods := dict "matchLabels" (dict "app.kubernetes.io/part-of" "vitrine") }}
-{{- $zones := dict "maxSkew" 1 "topologyKey" "topology.kubernetes.io/zone" "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" $pods }}
+{{- $zones := dict "maxSkew" 1 "topologyKey" "topology.kubernetes.io/zone" "whenUnsatisfiable" "ScheduleAnyway" "labelSelector" $pods "matchLabelKeys" (list "app.kubernetes.io/name") }}
 {{- $_ := set $pod "topologySpreadConstraints" (append $pod.topologySpreadConstraints $zones) }}
 {{- end }}
 {{- with $own.resources }}{{ $_ := set $main "resources" . }}{{ end }}
-{{- $annotations := dict "checksum/settings" (toYaml (list $values.gateway.settings $values.gateway.workers) | sha256sum) }}
-{{- $_ := set $object.spec.template.metadata "annotations" $annotations }}
+{{- $settings := printf "%s%s" (.root.Files.Get "k8s/base/model-server/monitoring.config") (.root.Files.Get "k8s/base/model-server/batching.config") }}
+{{- if eq $name "gateway" }}{{ $settings = include "vitrine.settings" .root }}{{ end }}
+{{- $_ := set $object.spec.template.metadata "annotations" (dict "checksum/settings" (sha256sum $settings)) }}
+{{- $_ := unset $pod "nodeSelector" }}
+{{- with $own.nodeSelector }}{{ $_ := set $pod "nodeSelector" . }}{{ end }}
+{{- with $own.tolerations }}{{ $_ := set $pod "tolerations" (concat (default list $pod.tolerations) .) }}{{ end }}
+{{- if $values.exports.store.verifyKey }}{{ include "vitrine.signed" (dict "pod" $pod "secret" $values.exports.store.verifyKey) }}{{ end }}
+{{- end }}
+{{- if and $values.oipGrpc.enabled (eq $name "gateway") }}
+{{- $_ := set $main "ports" (append $main.ports (dict "name" "grpc" "containerPort" 8001)) }}
+{{- end }}
+{{- if $values.openshift }}
+{{- range list "runAsUser" "runAsGroup" "fsGroup" }}{{ $_ := unset $pod.securityContext . }}{{ end }}
 {{- end }}
 {{- range concat (default list $pod.initContainers) $pod.containers }}
 {{- $_ := set . "image" (include "vitrine.image" (dict "root" $.root "image" .image)) }}
@@ -56,6 +62,17 @@
 {{- end }}
 {{- with $values.priorityClassName }}{{ $_ := set $pod "priorityClassName" . }}{{ end }}
 {{- $_ := set $object.spec.template.metadata.labels "app.kubernetes.io/part-of" "vitrine" }}
+{{- end }}
+
+{{/* The component signed: the sidecar copies only versions with the signature. Input: pod, secret. */}}
+{{- define "vitrine.signed" -}}
+{{- range .pod.initContainers }}
+{{- if eq .name "sync" }}
+{{- $_ := set . "env" (list (dict "name" "VITRINE_VERIFY_KEY" "value" "/etc/vitrine/verify/verify.pem")) }}
+{{- $_ := set . "volumeMounts" (append .volumeMounts (dict "name" "verify-key" "mountPath" "/etc/vitrine/verify" "readOnly" true)) }}
+{{- end }}
+{{- end }}
+{{- $_ := set .pod "volumes" (append .pod.volumes (dict "name" "verify-key" "secret" (dict "secretName" .secret))) }}
 {{- end }}
 
 {{/* The full name of an image of k8s/. Input: root, image. */}}

@@ -48,6 +48,21 @@
 {{- end }}
 {{- end }}
 
+{{/* The regular expression of namespaces in alerts and dashboard. */}}
+{{- define "vitrine.namespaces" -}}
+{{- ternary "vitrine.*" .Release.Namespace (hasPrefix "vitrine" .Release.Namespace) }}
+{{- end }}
+
+{{/* Set the namespace from which a policy allows traffic; any address without one. Input: policy, namespace. */}}
+{{- define "vitrine.from" -}}
+{{- $rule := first .policy.spec.ingress }}
+{{- if .namespace }}
+{{- $_ := set (first $rule.from).namespaceSelector "matchLabels" (dict "kubernetes.io/metadata.name" .namespace) }}
+{{- else }}
+{{- $_ := unset $rule "from" }}
+{{- end }}
+{{- end }}
+
 {{/* Print an object in the release's namespace. Input: root, object. */}}
 {{- define "vitrine.print" -}}
 {{- $labels := dict "app.kubernetes.io/part-of" "vitrine" }}
