@@ -21,8 +21,10 @@ def publish(backend: RegistryBackend, config: ConfigFile, model: str, staged: Pa
         ConfigError: models.config is invalid.
         OSError: The disk is full, or the disk or object store fails. Nothing visible remains after any error.
     """
-    configured = config.read()
+    entry = config.read().get(model)
     manifest.write(staged)
+    if entry is not None and entry.labels and not entry.specific:
+        config.edit_labels(model, lambda labels: labels)  # lists the labelled versions, before a newer one appears
 
     def seal(number: int) -> None:
         if signer:
@@ -30,7 +32,7 @@ def publish(backend: RegistryBackend, config: ConfigFile, model: str, staged: Pa
             (staged / SIGNATURE_FILE).write_bytes(signer.sign(model, number, listed))
 
     number = backend.add(model, staged, seal)
-    if model in configured:
+    if entry is not None:
         try:
             config.edit_labels(model, lambda labels: labels)
         except (OSError, ConfigError):

@@ -218,9 +218,11 @@ class ModelRegistry:
         live = self.live(model)
         if live is None:
             raise NoSuchVersionError(self._not_found(model, None))
-        below = [number for number in self.versions(model) if number < live]
-        target = self.labels(model).get(PREVIOUS) or (below[-1] if below else None)
-        if target is None or target not in self.versions(model):
+        versions = self.versions(model)
+        below = [number for number in versions if number < live]
+        previous = self.labels(model).get(PREVIOUS)
+        target = previous if previous in versions else (below[-1] if below else None)
+        if target is None:
             raise RegistryError(f"{model} has no version before {live} to go back to")
         self._require_servable(model, target, "promoted")
         if self.labels(model).get(STABLE) is None:

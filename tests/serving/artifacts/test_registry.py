@@ -1,5 +1,6 @@
 """The registry: complete versions or none, unique numbers, labels that move."""
 
+import itertools
 import os
 import resource
 import shutil
@@ -17,6 +18,7 @@ from serving.artifacts.model_card import ModelCardError
 from serving.artifacts.models_config import ConfigError, ModelConfig
 from serving.artifacts.registry import ModelRegistry, RegistryError
 from serving.artifacts.version_labels import first_step, with_labels
+from tests.killed import killed_after
 from tests.programs import REPOSITORY
 from tests.serving.artifacts.test_atomic_write import leave_temporary_file
 
@@ -88,7 +90,7 @@ def test_labelled_versions_stay_loaded(tmp_path: Path) -> None:
     for _ in range(4):
         publish(registry)
     registry.promote("m", 4)
-    assert models_config.read(registry.root / "models.config")["m"].latest == 2
+    assert models_config.read(registry.root / "models.config")["m"].specific == (3, 4)
     assert registry.promote("m", 1) == 4
     assert models_config.read(registry.root / "models.config")["m"].specific == (1, 3, 4)
     assert registry.labels("m") == {"stable": 1, "previous": 4}
@@ -99,7 +101,7 @@ def test_a_label_moves_only_to_a_loaded_version() -> None:
     before = ModelConfig("m", "/models/m", specific=(3, 4), labels={"stable": 4, "canary": 3})
     after = with_labels(before, [1, 3, 4], {"stable": 1, "previous": 4, "canary": 3})
     first = first_step(before, after, [1, 3, 4])
-    assert (first.specific, first.labels) == ((1, 3, 4), {"stable": 4, "previous": 4, "canary": 3})
+    assert (first.specific, first.labels) == ((1, 3, 4), {"stable": 4, "canary": 3})
     assert first_step(first, after, [1, 3, 4]) == after
     new = with_labels(
         before, [1, 3, 4], {**before.labels, "shadow": 1}
@@ -121,6 +123,35 @@ def test_the_live_version_stays_loaded_while_newer_ones_are_published(tmp_path: 
         publish(registry)
         assert models_config.read(registry.root / "models.config")["m"].specific == loaded
     assert registry.labels("m") == {"stable": 1}
+
+
+def test_killed_publishers_leave_the_live_version_loaded(tmp_path: Path) -> None:
+    """Each is killed after its version appears and before models.config lists it."""
+    registry = ModelRegistry(tmp_path, settle=0)
+    publish(registry)
+    only = ModelConfig("m", "/models/m", latest=2, labels={"stable": 1})  # as older releases wrote it
+    (tmp_path / "models.config").write_text(models_config.render({"m": only}), encoding="utf-8")
+    for newest in (2, 3, 4):
+        for operations in itertools.count():
+            with killed_after(operations):
+                publish(registry)
+            if registry.versions("m")[-1] == newest:
+                break
+        assert 1 in models_config.aspired_versions(registry.configured()["m"], registry.versions("m"))
+
+
+def test_a_killed_promotion_leaves_the_version_to_roll_back_to(tmp_path: Path) -> None:
+    for operations in itertools.count():
+        registry = ModelRegistry(tmp_path / str(operations), settle=0)
+        for _ in range(5):
+            publish(registry)
+        registry.promote("m", 2)
+        registry.promote("m", 3)
+        with killed_after(operations):
+            registry.promote("m", 1)
+            break
+        assert registry.labels("m") in ({"stable": 3, "previous": 2}, {"stable": 1, "previous": 3})
+    assert operations > 3
 
 
 def test_publishing_does_not_configure_an_unpromoted_model(tmp_path: Path) -> None:
@@ -291,6 +322,16 @@ def test_a_damaged_live_version_is_rolled_back(tmp_path: Path) -> None:
     registry.promote("m", 3)
     with pytest.raises(RegistryError, match="m version 1 cannot be promoted"):
         registry.rollback("m")
+
+
+def test_rollback_without_the_previous_version_goes_to_the_one_below(tmp_path: Path) -> None:
+    registry = ModelRegistry(tmp_path, settle=0)
+    for _ in range(3):
+        publish(registry)
+    registry.promote("m", 2)
+    registry.promote("m", 3)
+    shutil.rmtree(tmp_path / "m" / "2")
+    assert registry.rollback("m") == (3, 1)
 
 
 def test_foreign_and_unreadable_entries_are_ignored(tmp_path: Path) -> None:
