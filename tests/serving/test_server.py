@@ -124,6 +124,15 @@ def test_cloud_run(root: Path) -> None:
         assert program.process.wait(30) == 0
 
 
+def test_sigterm_while_models_load() -> None:
+    """A version that still loads in its thread does not abort the process."""
+    port = free_port()
+    shipped = str(REPOSITORY / "exports")
+    with container(port=port, K_SERVICE="shop", PORT=str(port), VITRINE_EXPORTS=shipped) as (_, program):
+        program.process.send_signal(signal.SIGTERM)
+        assert program.process.wait(30) == 0
+
+
 def test_keys_are_required_without_a_platform(root: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys.json"
     refused = run(VITRINE_EXPORTS=str(root))

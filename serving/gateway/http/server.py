@@ -5,12 +5,13 @@ import contextlib
 import ctypes
 import functools
 import logging
+import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
 import uvicorn
@@ -28,15 +29,13 @@ from serving.http_server.protocol import LimitedHttpProtocol
 if TYPE_CHECKING:
     from serving.gateway.oip_grpc.server import OipGrpcServer
 
-log = logging.getLogger("vitrine.gateway")
-
 _M_MMAP_THRESHOLD = -3  # from malloc.h
 _LARGE_BLOCK = 131_072  # bytes
 _HANDSHAKE_SECONDS = 1.0  # time limit of TLS handshakes with clients that are accepted at shutdown
 _ACCEPTED_AT_ONCE = 64  # in a turn of the event loop, in an overload
 _LISTENERS = 4  # for each address; an additional one costs a lone client about 5 µs
 
-log = logging.getLogger("vitrine.platform")
+log = logging.getLogger("vitrine.gateway")
 
 
 class GatewayServer(uvicorn.Server):
@@ -145,10 +144,22 @@ class GatewayServer(uvicorn.Server):
         self._gateway.draining = True
 
 
-def run(settings: Settings) -> None:
-    """Serve in this process until a signal comes."""
+def run(settings: Settings) -> NoReturn:
+    """Serve in this process until a signal comes, and end it."""
     set_up_process(settings)
-    uvloop.run(serve(settings))
+    run_and_exit(serve(settings))
+
+
+def run_and_exit(serving: Coroutine[Any, Any, None]) -> NoReturn:
+    """Serve, and end the process at once: Python's own exit aborts it if a version still loads in its thread."""
+    code = 0
+    try:
+        uvloop.run(serving)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def set_up_process(settings: Settings, worker: int | None = None) -> None:

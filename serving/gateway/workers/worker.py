@@ -6,8 +6,6 @@ FD is the worker's end of the control connection, which also brings its settings
 import socket
 import sys
 
-import uvloop
-
 from serving.gateway.http import server
 from serving.gateway.settings import Settings
 from serving.gateway.workers.supervisor_link import SupervisorLink
@@ -21,4 +19,4 @@ async def _work(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(_work(int(sys.argv[1])))
+    server.run_and_exit(_work(int(sys.argv[1])))
