@@ -59,4 +59,6 @@ def set_up(level: str, form: Literal["json", "text"], worker: int | None = None)
             return True
 
         handler.addFilter(add_worker)
+    if level != "debug":
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs each request as info
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

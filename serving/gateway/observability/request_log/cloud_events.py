@@ -4,6 +4,7 @@ A logged request is two events with the same id: ``org.kubeflow.serving.inferenc
 is one, ``….feedback``. Source: pkg/logger/worker.go of KServe, and the HTTP protocol binding of CloudEvents 1.0.
 """
 
+import logging
 import os
 from collections import deque
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from serving.gateway.observability.request_log.entry import Entry
+from serving.gateway.observability.request_log.entry import JSON_TYPE, Entry
 from serving.gateway.observability.request_log.settings import RequestLogSettings
 
 REQUEST = "org.kubeflow.serving.inference.request"
@@ -21,6 +22,9 @@ _TIMEOUT = 5.0
 _RETRIED = frozenset({408, 425, 429})
 # CloudEvents' HTTP binding, 3.1.3.2: printable ASCII without space, quotation mark and percent sign.
 _UNESCAPED = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
+
+
+log = logging.getLogger("vitrine.request_log")
 
 
 class CloudEvents:
@@ -37,6 +41,7 @@ class CloudEvents:
             source: attribute ``source`` of the events, a URI reference.
         """
         self.rejected = 0
+        self._logged_status = 0
         self._url = settings.request_log
         self._host = urlsplit(settings.request_log).hostname
         self._source = source
@@ -72,6 +77,9 @@ class CloudEvents:
             raise OSError(f"{self._host} does not take events ({type(error).__name__}: {error})") from None
         if status >= 500 or status in _RETRIED:
             raise OSError(f"{self._host} answers an event with HTTP status {status}")
+        if status >= 300 and status != self._logged_status:
+            log.error("%s rejects events of the request log with HTTP status %d; they are dropped", self._host, status)
+            self._logged_status = status
         return status < 300
 
     def _attributes(self, entry: Entry, kind: str) -> dict[str, str]:
@@ -102,7 +110,11 @@ class CloudEvents:
 def _events(entry: Entry) -> Iterator[tuple[str, bytes, str]]:
     """Yield type, data and content type of an entry's events."""
     if entry.event == "feedback":
-        yield FEEDBACK, entry.body or b"", entry.body_type
+        yield FEEDBACK, entry.body or b"", _data_type(entry.body_type, entry.body_is_json)
         return
-    yield REQUEST, entry.body or b"", entry.body_type
-    yield RESPONSE, entry.answer or b"", entry.answer_type
+    yield REQUEST, entry.body or b"", _data_type(entry.body_type, entry.body_is_json)
+    yield RESPONSE, entry.answer or b"", _data_type(entry.answer_type, entry.answer_is_json)
+
+
+def _data_type(content_type: str, is_json: bool) -> str:
+    return JSON_TYPE if is_json else content_type

@@ -30,6 +30,8 @@ class Entry:
         answer_type: its content type.
         answer_bytes: its size.
         id: of an item of feedback.
+        body_is_json: whether redaction has made the body JSON.
+        answer_is_json: the same of the answer.
     """
 
     event: Literal["request", "feedback"]
@@ -49,6 +51,8 @@ class Entry:
     answer_type: str = JSON_TYPE
     answer_bytes: int = 0
     id: str = ""
+    body_is_json: bool = False
+    answer_is_json: bool = False
 
     @property
     def size(self) -> int:

@@ -20,7 +20,7 @@ import orjson
 
 from serving.artifacts.atomic_write import write_atomically
 from serving.artifacts.backends.object_store import ObjectStoreBackend
-from serving.gateway.observability.request_log.entry import JSON_TYPE, Entry
+from serving.gateway.observability.request_log.entry import Entry
 from serving.gateway.observability.request_log.settings import RequestLogSettings
 
 _LEFTOVER_SECONDS = 3600.0  # age at which a killed process' temporary file is removed
@@ -118,16 +118,16 @@ class LogFiles:
             "ms": round(entry.seconds * 1000, 3),
             "sample": 1.0 if entry.event == "feedback" else self._sample,
             "request_type": entry.body_type,
-            "request": _as_json(entry.body, entry.body_type),
+            "request": _as_json(entry.body, entry.body_type, entry.body_is_json),
             "answer_type": entry.answer_type,
-            "answer": _as_json(entry.answer, entry.answer_type),
+            "answer": _as_json(entry.answer, entry.answer_type, entry.answer_is_json),
         }
 
 
-def _as_json(content: bytes | None, content_type: str) -> bytes:
+def _as_json(content: bytes | None, content_type: str, is_json: bool) -> bytes:
     if not content:
         return b"null"
-    if content_type == JSON_TYPE:
+    if is_json:
         return content
     return orjson.dumps({"base64": base64.b64encode(content).decode("ascii"), "content_type": content_type})
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import orjson
 
-from serving.gateway.observability.request_log.entry import JSON_TYPE, Entry
+from serving.gateway.observability.request_log.entry import Entry
 
 #: What the log has of pictures and other binary bodies.
 Pictures = Literal["hash", "drop", "keep"]
@@ -56,28 +56,29 @@ class Redaction:
             entry: as it was received and answered.
             is_picture: whether the model takes pictures.
         """
-        body, body_type = self._content(entry.body, entry.body_bytes, entry.body_type, is_picture, _BASE64_KEYS)
+        body, body_is_json = self._content(entry.body, entry.body_bytes, is_picture, _BASE64_KEYS)
         keys = _ANSWER_KEYS if is_picture else _BASE64_KEYS
-        answer, answer_type = self._content(entry.answer, entry.answer_bytes, entry.answer_type, False, keys)
-        return replace(entry, body=body, body_type=body_type, answer=answer, answer_type=answer_type)
+        answer, answer_is_json = self._content(entry.answer, entry.answer_bytes, False, keys)
+        return replace(entry, body=body, body_is_json=body_is_json, answer=answer, answer_is_json=answer_is_json)
 
     def _content(
-        self, content: bytes | None, size: int, content_type: str, is_picture: bool, keys: frozenset[str]
-    ) -> tuple[bytes, str]:
+        self, content: bytes | None, size: int, is_picture: bool, keys: frozenset[str]
+    ) -> tuple[bytes, bool]:
+        """Return content for the log, and whether it is JSON."""
         if content is None:
-            return orjson.dumps({"bytes": size}), JSON_TYPE
+            return orjson.dumps({"bytes": size}), True
         if not content:
-            return b"", JSON_TYPE
+            return b"", True
         if not is_picture or self._pictures == "keep":
             try:
                 document = self._redacted(orjson.loads(content), self._paths, keys)
-                return orjson.dumps(document), JSON_TYPE
+                return orjson.dumps(document), True
             except (ValueError, RecursionError):  # no JSON, or JSON that nobody needs
                 if self._pictures == "keep" and (is_picture or not (self._names or self._paths)):
-                    return content, content_type
+                    return content, False
         if is_picture or not (self._names or self._paths):
-            return orjson.dumps(self._summary(content)), JSON_TYPE
-        return orjson.dumps({"bytes": size}), JSON_TYPE  # a field of it may have to be left out
+            return orjson.dumps(self._summary(content)), True
+        return orjson.dumps({"bytes": size}), True  # a field of it may have to be left out
 
     def _summary(self, content: bytes) -> dict[str, Any]:
         size = {"bytes": len(content)}

@@ -6,7 +6,7 @@ from serving.gateway.observability.request_log.entry import Entry
 
 
 def entry(**changes: Any) -> Entry:
-    """Return an answered request to a table model, with changes."""
+    """Return an answered request to a table model after redaction, with changes."""
     body: bytes = changes.get("body", b'{"features": {"rooms": 3}}')
     answer: bytes = changes.get("answer", b'{"predictions": [3.0]}')
     fields: dict[str, Any] = {
@@ -26,5 +26,7 @@ def entry(**changes: Any) -> Entry:
         "answer": answer,
         "answer_type": "application/json",
         "answer_bytes": len(answer or b""),
+        "body_is_json": True,
+        "answer_is_json": True,
     }
     return Entry(**fields | changes)

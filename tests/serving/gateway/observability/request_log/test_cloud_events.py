@@ -44,14 +44,15 @@ def test_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [content for _, content in sink.events[:2]] == [entry().body, entry().answer]
 
 
-def test_answers_of_the_receiver() -> None:
-    """Refused events are dropped, failed ones stay."""
+def test_answers_of_the_receiver(caplog: pytest.LogCaptureFixture) -> None:
+    """Refused events are dropped with one line in the log for a status, failed ones stay."""
     waiting: deque[Entry] = deque([entry(event="feedback", id=name) for name in ("a", "b", "c")])
-    with event_sink(400, 503) as sink, target(sink.url) as events:
+    with event_sink(400, 503, 400) as sink, target(sink.url) as events:
         with pytest.raises(OSError, match=r"127\.0\.0\.1 answers an event with HTTP status 503"):
             events.write(waiting)
         assert events.rejected == 1 and [one.id for one in waiting] == ["b", "c"]
         events.write(waiting)
-    assert [headers["ce-id"] for headers, _ in sink.events] == ["a", "b", "b", "c"]
+    assert [headers["ce-id"] for headers, _ in sink.events] == ["a", "b", "b", "c"] and events.rejected == 2
+    assert caplog.text.count("127.0.0.1 rejects events of the request log with HTTP status 400") == 1
     with target(f"http://127.0.0.1:{free_port()}") as nobody, pytest.raises(OSError, match="does not take events"):
         nobody.write(deque([entry()]))

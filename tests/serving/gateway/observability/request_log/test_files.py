@@ -26,7 +26,7 @@ def write(target: str, *entries: Entry, **options: Any) -> LogFiles:
 
 
 def test_json_lines(tmp_path: Path) -> None:
-    kept = entry(request_id="r-2", body=b"\x89PNG", body_type="image/png", label="stable")
+    kept = entry(request_id="r-2", body=b"\x89PNG", body_type="image/png", body_is_json=False, label="stable")
     write(str(tmp_path), entry(), kept, entry(event="feedback", answer=b"", version=None))
     (file,) = tmp_path.rglob("*.jsonl")
     assert file.parent.name == "date=2026-01-31" and file.name.startswith("20260131T120000Z-")
@@ -34,6 +34,7 @@ def test_json_lines(tmp_path: Path) -> None:
     assert first["time"] == "2026-01-31T12:00:00.250000+00:00" and first["sample"] == 0.25
     assert first["request"] == {"features": {"rooms": 3}} and first["answer"] == {"predictions": [3.0]}
     assert second["request"] == {"base64": "iVBORw==", "content_type": "image/png"} and second["label"] == "stable"
+    assert second["request_type"] == "image/png"
     assert (third["event"], third["sample"], third["answer"], third["version"]) == ("feedback", 1, None, None)
 
 

@@ -58,7 +58,7 @@ def test_files_of_two_workers(models_root: Path, tmp_path: Path) -> None:
             "/v1/models/price/labels/stable:predict", json={"features": {"rooms": 3, "age": 41}}, headers=headers
         )
         with httpx.Client(base_url=gateway.url) as other:  # perhaps the other worker
-            shade = other.post("/v1/models/shade:predict", content=PICTURE)
+            shade = other.post("/v1/models/shade:predict", content=PICTURE, headers={"content-type": "image/png"})
             assert other.post("/v1/models/nobody:predict", content=PICTURE).status_code == 404
             assert other.post("/v1/models/price:predict", content=b"{" + b" " * 300_000 + b"}").status_code == 400
         assert gateway.program.stop(signal.SIGTERM) == 0
@@ -70,7 +70,7 @@ def test_files_of_two_workers(models_root: Path, tmp_path: Path) -> None:
     assert first["path"] == "/v1/models/price/labels/stable:predict" and 0 < first["ms"] < 5000
     assert first["sample"] == 1 and first["request_type"] == first["answer_type"] == "application/json"
     assert second["request"].keys() == {"sha256", "bytes"} and second["request"]["bytes"] == len(PICTURE)
-    assert second["answer"] == shade.json()
+    assert second["answer"] == shade.json() and second["request_type"] == "image/png"
     assert large["request"] == {"bytes": 300_002}
     content = b"".join(file.read_bytes() for file in folder.glob("date=*/*"))
     assert SECRET.encode() not in content and b"41" not in json.dumps(first["request"]).encode()
@@ -107,6 +107,8 @@ def test_events_of_a_gateway(models_root: Path) -> None:
                 "/v1/models/shade:predict", content=PICTURE, headers={"content-type": "image/png"}
             )
             sink.wait_for(2)
+        gateway.program.stop(signal.SIGTERM)
+        assert '"httpx"' not in gateway.program.output
     (asked, body), (answered, content) = sink.events
     assert (body, asked["content-type"]) == (PICTURE, "image/png")
     assert json.loads(content) == answer.json() and answered["content-type"] == "application/json"
