@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
+from serving.gateway.errors import field_error
 from serving.gateway.settings import Settings
 from serving.gateway.workers.limits import worker_count
 
@@ -22,7 +23,7 @@ def read_settings(arguments: Sequence[str]) -> Settings:
 def report(error: ValidationError) -> None:
     """Print one line for each wrong setting."""
     for wrong in error.errors():
-        print(f"{'.'.join(map(str, wrong['loc'])) or 'settings'}: {wrong['msg']}", file=sys.stderr)
+        print(field_error(wrong, "settings"), file=sys.stderr)
 
 
 def run(settings: Settings) -> None:

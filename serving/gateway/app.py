@@ -332,8 +332,7 @@ def _as_gateway_error(error: Exception) -> GatewayError:
         case GatewayError():
             return error
         case RequestValidationError():
-            first = error.errors()[0]
-            return errors.BadOption(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+            return errors.BadOption(errors.field_error(error.errors()[0]))
         case HTTPException(status_code=405):
             allowed = (error.headers or {}).get("Allow", "")
             return errors.MethodNotAllowed(f"this path has method {allowed}", allowed)

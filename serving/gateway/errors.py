@@ -33,7 +33,8 @@
 ``http/error_responses.py`` maps the tree to HTTP.
 """
 
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping
 from typing import Any
 
 _LONGEST = 2000  # characters of a message
@@ -266,6 +267,28 @@ def listed(names: object, none: str = "none") -> str:
     items = list(names) if isinstance(names, (list, tuple, set, frozenset, dict)) else [names]
     more = f" and {len(items) - 20} more" if len(items) > 20 else ""
     return ", ".join([shown(str(name)) for name in items[:20]]) + more if items else none
+
+
+def field_error(error: Mapping[str, Any], whole: str = "the body") -> str:
+    """Return a sentence about a field that pydantic has rejected, with its value if that is short.
+
+    Args:
+        error: one of pydantic's ``ErrorDetails``.
+        whole: name of the document.
+    """
+    name, value = ".".join(map(str, error["loc"])) or whole, error["input"]
+    match error["type"]:
+        case "missing":
+            return f"{name} is missing"
+        case "extra_forbidden":
+            return f"{name} is not a known field"
+        case "value_error":
+            return f"{name}: {error['ctx']['error']}"
+    if isinstance(value, str):
+        name = f"{name} is {shown(value)!r}"
+    elif isinstance(value, (int, float)):
+        name = f"{name} is {shown(json.dumps(value))}"
+    return f"{name}: {error['msg'].replace('Input should', 'it should', 1)}"
 
 
 def shown(text: str) -> str:

@@ -5,6 +5,7 @@ as far as the gateway remembers the id.
 """
 
 import difflib
+import json
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -201,9 +202,13 @@ def _class(value: Any, card: ModelCard, name: str) -> int:
     if isinstance(value, str):
         if value in labels:
             return labels.index(value)
-        (nearest,) = difflib.get_close_matches(value[:100], labels, 1, cutoff=0)
-        raise BadDocument(f"{name} {shown(value)!r} is not a class of {card.model}; the nearest is {nearest!r}")
-    raise BadDocument(f"{name} must be one of {len(labels)} classes, such as {labels[0]!r}, or its index")
+        nearest = difflib.get_close_matches(value[:100], labels, 1)
+        expected = f"the nearest is {nearest[0]!r}" if nearest else f"its classes are {listed(labels)}"
+        raise BadDocument(f"{name} {shown(value)!r} is not a class of {card.model}; {expected}")
+    raise BadDocument(
+        f"{name} must be one of {len(labels)} classes, such as {labels[0]!r}, or an index from 0 to {len(labels) - 1}, "
+        f"not {shown(json.dumps(value))}"
+    )
 
 
 def _values(value: Any, name: str) -> list[float]:

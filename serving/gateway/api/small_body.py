@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
-from serving.gateway.errors import BadDocument, TooLarge, TooLate
+from serving.gateway.errors import BadDocument, TooLarge, TooLate, field_error
 
 _MAX_BYTES = 4096
 
@@ -45,6 +45,4 @@ def parse(kind: type[Document], body: bytes) -> Document:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        raise BadDocument(f"{where}: {first['msg']}") from None
+        raise BadDocument(field_error(error.errors()[0])) from None

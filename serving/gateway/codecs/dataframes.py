@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.gateway.codecs import tf_serving_json
-from serving.gateway.errors import BadDocument, BadTensor, TooLarge, difference, listed
+from serving.gateway.errors import BadDocument, BadTensor, TooLarge, difference, listed, shown
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.models.signature import Signature, TensorSpec
 
@@ -98,6 +98,11 @@ def from_csv(body: bytes, memory: Reservation) -> DataFrame:
         if not number % _CHECK_ROWS:
             memory.check()
         rows.append([_cell(text) for text in line])
+    if columns and not rows:
+        word = next(text for text in columns if isinstance(_cell(text), str))
+        raise BadDocument(
+            f"the CSV has no rows: {shown(word)!r} is no number, so the first line names the columns. Add rows."
+        )
     return _checked([name.strip() for name in columns], rows)
 
 
@@ -141,11 +146,10 @@ def _checked(columns: list[str], rows: Any) -> DataFrame:
     if len(set(columns)) < len(columns):
         raise BadDocument(f"the columns have equal names: {listed(columns)}")
     width = len(columns) or len(rows[0])
-    wrong = None if isinstance(rows, np.ndarray) else next((row for row in rows if len(row) != width), None)
-    if isinstance(rows, np.ndarray) and rows.shape[1] != width:
-        wrong = rows[0]
+    checked = rows[:1] if isinstance(rows, np.ndarray) else rows
+    wrong = next((number for number, row in enumerate(checked) if len(row) != width), None)
     if wrong is not None:
-        raise BadDocument(f"a row has {len(wrong)} values, but {width} columns are expected")
+        raise BadDocument(f"row {wrong} has {len(rows[wrong])} values; {width} are expected, one for each column")
     return DataFrame(columns, rows)
 
 

@@ -21,7 +21,15 @@ from serving.gateway.codecs import dataframes, tf_serving_json
 from serving.gateway.codecs.body import JsonDocument, Payload
 from serving.gateway.codecs.dataframes import DataFrame
 from serving.gateway.codecs.offload import offload
-from serving.gateway.errors import BadDocument, BadOption, GatewayError, UnknownModel, UnknownVerb, listed
+from serving.gateway.errors import (
+    BadDocument,
+    BadOption,
+    GatewayError,
+    UnknownModel,
+    UnknownVerb,
+    UnsupportedMedia,
+    listed,
+)
 from serving.gateway.http.authentication import check_scope
 from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.http.paths import PING, VERBS, Form, Target, number
@@ -188,10 +196,16 @@ def _read(body: bytes, content_type: str, max_rows: int, memory: Reservation, pl
         return dataframes.from_csv(body, memory)
     if media in _JSON_LINES:
         memory.hold(len(body))
-        body, content_type = b'{"instances":[%b]}' % body.strip().replace(b"\n", b","), "application/json"
+        lines = body.strip().replace(b"\r", b"")
+        while b"\n\n" in lines:
+            lines = lines.replace(b"\n\n", b"\n")
+        body, content_type = b'{"instances":[%b]}' % lines.replace(b"\n", b","), "application/json"
     elif media == _PICTURE:
         content_type = "image/*"
-    return body_codec.read(body, content_type, max_rows, memory, plain)
+    try:
+        return body_codec.read(body, content_type, max_rows, memory, plain)
+    except UnsupportedMedia as error:
+        raise UnsupportedMedia(f"{error.message}; here also {_CSV} and application/jsonlines") from None
 
 
 def _with_parameters(keys: dict[str, Any]) -> dict[str, Any]:

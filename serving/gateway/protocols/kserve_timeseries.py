@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 from serving.artifacts.model_card import SeriesRecipe
 from serving.gateway.codecs.body import JsonDocument
 from serving.gateway.codecs.offload import offload
-from serving.gateway.errors import BadDocument, BadOption, listed, shown
+from serving.gateway.errors import BadDocument, BadOption, field_error, listed, shown
 from serving.gateway.http.paths import Target
 from serving.gateway.http.request import Request, Response
 from serving.gateway.kinds.assessment import TYPICALITY
@@ -132,8 +132,7 @@ def _parse(keys: dict[str, Any]) -> ForecastRequest:
     try:
         return ForecastRequest.model_validate(keys)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise BadDocument(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise BadDocument(field_error(error.errors()[0])) from None
 
 
 def _native(series: TimeSeriesInput, recipe: SeriesRecipe) -> dict[str, Any]:

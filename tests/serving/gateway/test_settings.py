@@ -91,9 +91,10 @@ def test_help_names_every_setting() -> None:
     ("arguments", "env", "word"),
     [
         (["--prot=1"], {}, "--prot=1"),
-        (["--port=x"], {}, "port"),
+        (["--port=x"], {}, "port is 'x': it should be a valid integer"),
         (["--model-server=nowhere"], {}, "not host:port"),
-        ([], {"VITRINE_PORT": "70000"}, "port"),
+        ([], {"VITRINE_PORT": "70000"}, "port is '70000': it should be less"),
+        (["--host=0.0.0.0"], {}, "settings: other machines can reach 0.0.0.0"),
     ],
 )
 def test_wrong_settings_end_the_program(arguments: list[str], env: dict[str, str], word: str) -> None:

@@ -61,9 +61,7 @@ class Redaction:
         answer, answer_is_json = self._content(entry.answer, entry.answer_bytes, False, keys)
         return replace(entry, body=body, body_is_json=body_is_json, answer=answer, answer_is_json=answer_is_json)
 
-    def _content(
-        self, content: bytes | None, size: int, is_picture: bool, keys: frozenset[str]
-    ) -> tuple[bytes, bool]:
+    def _content(self, content: bytes | None, size: int, is_picture: bool, keys: frozenset[str]) -> tuple[bytes, bool]:
         """Return content for the log, and whether it is JSON."""
         if content is None:
             return orjson.dumps({"bytes": size}), True

@@ -43,7 +43,7 @@ PREDICTIONS: dict[str, tuple[str, Any, str, Any]] = {
     "charset": ("price", {"dataframe_records": RECORDS}, "application/json; charset=utf-8", PRICES),
     "CSV with names": ("price", b'\xef\xbb\xbfage,"rooms"\r\n6.3,2\r\n6.9,3\r\n', "text/csv", PRICES),
     "CSV without names": ("price", b"2,6.3\n3,6.9", "text/csv; charset=utf-8", PRICES),
-    "JSON Lines": ("price", b"[2, 6.3]\r\n[3, 6.9]\n", "application/jsonlines", PRICES),
+    "JSON Lines": ("price", b"[2, 6.3]\r\n\r\n\n[3, 6.9]\n", "application/jsonlines", PRICES),
 }
 
 
@@ -118,7 +118,7 @@ def test_without_a_default_model_the_path_names_none(http: httpx.Client) -> None
 REFUSED: dict[str, tuple[Any, str, str]] = {
     "no rows": ({"dataframe_split": {"columns": ["rooms", "age"], "data": []}}, JSON, "no rows"),
     "no data": ({"dataframe_split": {"columns": ["rooms", "age"]}}, JSON, '"data"'),
-    "a short row": ({"dataframe_split": {"columns": ["rooms", "age"], "data": [[1, 2], [3]]}}, JSON, "1 values"),
+    "a short row": ({"dataframe_split": {"columns": ["rooms", "age"], "data": [[1, 2], [3]]}}, JSON, "row 1 has 1"),
     "an unknown column": ({"dataframe_records": [{"rooms": 1, "aeg": 2}]}, JSON, "missing: age; unknown: aeg"),
     "a missing column": ({"dataframe_records": [{"rooms": 1, "age": 2}, {"rooms": 1}]}, JSON, "row 1"),
     "equal names": ({"dataframe_split": {"columns": ["age", "age"], "data": [[1, 2]]}}, JSON, "equal names"),
@@ -128,7 +128,8 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "null": ({"dataframe_records": [{"rooms": None, "age": 1}]}, JSON, "features"),
     "a word": (b"rooms,age\n1,old\n", "text/csv", "features"),
     "empty": (b"", "text/csv", "no rows"),
-    "names only": (b"rooms,age\n", "text/csv", "no rows"),
+    "names only": (b"rooms,age\n", "text/csv", "no rows: 'rooms' is no number, so the first line names the columns"),
+    "a missing value in the only row": (b"3,nan\n", "text/csv", "'nan' is no number"),
     "an open quote": (b'"rooms,age\n1,2\n', "text/csv", "CSV"),
     "not UTF-8": (b"r\xffooms,age\n1,2\n", "text/csv", "CSV"),
     "two forms": ({"dataframe_records": RECORDS, "instances": ROWS}, JSON, "only key"),
@@ -144,6 +145,12 @@ def test_refused(http: httpx.Client, case: str) -> None:
     answer = invoke(http, "price", body, content_type)
     assert answer.status_code == 400, answer.text
     assert words in answer.json()["error"]
+
+
+def test_an_unknown_content_type_names_the_tables_too(http: httpx.Client) -> None:
+    answer = invoke(http, "price", b"<rooms/>", "application/xml")
+    assert answer.status_code == 415
+    assert "text/csv and application/jsonlines" in answer.json()["error"]
 
 
 def test_much_csv_is_refused(http: httpx.Client) -> None:

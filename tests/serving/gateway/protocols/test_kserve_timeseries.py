@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[Any, int, str, str]] = {
     "multivariate": (request({**SERIES, "type": "multivariate_time_series"}), 400, "bad_option", "univariate"),
     "another type": (request({**SERIES, "type": "x"}), 400, "bad_document", "inputs.0.type"),
     "another frequency": (request({**SERIES, "frequency": "W"}), 400, "bad_option", "one day"),
-    "no frequency": (request({**SERIES, "frequency": "fortnight"}), 400, "bad_document", "frequency: Input should"),
+    "no frequency": (request({**SERIES, "frequency": "fortnight"}), 400, "bad_document", "'fortnight': it should"),
     "a short series": (request(SERIES, {**SERIES, "name": "b", "series": [1]}), 400, "bad_tensor", "series b"),
     "a word": (request({**SERIES, "series": [1, 2, 3, "4"]}), 400, "bad_tensor", "a string"),
     "rows": (
