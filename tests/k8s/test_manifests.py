@@ -5,6 +5,7 @@ The manifests must match the schemas of three Kubernetes versions and the projec
 
 import inspect
 import itertools
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -63,7 +64,13 @@ def validate(manifests: tuple[Manifest, ...], version: str) -> None:
         elif schemas_by_hand.is_known(manifest):
             schemas_by_hand.validate(manifest)
         else:
-            kubernetes_validate.validate(manifest, version, strict=True)
+            _validate(json.dumps(manifest), version)
+
+
+@cache
+def _validate(manifest: str, version: str) -> None:
+    """Validate an object once: combinations share most, and the library parses a version's schemas each time."""
+    kubernetes_validate.validate(json.loads(manifest), version, strict=True)
 
 
 def pods(manifests: tuple[Manifest, ...]) -> Iterator[tuple[str, Manifest]]:

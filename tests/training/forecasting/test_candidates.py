@@ -47,14 +47,14 @@ def test_a_forecast_moves_with_level_and_unit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NETS)
-@pytest.mark.parametrize("value", [0.0, 5.0, -1e30, 1e-30])
-def test_a_constant_history_has_a_finite_forecast(name: str, value: float) -> None:
+def test_a_constant_history_has_a_finite_forecast(name: str) -> None:
     """The classical ones repeat it exactly."""
     ours = candidates.forecaster(NETS[name], RECIPE, 0.0)
-    mean = ours.ahead(tf.fill((1, WINDOW), np.float32(value)), tf.constant(HORIZON)).numpy()
+    values = np.array([[0.0], [5.0], [-1e30], [1e-30]], np.float32)
+    mean = ours.ahead(tf.constant(values.repeat(WINDOW, axis=1)), tf.constant(HORIZON)).numpy()
     assert np.isfinite(mean).all()
     if name not in candidates.nets(WINDOW, HORIZON):
-        assert (mean == np.float32(value)).all()
+        assert (mean == values).all()
 
 
 def test_nets_side_by_side_have_the_loss_of_each() -> None:
