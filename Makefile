@@ -35,7 +35,7 @@ port:
 
 test: setup
 	@$(BIN)/python -m tests.system_packages
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Builds the images without Docker and runs them: as root, with buildah and debootstrap. VITRINE_IMAGES=all takes the
 # trainers too, which are gigabytes; VITRINE_IMAGES=gateway,trainer these two. -rP shows the images' sizes.

@@ -22,6 +22,9 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "patient")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Programs that the tests start wrap their messages at 80 columns, and the folders of tests may have long names.
+os.environ.setdefault("COLUMNS", "200")
+
 SHIPPED = (
     *("clothing_photos", "fashion_cnn", "fashion_embedding", "fashion_metric"),
     *("sine_rnn", "stock_rnn", "xo_cnn"),

@@ -18,8 +18,10 @@ from serving.artifacts.registry import ModelRegistry
 REPOSITORY = Path(__file__).parent.parent
 EXPORTS = REPOSITORY / "exports"
 
-# Below the ephemeral ports, so that no outgoing connection takes a port before the program does.
-_PORTS = range(20_000, 32_000)
+# Below the ephemeral ports, so that no outgoing connection takes a port before the program does. Each worker of
+# pytest-xdist has ports of its own.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = range(20_000 + _WORKER, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
 _next_port = itertools.cycle(random.sample(_PORTS, len(_PORTS)))
 
 

@@ -3,11 +3,13 @@
 Each has exactly the packages of its lock file, checked by hash. They pin other versions than the project's environment.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -36,12 +38,13 @@ def python(name: str) -> Path:
     folder = _ROOT / name
     interpreter = folder / "bin" / "python"
     stamp = _stamp(sys.version, lock.read_text())
-    if not _is_current(folder, stamp):
-        build(name, [sys.executable, "-m", "venv", "--without-pip", str(folder)])
-        # Without compiling: one package has 126 MB of modules, and the tests import few of them.
-        install = ["install", "--quiet", "--no-compile", "--retries=1", "--timeout=20", "--require-hashes"]
-        build(name, [sys.executable, "-m", "pip", f"--python={interpreter}", *install, f"--requirement={lock}"])
-        (folder / "stamp").write_text(stamp)
+    with _locked(name):
+        if not _is_current(folder, stamp):
+            build(name, [sys.executable, "-m", "venv", "--without-pip", str(folder)])
+            # Without compiling: one package has 126 MB of modules, and the tests import few of them.
+            install = ["install", "--quiet", "--no-compile", "--retries=1", "--timeout=20", "--require-hashes"]
+            build(name, [sys.executable, "-m", "pip", f"--python={interpreter}", *install, f"--requirement={lock}"])
+            (folder / "stamp").write_text(stamp)
     return interpreter
 
 
@@ -52,14 +55,24 @@ def node_modules() -> Path:
         pytest.skip("node and npm are not installed")
     folder = _ROOT / "node"
     stamp = _stamp((NODE / "package-lock.json").read_text())
-    if not _is_current(folder, stamp):
-        folder.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(NODE / name, folder)
-        quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"]
-        build("node", [npm, "ci", f"--prefix={folder}", *quietly])
-        (folder / "stamp").write_text(stamp)
+    with _locked("node"):
+        if not _is_current(folder, stamp):
+            folder.mkdir()
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(NODE / name, folder)
+            quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"]
+            build("node", [npm, "ci", f"--prefix={folder}", *quietly])
+            (folder / "stamp").write_text(stamp)
     return folder / "node_modules"
+
+
+@contextlib.contextmanager
+def _locked(name: str) -> Iterator[None]:
+    """Let one process at a time build an environment: tests run in several."""
+    _ROOT.mkdir(parents=True, exist_ok=True)
+    with (_ROOT / f"{name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _stamp(*parts: str) -> str:
