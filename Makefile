@@ -33,6 +33,8 @@ python:
 port:
 	@$(PYTHON) -c 'import sys; from serving.cli.programs import bind_error; error = bind_error("127.0.0.1", "$(PORT)" or "PORT="); sys.exit(error and f"port $(PORT) cannot be used ({error.strerror}): choose another with make up PORT=8001")'
 
+# With bytecode files, also in images that switch them off: the tests start hundreds of programs.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup
 	@$(BIN)/python -m tests.system_packages
 	$(BIN)/python -m pytest -n 2 --dist loadfile
