@@ -51,6 +51,7 @@ def _copied(storage: str, verify_key: str | None) -> Path:
 
         verifier = Verifier(Path(verify_key))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.info("copying the models of AIP_STORAGE_URI=%s", storage)
     target = Path(tempfile.gettempdir()) / "vitrine-models"
     target.mkdir(exist_ok=True)
     try:

@@ -89,7 +89,8 @@ def test_vertex_ai(root: Path, tmp_path: Path) -> None:
 def test_vertex_ai_without_models(tmp_path: Path) -> None:
     ended = run(AIP_HTTP_PORT="8080", AIP_STORAGE_URI=f"file://{tmp_path}", TMPDIR=str(tmp_path))
     assert ended.returncode == 1
-    assert f"AIP_STORAGE_URI=file://{tmp_path}" in ended.stderr
+    assert f"copying the models of AIP_STORAGE_URI=file://{tmp_path}" in ended.stderr
+    assert "cannot be copied" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

@@ -142,6 +142,8 @@ def only(models: Mapping[str, ModelState]) -> str:
     Raises:
         UnknownModel: there is none, or several.
     """
+    if not models:
+        raise UnknownModel("the gateway has no model yet; /readyz says why")
     if len(models) != 1:
         raise UnknownModel(
             f"this path names no model, and the gateway has {len(models)}: start it with --default-model=NAME "

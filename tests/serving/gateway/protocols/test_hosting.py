@@ -7,6 +7,8 @@ import httpx
 import numpy as np
 import pytest
 
+from serving.gateway.errors import UnknownModel
+from serving.gateway.protocols.hosting import only
 from tests.serving.gateway.conftest import npy, picture
 
 JSON = "application/json"
@@ -113,6 +115,11 @@ def test_without_a_default_model_the_path_names_none(http: httpx.Client) -> None
     assert answer.status_code == 404
     assert "--default-model" in answer.json()["error"]
     assert http.get("/invocations").status_code == 405
+
+
+def test_a_gateway_without_models_asks_for_no_default_model() -> None:
+    with pytest.raises(UnknownModel, match="no model yet; /readyz says why"):
+        only({})
 
 
 REFUSED: dict[str, tuple[Any, str, str]] = {
