@@ -5,13 +5,12 @@ import subprocess
 import sys
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 from click.testing import Result
 from typer.testing import CliRunner
 
-from tests.k8s.test_manifests import K8S, VERSIONS, check_rules, kustomize
+from tests.k8s.test_manifests import K8S, VERSIONS, check_rules, kustomize, validate
 from training.cli.kubernetes import k8s
 from training.core.catalogue import JOBS
 from training.core.errors import WorkerLost
@@ -37,9 +36,8 @@ def printed(*arguments: str, kind: str = "job", overlay: str = "cpu") -> tuple[M
     done = vitrine(*arguments, kind=kind)
     assert done.exit_code == 0, done.output
     manifests = tuple(yaml.safe_load_all(done.stdout))
-    for manifest in manifests:
-        for version in VERSIONS:
-            kubernetes_validate.validate(manifest, version, strict=True)
+    for version in VERSIONS:
+        validate(manifests, version)
     if "--priority-class" not in arguments:
         check_rules((*kustomize(K8S / f"overlays/{overlay}"), *manifests))
     return manifests
