@@ -37,7 +37,8 @@ port:
 test: export PYTHONDONTWRITEBYTECODE :=
 test: setup
 	@$(BIN)/python -m tests.system_packages
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' pytest.mark.alone tests)
 
 # Builds the images without Docker and runs them: as root, with buildah and debootstrap. VITRINE_IMAGES=all takes the
 # trainers too, which are gigabytes; VITRINE_IMAGES=gateway,trainer these two. -rP shows the images' sizes.
