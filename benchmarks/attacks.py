@@ -260,7 +260,7 @@ def peak_megabytes(pid: int) -> float:
 
 def run(name: str, gateway_flags: list[str], exports: Path) -> None:
     """Start both servers, run one attack, and print its cost."""
-    ours = servers.servers(exports, MODEL, 1)[0]
+    ours = servers.servers(exports, MODEL)[0]
     programs = {**ours.programs, "gateway": [*ours.programs["gateway"], *gateway_flags]}
     target = Target(ours.target.port)
     with contextlib.ExitStack() as stack:

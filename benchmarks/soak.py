@@ -100,7 +100,7 @@ def main() -> int:
             return 1
         requests, origin = pictures.load(exports / MODEL / str(version), 1000)
         console.print(f"{len(requests)} pictures, {origin}")
-        ours = servers.servers(exports, MODEL, version)[0]
+        ours = servers.servers(exports, MODEL)[0]
         with (
             servers.running(ours, requests[0]) as running,
             load.running(requests) as driver,
@@ -110,7 +110,7 @@ def main() -> int:
     return _report(minutes, publisher.problem)
 
 
-def _minute(running: servers.Running, driver: load.Load, connections: int, publisher: Publisher) -> Minute:
+def _minute(running: servers.Running, driver: load.Sender, connections: int, publisher: Publisher) -> Minute:
     until, published = time.monotonic() + 60, publisher.published
     minute = Minute(0, 0)
     while time.monotonic() < until:

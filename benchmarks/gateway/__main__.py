@@ -1,30 +1,20 @@
-"""POST one 28×28 PNG, decode, classify with fashion_cnn, answer JSON: our gateway beside other servers, in one run.
+"""Compare the gateway with other servers: rates, latencies, arrivals in time, processor time, memory and starts.
 
-    python -m benchmarks.gateway [--peers kserve,mlserver,litserve,bentoml,ray] [--seconds 4]
-                                 [--concurrency 1 16 64 256] [--markdown]
+    python -m benchmarks.gateway [--peers onnxruntime,kserve,mlserver] [--seconds 3] [--publish]
 
-Run it from the repository's root, on Linux (processor time and memory are read from /proc), with VITRINE_DATA set to
-post pictures of Fashion-MNIST's test set, else generated ones. It takes about three minutes, with all peers about
-eight and as long again to install them.
+Run it from the repository's root, on Linux (processor time and memory are read from /proc), on an otherwise idle
+machine, with VITRINE_DATA set to post pictures of Fashion-MNIST's test set, else generated ones. It takes about ten
+minutes, and some more to install peers on first use. benchmarks/README.md describes servers and loads.
 
-- **Vitrine**: the gateway with the engine in its process and all models of exports/, as ``vitrine up`` starts it; **2
-  workers**: two such processes on one port; **two processes**: gateway → gRPC → embedded model server
-- **baseline**: another checkout of this project by ``--baseline``, as two processes
-- **FastAPI + Keras predict** and **FastAPI + onnxruntime**: everything in one process
-- **peers**: servers of others by ``--peers``, each in an environment of its own, see ``peers.py``; one that cannot be
-  installed or started is named with the reason, and the others go on
-- **sketch**: no server for use but a yardstick, see ``benchmarks/peers/sketch.py``
-
-Every answer is compared with the offline one for that very picture. All servers are up during the whole run and paused
-(SIGSTOP) but for the one whose turn it is: some take processor time all along. What is saved under benchmarks/results/
-has the figures of each round as well. The exit code is 1 where an answer was wrong or missing.
+The figures are saved as benchmarks/results/gateway.json. With --publish the table goes into docs/benchmarks.md and the
+picture becomes docs/benchmarks.svg; --publish --from FILE does this again from saved figures. The exit code is 1 if a
+response was wrong, or missing in a closed loop.
 """
 
 import argparse
-import datetime
-import json
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -32,13 +22,17 @@ from types import FrameType
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.gateway import kinds, load, peers, pictures, report, servers
-from benchmarks.gateway.figures import Cell, Figures, figures, schedule
-from benchmarks.gateway.load import Target
+from benchmarks.gateway import figures, kinds, load, peers, picture, pictures, report, servers
 from serving.artifacts.registry import ModelRegistry
 
 MODEL = "fashion_cnn"
+ROUNDS = 3  # slices of a cell, so that servers share noise
 WARM_UP = 0.3  # seconds before each slice
+GIVEN_UP = 1.0  # seconds after which a request of an open loop is given up
+RESULTS = Path("benchmarks/results/gateway.json")
+PAGE = servers.REPOSITORY / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- figures: vitrine bench --publish -->\n", "<!-- end of figures -->\n"
+PICTURE = "![Rates, latencies, arrivals in time, processor time, memory and starts of each server](benchmarks.svg)"
 
 console = Console(stderr=True)
 
@@ -48,126 +42,139 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        result = measure(options)
+        result = report.Report.read(options.saved) if options.saved else measure(options)
     except KeyboardInterrupt:
-        console.print("stopped; every server has been ended")
+        console.print("stopped; all servers have ended")
         return 130
     except servers.ServerError as error:
         console.print(str(error), style="red", markup=False)
         return 1
-    report.show(result, Console(width=None if sys.stdout.isatty() else 120))
-    if options.markdown:
-        print(report.markdown(result))
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result.as_dict(), indent=1) + "\n")
-    console.print(f"saved as {options.output}", markup=False)
+    report.show(result, Console(width=None if sys.stdout.isatty() else 200))
+    if not options.saved:
+        result.write(RESULTS)
+        console.print(f"saved as {RESULTS}", markup=False)
+    if options.publish:
+        publish(result, PAGE)
+        console.print(f"published in {PAGE.relative_to(servers.REPOSITORY)}", markup=False)
     return 0 if result.clean else 1
 
 
-def arguments() -> argparse.Namespace:
+def arguments(line: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=4.0, help="measured in each cell, all rounds together")
-    parser.add_argument("--rounds", type=int, default=4, help="slices that a cell is cut into, so that noise is shared")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 16, 64, 256])
-    parser.add_argument("--servers", nargs="+", default=[""], help="only those whose name holds one of these; ours too")
     parser.add_argument(
         "--peers",
         type=lambda names: [name for name in names.split(",") if name],
-        default=[],
-        help=f"servers of others, each installed on first use: {','.join(peers.PEERS)}",
+        default=["onnxruntime", "kserve", "mlserver"],
+        help=f"servers of other projects, installed on first use: {','.join(peers.PEERS)}; '' for none",
     )
-    parser.add_argument("--baseline", type=Path, help="a checkout of an earlier commit, to measure beside this one")
-    parser.add_argument("--pictures", type=int, default=1000, help="at most so many different ones")
-    parser.add_argument("--exports", type=Path, default=servers.REPOSITORY / "exports")
-    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown too")
-    today = datetime.datetime.now(datetime.UTC).date()
-    parser.add_argument("--output", type=Path, default=Path(f"benchmarks/results/gateway-{today}.json"))
-    options = parser.parse_args()
+    parser.add_argument("--baseline", type=Path, help="a checkout of another commit, measured beside this one")
+    parser.add_argument("--servers", nargs="+", default=[""], help="only servers whose name contains one of these")
+    parser.add_argument("--loads", nargs="+", default=[""], help="only loads whose title contains one of these")
+    parser.add_argument("--seconds", type=float, default=3.0, help=f"for each cell, in {ROUNDS} slices")
+    parser.add_argument("--publish", action="store_true", help="write table and picture into docs")
+    parser.add_argument("--from", type=Path, dest="saved", metavar="FILE", help="saved figures, instead of a run")
+    options = parser.parse_args(line)
     unknown = set(options.peers) - peers.PEERS.keys()
     if unknown:
-        parser.error(f"--peers: there is no {', '.join(sorted(unknown))}; there is {', '.join(peers.PEERS)}")
+        parser.error(f"--peers: there is no {', '.join(sorted(unknown))}. Known are {', '.join(peers.PEERS)}.")
+    if options.seconds <= 0:
+        parser.error(f"--seconds is {options.seconds:g}. Give a positive number.")
+    if options.saved and not options.saved.is_file():
+        parser.error(f"--from: {options.saved} does not exist.")
     return options
 
 
 def measure(options: argparse.Namespace) -> report.Report:
-    """The whole run.
+    """Start all servers, measure each under each load in turns, and stop them.
 
     Raises:
-        ServerError: a server of our own did not start.
+        ServerError: One of the project's own servers did not start, or no server or load is chosen.
     """
-    exports = options.exports.resolve()
+    exports = servers.REPOSITORY / "exports"
     version = ModelRegistry(exports).live(MODEL)
     if version is None:
-        raise servers.ServerError(f"there is no version of {MODEL} in the exports: train it first")
+        raise servers.ServerError(f"{exports} has no version of {MODEL}. Train it first.")
     machine = report.machine()
-    asked, origin = pictures.load(exports / MODEL / str(version), options.pictures)
-    ours, *others = servers.servers(exports, MODEL, version, options.baseline and options.baseline.resolve())
-    chosen = [ours, *(other for other in others if any(part in other.name for part in options.servers))]
-    absent: dict[str, str] = {}
-    for name in options.peers:
-        try:
-            chosen.append(peers.server(name, exports / MODEL / str(version), console.print))
-        except servers.ServerError as error:
-            absent[peers.PEERS[name].title] = str(error)
+    asked, origin = pictures.load(exports / MODEL / str(version), 1000)
+    questions = kinds.kinds(exports / MODEL / str(version), asked)
+    chosen, absent = _chosen(options, exports, exports / MODEL / str(version))
+    loads = [one for one in figures.LOADS if any(part in one.title for part in options.loads)]
     with ExitStack() as stack:
         running = {}
         for server in track(chosen, "cold starts", console=console):
             try:
                 running[server.name] = stack.enter_context(servers.running(server, asked[0]))
             except servers.ServerError as error:
-                if server.name not in {peer.title for peer in peers.PEERS.values()}:
+                if server.name.startswith("Vitrine"):
                     raise
                 absent[server.name] = str(error)
+        if not running or not loads:
+            raise servers.ServerError("No server or no load is chosen. Check --servers and --loads.")
         for one in running.values():
             one.pause()
-        client = stack.enter_context(load.running(asked))
-        cells = {name: {number: Cell() for number in options.concurrency} for name in running}
-        plan = list(schedule(list(running), options.concurrency, options.rounds))
-        for name, number in track(plan, "under load", console=console):
-            target = running[name].server.target
-            running[name].resume()
-            warm_up = client.apply(target, number, WARM_UP)
-            before = running[name].cpu()
-            piece = client.apply(target, number, options.seconds / options.rounds)
-            cells[name][number].add(piece, running[name].cpu() - before, warm_up)
-            running[name].pause()
-        others_cells = {}
-        running[ours.name].resume()
-        for kind in track(kinds.kinds(exports, asked), "other requests", console=console):
-            others_cells[kind.title] = _of_kind(kind, running[ours.name], options)
+        senders = {kind: stack.enter_context(load.running(of_kind)) for kind, of_kind in questions.items()}
+        cells: dict[str, dict[str, figures.Cell]] = {name: {} for name in running}
+        plan = list(figures.schedule(list(running), loads, ROUNDS))
+        for name, one_load in track(plan, "under load", console=console):
+            if one_load.kind in running[name].server.kinds:
+                cell = cells[name].setdefault(one_load.title, figures.Cell())
+                _slice(running[name], senders, one_load, options.seconds / ROUNDS, cell)
         memory = {name: one.memory() for name, one in running.items()}
     return report.Report(
         machine=machine,
-        setting={
-            "model": MODEL,
-            "version": version,
-            "pictures": len(asked),
-            "origin": origin,
-            "seconds": options.seconds,
-            "rounds": options.rounds,
-        },
-        cells={name: {number: figures(cell) for number, cell in row.items()} for name, row in cells.items()},
+        setting={"version": version, "pictures": len(asked), "origin": origin, "seconds": options.seconds},
+        cells={name: {title: figures.figures(cell) for title, cell in row.items()} for name, row in cells.items()},
         memory=memory,
         cold_start={name: one.cold_start for name, one in running.items()},
         absent=absent,
-        kinds=others_cells,
     )
 
 
-def _of_kind(kind: kinds.Kind, ours: servers.Running, options: argparse.Namespace) -> dict[int, Figures]:
-    target, rows = Target(ours.server.target.port, kind.path), {}
-    with load.running(kind.questions) as client:
-        for number in (1, 16):
-            cell = Cell()
-            warm_up = client.apply(target, number, WARM_UP)
-            before = ours.cpu()
-            cell.add(client.apply(target, number, options.seconds / 2), ours.cpu() - before, warm_up)
-            rows[number] = figures(cell)
-    return rows
+def _chosen(
+    options: argparse.Namespace, exports: Path, version_directory: Path
+) -> tuple[list[servers.Server], dict[str, str]]:
+    found = servers.servers(exports, MODEL, options.baseline and options.baseline.resolve())
+    absent = {}
+    for name in options.peers:
+        try:
+            found += peers.servers(name, version_directory, console.print)
+        except servers.ServerError as error:
+            absent[peers.PEERS[name].title] = str(error)
+    return [server for server in found if any(part in server.name for part in options.servers)], absent
+
+
+def _slice(
+    running: servers.Running,
+    senders: Mapping[str, load.Sender],
+    chosen: figures.Load,
+    seconds: float,
+    cell: figures.Cell,
+) -> None:
+    """Measure a server once under a load. The warm-up also waits for what it still has to answer."""
+    sender, target = senders[chosen.kind], running.server.target
+    running.resume()
+    warm_up = sender.apply(target, chosen.callers or 16, WARM_UP)
+    before = running.cpu()
+    if chosen.rate:
+        piece = sender.arrive(target, [(chosen.rate, seconds)], GIVEN_UP)
+        cell.add(piece, running.cpu() - before, warm_up)
+    else:
+        cell.add(sender.apply(target, chosen.callers, seconds), running.cpu() - before, warm_up)
+    running.pause()
+
+
+def publish(result: report.Report, page: Path) -> None:
+    """Put the table between the marks of the page, and the picture beside it."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise SystemExit(f"{page} lacks the line {BEGIN.strip()} or {END.strip()}. Restore both.")
+    page.write_text(f"{before}{BEGIN}\n{PICTURE}\n\n{report.markdown(result)}\n{END}{after}")
+    page.with_suffix(".svg").write_text(picture.svg(result))
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Also where a shell started us in the background, with Ctrl-C ignored."""
+    """Also where a shell started the program in the background, with Ctrl-C ignored."""
     raise KeyboardInterrupt
 
 

@@ -1,27 +1,56 @@
-"""Order of the measurements, and figures from their results."""
+"""What is measured, in which order, and figures from the results."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from benchmarks.gateway.load import Slice
+from benchmarks.gateway.closed_loop import Slice
+from benchmarks.gateway.open_loop import Arrivals
+
+#: Milliseconds after its arrival by which a request of an open loop has to be answered.
+IN_TIME = 100.0
+
+
+@dataclass(frozen=True)
+class Load:
+    """A kind of request, and either a number of callers or a rate of arrivals a second."""
+
+    title: str
+    kind: str
+    callers: int = 0
+    rate: int = 0
+
+
+LOADS = (
+    Load("1 caller", "picture", callers=1),
+    Load("16 callers", "picture", callers=16),
+    Load("64 callers", "picture", callers=64),
+    Load("256 callers", "picture", callers=256),
+    Load("1,000 arrivals/s", "picture", rate=1000),
+    Load("2,000 arrivals/s", "picture", rate=2000),
+    Load("4,000 arrivals/s", "picture", rate=4000),
+    Load("128 pictures as npy, 1 caller", "rows", callers=1),
+    Load("128 pictures as npy, 16 callers", "rows", callers=16),
+    Load("640×480 photo, 1 caller", "photo", callers=1),
+    Load("640×480 photo, 16 callers", "photo", callers=16),
+)
 
 
 @dataclass
 class Cell:
-    """Measurements of one server at one concurrency.
+    """Measurements of one server under one load.
 
     ``cpu`` is the processor time of the server's processes in each slice, in seconds. Warm-ups are not timed, but their
     errors and wrong responses count.
     """
 
-    slices: list[Slice] = field(default_factory=list)
+    slices: list[Slice | Arrivals] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
     warm_ups: list[Slice] = field(default_factory=list)
 
-    def add(self, piece: Slice, cpu: float, warm_up: Slice) -> None:
+    def add(self, piece: Slice | Arrivals, cpu: float, warm_up: Slice) -> None:
         self.slices.append(piece)
         self.cpu.append(cpu)
         self.warm_ups.append(warm_up)
@@ -29,13 +58,18 @@ class Cell:
 
 @dataclass(frozen=True)
 class Figures:
-    """One table row. Latencies are milliseconds; ``client_share`` is the load's share of one core."""
+    """Figures of a cell. Latencies are milliseconds; ``client_share`` is the load's share of one core.
 
-    requests: int
+    ``in_time`` is the share of arrivals with a correct response within :data:`IN_TIME`. In an open loop the latency of
+    a request that was refused or given up is infinite, written as None. ``rounds`` are the rates of the slices.
+    """
+
+    responses: int
     per_second: float
-    p50: float
-    p99: float
-    cpu_ms: float
+    p50: float | None
+    p99: float | None
+    in_time: float
+    cpu_ms: float | None
     errors: int
     wrong: int
     client_share: float
@@ -46,42 +80,54 @@ class Figures:
         return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
-def schedule(names: Sequence[str], concurrencies: Sequence[int], rounds: int) -> Iterator[tuple[str, int]]:
-    """Yield each server at each concurrency once per round, starting with a different server each time.
+def schedule(servers: Sequence[str], loads: Sequence[Load], rounds: int) -> Iterator[tuple[str, Load]]:
+    """Yield each server under each load once per round, starting with a different server each time.
 
-    So other load on the machine affects all servers, and never all slices of one cell.
+    So other work on the machine affects all servers, and never all slices of one cell.
     """
     for number in range(rounds):
-        first = number % len(names)
-        for concurrency in concurrencies:
-            for name in (*names[first:], *names[:first]):
-                yield name, concurrency
+        first = number % len(servers)
+        for load in loads:
+            for name in (*servers[first:], *servers[:first]):
+                yield name, load
 
 
 def figures(cell: Cell) -> Figures:
     """Compute the figures of all slices of a cell. The rate counts correct responses only."""
-    latencies = np.array([latency for piece in cell.slices for latency in piece.latencies]) * 1e3
+    answered = [latency * 1e3 for piece in cell.slices for latency in _latencies(piece)]
+    lost = sum(len(piece.refused) + len(piece.given_up) + piece.unsent for piece in _open(cell))
     seconds = sum(piece.seconds for piece in cell.slices)
-    correct = len(latencies) - sum(piece.wrong for piece in cell.slices)
     checked = cell.slices + cell.warm_ups
-    p50, p99 = np.percentile(latencies, (50, 99)).tolist() if len(latencies) else (float("nan"), float("nan"))
+    errors = sum(piece.broken if isinstance(piece, Arrivals) else piece.errors for piece in checked)
+    closed_wrong = sum(piece.wrong for piece in cell.slices if isinstance(piece, Slice))
+    latencies = np.array(answered + [np.inf] * (lost + sum(piece.broken + piece.wrong for piece in _open(cell))))
     return Figures(
-        requests=len(latencies),
-        per_second=correct / seconds if seconds else 0.0,
-        p50=p50,
-        p99=p99,
-        cpu_ms=sum(cell.cpu) / len(latencies) * 1e3 if len(latencies) else float("nan"),
-        errors=sum(piece.errors for piece in checked),
+        responses=len(answered),
+        per_second=(len(answered) - closed_wrong) / seconds if seconds else 0.0,
+        p50=_quantile(latencies, 0.5),
+        p99=_quantile(latencies, 0.99),
+        in_time=float(np.mean(latencies <= IN_TIME)) if len(latencies) else 0.0,
+        cpu_ms=sum(cell.cpu) / len(answered) * 1e3 if answered else None,
+        errors=errors,
         wrong=sum(piece.wrong for piece in checked),
-        client_share=sum(piece.client_cpu for piece in cell.slices) / seconds if seconds else 0.0,
-        rounds=tuple(round(len(piece.latencies) / piece.seconds, 1) if piece.seconds else 0.0 for piece in cell.slices),
+        client_share=sum(_client_cpu(piece) for piece in cell.slices) / seconds if seconds else 0.0,
+        rounds=tuple(round(len(_latencies(one)) / one.seconds, 1) if one.seconds else 0.0 for one in cell.slices),
         complaint=next((piece.complaint for piece in checked if piece.complaint), ""),
     )
 
 
-def ratios(ours: Mapping[int, Figures], other: Mapping[int, Figures]) -> dict[int, float]:
-    """Divide our rate by another server's, by concurrency."""
-    return {
-        concurrency: row.per_second / other[concurrency].per_second if other[concurrency].per_second else float("inf")
-        for concurrency, row in ours.items()
-    }
+def _open(cell: Cell) -> list[Arrivals]:
+    return [piece for piece in cell.slices if isinstance(piece, Arrivals)]
+
+
+def _latencies(piece: Slice | Arrivals) -> list[float]:
+    return piece.latencies if isinstance(piece, Slice) else [latency for _, latency in piece.accepted]
+
+
+def _client_cpu(piece: Slice | Arrivals) -> float:
+    return piece.client_cpu if isinstance(piece, Slice) else piece.client_cpu * piece.seconds
+
+
+def _quantile(latencies: np.ndarray, share: float) -> float | None:
+    found = float(np.quantile(latencies, share, method="higher")) if len(latencies) else np.inf
+    return found if np.isfinite(found) else None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.gateway.load import Target
+from benchmarks.gateway.target import Target
 from serving.artifacts import model_card
 from serving.onnx_runtime import onnxruntime
 from serving.preprocessing import image
@@ -28,25 +28,20 @@ _FEWEST = 64  # maximum of concurrent requests
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG of 28×28 grey pixels, and the model's prediction: the class, its probability, and all probabilities."""
+    """A picture file, and the model's prediction: the class, its probability, and all probabilities."""
 
-    png: bytes
+    file: bytes
     label: str
     probability: float
     probabilities: Mapping[str, float]
 
     def request(self, target: Target) -> bytes:
-        return target.picture(self.png)
+        return target.picture(self.file)
 
     def check(self, body: bytes) -> str:
         """Say what is wrong with a response body. Empty if it is correct."""
         try:
-            document = json.loads(body)
-            if "outputs" in document:  # the Open Inference Protocol
-                predictions = [json.loads(text) for text in document["outputs"][0]["data"]]
-            else:
-                predictions = document["predictions"]
-            (prediction,) = predictions
+            (prediction,) = predictions(json.loads(body))
             return self.compare(prediction)
         except (ValueError, KeyError, TypeError, AttributeError):
             return f"the body is not a prediction: {body[:200]!r}"
@@ -61,6 +56,14 @@ class Picture:
             and all(abs(found[name] - value) <= TOLERANCE for name, value in self.probabilities.items())
         )
         return "" if right else f"{label} {probability:.4f} instead of {self.label} {self.probability:.4f}"
+
+
+def predictions(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the predictions of a response in the gateway's form or in the Open Inference Protocol's."""
+    if "outputs" in document:
+        return [json.loads(text) for text in document["outputs"][0]["data"]]
+    found: Sequence[Mapping[str, Any]] = document["predictions"]
+    return found
 
 
 def load(version_directory: Path, at_most: int) -> tuple[list[Picture], str]:

@@ -1,10 +1,11 @@
-"""The report of a run: JSON, and tables for the terminal or as Markdown for the README."""
+"""The report of a run: JSON, and one table, for the terminal and as Markdown."""
 
 import datetime
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,68 +14,53 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.gateway.figures import Figures, ratios
+from benchmarks.gateway.figures import IN_TIME, LOADS, Figures, Load
 from benchmarks.gateway.servers import REPOSITORY
 
-_PACKAGES = (
-    "fastapi",
-    "grpcio",
-    "httptools",
-    "keras",
-    "numpy",
-    "onnxruntime",
-    "orjson",
-    "pillow",
-    "tensorflow",
-    "uvicorn",
-    "uvloop",
-)
+_PACKAGES = ("fastapi", "httptools", "numpy", "onnxruntime", "orjson", "pillow", "uvicorn", "uvloop")
+_LOADS = {load.title: load for load in LOADS}
+CPU_LOAD = "64 callers"  # whose processor time the table and the picture show
+BATCHES, PHOTOS = "128 pictures as npy, 16 callers", "640×480 photo, 16 callers"  # which the picture shows
 
 Grid = list[list[str]]
 
 
 @dataclass(frozen=True)
 class Report:
-    """Results of a run. The first server of ``cells`` is ours."""
+    """Results of a run."""
 
     machine: Mapping[str, Any]
     setting: Mapping[str, Any]
-    cells: Mapping[str, Mapping[int, Figures]]
-    memory: Mapping[str, Mapping[str, float]]
-    cold_start: Mapping[str, float]
+    cells: Mapping[str, Mapping[str, Figures]]  # by server and title of the load
+    memory: Mapping[str, Mapping[str, float]]  # MB by server and program
+    cold_start: Mapping[str, float]  # seconds by server
     absent: Mapping[str, str]  # reasons by server
-    kinds: Mapping[str, Mapping[int, Figures]]  # other requests, to our server alone
 
-    def as_dict(self) -> dict[str, Any]:
-        ours, *others = self.cells
-        return {
-            "machine": dict(self.machine),
-            "setting": dict(self.setting),
-            "servers": {
-                name: {
-                    "cold_start_s": round(self.cold_start[name], 3),
-                    "memory_mb": {part: round(size, 1) for part, size in self.memory[name].items()},
-                    "concurrency": {str(number): row.as_dict() for number, row in rows.items()},
-                }
-                for name, rows in self.cells.items()
-            },
-            "times_requests_per_second": {
-                name: {str(k): round(v, 3) for k, v in ratios(self.cells[ours], self.cells[name]).items()}
-                for name in others
-            },
-            "other_requests": {
-                name: {str(number): row.as_dict() for number, row in rows.items()} for name, rows in self.kinds.items()
-            },
-            "absent": dict(self.absent),
-        }
+    def write(self, file: Path) -> None:
+        """Write everything as JSON."""
+        cells = {name: {load: found.as_dict() for load, found in row.items()} for name, row in self.cells.items()}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(self.__dict__ | {"cells": cells}, indent=1, ensure_ascii=False) + "\n")
+
+    @staticmethod
+    def read(file: Path) -> "Report":
+        """Read what :meth:`write` wrote."""
+        document = json.loads(file.read_text())
+        cells = {name: {load: Figures(**one) for load, one in row.items()} for name, row in document["cells"].items()}
+        return Report(**document | {"cells": cells})
+
+    @property
+    def loads(self) -> list[Load]:
+        """The measured loads, in the order of :data:`.LOADS`."""
+        return [load for load in LOADS if any(load.title in row for row in self.cells.values())]
 
     @property
     def clean(self) -> bool:
-        """Whether all responses arrived and were correct."""
+        """Whether all responses were correct and, in closed loops, all arrived."""
         return all(
-            not (row.errors or row.wrong) and row.requests
-            for rows in (*self.cells.values(), *self.kinds.values())
-            for row in rows.values()
+            not found.wrong and (_LOADS[load].rate or (found.responses and not found.errors))
+            for row in self.cells.values()
+            for load, found in row.items()
         )
 
 
@@ -96,60 +82,67 @@ def machine() -> dict[str, Any]:
     }
 
 
-def tables(report: Report) -> dict[str, Grid]:
-    """Return the tables by title. The first row is the head."""
-    speed: Grid = [["at once", "server", "req/s", "p50 ms", "p99 ms", "CPU ms/req", "errors", "wrong", "client"]]
-    ours, *others = report.cells
-    for concurrency in report.cells[ours]:
-        for name, rows in report.cells.items():
-            speed.append([str(concurrency), name, *_columns(rows[concurrency])])
-    kinds: Grid = [["request to Vitrine", "at once", *speed[0][2:]]]
-    for name, rows in report.kinds.items():
-        kinds += [[name, str(concurrency), *_columns(row)] for concurrency, row in rows.items()]
-    size: Grid = [["server", "cold start s", "memory MB", "of which"]]
-    for name, parts in report.memory.items():
-        listed = ", ".join(f"{part} {number:.0f}" for part, number in parts.items()) if len(parts) > 1 else ""
-        size.append([name, f"{report.cold_start[name]:.2f}", f"{sum(parts.values()):.0f}", listed])
-    times: Grid = [[f"{ours}'s req/s relative to", *(f"at {number}" for number in report.cells[ours])]]
-    for name in others:
-        found = ratios(report.cells[ours], report.cells[name]).values()
-        times.append([name, *(f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2f}" for ratio in found)])
-    return {"Speed": speed, "Other requests": kinds, "Start and size": size, "Ratios": times}
+def table(report: Report) -> Grid:
+    """Return the table: one column per server, one row per load. The first row is the head."""
+    rows: Grid = [["", *report.cells]]
+    for load in report.loads:
+        unit = f"answered within {IN_TIME:.0f} ms" if load.rate else "requests/s"
+        found = [row.get(load.title) for row in report.cells.values()]
+        rows.append([f"{load.title}: {unit} (p99 ms)", *(_speed(one, load) for one in found)])
+    at_64 = [row.get(CPU_LOAD) for row in report.cells.values()]
+    cpu = [f"{one.cpu_ms:.2f}" if one and one.cpu_ms else "–" for one in at_64]
+    rows.append([f"processor ms/request, {CPU_LOAD}", *cpu])
+    rows.append(["memory MB", *(f"{sum(report.memory[name].values()):.0f}" for name in report.cells)])
+    rows.append(["cold start s", *(f"{report.cold_start[name]:.1f}" for name in report.cells)])
+    return rows
 
 
-def _columns(row: Figures) -> list[str]:
-    return [
-        f"{row.per_second:,.0f}" if row.per_second >= 100 else f"{row.per_second:.1f}",
-        f"{row.p50:.2f}",
-        f"{row.p99:.2f}",
-        f"{row.cpu_ms:.3f}",
-        str(row.errors),
-        str(row.wrong),
-        f"{row.client_share:.0%}",
-    ]
+def _speed(found: Figures | None, load: Load) -> str:
+    if found is None:
+        return "–"
+    value = f"{found.in_time:.1%}" if load.rate else _number(found.per_second)
+    return f"{value} ({'–' if found.p99 is None else _number(found.p99)})"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def notes(report: Report) -> Iterator[str]:
+    """Yield what is missing from the table, and what was wrong."""
+    for name, reason in report.absent.items():
+        yield f"{name} is not in the table: {reason}"
+    for name, row in report.cells.items():
+        for load, found in row.items():
+            if found.errors or found.wrong:
+                yield f"{name}, {load}: {found.errors} errors, {found.wrong} wrong responses ({found.complaint})"
 
 
 def show(report: Report, console: Console) -> None:
-    """Print the tables and the complaint of each row."""
-    for title, (head, *body) in tables(report).items():
-        table = Table(title=title, title_justify="left")
-        for name in head:
-            table.add_column(name, justify="left" if name in ("server", "of which") or name == head[0] else "right")
-        for number, row in enumerate(body):
-            table.add_row(*row, end_section=title == "Speed" and (number + 1) % len(report.cells) == 0)
-        console.print(table)
-    for name, reason in report.absent.items():
-        console.print(f"{name} is not in the tables: {reason}", style="yellow", markup=False)
-    for name, rows in (*report.cells.items(), *report.kinds.items()):
-        for concurrency, found in rows.items():
-            if found.complaint:
-                console.print(f"{name} at {concurrency}: {found.complaint}", style="red", markup=False)
+    """Print the table and the notes."""
+    (_, *names), *rows = table(report)
+    shown = Table("", title="Gateway", title_justify="left")
+    for name in names:
+        shown.add_column(name, justify="right")
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+    for note in notes(report):
+        console.print(note, style="yellow", markup=False)
 
 
 def markdown(report: Report) -> str:
-    """Return the tables as Markdown."""
-    blocks = []
-    for head, *body in tables(report).values():
-        rule = ["---" if name in ("server", "of which") else "---:" for name in head]
-        blocks.append("\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *body)))
-    return "\n\n".join(blocks) + "\n"
+    """Return the table as Markdown, with a line on the machine and the notes."""
+    head, *rows = table(report)
+    rule = ["---", *("---:" for _ in head[1:])]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, rule, *rows)]
+    about = report.machine
+    packages = ", ".join(f"{name} {version}" for name, version in about["packages"].items())
+    lines += [
+        "",
+        f"Commit {about['commit']}, {about['date'][:10]}; {about['processor']}, {about['cores']} cores, "
+        f"{about['memory_gb']} GB; Python {about['python']}, {packages}; {report.setting['pictures']} pictures "
+        f"({report.setting['origin']}), {report.setting['seconds']:g} s a cell.",
+    ]
+    found = [f"- {note.splitlines()[0]}" for note in notes(report)]
+    return "\n".join([*lines, *([""] if found else []), *found]) + "\n"

@@ -12,10 +12,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.gateway.load import Question, Target, post_once
+from benchmarks.gateway.target import Question, Target, post_once
 from serving.artifacts.models_config import MOUNT_POINT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+KINDS = ("picture", "rows", "photo")
 _TICK = os.sysconf("SC_CLK_TCK")
 _PATIENCE = 120.0  # seconds for a start
 
@@ -28,7 +29,8 @@ class ServerError(Exception):
 class Server:
     """The programs of one server under measurement, and where it answers.
 
-    Each program runs as ``python -m`` with these arguments, by this Python, in this checkout.
+    Each program runs as ``python -m`` with these arguments, by this Python, in this checkout. ``kinds`` are the
+    requests that it can answer, see :mod:`.kinds`.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Server:
     target: Target
     python: str = sys.executable
     checkout: Path = REPOSITORY
+    kinds: tuple[str, ...] = KINDS
 
 
 @dataclass
@@ -51,7 +54,7 @@ class Running:
         return sum(cpu_seconds(pid) for parent in self.pids.values() for pid in _family(parent))
 
     def pause(self) -> None:
-        """Stops its processes where they are, so that it takes nothing from the server whose turn it is."""
+        """Stop its processes where they are, so that it takes nothing from the server whose turn it is."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -67,60 +70,26 @@ class Running:
         return {name: sum(_resident(pid) for pid in _family(parent)) for name, parent in self.pids.items()}
 
 
-def servers(exports: Path, model: str, version: int, baseline: Path | None = None) -> list[Server]:
-    """Return ours first, then the baseline if there is one, the other servers and the yardstick.
+def servers(exports: Path, model: str, baseline: Path | None = None) -> list[Server]:
+    """Return the gateway in its arrangements, one process first.
 
     Args:
         exports: folder of all models.
         model: name of the model under load.
-        version: its version.
-        baseline: checkout of an earlier state of this project, served as two processes, with the versions it ships.
+        baseline: checkout of an earlier state of this project, with the versions that it ships.
     """
-    directory = str(exports / model / str(version))
     path = f"/v1/models/{model}:predict"
-    port, two_port, keras_port, onnx_port, sketch_port, sketch_grpc_port = free_ports(6)
+    port, two_port, baseline_port = free_ports(3)
+    two = [*_embedded(exports, two_port), "--workers=2"]
     ours = [
         Server("Vitrine", {"gateway": _embedded(exports, port)}, Target(port, path)),
-        Server(
-            "Vitrine, 2 workers", {"gateway": [*_embedded(exports, two_port), "--workers=2"]}, Target(two_port, path)
-        ),
-        _two_processes("Vitrine, two processes", exports, path),
+        Server("Vitrine, 2 workers", {"gateway": two}, Target(two_port, path)),
+        _two_processes(exports, path),
     ]
     if baseline is not None:
-        ours.append(_two_processes("baseline", baseline / "exports", path, baseline))
-    return [
-        *ours,
-        Server(
-            "FastAPI + Keras predict",
-            {"server": ["benchmarks.peers.keras_predict", directory, f"--port={keras_port}"]},
-            Target(keras_port, "/predict"),
-        ),
-        Server(
-            "FastAPI + onnxruntime",
-            {"server": ["benchmarks.peers.onnx_in_process", directory, f"--port={onnx_port}"]},
-            Target(onnx_port, "/predict"),
-        ),
-        Server(
-            "sketch (yardstick)",
-            {
-                "model server": [
-                    "serving.model_server",
-                    f"--port={sketch_grpc_port}",
-                    "--host=127.0.0.1",
-                    f"--model_base_path={exports / model}",
-                    "--enable_serialization_as_tensor_content",
-                    "--grpc_max_threads=200",
-                ],
-                "gateway": [
-                    "benchmarks.peers.sketch",
-                    directory,
-                    f"--port={sketch_port}",
-                    f"--model-server=127.0.0.1:{sketch_grpc_port}",
-                ],
-            },
-            Target(sketch_port, "/predict"),
-        ),
-    ]
+        program = {"gateway": _embedded(baseline / "exports", baseline_port)}
+        ours.append(Server("baseline", program, Target(baseline_port, path), checkout=baseline))
+    return ours
 
 
 def _embedded(exports: Path, port: int) -> list[str]:
@@ -128,11 +97,11 @@ def _embedded(exports: Path, port: int) -> list[str]:
     return ["serving.gateway", "--host=127.0.0.1", f"--port={port}", f"--exports={exports}", "--log-level=warning"]
 
 
-def _two_processes(name: str, exports: Path, path: str, checkout: Path = REPOSITORY) -> Server:
-    """Gateway and model server, as ``vitrine up --model-server-process`` starts them."""
+def _two_processes(exports: Path, path: str) -> Server:
+    """Return gateway and model server, as ``vitrine up --model-server-process`` starts them."""
     port, grpc_port = free_ports(2)
     return Server(
-        name,
+        "Vitrine, two processes",
         {
             "model server": [
                 "serving.model_server",
@@ -158,7 +127,6 @@ def _two_processes(name: str, exports: Path, path: str, checkout: Path = REPOSIT
             ],
         },
         Target(port, path),
-        checkout=checkout,
     )
 
 

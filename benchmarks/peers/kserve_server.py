@@ -1,14 +1,15 @@
 """KServe's Python server: no gRPC, no access or latency log; version 1 of its protocol with the picture as
-base64.
+base64, version 2 with pixels as a binary tensor.
 
 https://kserve.github.io/website/docs/reference/python-runtime-sdk/python-runtime-sdk-api
 """
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
-from kserve import Model, ModelServer
+from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer
 
 from benchmarks.peers.model import Classifier, answer, from_instance
 
@@ -24,7 +25,11 @@ class FashionCnn(Model):
         """Let each worker process load the model: KServe pickles it, and an ONNX session cannot be pickled."""
         return FashionCnn, (self._version_directory,)
 
-    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> dict[str, Any]:
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        if isinstance(payload, InferRequest):
+            found = self._classify(payload.inputs[0].as_numpy()[..., 0])
+            output = InferOutput("predictions", [len(found)], "BYTES", [json.dumps(one) for one in found])
+            return InferResponse("", self.name, [output])
         return answer(self._classify([from_instance(instance) for instance in payload["instances"]]))
 
 

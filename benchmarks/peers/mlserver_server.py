@@ -1,5 +1,5 @@
 """MLServer: adaptive batching, inference in the server's own process, no metrics or gzip; the Open Inference Protocol
-with the picture as base64.
+with the picture as base64, or pixels as numbers.
 
 https://docs.seldon.ai/mlserver/user-guide/adaptive-batching
 https://docs.seldon.ai/mlserver/user-guide/parallel-inference
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import mlserver
 import uvloop
-from mlserver.codecs import StringCodec
+from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.settings import ModelParameters, ModelSettings, Settings
 from mlserver.types import InferenceRequest, InferenceResponse
 
@@ -24,7 +24,11 @@ class FashionCnn(mlserver.MLModel):
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        pictures = [from_instance({"b64": text}) for text in payload.inputs[0].data]
+        tensor = payload.inputs[0]
+        if tensor.datatype == "UINT8":
+            pictures = NumpyCodec.decode_input(tensor)[..., 0]
+        else:
+            pictures = [from_instance({"b64": text}) for text in tensor.data]
         predictions = [json.dumps(one) for one in self._classify(pictures)]
         return InferenceResponse(
             model_name=self.name, outputs=[StringCodec.encode_output("predictions", predictions, use_bytes=False)]

@@ -1,28 +1,30 @@
 """Command line and fastest uvicorn settings of the peers in the project's environment.
 
-python -m benchmarks.peers.onnx_in_process exports/fashion_cnn/2 --port 9000
+python -m benchmarks.peers.onnxruntime_server exports/fashion_cnn/2 --port 9000
 """
 
 import argparse
-from collections.abc import Callable
+import os
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
+_FOLDER = "VERSION_DIRECTORY"
 
-def serve(create_app: Callable[..., Any]) -> None:
-    """Serve ``create_app(VERSION_DIRECTORY)``, with ``--model-server`` ``create_app(VERSION_DIRECTORY, ADDRESS)``."""
-    parser = argparse.ArgumentParser(description=create_app.__doc__)
+
+def serve(module: str) -> None:
+    """Serve the module's ``create_app()``."""
+    parser = argparse.ArgumentParser()
     parser.add_argument("version_directory", type=Path)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--model-server", help="HOST:PORT")
+    parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
-    upstream = [options.model_server] if options.model_server else []
-    app = create_app(options.version_directory, *upstream)
+    os.environ[_FOLDER] = str(options.version_directory)
     uvicorn.run(
-        app,
+        f"{module}:create_app",
+        factory=True,
         port=options.port,
+        workers=options.workers,
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -31,3 +33,8 @@ def serve(create_app: Callable[..., Any]) -> None:
         access_log=False,
         log_level="warning",
     )
+
+
+def version_directory() -> Path:
+    """Return the folder of the model in a worker process."""
+    return Path(os.environ[_FOLDER])

@@ -1,34 +1,34 @@
 """FastAPI with ``keras.Model.predict`` in the request handler, as in most tutorials."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import numpy as np
 from fastapi import FastAPI, Request
 
-from benchmarks.peers.model import answer, labels, pixels, prediction
-from benchmarks.peers.server import serve
+from benchmarks.peers.model import answer, labels, prediction, rows
+from benchmarks.peers.server import serve, version_directory
 
 
-def create_app(version_directory: Path) -> FastAPI:
+def create_app() -> FastAPI:
     """FastAPI + keras.Model.predict."""
+    folder = version_directory()
     image = keras.Input((28, 28, 1), dtype="uint8", name="image")
-    outputs = keras.layers.TFSMLayer(str(version_directory), call_endpoint="serving_default")(image)
+    outputs = keras.layers.TFSMLayer(str(folder), call_endpoint="serving_default")(image)
     model = keras.Model(image, outputs["probabilities"])
-    names = labels(version_directory)
+    names = labels(folder)
     app = FastAPI()
 
     @app.post("/predict")
     async def predict(request: Request) -> dict[str, Any]:
-        picture = pixels(await request.body())
-        probabilities = model.predict(picture[None, :, :, None], verbose=0)
-        return answer([prediction(names, probabilities[0].tolist())])
+        pictures = np.stack(rows(await request.body()))[..., None]
+        return answer([prediction(names, row) for row in model.predict(pictures, verbose=0).tolist()])
 
     return app
 
 
 if __name__ == "__main__":
-    serve(create_app)
+    serve("benchmarks.peers.keras_server")
