@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from benchmarks.gateway.figures import IN_TIME, Figures
 from benchmarks.gateway.report import BATCHES, CPU_LOAD, PHOTOS, Report
@@ -38,11 +39,11 @@ _STYLE = {
 
 
 def svg(report: Report) -> str:
-    """Draw rates, latencies, arrivals in time, large requests, processor time, memory and starts."""
+    """Draw the rows of the table. Bars are for 16 callers, processor time for 64."""
     projects = list(dict.fromkeys(_project(name) for name in report.cells))
     colours = {name: _COLOURS[projects.index(_project(name)) % len(_COLOURS)] for name in report.cells}
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(10, 12), layout="constrained", facecolor=_PAPER)
+        figure = Figure(figsize=(10.5, 12), layout="constrained", facecolor=_PAPER)
         (rates, latencies), (in_time, batches), (photos, cpu), (memory, starts) = figure.subplots(4, 2)
         callers = [load for load in report.loads if load.kind == "picture" and load.callers]
         arrivals = [load for load in report.loads if load.rate]
@@ -51,13 +52,16 @@ def svg(report: Report) -> str:
         _lines(
             in_time, report, colours, {load.title: load.rate for load in arrivals}, lambda found: 100 * found.in_time
         )
-        for axis, title in ((rates, "28×28 PNG: requests a second"), (latencies, "28×28 PNG: 99th percentile, ms")):
-            axis.set(title=title, xlabel="callers", yscale="log")
+        rates.set(title="28×28 PNG: requests a second", xlabel="callers", ylim=(0, None))
+        latencies.set(title="28×28 PNG: 99th percentile, ms", xlabel="callers", yscale="log")
+        rates.yaxis.set_major_formatter("{x:,.0f}")
+        latencies.yaxis.set_major_formatter("{x:,.0f}")
+        latencies.yaxis.set_minor_formatter(NullFormatter())
         in_time.set(title=f"28×28 PNG: answered within {IN_TIME:.0f} ms, %", xlabel="arrivals a second", ylim=(-4, 104))
-        _bars(batches, colours, "128 pictures as npy, 16 callers: requests a second", _rate(report, BATCHES))
-        _bars(photos, colours, "640×480 photo, 16 callers: requests a second", _rate(report, PHOTOS))
+        _bars(batches, colours, "128 pictures as npy: requests a second", _rate(report, BATCHES))
+        _bars(photos, colours, "640×480 photo: requests a second", _rate(report, PHOTOS))
         spent = {name: row[CPU_LOAD].cpu_ms if CPU_LOAD in row else None for name, row in report.cells.items()}
-        _bars(cpu, colours, f"28×28 PNG, {CPU_LOAD}: processor time a request, ms", spent)
+        _bars(cpu, colours, "28×28 PNG: processor ms a request", spent)
         _bars(memory, colours, "Resident memory, MB", {name: sum(report.memory[name].values()) for name in colours})
         _bars(starts, colours, "Cold start, s", report.cold_start)
         figure.legend(*rates.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
@@ -87,7 +91,6 @@ def _lines(
     axis.set_xscale("log", base=2)
     axis.set_xticks(list(positions.values()), [f"{number:,}" for number in positions.values()])
     axis.minorticks_off()
-    axis.yaxis.set_major_formatter("{x:,.0f}")
     axis.grid(visible=True)
 
 
