@@ -32,7 +32,7 @@ LOADS = (
     Load("2,000 arrivals/s", "picture", rate=2000),
     Load("4,000 arrivals/s", "picture", rate=4000),
     Load("128 pictures as npy, 1 caller", "rows", callers=1),
-    Load("128 pictures as npy, 16 callers", "rows", callers=16),
+    Load("128 pictures as npy, 4 callers", "rows", callers=4),
     Load("640×480 photo, 1 caller", "photo", callers=1),
     Load("640×480 photo, 16 callers", "photo", callers=16),
 )

@@ -39,7 +39,7 @@ _STYLE = {
 
 
 def svg(report: Report) -> str:
-    """Draw the rows of the table. Bars are for 16 callers, processor time for 64."""
+    """Draw the rows of the table. Bars are for 4 (arrays), 16 (photos) and 64 callers (processor time)."""
     projects = list(dict.fromkeys(_project(name) for name in report.cells))
     colours = {name: _COLOURS[projects.index(_project(name)) % len(_COLOURS)] for name in report.cells}
     with mpl.rc_context(_STYLE):

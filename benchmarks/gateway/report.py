@@ -20,7 +20,7 @@ from benchmarks.gateway.servers import REPOSITORY
 _PACKAGES = ("fastapi", "httptools", "numpy", "onnxruntime", "orjson", "pillow", "uvicorn", "uvloop")
 _LOADS = {load.title: load for load in LOADS}
 CPU_LOAD = "64 callers"  # whose processor time the table and the picture show
-BATCHES, PHOTOS = "128 pictures as npy, 16 callers", "640×480 photo, 16 callers"  # which the picture shows
+BATCHES, PHOTOS = "128 pictures as npy, 4 callers", "640×480 photo, 16 callers"  # which the picture shows
 
 Grid = list[list[str]]
 
