@@ -141,7 +141,7 @@ class LoadShedder:
         self._accepted = Counter(halves)
         if self._refused:
             self._on_refused(self._refused)
-        idle = not self.running and not self._finished and not self._refused
+        idle = not (self.running or self._finished or self._refused or self.is_overloaded)
         self._finished = self._refused = 0
         if idle:
             self._loop = None

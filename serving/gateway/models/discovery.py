@@ -7,6 +7,7 @@ cannot be read is fetched again with every poll.
 """
 
 import asyncio
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -89,7 +90,8 @@ class ModelDiscovery:
         self._applied: tuple[object, object] = (None, None)
         self._reported: dict[object, str] = {}
         self._refreshing: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._refreshed: dict[str, float] = defaultdict(float)  # start time of the last poll of each model
+        self._order = itertools.count(1)  # of calls and polls; a clock could give two the same time
+        self._refreshed: dict[str, int] = defaultdict(int)  # when the last poll of each model started
         self.loaded = asyncio.Event()
         """Set after the first poll that finds no model loading its first version."""
 
@@ -142,11 +144,10 @@ class ModelDiscovery:
         Calls at the same moment share one poll, for example the hundreds of requests to a version that was unloaded.
         Every caller gets a state that is newer than its call.
         """
-        loop = asyncio.get_running_loop()
-        called = loop.time()
+        called = next(self._order)
         async with self._refreshing[name]:
-            started = loop.time()
             if self._refreshed[name] < called:
+                started = next(self._order)
                 await self._poll(name)
                 self._refreshed[name] = started
 
