@@ -111,6 +111,7 @@ class RegistrySchedule(RuleBasedStateMachine):
         assert len(new) <= 1
         for number in new:
             assert number > max(self.contents, default=0)
+            assert manifest.check(self.registry.directory(MODEL, number)) is None
             self.contents[number] = text
             if not self.registry.labels(MODEL).get(STABLE):
                 self.live = number
@@ -175,7 +176,7 @@ class RegistrySchedule(RuleBasedStateMachine):
     @rule(drawn=data())
     def remove(self, drawn: Any) -> None:
         """Somebody removes a version by hand."""
-        removable = sorted(set(self.contents) - {self.live, max(self.contents)})
+        removable = sorted(set(self.contents) - {self.live, max(self.contents), *self.loaded()[-1:]})
         if removable:
             version = drawn.draw(sampled_from(removable))
             shutil.rmtree(self.root / MODEL / str(version))
@@ -183,29 +184,30 @@ class RegistrySchedule(RuleBasedStateMachine):
             self.removed.add(version)
             self.damaged.discard(version)
 
+    def loaded(self) -> list[int]:
+        """Return the versions that model servers load."""
+        entry = self.registry.configured().get(MODEL)
+        return aspired_versions(entry, self.registry.versions(MODEL)) if entry is not None else []
+
     @invariant()
     def versions_are_whole(self) -> None:
         assert self.registry.versions(MODEL) == sorted(self.contents)
-        for version, text in self.contents.items():
-            directory = self.registry.directory(MODEL, version)
-            if version not in self.damaged:
-                assert manifest.check(directory) is None
-                assert (directory / manifest.MANIFEST_FILE).is_file()
-                assert (directory / "saved_model.pb").read_text(encoding="utf-8") == text
+        for version in self.contents.keys() - self.damaged:
+            directory = self.root / MODEL / str(version)
+            assert (directory / manifest.MANIFEST_FILE).is_file()
+            assert (directory / "saved_model.pb").read_text(encoding="utf-8") == self.contents[version]
 
     @invariant()
     def the_live_version_is_loaded(self) -> None:
         assert self.registry.live(MODEL) == self.live
-        entry = self.registry.configured().get(MODEL)
-        if entry is None:
+        labels, loaded = self.registry.labels(MODEL), self.loaded()
+        if not labels:
             return
-        loaded = aspired_versions(entry, self.registry.versions(MODEL))
-        assert self.live in loaded or (loaded and STABLE not in entry.labels)
-        assert set(entry.labels.values()) <= {*loaded, *self.removed}
+        assert self.live in loaded or (loaded and STABLE not in labels)
+        assert set(labels.values()) <= {*loaded, *self.removed}
+        assert PREVIOUS not in labels or labels[PREVIOUS] != labels.get(STABLE)
         for route in self.registry.routing().values():
-            assert (
-                route.canary is None or route.canary.version in {*loaded} or route.canary.version not in self.contents
-            )
+            assert route.canary is None or route.canary.version in {*loaded, *self.removed}
 
     def teardown(self) -> None:
         for held, _, _ in self.building:
