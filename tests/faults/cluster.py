@@ -1,65 +1,24 @@
 """Three model servers, two gateways and a client, each on its own host, and the faults that can hit them."""
 
 import contextlib
-import json
 import re
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
+from tests.faults.client import Figures, LoadClient, load_arguments
 from tests.faults.network import Host, network
 from tests.programs import Program
 from tests.serving.gateway import served_models as models
 
 SERVERS = ("server-1", "server-2", "server-3")
 GATEWAYS = ("gateway-1", "gateway-2")
-SLOW = 1.0  # seconds
 LATE = "server-3"  # reads its own copy of the exports, as with a sync sidecar; the others share a volume
+_PORT = 8000  # the gateway's default
 _NAME = "model-server"
 _COUNT = re.compile(r'^:tensorflow:serving:request_count\{model_name="shade",status="OK"\} (\d+)$', re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Record:
-    """The outcome of one request: answered, lost or wrong. Times are seconds of the monotonic clock."""
-
-    sent: float
-    seconds: float
-    outcome: str
-    reason: str
-    tries: int
-    version: int | None = None
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Figures of one phase.
-
-    Attributes:
-        phase: Name of the phase.
-        sent: Number of requests.
-        lost: Requests without a response of status 200.
-        wrong: Requests with a wrong response.
-        retried: Requests that the client also sent to the second gateway.
-        slow: Requests that took longer than SLOW.
-        slowest: Seconds of the slowest request.
-        recovered: Seconds from the start of the phase to the last lost or slow request.
-        shares: Each server's share of the calls, by its own counter, which a restart resets.
-        reasons: Reasons of lost and wrong requests.
-    """
-
-    phase: str
-    sent: int
-    lost: int
-    wrong: int
-    retried: int
-    slow: int
-    slowest: float
-    recovered: float
-    shares: dict[str, float]
-    reasons: tuple[str, ...]
 
 
 class Cluster:
@@ -71,8 +30,6 @@ class Cluster:
         self._root = root
         self._stack = stack
         self._programs: dict[str, Program] = {}
-        self._lines_read = 0
-        self._records: list[Record] = []
 
     def start(self, *names: str) -> None:
         """Start servers or gateways at once, and wait until each is ready."""
@@ -104,21 +61,9 @@ class Cluster:
 
     def load(self, rate: float) -> None:
         """Start the client."""
-        addresses = [self._hosts[name].address for name in GATEWAYS]
-        self._run("client", "-m", "tests.faults.load", str(rate), *addresses)
-
-    def wait_for_answers(self, count: int, timeout: float = 120) -> None:
-        """Wait until this number of requests, sent from now on, are answered."""
-        now = time.monotonic()
-        self._programs["client"].wait_until(
-            lambda: sum(one.sent >= now and one.outcome == "answered" for one in self.records()) >= count, timeout
-        )
-
-    def wait_for_version(self, version: int, count: int) -> None:
-        """Wait until this version alone has answered the latest requests."""
-        self._programs["client"].wait_until(
-            lambda: {one.version for one in self.records()[-count:] if one.outcome == "answered"} == {version}, 120
-        )
+        addresses = [f"{self._hosts[name].address}:{_PORT}" for name in GATEWAYS]
+        self._run("client", *load_arguments(rate, addresses))
+        self.client = LoadClient(self._programs["client"])
 
     def output(self, name: str) -> str:
         """Return the output of a program."""
@@ -136,35 +81,12 @@ class Cluster:
         started = time.monotonic()
         yield
         ended = time.monotonic()
-        self._programs["client"].wait_until(lambda: bool(self.records()) and self.records()[-1].sent > ended, 60)
-        inside = [one for one in self.records() if started <= one.sent < ended]
-        failed = [one for one in inside if one.outcome != "answered"]
-        late = [one for one in inside if one.outcome != "answered" or one.seconds > SLOW]
         calls = {}
         for one in SERVERS:
             now = self._answered(one)
             calls[one] = now - counts[one] if now >= counts[one] else now  # a restart resets the counter
-        self.figures.append(
-            Figures(
-                phase=name,
-                sent=len(inside),
-                lost=sum(one.outcome == "lost" for one in inside),
-                wrong=sum(one.outcome == "wrong" for one in inside),
-                retried=sum(one.tries > 1 for one in inside),
-                slow=sum(one.seconds > SLOW for one in inside),
-                slowest=max(one.seconds for one in inside),
-                recovered=max((one.sent - started for one in late), default=0.0),
-                shares={one: count / max(sum(calls.values()), 1) for one, count in calls.items()},
-                reasons=tuple(sorted({one.reason for one in failed})),
-            )
-        )
-
-    def records(self) -> list[Record]:
-        """Return the records of all finished requests."""
-        lines = self._programs["client"].output.splitlines()
-        self._records += [Record(**json.loads(line)) for line in lines[self._lines_read :]]
-        self._lines_read = len(lines)
-        return self._records
+        shares = {one: count / max(sum(calls.values()), 1) for one, count in calls.items()}
+        self.figures.append(replace(self.client.figures(name, started, ended), shares=shares))
 
     def _volume(self, name: str) -> Path:
         return self._root / ("late" if name == LATE else "shared")

@@ -1,33 +1,34 @@
 """Send requests at a constant rate and print a line of JSON for each outcome.
 
-    python -m tests.faults.load RATE ADDRESS [ADDRESS…]
+    python -m tests.faults.load RATE HOST:PORT [HOST:PORT…]
 
 RATE is in requests per second, also while earlier requests wait. The gateways take turns, and each request has its own
 connection. If a gateway cannot be reached or drops the connection, the request goes to the next one, as with a Service
-or an ingress. Any response is final. SIGTERM ends the program.
+or an ingress. Any response is final. VITRINE_API_KEY is the key that requests have, if any. SIGTERM ends the program.
 """
 
 import asyncio
 import itertools
 import json
+import os
 import signal
 import sys
 import time
 
 from tests.serving.gateway.conftest import picture
 
-PORT = 8000
 _CONNECT_SECONDS = 2.0
 _ANSWER_SECONDS = 20.0  # longer than the gateway's own deadline
 _VALUES = range(8, 120)  # brightnesses: darker pictures count as blank, brighter borders are inverted
-_HEAD = "POST /v1/models/shade:embed HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\nConnection: close\r\n\r\n"
+_HEAD = "POST /v1/models/shade:embed HTTP/1.1\r\nHost: gateway\r\nContent-Length: {}\r\nConnection: close\r\n{}\r\n"
 
 
 async def main(rate: float, addresses: list[str]) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    key = f"X-API-Key: {os.environ['VITRINE_API_KEY']}\r\n" if "VITRINE_API_KEY" in os.environ else ""
     pictures = {value: picture(value) for value in _VALUES}
-    requests = {value: _HEAD.format(len(body)).encode() + body for value, body in pictures.items()}
+    requests = {value: _HEAD.format(len(body), key).encode() + body for value, body in pictures.items()}
     async with asyncio.TaskGroup() as group:
         started = time.monotonic()
         for number in itertools.count():
@@ -64,7 +65,8 @@ async def post(address: str, request: bytes) -> tuple[int, bytes]:
         TimeoutError: No response arrived in time.
     """
     async with asyncio.timeout(_CONNECT_SECONDS):
-        reader, writer = await asyncio.open_connection(address, PORT)
+        host, _, port = address.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
             writer.write(request)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import scenarios
+from tests.faults import several_hosts
 from tests.faults.cluster import GATEWAYS, SERVERS, cluster
 from tests.faults.network import NetworkError, network
 from tests.system_packages import require
@@ -25,7 +25,7 @@ def _namespaces() -> None:
 
 def test_no_fault_loses_a_request(tmp_path: Path) -> None:
     with cluster(tmp_path) as made:
-        scenarios.run(made, RATE, REQUESTS)
+        several_hosts.run(made, RATE, REQUESTS)
         unready = [name for name in GATEWAYS if "model shade: the model server" in made.output(name)]
     for one in made.figures:
         print(one)

@@ -176,8 +176,9 @@ class ModelDiscovery:
             return
         before = self.models.get(name, ModelState(name))
         entry = self._routing.value.get(name, RoutingEntry())
-        effective = effective_labels(labels, versions, before.effective)
-        default = default_version(entry, effective, versions)
+        unreadable = {number for number, version in versions.items() if version.card_problem is not None}
+        effective = effective_labels(labels, versions, before.effective, unreadable)
+        default = default_version(entry, effective, versions, unreadable)
         if default != before.default:
             log.info("model %s: requests that name no version are answered by version %s", name, default)
         canary = share(entry.canary, effective, versions, default)

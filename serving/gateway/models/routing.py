@@ -77,19 +77,32 @@ class ModelState:
     problem: str | None = None
 
 
-def effective_labels(labels: Mapping[str, int], available: Collection[int], last: Mapping[str, int]) -> dict[str, int]:
-    """The version of each label: its own if AVAILABLE, otherwise its last one. A label without either is left out."""
-    chosen = {label: version if version in available else last.get(label) for label, version in labels.items()}
-    return {label: version for label, version in chosen.items() if version is not None and version in available}
+def effective_labels(
+    labels: Mapping[str, int], available: Collection[int], last: Mapping[str, int], unreadable: Collection[int] = ()
+) -> dict[str, int]:
+    """The version of each label: its own if AVAILABLE, otherwise its last one. A label without either is left out.
+
+    The last one also stays while the card of the label's own version is ``unreadable``.
+    """
+    chosen = {}
+    for label, version in labels.items():
+        before = last.get(label)
+        if version in available and (version not in unreadable or before not in available):
+            chosen[label] = version
+        elif before is not None and before in available:
+            chosen[label] = before
+    return chosen
 
 
-def default_version(entry: RoutingEntry, effective: Mapping[str, int], available: Collection[int]) -> int | None:
-    """The version for requests that name none."""
+def default_version(
+    entry: RoutingEntry, effective: Mapping[str, int], available: Collection[int], unreadable: Collection[int] = ()
+) -> int | None:
+    """The version for requests that name none. Without labels it is the newest, if possible with a readable card."""
     for version in (entry.live, *entry.fallback):
         number = _number(version, effective)
         if number in available:
             return number
-    return max(available, default=None)
+    return max(available, key=lambda number: (number not in unreadable, number), default=None)
 
 
 def routing_problems(

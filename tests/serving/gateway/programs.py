@@ -32,10 +32,10 @@ def gateway(
 
 
 def embedded_gateway(
-    root: Path, *flags: str, ready: str = "Uvicorn running"
+    root: Path, *flags: str, env: dict[str, str] | None = None, ready: str = "Uvicorn running"
 ) -> contextlib.AbstractContextManager[Gateway]:
     """Run ``python -m serving.gateway`` with the models below ``root`` in its process."""
-    return _gateway(f"--exports={root}", *flags, ready=ready)
+    return _gateway(f"--exports={root}", *flags, env=env, ready=ready)
 
 
 @contextlib.contextmanager

@@ -123,6 +123,24 @@ def test_live_and_fallbacks(
 
 
 @pytest.mark.parametrize(
+    ("labels", "available", "unreadable", "default"),
+    [
+        ({"stable": 2}, (1, 2), (2,), 1),  # the last version of the label stays
+        ({"stable": 2}, (2,), (2,), 2),  # there is no other
+        ({"stable": 2}, (1, 2), (1, 2), 1),
+        ({"stable": 2}, (1, 2), (), 2),
+        ({}, (1, 2, 3), (3,), 2),
+        ({}, (1, 2), (1, 2), 2),
+    ],
+)
+def test_a_version_with_an_unreadable_card_does_not_replace_another(
+    labels: Mapping[str, int], available: tuple[int, ...], unreadable: tuple[int, ...], default: int
+) -> None:
+    effective = effective_labels(labels, available, {"stable": 1}, unreadable)
+    assert default_version(RoutingEntry(), effective, available, unreadable) == default
+
+
+@pytest.mark.parametrize(
     ("setting", "expected"),
     [
         (None, None),
