@@ -106,6 +106,13 @@ class VersionSchedule(Schedule):
             del self.server.states[version]
         self.server.changes += 1
 
+    @rule()
+    def replace_version(self) -> None:
+        """Unload the version that answers, once there is another."""
+        live = self.discovery.models["m"].default
+        self.server.states = {1 if live == 2 else 2: "AVAILABLE"}
+        self.server.changes += 1
+
     @rule(is_up=booleans())
     def change_server(self, is_up: bool) -> None:
         self.server.is_up = is_up
