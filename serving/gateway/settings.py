@@ -163,7 +163,7 @@ class Settings(RequestLogSettings):
         ge=0,
         allow_inf_nan=False,
         description="processor time that the requests in progress may need together, in seconds; above it 503 until a "
-        "tenth of it is needed; 0 for no limit",
+        "fifth of it is needed; 0 for no limit",
     )
     max_queue_rows: Count = Field(2048, description="maximum rows that wait for one signature; above it 503")
     max_bytes_in_flight: Count = Field(

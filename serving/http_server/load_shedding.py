@@ -2,7 +2,7 @@
 
 Above its capacity a server that accepts everything answers late, and clients give up before their response: its work is
 lost. So the loop is overloaded once it is saturated and the requests in progress need more than ``delay_seconds`` of
-processor time, as measured. From then on only as many run as need a tenth of that, and the others are refused, until
+processor time, as measured. From then on only as many run as need a fifth of that, and the others are refused, until
 none had to be refused for a while. Callers that wait for each response, however many, rarely come to that; arrivals
 that do not wait come to it at once. Time that requests wait for another server does not count.
 
@@ -22,7 +22,7 @@ _NEWEST_WEIGHT = 0.2
 _SATURATED = 0.9  # share of a tick that the loop's thread computed
 _FEWEST_WAITING = 256  # requests in progress that are never an overload
 _FEWEST = 16  # requests that may run in an overload: batches need company
-_SHARE_IN_OVERLOAD = 0.15
+_SHARE_IN_OVERLOAD = 0.2
 _CALM_TICKS = 10  # without a refusal, until the overload is over
 _RESERVE = 1.5  # callers below their share may exceed the limit by this factor
 _MAX_CALLERS = 1000  # that are told apart

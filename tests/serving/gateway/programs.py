@@ -11,8 +11,8 @@ from tests.programs import Program, free_port, running
 
 #: Flags of the model server for short polls.
 PROMPT = (
-    "--file_system_poll_wait_seconds=0.05",
-    "--model_config_file_poll_wait_seconds=0.05",
+    "--file_system_poll_wait_seconds=0.15",
+    "--model_config_file_poll_wait_seconds=0.15",
     "--max_num_load_retries=0",
 )
 
