@@ -144,7 +144,7 @@ def run(environment: Path, folder: Path, command: str) -> subprocess.CompletedPr
         ("vitrine train --list", "xo_mobilenet"),
         ("python -m serving.gateway --help", "--model-server"),
         ("python -m serving.artifacts.sync --help", "s3://"),
-        ("python -m serving.tfs_api.stubs", "class PredictRequest"),
+        ("python -m serving.tfs_api.stubs serving.tfs_api.messages", "class PredictRequest"),
     ],
 )
 def test_a_base_install_runs(command: str, output: str, environment: Path, tmp_path: Path) -> None:
