@@ -25,7 +25,7 @@ _FEWEST = 16  # requests that may run in an overload: batches need company
 _SHARE_IN_OVERLOAD = 0.2
 _CALM_TICKS = 10  # without a refusal, until the overload is over
 _RESERVE = 1.5  # callers below their share may exceed the limit by this factor
-_MAX_CALLERS = 1000  # that are told apart
+_MAX_CALLERS = 1000  # most callers whose use is counted
 
 #: A whole request that names its length once; its caller is a key or an address. Others are parsed as ever.
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,9})\r\n")

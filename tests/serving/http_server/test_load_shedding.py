@@ -1,4 +1,4 @@
-"""Load shedding: which bytes it refuses, who is refused, and a server that has too much to do."""
+"""Load shedding: the bytes that it refuses, a fair share for each caller, and a server under a flood of requests."""
 
 import asyncio
 import json
