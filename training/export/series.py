@@ -7,9 +7,8 @@ import tensorflow as tf
 from training.core.array import Array
 from training.export.exported_model import Endpoint, ExportedModel
 from training.forecasting.conformal import Spread
-from training.forecasting.forecaster import Forecaster
+from training.forecasting.forecaster import LARGEST_INPUT, Forecaster
 
-LARGEST_INPUT = 1e30  #: A value further from 0 counts as this: float32 ends at 3.4e38, and sums must not reach it.
 LARGEST_OUTPUT = 3e38  #: A forecast further from 0 becomes this instead of infinity.
 
 

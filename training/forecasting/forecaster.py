@@ -18,6 +18,7 @@ from training.forecasting.backtest import Origins
 from training.forecasting.conformal import Spread, conformal_spread
 from training.forecasting.notes import notes
 
+LARGEST_INPUT = 1e30  #: A value further from 0 counts as this: float32 ends at 3.4e38, and sums must not reach it.
 _ROWS = 512  # windows forecast at once
 
 
@@ -116,12 +117,17 @@ class Forecaster:
 
 
 def recursive(recipe: SeriesRecipe, step: Callable[[tf.Tensor], tf.Tensor]) -> Forecaster:
-    """Return a forecaster that feeds its own forecasts back into the window."""
+    """Return a forecaster that feeds its own forecasts back into the window.
+
+    A forecast further from 0 than :data:`LARGEST_INPUT` is fed back as that, so that a recurrence that grows without
+    bound stays finite.
+    """
 
     def ahead(history: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         def advance(i: tf.Tensor, window: tf.Tensor, made: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             value = step(window)[:, tf.newaxis]
-            return i + 1, tf.concat([window[:, 1:], value], 1), tf.concat([made, value], 1)
+            following = tf.clip_by_value(value, -LARGEST_INPUT, LARGEST_INPUT)
+            return i + 1, tf.concat([window[:, 1:], following], 1), tf.concat([made, value], 1)
 
         _, _, made = tf.while_loop(
             lambda i, *_: i < steps,

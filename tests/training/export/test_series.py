@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,8 +12,8 @@ from hypothesis.extra import numpy as arrays
 
 from training.core.job import JobOptions
 from training.core.recipe import Recipe
-from training.export.series import LARGEST_INPUT, LARGEST_OUTPUT, series_model
-from training.forecasting.forecaster import Forecaster
+from training.export.series import LARGEST_OUTPUT, series_model
+from training.forecasting.forecaster import LARGEST_INPUT, Forecaster
 from training.forecasting.typical_windows import shape, values, with_assessed
 from training.jobs import sine_forecaster, sine_rnn, stock_forecaster, stock_rnn
 
@@ -24,6 +25,7 @@ class Served:
     """The signature ``forecast`` of an unfitted net with intervals from its job's data."""
 
     def __init__(self, job: ModuleType) -> None:
+        keras.utils.set_random_seed(0)
         examples = job.load(JobOptions(quick=True), RECIPE)
         model = job.build(examples, JobOptions(), RECIPE)
         by_data = job in (stock_rnn, stock_forecaster)

@@ -26,6 +26,14 @@ def test_a_recursive_forecast_feeds_its_own_values_back() -> None:
     assert evaluation.answer.tolist() == (far.truth + np.arange(1, 5)).tolist()
 
 
+def test_a_recurrence_that_grows_without_bound_stays_finite() -> None:
+    """Two terms of opposite sign would become infinity less infinity, so NaN, after 80 doublings."""
+    forecaster = recursive(RECIPE, lambda window: 3 * window[:, -1] - 2 * window[:, -2])
+    mean = forecaster.ahead(tf.constant([[1.0, 1, 2], [0, 0, -1e30], [0, 1e-30, 3e-30]]), tf.constant(200)).numpy()
+    assert np.isfinite(mean).all()
+    assert mean[0, :4].tolist() == [4, 8, 16, 32]
+
+
 def test_an_interval_is_proportional_to_the_window_s_width() -> None:
     """With noise proportional to the level, a constant width covers one half too often, the other too rarely."""
     rng = np.random.default_rng(0)

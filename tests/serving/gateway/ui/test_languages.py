@@ -32,7 +32,7 @@ def test_the_browsers_language_is_used_until_another_is_chosen(page: Browser) ->
         assert page.run("return document.documentElement.lang") == "pt"
         page.run("location.hash = '#signal'")
         page.wait_for("versão 1", "#signal-classes")
-        assert any("," in text for text in page.texts("#signal-classes .bars i"))  # decimal comma
+        assert "0,9877" in page.texts("#signal-section .card")[0]  # decimal comma
         page.click("#language")
         page.wait_for("What kind of signal is it?", "h2")
         page.run("location.reload()")
