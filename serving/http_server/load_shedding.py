@@ -1,9 +1,9 @@
-"""Refuse requests before they are parsed while the event loop is overloaded.
+"""Refuse requests before they are parsed while the process is overloaded.
 
 Above its capacity a server that accepts everything answers late, and clients give up before their response: its work is
-lost. So the loop is overloaded once it is saturated and the requests in progress need more than ``delay_seconds`` of
-processor time, as measured. From then on only as many run as need a fifth of that, and the others are refused, until
-none had to be refused for a while. Callers that wait for each response, however many, rarely come to that; arrivals
+lost. So the process is overloaded once it is saturated and the requests in progress, with those of connections that wait
+to be accepted, need more than ``delay_seconds`` of processor time, as measured. From then on only as many run as need a
+fifth of that, and the others are refused, until none had to be refused for a while. Callers that wait for each response, however many, rarely come to that; arrivals
 that do not wait come to it at once. Time that requests wait for another server does not count.
 
 A refusal must cost a fraction of a request: it looks for the end of the request in the bytes as they arrive, and its
@@ -15,17 +15,20 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Callable
-from time import perf_counter, thread_time
+from time import perf_counter, process_time
 
 _TICK_SECONDS = 0.02
-_NEWEST_WEIGHT = 0.2
-_SATURATED = 0.9  # share of a tick that the loop's thread computed
+_KEPT = 0.9  # of the sums of the ticks before
+_REFUSAL_SECONDS = 15e-6  # least processor time of a refusal
+_SATURATED = 0.9  # share of a tick that the process computed
 _FEWEST_WAITING = 256  # requests in progress that are never an overload
 _FEWEST = 16  # requests that may run in an overload: batches need company
 _SHARE_IN_OVERLOAD = 0.2
 _CALM_TICKS = 10  # without a refusal, until the overload is over
 _RESERVE = 1.5  # callers below their share may exceed the limit by this factor
 _MAX_CALLERS = 1000  # most callers whose use is counted
+_KNOWN_HEADS = 1000
+_KNOWN_HEAD_BYTES = 2048  # longest head that is remembered
 
 #: A whole request that names its length once; its caller is a key or an address. Others are parsed as ever.
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,9})\r\n")
@@ -52,7 +55,9 @@ class LoadShedder:
         """
         self.is_overloaded = False
         self.on_change: Callable[[bool], None] = lambda is_overloaded: None
+        self.count_unaccepted: Callable[[], int] = lambda: 0  # connections that wait to be accepted
         self.refusal = refusal
+        self.last_refusal = refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
         self.running = 0
         self._delay = delay_seconds
         self._is_refusable = is_refusable
@@ -62,9 +67,10 @@ class LoadShedder:
         self._share = 0.0
         self._is_saturated = False
         self._calm_ticks = 0
-        self._request_seconds = 0.0
+        self._recent_busy = self._recent_finished = 0.0
         self._finished = self._refused = 0
         self._accepted: Counter[bytes] = Counter()  # by caller, of the last ticks
+        self._heads: dict[bytes, tuple[int, bytes]] = {}  # the length of their requests, and their key
         self._at = self._computed = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -75,7 +81,7 @@ class LoadShedder:
             self._change(True)
         if self._loop is None and self._delay:
             self._loop = asyncio.get_running_loop()
-            self._at, self._computed = perf_counter(), thread_time()
+            self._at, self._computed = perf_counter(), process_time()
             self._loop.call_later(_TICK_SECONDS, self._tick)
 
     def leave(self) -> None:
@@ -88,51 +94,68 @@ class LoadShedder:
         """Whether a request that was parsed is refused: one that came in parts, in an overload."""
         return self.is_overloaded and self.running > self._reserve
 
-    def refuses(self, data: bytes, address: bytes) -> bool:
-        """Whether the bytes are a whole request that is refused. Call it only during an overload.
+    def accepts(self, data: bytes, address: bytes) -> bool | None:
+        """Whether the bytes are a whole request that is accepted; None if they are not one that may be refused.
+
+        Call it only during an overload.
 
         Args:
             data: what a connection received that has no other request under way.
             address: the client's.
         """
-        end = data.find(b"\r\n\r\n")
-        if end < 0 or not self._is_refusable(data):
-            return False
-        head = data[: end + 2].lower()
-        length = _LENGTH.search(head)
-        if (
-            length is None
-            or len(data) != end + 4 + int(length[1])
-            or head.count(b"content-length") != 1
-            or b"transfer-encoding" in head
-            or b"upgrade" in head
-        ):
-            return False
-        key = _KEY.search(head)
-        caller = key[1] if key else address
-        own = self._accepted[caller]
+        head = data[: data.find(b"\r\n\r\n") + 4]
+        request = self._heads.get(head) or self._read(head)
+        if len(data) != request[0]:
+            return None
+        caller = request[1] or address
+        own = self._accepted.get(caller, 0)
         if self.running < self._limit or (own < self._share and self.running < self._reserve):
             self._accepted[caller] = own + 1
-            return False
+            return True
         self._refused += 1
-        return True
+        return False
+
+    def _read(self, head: bytes) -> tuple[int, bytes]:
+        """Return the length of the whole request and its key; -1 if it is not one that may be refused.
+
+        Most heads are those of other requests, byte for byte, and looking them up takes less time than reading them.
+        """
+        lower = head[:-2].lower()
+        length, key = _LENGTH.search(lower), _KEY.search(lower)
+        is_plain = (
+            length is not None
+            and lower.count(b"content-length") == 1
+            and b"transfer-encoding" not in lower
+            and b"upgrade" not in lower
+            and self._is_refusable(head)
+        )
+        request = (len(head) + int(length[1]) if length and is_plain else -1, key[1] if key else b"")
+        if len(head) <= _KNOWN_HEAD_BYTES:
+            if len(self._heads) >= _KNOWN_HEADS:
+                self._heads.clear()
+            self._heads[head] = request
+        return request
 
     def _change(self, is_overloaded: bool) -> None:
         self.is_overloaded = is_overloaded
+        self._calm_ticks = 0
         self.on_change(is_overloaded)
 
     def _tick(self) -> None:
-        now, computed = perf_counter(), thread_time()
+        now, computed = perf_counter(), process_time()
         seconds, busy = now - self._at, computed - self._computed
         self._at, self._computed = now, computed
-        if self._finished:
-            cost = busy / self._finished
-            self._request_seconds += (cost - self._request_seconds) * (_NEWEST_WEIGHT if self._request_seconds else 1)
-        self._most = max(_FEWEST_WAITING, int(self._delay / max(self._request_seconds, 1e-6)))
-        self._limit = max(_FEWEST, int(self._delay * _SHARE_IN_OVERLOAD / max(self._request_seconds, 1e-6)))
+        # Sums, because requests of one batch finish together, and their processor time may be that of earlier ticks.
+        self._recent_finished = _KEPT * self._recent_finished + self._finished
+        self._recent_busy = _KEPT * self._recent_busy + max(busy - self._refused * _REFUSAL_SECONDS, 0)
+        in_delay = int(self._delay * self._recent_finished / max(self._recent_busy, 1e-6))
+        self._most = max(_FEWEST_WAITING, in_delay)
+        self._limit = max(_FEWEST, int(in_delay * _SHARE_IN_OVERLOAD))
         self._reserve = int(self._limit * _RESERVE)
         self._is_saturated = busy > _SATURATED * seconds or seconds - _TICK_SECONDS > self._delay
         self._calm_ticks = 0 if self._refused else self._calm_ticks + 1
+        if self._is_saturated and not self.is_overloaded and self.running + self.count_unaccepted() > self._most:
+            self._change(True)
         if self.is_overloaded and self._calm_ticks >= _CALM_TICKS:
             self._change(False)
         self._share = self._accepted.total() / (len(self._accepted) + 1)

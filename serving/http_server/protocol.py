@@ -84,13 +84,18 @@ class LimitedHttpProtocol(HttpConnection):
         """Stop the timers."""
         self._stop_head_timer()
         self._stop_send_timer()
-        self._leave()
+        self.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse the data, and start the timer of an incomplete head; or refuse the request that it is."""
         shedder = self._shedder
-        if shedder is not None and shedder.is_overloaded and self._is_idle and shedder.refuses(data, self._address):
+        if (
+            shedder is not None
+            and shedder.is_overloaded
+            and self._is_idle
+            and shedder.accepts(data, self._address) is False
+        ):
             self._refuse(shedder.refusal)
             return
         super().data_received(data)
@@ -107,8 +112,8 @@ class LimitedHttpProtocol(HttpConnection):
     @property
     def _is_idle(self) -> bool:
         """Whether nothing is under way: no request, no part of one, no end of the connection."""
-        answered = self.cycle is None or self.cycle.response_complete
-        return answered and not self._in_head and not self._unparsed and not self.is_ending and not self._is_draining()
+        is_busy = self._is_counted or self._in_head or self._unparsed or self.is_ending
+        return not is_busy and not self._is_draining()
 
     def _refuse(self, refusal: bytes) -> None:
         """Send a ready-made response to a request that was not parsed."""
@@ -119,20 +124,25 @@ class LimitedHttpProtocol(HttpConnection):
             )
         self._writes_at_once(refusal)
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+    def enter(self) -> None:
+        """Count a request, once: the one that starts, or a first one that has arrived and was not read yet."""
         if self._shedder is not None and not self._is_counted:
             self._is_counted = True
             self._shedder.enter()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.enter()
         super()._start_asgi_task(cycle, app)
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Count the end of the request."""
         if self._is_counted and self._shedder is not None:
             self._is_counted = False
             self._shedder.leave()
 
     def on_response_complete(self) -> None:
         """Continue with the unparsed bytes, which may be part of a head."""
-        self._leave()
+        self.leave()
         super().on_response_complete()
         if self._in_head and not self.is_waiting and not self.is_ending:
             self._unset_keepalive_if_required()

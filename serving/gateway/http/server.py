@@ -18,6 +18,7 @@ import uvicorn
 import uvloop
 
 from serving.gateway.app import Gateway, create_app
+from serving.gateway.http import waiting_connections as waiting
 from serving.gateway.http.request import Request
 from serving.gateway.observability import logging as logs
 from serving.gateway.platforms import authentication
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
 _M_MMAP_THRESHOLD = -3  # from malloc.h
 _LARGE_BLOCK = 131_072  # bytes
 _HANDSHAKE_SECONDS = 1.0  # time limit of TLS handshakes with clients that are accepted at shutdown
-_ACCEPTED_AT_ONCE = 64  # in a turn of the event loop, in an overload
-_LISTENERS = 4  # for each address; an additional one costs a lone client about 5 µs
+_PAUSE_SECONDS = 0.5  # without new connections, after the system could not accept one
 
 log = logging.getLogger("vitrine.gateway")
 
@@ -51,26 +51,27 @@ class GatewayServer(uvicorn.Server):
         self._gateway = gateway
         self._link = link
         self._listeners: list[socket.socket] = []
-        self._protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol
+        self._protocol: Callable[[], LimitedHttpProtocol]
         self._grpc: OipGrpcServer | None = None
-        self._connecting: set[asyncio.Task[Any]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._resuming: asyncio.TimerHandle | None = None  # after a pause in accepting connections
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on each socket several times.
+        """Accept connections in place of uvloop.
 
-        uvloop accepts one connection per listener and turn of its loop. Under load a turn is long: if many clients
-        connect at once, the last would wait while the first send request after request.
+        uvloop accepts one connection in each turn of its loop. Under load a turn is long: if many clients connect at
+        once, the last would wait while the first send request after request.
         """
         await super().startup(sockets)
-        protocol_class: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
+        protocol_class: Callable[..., LimitedHttpProtocol] = self.config.http_protocol_class  # type: ignore[assignment]
         state = {"server_state": self.server_state, "app_state": self.lifespan.state}
         self._protocol = functools.partial(protocol_class, config=self.config, **state)
-        self._listeners = [_copy(listener) for server in self.servers for listener in server.sockets]
-        loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {"ssl": self.config.ssl, "backlog": self.config.backlog}
-        for listener in self._listeners * (_LISTENERS - 1):
-            self.servers.append(await loop.create_server(self._protocol, sock=_copy(listener), **options))
-        self._gateway.shedder.on_change = self._accept_more
+        self._listeners = [waiting.copy(listener) for server in self.servers for listener in server.sockets]
+        for server in self.servers:
+            server.close()
+        self.servers = []
+        self._start_accepting()
+        self._gateway.shedder.count_unaccepted = lambda: sum(map(waiting.count, self._listeners))
         if self._gateway.settings.oip_grpc_port:
             await self._start_grpc()
         if self._link is not None:
@@ -90,24 +91,38 @@ class GatewayServer(uvicorn.Server):
             sys.exit(1)
         await self._grpc.start()
 
-    def _accept_more(self, is_overloaded: bool) -> None:
-        """During an overload, accept all waiting connections at once: callers that wait in the kernel's queue time out.
-
-        Only then, because a connection that is accepted so takes more processor time.
-        """
+    def _start_accepting(self) -> None:
         loop = asyncio.get_running_loop()
         for listener in self._listeners:
-            if is_overloaded and not self.should_exit:
-                loop.add_reader(listener, self._accept, listener)
-            else:
-                loop.remove_reader(listener)
+            loop.add_reader(listener, self._accept, listener)
+
+    def _stop_accepting(self) -> None:
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            loop.remove_reader(listener)
 
     def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        for connection in _accept_waiting(listener, _ACCEPTED_AT_ONCE):
-            task = loop.create_task(loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+        shedder = self._gateway.shedder if self._gateway.shedder.is_overloaded and not self.config.ssl else None
+        try:
+            for connection, has_request in waiting.accept(listener, shedder):
+                protocol = self._protocol()
+                if has_request:
+                    protocol.enter()
+                task = loop.create_task(self._connect(connection, protocol))
+                self._connecting.add(task)
+                task.add_done_callback(self._connecting.discard)
+        except OSError as error:  # no file descriptor or memory is left
+            log.warning("connections wait: the system cannot accept them: %s", error)
+            self._stop_accepting()
+            self._resuming = loop.call_later(_PAUSE_SECONDS, self._start_accepting)
+
+    async def _connect(self, connection: socket.socket, protocol: LimitedHttpProtocol) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: protocol, connection, ssl=self.config.ssl)
+        except OSError:  # the client has left, or speaks no TLS
+            protocol.leave()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the port and answer the requests in flight.
@@ -115,15 +130,14 @@ class GatewayServer(uvicorn.Server):
         The system resets connections that wait to be accepted when a listener closes, so they are accepted first.
         """
         stopping = asyncio.create_task(self._grpc.stop()) if self._grpc is not None else None
-        self._accept_more(False)
-        self._gateway.shedder.on_change = lambda is_overloaded: None  # the listeners are closed
-        for server in self.servers:
-            server.close()
-        loop = asyncio.get_running_loop()
+        self._gateway.shedder.count_unaccepted = lambda: 0
+        self._stop_accepting()
+        if self._resuming is not None:
+            self._resuming.cancel()
         connecting = [
-            loop.connect_accepted_socket(self._protocol, connection, ssl=self.config.ssl)
+            self._connect(connection, self._protocol())
             for listener in self._listeners
-            for connection in _accept_all(listener)
+            for connection in waiting.accept_last(listener)
         ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HANDSHAKE_SECONDS):
@@ -208,28 +222,6 @@ def _config(gateway: Gateway) -> uvicorn.Config:
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]
         timeout_graceful_shutdown=int(settings.grace_seconds) or 1,
     )
-
-
-def _copy(listener: socket.socket) -> socket.socket:
-    return socket.fromfd(listener.fileno(), listener.family, listener.type)
-
-
-def _accept_waiting(listener: socket.socket, most: int = sys.maxsize) -> list[socket.socket]:
-    """Accept connections that wait, at most so many."""
-    waiting: list[socket.socket] = []
-    with contextlib.suppress(OSError):
-        while len(waiting) < most:
-            waiting.append(listener.accept()[0])
-    return waiting
-
-
-def _accept_all(listener: socket.socket) -> list[socket.socket]:
-    """Accept the connections that wait, and stop listening at once."""
-    with listener, contextlib.suppress(OSError):
-        listener.setblocking(False)
-        waiting = _accept_waiting(listener)
-        listener.shutdown(socket.SHUT_RDWR)  # for the copies too, which the event loop closes later
-    return waiting
 
 
 def _disconnect(scope: dict[str, Any]) -> None:

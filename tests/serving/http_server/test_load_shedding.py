@@ -1,10 +1,14 @@
 """Load shedding: the bytes that it refuses, a fair share for each caller, and a server under a flood of requests."""
 
 import asyncio
+import functools
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import Any
 
 import pytest
@@ -42,7 +46,7 @@ def full(**changes: Any) -> LoadShedder:
     ],
 )
 def test_a_whole_request_is_refused(data: bytes) -> None:
-    assert full().refuses(data, b"")
+    assert full().accepts(data, b"") is False
 
 
 @pytest.mark.parametrize(
@@ -64,12 +68,12 @@ def test_a_whole_request_is_refused(data: bytes) -> None:
     ],
 )
 def test_other_bytes_are_left_to_the_parser(data: bytes) -> None:
-    assert not full().refuses(data, b"")
+    assert full().accepts(data, b"") is None
 
 
 def test_requests_are_accepted_while_there_are_places() -> None:
     shedder = full(running=0)
-    assert not shedder.refuses(post(), b"")
+    assert shedder.accepts(post(), b"")
 
 
 @pytest.mark.parametrize("by", ["key", "address"])
@@ -82,7 +86,7 @@ def test_one_caller_does_not_starve_another(by: str) -> None:
 
         def ask(caller: str) -> None:
             key = b"X-API-Key: %b\r\n" % caller.encode() if by == "key" else b""
-            refused = shedder.refuses(post(headers=key), caller.encode() if by == "address" else b"10.0.0.1")
+            refused = not shedder.accepts(post(headers=key), caller.encode() if by == "address" else b"10.0.0.1")
             outcomes[caller][refused] += 1
             if not refused:
                 shedder.enter()
@@ -121,9 +125,8 @@ class Flood:
         self.refused += refused
 
     async def application(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        end = time.thread_time() + 0.001
-        while time.thread_time() < end:
-            pass
+        await asyncio.sleep(0.02)  # many are in progress at once, as with a model's batches
+        compute(0.001)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
 
@@ -141,8 +144,8 @@ class Flood:
             shedder=self.shedder,
         )
 
-    async def run(self, clients: Callable[[int], Any]) -> Any:
-        """Serve while the clients run in a thread and event loop of their own."""
+    async def run(self, clients: Callable[["Clients"], Awaitable[Any]]) -> Any:
+        """Serve while the clients run."""
         config = uvicorn.Config(
             self.application,
             port=0,
@@ -159,13 +162,30 @@ class Flood:
         await server.startup()
         try:
             port = server.servers[0].sockets[0].getsockname()[1]
-            return await asyncio.to_thread(asyncio.run, clients(port))
+            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                return await clients(Clients(process, port))
         finally:
             await server.shutdown()
 
 
-async def statuses(port: int, requests: int, connections: int) -> Counter[bytes]:
-    """Send requests over kept connections, each after the response to the one before."""
+@dataclass(frozen=True)
+class Clients:
+    """They have a process of their own: in a thread they would wait for a server that computes."""
+
+    process: ProcessPoolExecutor
+    port: int
+
+    async def statuses(self, requests: int, connections: int) -> Counter[bytes]:
+        """Send requests over kept connections, each after the response to the one before."""
+        run = functools.partial(_statuses, self.port, requests, connections)
+        return await asyncio.get_running_loop().run_in_executor(self.process, run)
+
+
+def _statuses(port: int, requests: int, connections: int) -> Counter[bytes]:
+    return asyncio.run(_ask(port, requests, connections))
+
+
+async def _ask(port: int, requests: int, connections: int) -> Counter[bytes]:
     found: Counter[bytes] = Counter()
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -186,23 +206,59 @@ async def statuses(port: int, requests: int, connections: int) -> Counter[bytes]
 def test_a_flood_is_refused_and_then_everything_is_accepted() -> None:
     flood = Flood()
 
-    async def clients(port: int) -> tuple[Counter[bytes], Counter[bytes]]:
-        during = await statuses(port, requests=4, connections=600)
+    async def clients(clients: Clients) -> tuple[Counter[bytes], Counter[bytes]]:
+        during = await clients.statuses(requests=4, connections=600)
         while flood.shedder.is_overloaded:
-            await statuses(port, requests=1, connections=2)
-        return during, await statuses(port, requests=5, connections=50)
+            await clients.statuses(requests=1, connections=2)
+        return during, await clients.statuses(requests=5, connections=50)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         during, after = runner.run(flood.run(clients))
     assert during.total() == 2400 and during[b"503"] and during[b"200"]
     assert flood.refused == during[b"503"]
-    assert flood.changes == [True, False]
+    assert flood.changes[:2] == [True, False] and flood.changes[-1] is False
     assert after == {b"200": 250}
     assert flood.shedder.running == 0
+
+
+def test_an_overload_lasts_until_nothing_was_refused_for_a_while() -> None:
+    """Also if nothing had to be refused for long before it."""
+
+    async def run() -> list[bool]:
+        shedder = LoadShedder(0.05, lambda data: True, REFUSAL, lambda count: None)
+        shedder.enter()
+        await asyncio.sleep(0.4)  # twice the ticks after which an overload ends
+        shedder.count_unaccepted = lambda: 1000  # connections, each with a request perhaps
+        states = []
+        for _ in range(4):
+            compute(0.06)  # late ticks of full turns
+            await asyncio.sleep(0.001)
+            states.append(shedder.is_overloaded)
+        shedder.count_unaccepted = lambda: 0
+        shedder.leave()
+        await asyncio.sleep(0.5)
+        assert not shedder.is_overloaded
+        return states[1:]
+
+    assert asyncio.run(run()) == [True] * 3
+
+
+def compute(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+def test_heads_are_remembered_up_to_a_limit() -> None:
+    shedder = full()
+    for number in range(3000):
+        assert shedder.accepts(post(headers=b"X-Request-Id: %d\r\n" % number), b"") is False
+    assert shedder.accepts(post(headers=b"X: %b\r\n" % (b"a" * 5000)), b"") is False
+    assert len(shedder._heads) <= 1000 and max(map(len, shedder._heads)) <= 2048
 
 
 def test_callers_that_wait_for_their_responses_are_not_refused() -> None:
     flood = Flood()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        found = runner.run(flood.run(lambda port: statuses(port, requests=4, connections=200)))
+        found = runner.run(flood.run(lambda clients: clients.statuses(requests=4, connections=200)))
     assert found == {b"200": 800}

@@ -20,7 +20,7 @@ class SheddingSchedule(Schedule):
         self.computed = 0.0
         self.clock = pytest.MonkeyPatch()
         self.clock.setattr(load_shedding, "perf_counter", self.loop.time)
-        self.clock.setattr(load_shedding, "thread_time", lambda: self.computed)
+        self.clock.setattr(load_shedding, "process_time", lambda: self.computed)
         self.reported = self.refused = self.running = 0
         self.changes: list[bool] = []
         self.shedder = LoadShedder(delay, lambda data: data.startswith(b"POST"), b"busy", self.report)
@@ -35,7 +35,7 @@ class SheddingSchedule(Schedule):
         async def enter() -> None:
             for _ in range(requests):
                 shedder = self.shedder
-                if shedder.is_overloaded and shedder.refuses(POST % caller, b""):
+                if shedder.is_overloaded and shedder.accepts(POST % caller, b"") is False:
                     assert shedder.running >= shedder._limit, "a request was refused while places were free"
                     self.refused += 1
                     continue
