@@ -1,10 +1,11 @@
 """Refuse requests before they are parsed while the process is overloaded.
 
 Above its capacity a server that accepts everything answers late, and clients give up before their response: its work is
-lost. So the process is overloaded once it is saturated and the requests in progress, with those of connections that wait
-to be accepted, need more than ``delay_seconds`` of processor time, as measured. From then on only as many run as need a
-fifth of that, and the others are refused, until none had to be refused for a while. Callers that wait for each response, however many, rarely come to that; arrivals
-that do not wait come to it at once. Time that requests wait for another server does not count.
+lost. So the process is overloaded once it is saturated and the requests in progress, with those of connections that
+wait to be accepted, need more than ``delay_seconds`` of processor time, as measured. From then on only as many run as
+need a fifth of that, and the others are refused, until none had to be refused for a while. Callers that wait for each
+response, however many, rarely come to that; arrivals that do not wait come to it at once. Time that requests wait for
+another server does not count.
 
 A refusal must cost a fraction of a request: it looks for the end of the request in the bytes as they arrive, and its
 response is ready-made. Some requests of callers that use less than their share are accepted beyond the limit, so that
