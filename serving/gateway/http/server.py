@@ -30,8 +30,9 @@ from serving.http_server.protocol import LimitedHttpProtocol
 if TYPE_CHECKING:
     from serving.gateway.oip_grpc.server import OipGrpcServer
 
-_M_MMAP_THRESHOLD = -3  # from malloc.h
-_LARGE_BLOCK = 131_072  # bytes
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # from malloc.h
+_LARGE_BLOCK = 1_048_576  # bytes
+_KEPT_BYTES = 4_194_304  # of free memory at the end of a heap
 _HANDSHAKE_SECONDS = 1.0  # time limit of TLS handshakes with clients that are accepted at shutdown
 _PAUSE_SECONDS = 0.5  # without new connections, after the system could not accept one
 
@@ -237,8 +238,11 @@ def _render(code: str, sentence: str) -> bytes:
 def _return_freed_memory() -> None:
     """Make glibc return large blocks to the system when they are freed.
 
-    By default glibc raises the threshold up to 32 MB, and 100 MB of freed bodies stay in its heaps. Other C libraries
-    have no such setting.
+    By default glibc raises the threshold up to 32 MB, and 100 MB of freed bodies stay in its heaps. A photo's arrays
+    have up to 1 MB: taken from the system and returned each time, they made decoding 1.6 times as long. Other C
+    libraries have no such settings.
     """
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
+        mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
