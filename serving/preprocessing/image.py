@@ -28,7 +28,7 @@ from PIL import Image
 from serving.preprocessing.memory_cost import cost
 from serving.preprocessing.picture_files import convert, plain_png, reader
 from serving.preprocessing.picture_files.header import Header, PictureError, animated
-from serving.preprocessing.prepare import Pixels, prepare
+from serving.preprocessing.prepare import Pixels, prepare, prepare_grey
 from serving.preprocessing.recipe import ImageRecipe, Polarity
 from serving.preprocessing.reduction import decoded_size, reduction
 
@@ -42,6 +42,7 @@ __all__ = [
     "Polarity",
     "cost",
     "decode",
+    "decode_with_note",
     "header",
     "pixels",
     "prepare",
@@ -63,7 +64,22 @@ def decode(data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pi
         PictureError: The picture is empty, of another format, truncated, corrupt, animated, blank, or too large. The
             header shows most of this before anything is decoded.
     """
-    return prepare(read(data, max_pixels, recipe), recipe, polarity)
+    return decode_with_note(data, recipe, polarity, max_pixels)[0]
+
+
+def decode_with_note(
+    data: bytes, recipe: ImageRecipe, polarity: Polarity = "auto", max_pixels: int = MAX_PIXELS
+) -> tuple[Pixels, str | None]:
+    """Do the same as :func:`decode`, and return a note for the sender, if there is one."""
+    plain = plain_png.read_grey(data, max_pixels)
+    if plain is None:
+        picture = _read(data, max_pixels, recipe)
+    else:
+        pixels = prepare_grey(plain, recipe, polarity)
+        if pixels is not None:
+            return pixels, None
+        picture = Image.frombytes("L", plain.size, plain.content)
+    return prepare(picture, recipe, polarity), picture.info.get(NOTE)
 
 
 def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None = None) -> Image.Image:
@@ -75,8 +91,10 @@ def read(data: bytes, max_pixels: int = MAX_PIXELS, recipe: ImageRecipe | None =
         PictureError: See :func:`decode`.
     """
     plain = plain_png.read_grey(data, max_pixels)
-    if plain is not None:
-        return plain
+    return _read(data, max_pixels, recipe) if plain is None else Image.frombytes("L", plain.size, plain.content)
+
+
+def _read(data: bytes, max_pixels: int, recipe: ImageRecipe | None) -> Image.Image:
     stated = header(data, max_pixels, recipe)
     target = decoded_size(stated, recipe)
     size = (stated.width, stated.height)

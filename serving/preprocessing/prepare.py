@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from serving.preprocessing import cut_out, drawing_segmentation
 from serving.preprocessing.picture_files.header import PictureError
+from serving.preprocessing.picture_files.plain_png import GreyPicture
 from serving.preprocessing.recipe import ImageRecipe, Polarity
 from serving.preprocessing.reduction import frame_size, reduction
 
@@ -16,6 +17,7 @@ Pixels = NDArray[np.uint8]
 _MIN_CONTRAST = 10  # of 255: less is hardly visible; lens caps and codecs produce it
 _MAX_SPECK = 32  # a drawing has more strong pixels than this part of its longer side
 _MIN_GREY_PEAK = 4  # of 255, in a grey model's input: noise stays below it
+_BLANK = "the picture is blank: all of its pixels have nearly the same colour"
 _DARK = bytes(range(128))  # luminances below the middle
 
 
@@ -29,15 +31,37 @@ def prepare(picture: Image.Image, recipe: ImageRecipe, polarity: Polarity = "aut
     if picture.size != size and (times := reduction(picture.size, recipe)) > 1:
         picture = picture.reduce(times)
     if _is_blank(picture):
-        raise PictureError("the picture is blank: all of its pixels have nearly the same colour")
-    if recipe.colour == "grey" and picture.size == size and picture.mode == "L" and polarity != "dark_on_light":
-        content = picture.tobytes()  # np.asarray takes longer than all of this
-        if polarity == "light_on_dark" or _has_dark_border(content, picture.width):
-            pixels = np.frombuffer(content, np.uint8).reshape(recipe.height, recipe.width)
-            return _with_channels(pixels, recipe.channels)
+        raise PictureError(_BLANK)
+    if picture.size == size and picture.mode == "L":
+        unchanged = _unchanged(picture.tobytes(), recipe, polarity)
+        if unchanged is not None:
+            return unchanged
     if recipe.colour == "rgb":
         return _prepare_rgb(picture, recipe)
     return _prepare_drawing(picture, recipe, polarity)
+
+
+def prepare_grey(picture: GreyPicture, recipe: ImageRecipe, polarity: Polarity) -> Pixels | None:
+    """Return the pixels of a picture that passes unchanged; None for others.
+
+    Raises:
+        PictureError: The picture has no contrast.
+    """
+    if picture.size != (recipe.width, recipe.height):
+        return None
+    if picture.contrast < _MIN_CONTRAST:
+        raise PictureError(_BLANK)
+    return _unchanged(picture.content, recipe, polarity)
+
+
+def _unchanged(content: bytes, recipe: ImageRecipe, polarity: Polarity) -> Pixels | None:
+    """Return luminances of the model's size as they are, if they are what a grey recipe makes of them."""
+    if recipe.colour != "grey" or polarity == "dark_on_light":
+        return None
+    if polarity == "auto" and not _has_dark_border(content, recipe.width):
+        return None
+    pixels = np.frombuffer(content, np.uint8).reshape(recipe.height, recipe.width, 1)
+    return pixels if recipe.channels == 1 else np.repeat(pixels, recipe.channels, axis=2)
 
 
 def _prepare_rgb(picture: Image.Image, recipe: ImageRecipe) -> Pixels:

@@ -89,7 +89,7 @@ class GatewayMiddleware:
         self._in_flight += 1
         version = verb = ""
         scope["vitrine"] = request  # the HTTP protocol reports a disconnected client to it
-        request.task = asyncio.current_task()
+        request.task = asyncio.current_task(loop)  # without it Python looks the loop up again
         if self._traces is not None:
             request.trace = self._traces.begin(request.headers, request.id, started)
         if self._request_log is not None and self._request_log.samples():

@@ -20,7 +20,7 @@ from serving.gateway.http.memory_budget import Reservation
 from serving.gateway.http.paths import error_form
 from serving.gateway.models.routing import Share, point
 from serving.gateway.observability.tracing import Trace
-from serving.http_server import whole_response
+from serving.http_server import whole_request, whole_response
 from serving.http_server.linger import linger
 
 Header = tuple[bytes, bytes]
@@ -215,24 +215,35 @@ class Request:
         declared = self.headers.get(b"content-length")
         if declared is not None and int(declared) > max_bytes:
             raise TooLarge(f"the body has {int(declared)} bytes; at most {max_bytes} are accepted")
+        body = whole_request.body(self._receive)
+        if body is None:
+            body = await self._received(max_bytes)
+        else:
+            self._hold(body, max_bytes)
+            self.body_read = True
+        if b"content-encoding" in self.headers:
+            body = await self._decompressed(body, max_bytes)
+        if self.size <= self.keep_bytes:
+            self.content = body
+        return body
+
+    async def _received(self, max_bytes: int) -> bytes:
         chunks: list[bytes] = []
         while not self.body_read:
             message = await self._receive()
             if message["type"] != "http.request":
                 raise Disconnected
             chunk: bytes = message.get("body", b"")
-            if self.size + len(chunk) > max_bytes:
-                raise TooLarge(f"the body has more than {max_bytes} bytes")
-            self.memory.hold(len(chunk))
-            self.size += len(chunk)
+            self._hold(chunk, max_bytes)
             chunks.append(chunk)
             self.body_read = not message.get("more_body", False)
-        body = self.memory.joined(chunks)
-        if b"content-encoding" in self.headers:
-            body = await self._decompressed(body, max_bytes)
-        if self.size <= self.keep_bytes:
-            self.content = body
-        return body
+        return self.memory.joined(chunks)
+
+    def _hold(self, chunk: bytes, max_bytes: int) -> None:
+        if self.size + len(chunk) > max_bytes:
+            raise TooLarge(f"the body has more than {max_bytes} bytes")
+        self.memory.hold(len(chunk))
+        self.size += len(chunk)
 
     async def _decompressed(self, body: bytes, max_bytes: int) -> bytes:
         encoding = self.header(b"content-encoding")

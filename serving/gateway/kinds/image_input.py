@@ -133,8 +133,7 @@ def _array(array: NDArray[Any], context: ReadContext, recipe: ImageRecipe) -> ND
 def _decode(data: bytes, recipe: ImageRecipe, polarity: Polarity, max_pixels: int) -> tuple[Pixels, str | None]:
     """Return the pixels, and a note for the caller."""
     try:
-        picture = image.read(data, max_pixels, recipe)
-        return image.prepare(picture, recipe, polarity), picture.info.get(image.NOTE)
+        return image.decode_with_note(data, recipe, polarity, max_pixels)
     except image.PictureError as error:
         raise BadPicture(str(error)) from None
 
