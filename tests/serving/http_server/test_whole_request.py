@@ -1,15 +1,14 @@
 """Bodies in one call are those of ASGI messages, or are left to them."""
 
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from serving.http_server import whole_request
+from tests.serving.http_server.asgi_server import serving
 
 POST = b"POST %b HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n"
 
@@ -35,13 +34,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    server = uvicorn.Server(uvicorn.Config(application, http="httptools", lifespan="off", log_config=None))
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, args=[[listener]])
-    thread.start()
-    yield listener.getsockname()
-    server.should_exit = True
-    thread.join()
+    with serving(application) as one:
+        yield one
 
 
 def answered(connection: socket.socket) -> bytes:

@@ -2,14 +2,13 @@
 
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
 from serving.http_server import whole_response
+from tests.serving.http_server.asgi_server import serving
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -31,13 +30,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
-    server = uvicorn.Server(uvicorn.Config(application, http="httptools", lifespan="off", log_config=None))
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, args=[[listener]])
-    thread.start()
-    yield listener.getsockname()
-    server.should_exit = True
-    thread.join()
+    with serving(application) as one:
+        yield one
 
 
 def responses(address: tuple[str, int], request: bytes) -> bytes:
