@@ -18,13 +18,13 @@ import uvicorn
 import uvloop
 
 from serving.gateway.app import Gateway, create_app
-from serving.gateway.http import waiting_connections as waiting
 from serving.gateway.http.request import Request
 from serving.gateway.observability import logging as logs
 from serving.gateway.platforms import authentication
 from serving.gateway.settings import Settings
 from serving.gateway.workers import listening
 from serving.gateway.workers.supervisor_link import SupervisorLink
+from serving.http_server import waiting_connections as waiting
 from serving.http_server.protocol import LimitedHttpProtocol
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from serving.gateway.http import waiting_connections as waiting
+from serving.http_server import waiting_connections as waiting
 from serving.http_server.load_shedding import LoadShedder
 from tests.programs import free_port
 from tests.serving.gateway import programs
