@@ -39,10 +39,12 @@ def address() -> Iterator[tuple[str, int]]:
 
 
 def answered(connection: socket.socket) -> bytes:
-    received = connection.recv(65_536)
-    while b"\r\n\r\n" not in received:
-        received += connection.recv(65_536)
-    return received.rpartition(b"\r\n\r\n")[2]
+    with connection.makefile("rb") as file:
+        length = 0
+        while (line := file.readline()) != b"\r\n":
+            if line.startswith(b"content-length:"):
+                length = int(line.split()[1])
+        return file.read(length)
 
 
 def test_a_body_that_has_arrived_is_taken_at_once(address: tuple[str, int]) -> None:
