@@ -37,7 +37,7 @@ _KEY = re.compile(rb"\r\n(?:authorization|x-api-key):([^\r]*)")
 
 
 class LoadShedder:
-    """Decides for all connections of one event loop."""
+    """Decides for all connections of one process."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class LoadShedder:
         refusal: bytes,
         on_refused: Callable[[int], None],
     ) -> None:
-        """Create a shedder that accepts everything until the loop is saturated.
+        """Create a shedder that accepts everything until the process is saturated.
 
         Args:
             delay_seconds: processor time that requests in progress may need together; 0 refuses nothing.

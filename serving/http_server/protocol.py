@@ -111,9 +111,13 @@ class LimitedHttpProtocol(HttpConnection):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether nothing is under way: no request, no part of one, no end of the connection."""
+        """Whether nothing is under way: no request, no part of one, no end of the connection.
+
+        The rest of a body that was answered early is a part: read as a request, it would get a response of its own.
+        """
         is_busy = self._is_counted or self._in_head or self._unparsed or self.is_ending
-        return not is_busy and not self._is_draining()
+        expects_body = self.cycle is not None and self.cycle.more_body
+        return not is_busy and not expects_body and not self._is_draining()
 
     def _refuse(self, refusal: bytes) -> None:
         """Send a ready-made response to a request that was not parsed."""

@@ -258,6 +258,39 @@ def test_heads_are_remembered_up_to_a_limit() -> None:
     assert len(shedder._heads) <= 1000 and max(map(len, shedder._heads)) <= 2048
 
 
+class Early(Flood):
+    """A server that answers before it has the body, as it does without a valid key."""
+
+    async def application(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+def test_the_rest_of_an_answered_body_is_no_request() -> None:
+    """A response to it would be taken for that of another client behind the same proxy."""
+    early = Early()
+
+    async def client(clients: Clients) -> tuple[bytes, bytes]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", clients.port)
+        inner = post()
+        writer.write(POST % (b"", len(inner), b""))
+        await reader.readuntil(b"\r\n\r\n")
+        early.shedder.is_overloaded, early.shedder.running = True, 1000
+        writer.write(inner)
+        await asyncio.sleep(0.05)
+        early.shedder.is_overloaded, early.shedder.running = False, 0
+        writer.write(post())
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write_eof()
+        rest = await reader.read()
+        writer.close()
+        return head, rest
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        head, rest = runner.run(early.run(client))
+    assert head.startswith(b"HTTP/1.1 401") and rest == b""
+
+
 def test_callers_that_wait_for_their_responses_are_not_refused() -> None:
     flood = Flood()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
