@@ -55,7 +55,6 @@ class LoadShedder:
             on_refused: called with the number of requests that were refused, at most every 20 ms.
         """
         self.is_overloaded = False
-        self.on_change: Callable[[bool], None] = lambda is_overloaded: None
         self.count_unaccepted: Callable[[], int] = lambda: 0  # connections that wait to be accepted
         self.refusal = refusal
         self.last_refusal = refusal.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1)
@@ -140,7 +139,6 @@ class LoadShedder:
     def _change(self, is_overloaded: bool) -> None:
         self.is_overloaded = is_overloaded
         self._calm_ticks = 0
-        self.on_change(is_overloaded)
 
     def _tick(self) -> None:
         now, computed = perf_counter(), process_time()

@@ -17,6 +17,7 @@ import uvloop
 
 from serving.http_server.load_shedding import LoadShedder
 from serving.http_server.protocol import LimitedHttpProtocol
+from tests.serving.http_server.recorded_shedder import RecordedShedder
 
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 4\r\nretry-after: 1\r\n\r\nbusy"
 POST = b"POST /model HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n%b"
@@ -112,14 +113,12 @@ class Flood:
 
     def __init__(self) -> None:
         self.refused = 0
-        self.changes: list[bool] = []
-        self.shedder = LoadShedder(
+        self.shedder = RecordedShedder(
             0.05,
             lambda data: data.startswith(b"POST"),
             REFUSAL,
             lambda count: setattr(self, "refused", count + self.refused),
         )
-        self.shedder.on_change = self.changes.append
 
     def count(self, refused: int) -> None:
         self.refused += refused
@@ -216,7 +215,7 @@ def test_a_flood_is_refused_and_then_everything_is_accepted() -> None:
         during, after = runner.run(flood.run(clients))
     assert during.total() == 2400 and during[b"503"] and during[b"200"]
     assert flood.refused == during[b"503"]
-    assert flood.changes[:2] == [True, False] and flood.changes[-1] is False
+    assert flood.shedder.changes[:2] == [True, False] and flood.shedder.changes[-1] is False
     assert after == {b"200": 250}
     assert flood.shedder.running == 0
 

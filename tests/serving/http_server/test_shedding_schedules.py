@@ -5,7 +5,7 @@ from hypothesis.stateful import initialize, invariant, rule
 from hypothesis.strategies import floats, integers, sampled_from
 
 from serving.http_server import load_shedding
-from serving.http_server.load_shedding import LoadShedder
+from tests.serving.http_server.recorded_shedder import RecordedShedder
 from tests.virtual_time import Schedule
 
 TICK = 0.02
@@ -22,9 +22,7 @@ class SheddingSchedule(Schedule):
         self.clock.setattr(load_shedding, "perf_counter", self.loop.time)
         self.clock.setattr(load_shedding, "process_time", lambda: self.computed)
         self.reported = self.refused = self.running = 0
-        self.changes: list[bool] = []
-        self.shedder = LoadShedder(delay, lambda data: data.startswith(b"POST"), b"busy", self.report)
-        self.shedder.on_change = self.changes.append
+        self.shedder = RecordedShedder(delay, lambda data: data.startswith(b"POST"), b"busy", self.report)
 
     def report(self, refused: int) -> None:
         assert refused > 0
@@ -62,7 +60,7 @@ class SheddingSchedule(Schedule):
     @invariant()
     def counts_hold(self) -> None:
         assert self.shedder.running == self.running
-        assert self.changes == [number % 2 == 0 for number in range(len(self.changes))]
+        assert self.shedder.changes == [number % 2 == 0 for number in range(len(self.shedder.changes))]
         assert len(self.shedder._accepted) <= 3
 
     def finish(self) -> None:
