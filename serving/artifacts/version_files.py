@@ -5,6 +5,7 @@ version is checked before anything in it is opened.
 """
 
 import errno
+import os
 import stat
 from pathlib import Path
 
@@ -26,15 +27,18 @@ def directories(folder: Path) -> dict[int, Path]:
     """Find the version directories in a model's folder. Returns them by number, ascending.
 
     As in TensorFlow Serving leading zeros are allowed (``001``), and of two names with the same number the last wins.
+    The folder is opened once: renamed meanwhile, it still has its versions, and a watcher unloads nothing.
 
     Raises:
         OSError: The model's folder cannot be read.
     """
-    found: dict[int, Path] = {}
-    for path in sorted(folder.iterdir()):
-        name = path.name
-        if name.isascii() and name.isdigit() and int(name) < 2**63 and _is_directory(path):
-            found[int(name)] = path
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with os.scandir(opened) as entries:
+            names = sorted(entry.name for entry in entries if _is_number(entry.name))
+        found = {int(name): folder / name for name in names if _is_directory(name, opened)}
+    finally:
+        os.close(opened)
     return dict(sorted(found.items()))
 
 
@@ -101,9 +105,13 @@ def _mode(path: Path) -> int | None:
         raise
 
 
-def _is_directory(path: Path) -> bool:
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and int(name) < 2**63
+
+
+def _is_directory(name: str, folder: int) -> bool:
     try:
-        return stat.S_ISDIR(path.stat().st_mode)
+        return stat.S_ISDIR(os.stat(name, dir_fd=folder).st_mode)
     except OSError as error:
         if error.errno in _ABSENT:
             return False

@@ -35,6 +35,8 @@ def failure(code: Code, details: str, unreachable: str) -> GatewayError:
             return VersionGone(f"the model server no longer has the version: {details}")
         case Code.UNAVAILABLE | Code.RESOURCE_EXHAUSTED:
             return _unavailable(code, details, unreachable)
+        case Code.CANCELLED:
+            return Unavailable("the model server cancelled the call, as a server does that stops; try again")
         case Code.INVALID_ARGUMENT | Code.FAILED_PRECONDITION | Code.OUT_OF_RANGE:
             return BadTensor(f"the model refused the input: {details}")
         case Code.UNIMPLEMENTED:

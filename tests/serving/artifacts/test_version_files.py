@@ -1,7 +1,9 @@
 """Version directories, and entries that are never opened."""
 
+import contextlib
 import os
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,3 +87,26 @@ def test_directories_of_versions(tmp_path: Path) -> None:
     assert found == {1: "1", 2: "02", 5: "5", 10: "10"}
     with pytest.raises(FileNotFoundError):
         version_files.directories(tmp_path / "none")
+
+
+def test_a_folder_that_is_renamed_meanwhile_has_all_its_versions_or_none(tmp_path: Path) -> None:
+    there, away, ended = tmp_path / "there", tmp_path / "away", threading.Event()
+    for number in range(1, 5):
+        (there / str(number)).mkdir(parents=True)
+
+    def rename() -> None:
+        while not ended.is_set():
+            there.rename(away)
+            away.rename(there)
+
+    renamer = threading.Thread(target=rename)
+    renamer.start()
+    found = []
+    try:
+        while len(found) < 500:
+            with contextlib.suppress(FileNotFoundError):
+                found.append(list(version_files.directories(there)))
+    finally:
+        ended.set()
+        renamer.join()
+    assert found == [[1, 2, 3, 4]] * len(found)

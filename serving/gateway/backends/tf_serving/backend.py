@@ -25,6 +25,8 @@ from serving.tfs_api.methods import CLASSIFY, GET_MODEL_METADATA, GET_MODEL_STAT
 from serving.tfs_api.status_codes import Code
 
 _RETRY_PAUSE = 0.05  # seconds
+# A model server that stops cancels calls that reach it at that moment. Inference may run twice.
+_REPEATED = (Code.UNAVAILABLE, Code.CANCELLED)
 _MAX_ENCODERS = 1024  # kept for signatures in use; above it all are dropped, unloaded versions included
 
 
@@ -134,7 +136,7 @@ class TFServingBackend:
             try:
                 return await self._channel.call(path, request, deadline, metadata)
             except RpcError as error:
-                if error.code is not Code.UNAVAILABLE or retried or timeout <= _RETRY_PAUSE:
+                if error.code not in _REPEATED or retried or timeout <= _RETRY_PAUSE:
                     raise self._failure(error) from None
             retried = True
             await asyncio.sleep(_RETRY_PAUSE)

@@ -27,6 +27,7 @@ FULL = "The batch scheduling queue to which this task was submitted is full; cur
             "the model refused the input: different shapes",
         ),
         (Code.UNIMPLEMENTED, "", errors.Unimplemented, "the method is unknown"),
+        (Code.CANCELLED, "CANCELLED", errors.Unavailable, "cancelled the call"),
         (Code.INTERNAL, "boom", errors.BadUpstream, "INTERNAL"),
     ],
 )
