@@ -30,6 +30,25 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # SO_LINGER: the kernel drops unsent data
 class LimitedHttpProtocol(HttpConnection):
     """One connection with limits."""
 
+    __slots__ = (
+        "_address",
+        "_head_seconds",
+        "_head_timer",
+        "_is_counted",
+        "_is_refusing",
+        "_max_bytes",
+        "_max_headers",
+        "_on_rejected",
+        "_piece_bytes",
+        "_received",
+        "_send_seconds",
+        "_send_timer",
+        "_shedder",
+        "_socket",
+        "_unread",
+        "_writes_at_once",
+    )
+
     def __init__(
         self,
         *args: Any,
@@ -61,6 +80,7 @@ class LimitedHttpProtocol(HttpConnection):
         self._send_seconds = send_seconds
         self._on_rejected = on_rejected
         self._shedder = shedder
+        self._is_refusing = False  # the last request was refused, and nothing has happened since
         self._is_counted = False  # as a running request, by the shedder
         self._address = b""
         self._send_timer: asyncio.TimerHandle | None = None  # while a response waits for the client
@@ -93,11 +113,14 @@ class LimitedHttpProtocol(HttpConnection):
         if (
             shedder is not None
             and shedder.is_overloaded
-            and self._is_idle
+            and (self._is_refusing or self._is_idle)
             and shedder.accepts(data, self._address) is False
         ):
-            self._refuse(shedder.refusal)
+            if not self._is_refusing:
+                self._start_refusing()
+            self._writes_at_once(shedder.refusal)
             return
+        self._is_refusing = False
         super().data_received(data)
         if self.is_waiting:
             expects_head = False
@@ -111,22 +134,25 @@ class LimitedHttpProtocol(HttpConnection):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether nothing is under way: no request, no part of one, no end of the connection.
+        """Whether nothing is under way: no request, no part of one, no response, no end of the connection.
 
         The rest of a body that was answered early is a part: read as a request, it would get a response of its own.
         """
-        is_busy = self._is_counted or self._in_head or self._unparsed or self.is_ending
+        is_busy = self._is_counted or self._in_head or self._unparsed or self.flow.write_paused or self.is_ending
         expects_body = self.cycle is not None and self.cycle.more_body
         return not is_busy and not expects_body and not self._is_draining()
 
-    def _refuse(self, refusal: bytes) -> None:
-        """Send a ready-made response to a request that was not parsed."""
-        if self._head_timer is not None:  # the connection's first request
-            self._stop_head_timer()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
-        self._writes_at_once(refusal)
+    def _start_refusing(self) -> None:
+        """Refuse without another look at the connection, until something else happens on it."""
+        self._is_refusing = True
+        self._stop_head_timer()  # of the connection's first request
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
+
+    def shutdown(self) -> None:
+        """Send the refusals that follow with the connection's end."""
+        self._is_refusing = False
+        super().shutdown()
 
     def enter(self) -> None:
         """Count a request, once: the one that starts, or a first one that has arrived and was not read yet."""
@@ -217,7 +243,8 @@ class LimitedHttpProtocol(HttpConnection):
         return RejectedRequest(_TOO_LARGE, "head_too_large", message)
 
     def pause_writing(self) -> None:
-        """Start the timer for a slow client."""
+        """Start the timer for a slow client, and let requests wait for it that would be refused."""
+        self._is_refusing = False
         super().pause_writing()
         self._start_send_timer()
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import socket
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -295,3 +296,33 @@ def test_callers_that_wait_for_their_responses_are_not_refused() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         found = runner.run(flood.run(lambda clients: clients.statuses(requests=4, connections=200)))
     assert found == {b"200": 800}
+
+
+def test_a_client_that_reads_no_refusals_does_not_fill_the_memory() -> None:
+    flood = Flood()
+    connections: list[LimitedHttpProtocol] = []
+
+    async def client(clients: Clients) -> int:
+        shedder = flood.shedder
+        shedder.refusal = REFUSAL.replace(b"length: 4", b"length: 65536").replace(b"busy", bytes(65536))
+        with socket.create_connection(("127.0.0.1", clients.port)) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+            while not connections or connections[0].transport is None:
+                await asyncio.sleep(0.01)
+            refused = 0
+            while refused < 300 and not connections[0].flow.write_paused:
+                shedder.is_overloaded, shedder.running, shedder._refused = True, 1000, 0
+                connection.send(post())
+                await asyncio.sleep(0.002)  # so that each is read alone
+                refused += shedder._refused
+            for _ in range(50):
+                connection.send(post())
+                await asyncio.sleep(0.002)
+            shedder.is_overloaded, shedder.running = False, 0
+            return connections[0].transport.get_write_buffer_size()
+
+    make = flood.protocol
+    flood.protocol = lambda *args, **kwargs: connections.append(make(*args, **kwargs)) or connections[-1]  # type: ignore
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        unsent = runner.run(flood.run(client))
+    assert 0 < unsent < 200_000
