@@ -25,8 +25,8 @@ from serving.gateway.workers.worker_process import WorkerProcess
 if TYPE_CHECKING:
     from serving.gateway.http.rate_limits import RequestCounts
 
-_HEARTBEAT_SECONDS = 5.0
-_MAX_MISSED_HEARTBEATS = 6  # in a row; then the worker is killed
+_HEARTBEAT_SECONDS = 2.0
+_MAX_MISSED_HEARTBEATS = 5  # in a row, 12 s; then the worker is killed
 _HEALTHY_SECONDS = 60.0  # a worker that ran this long is restarted without back-off
 _FIRST_BACKOFF, _MAX_BACKOFF = 0.5, 30.0
 _KILL_MARGIN_SECONDS = 4.0  # after the drain and grace periods, for the rest of the shutdown
