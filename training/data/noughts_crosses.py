@@ -7,6 +7,7 @@ the gateway, :mod:`serving.preprocessing.image`.
 Labels: 0 is O and 1 is X, as in the course.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from serving.artifacts.model_card import Check, Data
-from serving.preprocessing.image import ImageRecipe, Pixels, prepare
+from serving.preprocessing.image import ImageRecipe, PictureError, Pixels, prepare
 from training.core.examples import Evaluation, Examples
 from training.core.gate import OWN_LICENCE
 from training.core.job import JobOptions
@@ -66,9 +67,16 @@ def generate(
     y = np.tile(np.arange(len(CLASSES)), count_per_class)
     x = np.empty((len(y), recipe.height, recipe.width, recipe.channels), np.uint8)
     for index, label in enumerate(y):
-        picture, _ = draw(rng, int(label), kind)
-        x[index] = prepare(picture, recipe)
+        x[index] = _drawn(rng, int(label), recipe, kind)
     return x, y
+
+
+def _drawn(rng: np.random.Generator, label: int, recipe: ImageRecipe, kind: str | None) -> Pixels:
+    """Draw and prepare a picture; draw again if it is blank, as one of several thousand is."""
+    while True:
+        picture, _ = draw(rng, label, kind)
+        with contextlib.suppress(PictureError):
+            return prepare(picture, recipe)
 
 
 def from_folders(path: Path, recipe: ImageRecipe, say: Callable[[str], None] = log.info) -> Drawings:

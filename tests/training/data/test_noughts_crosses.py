@@ -56,6 +56,10 @@ class TestGenerate:
     def test_no_two_drawings_are_equal(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         assert len(np.unique(drawings[0], axis=0)) == 600
 
+    def test_blank_drawing_is_drawn_again(self) -> None:
+        x, y = noughts_crosses.generate(50, RECIPE, seed=53)  # the 87th drawing is blank
+        assert len(x) == len(y) == 100 and x[86].any()
+
     def test_classes_can_be_distinguished(self, drawings: tuple[Pixels, NDArray[np.int64]]) -> None:
         x, y = noughts_crosses.generate(100, RECIPE, seed=2)
         assert np.mean(by_nearest_neighbours(*drawings, x) == y) > 0.85
