@@ -80,7 +80,7 @@ def main() -> None:
     if not os.environ.get("VITRINE_EXPORTS") and not any(flag.startswith("--exports") for flag in arguments):
         os.environ["VITRINE_EXPORTS"] = str(models(os.environ))
     try:
-        settings = gateway.read_settings(arguments)
+        settings = gateway.read_settings(arguments, "vitrine-server")
     except ValidationError as error:
         gateway.report(error)
         if any(isinstance(wrong.get("ctx", {}).get("error"), KeysRequired) for wrong in error.errors()):

@@ -4,20 +4,21 @@ import sys
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from pydantic_settings import CliApp
+from pydantic_settings import CliApp, CliSettingsSource
 
 from serving.gateway.errors import field_error
 from serving.gateway.settings import Settings
 from serving.gateway.workers.limits import worker_count
 
 
-def read_settings(arguments: Sequence[str]) -> Settings:
-    """Read flags and environment variables.
+def read_settings(arguments: Sequence[str], program: str = "python -m serving.gateway") -> Settings:
+    """Read flags and environment variables. ``program`` is the name in the help.
 
     Raises:
         ValidationError: a setting is wrong; :func:`report` prints which.
     """
-    return CliApp.run(Settings, list(arguments))
+    source: CliSettingsSource[Settings] = CliSettingsSource(Settings, cli_prog_name=program)
+    return CliApp.run(Settings, list(arguments), cli_settings_source=source)
 
 
 def report(error: ValidationError) -> None:

@@ -43,7 +43,6 @@ class Settings(RequestLogSettings):
         env_ignore_empty=True,
         extra="forbid",
         frozen=True,
-        cli_prog_name="python -m serving.gateway",
         cli_kebab_case=True,
         cli_hide_none_type=True,
         cli_avoid_json=True,

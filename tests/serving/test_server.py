@@ -154,3 +154,9 @@ def test_keys_are_required_without_a_platform(root: Path, tmp_path: Path) -> Non
         forecast = {"history": [1, 2, 3, 4], "horizon": 3}
         assert http.post("/invocations", json=forecast, headers=headers).status_code == 403
         assert http.post("/invocations", json={"history": [1, 2, 3, 4]}, headers=headers).status_code == 200
+
+
+def test_the_help_names_the_image() -> None:
+    command = [sys.executable, "-m", "serving.server", "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert shown.startswith("usage: vitrine-server ") and "serving.gateway" not in shown.splitlines()[0]
