@@ -118,6 +118,8 @@ def parse_target(path: str) -> Target:
             "/v1/models/MODEL/labels/LABEL:predict"
         )
     model, version, label, verb = match.groups()
+    if f":{verb}" in _COLD_ENDINGS:
+        raise UnknownVerb(f":{verb} is unknown below versions and labels; use /v1/models/{model}:{verb}")
     if verb.lower() not in VERBS:
         raise UnknownVerb(f"unknown verb :{verb}; use {listed([f':{one}' for one in VERBS])}")
     return Target(model, VersionChoice(number(version), label), verb.lower())

@@ -120,7 +120,8 @@ def test_only_the_gateway_s_own_page_and_allowed_origins_may_change(
     [
         ("shade:promote", {"version": 9}, 404, "shade has no version 9; there are: 1, 2, 3"),
         ("nobody:promote", {"version": 1}, 404, "there is no model nobody; there are: shade"),
-        ("shade/versions/2:promote", {"version": 2}, 404, "unknown verb :promote"),
+        ("shade/versions/2:promote", {"version": 2}, 404, "use /v1/models/shade:promote"),
+        ("shade/versions/2:feedback", {"version": 2}, 404, "use /v1/models/shade:feedback"),
         ("..:promote", {"version": 1}, 404, "is not a model name"),
         ("%2E%2E%2Fshade:promote", {"version": 1}, 404, ""),
         ("shade:promote", {"version": 3}, 409, "shade version 3 cannot be promoted"),
