@@ -50,7 +50,7 @@ test-images: setup
 test-sdks: setup
 	VITRINE_SDKS=all $(BIN)/python -m pytest -rs --durations=0 tests/sdks
 
-# The long forms of tests/faults and of the random schedules: several hours. Faults of several hosts need root.
+# The long forms of tests/faults and of the random schedules: about an hour. Faults of several hosts need root.
 chaos: setup
 	HYPOTHESIS_PROFILE=chaos $(BIN)/python -m pytest --timeout=0 $$(find tests -name 'test_*_schedules.py')
 	$(BIN)/pip install --quiet --require-hashes --target .vitrine/atheris --upgrade -r requirements/atheris.lock

@@ -164,7 +164,7 @@ def _header(rows: Sequence[TableRow], first: int, width: int) -> tuple[list[str]
     names = [name.strip() for name in best.cells]
     names[0] = names[0].lstrip("# ")
     if len(set(names)) < len(names) and len(candidates) > 1:  # several levels, as pandas writes them
-        full = [row.cells for row in candidates if all(row.cells)]
+        full = [row.cells for row in candidates if all(row.cells) and len(row.cells) == len(names)]
         levels = [" ".join(column) for column in zip(*full, strict=True)] if full else names
         names = levels if len(set(levels)) == len(levels) else names
     return names, best

@@ -412,6 +412,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "half of UTF-16": (plain().encode("utf-16")[:-1], "is not valid UTF-16"),
     "a long row": (changed(plain(), {7: "2019-01-09,1,2,3"}), "line 7: 4 cells, but the header has 3"),
     "a short row": (changed(plain(), {7: "2019-01-09"}), "line 7: 1 cell, but the header has 3"),
+    "header lines of several widths": (
+        "a,a,b,b\nc,c,c\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n",
+        "line 3: 2 cells, but the header has 4",
+    ),
     "a file that was cut off": (plain()[:-9], "line 301: 2 cells, but the header has 3; the file may be cut off"),
     "thousands without quotes": (
         table("Date,Open,Close", lambda d, p: f"{d},1,200.00,{p:,}"),
