@@ -46,8 +46,8 @@ def parse(text: str) -> Table:
     """Parse a text.
 
     Raises:
-        SeriesFileError: a quote is not closed, there is no header, a row has another length than the header, or there
-            are too many rows.
+        SeriesFileError: there are no cells, there is no header, a quote is not closed, a row is not as long as the
+            header, or there are too many rows.
     """
     hint = _EXCEL_HINT.fullmatch(next(lines(text)))
     separator = hint[1] if hint else _separator(text)
@@ -57,6 +57,8 @@ def parse(text: str) -> Table:
             raise SeriesFileError(f"has more than {MOST_ROWS:,} rows; keep the newest, or a longer period")
         rows.append(row)
     rows = rows[1:] if hint else rows
+    if not rows:
+        raise SeriesFileError("has no cells; a header and one row for each time are expected")
     sample = rows[:_SAMPLE]
     width = _width(sample)
     first, firm = _first_data(sample, width)
@@ -105,7 +107,7 @@ def _separator(text: str) -> str:
                     break
         except SeriesFileError:  # the quotes of another separator
             continue
-        width = _width(sample)
+        width = _width(sample) if sample else 0
         same = sum(len(row.cells) == width for row in sample)
         header = next((row for row in sample if len(row.cells) > 1 and any(row.cells)), None)
         if width > 1 and same > len(sample) / 2 and header and not any(map(_is_value, header.cells)):

@@ -397,6 +397,8 @@ def test_an_ambiguous_comma_is_asked_for() -> None:
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     "empty": ("", "is empty"),
     "white space": ("\ufeff \r\n\n", "is empty"),
+    "an empty cell": ('""', "has no cells"),
+    "only Excel's hint": ("sep=;\n", "has no cells"),
     "only a header": ("Date,Close\n", "has no column of numbers"),
     "no header": (plain().partition("\n")[2], "has no header: values begin at once. Add a line of names"),
     "no numbers": (
