@@ -14,7 +14,6 @@
 
 import asyncio
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -22,10 +21,10 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from serving.http_server.head_rules import head_error
 from serving.http_server.linger import LINGER_BYTES, LINGER_SECONDS
 
 PIECE = 1024  # bytes parsed at once outside a body, where a piece may hold several requests
-_HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 _IDLE_SECONDS = 0.2  # before an idle connection closes at shutdown: a request may be on its way
 
 
@@ -292,7 +291,7 @@ class HttpConnection(HttpToolsProtocol):
         version = self.parser.get_http_version()
         if version == "1.1" and hosts == 1 and host == self._valid_host and coding is None:
             return  # most requests of a connection
-        reason = _head_error(version, hosts, host, coding)
+        reason = head_error(version, hosts, host, coding)
         if reason:
             raise RejectedRequest(b"400 Bad Request", "bad_request", reason)
         self._valid_host = host
@@ -344,24 +343,3 @@ class HttpConnection(HttpToolsProtocol):
             self.transport.write(head % (rejection.status, len(body)) + body)
         self._cancel_running()
         self._close_gently()
-
-
-def _head_error(version: str, hosts: int, host: bytes, coding: bytes | None) -> str:
-    """Return what is wrong with a head; empty if nothing is.
-
-    Args:
-        version: HTTP version.
-        hosts: number of Host headers.
-        host: the last of them.
-        coding: Transfer-Encoding of a request without Content-Length.
-    """
-    if version not in ("1.1", "1.0"):
-        return f"the request is HTTP/{version}; send HTTP/1.1"
-    if hosts != 1 and (hosts or version == "1.1"):
-        return f"the request has {hosts} Host headers; send one"
-    if not _HOST.fullmatch(host):
-        return "the Host header is not a host name with an optional port"
-    if coding is not None and (coding.lower() != b"chunked" or version == "1.0"):
-        value = coding.decode("latin-1")[:40]
-        return f"Transfer-Encoding in HTTP/{version} is {value!r}; send chunked, in HTTP/1.1"
-    return ""

@@ -113,6 +113,7 @@ class Flood:
     """A server whose requests take a millisecond of its processor each, and clients that do not wait."""
 
     def __init__(self) -> None:
+        self.connections: list[LimitedHttpProtocol] = []
         self.refused = 0
         self.shedder = RecordedShedder(
             0.05,
@@ -121,9 +122,6 @@ class Flood:
             lambda count: setattr(self, "refused", count + self.refused),
         )
 
-    def count(self, refused: int) -> None:
-        self.refused += refused
-
     async def application(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await asyncio.sleep(0.02)  # many are in progress at once, as with a model's batches
         compute(0.001)
@@ -131,7 +129,7 @@ class Flood:
         await send({"type": "http.response.body", "body": b"ok"})
 
     def protocol(self, *args: Any, **kwargs: Any) -> LimitedHttpProtocol:
-        return LimitedHttpProtocol(
+        connection = LimitedHttpProtocol(
             *args,
             **kwargs,
             max_headers=20,
@@ -143,6 +141,8 @@ class Flood:
             render_error=lambda code, message: json.dumps({"error": message}).encode(),
             shedder=self.shedder,
         )
+        self.connections.append(connection)
+        return connection
 
     async def run(self, clients: Callable[["Clients"], Awaitable[Any]]) -> Any:
         """Serve while the clients run."""
@@ -300,17 +300,17 @@ def test_callers_that_wait_for_their_responses_are_not_refused() -> None:
 
 def test_a_client_that_reads_no_refusals_does_not_fill_the_memory() -> None:
     flood = Flood()
-    connections: list[LimitedHttpProtocol] = []
 
     async def client(clients: Clients) -> int:
         shedder = flood.shedder
         shedder.refusal = REFUSAL.replace(b"length: 4", b"length: 65536").replace(b"busy", bytes(65536))
         with socket.create_connection(("127.0.0.1", clients.port)) as connection:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
-            while not connections or connections[0].transport is None:
+            while not flood.connections or flood.connections[0].transport is None:
                 await asyncio.sleep(0.01)
+            server_side = flood.connections[0]
             refused = 0
-            while refused < 300 and not connections[0].flow.write_paused:
+            while refused < 300 and not server_side.flow.write_paused:
                 shedder.is_overloaded, shedder.running, shedder._refused = True, 1000, 0
                 connection.send(post())
                 await asyncio.sleep(0.002)  # so that each is read alone
@@ -319,10 +319,8 @@ def test_a_client_that_reads_no_refusals_does_not_fill_the_memory() -> None:
                 connection.send(post())
                 await asyncio.sleep(0.002)
             shedder.is_overloaded, shedder.running = False, 0
-            return connections[0].transport.get_write_buffer_size()
+            return server_side.transport.get_write_buffer_size()
 
-    make = flood.protocol
-    flood.protocol = lambda *args, **kwargs: connections.append(make(*args, **kwargs)) or connections[-1]  # type: ignore
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         unsent = runner.run(flood.run(client))
     assert 0 < unsent < 200_000
