@@ -18,7 +18,7 @@ from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY, Program, free_port, shipped
 from tests.sdks import environments
 from tests.serving.gateway.browser import browser
-from tests.serving.gateway.programs import embedded_gateway
+from tests.serving.gateway.programs import embedded_gateway, wait_until_ready
 
 CLIENTS = REPOSITORY / "examples" / "clients"
 PICTURE = REPOSITORY / "examples" / "ankle_boot.png"
@@ -125,6 +125,7 @@ def test_a_page_of_another_origin(exports: Path) -> None:
     try:
         pages.wait_for("Serving HTTP")
         with embedded_gateway(exports, f"--cors-origins={origin}") as gateway, browser() as window:
+            wait_until_ready(gateway, "fashion_cnn")
             window.open(f"{origin}/browser.html?vitrine={gateway.url}")
             window.wait_for("Choose a picture")
             window.type_path("input", PICTURE)

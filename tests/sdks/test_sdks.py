@@ -59,6 +59,7 @@ def test_mlflow(served: Served, tmp_path: Path) -> None:
     served_models.price(tmp_path, 1)
     served_models.configure(tmp_path, {"price": {"stable": 1}})
     with programs.embedded_gateway(tmp_path, "--platform=mlflow") as gateway:
+        programs.wait_until_ready(gateway, "price")
         env = {"SCORING": gateway.url.removeprefix("http://")}
         run([environments.python("mlflow"), PROGRAMS / "with_mlflow.py"], served, env)
 

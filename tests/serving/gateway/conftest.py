@@ -11,6 +11,7 @@ import pytest
 import uvloop
 from PIL import Image
 
+from tests.conftest import SHIPPED
 from tests.programs import REPOSITORY, model_server
 from tests.serving.gateway import programs, served_models
 from tests.serving.gateway.browser import Browser, browser
@@ -59,7 +60,7 @@ def page(window: Browser, served: Gateway) -> Browser:
 def shipped() -> Iterator[Gateway]:
     """The shipped models, of which the page has samples."""
     with programs.embedded_gateway(REPOSITORY / "exports") as gateway:
-        programs.wait_until_ready(gateway, "xo_cnn")
+        programs.wait_until_ready(gateway, *SHIPPED)
         yield gateway
 
 

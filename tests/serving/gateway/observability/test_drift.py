@@ -56,7 +56,7 @@ def client(models_root: Path) -> Iterator[httpx.Client]:
         model_server(models_root, *programs.PROMPT) as address,
         programs.gateway(address, models_root / "models.config", "--drift-per-second=100000") as one,
     ):
-        programs.wait_until_ready(one, "shade", "price", "trend")
+        programs.wait_until_ready(one, "shade", "price", "trend", "line", "pulse")
         yield one.http
 
 
