@@ -13,6 +13,8 @@ from training.core.array import Array
 from training.core.errors import JobError
 from training.core.examples import Examples
 from training.data import sources
+from training.data.pictures.photographed import photographed
+from training.data.pictures.unlike import Exposure, resampled, textures
 
 LABELS = (
     "T-shirt/top",
@@ -30,6 +32,8 @@ RECIPE = ImageRecipe(height=28, width=28, channels=1, colour="grey", crop=True, 
 PURPOSE = (
     "For catalogue pictures of 28×28 pixels, as in Fashion-MNIST. For photographs of clothes, use clothing_photos."
 )
+_SHOES = ("Sandal", "Sneaker", "Ankle boot")
+_PLAIN, _RESAMPLED, _VARIANTS, _TEXTURES = 10_000, 5_000, 6_000, 4_000  # pictures of an exposure
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
@@ -68,6 +72,26 @@ def load(stand_in: bool = False, at_most: int | None = None) -> Examples:
             sha256=sources.digest(*train),
         ),
     )
+
+
+def in_pairs(classes: Array) -> Array:
+    """Return for each class number whether its objects come in pairs, [n]."""
+    return np.isin(classes, [LABELS.index(label) for label in _SHOES])
+
+
+def exposure(train: tuple[Array, Array], *, photographs: bool = True) -> Exposure:
+    """Return pictures for the typicality of a model for catalogue pictures.
+
+    Args:
+        train: pictures uint8 [n, 28, 28, 1] and class numbers [n], in random order.
+        photographs: whether clothes in photographs are unlike the training data.
+    """
+    (x, y), rng = train, np.random.default_rng(0)
+    like = np.concatenate([x[:_PLAIN], resampled(x[:_RESAMPLED], RECIPE, rng)])
+    unlike = [textures(_TEXTURES, RECIPE.height, rng)]
+    if photographs:
+        unlike.append(photographed(x[-_VARIANTS:], in_pairs(y[-_VARIANTS:]), rng))
+    return Exposure(like, np.concatenate(unlike))
 
 
 def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:

@@ -16,7 +16,8 @@ from serving.artifacts.model_card import Calibration, Check, Typicality
 from training.core import parts
 from training.core.array import Array
 from training.core.examples import Evaluation, Examples
-from training.evaluation import calibration, foreign_inputs, typicality
+from training.data.pictures.unlike import Exposure
+from training.evaluation import calibration, detector, foreign_inputs, typicality
 from training.export.assessed import PROBABILITIES, with_temperature, with_typicality
 from training.export.exported_model import ExportedModel
 
@@ -44,20 +45,24 @@ class _Inference:
     """The exported inference, run in batches.
 
     Attributes:
-        infer: inputs of ``serving_default`` → its outputs and ``embedding``.
+        infer: inputs of ``serving_default`` → its outputs, ``embedding``, and perhaps ``details``.
         shape: of one input.
         width: of one embedding.
+        details: number of details of one input.
     """
 
     infer: Callable[[tf.Tensor], dict[str, tf.Tensor]]
     shape: tuple[int, ...]
     width: int
+    details: int
 
     @classmethod
     def of(cls, exported: ExportedModel) -> "_Inference":
         (spec,) = exported.endpoints["serving_default"].inputs.values()
         infer = tf.function(exported.infer, input_signature=[spec])
-        return cls(infer, tuple(spec.shape[1:]), infer.get_concrete_function().structured_outputs["embedding"].shape[1])
+        outputs = infer.get_concrete_function().structured_outputs
+        details = outputs["details"].shape[1] if "details" in outputs else 0
+        return cls(infer, tuple(spec.shape[1:]), outputs["embedding"].shape[1], details)
 
     def takes(self, rows: Array) -> bool:
         """Whether the rows are inputs of the graph."""
@@ -68,10 +73,15 @@ class _Inference:
         batches = [self.infer(tf.constant(rows[start : start + _BATCH])) for start in starts]
         return {name: np.concatenate([batch[name].numpy() for batch in batches]) for name in batches[0]}
 
+    def features(self, inputs: Array) -> Array:
+        """Return embeddings of inputs, with their details, [n, d + e]."""
+        found = self.run(inputs)
+        return np.concatenate([found[name] for name in ("embedding", "details") if name in found], axis=1)
+
     def embed(self, rows: Array) -> Array | None:
-        """Return the embeddings of inputs; rows that already are embeddings as they are; None for others."""
+        """Return embeddings and details of inputs; rows that already are embeddings as they are; None for others."""
         if self.takes(rows):
-            return self.run(rows)["embedding"]
+            return self.features(rows)
         return rows if rows.shape[1:] == (self.width,) else None
 
 
@@ -163,15 +173,25 @@ def _with_typicality(
         return exported
     classes = y[rows] if y.ndim == 1 else y[rows].argmax(axis=1)
     unit = exported.image is not None
-    conformity = typicality.fit(train, classes, fitted, unit=unit, relative=exported.relative)
+    exposed = _detector(graph, exported.exposure, unit=unit) if exported.exposure else None
+    conformity = typicality.fit(
+        train, classes, fitted, unit=unit, relative=exported.relative, detector=exposed, details=graph.details
+    )
     if exported.image:
         foreign = foreign_inputs.pictures(exported.image, examples.data.name)
     else:
         foreign = foreign_inputs.signals(x[rows])
     typical = conformity.p_values(own)
     areas = {
-        name: round(foreign_inputs.auroc(typical, conformity.p_values(graph.run(strange)["embedding"])), 4)
+        name: round(foreign_inputs.auroc(typical, conformity.p_values(graph.features(strange))), 4)
         for name, strange in foreign.items()
     }
     found = Typicality(threshold=THRESHOLD, rows=conformity.rows, auroc=areas)
     return replace(with_typicality(exported, conformity), typicality=found)
+
+
+def _detector(graph: _Inference, exposure: Exposure, *, unit: bool) -> detector.Detector:
+    def read(pictures: Array) -> Array:
+        return typicality.features(graph.features(pictures), graph.width, unit=unit)
+
+    return detector.fit(read(exposure.like), read(exposure.unlike))

@@ -4,8 +4,9 @@ The score of an embedding is its squared distance to the nearest reference. Refe
 within each class, and the distance is a Mahalanobis distance by the covariance within the classes (Lee et al. 2018). Of
 the covariance only the largest directions are kept; all others have their mean variance. A share of the distance to
 the mean of all classes may be subtracted (Ren et al. 2021, "relative Mahalanobis distance"): what lies between two
-classes then counts as less typical than what lies beyond one. The p-value of a score is the share of held-out rows with
-at least this score (Vovk et al. 2005), interpolated between quantiles.
+classes then counts as less typical than what lies beyond one. The logit of a detector may be added, a net that has
+seen other pictures. The p-value of a score is the share of held-out rows with at least this score (Vovk et al. 2005),
+interpolated between quantiles.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from training.core.array import Array
+from training.evaluation.detector import Detector
 
 #: Fewer held-out rows give no useful p-value.
 FEWEST_ROWS = 20
@@ -23,6 +25,7 @@ _DIRECTIONS = 32
 _SHRINKAGE = 0.3  # of the variances to their mean
 _LEAST = 1e-3  # variance, of an embedding's mean square: rounding errors are far below
 _CLUSTER_STEPS = 8
+_DETECTOR_WEIGHT = 2.0  # spread of the logits, of that of the distances
 _TAIL, _BODY = 24, 40  # quantiles below and above a p-value of .1
 
 
@@ -31,8 +34,8 @@ class Conformity:
     """Constants of the p-value's computation, float32.
 
     With x an embedding, divided by its length if ``unit``, minus ``centre``: score = |x|² · ``scale`` -
-    |x · ``directions``|² + the smallest of x · ``references`` + ``offsets``. ``levels`` are the p-values of
-    ``quantiles``, linear in between.
+    |x · ``directions``|² + the smallest of x · ``references`` + ``offsets``, plus the logit of ``detector`` if there is
+    one. ``levels`` are the p-values of ``quantiles``, linear in between.
 
     Attributes:
         unit: whether the length of an embedding does not count.
@@ -44,6 +47,8 @@ class Conformity:
         quantiles: scores of held-out rows, ascending, [q].
         levels: the p-value at each quantile, descending, [q].
         rows: number of held-out rows.
+        detector: reads the embedding, divided by its length if ``unit``, and the details after it; its logits are
+            scaled to the distances.
     """
 
     unit: bool
@@ -55,19 +60,31 @@ class Conformity:
     quantiles: Array
     levels: Array
     rows: int
+    detector: Detector | None = None
 
-    def scores(self, embeddings: Array) -> Array:
-        """Return the scores [n] of embeddings [n, d]."""
-        x = (_unit(embeddings) if self.unit else embeddings.astype(np.float32)) - self.centre
+    def scores(self, rows: Array) -> Array:
+        """Return the scores [n] of embeddings with their details, [n, d + e]."""
+        features = self.features(rows)
+        x = features[:, : len(self.centre)] - self.centre
         along = x @ self.directions
         near = (x @ self.references + self.offsets).min(axis=1)
         scores: Array = np.square(x).sum(axis=1) * self.scale - np.square(along).sum(axis=1) + near
-        return scores
+        return scores + self.detector.logits(features) if self.detector else scores
 
-    def p_values(self, embeddings: Array) -> Array:
-        """Return the typicality [n] of embeddings [n, d], in (0, 1]."""
-        values: Array = np.interp(self.scores(embeddings), self.quantiles, self.levels)
+    def features(self, rows: Array) -> Array:
+        """Return what a detector reads of embeddings with their details, [n, d + e]."""
+        return features(rows, len(self.centre), unit=self.unit)
+
+    def p_values(self, rows: Array) -> Array:
+        """Return the typicality [n] of embeddings with their details, [n, d + e], in (0, 1]."""
+        values: Array = np.interp(self.scores(rows), self.quantiles, self.levels)
         return values
+
+
+def features(rows: Array, width: int, *, unit: bool) -> Array:
+    """Return rows float32 [n, d + e] whose first ``width`` values are divided by their length, if ``unit``."""
+    embedding = rows[:, :width]
+    return np.concatenate([_unit(embedding) if unit else embedding, rows[:, width:]], axis=1).astype(np.float32)
 
 
 def fit(
@@ -78,23 +95,28 @@ def fit(
     unit: bool = True,
     relative: float = 0.0,
     seed: int = 0,
+    detector: Detector | None = None,
+    details: int = 0,
 ) -> Conformity:
     """Fit references to training embeddings, and the p-value to held-out ones.
 
     Args:
-        train: [n, d].
+        train: [n, d + e].
         classes: class numbers of ``train``, [n]; None: one class.
-        held_out: embeddings that no fit has seen, [m, d], at least 20.
+        held_out: embeddings that no fit has seen, [m, d + e], at least 20.
         unit: divide each embedding by its length.
         relative: share of the distance to the mean of ``train`` that is subtracted, 0 to below 1.
         seed: of the clusters.
+        detector: adds its logit to the distances.
+        details: number of values after an embedding that only the detector reads, e.
 
     Raises:
         ValueError: fewer than 20 held-out rows.
     """
     if len(held_out) < FEWEST_ROWS:
         raise ValueError(f"{len(held_out)} held-out rows are given; at least {FEWEST_ROWS} are expected")
-    x = _unit(train) if unit else train.astype(np.float32)
+    width = train.shape[1] - details
+    x = features(train, width, unit=unit)[:, :width]
     centre = x.mean(axis=0)
     least = _LEAST * float(np.square(x).mean())
     x = x - centre
@@ -121,7 +143,16 @@ def fit(
         levels=np.ones(1, np.float32),
         rows=len(held_out),
     )
+    if detector:
+        unscored = replace(unscored, detector=_scaled(detector, unscored, held_out))
     return _with_quantiles(unscored, unscored.scores(held_out))
+
+
+def _scaled(detector: Detector, distances: Conformity, held_out: Array) -> Detector:
+    """Return the detector with logits whose spread is a multiple of the distances'."""
+    spread = detector.logits(distances.features(held_out)).std()
+    factor = _DETECTOR_WEIGHT * distances.scores(held_out).std() / max(float(spread), 1e-6)
+    return replace(detector, output=(factor * detector.output).astype(np.float32))
 
 
 def _unit(x: Array) -> Array:

@@ -24,6 +24,7 @@ from serving.artifacts.model_card import (
 )
 from serving.preprocessing.image import ImageRecipe
 from training.core.array import Array
+from training.data.pictures.unlike import Exposure
 
 Function = Callable[..., dict[str, tf.Tensor]]
 #: :func:`training.export.onnx_export.convert`.
@@ -66,7 +67,8 @@ class ExportedModel:
     of ``neighbours``, uint8 [r, height, width, c]. ``refitted``: the model was fitted again on all data after its
     evaluation; ``checks`` are figures of the graph for the gate. ``infer`` computes from the inputs of
     ``serving_default`` its outputs and ``embedding`` [n, d], the input of the last layer or other features for the
-    typicality; ``relative`` is a share of :func:`training.evaluation.typicality.fit`.
+    typicality; ``relative`` is a share of :func:`training.evaluation.typicality.fit`. With ``exposure``, ``infer`` may
+    have an output ``details`` [n, e], which only the typicality's detector reads.
     """
 
     kind: Kind
@@ -74,6 +76,7 @@ class ExportedModel:
     models: tuple[keras.Model, ...]
     infer: Function | None = None
     relative: float = 0.0
+    exposure: Exposure | None = None
     image: ImageRecipe | None = None
     neighbours: NeighboursRecipe | None = None
     reference_pictures: Array | None = None

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from serving.preprocessing.image import ImageRecipe
 from training.core.array import Array
+from training.data.pictures.unlike import Exposure
 from training.export.explanation import EXPLAIN, explanation
 from training.export.exported_model import Endpoint, ExportedModel
 
@@ -15,15 +16,18 @@ from training.export.exported_model import Endpoint, ExportedModel
 Prepare = Callable[[tf.Tensor], tf.Tensor]
 
 
-def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Prepare) -> ExportedModel:
+def image_model(
+    network: keras.Model, recipe: ImageRecipe, samples: Array, prepare: Prepare, exposure: Exposure | None = None
+) -> ExportedModel:
     """Export an image classifier: ``serving_default``, ``embed``, ``serving_bytes``, ``explain``.
 
     Args:
-        network: prepared pictures, float32 [n, height, width, c] → {"probabilities": [n, k], "embedding": [n, d]};
-            without augmentation.
+        network: prepared pictures, float32 [n, height, width, c] → {"probabilities": [n, k], "embedding": [n, d]}, and
+            ``details`` [n, e] with an exposure; without augmentation.
         recipe: the pictures that callers send, uint8 [n, height, width, channels].
         samples: such pictures, for the check and the warm-up.
         prepare: from uint8 pictures as float32 to the network's input.
+        exposure: pictures that the typicality learns from.
     """
     shape = (recipe.height, recipe.width, recipe.channels)
     classes = network.output["probabilities"].shape[-1]
@@ -60,6 +64,7 @@ def image_model(network: keras.Model, recipe: ImageRecipe, samples: Array, prepa
         image=recipe,
         models=(network,),
         infer=infer,
+        exposure=exposure,
         endpoints={
             "serving_default": default,
             "embed": Endpoint(

@@ -27,19 +27,18 @@ from training.core.job import Job, JobOptions, require_parameters
 from training.core.recipe import Recipe
 from training.data import fashion_mnist
 from training.data.pictures.photographed import photographed
+from training.data.pictures.unlike import Exposure
 from training.evaluation.metrics import fit_and_test
 from training.export.exported_model import ExportedModel
 from training.export.image import image_model
 from training.jobs.cifar10_residual import compiled
-from training.models.layers import normalised_convolution, normalised_residual_block
-
-_SHOES = ("Sandal", "Sneaker", "Ankle boot")
+from training.models.layers import details, normalised_convolution, normalised_residual_block
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
     examples = fashion_mnist.load(stand_in=options.stand_in, at_most=recipe.examples)
     pictures, labels = examples.train
-    paired = np.isin(labels, [fashion_mnist.LABELS.index(label) for label in _SHOES])
+    paired = fashion_mnist.in_pairs(labels)
     variants = photographed(pictures[::3], paired[::3], np.random.default_rng(recipe.numpy_seed))
     train = _one_hot(np.concatenate([pictures, variants]), np.concatenate([labels, labels[::3]]))
     return replace(examples, train=train, test=_one_hot(*examples.test))
@@ -64,18 +63,19 @@ def build(examples: Examples, options: JobOptions, recipe: Recipe) -> keras.Mode
 def network() -> keras.Model:
     """Return the net without augmentation, for pictures of 0…1.
 
-    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 128]}.
+    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 128], "details": [n, 64]}.
     """
     decay = keras.regularizers.L2(2e-4)
     x = inputs = keras.Input((28, 28, 1))
-    x = normalised_convolution(x, 32, decay)
+    x = first = normalised_convolution(x, 32, decay)
     for filters in (64, 128):
         x = layers.MaxPooling2D()(x)
         x = normalised_convolution(x, filters, decay)
         x = normalised_residual_block(x, decay)
     x = layers.GlobalAveragePooling2D()(x)
     probabilities = layers.Dense(10, activation="softmax")(layers.Dropout(0.2)(x))
-    return keras.Model(inputs, {"probabilities": probabilities, "embedding": x}, name="network")
+    outputs = {"probabilities": probabilities, "embedding": x, "details": details(first)}
+    return keras.Model(inputs, outputs, name="network")
 
 
 def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
@@ -83,8 +83,13 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    samples = examples.test[0][:32]
-    return image_model(model.get_layer("network"), fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255)
+    network, samples = model.get_layer("network"), examples.test[0][:32]
+    return image_model(network, fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255, _exposure(examples))
+
+
+def _exposure(examples: Examples) -> Exposure:
+    pictures, classes = examples.train
+    return fashion_mnist.exposure((pictures, classes.argmax(axis=1)), photographs=False)
 
 
 JOB = Job(

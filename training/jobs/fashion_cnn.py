@@ -71,16 +71,20 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 def inference(model: keras.Model) -> keras.Model:
     """Return the net without scaling and augmentation, for pictures of 0…1.
 
-    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 256]}.
+    Shapes are [n, 28, 28, 1] → {"probabilities": [n, 10], "embedding": [n, 256], "details": [n, 64]}.
+    The details are means only: the spread of each of 64 maps adds little.
     """
-    x = inputs = keras.Input((28, 28, 1))
-    for layer in model.layers[4:-1]:  # after scaling and augmentation
+    inputs = keras.Input((28, 28, 1))
+    x = first = model.layers[4](inputs)  # after scaling and augmentation
+    for layer in model.layers[5:-1]:
         x = layer(x)
-    return keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
+    details = layers.GlobalAveragePooling2D()(first)
+    return keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x, "details": details})
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    return image_model(inference(model), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+    samples, exposure = examples.test[0][:32], fashion_mnist.exposure(examples.train)
+    return image_model(inference(model), fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255, exposure)
 
 
 JOB = Job(

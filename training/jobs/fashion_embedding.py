@@ -28,6 +28,7 @@ from training.evaluation.metrics import classification, recall
 from training.export.exported_model import ExportedModel
 from training.export.image import image_model
 from training.models import losses
+from training.models.layers import details
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
@@ -89,11 +90,13 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    x = inputs = keras.Input((28, 28, 1))
-    for layer in model.layers[1:-2]:  # after scaling, up to the embedding
+    inputs = keras.Input((28, 28, 1))
+    x = first = model.layers[1](inputs)  # after scaling
+    for layer in model.layers[2:-2]:  # up to the embedding
         x = layer(x)
-    network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x})
-    return image_model(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures / 255)
+    network = keras.Model(inputs, {"probabilities": model.layers[-1](x), "embedding": x, "details": details(first)})
+    samples, exposure = examples.test[0][:32], fashion_mnist.exposure(examples.train)
+    return image_model(network, fashion_mnist.RECIPE, samples, lambda pictures: pictures / 255, exposure)
 
 
 JOB = Job(

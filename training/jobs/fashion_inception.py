@@ -23,7 +23,7 @@ from training.data import fashion_mnist
 from training.evaluation.metrics import fit_and_test
 from training.export.exported_model import ExportedModel
 from training.export.image import image_model
-from training.models.layers import inception_module
+from training.models.layers import details, inception_module
 
 
 def load(options: JobOptions, recipe: Recipe) -> Examples:
@@ -58,9 +58,16 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
-    outputs = {"probabilities": model.output, "embedding": model.get_layer("embedding").output}
-    network = keras.Model(model.inputs, outputs)
-    return image_model(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures)
+    first = next(
+        layer for layer in model.layers if isinstance(layer, layers.Concatenate | layers.Add)
+    )  # the first block
+    outputs = {
+        "probabilities": model.output,
+        "embedding": model.get_layer("embedding").output,
+        "details": details(first.output),
+    }
+    network, exposure = keras.Model(model.inputs, outputs), fashion_mnist.exposure(examples.train)
+    return image_model(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures, exposure)
 
 
 JOB = Job(

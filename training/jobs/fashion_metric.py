@@ -32,6 +32,7 @@ from training.export.exported_model import ExportedModel
 from training.export.image import image_model
 from training.export.neighbours import with_neighbours
 from training.jobs import fashion_embedding
+from training.models.layers import details
 from training.models.losses import batch_all_triplet
 
 _TEMPERATURE = 0.1  # divides the squared distances to the prototypes
@@ -74,9 +75,8 @@ def evaluate(model: keras.Model, examples: Examples) -> Evaluation:
 
 def serve(model: keras.Model, examples: Examples) -> ExportedModel:
     pictures, labels = _references(examples)
-    exported = image_model(
-        _with_prototypes(model, examples), fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures
-    )
+    network, exposure = _with_prototypes(model, examples), fashion_mnist.exposure(examples.train)
+    exported = image_model(network, fashion_mnist.RECIPE, examples.test[0][:32], lambda pictures: pictures, exposure)
     source = f"the first {len(pictures):,} training pictures of {examples.data.name}; the index counts them from 0"
     return with_neighbours(exported, _embed(model, pictures), labels, source, pictures)
 
@@ -88,7 +88,7 @@ def _references(examples: Examples) -> tuple[Array, Array]:
 
 
 def _with_prototypes(model: keras.Model, examples: Examples) -> keras.Model:
-    """Return the net with embedding and probabilities.
+    """Return the net with embedding, details and probabilities.
 
     Probabilities are the softmax of the negative squared distances to the classes' prototypes.
     """
@@ -96,7 +96,9 @@ def _with_prototypes(model: keras.Model, examples: Examples) -> keras.Model:
     prototypes = np.stack([embeddings[labels == label].mean(axis=0) for label in range(len(examples.labels))])
     head = layers.Dense(len(prototypes), activation="softmax")
     embedding = model.output
-    network = keras.Model(model.inputs[0], {"probabilities": head(embedding), "embedding": embedding})
+    first = next(layer for layer in model.layers if isinstance(layer, layers.Conv2D))
+    outputs = {"probabilities": head(embedding), "embedding": embedding, "details": details(first.output)}
+    network = keras.Model(model.inputs[0], outputs)
     head.set_weights([2 * prototypes.T / _TEMPERATURE, -np.square(prototypes).sum(axis=1) / _TEMPERATURE])
     return network
 

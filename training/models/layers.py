@@ -4,7 +4,7 @@ The Inception-V1 module and the residual block are the courses' (003_f995c3228e7
 with batch normalisation, dropout and weight decay serves the improved networks (004_1e87cdad635ebe4c).
 """
 
-from keras import KerasTensor, Regularizer, layers
+from keras import KerasTensor, Regularizer, layers, ops
 
 
 def inception_module(
@@ -27,6 +27,16 @@ def inception_module(
         convolution(pool, 1, layers.MaxPooling2D(3, strides=1, padding="same")(x)),
     )
     return layers.Concatenate()(branches)
+
+
+def details(x: KerasTensor) -> KerasTensor:
+    """Return mean and standard deviation of each map of features over the picture: [n, h, w, c] → [n, 2c].
+
+    Of the first convolution, they tell textures and edges apart that the net later ignores.
+    """
+    mean, square = (layers.GlobalAveragePooling2D()(maps) for maps in (x, ops.square(x)))
+    variance = ops.relu(square - ops.square(mean))  # rounding may give less than 0
+    return ops.concatenate([mean, ops.sqrt(variance + 1e-6)], axis=1)
 
 
 def residual_block(x: KerasTensor, filters: int) -> KerasTensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.core.array import Array
-from training.evaluation import typicality
+from training.evaluation import detector, typicality
 from training.evaluation.foreign_inputs import auroc
 
 CENTRES = np.random.default_rng(1).normal(0, 3, (4, 12))
@@ -45,6 +45,30 @@ def test_the_length_counts_only_without_unit() -> None:
         conformity = typicality.fit(*rows(1_000, 0), rows(500, 1)[0], unit=unit)
         differs = np.abs(conformity.p_values(3 * own) - conformity.p_values(own)).max()
         assert differs < 0.01 if unit else differs > 0.5
+
+
+def test_a_detector_finds_by_the_details_what_lies_amid_the_training_data() -> None:
+    """Own rows have details about 0, foreign ones about 2; their embeddings are alike."""
+
+    def detailed(count: int, seed: int, mean: float) -> Array:
+        details = np.random.default_rng(seed + 100).normal(mean, 0.5, (count, 3))
+        return np.concatenate([rows(count, seed)[0], details], axis=1).astype(np.float32)
+
+    train, held_out, own = detailed(2_000, 0, 0), detailed(500, 1, 0), detailed(1_000, 2, 0)
+    foreign = detailed(1_000, 3, 2)
+    for unit in (True, False):
+        read = [typicality.features(some, 12, unit=unit) for some in (train, detailed(1_000, 4, 2))]
+        net = detector.fit(read[0], read[1])
+        fitted = typicality.fit(train, rows(2_000, 0)[1], held_out, unit=unit, detector=net, details=3)
+        without = typicality.fit(train, rows(2_000, 0)[1], held_out, unit=unit, details=3)
+        areas = [auroc(one.p_values(own), one.p_values(foreign)) for one in (without, fitted)]
+        assert areas[0] < 0.6 and areas[1] > 0.95
+        assert (fitted.p_values(own) < 0.05).mean() == pytest.approx(0.05, abs=0.03)
+        assert fitted.detector
+        spread = np.std(fitted.detector.logits(fitted.features(held_out)))
+        assert spread == pytest.approx(2 * np.std(without.scores(held_out)), rel=1e-3)
+        again = detector.fit(*read)
+        np.testing.assert_array_equal(again.hidden, net.hidden)
 
 
 def test_equal_rows_and_few_rows() -> None:

@@ -6,19 +6,22 @@ import tensorflow as tf
 from keras import layers
 
 from serving.preprocessing.image import ImageRecipe
-from training.evaluation import calibration, typicality
+from training.evaluation import calibration, detector, typicality
 from training.export.assessed import with_temperature, with_typicality
 from training.export.exported_model import ExportedModel
 from training.export.image import image_model
+from training.models.layers import details
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (300, 8, 8, 1), np.uint8)
 
 
 def exported() -> ExportedModel:
     keras.utils.set_random_seed(0)
-    x = inputs = keras.Input((8, 8, 1))
-    x = layers.GlobalAveragePooling2D()(layers.Conv2D(6, 3, activation="relu")(x))
-    network = keras.Model(inputs, {"probabilities": layers.Dense(3, activation="softmax")(x), "embedding": x})
+    inputs = keras.Input((8, 8, 1))
+    first = layers.Conv2D(6, 3, activation="relu")(inputs)
+    x = layers.GlobalAveragePooling2D()(first)
+    outputs = {"probabilities": layers.Dense(3, activation="softmax")(x), "embedding": x, "details": details(first)}
+    network = keras.Model(inputs, outputs)
     recipe = ImageRecipe(height=8, width=8, channels=1, colour="grey")
     return image_model(network, recipe, PICTURES[:8], lambda pictures: pictures / 255)
 
@@ -37,6 +40,24 @@ def test_the_graph_gives_the_p_values_of_numpy_and_leaves_serving_default_as_it_
             before, after = endpoint.call(), assessed.endpoints[name].call()
             assert all(np.array_equal(before[key], after[key]) for key in before)
         np.testing.assert_array_equal(found["probabilities"], outputs["probabilities"])
+
+
+def test_a_detector_reads_the_details_in_the_graph_as_in_numpy() -> None:
+    plain = exported()
+    assert plain.infer
+    found = plain.infer(PICTURES)
+    maps = plain.models[0].layers[1](PICTURES / np.float32(255)).numpy()
+    np.testing.assert_allclose(found["details"][:, :6], maps.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(found["details"][:, 6:], maps.std(axis=(1, 2)), atol=1e-3)
+    rows = np.concatenate([found["embedding"], found["details"]], axis=1)
+    for unit in (True, False):
+        features = typicality.features(rows, 6, unit=unit)
+        net = detector.fit(features[:100], features[100:200])
+        conformity = typicality.fit(rows[:150], None, rows[150:], unit=unit, detector=net, details=12)
+        graph = with_typicality(plain, conformity).endpoints["assessed"].function(image=PICTURES)
+        np.testing.assert_allclose(graph["typicality"], conformity.p_values(rows), atol=1e-3)
+        without = typicality.fit(rows[:150], None, rows[150:], unit=unit, details=12)
+        assert np.abs(without.p_values(rows) - conformity.p_values(rows)).max() > 0.1
 
 
 def test_the_references_are_variables_which_a_saved_model_stores_once() -> None:

@@ -14,7 +14,7 @@ _Floats = NDArray[np.float32]
 
 _AT_ONCE = 2_000  # pictures, for the memory
 _LIT = 0.1  # of a picture's lightest pixel: darker pixels are background
-_DARKEST = 0.24  # an object's darkest pixels, as in cut_out
+DARKEST = 0.24  # an object's darkest pixels, as in cut_out
 _PAIRS = 0.8  # share of the pictures in which an object that comes in pairs is shown twice
 _INVERTED = 0.2  # share of the pictures with light and dark exchanged: a light garment on a dark floor
 _BACKGROUND = 0.1  # share of the pictures whose background is not black
@@ -119,15 +119,17 @@ def _lit(pictures: _Floats, rng: np.random.Generator) -> _Floats:
     inside = _inside(pictures)
     tone = pictures / 255
     tone = np.where(rng.random((count, 1, 1)) < _INVERTED, 1 - tone, tone) * each(0.1, 1)
-    tone += _field(3, size, count, rng) * each(0, 0.15) + _field(8, size, count, rng) * each(0, 0.12)  # light, folds
+    tone += smooth_fields(3, size, count, rng) * each(0, 0.15) + smooth_fields(8, size, count, rng) * each(
+        0, 0.12
+    )  # light, folds
     tone += rng.standard_normal(tone.shape, np.float32) * each(0, 0.04)
     low, high = np.nanpercentile(np.where(inside, tone, np.nan).reshape(count, -1), [5, 95], axis=1)
     contrast = np.maximum((high - low)[:, None, None], each(0.15, 0.6))
-    tone = _DARKEST + np.clip((tone - low[:, None, None]) / contrast, 0, 1) * (each(0.85, 1) - _DARKEST)
-    floor = _field(4, size, count, rng) * 0.15 + each(_DARKEST, 0.9)
-    result = np.where(inside, tone, np.where(_field(5, size, count, rng) > each(1.9, 5), floor, 0))
-    outside = (result == 0) | (_field(6, size, count, rng) > each(1.6, 4))
-    background = _field(3, size, count, rng) * 0.1 + each(0, 0.25)
+    tone = DARKEST + np.clip((tone - low[:, None, None]) / contrast, 0, 1) * (each(0.85, 1) - DARKEST)
+    floor = smooth_fields(4, size, count, rng) * 0.15 + each(DARKEST, 0.9)
+    result = np.where(inside, tone, np.where(smooth_fields(5, size, count, rng) > each(1.9, 5), floor, 0))
+    outside = (result == 0) | (smooth_fields(6, size, count, rng) > each(1.6, 4))
+    background = smooth_fields(3, size, count, rng) * 0.1 + each(0, 0.25)
     result = np.where(outside, np.where(rng.random((count, 1, 1)) < _BACKGROUND, background, 0), result)
     blurred = np.pad(result, ((0, 0), (1, 1), (1, 1)))
     for _ in range(2):  # along rows, then columns
@@ -135,7 +137,7 @@ def _lit(pictures: _Floats, rng: np.random.Generator) -> _Floats:
     return np.where(rng.random((count, 1, 1)) < _BLURRED, blurred, result).astype(np.float32)
 
 
-def _field(grid: int, size: int, count: int, rng: np.random.Generator) -> _Floats:
+def smooth_fields(grid: int, size: int, count: int, rng: np.random.Generator) -> _Floats:
     """Return smooth random fields [count, size, size]: normal values at grid × grid points, linear in between."""
     values = rng.standard_normal((count, grid, grid), np.float32)
     positions = np.linspace(0, grid - 1, size)
