@@ -79,19 +79,16 @@ def in_pairs(classes: Array) -> Array:
     return np.isin(classes, [LABELS.index(label) for label in _SHOES])
 
 
-def exposure(train: tuple[Array, Array], *, photographs: bool = True) -> Exposure:
-    """Return pictures for the typicality of a model for catalogue pictures.
+def exposure(train: tuple[Array, Array]) -> Exposure:
+    """Return pictures for the typicality of a model for catalogue pictures, to which photographs are unlike.
 
     Args:
         train: pictures uint8 [n, 28, 28, 1] and class numbers [n], in random order.
-        photographs: whether clothes in photographs are unlike the training data.
     """
     (x, y), rng = train, np.random.default_rng(0)
     like = np.concatenate([x[:_PLAIN], resampled(x[:_RESAMPLED], RECIPE, rng)])
-    unlike = [textures(_TEXTURES, RECIPE.height, rng)]
-    if photographs:
-        unlike.append(photographed(x[-_VARIANTS:], in_pairs(y[-_VARIANTS:]), rng))
-    return Exposure(like, np.concatenate(unlike))
+    variants = photographed(x[-_VARIANTS:], in_pairs(y[-_VARIANTS:]), rng)
+    return Exposure(like, unlike=np.concatenate([textures(_TEXTURES, RECIPE.height, rng), variants]))
 
 
 def _real() -> tuple[tuple[Array, Array], tuple[Array, Array], str]:
