@@ -1,6 +1,6 @@
 """Measure Fashion-MNIST models on photographs of clothes, whose classes are mapped to theirs.
 
-    python -m benchmarks.clothing exports/fashion_cnn/2 [DIRECTORY …] [--part validation] [--cut-out]
+    python -m benchmarks.clothing exports/fashion_cnn/3 [DIRECTORY …] [--part validation] [--cut-out]
 
 Each argument is a version directory. Its card's preprocessing applies; ``--cut-out`` and ``--no-cut-out`` replace that
 setting, to compare. Pictures of hats, shorts and skirts are left out, since Fashion-MNIST has no such classes. The test

@@ -138,7 +138,7 @@ def run(environment: Path, folder: Path, command: str) -> subprocess.CompletedPr
         ("vitrine --help", "Small Keras models from training job to HTTP answer."),
         ("vitrine --version", f"vitrine {serving.__version__}"),
         ("vitrine models", "fashion_cnn"),
-        ("vitrine canary fashion_cnn", "fashion_cnn: version 2 is live"),
+        ("vitrine canary fashion_cnn", "fashion_cnn: version 3 is live"),
         ("vitrine keys create shop", "vt_"),
         ("vitrine k8s --help", "manifests"),
         ("vitrine train --list", "xo_mobilenet"),

@@ -1,6 +1,6 @@
 """Command line and fastest uvicorn settings of the peers in the project's environment.
 
-python -m benchmarks.peers.onnxruntime_server exports/fashion_cnn/2 --port 9000
+python -m benchmarks.peers.onnxruntime_server exports/fashion_cnn/3 --port 9000
 """
 
 import argparse

@@ -55,9 +55,11 @@ def test_git_status_stays_clean_and_git_takes_no_model_away(clone: Path, run: Ru
         sys.executable, "-m", "training", "sine_rnn", "--quick", "--as", "mine"
     )
     exports = clone / ".vitrine" / "exports"
-    shutil.copytree(exports / "fashion_cnn" / "2", exports / "fashion_cnn" / "3")
-    run(*vitrine, "promote", "fashion_cnn", "3")
-    run(*vitrine, "canary", "fashion_cnn", "2", "10")
+    live = ModelRegistry(exports).live("fashion_cnn")
+    assert live is not None
+    shutil.copytree(exports / "fashion_cnn" / str(live), exports / "fashion_cnn" / str(live + 1))
+    run(*vitrine, "promote", "fashion_cnn", str(live + 1))
+    run(*vitrine, "canary", "fashion_cnn", str(live), "10")
     run(*vitrine, "canary", "fashion_cnn", "--off")
     run(*vitrine, "rollback", "fashion_cnn")
     port = free_port()
@@ -75,4 +77,4 @@ def test_git_status_stays_clean_and_git_takes_no_model_away(clone: Path, run: Ru
     assert "No local changes" in run("git", "stash", "--include-untracked")
     run("git", "clean", "--force", "-d")
     registry = ModelRegistry(exports)
-    assert registry.versions("mine") == [1] and registry.labels("fashion_cnn") == {"stable": 2, "previous": 3}
+    assert registry.versions("mine") == [1] and registry.labels("fashion_cnn") == {"stable": live, "previous": live + 1}

@@ -63,7 +63,7 @@ def test_a_folder_of_pictures(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("not looked at")
     done = vitrine(folder, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert "fashion_cnn version 2 over 3 rows" in done.stdout and "of which 1 could not be read" in done.stdout
+    assert "fashion_cnn version 3 over 3 rows" in done.stdout and "of which 1 could not be read" in done.stdout
     rows = pq.read_table(out).to_pylist()
     assert [row["id"] for row in rows] == ["a.png", "b.png", "more/c.PNG"]
     assert [row["label"] for row in rows] == ["Ankle boot", None, "Ankle boot"]

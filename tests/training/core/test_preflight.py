@@ -41,8 +41,8 @@ WRONG = {
     "train sine_rnn --exports {TMP}/params.json": (1, "--exports is {TMP}/params.json, and {TMP}/params.json is not a"),
     "train sine_rnn --exports s4://bucket": (1, "s4://bucket cannot be used"),
     "train sine_rnn --runs {TMP}/params.json/runs": (1, "--runs is {TMP}/params.json/runs, and {TMP}/params.json is"),
-    "train fashion_cnn --stand-in": (2, "fashion_cnn would be refused: trained on stand-in data; live version 2 is on"),
-    "train fashion_cnn --quick --as fashion_cnn": (2, "a quick run may not replace live version 2"),
+    "train fashion_cnn --stand-in": (2, "fashion_cnn would be refused: trained on stand-in data; live version 3 is on"),
+    "train fashion_cnn --quick --as fashion_cnn": (2, "a quick run may not replace live version 3"),
     "train stock_rnn --csv {TMP}/prices.csv": (
         2,
         "on your own data, live version 2 on GOOG daily, 2004-08-19 to 2008-",

@@ -46,7 +46,7 @@ def test_a_restored_model_answers_as_the_version_does() -> None:
 def test_another_net_is_refused_and_unchanged() -> None:
     model = net(fashion_embedding)
     before = [weight.numpy() for weight in model.weights]
-    with pytest.raises(JobError, match=r"version 2 do not fit: .*_0/beta: \(64,\) was found, none is expected"):
+    with pytest.raises(JobError, match=r"version 3 do not fit: .*_0/beta: \(64,\) was found, none is expected"):
         restore(model, SHIPPED)
     assert all((weight.numpy() == old).all() for weight, old in zip(model.weights, before, strict=True))
 
