@@ -31,7 +31,7 @@ WRONG = {
     "train forecaster": (1, "--csv is missing: a file with one row for each time"),
     "train image_classifier": (1, "--data-dir is missing: a folder or ZIP file"),
     "train image_classifier --data-dir {TMP}/nope": (1, "nope"),
-    "train mnist_transfer --from-version 7": (1, "fashion_cnn has no version 7; there are: 2"),
+    "train mnist_transfer --from-version 7": (1, "fashion_cnn has no version 7; there are: 3"),
     "train sine_rnn --params {TMP}/nope.json": (1, "nope.json cannot be read"),
     "train sine_rnn --params {TMP}/params.json": (1, "there is no parameter rate; there are: epochs, "),
     "train sine_rnn --as ../mine": (1, "'../mine' is not a model name"),
