@@ -1,8 +1,8 @@
-"""Pictures that teach a model's typicality what the training data is, and what it is not.
+"""Pictures like and unlike the training data, for a model's typicality to learn from.
 
-A distance in the embedding alone finds photographs badly: the net has learnt to ignore what they differ in. Shown such
-pictures after its training, a small net on the same features finds them ("outlier exposure", Hendrycks et al. 2019).
-All are made from the training pictures or from noise, so that no other data set is needed.
+A distance in the embedding alone finds photographs badly: the net has learnt to ignore what they differ in. A small net
+on the same features, fitted after the training, finds them once it has seen such pictures ("outlier exposure",
+Hendrycks et al. 2019). All are made from the training pictures or from noise, so that no other data set is needed.
 """
 
 import io
