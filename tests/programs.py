@@ -39,6 +39,9 @@ def free_port() -> int:
     raise AssertionError("no port is free")
 
 
+_SHOWN = 20_000  # characters of the output of a program that runs for long
+
+
 class Program:
     """A running program and its output, standard output and error together."""
 
@@ -85,7 +88,8 @@ class Program:
         until = time.monotonic() + timeout
         while not what():
             if self.process.poll() is not None or time.monotonic() > until:
-                raise AssertionError(f"the condition did not become true; the program printed:\n{self.output}")
+                printed = self.output[-_SHOWN:]
+                raise AssertionError(f"the condition did not become true; the end of the program's output:\n{printed}")
             time.sleep(0.02)
 
     def stop(self, how: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:

@@ -15,6 +15,7 @@ from tests.serving.gateway import programs, served_models
 from tests.serving.gateway.programs import Gateway
 
 MODEL = "shade"
+_SHOWN = 8_000  # characters
 
 
 class OneHost:
@@ -74,6 +75,9 @@ def one_host(
             client = LoadClient(program)
             client.wait_for_answers(10)
             yield OneHost(root, gateway, client, requests)
+        except AssertionError as error:
+            error.add_note(f"the end of the gateway's output:\n{gateway.program.output[-_SHOWN:]}")
+            raise
         finally:
             program.stop()
         assert "Traceback" not in gateway.program.output, gateway.program.output

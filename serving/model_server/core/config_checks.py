@@ -5,6 +5,7 @@ Source: tensorflow_serving/model_servers/server_core.cc, for the rules and the m
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from serving.artifacts.models_config import ModelConfig
@@ -59,6 +60,16 @@ def check_request_logging(models: Models) -> None:
     """
     if any(model.logs_requests for model in models.values()):
         raise invalid_argument("No request-logger-creator provided.")
+
+
+def with_versions_of_labels(current: ModelConfig, wanted: ModelConfig) -> ModelConfig:
+    """Return the current entry, loading the versions that the wanted one has labels for, too.
+
+    An entry that names no versions stays: its policy finds new ones.
+    """
+    if not current.specific:
+        return current
+    return replace(current, specific=tuple(sorted({*current.specific, *wanted.labels.values()})))
 
 
 def check_labels(

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,17 +188,18 @@ class ServerCore:
 
         Args:
             models: The configuration.
-            load_before_labels: Load a new model without its labels; the next call assigns them. Otherwise the whole
-                configuration is rejected.
+            load_before_labels: Load the version of a refused label without the label; a later call assigns it.
+                Otherwise the whole configuration is rejected.
 
         Raises:
-            ServingError: The configuration is rejected. The current one stays.
+            ServingError: The configuration is rejected, and the current one stays; or a label is refused.
         """
+        refused: list[ServingError] = []
         async with self._applying:
             config_checks.check_models(models, self._models)
-            labels, early = config_checks.check_labels(
-                models, self._labels, self._manager.is_available, allow_new=self._allow_new_labels
-            )
+            if load_before_labels:
+                models, refused = self._with_refused_labels(models)
+            labels, early = self._check_labels(models)
             config_checks.check_platforms(models)
             if early and not load_before_labels:
                 raise early[0]
@@ -209,7 +211,30 @@ class ServerCore:
             self.configured.set()
         for error in early:
             logger.warning("%s. The label is assigned after the version has loaded.", error)
+        if refused:
+            raise refused[0]
         return new
+
+    def _with_refused_labels(self, models: Models) -> tuple[Models, list[ServingError]]:
+        """Return the models, those with a refused label as they are now and with the label's version, and the errors.
+
+        TensorFlow Serving rejects the whole configuration. It then never loads a version that only this configuration
+        names, and refuses the label for ever.
+        """
+        followed, refused = dict(models), []
+        for name in models.keys() & self._models.keys():
+            try:
+                self._check_labels({name: models[name]})
+            except ServingError as error:
+                refused.append(error)
+                current = replace(self._models[name], labels=(self._labels or {}).get(name, {}))
+                followed[name] = config_checks.with_versions_of_labels(current, models[name])
+        return followed, refused
+
+    def _check_labels(self, models: Models) -> tuple[Labels, list[ServingError]]:
+        return config_checks.check_labels(
+            models, self._labels, self._manager.is_available, allow_new=self._allow_new_labels
+        )
 
     async def _poll(self) -> None:
         await self._polls.poll(self._models)

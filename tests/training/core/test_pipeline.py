@@ -178,8 +178,8 @@ def test_a_job_starts_from_the_live_or_chosen_version(tmp_path: Path) -> None:
     live = shipped("fashion_cnn")
     shutil.copytree(live, exports / "fashion_cnn" / live.name)
     ModelRegistry(exports).promote("fashion_cnn", int(live.name))
-    done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "3")
-    assert done.returncode == 1 and f"fashion_cnn has no version 3; there are: {live.name}" in done.stderr
+    done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--from-version", "99")
+    assert done.returncode == 1 and f"fashion_cnn has no version 99; there are: {live.name}" in done.stderr
     done = train(exports, "mnist_transfer", "--quick", "--stand-in", "--as", "mnist_transfer")
     assert done.returncode == 0, done.stdout + done.stderr
     card = model_card.read(exports / "mnist_transfer" / "1")

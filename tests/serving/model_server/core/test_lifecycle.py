@@ -341,6 +341,36 @@ def test_label_in_the_file_is_assigned_after_its_new_model_has_loaded(root: Path
         assert server.program.output.count("Request to assign label to version 1 of model new") == 1
 
 
+def test_a_label_in_the_file_moves_to_a_version_that_only_the_file_names(root: Path) -> None:
+    """A registry writes it so if the server was too slow to read its first step. Other models' labels move, too."""
+    publish(root, 2)
+    shutil.copytree(root / "line", root / "more")
+    poll = "--model_config_file_poll_wait_seconds=0.05"
+
+    def labelled(stable: int) -> list[ModelConfig]:
+        return [
+            ModelConfig("line", "/models/line", specific=(stable,), labels={"stable": stable}),
+            ModelConfig("more", "/models/more", specific=(1, 2), labels={"stable": 2 if stable == 1 else 1}),
+        ]
+
+    configure(root, labelled(1))
+    with serving(*mounted(root), poll, "--allow_version_labels_for_unavailable_models") as server:
+
+        def answer(model: str = "line") -> float:
+            return float(server.client.predict(model, label="stable", x=ZERO)["y"][0, 0])
+
+        eventually(lambda: answer("more") == 2, "the labels")
+        configure(root, labelled(2))
+        answers = [answer()]  # each request is answered while the label moves
+        eventually(lambda: answers.append(answer()) or answers[-1] == 2, "version 2")
+        assert set(answers) == {1, 2} and answers == sorted(answers)
+        eventually(lambda: answer("more") == 1, "the label of the other model")
+        eventually(lambda: server.client.states("line") == {2: "AVAILABLE", 1: "END"}, "the end of version 1")
+        configure(root, labelled(9))
+        server.program.wait_for("Request to assign label to version 9 of model line")
+        assert answer() == 2
+
+
 def test_logging_config_and_unknown_platform_are_rejected(root: Path) -> None:
     with serving(*mounted(root)) as server:
         with pytest.raises(grpc.RpcError, match="Model d requests unsupported platform zz"):
