@@ -13,7 +13,7 @@ from tests.system_packages import require
 CONNECTIONS = 10  # in each state
 PORT = 8000
 _SPARE = 5  # descriptors: the gateway tries again and again to reach its model server
-LIMITS = ("--keep-alive-seconds=1", "--head-seconds=1", "--deadline-seconds=1", "--send-seconds=1")
+LIMITS = ("--keep-alive-seconds=3", "--head-seconds=3", "--deadline-seconds=3", "--send-seconds=3")
 CLIENT = r"""
 import socket, sys, time
 address, count = (sys.argv[1], int(sys.argv[2])), int(sys.argv[3])
@@ -65,7 +65,7 @@ def test_connections_of_a_host_that_is_cut_off_are_closed(hosts: dict[str, Host]
         with started(hosts["client"], "-c", CLIENT, address, str(PORT), str(CONNECTIONS)) as client:
             client.wait_for("all sent")
             hosts["client"].cut_off()
-            assert len(list(files.iterdir())) > before + CONNECTIONS
+            gateway.wait_until(lambda: len(list(files.iterdir())) > before + CONNECTIONS)  # it accepts when it can
             assert "alive" in hosts["other"].get(url)
             gateway.wait_until(lambda: len(list(files.iterdir())) <= before)
             assert "alive" in hosts["other"].get(url)
