@@ -80,7 +80,7 @@ OTHER: Manifest = {
     "image": {"registry": "registry.example/team", "tag": "1.2.3"},
     "imagePullSecrets": ["registry"],
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/exports"}},
-    "exports": {"store": {"secret": "store"}},
+    "exports": {"store": {"secret": "store"}},  # pragma: allowlist secret
     "rateLimits": {"enabled": True},
     "ingress": {
         "enabled": True,
