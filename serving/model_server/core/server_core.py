@@ -222,7 +222,7 @@ class ServerCore:
         names, and refuses the label for ever.
         """
         followed, refused = dict(models), []
-        for name in models.keys() & self._models.keys():
+        for name in [name for name in models if name in self._models]:
             try:
                 self._check_labels({name: models[name]})
             except ServingError as error:
